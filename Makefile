@@ -1,0 +1,63 @@
+# cognito-gateway: what one does with a checkout. `make help` lists it.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint format bench config lock clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.run ## install the gateway into .venv
+
+demo: $(VENV)/.run ## local Cognito + sample API on 127.0.0.1:8080 + gateway on 127.0.0.1:8000
+	@$(BIN)/cognito-gateway demo
+
+test: $(VENV)/.test ## install what the tests need and run the fast ones
+	$(BIN)/python -m pytest -n auto $(ARGS)
+
+test-slow: $(VENV)/.test ## the slow ones: faults, soak, real servers
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+lint: $(VENV)/.test ## ruff, mypy strict, yamllint
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint -s config gateway
+
+format: $(VENV)/.test ## let ruff arrange the code
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format -q .
+
+bench: $(VENV)/.run ## the gateway beside the peers installed here (nginx, haproxy, apache2, oauth2-proxy)
+	$(BIN)/python -m bench $(ARGS)
+
+config: $(VENV)/.run ## write the generated files under config/ again
+	$(BIN)/python -m gateway.config.generate
+
+COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
+lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashes and without addresses
+	$(COMPILE) pyproject.toml -o requirements/run.txt
+	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) -c requirements/run.txt --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
+
+clean: ## remove what these targets made
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out
+
+# One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "make: $(PYTHON) is older than 3.11: name a newer one, e.g. make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment: install it with 'apt-get install python3-venv'" >&2; exit 1; }
+
+$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+	$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: requirements/test.txt $(VENV)/.run
+	$(PIP) install --require-hashes -r requirements/test.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""cognito-gateway: Amazon Cognito in front of any HTTP API."""

@@ -1,0 +1,199 @@
+"""The completed configuration: frozen, every default filled in, every unit resolved.
+
+Durations are seconds (float), sizes are bytes (int), addresses and URLs are parsed. Nothing below
+gateway/run/app.py sees any other form of it (ARCHITECTURE: typed → completed → running).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Literal
+
+Auth = Literal["none", "optional", "required"]
+TokenUse = Literal["access", "id"]
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: host and port, or a unix socket's path (then host is '' and port 0)."""
+
+    host: str
+    port: int
+    unix: Path | None = None
+
+    def __str__(self) -> str:
+        if self.unix is not None:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerTls:
+    certificate_file: Path
+    key_file: Path
+    client_ca_file: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTls:
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    address: Address
+    workers: int | Literal["auto"]
+    public_url: str | None
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
+    tls: ServerTls | None
+    max_header_size: int
+    max_body_size: int
+    header_timeout: float
+    idle_timeout: float
+    drain_timeout: float
+    drain_delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    scheme: Literal["http", "https", "unix"]
+    host: str
+    port: int
+    unix: Path | None
+    connect_timeout: float
+    response_timeout: float
+    idle_timeout: float
+    max_connections: int
+    host_header: Literal["preserve", "upstream"]
+    forward_token: bool
+    tls: ClientTls | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserPool:
+    id: str
+    client_ids: tuple[str, ...]
+    token_use: tuple[TokenUse, ...]
+    # Completed from the pool ID when not given: AWS's two exact strings for this pool.
+    issuers: tuple[str, ...]
+    # Completed from the first issuer when not given; unused when jwks_file is set.
+    jwks_url: str
+    jwks_file: Path | None
+    client_secret_file: Path | None
+    identity_pool_id: str | None
+    domain: str | None
+
+    @property
+    def region(self) -> str:
+        return self.id.partition("_")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Cognito:
+    endpoint_url: str | None
+    user_pools: tuple[UserPool, ...]
+    clock_leeway: float
+    revocation_check_every: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    path: str
+    # None: every method. GET includes HEAD (completed so by the loader).
+    methods: frozenset[str] | None
+    auth: Auth
+    groups: tuple[str, ...] = ()
+    scopes: tuple[str, ...] = ()
+    # claim name → the values any of which will do
+    claims: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    encoded_slash: Literal["reject", "pass"]
+    double_slash: Literal["reject", "pass"]
+    semicolon: Literal["reject", "pass"]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityHeaders:
+    """Header names; None where the operator wrote null: that header is neither sent nor … stripped still."""
+
+    user: str | None
+    username: str | None
+    email: str | None
+    groups: str | None
+    claims: tuple[tuple[str, str], ...]  # (header name, claim name)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    store: Literal["cookie", "memory", "redis"]
+    redis_url: str | None = field(repr=False)  # may hold a password
+    secret_file: Path | None
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    enabled: bool
+    prefix: str
+    auth_flow: Literal["USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"]
+    sign_up: Literal["auto", "never"]
+    session: Session
+    state_dir: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    requests_per_second: float
+    burst: int
+    redis_url: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Cors:
+    allow_origins: tuple[str, ...]
+    allow_headers: tuple[str, ...]
+    allow_methods: tuple[str, ...]
+    max_age: float
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    address: Address
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    format: Literal["json", "text"]
+    level: Literal["debug", "info", "warning", "error"]
+    access: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tracing:
+    otlp_endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    listen: Listen
+    upstream: Upstream
+    cognito: Cognito
+    routes: tuple[Route, ...]
+    paths: Paths
+    identity_headers: IdentityHeaders
+    sign_in: SignIn
+    rate_limit: RateLimit
+    cors: Cors | None
+    metrics: Metrics
+    log: Log
+    tracing: Tracing | None

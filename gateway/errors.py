@@ -1,0 +1,218 @@
+"""Every way a request is refused, and every way a command fails: one class per reason.
+
+A `Refusal` carries all that the one renderer (gateway/proxy/answers.py) needs: the status, the RFC 6750
+error code, a text that is safe to show to anyone, and the `reason`, a word from a fixed set for log and
+metric. The exact check that failed goes into `str(refusal)`, which only ever reaches the log.
+
+Invariant: nothing a client sent is part of `title` or `detail`; nothing secret is part of anything here.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """A command cannot do its work: one sentence for the user, exit code 1, no traceback."""
+
+
+class ConfigurationError(GatewayError):
+    """The configuration is invalid; the message holds every mistake, one a line."""
+
+
+class Refusal(Exception):
+    """A request is not served. Subclasses say why; instances may add what exactly, for the log only."""
+
+    status: ClassVar[int]
+    reason: ClassVar[str]
+    title: ClassVar[str]
+    detail: ClassVar[str]
+    # RFC 6750 section 3.1 error code; None where the answer carries no challenge with an error.
+    error: ClassVar[str | None] = None
+    # RFC 6750 section 3: with a WWW-Authenticate challenge or without.
+    challenge: ClassVar[bool] = False
+    # Seconds for the Retry-After header; None leaves it out.
+    retry_after: int | None = None
+    # The connection's framing can no longer be trusted, or the client should go away.
+    close: ClassVar[bool] = False
+
+    def __init__(self, exact: str | None = None) -> None:
+        super().__init__(exact if exact is not None else self.detail)
+
+
+# --- who asks: 401 and 400 (RFC 6750) ---------------------------------------------------------------------
+
+
+class NoCredentials(Refusal):
+    # RFC 6750 section 3.1: no error code when the request lacks any authentication information.
+    status, reason, challenge = 401, "no_credentials", True
+    title, detail = "Authentication required", "This resource needs an access token."
+
+
+class MalformedAuthorization(Refusal):
+    status, reason, challenge, error = 400, "malformed_authorization", True, "invalid_request"
+    title, detail = "Invalid request", "The Authorization header is malformed."
+
+
+class TwoCredentials(MalformedAuthorization):
+    reason = "two_credentials"
+    detail = "The request carries more than one set of credentials."
+
+
+class InvalidToken(Refusal):
+    """The token is not one we accept. One subclass per reason; the client hears one sentence for all."""
+
+    status, reason, challenge, error = 401, "token_invalid", True, "invalid_token"
+    title, detail = "Invalid token", "The access token is invalid."
+
+
+class TokenTooLarge(InvalidToken):
+    reason = "token_too_large"
+
+
+class TokenMalformed(InvalidToken):
+    """Not three parts of canonical base64url (RFC 7515 section 3.1, RFC 4648 section 5; stricter)."""
+
+    reason = "token_malformed"
+
+
+class TokenHeaderRefused(InvalidToken):
+    """The header is not strict JSON, or holds a member besides alg, kid and typ (stricter than RFC 7515)."""
+
+    reason = "token_header"
+
+
+class TokenAlgorithmRefused(InvalidToken):
+    reason = "token_algorithm"
+
+
+class UnknownKey(InvalidToken):
+    reason = "unknown_key"
+
+
+class BadSignature(InvalidToken):
+    reason = "bad_signature"
+
+
+class TokenPayloadRefused(InvalidToken):
+    """The payload is not strict JSON, or a claim is missing or of the wrong type."""
+
+    reason = "token_payload"
+
+
+class TokenExpired(InvalidToken):
+    reason = "token_expired"
+    detail = "The access token has expired."
+
+
+class TokenNotYetValid(InvalidToken):
+    """`nbf` in the future, or `iat`/`auth_time` further in the future than clocks drift."""
+
+    reason = "token_not_yet_valid"
+
+
+class WrongIssuer(InvalidToken):
+    reason = "wrong_issuer"
+
+
+class WrongTokenUse(InvalidToken):
+    reason = "wrong_token_use"
+
+
+class WrongClient(InvalidToken):
+    reason = "wrong_client"
+
+
+# --- may they: 403 (RFC 6750 section 3.1) ------------------------------------------------------------------
+
+
+class Forbidden(Refusal):
+    status, reason, challenge, error = 403, "insufficient_scope", True, "insufficient_scope"
+    title, detail = "Forbidden", "The access token does not grant access to this resource."
+
+
+# --- what is asked: 400, 404, 408, 413, 431 ----------------------------------------------------------------
+
+
+class BadRequest(Refusal):
+    """The request's framing or head is wrong; the connection is closed after the answer."""
+
+    status, reason, close = 400, "bad_request", True
+    title, detail = "Bad request", "The request is malformed."
+
+
+class AmbiguousPath(Refusal):
+    status, reason = 400, "ambiguous_path"
+    title, detail = "Bad request", "The path is ambiguous: servers do not agree on what it means."
+
+
+class HeadTooLarge(BadRequest):
+    status, reason = 431, "head_too_large"
+    title, detail = "Request header fields too large", "The request head is larger than this server accepts."
+
+
+class BodyTooLarge(BadRequest):
+    status, reason = 413, "body_too_large"
+    title, detail = "Content too large", "The request body is larger than this server accepts."
+
+
+class SlowClient(BadRequest):
+    status, reason = 408, "client_timeout"
+    title, detail = "Request timeout", "The request did not arrive in time."
+
+
+class MethodRefused(BadRequest):
+    status, reason = 405, "method_refused"
+    title, detail = "Method not allowed", "This method is not served here."
+
+
+class NotFound(Refusal):
+    """Under the reserved prefix only: what we do not know there is ours to refuse, never proxied."""
+
+    status, reason = 404, "not_found"
+    title, detail = "Not found", "There is nothing at this address."
+
+
+# --- whose fault it is: Cognito, us, the upstream ------------------------------------------------------------
+
+
+class NoKeys(Refusal):
+    """No key set to decide with: Cognito's key endpoint cannot be had."""
+
+    status, reason = 503, "no_keys"
+    title, detail = "Service unavailable", "Tokens cannot be verified at the moment."
+    # 10 s: the cool-down between two fetches of a key set; asking sooner cannot help.
+    retry_after = 10
+
+
+class NotConfigured(Refusal):
+    status, reason = 503, "not_configured"
+    title, detail = "Not configured", "This gateway has no user pool yet."
+
+
+class InternalError(Refusal):
+    """A bug of ours: fails closed, and the log has the traceback."""
+
+    status, reason, close = 500, "internal_error", True
+    title, detail = "Internal server error", "The gateway failed to handle the request."
+
+
+class UpstreamUnreachable(Refusal):
+    status, reason = 502, "upstream_unreachable"
+    title, detail = "Bad gateway", "The upstream cannot be reached."
+
+
+class UpstreamBroken(Refusal):
+    status, reason = 502, "upstream_broken"
+    title, detail = "Bad gateway", "The upstream's answer is malformed."
+
+
+class UpstreamSilent(Refusal):
+    status, reason = 504, "upstream_timeout"
+    title, detail = "Gateway timeout", "The upstream did not answer in time."
+
+
+class UpstreamBusy(Refusal):
+    status, reason = 503, "upstream_busy"
+    title, detail = "Service unavailable", "Too many requests wait for the upstream."
+    retry_after = 1
