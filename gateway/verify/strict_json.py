@@ -1,0 +1,94 @@
+"""JSON as RFC 8259 and I-JSON (RFC 7493) mean it, for tokens and key sets: one text, one meaning.
+
+Used on bytes nobody has verified yet, so all costs are linear in the size, which callers cap.
+Invariant: what `loads` returns can be encoded as UTF-8 again, and no two parsers would read it apart.
+No error text or error object holds any of the document.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import NoReturn
+
+# Cognito nests three deep (`identities`); tokens customised by a Lambda hold small documents. Python's own
+# parser overflows its stack at about a thousand; other gateways allow 32 or more.
+MAX_DEPTH = 16
+# 2^64 has 20 digits. Longer ones cost quadratic time and read differently elsewhere (RFC 8259 section 6).
+MAX_INTEGER_DIGITS = 20
+
+# Possessive, and content with a missing end quote: one pass, also over hostile text.
+_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
+
+
+def loads(data: bytes) -> object:
+    """The value that `data` holds.
+
+    Raises ValueError for: anything but UTF-8 without a byte order mark, nesting beyond MAX_DEPTH, duplicate
+    member names, NaN and Infinity, numbers too large for their type, lone surrogates, or no JSON at all.
+    """
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
+        raise ValueError("JSON nested too deeply")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        # Not chained: that error's repr holds the whole document.
+        raise ValueError("JSON is not UTF-8") from None
+    try:
+        value: object = _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
+    # RFC 7493 section 2.1: no surrogate may stand alone. It takes an escape to write one.
+    if b"\\ud" in data or b"\\uD" in data:
+        _refuse_lone_surrogates(value)
+    return value
+
+
+def _depth(data: bytes) -> int:
+    depth = deepest = 0
+    for match in _BRACKETS.finditer(data):
+        if match.lastindex == 1:
+            depth += 1
+            deepest = max(deepest, depth)
+        elif match.lastindex == 2:
+            depth -= 1
+    return deepest
+
+
+def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    # RFC 8259 section 4 only says names SHOULD be unique; RFC 7515 section 4 lets a verifier refuse.
+    if len(members) != len(pairs):
+        raise ValueError("JSON object with a duplicate member name")
+    return members
+
+
+def _integer(digits: str) -> int:
+    if len(digits) - (digits[0] == "-") > MAX_INTEGER_DIGITS:
+        raise ValueError("JSON integer too long")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("JSON number too large")
+    return value
+
+
+def _constant(name: str) -> NoReturn:
+    # Python's parser knows NaN, Infinity and -Infinity; RFC 8259 section 6 does not.
+    raise ValueError("JSON with NaN or Infinity")
+
+
+def _refuse_lone_surrogates(value: object) -> None:
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise ValueError("JSON string with a lone surrogate") from None
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_members, parse_int=_integer, parse_float=_float, parse_constant=_constant
+)
