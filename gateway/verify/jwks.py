@@ -1,0 +1,229 @@
+"""The key sets: which keys each configured user pool signs with at the moment.
+
+One task per pool does all its fetching, so there is never more than one fetch of a pool under way (single
+flight by construction); refetch.py says when, fetch.py does it, jwk.py judges what came. Invariant: a key
+set is replaced only by a whole new one that `parse_key_set` accepted; every failure leaves the last good
+one in place, and a failure never reaches a token whose key is known.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from gateway.config.model import UserPool
+from gateway.errors import NoKeys, UnknownKey
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.verify.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource, Source
+from gateway.verify.jwk import KeySetRefused, VerificationKey, parse_key_set
+from gateway.verify.refetch import Ask, RefetchPolicy, Timing
+
+# jwks_file: a look at a file costs nothing, and its editor waits for the effect. Seconds.
+FILE_REFRESH = 10.0
+
+_NOT_YET = "the key set has not been fetched yet"
+
+
+class KeySetEvents(Protocol):
+    """Told of every fetch. `reason` is from a fixed set; `exact` is safe to log, never the answer's text."""
+
+    def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None: ...
+
+    def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None: ...
+
+
+class KeySetReport:
+    """The KeySetEvents of a worker: its metrics and its log. `wall` gives Unix time."""
+
+    def __init__(self, metrics: WorkerMetrics, log: Logger, *, wall: Callable[[], float] = time.time) -> None:
+        self._metrics = metrics
+        self._log = log
+        self._wall = wall
+
+    def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None:
+        self._metrics.jwks_fetches[(pool_id, "success")] += 1
+        self._metrics.jwks_keys[pool_id] = keys
+        self._metrics.jwks_last_success[pool_id] = self._wall()
+        if changed:
+            self._log.event("key_set_loaded", level="info", pool=pool_id, keys=keys)
+
+    def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None:
+        self._metrics.jwks_fetches[(pool_id, "failure")] += 1
+        # A pool without keys must be a series of its own, or no alert can see it.
+        self._metrics.jwks_keys.setdefault(pool_id, 0)
+        self._log.event("key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, detail=exact)
+
+
+class _PoolKeys:
+    """One pool's current keys and the task that keeps them current."""
+
+    def __init__(
+        self, pool: UserPool, source: Source, timing: Timing, events: KeySetEvents, clock: Callable[[], float]
+    ) -> None:
+        self.pool = pool
+        self.keys: dict[str, VerificationKey] = {}
+        self.trouble = _NOT_YET
+        self._source = source
+        self._events = events
+        self._clock = clock
+        self._policy = RefetchPolicy(timing)
+        self._wanted = asyncio.Event()
+        self._landed = asyncio.Event()  # set when the fetch under way ends; a new one for each fetch
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._task is None:
+            # Here and not in the task: a request that arrives before its first step already waits for it.
+            self._policy.begin(self._clock())
+            self._task = asyncio.create_task(self._keep(), name=f"key set of {self.pool.id}")
+
+    async def stop(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+            self._policy.fail(self._clock(), 0.0)
+            self.trouble = "fetching key sets has ended"
+            self._landed.set()
+
+    async def find(self, kid: str) -> VerificationKey:
+        key = self.keys.get(kid)
+        if key is not None:
+            return key
+        ask = self._policy.ask(kid, self._clock())
+        if ask is Ask.FETCH:
+            self._wanted.set()
+        if ask in (Ask.FETCH, Ask.WAIT):
+            # An event and not the task: a client that goes away cancels its own waiting and nothing else.
+            await self._landed.wait()
+            key = self.keys.get(kid)
+            if key is not None:
+                return key
+            if self._policy.fresh:
+                self._policy.remember_absent(kid, self._clock())
+                ask = Ask.ABSENT
+        if ask is Ask.ABSENT:
+            raise UnknownKey("no key of the pool's key set has the token's kid")
+        raise NoKeys(f"pool {self.pool.id}: {self.trouble}")
+
+    async def _keep(self) -> None:
+        while True:
+            try:
+                await self._fetch()
+            except Exception as bug:  # noqa: BLE001 - it must not end the task that could still recover
+                self._policy.fail(self._clock(), _spread())
+                self.trouble = "the key set cannot be had: internal_error"
+                # Maybe it was the report that failed; the loop's handler is the place that is left.
+                context = {"message": "fetching a key set failed", "exception": bug, "task": self._task}
+                asyncio.get_running_loop().call_exception_handler(context)
+            self._landed.set()
+            self._landed = asyncio.Event()
+            try:
+                async with asyncio.timeout(max(0.0, self._policy.due - self._clock())):
+                    await self._wanted.wait()
+            except TimeoutError:
+                pass  # nobody asked: it is due by itself
+            self._wanted.clear()
+            self._policy.begin(self._clock())
+
+    async def _fetch(self) -> None:
+        """One fetch from start to end; the policy and the operator hear of its outcome."""
+        try:
+            keys = parse_key_set(await self._source.read())
+        except FetchFailed as failure:
+            self._failed(failure.reason, str(failure))
+        except KeySetRefused as refused:
+            self._failed("refused", str(refused))
+        else:
+            self._loaded(keys)
+
+    def _failed(self, reason: str, exact: str) -> None:
+        self._policy.fail(self._clock(), _spread())
+        self.trouble = f"the key set cannot be had: {reason}"
+        self._events.key_set_fetch_failed(self.pool.id, reason, exact)
+
+    def _loaded(self, keys: dict[str, VerificationKey]) -> None:
+        # Tokens verified before hang on the key object: an unchanged key stays the same object.
+        kept = {kid: _unchanged(self.keys.get(kid), key) for kid, key in keys.items()}
+        changed = kept != self.keys
+        self.keys = kept
+        self.trouble = ""
+        self._policy.succeed(self._clock(), _spread())
+        self._events.key_set_loaded(self.pool.id, len(kept), changed=changed)
+
+
+class KeySets:
+    """The key sets of one configuration, one per pool. Started and stopped by the worker that owns it."""
+
+    def __init__(
+        self,
+        pools: Sequence[UserPool],
+        *,
+        events: KeySetEvents,
+        clock: Callable[[], float] = time.monotonic,
+        timing: Timing | None = None,
+        timeout: float = TOTAL_TIMEOUT,
+    ) -> None:
+        self._pools: dict[str, _PoolKeys] = {}
+        for pool in pools:
+            source: Source
+            # A pool's own timing: a file is looked at more often than a server is asked.
+            if pool.jwks_file is not None:
+                source, usual = FileSource(pool.jwks_file), Timing(refresh=FILE_REFRESH)
+            else:
+                source, usual = HttpSource(pool.jwks_url, timeout=timeout), Timing()
+            self._pools[pool.id] = _PoolKeys(pool, source, timing or usual, events, clock)
+
+    async def start(self) -> None:
+        """Begin fetching, in the background: never fails, never waits for the network."""
+        for keys in self._pools.values():
+            keys.start()
+
+    async def stop(self) -> None:
+        """End all fetching; whoever still waits for a key gets NoKeys. Keys in hand stay usable."""
+        await asyncio.gather(*(keys.stop() for keys in self._pools.values()))
+
+    def inherit(self, previous: KeySets) -> None:
+        """Begin with the keys that `previous` holds for the same pools from the same places.
+
+        For a reload while Cognito is down: the last good keys must not be lost with the old configuration.
+        """
+        for pool_id, keys in self._pools.items():
+            old = previous._pools.get(pool_id)
+            if old is not None and _place(old.pool) == _place(keys.pool):
+                keys.keys = old.keys
+
+    def ready(self) -> dict[str, str]:
+        """Pool ID → why its tokens cannot be verified; empty when all can."""
+        return {pool_id: keys.trouble for pool_id, keys in self._pools.items() if not keys.keys}
+
+    def key(self, pool_id: str, kid: str) -> VerificationKey | None:
+        """The pool's key of that name, as far as is known now; no I/O. `pool_id` is a configured one."""
+        return self._pools[pool_id].keys.get(kid)
+
+    async def find(self, pool_id: str, kid: str) -> VerificationKey:
+        """The pool's key of that name, after a fetch when one may help (at most 5 s).
+
+        Raises UnknownKey when the fresh key set has none such, NoKeys when nobody can tell.
+        """
+        return await self._pools[pool_id].find(kid)
+
+    def __repr__(self) -> str:
+        held = ", ".join(f"{pool_id}: {len(keys.keys)}" for pool_id, keys in self._pools.items())
+        return f"<KeySets {held}>"
+
+
+def _unchanged(old: VerificationKey | None, new: VerificationKey) -> VerificationKey:
+    return old if old is not None and old.thumbprint == new.thumbprint else new
+
+
+def _place(pool: UserPool) -> tuple[object, object]:
+    return (pool.jwks_file, None if pool.jwks_file else pool.jwks_url)
+
+
+def _spread() -> float:
+    return random.random()  # noqa: S311 - spreads load, hides nothing
