@@ -66,7 +66,7 @@ class KeyPair:
             "n": base64url(n).decode(),
             "use": "sig",
         }
-        return _changed(members, changes)
+        return changed(members, changes)
 
 
 def key_set_document(*keys: KeyPair | Mapping[str, Any]) -> bytes:
@@ -100,7 +100,7 @@ def access_claims(
         "jti": str(uuid.uuid4()),
         "username": username,
     }
-    return _changed(claims, changes)
+    return changed(claims, changes)
 
 
 def id_claims(
@@ -131,12 +131,12 @@ def id_claims(
         "jti": str(uuid.uuid4()),
         "email": email,
     }
-    return _changed(claims, changes)
+    return changed(claims, changes)
 
 
 def sign(keypair: KeyPair, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> bytes:
     """A compact token. `header` replaces members of Cognito's own {"kid", "alg"}; ABSENT removes one."""
-    members = _changed({"kid": keypair.kid, "alg": "RS256"}, header or {})
+    members = changed({"kid": keypair.kid, "alg": "RS256"}, header or {})
     return sign_raw(keypair, compact_json(members), compact_json(claims))
 
 
@@ -154,5 +154,6 @@ def compact_json(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _changed(members: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+def changed(members: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`members` with those of `changes` put over them, and without the ABSENT ones."""
     return {name: value for name, value in {**members, **changes}.items() if value is not ABSENT}
