@@ -1,0 +1,238 @@
+"""The counters of one worker, and the sum of many.
+
+The request path increments plain ints, dicts and lists here; nothing is computed until somebody scrapes.
+A scrape takes a snapshot of every worker, merges them and renders the result (gateway/observe/exposition.py).
+
+Invariant: what a snapshot calls a counter never goes backwards, neither in one worker nor in a merge, and
+adding it up is exact (integers only: Prometheus takes the smallest decrease for a restart). So a supervisor
+keeps `merge([gone, retired(last_snapshot)])` of the workers that ended, and shows `merge([gone, *live])`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+PREFIX = "cognito_gateway_"
+
+# Upper bounds in seconds. The gateway's own share is about 0.1 ms, so a fast API is told apart below 1 ms;
+# 60 s is the default response_timeout. Each bound is one series for every histogram: a dozen is customary.
+BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+
+# RFC 9110 section 9.3 without CONNECT and TRACE, which are refused, plus PATCH (RFC 5789).
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+# JSON-able: {"counters" | "gauges": {metric: [[label values, number], …]}}
+Snapshot: TypeAlias = dict[str, Any]
+Series: TypeAlias = list[list[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One line of the table below: its name behind the prefix, its labels, how workers add up to one view."""
+
+    name: str
+    kind: Literal["counter", "histogram", "gauge"]
+    labels: tuple[str, ...]
+    # Counters and histograms are summed. Of a gauge that every worker has for itself, the view shows the
+    # worst worker (min), so that an alert sees the one that has no keys. "view": known to the viewer only.
+    merge: Literal["sum", "min", "view"]
+    help: str
+
+
+METRICS = (
+    Metric(
+        "requests_total",
+        "counter",
+        ("method", "code"),
+        "sum",
+        "Requests answered on the public listener, refusals included, by method and status code.",
+    ),
+    Metric(
+        "request_duration_seconds",
+        "histogram",
+        (),
+        "sum",
+        "Time from a request's head to the end of its answer.",
+    ),
+    Metric(
+        "upstream_duration_seconds",
+        "histogram",
+        (),
+        "sum",
+        "Time from sending a request to the upstream until the head of its answer.",
+    ),
+    Metric(
+        "requests_in_flight", "gauge", (), "sum", "Requests being served now, tunnels and streams included."
+    ),
+    Metric(
+        "auth_decisions_total",
+        "counter",
+        ("result", "reason"),
+        "sum",
+        "Decisions by result (allowed, refused, error) and the reason the log gives.",
+    ),
+    Metric("token_cache_hits_total", "counter", (), "sum", "Tokens found among those verified before."),
+    Metric("token_cache_misses_total", "counter", (), "sum", "Tokens that had to be verified."),
+    Metric(
+        "jwks_fetches_total",
+        "counter",
+        ("pool", "result"),
+        "sum",
+        "Attempts to fetch a user pool's key set, by their result.",
+    ),
+    Metric(
+        "jwks_keys", "gauge", ("pool",), "min", "Keys held of a user pool, in the worker with the fewest."
+    ),
+    Metric(
+        "jwks_last_success_timestamp_seconds",
+        "gauge",
+        ("pool",),
+        "min",
+        "Unix time of the last successful fetch of a user pool's key set, in the worker where it is oldest.",
+    ),
+    Metric(
+        "upstream_errors_total",
+        "counter",
+        ("reason",),
+        "sum",
+        "Requests the upstream failed: unreachable, silent or with a broken answer.",
+    ),
+    Metric(
+        "config_reloads_total",
+        "counter",
+        ("result",),
+        "sum",
+        "Reloads of the configuration: success, failure (the old one stays), unchanged.",
+    ),
+    Metric("workers", "gauge", (), "view", "Worker processes serving now."),
+    Metric("build_info", "gauge", ("version",), "view", "Always 1; the label says which version runs."),
+)
+
+_COMBINE: dict[str, Callable[[Any, Any], Any]] = {"sum": lambda a, b: a + b, "min": min}
+_GAUGE_MERGE = {metric.name: metric.merge for metric in METRICS if metric.kind == "gauge"}
+
+
+class Histogram:
+    """Durations counted per bucket; `counts` has one place more than `bounds`, for all above the last."""
+
+    __slots__ = ("bounds", "counts", "total")
+
+    def __init__(self, bounds: tuple[float, ...] = BOUNDS) -> None:
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, seconds: float) -> None:
+        """Count one duration of `seconds` (>= 0). A bucket includes its bound, as Prometheus's `le` does."""
+        self.counts[bisect_left(self.bounds, seconds)] += 1
+        self.total += seconds
+
+
+class WorkerMetrics:
+    """What one worker counts; the request path writes to the attributes directly.
+
+    Label values are words from fixed sets: the reasons of gateway/errors.py, pool IDs of the configuration.
+    """
+
+    __slots__ = (
+        "auth_decisions",
+        "config_reloads",
+        "jwks_fetches",
+        "jwks_keys",
+        "jwks_last_success",
+        "request_duration",
+        "requests",
+        "requests_in_flight",
+        "token_cache_hits",
+        "token_cache_misses",
+        "upstream_duration",
+        "upstream_errors",
+    )
+
+    def __init__(self) -> None:
+        self.requests: defaultdict[tuple[str, int], int] = defaultdict(int)  # (method_label(…), status)
+        self.request_duration = Histogram()
+        self.upstream_duration = Histogram()
+        self.requests_in_flight = 0
+        self.auth_decisions: defaultdict[tuple[str, str], int] = defaultdict(int)  # (result, reason)
+        self.token_cache_hits = 0
+        self.token_cache_misses = 0
+        self.jwks_fetches: defaultdict[tuple[str, str], int] = defaultdict(int)  # (pool, result)
+        self.jwks_keys: dict[str, int] = {}
+        self.jwks_last_success: dict[str, float] = {}  # Unix time
+        self.upstream_errors: defaultdict[str, int] = defaultdict(int)
+        # All three from the start, so that rate() sees the first failure.
+        self.config_reloads: defaultdict[str, int] = defaultdict(int, success=0, failure=0, unchanged=0)
+
+    def snapshot(self) -> Snapshot:
+        """All of it as JSON-able values, by the names of the table above without the prefix."""
+        requests: defaultdict[tuple[str, int], int] = defaultdict(int)
+        for (method, status), count in self.requests.items():
+            requests[method_label(method), status] += count
+        return {
+            "counters": {
+                "requests_total": [[[method, f"{code:03d}"], n] for (method, code), n in requests.items()],
+                **_histogram("request_duration_seconds", self.request_duration),
+                **_histogram("upstream_duration_seconds", self.upstream_duration),
+                "auth_decisions_total": [[list(labels), n] for labels, n in self.auth_decisions.items()],
+                "token_cache_hits_total": [[[], self.token_cache_hits]],
+                "token_cache_misses_total": [[[], self.token_cache_misses]],
+                "jwks_fetches_total": [[list(labels), n] for labels, n in self.jwks_fetches.items()],
+                "upstream_errors_total": _one_label(self.upstream_errors),
+                "config_reloads_total": _one_label(self.config_reloads),
+            },
+            "gauges": {
+                "requests_in_flight": [[[], self.requests_in_flight]],
+                "jwks_keys": _one_label(self.jwks_keys),
+                "jwks_last_success_timestamp_seconds": _one_label(self.jwks_last_success),
+            },
+        }
+
+
+def method_label(method: str) -> str:
+    """The method as a label: the client chooses it, so all but the usual ones are "other"."""
+    return method if method in _METHODS else "other"
+
+
+def retired(snapshot: Snapshot) -> Snapshot:
+    """What remains of a worker that ended: what it counted, not what it held."""
+    return {"counters": snapshot["counters"], "gauges": {}}
+
+
+def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
+    """One snapshot of many, by the merge rules of the table. Of none: one without series."""
+    counters: dict[str, dict[tuple[str, ...], Any]] = {}
+    gauges: dict[str, dict[tuple[str, ...], Any]] = {}
+    for snapshot in snapshots:
+        for name, series in snapshot["counters"].items():
+            _add(counters.setdefault(name, {}), series, _COMBINE["sum"])
+        for name, series in snapshot["gauges"].items():
+            _add(gauges.setdefault(name, {}), series, _COMBINE[_GAUGE_MERGE[name]])
+    return {"counters": _as_series(counters), "gauges": _as_series(gauges)}
+
+
+def _histogram(name: str, histogram: Histogram) -> dict[str, Series]:
+    """Counts per bucket (not cumulative) and the sum as whole nanoseconds: floats do not add up exactly."""
+    bounds = [*map(str, histogram.bounds), "+Inf"]
+    return {
+        f"{name}_bucket": [[[bound], n] for bound, n in zip(bounds, histogram.counts, strict=True)],
+        f"{name}_nanoseconds": [[[], int(histogram.total * 1e9)]],
+    }
+
+
+def _one_label(values: Mapping[str, float]) -> Series:
+    return [[[label], value] for label, value in values.items()]
+
+
+def _add(into: dict[tuple[str, ...], Any], series: Series, combine: Callable[[Any, Any], Any]) -> None:
+    for labels, value in series:
+        key = tuple(labels)
+        into[key] = combine(into[key], value) if key in into else value
+
+
+def _as_series(metrics: Mapping[str, Mapping[tuple[str, ...], Any]]) -> dict[str, Series]:
+    return {name: [[list(labels), v] for labels, v in series.items()] for name, series in metrics.items()}

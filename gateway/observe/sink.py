@@ -1,0 +1,99 @@
+"""Where log lines go: a bounded queue, and one thread that writes them to the stream.
+
+A reader of stdout that stops reading must never stop requests, and a pipe inherited from others cannot be
+made non-blocking without changing it for them too: so a thread waits, not the event loop.
+
+Invariant: `put` never blocks and never raises. Lines the stream did not take in time are counted, and the
+count is logged when the stream moves again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from typing import BinaryIO
+
+# Linux's PIPE_BUF (pipe(7)): no more than this is written at once, so that the lines of several workers on
+# one pipe never mix. POSIX guarantees 512 only; platforms besides Linux mix lines above their own limit.
+ATOMIC_WRITE = 4096
+
+# Lines waiting for a stalled reader: about 1.5 MB of usual access lines, 16 MiB of the longest.
+_MAX_WAITING = 4096
+
+# Seconds between two tries on a full non-blocking descriptor; nobody waits for it but the log.
+_FULL_PAUSE = 0.05
+
+
+class Sink:
+    """Owns the writing thread; `stream` is a raw (unbuffered) one and stays open.
+
+    `dropped_line` renders the line that reports how many lines were lost.
+    """
+
+    def __init__(self, stream: BinaryIO, dropped_line: Callable[[int], bytes]) -> None:
+        self._stream = stream
+        self._dropped_line = dropped_line
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._closed = False
+        self._refused = 0  # lines the queue had no place for; counted by the callers
+        self._failed = 0  # lines the stream did not take; counted by the thread
+        self._reported = 0
+        # A daemon, because a write nobody reads must not keep the process from ending.
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    @property
+    def dropped(self) -> int:
+        """Lines lost so far."""
+        return self._refused + self._failed
+
+    def put(self, line: bytes) -> None:
+        """Queue one line (newline included, at most ATOMIC_WRITE bytes)."""
+        if self._closed or self._queue.qsize() >= _MAX_WAITING:
+            self._refused += 1
+        else:
+            self._queue.put(line)
+
+    def close(self, timeout: float) -> None:
+        """Write what waits, for at most `timeout` seconds; lines that come later are dropped."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        for batch in self._batches():
+            if not self._write(b"".join(batch)):
+                self._failed += len(batch)
+            if (lost := self.dropped - self._reported) and self._write(self._dropped_line(lost)):
+                self._reported += lost
+
+    def _batches(self) -> Iterator[list[bytes]]:
+        """What waits, in portions that fit into one write; the last one after `close`."""
+        batch: list[bytes] = []
+        size = 0
+        while (line := self._queue.get()) is not None:
+            if size + len(line) > ATOMIC_WRITE:
+                yield batch
+                batch, size = [], 0
+            batch.append(line)
+            size += len(line)
+            if self._queue.empty():
+                yield batch
+                batch, size = [], 0
+        yield batch
+
+    def _write(self, data: bytes) -> bool:
+        """True when the stream took it all. False: a closed pipe or a full disk; requests go on."""
+        try:
+            while data:
+                # None: the descriptor is non-blocking (somebody else's doing) and full.
+                if written := self._stream.write(data):
+                    data = data[written:]
+                else:
+                    time.sleep(_FULL_PAUSE)
+        except (OSError, ValueError):  # ValueError: the stream was closed
+            return False
+        return True
