@@ -1,0 +1,128 @@
+"""The operations on app clients, and what a client allows.
+
+Invariant: a client's settings are complete at any time; as in Cognito, UpdateUserPoolClient puts every member
+it is not given back to its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.local.errors import invalid_parameter
+from gateway.local.pages import page
+from gateway.local.state import Client, Pool, State, new_client_id, new_client_secret
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+_DEFAULT_FLOWS = ["ALLOW_CUSTOM_AUTH", "ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
+_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+# kind: (member, default value, default unit, least and most seconds). Developer guide, "token validity":
+# access and ID tokens 5 minutes to 1 day, refresh tokens 1 hour to 10 years.
+_VALIDITY = {
+    "AccessToken": ("AccessTokenValidity", 1, "hours", 300, 86400),
+    "IdToken": ("IdTokenValidity", 1, "hours", 300, 86400),
+    "RefreshToken": ("RefreshTokenValidity", 30, "days", 3600, 315360000),
+}
+
+
+def create_client(state: State, request: Request, now: float, client_id: str | None = None) -> Answer:
+    """CreateUserPoolClient; `client_id` is the seed's, otherwise a new one in Cognito's form."""
+    pool = state.pool(request["UserPoolId"])
+    if request.get("GenerateSecret") and "ClientSecret" in request:
+        raise invalid_parameter("ClientSecret and GenerateSecret cannot be given together.")
+    secret = request.get("ClientSecret") or (new_client_secret() if request.get("GenerateSecret") else None)
+    client = Client(client_id or new_client_id(), secret, _settings(request), now, now)
+    pool.clients[client.id] = client
+    return {"UserPoolClient": _describe(pool, client)}
+
+
+def describe_client(state: State, request: Request, now: float) -> Answer:
+    pool, client = state.client(request["ClientId"], request["UserPoolId"])
+    return {"UserPoolClient": _describe(pool, client)}
+
+
+def update_client(state: State, request: Request, now: float) -> Answer:
+    pool, client = state.client(request["ClientId"], request["UserPoolId"])
+    client.settings = _settings({"ClientName": client.settings["ClientName"], **request})
+    client.modified = now
+    return {"UserPoolClient": _describe(pool, client)}
+
+
+def list_clients(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    items = [
+        {"ClientId": client.id, "UserPoolId": pool.id, "ClientName": client.settings["ClientName"]}
+        for client in pool.clients.values()
+    ]
+    size = request.get("MaxResults", 60)
+    return page(items, size, request.get("NextToken"), names=("UserPoolClients", "NextToken"))
+
+
+def lifetime(client: Client, kind: str) -> int:
+    """Seconds a token of this kind (AccessToken, IdToken, RefreshToken) lives."""
+    return _lifetime(client.settings, kind)
+
+
+def flow_enabled(client: Client, *names: str) -> bool:
+    return any(name in client.settings["ExplicitAuthFlows"] for name in names)
+
+
+def refresh_enabled(client: Client) -> bool:
+    """The old flow names, those without ALLOW_, never named refreshing: with them it is always on."""
+    flows = client.settings["ExplicitAuthFlows"]
+    return "ALLOW_REFRESH_TOKEN_AUTH" in flows or not any(flow.startswith("ALLOW_") for flow in flows)
+
+
+def hides_users(client: Client) -> bool:
+    return bool(client.settings["PreventUserExistenceErrors"] == "ENABLED")
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "AllowedOAuthFlowsUserPoolClient": False,
+        "AuthSessionValidity": 3,
+        "EnablePropagateAdditionalUserContextData": False,
+        "EnableTokenRevocation": True,
+        "PreventUserExistenceErrors": "LEGACY",
+        "TokenValidityUnits": {},
+    }
+    dropped = {"UserPoolId", "ClientId", "GenerateSecret", "ClientSecret"}
+    settings.update({name: value for name, value in request.items() if name not in dropped})
+    # 0 and absent both mean the default.
+    settings["RefreshTokenValidity"] = settings.get("RefreshTokenValidity") or 30
+    settings["ExplicitAuthFlows"] = settings.get("ExplicitAuthFlows") or _DEFAULT_FLOWS
+    _check_flows(settings["ExplicitAuthFlows"])
+    for kind, (member, _, _, least, most) in _VALIDITY.items():
+        if not least <= _lifetime(settings, kind) <= most:
+            raise invalid_parameter(
+                f"Invalid range for token validity: {member} is {least} to {most} seconds."
+            )
+    return settings
+
+
+def _lifetime(settings: Mapping[str, Any], kind: str) -> int:
+    member, value, unit, _, _ = _VALIDITY[kind]
+    return int(settings.get(member, value)) * _SECONDS[settings["TokenValidityUnits"].get(kind, unit)]
+
+
+def _check_flows(flows: list[str]) -> None:
+    old = [flow for flow in flows if not flow.startswith("ALLOW_")]
+    if old and len(old) != len(flows):
+        raise invalid_parameter(
+            "Invalid ExplicitAuthFlows: flows with and without the ALLOW_ prefix cannot be mixed."
+        )
+
+
+def _describe(pool: Pool, client: Client) -> Answer:
+    answer = {
+        **client.settings,
+        "UserPoolId": pool.id,
+        "ClientId": client.id,
+        "CreationDate": client.created,
+        "LastModifiedDate": client.modified,
+    }
+    if client.secret is not None:
+        answer["ClientSecret"] = client.secret
+    return answer

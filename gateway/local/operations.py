@@ -1,0 +1,68 @@
+"""The table of operations: name → shapes, function, and whether the caller must sign.
+
+Invariant: `call` is the only way into an operation, and it checks the shapes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.local import challenges, clients, fields, groups, pools, sign_in, signed_in, users
+from gateway.local.errors import AwsError
+from gateway.local.shapes import check
+from gateway.local.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    fields: fields.Fields
+    run: Callable[[State, Mapping[str, Any], float], dict[str, Any]]
+    # False where the service model says `authtype: none`: those calls carry no AWS signature.
+    signed: bool = True
+
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateUserPool": Operation(fields.CREATE_USER_POOL, pools.create_user_pool),
+    "DescribeUserPool": Operation(fields.POOL_ONLY, pools.describe_user_pool),
+    "ListUserPools": Operation(fields.LIST_USER_POOLS, pools.list_user_pools),
+    "UpdateUserPool": Operation(fields.UPDATE_USER_POOL, pools.update_user_pool),
+    "DeleteUserPool": Operation(fields.POOL_ONLY, pools.delete_user_pool),
+    "CreateUserPoolClient": Operation(fields.CREATE_CLIENT, clients.create_client),
+    "DescribeUserPoolClient": Operation(fields.CLIENT_ONLY, clients.describe_client),
+    "ListUserPoolClients": Operation(fields.LIST_CLIENTS, clients.list_clients),
+    "UpdateUserPoolClient": Operation(fields.UPDATE_CLIENT, clients.update_client),
+    "AdminCreateUser": Operation(fields.CREATE_USER, users.admin_create_user),
+    "AdminGetUser": Operation(fields.USER_ONLY, users.admin_get_user),
+    "AdminSetUserPassword": Operation(fields.SET_PASSWORD, users.admin_set_user_password),
+    "AdminDisableUser": Operation(fields.USER_ONLY, users.admin_disable_user),
+    "AdminEnableUser": Operation(fields.USER_ONLY, users.admin_enable_user),
+    "AdminDeleteUser": Operation(fields.USER_ONLY, users.admin_delete_user),
+    "ListUsers": Operation(fields.LIST_USERS, users.list_users),
+    "CreateGroup": Operation(fields.CREATE_GROUP, groups.create_group),
+    "AdminAddUserToGroup": Operation(fields.USER_AND_GROUP, groups.admin_add_user_to_group),
+    "AdminRemoveUserFromGroup": Operation(fields.USER_AND_GROUP, groups.admin_remove_user_from_group),
+    "InitiateAuth": Operation(fields.INITIATE_AUTH, sign_in.initiate_auth, signed=False),
+    "AdminInitiateAuth": Operation(fields.ADMIN_INITIATE_AUTH, sign_in.admin_initiate_auth),
+    "RespondToAuthChallenge": Operation(fields.RESPOND, challenges.respond, signed=False),
+    "AdminRespondToAuthChallenge": Operation(fields.ADMIN_RESPOND, challenges.admin_respond),
+    "GetUser": Operation(fields.ACCESS_TOKEN, signed_in.read_user, signed=False),
+    "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
+    "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),
+    "RevokeToken": Operation(fields.REVOKE_TOKEN, signed_in.revoke_token, signed=False),
+}
+
+
+def find(name: str) -> Operation:
+    """Raises UnknownOperationException, which is what AWS's JSON services answer; the message is ours."""
+    operation = OPERATIONS.get(name)
+    if operation is None:
+        raise AwsError("UnknownOperationException", "The local Cognito does not have this operation")
+    return operation
+
+
+def call(state: State, name: str, request: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Runs one operation at the time `now` (epoch seconds); raises AwsError."""
+    operation = find(name)
+    return operation.run(state, check(operation.fields, request), now)

@@ -1,0 +1,142 @@
+"""The operations on user pools.
+
+Invariant: a pool's settings are complete at any time; as in Cognito, UpdateUserPool puts every member it is
+not given back to its default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.local.attributes import schema_of
+from gateway.local.errors import invalid_parameter
+from gateway.local.pages import page
+from gateway.local.passwords import PasswordPolicy
+from gateway.local.state import Pool, State, new_pool_id
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+# Chosen when the pool is made, never changed again.
+_FIXED = ("AliasAttributes", "UsernameAttributes", "UsernameConfiguration")
+# An account that cannot exist (12 zeros) marks ARNs as made up.
+_ACCOUNT = "000000000000"
+
+
+def create_user_pool(state: State, request: Request, now: float, pool_id: str | None = None) -> Answer:
+    """CreateUserPool; `pool_id` is the seed's, otherwise a new one in Cognito's form."""
+    fixed = {name: request[name] for name in _FIXED if name in request}
+    if fixed.get("AliasAttributes") and fixed.get("UsernameAttributes"):
+        raise invalid_parameter(
+            "Only one of the aliasAttributes or usernameAttributes can be set in a user pool."
+        )
+    pool = Pool(
+        id=pool_id or new_pool_id(state.region),
+        name=request["PoolName"],
+        settings=_settings(request),
+        fixed=fixed,
+        policy=_policy(request),
+        schema=schema_of(request.get("Schema", [])),
+        keys=state.new_keys(),
+        created=now,
+        modified=now,
+    )
+    state.pools[pool.id] = pool
+    return {"UserPool": _describe(pool)}
+
+
+def describe_user_pool(state: State, request: Request, now: float) -> Answer:
+    return {"UserPool": _describe(state.pool(request["UserPoolId"]))}
+
+
+def update_user_pool(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    pool.name = request.get("PoolName", pool.name)
+    pool.settings = _settings(request)
+    pool.policy = _policy(request)
+    pool.modified = now
+    return {}
+
+
+def delete_user_pool(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    if pool.settings["DeletionProtection"] == "ACTIVE":
+        raise invalid_parameter(
+            "The user pool cannot be deleted because deletion protection is activated. "
+            "Deletion protection must be inactivated first."
+        )
+    del state.pools[pool.id]
+    return {}
+
+
+def list_user_pools(state: State, request: Request, now: float) -> Answer:
+    items = [
+        {
+            "Id": pool.id,
+            "Name": pool.name,
+            "LambdaConfig": {},
+            "LastModifiedDate": pool.modified,
+            "CreationDate": pool.created,
+        }
+        for pool in state.pools.values()
+    ]
+    return page(items, request["MaxResults"], request.get("NextToken"), names=("UserPools", "NextToken"))
+
+
+def _settings(request: Request) -> dict[str, Any]:
+    dropped = {"PoolName", "UserPoolId", "Schema", "Policies", *_FIXED}
+    settings: dict[str, Any] = {
+        "DeletionProtection": "INACTIVE",
+        "LambdaConfig": {},
+        "MfaConfiguration": "OFF",
+        "UserPoolTags": {},
+        "UserPoolTier": "ESSENTIALS",
+    }
+    settings.update({name: value for name, value in request.items() if name not in dropped})
+    create = settings.get("AdminCreateUserConfig", {})
+    settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": False, **create}
+    return settings
+
+
+def _policy(request: Request) -> PasswordPolicy:
+    given = request.get("Policies", {}).get("PasswordPolicy")
+    if given is None:
+        return PasswordPolicy()
+    # A policy that is given at all requires only what it names.
+    return PasswordPolicy(
+        minimum_length=given.get("MinimumLength", 8),
+        uppercase=given.get("RequireUppercase", False),
+        lowercase=given.get("RequireLowercase", False),
+        numbers=given.get("RequireNumbers", False),
+        symbols=given.get("RequireSymbols", False),
+        # 0 means "not set" to Cognito, too.
+        temporary_days=given.get("TemporaryPasswordValidityDays") or 7,
+    )
+
+
+def _describe(pool: Pool) -> Answer:
+    policy = pool.policy
+    region = pool.id.partition("_")[0]
+    return {
+        **pool.settings,
+        **pool.fixed,
+        "Id": pool.id,
+        "Name": pool.name,
+        "Arn": f"arn:aws:cognito-idp:{region}:{_ACCOUNT}:userpool/{pool.id}",
+        "Policies": {
+            "PasswordPolicy": {
+                "MinimumLength": policy.minimum_length,
+                "RequireUppercase": policy.uppercase,
+                "RequireLowercase": policy.lowercase,
+                "RequireNumbers": policy.numbers,
+                "RequireSymbols": policy.symbols,
+                "TemporaryPasswordValidityDays": policy.temporary_days,
+            },
+            "SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD"]},
+        },
+        "SchemaAttributes": list(pool.schema.values()),
+        "EstimatedNumberOfUsers": len(pool.users),
+        "CreationDate": pool.created,
+        "LastModifiedDate": pool.modified,
+    }

@@ -1,0 +1,141 @@
+"""The seed file: pools, clients, groups and users with fixed IDs, in the API's own names.
+
+Invariant: everything goes in through the operations' own checks, so a seed cannot hold what the API refuses.
+The format is described in docs/local-cognito.md.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gateway.errors import ConfigurationError
+from gateway.local import fields, groups, operations
+from gateway.local.clients import create_client
+from gateway.local.errors import AwsError, invalid_parameter
+from gateway.local.passwords import check_policy
+from gateway.local.pools import create_user_pool
+from gateway.local.shapes import Field, check
+from gateway.local.state import (
+    CONFIRMED,
+    FORCE_CHANGE_PASSWORD,
+    RESET_REQUIRED,
+    UNCONFIRMED,
+    Pool,
+    State,
+)
+from gateway.local.users import add_user, set_password
+
+DEMO = Path(__file__).with_name("demo_seed.yaml")
+
+_STRUCTURES = Field(list, item=Field(dict))
+_POOL = {"Id": fields.POOL_ID, "Clients": _STRUCTURES, "Groups": _STRUCTURES, "Users": _STRUCTURES}
+_USER: fields.Fields = {
+    "Username": fields.USERNAME,
+    "Password": fields.PASSWORD,
+    "Sub": Field(str),
+    "Status": Field(str, values=(CONFIRMED, UNCONFIRMED, FORCE_CHANGE_PASSWORD, RESET_REQUIRED)),
+    "Enabled": Field(bool),
+    "Attributes": Field(dict, item=Field(str, maximum=2048)),
+    "Groups": Field(list, item=Field(str)),
+}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The parsed seed file, its contents yet unchecked; raises ConfigurationError."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: is not UTF-8 text") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise ConfigurationError(f"{path}{line}: is not YAML: {getattr(error, 'problem', error)}") from error
+    if not isinstance(document, dict) or set(document) != {"UserPools"} or not document["UserPools"]:
+        raise ConfigurationError(f"{path}: must hold one key, UserPools, with a list of pools")
+    return document
+
+
+def apply(state: State, document: Mapping[str, Any], now: float) -> None:
+    """Puts the seed's things into the state; raises ConfigurationError naming the first that is refused."""
+    for place, given in _each("UserPools", document["UserPools"]):
+        with _at(place):
+            pool = _add_pool(state, given, now)
+        for what, add in (("Clients", _add_client), ("Groups", _add_group), ("Users", _add_user)):
+            for inner, one in _each(f"{place}.{what}", given.get(what) or []):
+                with _at(inner):
+                    add(state, pool, one, now)
+
+
+def _each(place: str, items: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    if not isinstance(items, list):
+        raise ConfigurationError(f"seed: {place}: must be a list")
+    for number, item in enumerate(items, 1):
+        if not isinstance(item, dict):
+            raise ConfigurationError(f"seed: {place}.{number}: must be a map")
+        yield f"{place}.{number}", item
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    try:
+        yield
+    except AwsError as error:
+        raise ConfigurationError(f"seed: {place}: {error.message}") from error
+
+
+def _add_pool(state: State, given: Mapping[str, Any], now: float) -> Pool:
+    request = check({**fields.CREATE_USER_POOL, **_POOL}, given)
+    pool_id = request["Id"]
+    if pool_id in state.pools:
+        raise invalid_parameter(f"Id {pool_id} is taken")
+    create_user_pool(
+        state, {name: value for name, value in request.items() if name not in _POOL}, now, pool_id
+    )
+    return state.pools[pool_id]
+
+
+def _add_client(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:
+    request = check({**fields.CREATE_CLIENT, "ClientId": fields.CLIENT_ID}, {**given, "UserPoolId": pool.id})
+    client_id = request.pop("ClientId")
+    if any(client_id in other.clients for other in state.pools.values()):
+        raise invalid_parameter(f"ClientId {client_id} is taken")
+    create_client(state, request, now, client_id)
+
+
+def _add_group(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:
+    operations.call(state, "CreateGroup", {**given, "UserPoolId": pool.id}, now)
+
+
+def _add_user(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:
+    request = check(_USER, given)
+    user = add_user(pool, request["Username"], request.get("Attributes", {}), now, sub=_sub(request))
+    password = request.get("Password")
+    if password is not None:
+        check_policy(pool.policy, password)
+        set_password(pool, user, password, now, permanent=True)
+    user.status = request.get("Status", CONFIRMED if password is not None else FORCE_CHANGE_PASSWORD)
+    if user.status == FORCE_CHANGE_PASSWORD:
+        user.temporary_until = now + pool.policy.temporary_days * 86400
+    user.enabled = request.get("Enabled", True)
+    for group in request.get("Groups", []):
+        groups.admin_add_user_to_group(
+            state, {"UserPoolId": pool.id, "Username": user.username, "GroupName": group}, now
+        )
+
+
+def _sub(request: Mapping[str, Any]) -> str | None:
+    given = request.get("Sub")
+    if given is None:
+        return None
+    try:
+        return str(uuid.UUID(given))
+    except ValueError:
+        raise invalid_parameter("Sub is not a UUID") from None

@@ -1,0 +1,55 @@
+"""What a signed-in user does with a token, and how sign-ins end: GetUser, sign-outs, RevokeToken.
+
+Invariant: ending a sign-in ends every token of it, the refreshed ones included.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.local.attributes import as_list
+from gateway.local.errors import AwsError
+from gateway.local.state import State, get_user
+from gateway.local.tokens import is_signed_token, read_access_token, revoke, revoke_all
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def read_user(state: State, request: Request, now: float) -> Answer:
+    """GetUser"""
+    _, user, _ = read_access_token(state, request["AccessToken"], now)
+    return {"Username": user.username, "UserAttributes": as_list({"sub": user.sub, **user.attributes})}
+
+
+def global_sign_out(state: State, request: Request, now: float) -> Answer:
+    pool, user, _ = read_access_token(state, request["AccessToken"], now)
+    revoke_all(pool, user)
+    return {}
+
+
+def admin_user_global_sign_out(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    revoke_all(pool, get_user(pool, request["Username"]))
+    return {}
+
+
+def revoke_token(state: State, request: Request, now: float) -> Answer:
+    pool, client = state.client(request["ClientId"])
+    if not hmac.compare_digest((client.secret or "").encode(), request.get("ClientSecret", "").encode()):
+        raise AwsError("UnauthorizedException", "Invalid client secret")
+    if not client.settings["EnableTokenRevocation"]:
+        raise AwsError("UnsupportedOperationException", "Token revocation is not enabled for this client")
+    if is_signed_token(request["Token"]):
+        raise AwsError("UnsupportedTokenTypeException", "Only refresh tokens can be revoked")
+    grant = pool.refresh_tokens.get(request["Token"])
+    # RFC 7009 section 2.2: an unknown or dead token is answered like one that was revoked.
+    if grant is None:
+        return {}
+    # RFC 7009 section 2.1: a client revokes its own tokens only.
+    if grant.client_id != client.id:
+        raise AwsError("UnauthorizedException", "The token was not issued to this client")
+    revoke(grant)
+    return {}

@@ -1,0 +1,215 @@
+"""All that the local Cognito knows, in memory: pools, and in them clients, users, groups, sessions, grants.
+
+Operations are functions of (state, request, now); this is the one thing they change.
+Invariant: everything a token's life depends on hangs from its pool, so deleting a pool ends its tokens.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.local.errors import AwsError, not_found
+from gateway.local.keys import PoolKeys
+from gateway.local.passwords import PasswordHash, PasswordPolicy
+
+CONFIRMED = "CONFIRMED"
+UNCONFIRMED = "UNCONFIRMED"
+FORCE_CHANGE_PASSWORD = "FORCE_CHANGE_PASSWORD"  # noqa: S105  a status, not a password
+RESET_REQUIRED = "RESET_REQUIRED"
+
+
+@dataclass(slots=True)
+class Client:
+    id: str
+    secret: str | None = field(repr=False)
+    # The API's own members: ExplicitAuthFlows, AccessTokenValidity and so on, defaults filled in.
+    settings: dict[str, Any]
+    created: float
+    modified: float
+
+
+@dataclass(slots=True)
+class Group:
+    name: str
+    description: str | None
+    role_arn: str | None
+    precedence: int | None
+    created: float
+    modified: float
+
+
+@dataclass(slots=True)
+class User:
+    username: str
+    sub: str
+    attributes: dict[str, str]
+    status: str
+    created: float
+    modified: float
+    enabled: bool = True
+    password: PasswordHash | None = field(default=None, repr=False)
+    # When a temporary password stops working (epoch seconds).
+    temporary_until: float | None = None
+    groups: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Failed sign-ins of one name; the name need not belong to a user."""
+
+    failures: int = 0
+    last: float = 0.0
+    locked_until: float = 0.0
+
+
+@dataclass(slots=True)
+class AuthSession:
+    """The state between two steps of one sign-in; bound to user, client and challenge."""
+
+    username: str
+    client_id: str
+    challenge: str
+    expires: float
+    used: bool = False
+
+
+@dataclass(slots=True)
+class Grant:
+    """One sign-in: its refresh token and every access and ID token that came of it."""
+
+    event_id: str
+    origin_jti: str
+    username: str
+    client_id: str
+    auth_time: int
+    refresh_token: str = field(repr=False)
+    refresh_expires: float
+    forget_at: float
+    revoked: bool = False
+
+
+@dataclass(slots=True)
+class Message:
+    """What Cognito would have sent by mail or SMS."""
+
+    pool_id: str
+    username: str
+    kind: str
+    text: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Pool:
+    id: str
+    name: str
+    # The API's own members, defaults filled in; `fixed` are those UpdateUserPool cannot change.
+    settings: dict[str, Any]
+    fixed: dict[str, Any]
+    policy: PasswordPolicy
+    # Attribute name → its schema (SchemaAttributeType members).
+    schema: dict[str, dict[str, Any]]
+    keys: Future[PoolKeys]
+    created: float
+    modified: float
+    clients: dict[str, Client] = field(default_factory=dict)
+    # Internal username, folded as the pool folds → user.
+    users: dict[str, User] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    attempts: dict[str, Attempts] = field(default_factory=dict)
+    sessions: dict[str, AuthSession] = field(default_factory=dict)
+    # event_id → grant, and refresh token → the same grant.
+    grants: dict[str, Grant] = field(default_factory=dict)
+    refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)
+
+    def fold(self, name: str) -> str:
+        """Usernames and aliases are case-insensitive unless the pool was made otherwise."""
+        sensitive = self.fixed.get("UsernameConfiguration", {}).get("CaseSensitive", False)
+        return name if sensitive else name.casefold()
+
+
+@dataclass(slots=True)
+class State:
+    region: str
+    # The origin under which clients reach us: the first part of every issuer.
+    url: str
+    # Makes a pool's keys outside the event loop.
+    new_keys: Callable[[], Future[PoolKeys]]
+    pools: dict[str, Pool] = field(default_factory=dict)
+    # Bounded: nobody empties it when nobody looks.
+    outbox: deque[Message] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def issuer(self, pool: Pool) -> str:
+        return f"{self.url}/{pool.id}"
+
+    def pool(self, pool_id: str) -> Pool:
+        pool = self.pools.get(pool_id)
+        if pool is None:
+            raise not_found(f"User pool {pool_id} does not exist.")
+        return pool
+
+    def client(self, client_id: str, pool_id: str | None = None) -> tuple[Pool, Client]:
+        """The client and its pool; with `pool_id`, only a client of that pool."""
+        pools = self.pools.values() if pool_id is None else [self.pool(pool_id)]
+        for pool in pools:
+            if client_id in pool.clients:
+                return pool, pool.clients[client_id]
+        raise not_found(f"User pool client {client_id} does not exist.")
+
+
+def new_pool_id(region: str) -> str:
+    return f"{region}_" + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
+
+
+def new_client_id() -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(26))
+
+
+def new_client_secret() -> str:
+    # The model allows 24 to 64 of [\w+]; Cognito's own have about 51.
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(51))
+
+
+def find_user(pool: Pool, name: str) -> User | None:
+    """The user behind a username, a sub, or an alias the pool signs in with; None when there is none."""
+    folded = pool.fold(name)
+    user = pool.users.get(folded)
+    if user is not None:
+        return user
+    for candidate in pool.users.values():
+        if candidate.sub == name or folded in aliases(pool, candidate):
+            return candidate
+    return None
+
+
+def aliases(pool: Pool, user: User) -> set[str]:
+    """What else this user signs in with, folded.
+
+    UsernameAttributes count as they are; of AliasAttributes, e-mail and phone number only once verified.
+    """
+    names = {user.attributes.get(name) for name in pool.fixed.get("UsernameAttributes", ())}
+    for name in pool.fixed.get("AliasAttributes", ()):
+        if name == "preferred_username" or user.attributes.get(f"{name}_verified") == "true":
+            names.add(user.attributes.get(name))
+    return {pool.fold(name) for name in names if name}
+
+
+def get_user(pool: Pool, name: str) -> User:
+    """As find_user; raises UserNotFoundException."""
+    user = find_user(pool, name)
+    if user is None:
+        raise AwsError("UserNotFoundException", "User does not exist.")
+    return user
+
+
+def forget_expired(pool: Pool, now: float) -> None:
+    """Drops what no request can mean any more, so that a long-lived server does not grow without end."""
+    pool.sessions = {key: one for key, one in pool.sessions.items() if one.expires > now}
+    pool.grants = {key: one for key, one in pool.grants.items() if one.forget_at > now}
+    pool.refresh_tokens = {one.refresh_token: one for one in pool.grants.values()}
+    pool.attempts = {key: one for key, one in pool.attempts.items() if one.last + 900 > now}

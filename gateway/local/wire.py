@@ -1,0 +1,151 @@
+"""The HTTP side: AWS JSON 1.1 on POST /, and each pool's public documents under /{poolId}/.well-known/.
+
+Invariant: whatever goes wrong, a caller of the API gets AWS-shaped JSON, never a page of HTML.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from gateway.local import operations
+from gateway.local.errors import AwsError
+from gateway.local.state import Pool, State
+
+LOG = logging.getLogger("gateway.local")
+
+_CONTENT_TYPE = "application/x-amz-json-1.1"
+_TARGET = "AWSCognitoIdentityProviderService."
+# The largest requests of the API (a pool with all its texts) are far below this.
+_MAX_BODY = 256 * 1024
+# AWS signature version 4. There are no AWS accounts here, so no signature can be wrong; that one is there,
+# made for this service, tells an administrator's call from a public one.
+_SIGNATURE = re.compile(
+    r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/[0-9]{8}/[^/,\s]+/cognito-idp/aws4_request, *"
+    r"SignedHeaders=[^,\s]+, *Signature=[0-9a-f]{64}"
+)
+
+
+def application(state: State, clock: Callable[[], float]) -> web.Application:
+    """The server's routes over this state; `clock` gives epoch seconds."""
+    wire = _Wire(state, clock)
+    app = web.Application(client_max_size=_MAX_BODY)
+    app.router.add_post("/", wire.api)
+    app.router.add_get("/{pool}/.well-known/jwks.json", wire.jwks)
+    app.router.add_get("/{pool}/.well-known/openid-configuration", wire.openid_configuration)
+    return app
+
+
+class _Wire:
+    def __init__(self, state: State, clock: Callable[[], float]) -> None:
+        self._state = state
+        self._clock = clock
+
+    async def api(self, request: web.Request) -> web.Response:
+        try:
+            answer = await self._call(request)
+        except AwsError as error:
+            return _refusal(error)
+        except web.HTTPRequestEntityTooLarge:
+            return _refusal(AwsError("RequestEntityTooLargeException", "Request is too large", 413))
+        except Exception:
+            LOG.exception("an operation failed")
+            return _refusal(
+                AwsError("InternalErrorException", "The local Cognito failed; its log says why", 500)
+            )
+        return _json(answer)
+
+    async def _call(self, request: web.Request) -> dict[str, Any]:
+        target = request.headers.get("X-Amz-Target", "")
+        if not target.startswith(_TARGET):
+            raise AwsError(
+                "UnknownOperationException", "The X-Amz-Target header names no operation of Cognito"
+            )
+        name = target.removeprefix(_TARGET)
+        if operations.find(name).signed:
+            _check_signature(request.headers)
+        body = _parse(await request.read())
+        await self._keys_made()
+        return operations.call(self._state, name, body, self._clock())
+
+    async def _keys_made(self) -> None:
+        """Operations may need a pool's keys; here the event loop waits for them without standing still."""
+        for pool in list(self._state.pools.values()):
+            if not pool.keys.done():
+                await asyncio.wrap_future(pool.keys)
+
+    async def jwks(self, request: web.Request) -> web.Response:
+        pool = self._pool(request)
+        if pool is None:
+            return _no_such_pool()
+        keys = await asyncio.wrap_future(pool.keys)
+        return web.json_response(keys.jwks(), headers={"Cache-Control": "public, max-age=86400"})
+
+    async def openid_configuration(self, request: web.Request) -> web.Response:
+        pool = self._pool(request)
+        if pool is None:
+            return _no_such_pool()
+        issuer = self._state.issuer(pool)
+        # Only what exists here: there are no OAuth endpoints yet to name.
+        return web.json_response(
+            {
+                "issuer": issuer,
+                "jwks_uri": f"{issuer}/.well-known/jwks.json",
+                "id_token_signing_alg_values_supported": ["RS256"],
+                "response_types_supported": ["code", "token"],
+                "subject_types_supported": ["public"],
+            }
+        )
+
+    def _pool(self, request: web.Request) -> Pool | None:
+        return self._state.pools.get(request.match_info["pool"])
+
+
+def _check_signature(headers: Mapping[str, str]) -> None:
+    authorization = headers.get("Authorization")
+    if authorization is None:
+        raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
+    if _SIGNATURE.fullmatch(authorization) is None:
+        raise AwsError(
+            "IncompleteSignatureException", "The Authorization header is no AWS signature version 4"
+        )
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """The request's members; raises SerializationException for anything but one JSON object of real text."""
+    try:
+        value = json.loads(body or b"{}")
+        # Half a surrogate pair can be written in JSON but not be sent, hashed or signed.
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        raise AwsError("SerializationException", "The body is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise AwsError("SerializationException", "The body is not a JSON object")
+    return value
+
+
+def _json(
+    answer: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        body=json.dumps(answer).encode(),
+        status=status,
+        content_type=_CONTENT_TYPE,
+        headers={"x-amzn-RequestId": str(uuid.uuid4()), **(headers or {})},
+    )
+
+
+def _refusal(error: AwsError) -> web.Response:
+    body = {"__type": error.type, "message": error.message}
+    return _json(body, error.status, {"x-amzn-errortype": f"{error.type}:"})
+
+
+def _no_such_pool() -> web.Response:
+    return web.json_response({"message": "User pool does not exist."}, status=404)
