@@ -1,0 +1,179 @@
+"""Addresses, networks and URLs: text to parts, stricter than urllib (which drops tabs and newlines).
+
+Invariant: what is returned holds no credentials, no control character and a valid host; a text with
+credentials in it is never repeated in a mistake.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from gateway.config.model import Address
+from gateway.config.values import shown
+
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[^\]/?#]*\]|[^:/?#\[\]]*)(?::(?P<port>[0-9]*))?(?P<path>/[!-~]*)?",
+    re.ASCII,
+)
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCII)
+_PORT = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
+# struct sockaddr_un: sun_path holds 108 bytes with the final NUL.
+_LONGEST_SOCKET_PATH = 107
+
+
+class Url(NamedTuple):
+    scheme: str
+    host: str  # without the brackets of an IPv6 address
+    port: int | None
+    path: str  # "" or "/…"
+
+
+class Target(NamedTuple):
+    """Where the upstream listens."""
+
+    scheme: Literal["http", "https", "unix"]
+    host: str
+    port: int
+    unix: Path | None
+
+
+def host_name(text: str) -> str:
+    """A DNS name or an IP address, without brackets, in lower case."""
+    try:
+        if ":" in text:
+            return str(IPv6Address(text))
+        if text.replace(".", "").isdigit():
+            return str(IPv4Address(text))
+    except AddressValueError:
+        raise ValueError(f"{shown(text)} is not an IP address") from None
+    name = text.removesuffix(".")
+    if len(name) > 253 or not name or not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise ValueError(f"{shown(text)} is not a host name or an IP address")
+    return text.lower()
+
+
+def port_number(text: str, least: int = 0) -> int:
+    if not _PORT.fullmatch(text) or not least <= int(text) <= 65535:
+        raise ValueError(f"{shown(text)} is not a port from {least} to 65535")
+    return int(text)
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return IPv6Address(host).is_loopback if ":" in host else IPv4Address(host).is_loopback
+    except AddressValueError:
+        return False
+
+
+def socket_path(text: str) -> Path:
+    if not text.startswith("/") or "\0" in text:
+        raise ValueError(f"{shown(text)} is not an absolute path: write unix:/path/to/socket")
+    if len(text.encode(errors="surrogatepass")) > _LONGEST_SOCKET_PATH:
+        raise ValueError(
+            f"{shown(text)} is longer than a socket's path may be ({_LONGEST_SOCKET_PATH} bytes)"
+        )
+    return Path("/" + text.lstrip("/"))
+
+
+def address(text: str) -> Address:
+    """`host:port`, `:port` (every interface), `[::1]:8000` or `unix:/path`; port 0 lets the system choose."""
+    if text.startswith("unix:"):
+        return Address("", 0, socket_path(text.removeprefix("unix:")))
+    if "://" in text:
+        raise ValueError(f"{shown(text)} is a URL: an address is host:port, :port or unix:/path")
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise ValueError(f"{shown(text)} has no port: write host:port, :port or unix:/path")
+    if host.startswith("[") and host.endswith("]"):
+        return Address(_bracketed(host), port_number(port))
+    if ":" in host:
+        raise ValueError(
+            f"{shown(text)} is not an address: an IPv6 address stands in brackets, as in [::1]:8000"
+        )
+    return Address(host_name(host) if host else "", port_number(port))
+
+
+def network(text: str) -> IPv4Network | IPv6Network:
+    """A CIDR; a single address is a network of one."""
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        if "host bits" in str(error):
+            raise ValueError(
+                f"{shown(text)} has host bits set: write {ip_network(text, strict=False)}"
+            ) from None
+        raise ValueError(f"{shown(text)} is not a network such as 10.0.0.0/8 or ::1/128") from None
+
+
+def url(text: str) -> Url:
+    """scheme://host[:port][/path], without credentials, query and fragment."""
+    authority = text.partition("://")[2].partition("/")[0]
+    if "@" in authority:
+        raise ValueError("credentials in a URL are not accepted here: remove what stands before @")
+    if "?" in text or "#" in text:
+        raise ValueError(f"{shown(text)} must have no query and no fragment")
+    match = _URL.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{shown(text)} is not a URL such as https://host:port/path")
+    host = _bracketed(match["host"]) if match["host"].startswith("[") else host_name(match["host"])
+    port = None if match["port"] is None else port_number(match["port"], 1)
+    return Url(match["scheme"], host, port, match["path"] or "")
+
+
+def upstream(text: str) -> Target:
+    """Where requests are forwarded to; the path is always the request's own, so the URL has none."""
+    if text.startswith("unix:"):
+        return Target("unix", "", 0, socket_path(text.removeprefix("unix:")))
+    parts = url(text)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{shown(text)} must begin with http://, https:// or unix:/")
+    if parts.path not in {"", "/"}:
+        raise ValueError(f"{shown(text)} must have no path: requests keep their own")
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    return Target(scheme, parts.host, parts.port or (443 if scheme == "https" else 80), None)
+
+
+def origin(text: str) -> str:
+    """http(s)://host[:port], without a trailing slash."""
+    parts = url(text)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{shown(text)} must begin with https:// or http://")
+    if parts.path not in {"", "/"}:
+        raise ValueError(f"{shown(text)} must have no path: scheme, host and port only")
+    return text.removesuffix("/")
+
+
+def trusted(text: str) -> str:
+    """A URL that keys or credentials may come from: nobody on the way can change the answer."""
+    parts = url(text)
+    # RFC 7517 section 8 with RFC 9110 section 4.2.2: keys are as authentic as the connection they came over.
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.host)):
+        raise ValueError(f"{shown(text)} must be https, or http on a loopback address")
+    return text
+
+
+def issuer(text: str) -> str:
+    """An issuer exactly as tokens spell it; nothing is normalised."""
+    parts = url(text)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{shown(text)} must begin with https://")
+    return text
+
+
+def redis(text: str) -> str:
+    """redis://, rediss:// or unix:/; it may hold a password, so it is never repeated."""
+    if not re.fullmatch(r"(rediss?://[!-~]+|unix:/[!-~]+)", text):
+        raise ValueError("not a URL that begins with redis://, rediss:// or unix:/")
+    return text
+
+
+def _bracketed(text: str) -> str:
+    try:
+        return str(IPv6Address(text[1:-1]))
+    except AddressValueError:
+        raise ValueError(f"{shown(text)} is not an IPv6 address") from None

@@ -1,0 +1,130 @@
+"""Values against each other: what each is alone is fine, and together they are a mistake or surely not meant.
+
+Invariant: a value that is None was reported before, or is a decision; either way a check passes it by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gateway.config import addresses, complete, names
+from gateway.config.model import Address
+from gateway.config.report import Report
+from gateway.config.shadow import covered, dead_routes
+from gateway.config.validate import Typed
+
+_EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
+# RFC 9728 section 3.1: the metadata of the protected resource, also with the resource's path behind it.
+_OUR_METADATA = ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/**")
+
+
+def check(typed: Typed, report: Report) -> None:
+    """Every rule that needs more than one value; mistakes and warnings go into `report`."""
+    _pools(typed, report)
+    _identity_headers(typed, report)
+    _listeners(typed, report)
+    _routes(typed, report)
+    for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
+        if network is not None and network.prefixlen == 0:
+            path = f"listen.trusted_proxies[{index}]"
+            told = "everybody may say which address, scheme and host a request came from"
+            report.warning(typed.place(path), path, told)
+
+
+def _pools(typed: Typed, report: Report) -> None:
+    cognito = typed.values["cognito"]
+    owner: dict[str, str] = {}
+    for path, pool in _items("cognito.user_pools", cognito["user_pools"]):
+        if pool["id"] is None or None in (pool["issuers"] or ()):
+            continue
+        mine = complete.issuers(pool["id"], pool["issuers"], cognito["endpoint_url"])
+        for issuer in mine:
+            if owner.setdefault(issuer, path) != path:
+                told = f"{owner[issuer]} accepts the same issuer: a token must belong to exactly one pool"
+                report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
+                break
+        if pool["jwks_file"] is not None:
+            if pool["jwks_url"] is not None:
+                told = "not used: the keys come from jwks_file"
+                report.warning(typed.place(f"{path}.jwks_url"), f"{path}.jwks_url", told)
+        elif pool["jwks_url"] is None and f"{path}.jwks_url" not in typed.places and mine:
+            _derived_keys(typed, report, path, complete.jwks_url(None, mine))
+
+
+def _derived_keys(typed: Typed, report: Report, path: str, url: str) -> None:
+    try:
+        addresses.trusted(url)
+    except ValueError as error:
+        told = f"the keys would be fetched from this issuer, and {error}; or set jwks_url"
+        report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
+
+
+def _identity_headers(typed: Typed, report: Report) -> None:
+    section = typed.values["identity_headers"]
+    given = [(f"identity_headers.{name}", section[name]) for name in ("user", "username", "email", "groups")]
+    given += [(f"identity_headers.claims.{name}", name) for name in section["claims"] or ()]
+    owner: dict[str, str] = {}
+    for path, name in given:
+        if name is not None and owner.setdefault(names.folded(name), path) != path:
+            told = f"{owner[names.folded(name)]} has this header already (case, _ and . make no difference)"
+            report.mistake(typed.place(path), path, told)
+
+
+def _listeners(typed: Typed, report: Report) -> None:
+    listen, metrics = typed.values["listen"]["address"], typed.values["metrics"]["address"]
+    if listen is not None and metrics is not None and _collide(listen, metrics):
+        path = "metrics.address" if "metrics.address" in typed.places else "listen.address"
+        told = "listen.address and metrics.address are the same: metrics never stand on the public port"
+        report.mistake(typed.place(path), path, told)
+    target = typed.values["upstream"]["url"]
+    if listen is not None and target is not None and _is_ourselves(listen, target):
+        path = "upstream.url" if "upstream.url" in typed.places else "listen.address"
+        told = "upstream.url is our own listen.address: every request would come back to us for ever"
+        report.mistake(typed.place(path), path, told)
+
+
+def _collide(one: Address, other: Address) -> bool:
+    if one.unix is not None or other.unix is not None:
+        return one.unix == other.unix
+    if one.port != other.port or one.port == 0:
+        return False
+    hosts = {"127.0.0.1" if address.host == "localhost" else address.host for address in (one, other)}
+    return len(hosts) == 1 or bool(hosts & _EVERYWHERE)
+
+
+def _is_ourselves(listen: Address, target: addresses.Target) -> bool:
+    if listen.unix is not None or target.unix is not None:
+        return listen.unix == target.unix
+    if listen.host in _EVERYWHERE:
+        return listen.port == target.port and addresses.is_loopback(target.host)
+    return _collide(listen, Address(target.host, target.port))
+
+
+def _routes(typed: Typed, report: Report) -> None:
+    routes = [(path, route) for path, route in _items("routes", typed.values["routes"]) if route["path"]]
+    prefix = typed.values["sign_in"]["prefix"]
+    patterns = [(route["path"], complete.methods(_known(route["methods"]))) for _, route in routes]
+    for path, route in routes:
+        if prefix is not None and route["path"] != prefix and covered(route["path"], [f"{prefix}/**"]):
+            told = f"never matches: everything under {prefix}/ is the gateway's own (sign_in.prefix)"
+            report.warning(typed.place(f"{path}.path"), f"{path}.path", told)
+        elif covered(route["path"], _OUR_METADATA):
+            told = "never matches: this is the gateway's own metadata (RFC 9728)"
+            report.warning(typed.place(f"{path}.path"), f"{path}.path", told)
+    for index, takers in dead_routes(patterns):
+        path = f"{routes[index][0]}.path"
+        named = ", ".join(f"{routes[taker][0]} ({typed.place(routes[taker][0])})" for taker in takers)
+        verb = "takes" if len(takers) == 1 else "together take"
+        report.warning(typed.place(path), path, f"never matches: {named} {verb} every such request first")
+
+
+def _known(methods: Sequence[str | None] | None) -> list[str] | None:
+    return None if methods is None else [method for method in methods if method is not None]
+
+
+def _items(path: str, items: Sequence[dict[str, Any] | None] | None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The sections of a list with their paths, without those that could not be read."""
+    for index, item in enumerate(items or ()):
+        if item is not None:
+            yield f"{path}[{index}]", item

@@ -1,0 +1,134 @@
+"""Typed values become the completed configuration: what was left out is worked out, paths become absolute.
+
+Called only when nothing was wrong, so every value has the type that its kind in the table returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.config import model
+
+# What a typed section is; its values' types are the table's promise, which mypy cannot follow.
+Values = Mapping[str, Any]
+
+
+def complete(values: Values, folder: Path) -> model.Config:
+    """`folder`: where the configuration file is; relative paths in it begin there."""
+    cors, tracing = values["cors"], values["tracing"]
+    return model.Config(
+        listen=_listen(values["listen"], folder),
+        upstream=_upstream(values["upstream"], folder),
+        cognito=_cognito(values["cognito"], folder),
+        routes=tuple(_route(route) for route in values["routes"]),
+        paths=model.Paths(**values["paths"]),
+        identity_headers=model.IdentityHeaders(
+            **{**values["identity_headers"], "claims": tuple(values["identity_headers"]["claims"].items())}
+        ),
+        sign_in=_sign_in(values["sign_in"], folder),
+        rate_limit=model.RateLimit(**values["rate_limit"]),
+        cors=None if cors is None else model.Cors(**_frozen(cors)),
+        metrics=model.Metrics(**values["metrics"]),
+        log=model.Log(**values["log"]),
+        tracing=None if tracing is None else model.Tracing(**tracing),
+    )
+
+
+def issuers(pool_id: str, given: Sequence[str] | None, endpoint_url: str | None) -> tuple[str, ...]:
+    """The exact `iss` values of a pool's tokens.
+
+    AWS: the original and the updated issuer (IssuerConfiguration of UpdateUserPool); a pool may be switched
+    from one to the other, so both are accepted. An endpoint of one's own issues tokens under its own name.
+    """
+    if given is not None:
+        return tuple(given)
+    if endpoint_url is not None:
+        return (f"{endpoint_url.rstrip('/')}/{pool_id}",)
+    region = pool_id.partition("_")[0]
+    return (
+        f"https://cognito-idp.{region}.amazonaws.com/{pool_id}",
+        f"https://issuer-cognito-idp.{region}.amazonaws.com/{pool_id}",
+    )
+
+
+def jwks_url(given: str | None, pool_issuers: Sequence[str]) -> str:
+    return given if given is not None else pool_issuers[0].rstrip("/") + "/.well-known/jwks.json"
+
+
+def methods(given: Sequence[str] | None) -> frozenset[str] | None:
+    """RFC 9110 section 9.3.2: HEAD is GET without the content, so who may GET may HEAD."""
+    if given is None:
+        return None
+    return frozenset(given) | ({"HEAD"} if "GET" in given else set())
+
+
+def _frozen(values: Values) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+def _path(folder: Path, text: str | None) -> Path | None:
+    return None if text is None else folder / text
+
+
+def _listen(values: Values, folder: Path) -> model.Listen:
+    tls = values["tls"]
+    served = None
+    if tls is not None:
+        served = model.ServerTls(
+            folder / tls["certificate_file"],
+            folder / tls["key_file"],
+            _path(folder, tls["client_ca_file"]),
+        )
+    return model.Listen(**{**_frozen(values), "tls": served})
+
+
+def _upstream(values: Values, folder: Path) -> model.Upstream:
+    tls, target = values["tls"], values["url"]
+    wanted = None
+    if tls is not None:
+        wanted = model.ClientTls(
+            _path(folder, tls["ca_file"]),
+            _path(folder, tls["certificate_file"]),
+            _path(folder, tls["key_file"]),
+            tls["server_name"],
+        )
+    rest = {name: value for name, value in values.items() if name not in {"url", "tls"}}
+    return model.Upstream(
+        scheme=target.scheme, host=target.host, port=target.port, unix=target.unix, tls=wanted, **rest
+    )
+
+
+def _cognito(values: Values, folder: Path) -> model.Cognito:
+    endpoint_url = values["endpoint_url"]
+    return model.Cognito(
+        endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
+        user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
+        clock_leeway=values["clock_leeway"],
+        revocation_check_every=values["revocation"]["check_every"],
+    )
+
+
+def _user_pool(values: Values, endpoint_url: str | None, folder: Path) -> model.UserPool:
+    accepted = issuers(values["id"], values["issuers"], endpoint_url)
+    return model.UserPool(
+        **{
+            **_frozen(values),
+            "issuers": accepted,
+            "jwks_url": jwks_url(values["jwks_url"], accepted),
+            "jwks_file": _path(folder, values["jwks_file"]),
+            "client_secret_file": _path(folder, values["client_secret_file"]),
+        }
+    )
+
+
+def _route(values: Values) -> model.Route:
+    claims = tuple((name, tuple(accepted)) for name, accepted in values["claims"].items())
+    return model.Route(**{**_frozen(values), "methods": methods(values["methods"]), "claims": claims})
+
+
+def _sign_in(values: Values, folder: Path) -> model.SignIn:
+    session = values["session"]
+    kept = model.Session(**{**session, "secret_file": _path(folder, session["secret_file"])})
+    return model.SignIn(**{**values, "session": kept, "state_dir": _path(folder, values["state_dir"])})

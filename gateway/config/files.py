@@ -1,0 +1,66 @@
+"""The files that a configuration names: are they there, may we read them, may others.
+
+The only part of the configuration that looks at the machine; nothing is read beyond the first byte.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from gateway.config import shapes
+from gateway.config.report import Report
+from gateway.config.shapes import Key, Kind, ListOf, Section
+from gateway.config.table import SCHEMA
+from gateway.config.validate import Typed
+
+# Group and others: whoever reads a secret file can seal cookies or speak as our client.
+_OTHERS = 0o077
+_SECRET = ("secret_file", "key_file")
+
+
+def check_files(typed: Typed, folder: Path, report: Report) -> None:
+    """Mistakes for files that cannot be used, warnings for secrets that others can read."""
+    for path, key, text in _named(SCHEMA, typed.values, ""):
+        file = folder / text
+        problem = _unusable_folder(file) if key.shape is shapes.FOLDER else _unreadable(file)
+        if problem is not None:
+            report.mistake(typed.place(path), path, f"{file}: {problem}")
+        elif key.name.endswith(_SECRET) and stat.S_IMODE(file.stat().st_mode) & _OTHERS:
+            mode = f"{stat.S_IMODE(file.stat().st_mode):04o}"
+            told = f"{file} holds a secret and others may read it (mode {mode}): chmod 600 {file}"
+            report.warning(typed.place(path), path, told)
+
+
+def _named(section: Section, values: dict[str, Any] | None, path: str) -> Iterator[tuple[str, Key, str]]:
+    """Every file and folder that is given: its key's path, the key, the text."""
+    for key in section.keys:
+        value = (values or {}).get(key.name)
+        where = f"{path}{key.name}"
+        if value is None:
+            continue
+        if isinstance(key.shape, Section):
+            yield from _named(key.shape, value, f"{where}.")
+        elif isinstance(key.shape, ListOf) and isinstance(key.shape.of, Section):
+            for index, item in enumerate(value):
+                yield from _named(key.shape.of, item, f"{where}[{index}].")
+        elif isinstance(key.shape, Kind) and key.shape in (shapes.FILE, shapes.FOLDER):
+            yield where, key, value
+
+
+def _unreadable(file: Path) -> str | None:
+    try:
+        with file.open("rb") as opened:
+            opened.read(1)
+    except OSError as error:
+        return (error.strerror or "cannot be read").lower()
+    return None
+
+
+def _unusable_folder(folder: Path) -> str | None:
+    if not folder.is_dir():
+        return "not a folder: make it first"
+    return None if os.access(folder, os.W_OK | os.X_OK) else "not writable for this user"

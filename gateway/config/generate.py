@@ -1,0 +1,40 @@
+"""`python -m gateway.config.generate` writes the files that are derived from the table again (`make config`).
+
+They are committed, for readers and editors; a test compares them with what this would write.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from gateway.config.example import example
+from gateway.config.reference import reference
+from gateway.config.schema import json_schema
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def generated() -> dict[str, str]:
+    """Path below the checkout → text."""
+    return {
+        "config/gateway.schema.json": schema_text(),
+        "config/gateway.example.yaml": example(),
+        "docs/configuration.md": reference(),
+    }
+
+
+def schema_text() -> str:
+    """The JSON Schema as it is committed and as `config-schema` prints it."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def main() -> int:
+    for path, text in generated().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""`${NAME}` and `${NAME:-default}` in a scalar become the environment's values; `$$` is one dollar sign.
+
+It happens after YAML was read, so a variable's value can never add a key or change the structure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_REFERENCE = re.compile(
+    r"\$\$"
+    r"|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<fallback>:-(?P<default>[^}]*))?\}"
+    r"|(?P<broken>\$\{[^}]*\}?)"
+)
+
+
+def interpolate(text: str, environ: Mapping[str, str]) -> str:
+    """The text with every reference resolved.
+
+    As in a shell, the default also replaces a variable that is set but empty. Raises ValueError with one
+    sentence a wrong reference.
+    """
+    mistakes: list[str] = []
+
+    def resolve(match: re.Match[str]) -> str:
+        if match["broken"] is not None:
+            mistakes.append(
+                f"{match['broken']!r} is not a reference: write ${{NAME}} or ${{NAME:-default}}, "
+                "or $$ for a dollar sign"
+            )
+            return ""
+        name = match["name"]
+        if name is None:
+            return "$"
+        value = environ.get(name)
+        if match["fallback"] is not None:
+            return value or match["default"]
+        if value is None:
+            mistakes.append(
+                f"the environment variable {name} is not set: set it, or write ${{{name}:-default}}"
+            )
+        return value or ""
+
+    resolved = _REFERENCE.sub(resolve, text)
+    if mistakes:
+        raise ValueError("; ".join(dict.fromkeys(mistakes)))
+    return resolved

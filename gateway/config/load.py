@@ -1,0 +1,68 @@
+"""The door of the configuration: a file, the environment and flags in; a `Config` or every mistake out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from gateway.config import source
+from gateway.config.checks import check as check_values
+from gateway.config.complete import complete
+from gateway.config.files import check_files
+from gateway.config.model import Config
+from gateway.config.overrides import override
+from gateway.config.report import Report
+from gateway.config.unbuilt import refuse_unbuilt
+from gateway.config.validate import validate
+from gateway.errors import ConfigurationError
+
+_NO_FLAGS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    config: Config
+    warnings: tuple[str, ...]  # "FILE:LINE: warning: key.path: …"
+
+
+def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] = _NO_FLAGS) -> Loaded:
+    """The completed configuration.
+
+    `overrides` are flags, {"listen.workers": "4"}: they beat the environment, which beats the file. Raises
+    ConfigurationError with every mistake and warning, one a line, in the order of the file.
+    """
+    config, report = examine(path, environ, overrides)
+    if config is None:
+        raise ConfigurationError("\n".join(report.lines))
+    return Loaded(config, report.warnings)
+
+
+def examine(
+    path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] = _NO_FLAGS
+) -> tuple[Config | None, Report]:
+    """The configuration, if it is valid, and all there is to say about it. Raises ConfigurationError when the
+    file cannot be read at all."""
+    report = Report()
+    tree = source.read(_bytes(path), str(path), report)
+    tree = override(tree, environ, overrides, report)
+    typed = validate(tree, str(path), environ, report)
+    folder = path.resolve().parent
+    # Half a file says nothing about what belongs together.
+    if tree.complete:
+        check_values(typed, report)
+        check_files(typed, folder, report)
+        refuse_unbuilt(typed, report)
+    return (None if report.mistakes else complete(typed.values, folder)), report
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            # One more than is accepted, so that an endless file (a device) ends as well.
+            return file.read(source.LARGEST_FILE + 1)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot read the configuration: {(error.strerror or str(error)).lower()}"
+        ) from None

@@ -1,0 +1,129 @@
+"""Names and patterns of HTTP in the configuration: header names, methods, route paths, prefixes."""
+
+from __future__ import annotations
+
+import re
+
+from gateway.config.values import shown
+
+# RFC 9110 section 5.6.2: token.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
+_METHOD = re.compile(r"[A-Z][A-Z0-9_-]*", re.ASCII)
+# RFC 3986 section 2.3: unreserved characters; a prefix of others would be spelled in more than one way.
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)+", re.ASCII)
+_LONGEST = 2048
+# What frames or routes the message, proves who sent it, or is ours to write (RFC 9110 sections 6.4, 7.2,
+# 7.6.1, 10.1.1 and 11; RFC 9112 section 6): an identity header of that name would break or forge a request.
+_TAKEN = frozenset(
+    [
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "cookie",
+        "date",
+        "expect",
+        "forwarded",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "via",
+        "traceparent",
+        "tracestate",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-real-ip",
+        "x-request-id",
+    ]
+)
+
+
+def folded(name: str) -> str:
+    """The name as servers behind us compare it: case, `_` and `.` make no difference."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def identity_header(text: str) -> str:
+    if not _TOKEN.fullmatch(text) or len(text) > 128:
+        raise ValueError(f"{shown(text)} is not a header name")
+    if folded(text) in _TAKEN:
+        raise ValueError(
+            f"{shown(text)} cannot carry an identity: HTTP or the gateway uses this header itself"
+        )
+    return text
+
+
+def header_name(text: str) -> str:
+    if not _TOKEN.fullmatch(text) or len(text) > 128:
+        raise ValueError(f"{shown(text)} is not a header name")
+    return text
+
+
+def claim_name(text: str) -> str:
+    if not text or len(text) > 256 or not text.isprintable():
+        raise ValueError(f"{shown(text)} is not a claim's name")
+    return text
+
+
+def claim_value(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError(f"{shown(text)} is not a claim's value: it is empty or holds a control character")
+    return text
+
+
+def method(text: str) -> str:
+    if text in {"CONNECT", "TRACE"}:
+        raise ValueError(f"{text} is refused on every path and cannot be routed")
+    if _METHOD.fullmatch(text) and len(text) <= 32:
+        return text
+    if _METHOD.fullmatch(text.upper()):
+        raise ValueError(f"{shown(text)} is not a method: methods are upper case, {text.upper()}")
+    raise ValueError(f"{shown(text)} is not a method such as GET")
+
+
+def route_path(text: str) -> str:
+    """A pattern in decoded form: literal segments, `*` for one segment, `**` for any number."""
+    if not text.startswith("/"):
+        raise ValueError(f"{shown(text)} must begin with /")
+    if len(text) > _LONGEST:
+        raise ValueError(f"{shown(text)} is longer than {_LONGEST} characters")
+    if "?" in text or "#" in text:
+        raise ValueError(f"{shown(text)} must have no ? and no #: a route looks at the path only")
+    if "%" in text:
+        raise ValueError(f"{shown(text)} must not be percent-encoded: write the character itself")
+    if "\\" in text or not text.isprintable():
+        raise ValueError(f"{shown(text)} holds a character that no path may have")
+    segments = text.split("/")[1:]
+    for segment in segments:
+        if segment in {".", ".."}:
+            raise ValueError(f"{shown(text)} must have no . or .. segment: such requests are refused")
+        if "*" in segment and segment not in {"*", "**"}:
+            raise ValueError(f"{shown(text)} has * inside a segment: * and ** stand for whole segments")
+    if "" in segments[:-1]:
+        raise ValueError(f"{shown(text)} has an empty segment (//)")
+    return text
+
+
+def prefix(text: str) -> str:
+    if text == "/":
+        raise ValueError("'/' would reserve every path: choose a prefix such as /oauth2")
+    if not text.startswith("/"):
+        raise ValueError(f"{shown(text)} must begin with /")
+    if text.endswith("/"):
+        raise ValueError(f"{shown(text)} must not end with /")
+    if not _PREFIX.fullmatch(text) or {".", ".."} & set(text.split("/")) or len(text) > 256:
+        raise ValueError(f"{shown(text)} may hold letters, digits and - . _ ~ between single slashes")
+    return text
+
+
+def metrics_path(text: str) -> str:
+    if text in {"/healthz", "/readyz"}:
+        raise ValueError(f"{shown(text)} is the path of a probe: choose another, such as /metrics")
+    return prefix(text)

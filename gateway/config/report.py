@@ -1,0 +1,67 @@
+"""Where something stands in the configuration, and the list of what is wrong there.
+
+Invariant: a report is rendered sorted, file lines first, so that one run reads like the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A line of the file (1-based), or, with line 0, the environment variable or flag in `label`."""
+
+    line: int
+    label: str
+
+    def __str__(self) -> str:
+        return f"{self.label}:{self.line}" if self.line else self.label
+
+    @property
+    def order(self) -> tuple[bool, int, str]:
+        return (self.line == 0, self.line, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    place: Place
+    path: str  # "routes[0].path"; empty where no key is concerned
+    text: str
+    warning: bool = False
+
+    def __str__(self) -> str:
+        parts = [str(self.place), "warning" if self.warning else "", self.path, self.text]
+        return ": ".join(part for part in parts if part)
+
+
+@dataclass(slots=True)
+class Report:
+    """Collects findings, mistakes and warnings alike."""
+
+    findings: list[Finding] = field(default_factory=list)
+
+    def mistake(self, place: Place, path: str, text: str) -> None:
+        self.findings.append(Finding(place, path, text))
+
+    def warning(self, place: Place, path: str, text: str) -> None:
+        self.findings.append(Finding(place, path, text, warning=True))
+
+    @property
+    def mistakes(self) -> tuple[str, ...]:
+        return _lines(finding for finding in self.findings if not finding.warning)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return _lines(finding for finding in self.findings if finding.warning)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Mistakes and warnings together, in the order of the file."""
+        return _lines(self.findings)
+
+
+def _lines(findings: Iterable[Finding]) -> tuple[str, ...]:
+    # A dict drops what two checks say in the same words; sorted() keeps their order within a line.
+    return tuple(dict.fromkeys(str(finding) for finding in sorted(findings, key=lambda f: f.place.order)))

@@ -1,0 +1,159 @@
+"""What the table of the schema (table.py) is made of: kinds of scalars, and the four shapes of a value.
+
+Everything about a kind stands together: how it is read, how it is named to people, how JSON Schema says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.config import addresses, names, values
+
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A scalar's type. `words` follow "Type:" in the documentation; `json` is exact or wider than `parse`."""
+
+    words: str
+    parse: Callable[[str], Any]
+    json: Json
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    of: Kind | Section
+    # The fewest items when the key is given.
+    least: int = 0
+    # A lone scalar is a list of one.
+    single: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MapOf:
+    key: Kind
+    value: Kind | ListOf
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    keys: tuple[Key, ...]
+
+
+Shape = Kind | ListOf | MapOf | Section
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One line of the schema.
+
+    `default` is what a user would write: text for a scalar, texts for a list, None for null; a section that
+    is not nullable has its keys' defaults, a mapping is empty.
+    """
+
+    name: str
+    shape: Shape
+    default: str | tuple[str, ...] | None
+    why: str
+    required: bool = False
+    nullable: bool = False
+    # YAML, shown commented out where the default shows too little.
+    example: str | None = None
+
+
+def section(name: str, why: str, *keys: Key) -> Key:
+    return Key(name, Section(keys), (), why)
+
+
+def _text(pattern: str | None = None, **more: Any) -> dict[str, Any]:
+    return {"type": "string", **({"pattern": pattern} if pattern else {}), **more}
+
+
+def choice(*words: str) -> Kind:
+    return Kind(" or ".join(f"`{word}`" for word in words), values.choice(*words), {"enum": list(words)})
+
+
+def duration(least: str, most: str) -> Kind:
+    parse = values.within(
+        values.duration, values.duration(least), values.duration(most), values.show_duration
+    )
+    words = f"duration, {least} to {most}"
+    return Kind(words, parse, {"anyOf": [_text("^[0-9]+(ms|s|m|h)$"), {"enum": [0, "0"]}]})
+
+
+def size(least: str, most: str) -> Kind:
+    parse = values.within(values.size, values.size(least), values.size(most), values.show_size)
+    json = {"anyOf": [{"type": "integer", "minimum": 0}, _text("^[0-9]+(KiB|MiB|GiB)?$")]}
+    return Kind(f"size, {least} to {most}", parse, json)
+
+
+def integer(least: int, most: int) -> Kind:
+    parse = values.within(values.integer, least, most, str)
+    json = {"type": "integer", "minimum": least, "maximum": most}
+    return Kind(f"whole number, {least} to {most}", parse, json)
+
+
+def named(words: str, parse: Callable[[str], Any], pattern: str | None = None) -> Kind:
+    return Kind(words, parse, _text(pattern))
+
+
+BOOLEAN = Kind("`true` or `false`", values.boolean, {"type": "boolean"})
+RATE = Kind(
+    "number, 0 to 1000000",
+    values.within(values.number, 0.0, 1_000_000.0, "{:g}".format),
+    {"type": "number", "minimum": 0, "maximum": 1_000_000},
+)
+WORKERS = Kind(
+    "whole number, 1 to 256, or `auto`",
+    values.workers,
+    {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 256}, {"const": "auto"}]},
+)
+
+ADDRESS = named("`host:port`, `:port` or `unix:/path`", addresses.address, ":")
+NETWORK = named("network (CIDR)", addresses.network)
+UPSTREAM = named("URL without a path, or `unix:/path`", addresses.upstream, "^(https?://|unix:/)")
+ORIGIN = named("URL without a path", addresses.origin, "^https?://")
+TRUSTED_URL = named("URL: https, or http on loopback", addresses.trusted, "^https?://")
+ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
+REDIS = named("URL: redis://, rediss:// or unix:/", addresses.redis, "^(rediss?://|unix:/)")
+HOST_NAME = named("host name", addresses.host_name)
+
+FILE = named("file", values.shaped(r"[^\0]+", "a file's path", 4096))
+FOLDER = named("folder", values.shaped(r"[^\0]+", "a folder's path", 4096))
+
+# Shapes from the API models: UserPoolIdType, ClientIdType of cognito-idp, IdentityPoolId of cognito-identity.
+POOL_ID = named(
+    "user pool ID",
+    values.shaped(r"[\w-]+_[0-9a-zA-Z]+", "a user pool ID such as ap-south-1_AbCdEfGhI", 55),
+    "^[A-Za-z0-9_-]+_[0-9A-Za-z]+$",
+)
+CLIENT_ID = Kind(
+    "app client ID",
+    values.shaped(r"[\w+]+", "an app client ID such as 1example23456789", 128),
+    # An ID may consist of digits only, and YAML editors then see a number.
+    {"anyOf": [_text("^[A-Za-z0-9_+]+$"), {"type": "integer"}]},
+)
+IDENTITY_POOL_ID = named(
+    "identity pool ID",
+    values.shaped(r"[\w-]+:[0-9a-f-]+", "an identity pool ID such as ap-south-1:00000000-…", 55),
+    "^[A-Za-z0-9_-]+:[0-9a-f-]+$",
+)
+# RFC 6749 section 3.3: scope-token.
+SCOPE = named("scope", values.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
+GROUP = Kind(
+    "group's name",
+    # GroupNameType of cognito-idp: letters, marks, signs, digits, punctuation of any script, 1 to 128.
+    values.shaped(r"[^\s\x00-\x1f\x7f]+", "a group's name: no blanks, at most 128 characters", 128),
+    {"type": ["string", "number"]},
+)
+IDENTITY_HEADER = named("header name", names.identity_header, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+HEADER = named("header name", names.header_name, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+CLAIM_NAME = named("claim's name", names.claim_name)
+CLAIM_VALUE = Kind("claim's value", names.claim_value, {"type": ["string", "number", "boolean"]})
+METHOD = named("method", names.method, "^[A-Z][A-Z0-9_-]*$")
+ROUTE_PATH = named("path pattern", names.route_path, "^/[^?#%]*$")
+PREFIX = named("path without a trailing slash", names.prefix, "^(/[A-Za-z0-9._~-]+)+$")
+METRICS_PATH = named("path without a trailing slash", names.metrics_path, "^(/[A-Za-z0-9._~-]+)+$")

@@ -1,0 +1,41 @@
+"""The nearest known name for one that is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from gateway.config.shapes import ListOf, Section
+from gateway.config.table import SCHEMA
+
+# difflib's own default: below it the suggestions look like guesses.
+_CLOSE = 0.6
+
+
+def nearest(name: str, siblings: tuple[str, ...], path: str) -> str:
+    """The end of "unknown key: …": a sibling spelled alike, the same key elsewhere, or all there are."""
+    if close := closest(name.replace("-", "_"), siblings):
+        return f"did you mean {close}?"
+    here = path.partition("[")[0]
+    elsewhere = [known for known in _paths(SCHEMA, "") if known.rpartition(".")[2] == name and known != here]
+    if elsewhere:
+        return f"did you mean {elsewhere[0]}?"
+    if close := closest(name.replace("-", "_"), {known.rpartition(".")[2] for known in _paths(SCHEMA, "")}):
+        owner = next(known for known in _paths(SCHEMA, "") if known.rpartition(".")[2] == close)
+        return f"did you mean {owner}?"
+    return f"known here: {', '.join(siblings)}"
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    import difflib  # noqa: PLC0415 - only needed once something is wrong; a start does not pay for it
+
+    return next(iter(difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=_CLOSE)), None)
+
+
+def _paths(section: Section, path: str) -> Iterator[str]:
+    for key in section.keys:
+        where = f"{path}{key.name}"
+        yield where
+        if isinstance(key.shape, Section):
+            yield from _paths(key.shape, f"{where}.")
+        elif isinstance(key.shape, ListOf) and isinstance(key.shape.of, Section):
+            yield from _paths(key.shape.of, f"{where}[].")

@@ -1,0 +1,82 @@
+"""What the schema promises and this version does not do yet: refused in so many words, never ignored.
+
+A part that gets built loses its line here, and that is all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gateway.config.report import Report
+from gateway.config.shapes import Key, ListOf, Section
+from gateway.config.table import SCHEMA
+from gateway.config.validate import Typed, default_of
+
+_INDEX = re.compile(r"\[[0-9]+\]")
+# Key → what to do instead. Such a key is accepted at its default only; [] stands for every item of a list.
+NOT_BUILT: Mapping[str, str] = {
+    "listen.workers": "more than one worker is not built yet: leave it at 1",
+    "listen.tls": "serving TLS is not built yet: leave it at null and end TLS in front of the gateway",
+    "upstream.tls": "TLS to the upstream is not built yet: leave it at null",
+    "cognito.user_pools[].client_secret_file": "client secrets are not built yet: leave it at null",
+    "cognito.user_pools[].identity_pool_id": "identity pools are not built yet: leave it at null",
+    "cognito.user_pools[].domain": "managed login is not built yet: leave it at null",
+    "cognito.revocation.check_every": "asking Cognito for revocation is not built yet: leave it at null",
+    "routes[].groups": "deciding by groups is not built yet: leave it out",
+    "routes[].scopes": "deciding by scopes is not built yet: leave it out",
+    "routes[].claims": "deciding by claims is not built yet: leave it out",
+    "paths.encoded_slash": "passing such paths on is not built yet: leave it at reject",
+    "paths.double_slash": "passing such paths on is not built yet: leave it at reject",
+    "paths.semicolon": "passing such paths on is not built yet: leave it at reject",
+    "sign_in.auth_flow": "the sign-in pages are not built yet: leave it at USER_PASSWORD_AUTH",
+    "sign_in.sign_up": "the sign-up page is not built yet: leave it at auto",
+    "sign_in.session.store": "sessions are not built yet: leave it at cookie",
+    "sign_in.session.redis_url": "sessions are not built yet: leave it at null",
+    "sign_in.session.secret_file": "sessions are not built yet: leave it at null",
+    "sign_in.session.max_age": "sessions are not built yet: leave it at 12h",
+    "sign_in.state_dir": "the set-up page is not built yet: leave it at null",
+    "rate_limit.requests_per_second": "rate limits are not built yet: leave it at 0",
+    "rate_limit.burst": "rate limits are not built yet: leave it at 0",
+    "rate_limit.redis_url": "rate limits are not built yet: leave it at null",
+    "cors": "answering preflight requests is not built yet: leave it at null",
+    "tracing": "tracing is not built yet: leave it at null",
+}
+# Values, not keys: what of a key's values is not built.
+NOT_BUILT_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "upstream.url": (
+        lambda target: target.scheme == "https",
+        "an https upstream is not built yet: use http:// or unix:/path",
+    ),
+}
+
+
+def refuse_unbuilt(typed: Typed, report: Report) -> None:
+    """A mistake for every key that asks for something this version cannot do."""
+    _section(SCHEMA, typed.values, "", typed, report)
+
+
+def _section(section: Section, values: dict[str, Any], path: str, typed: Typed, report: Report) -> None:
+    for key in section.keys:
+        where = f"{path}{key.name}"
+        value = values[key.name]
+        if value is None:
+            continue
+        sentence = _sentence(key, where, value)
+        if sentence is not None:
+            report.mistake(typed.place(where), where, sentence)
+        elif isinstance(key.shape, Section):
+            _section(key.shape, value, f"{where}.", typed, report)
+        elif isinstance(key.shape, ListOf) and isinstance(key.shape.of, Section):
+            for index, item in enumerate(value):
+                if item is not None:
+                    _section(key.shape.of, item, f"{where}[{index}].", typed, report)
+
+
+def _sentence(key: Key, where: str, value: Any) -> str | None:
+    name = _INDEX.sub("[]", where)
+    if name in NOT_BUILT and value != default_of(key):
+        return NOT_BUILT[name]
+    refused, sentence = NOT_BUILT_VALUES.get(name, (None, None))
+    return sentence if refused is not None and refused(value) else None

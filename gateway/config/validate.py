@@ -1,0 +1,215 @@
+"""Nodes become typed values, by the table: one pass, every mistake reported, no value judged by another.
+
+Invariant: after it, `Typed.values` has every key of the schema, each a value its kind returned; a key that
+was wrong or is missing holds None, and the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.config import source
+from gateway.config.interpolate import interpolate
+from gateway.config.report import Place, Report
+from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section, Shape
+from gateway.config.suggest import nearest
+from gateway.config.table import SCHEMA
+
+# YAML 1.2 section 10.2.1.1: the spellings of null.
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """Values by key, nested as in the file, and where each was written."""
+
+    values: dict[str, Any]
+    places: dict[str, Place]
+
+    def place(self, path: str) -> Place:
+        """Where this key stands or, when only its default applies, the nearest section around it."""
+        while path not in self.places and path:
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return self.places[path]
+
+
+def default_of(key: Key) -> Any:
+    """The typed value of a key that is not given."""
+    if isinstance(key.shape, Section) and not key.nullable:
+        return {each.name: default_of(each) for each in key.shape.keys}
+    if isinstance(key.shape, MapOf):
+        return {}
+    if key.default is None:
+        return None
+    if isinstance(key.shape, ListOf):
+        assert isinstance(key.shape.of, Kind) or key.default == ()
+        return [key.shape.of.parse(text) for text in key.default] if isinstance(key.shape.of, Kind) else []
+    assert isinstance(key.shape, Kind)
+    assert isinstance(key.default, str)
+    return key.shape.parse(key.default)
+
+
+def validate(tree: source.Source, name: str, environ: Mapping[str, str], report: Report) -> Typed:
+    """The typed values of the whole file; mistakes go into `report`."""
+    validator = _Validator(environ, report, complete=tree.complete)
+    validator.places[""] = Place(1, name)
+    if tree.root is None or validator.is_null(tree.root, ""):
+        return Typed(default_of(Key("", SCHEMA, (), "")), validator.places)
+    return Typed(validator.section(tree.root, SCHEMA, "", tree.root.place), validator.places)
+
+
+class _Validator:
+    def __init__(self, environ: Mapping[str, str], report: Report, *, complete: bool) -> None:
+        self.environ = environ
+        self.report = report
+        self.complete = complete
+        self.places: dict[str, Place] = {}
+
+    def section(self, node: source.Node, shape: Section, path: str, place: Place) -> dict[str, Any]:
+        """`place` is the section's first line, where a missing key is reported."""
+        keys = {key.name: key for key in shape.keys}
+        values: dict[str, Any] = {}
+        for entry, where in self._entries(node, path):
+            key = keys.get(entry.key)
+            if key is None:
+                self._unknown(entry, where, tuple(keys), path)
+                continue
+            value = self._value(entry.node, key, where, entry.place)
+            values.setdefault(key.name, value)
+        for key in shape.keys:
+            if key.name not in values:
+                values[key.name] = default_of(key)
+                if key.required and self.complete and isinstance(node, source.Mapping):
+                    self.report.mistake(place, _join(path, key.name), "missing: this key is required")
+        return values
+
+    def is_null(self, node: source.Node, path: str) -> bool:
+        """Whether nothing is written here: empty, `null`, or a reference that turns out so."""
+        return (
+            isinstance(node, source.Scalar) and node.plain and self._resolved(node, path, quiet=True) in _NULL
+        )
+
+    def _entries(self, node: source.Node, path: str) -> Iterator[tuple[source.Entry, str]]:
+        """The entries with their paths; says so when there are none to be had, or one twice."""
+        if not isinstance(node, source.Mapping):
+            told = f"a section of `key: value` lines is wanted here, not {_what(node)}"
+            self.report.mistake(node.place, path, told)
+            return
+        first: dict[str, Place] = {}
+        for entry in node.entries:
+            where = _join(path, entry.key)
+            if entry.key in first:
+                told = f"given twice: it stands on line {first[entry.key].line} already"
+                self.report.mistake(entry.place, where, told)
+            else:
+                first[entry.key] = entry.place
+                self.places[where] = entry.place
+            yield entry, where
+
+    def _unknown(self, entry: source.Entry, where: str, known: tuple[str, ...], path: str) -> None:
+        if entry.key == "<<":
+            self.report.mistake(entry.place, where, "merge keys are not supported: write the keys out")
+        elif entry.key:
+            told = f"unknown key: {nearest(entry.key, known, path)}"
+            self.report.mistake(entry.place, where, told)
+
+    def _value(self, node: source.Node, key: Key, path: str, place: Place) -> Any:
+        """The value of a key. For sections and lists null means empty, as users of YAML expect."""
+        if self.is_null(node, path):
+            if key.nullable:
+                return None
+            if isinstance(key.shape, Kind) or key.required:
+                without = "" if key.required else ": leave the line out for the default"
+                self.report.mistake(node.place, path, f"must not be empty{without}")
+            return default_of(key)
+        return self._shaped(node, key.shape, path, place)
+
+    def _shaped(self, node: source.Node, shape: Shape, path: str, place: Place) -> Any:
+        if isinstance(shape, Kind):
+            return self._scalar(node, shape, path)
+        if isinstance(shape, ListOf):
+            return self._list(node, shape, path)
+        if isinstance(shape, MapOf):
+            return self._map(node, shape, path)
+        return self.section(node, shape, path, place)
+
+    def _scalar(self, node: source.Node, kind: Kind, path: str) -> Any:
+        if not isinstance(node, source.Scalar):
+            self.report.mistake(node.place, path, f"one value is wanted here, not {_what(node)}")
+            return None
+        text = self._resolved(node, path)
+        if text is None:
+            return None
+        try:
+            return kind.parse(text)
+        except ValueError as error:
+            self.report.mistake(node.place, path, str(error))
+            return None
+
+    def _list(self, node: source.Node, shape: ListOf, path: str) -> list[Any] | None:
+        if shape.single and isinstance(node, source.Scalar):
+            return [self._shaped(node, shape.of, path, node.place)]
+        if not isinstance(node, source.Sequence):
+            hint = ""
+            if isinstance(node, source.Scalar) and isinstance(shape.of, Kind):
+                hint = f": write [{node.text}]" if "$" not in node.text else f': write ["{node.text}"]'
+            self.report.mistake(node.place, path, f"a list is wanted here, not {_what(node)}{hint}")
+            return None
+        if len(node.items) < shape.least and self.complete:
+            self.report.mistake(node.place, path, "the list must not be empty")
+        values: list[Any] = []
+        for index, item in enumerate(node.items):
+            where = f"{path}[{index}]"
+            self.places[where] = item.place
+            if self.is_null(item, where):
+                self.report.mistake(item.place, where, "this list item is empty")
+                values.append(None)
+            else:
+                values.append(self._shaped(item, shape.of, where, item.place))
+        self._repeated(node, values, shape, path)
+        return values
+
+    def _repeated(self, node: source.Sequence, values: list[Any], shape: ListOf, path: str) -> None:
+        """A value that stands twice in one list is a slip of the hand: say so rather than guess."""
+        if not isinstance(shape.of, Kind):
+            return
+        for index, value in enumerate(values):
+            if value is not None and value in values[:index]:
+                self.report.mistake(node.items[index].place, f"{path}[{index}]", "given twice in this list")
+
+    def _map(self, node: source.Node, shape: MapOf, path: str) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for entry, where in self._entries(node, path):
+            try:
+                name = shape.key.parse(entry.key)
+            except ValueError as error:
+                self.report.mistake(entry.place, where, str(error))
+                continue
+            if self.is_null(entry.node, where):
+                self.report.mistake(entry.node.place, where, "must not be empty")
+                continue
+            values.setdefault(name, self._shaped(entry.node, shape.value, where, entry.node.place))
+        return values
+
+    def _resolved(self, node: source.Scalar, path: str, *, quiet: bool = False) -> str | None:
+        """The scalar's text, references resolved; None after a mistake, which `quiet` leaves unsaid."""
+        if node.literal or "$" not in node.text:
+            return node.text
+        try:
+            return interpolate(node.text, self.environ)
+        except ValueError as error:
+            if not quiet:
+                self.report.mistake(node.place, path, str(error))
+            return None
+
+
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _what(node: source.Node) -> str:
+    if isinstance(node, source.Scalar):
+        return "a single value"
+    return "a list" if isinstance(node, source.Sequence) else "a section"
