@@ -32,7 +32,7 @@ class Bridge(logging.Handler):
         level = "error" if record.levelno >= logging.ERROR else "warning"
         error = record.exc_info[1] if record.exc_info else None
         fields = {"exception": describe_exception(error)} if error is not None else {}
-        self._event("log", level, logger=record.name, message=redact(record.getMessage()), **fields)
+        self._event("log", level, logger=record.name, message=redact(_message(record)), **fields)
 
 
 def redact(text: str) -> str:
@@ -50,6 +50,13 @@ def describe_exception(error: BaseException) -> str:
             "".join(format_tb(link.__traceback__)) + f"{type(link).__name__}: {message}".rstrip(": ")
         )
     return "\n".join(parts)
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (KeyError, TypeError, ValueError):  # arguments that do not fit; the logging call must not fail
+        return str(record.msg)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -1,9 +1,11 @@
 """What other people's code logs: nothing secret in it reaches our log."""
 
+import logging
+
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
 
-from gateway.observe.bridge import describe_exception, redact
+from gateway.observe.bridge import Bridge, describe_exception, redact
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9abcdefgh.c2lnbmF0dXJlc2lnbmF0dXJl"
 
@@ -62,3 +64,13 @@ def test_a_circle_of_causes_ends() -> None:
     one, other = ValueError("one"), ValueError("other")
     one.__cause__, other.__cause__ = other, one
     assert describe_exception(one).endswith("ValueError: one")
+
+
+def test_a_message_whose_arguments_do_not_fit_fails_nobody() -> None:
+    events: list[dict[str, str]] = []
+
+    def event(name: str, level: str, **fields: str) -> None:
+        events.append({"event": name, "level": level, **fields})
+
+    Bridge(event).emit(logging.LogRecord("x", logging.ERROR, "", 1, "%d of %s", ("one",), None))
+    assert events == [{"event": "log", "level": "error", "logger": "x", "message": "%d of %s"}]

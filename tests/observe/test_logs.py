@@ -5,6 +5,8 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -40,7 +42,8 @@ REQUEST: dict[str, Any] = {
     "reason": None,
 }
 
-ANY_TEXT = st.text(st.characters(exclude_categories=[]))  # surrogates included
+# Surrogates included, and often.
+ANY_TEXT = st.text(st.characters(exclude_categories=[]) | st.characters(categories=["Cs", "Cc", "Po"]))
 
 
 def written(
@@ -277,3 +280,28 @@ def test_a_closed_log_lets_go_of_pythons_log() -> None:
     before = list(logging.getLogger().handlers)
     written(lambda log: log.event("probe"))
     assert logging.getLogger().handlers == before
+
+
+PROGRAM = """
+from gateway.config.model import Log
+from gateway.observe.logs import configure
+log = configure(Log("json", "info", True))
+log.event("probe")
+log.close()
+print(log.dropped, file=__import__("sys").stderr)
+"""
+
+
+def test_stdout_is_the_default() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, check=True)
+    assert json.loads(done.stdout)["event"] == "probe"
+    assert done.stderr == b"0\n"
+
+
+def test_a_process_without_stdout_runs() -> None:
+    """A file opened later gets descriptor 1, perhaps a socket: it must not receive the log."""
+    program = "import socket; pair = socket.socketpair(); assert pair[0].fileno() == 1\n" + PROGRAM
+    program += "pair[1].setblocking(False)\ntry: raise SystemExit(pair[1].recv(1))\nexcept BlockingIOError: pass\n"
+    shell = ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program]
+    done = subprocess.run(shell, capture_output=True, check=True)
+    assert done.stderr == b"0\n"
