@@ -301,7 +301,8 @@ def test_stdout_is_the_default() -> None:
 def test_a_process_without_stdout_runs() -> None:
     """A file opened later gets descriptor 1, perhaps a socket: it must not receive the log."""
     program = "import socket; pair = socket.socketpair(); assert pair[0].fileno() == 1\n" + PROGRAM
-    program += "pair[1].setblocking(False)\ntry: raise SystemExit(pair[1].recv(1))\nexcept BlockingIOError: pass\n"
+    program += "pair[1].setblocking(False)\n"
+    program += "try: raise SystemExit(pair[1].recv(1))\nexcept BlockingIOError: pass\n"
     shell = ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program]
     done = subprocess.run(shell, capture_output=True, check=True)
     assert done.stderr == b"0\n"
