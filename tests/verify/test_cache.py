@@ -1,0 +1,155 @@
+"""The cache of verified tokens: what never comes out, what never gets in, what never gets pushed out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.verify.cache import TokenCache
+from gateway.verify.jwk import VerificationKey, parse_key_set
+from tests.support.tokens import KeyPair, key_set_document
+
+POOL = "ap-south-1_AbCdEfGhI"
+KEY = parse_key_set(key_set_document(KeyPair.generate("one")))["one"]
+FOREVER = 1e12
+
+
+class Keys:
+    """What the pools' key sets say, as `KeySets.key` would."""
+
+    def __init__(self) -> None:
+        self.current: dict[tuple[str, str], VerificationKey] = {(POOL, "one"): KEY}
+
+    def __call__(self, pool_id: str, kid: str) -> VerificationKey | None:
+        return self.current.get((pool_id, kid))
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys()
+
+
+def put(cache: TokenCache[str], token: bytes, *, until: float = FOREVER, pool_id: str = POOL) -> None:
+    cache.put(token, token.decode(), key=KEY, pool_id=pool_id, until=until)
+
+
+def test_what_went_in_comes_out(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    put(cache, b"token")
+    assert cache.get(b"token", 0.0) == "token"
+    assert cache.get(b"Token", 0.0) is None
+
+
+def test_expiry_is_looked_at_on_every_hit(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    put(cache, b"token", until=100.0)
+    assert cache.get(b"token", 99.999) == "token"
+    # RFC 7519 section 4.1.4: on or after. And it does not come back when the clock does.
+    assert cache.get(b"token", 100.0) is None
+    assert cache.get(b"token", 50.0) is None
+    assert len(cache) == 0
+
+
+def test_a_key_that_leaves_takes_its_tokens_along(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    put(cache, b"token")
+    del keys.current[POOL, "one"]
+    assert cache.get(b"token", 0.0) is None
+    assert len(cache) == 0
+
+
+def test_another_key_of_the_same_name_is_another_key(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    put(cache, b"token")
+    keys.current[POOL, "one"] = parse_key_set(key_set_document(KeyPair.generate("one", serial=1)))["one"]
+    assert cache.get(b"token", 0.0) is None
+
+
+def test_another_pools_key_of_the_same_name_does_not_count(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    put(cache, b"token", pool_id="ap-south-1_Other")
+    keys.current["ap-south-1_Other", "one"] = dataclasses.replace(KEY)
+    assert cache.get(b"token", 0.0) is None
+
+
+def test_used_tokens_outlive_a_flood_of_valid_ones(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys, max_text=100 * 8)
+    for number in range(10):
+        put(cache, b"good%04d" % number)
+    for number in range(5000):
+        put(cache, b"mint%04d" % number)
+        if number % 20 == 0:
+            assert all(cache.get(b"good%04d" % n, 0.0) for n in range(10)), number
+    assert len(cache) == 100
+
+
+def test_as_many_tokens_as_fit_in_turn_are_all_hits(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys, max_text=3000 * 8)
+    tokens = [b"%08d" % number for number in range(3000)]
+    for token in tokens:
+        put(cache, token)
+    assert all(cache.get(token, 0.0) for _ in range(3) for token in tokens)
+
+
+def test_when_all_are_in_use_a_new_one_still_gets_in(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys, max_text=1000 * 8)
+    for number in range(1000):
+        put(cache, b"%08d" % number)
+        cache.get(b"%08d" % number, 0.0)
+    put(cache, b"newcomer")
+    assert cache.get(b"newcomer", 0.0)
+    assert len(cache) == 1000
+
+
+def test_the_usual_size_holds_three_thousand_cognito_tokens(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    for number in range(20_000):
+        put(cache, b"%01100d" % number)
+    assert 3000 < len(cache) < 5000
+    # As many of the largest would be hundreds of megabytes.
+    for number in range(1000):
+        put(cache, b"%016384d" % number)
+    assert len(cache) == 256
+
+
+def test_the_same_token_again_takes_no_more_room(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys, max_text=16)
+    put(cache, b"12345678")
+    for _ in range(10):
+        put(cache, b"87654321")
+    assert cache.get(b"12345678", 0.0)
+    assert len(cache) == 2
+
+
+def test_repr_holds_no_token(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys)
+    put(cache, b"secret-token")
+    assert repr(cache) == "<TokenCache of 1 tokens>"
+    assert b"secret-token" not in repr(vars(cache)).encode()
+
+
+OPERATIONS = st.lists(
+    st.tuples(st.sampled_from(["put", "get"]), st.integers(0, 40), st.integers(1, 300)), max_size=300
+)
+
+
+@settings(deadline=None)
+@given(OPERATIONS)
+def test_never_more_than_fits_and_never_the_wrong_one(operations: list[tuple[str, int, int]]) -> None:
+    keys = Keys()
+    cache: TokenCache[str] = TokenCache(keys, max_text=1000)
+    held: dict[bytes, int] = {}
+    for operation, name, size in operations:
+        token = b"%0*d" % (size, name)
+        if operation == "put":
+            put(cache, token)
+            held[token] = len(token)
+            assert cache.get(token, 0.0) == token.decode()
+        else:
+            assert cache.get(token, 0.0) in (None, token.decode())
+        alive = [token for token in held if cache.get(token, 0.0) is not None]
+        assert sum(map(len, alive)) <= 1000
+        assert len(alive) == len(cache)

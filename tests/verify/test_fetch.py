@@ -1,0 +1,135 @@
+"""One read of a key set document: real sockets, real files, every way it can go wrong."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.verify.fetch import FetchFailed, FileSource, HttpSource
+from gateway.verify.jwk import MAX_DOCUMENT_SIZE, KeySetRefused, parse_key_set
+from tests.support.key_server import BROKEN, KeyServer
+from tests.support.tokens import KeyPair, key_set_document
+
+DOCUMENT = key_set_document(KeyPair.generate("one"))
+
+# What each broken answer is called; the others arrive and are refused by parse_key_set.
+REASONS = {
+    "error": "status",
+    "not_found": "status",
+    "redirect": "status",
+    "oversize": "too_large",
+    "oversize_declared": "too_large",
+    "drip": "timeout",
+    "hang": "timeout",
+    "cut": "unreachable",
+    "garbage": "unreachable",
+}
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[KeyServer]:
+    async with KeyServer(DOCUMENT).running() as server:
+        yield server
+
+
+async def test_reads_the_document(server: KeyServer) -> None:
+    assert await HttpSource(server.url).read() == DOCUMENT
+
+
+async def test_says_what_it_wants_and_nothing_else(server: KeyServer) -> None:
+    await HttpSource(server.url).read()
+    (headers,) = server.headers
+    assert headers["Accept"] == "application/jwk-set+json, application/json"
+    assert headers["Accept-Encoding"] == "identity"
+    assert headers["User-Agent"].startswith("cognito-gateway/")
+    assert set(headers) == {"Host", "Accept", "Accept-Encoding", "User-Agent"}
+
+
+@pytest.mark.parametrize("mode", BROKEN)
+async def test_a_broken_answer_is_no_key_set_and_ends_in_time(server: KeyServer, mode: str) -> None:
+    server.mode = mode
+    began = time.monotonic()
+    with pytest.raises((FetchFailed, KeySetRefused)) as caught:
+        parse_key_set(await HttpSource(server.url, timeout=0.3).read())
+    assert time.monotonic() - began < 1.0
+    reason = caught.value.reason if isinstance(caught.value, FetchFailed) else None
+    assert reason == REASONS.get(mode)
+    assert "captive" not in str(caught.value)
+    assert "nonsense" not in str(caught.value)
+
+
+async def test_a_redirect_is_not_followed(server: KeyServer) -> None:
+    server.mode = "redirect"
+    with pytest.raises(FetchFailed):
+        await HttpSource(server.url).read()
+    assert server.redirected == 0
+
+
+async def test_proxy_variables_are_ignored(server: KeyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{closed_port()}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert await HttpSource(server.url).read() == DOCUMENT
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(FetchFailed) as caught:
+        await HttpSource(f"http://127.0.0.1:{closed_port()}/").read()
+    assert caught.value.reason == "unreachable"
+
+
+async def test_plain_http_where_tls_is_expected(server: KeyServer) -> None:
+    with pytest.raises(FetchFailed) as caught:
+        await HttpSource(server.url.replace("http:", "https:")).read()
+    assert caught.value.reason == "unreachable"
+
+
+async def test_the_largest_document(server: KeyServer, tmp_path: Path) -> None:
+    server.document = DOCUMENT.ljust(MAX_DOCUMENT_SIZE)
+    (tmp_path / "jwks.json").write_bytes(server.document)
+    assert await HttpSource(server.url).read() == server.document
+    assert await FileSource(tmp_path / "jwks.json").read() == server.document
+
+
+async def test_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "jwks.json"
+    path.write_bytes(DOCUMENT)
+    assert await FileSource(path).read() == DOCUMENT
+
+
+async def test_a_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FetchFailed, match="No such file") as caught:
+        await FileSource(tmp_path / "jwks.json").read()
+    assert caught.value.reason == "unreadable"
+
+
+async def test_a_directory(tmp_path: Path) -> None:
+    with pytest.raises(FetchFailed) as caught:
+        await FileSource(tmp_path).read()
+    assert caught.value.reason == "unreadable"
+
+
+async def test_a_pipe_without_a_writer_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FetchFailed, match="not a regular file"):
+        await FileSource(tmp_path / "pipe").read()
+
+
+async def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    (tmp_path / "jwks.json").write_bytes(DOCUMENT.ljust(MAX_DOCUMENT_SIZE + 1))
+    with pytest.raises(FetchFailed) as caught:
+        await FileSource(tmp_path / "jwks.json").read()
+    assert caught.value.reason == "too_large"
+
+
+def closed_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
