@@ -1,0 +1,90 @@
+"""`python -m bench`: exit 0 when all that could run was measured, 1 when one failed its check or its work."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from bench import chart, report
+from bench.contestants import CONTESTANTS
+from bench.load import generator_name
+from bench.options import Options, parse
+from bench.processes import BenchError
+from bench.run import run
+from bench.stats import medians
+from bench.works import WORKS
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    """SIGTERM ends a run as Ctrl-C does: through every `finally`."""
+    raise KeyboardInterrupt
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; returns the exit code."""
+    options = parse(argv, list(WORKS), [kind.name for kind in CONTESTANTS])
+    signal.signal(signal.SIGTERM, _terminated)
+    described: dict[str, object] = report.machine() | {
+        "load": generator_name(),
+        "rounds": options.rounds,
+        "seconds": options.seconds,
+        "connections": options.connections,
+    }
+    try:
+        outcomes = run(options, _say)
+    except BenchError as error:
+        _say(f"bench: {error}")
+        return 1
+    except KeyboardInterrupt:
+        _say("bench: interrupted; everything it started is stopped")
+        return 130
+    print(_heading(described))
+    for outcome in outcomes:
+        print("\n" + report.table(outcome))
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report.as_json(outcomes, described), indent=1) + "\n")
+    drawn = options.svg is None or _draw(options, outcomes, described)
+    failed = any(entry.failed for outcome in outcomes for entry in outcome.entries)
+    return 0 if drawn and not failed and all(outcome.measured() for outcome in outcomes) else 1
+
+
+def _heading(run: dict[str, object]) -> str:
+    return (
+        f"{run['cpu']}, {run['cpus']} CPUs, Linux {run['kernel']}, Python {run['python']}; {run['load']}, "
+        f"{run['connections']} connections, {run['seconds']} s a round; "
+        f"load average before {run['load_average']}"
+    )
+
+
+def _draw(options: Options, outcomes: Sequence[report.Outcome], run: dict[str, object]) -> bool:
+    """Draws the first work that measured CPU per request; False, with a word, when none did."""
+    assert options.svg is not None
+    for outcome in outcomes:
+        if outcome.headline is None or outcome.headline.key != "cpu_us" or not outcome.measured():
+            continue
+        bars = [_bar(outcome, entry) for entry in outcome.measured()]
+        bars.sort(key=lambda bar: bar.value)
+        subtitle = f"{outcome.title}; {run['connections']} connections; {run['cpu']}, Python {run['python']}"
+        options.svg.parent.mkdir(parents=True, exist_ok=True)
+        options.svg.write_text(chart.draw("CPU time per request", subtitle, "µs per request", bars))
+        return True
+    _say("bench: no picture: none of the works measured CPU per request")
+    return False
+
+
+def _bar(outcome: report.Outcome, entry: report.Entry) -> chart.Bar:
+    factor = outcome.ratio_to(entry)
+    remark = "" if factor is None else f"ours is {factor:.2f} × this"
+    return chart.Bar(entry.label, medians(entry.rounds)["cpu_us"], remark, ours=entry.name == report.OURS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

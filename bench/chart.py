@@ -1,0 +1,95 @@
+"""The picture of a comparison: one bar of CPU per request for each contestant, as SVG. Pure.
+
+It stands on any page: no background of its own, no scripts, no outside fonts; the colours follow the
+reader's light or dark scheme.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from xml.sax.saxutils import escape
+
+WIDTH = 760
+LABEL_WIDTH = 250
+VALUE_WIDTH = 150
+TOP = 64
+ROW = 38
+BAR = 22
+FOOT = 34
+
+STYLE = """
+text { font: 14px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
+.title { font-size: 17px; font-weight: 600 }
+.quiet { fill: #59636e; font-size: 12.5px }
+.ours { font-weight: 600 }
+.axis { stroke: #d1d9e0; stroke-width: 1 }
+.bar { fill: #8c959f }
+.bar.ours { fill: #0969da }
+@media (prefers-color-scheme: dark) {
+  text { fill: #f0f6fc }
+  .quiet { fill: #9198a1 }
+  .axis { stroke: #3d444d }
+  .bar { fill: #656c76 }
+  .bar.ours { fill: #4493f8 }
+}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """value: in the chart's unit. remark: a few words behind the value."""
+
+    label: str
+    value: float
+    remark: str = ""
+    ours: bool = False
+
+
+def draw(title: str, subtitle: str, unit: str, bars: Sequence[Bar]) -> str:
+    """The whole document; bars stand in the order given. Raises ValueError without bars."""
+    if not bars:
+        raise ValueError("nothing was measured, so there is nothing to draw")
+    height = TOP + ROW * len(bars) + FOOT
+    room = WIDTH - LABEL_WIDTH - VALUE_WIDTH
+    scale = room / max(1e-9, *(bar.value for bar in bars))
+    described = "; ".join(f"{bar.label}: {_number(bar.value)} {unit}" for bar in bars)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
+        f'height="{height}" role="img" aria-labelledby="title description">',
+        f'<title id="title">{escape(title)}</title>',
+        f'<desc id="description">{escape(described)}</desc>',
+        f"<style>{STYLE}</style>",
+        f'<text class="title" x="8" y="24">{escape(title)}</text>',
+        f'<text class="quiet" x="8" y="45">{escape(subtitle)}</text>',
+    ]
+    for index, bar in enumerate(bars):
+        parts.extend(_row(bar, TOP + ROW * index, bar.value * scale, unit))
+    bottom = TOP + ROW * len(bars)
+    parts.append(f'<line class="axis" x1="{LABEL_WIDTH}" y1="{TOP - 4}" x2="{LABEL_WIDTH}" y2="{bottom}"/>')
+    parts.append(
+        f'<text class="quiet" x="{LABEL_WIDTH}" y="{bottom + 22}">{escape(unit)}, less is better</text>'
+    )
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _row(bar: Bar, top: int, length: float, unit: str) -> list[str]:
+    ours = " ours" if bar.ours else ""
+    middle = top + ROW / 2 + 1
+    value = f"{_number(bar.value)} {unit.partition(' ')[0]}"
+    remark = f'<tspan class="quiet" dx="8">{escape(bar.remark)}</tspan>' if bar.remark else ""
+    return [
+        f'<text class="label{ours}" x="{LABEL_WIDTH - 12}" y="{middle + 4:g}" text-anchor="end">'
+        f"{escape(bar.label)}</text>",
+        f'<rect class="bar{ours}" x="{LABEL_WIDTH}" y="{middle - BAR / 2:g}" width="{max(length, 1):.1f}" '
+        f'height="{BAR}" rx="3"/>',
+        f'<text class="value{ours}" x="{LABEL_WIDTH + length + 8:.1f}" y="{middle + 4:g}">'
+        f"{value}{remark}</text>",
+    ]
+
+
+def _number(value: float) -> str:
+    """Three significant digits, never in powers of ten."""
+    decimals = max(0, 2 - math.floor(math.log10(value))) if 0 < value < 100 else 0
+    return f"{value:,.{min(decimals, 2)}f}"

@@ -1,0 +1,12 @@
+"""Who is compared: the gateway first, then its peers, each in the simplest form that does the same checks."""
+
+from bench.contestants.apache import Apache
+from bench.contestants.base import Contestant, Setup
+from bench.contestants.gateway import Gateway
+from bench.contestants.haproxy import HAProxy
+from bench.contestants.nginx import Nginx
+from bench.contestants.oauth2_proxy import OAuth2Proxy
+
+CONTESTANTS: tuple[type[Contestant], ...] = (Gateway, Nginx, HAProxy, Apache, OAuth2Proxy)
+
+__all__ = ["CONTESTANTS", "Apache", "Contestant", "Gateway", "HAProxy", "Nginx", "OAuth2Proxy", "Setup"]

@@ -1,0 +1,140 @@
+"""What every contestant can do: render its configuration, start, be checked, stop.
+
+Invariant: nothing is measured that has not shown, in this very process, that it serves the valid token and
+refuses each of the bad ones; a proxy that skips a check would win by it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import subprocess
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from bench import tokens, upstream
+from bench.processes import BenchError, Process, answers, fetch
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a configuration is made of: where files go, the ports, the user pool."""
+
+    directory: Path
+    port: int
+    probe_port: int
+    upstream_port: int
+    jwks_url: str
+    public_key_file: Path
+    issuer: str = tokens.ISSUER
+    client_id: str = tokens.CLIENT_ID
+    pool_id: str = tokens.POOL_ID
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+class Contestant(ABC):
+    """One proxy under test, as one foreground process with one worker and its logs off."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    # False for the floor, which only relays.
+    authenticates: ClassVar[bool] = True
+    # False where the key is a file: such a one has no key endpoint to be flooded.
+    fetches_keys: ClassVar[bool] = False
+    # Faults of a token (as Mint.hostile names them) that it has no means to see; said in the report.
+    cannot_check: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, setup: Setup) -> None:
+        self.setup = setup
+        self._process: Process | None = None
+
+    @classmethod
+    @abstractmethod
+    def missing(cls) -> str | None:
+        """Why it cannot run on this machine; None when it can."""
+
+    @abstractmethod
+    def render(self) -> Mapping[str, str]:
+        """Its configuration: file name → content. Pure."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str]: ...
+
+    @classmethod
+    @abstractmethod
+    def version_command(cls) -> Sequence[str]: ...
+
+    @classmethod
+    def version(cls) -> str:
+        """The first thing in its answer that looks like a version; empty when there is none."""
+        said = subprocess.run(cls.version_command(), capture_output=True, text=True, timeout=20, check=False)
+        found = re.search(r"\d+\.\d+[0-9A-Za-z.]*", said.stdout + said.stderr)
+        return found.group() if found else ""
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise BenchError(f"{self.name} is not running")
+        return self._process.pid
+
+    def start(self, cpus: frozenset[int]) -> None:
+        """Returns at once after exec; `wait_ready` waits. Raises BenchError when it cannot be executed."""
+        directory = self.setup.directory
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in self.render().items():
+            (directory / name).write_text(content)
+        try:
+            self._process = Process(self.name, self.command(), cpus=cpus, log=directory / "log")
+        except OSError as error:
+            raise BenchError(f"{self.name} cannot be started: {error}") from error
+
+    def ready(self, token: str) -> bool:
+        """Whether it says it can serve; here: whether it serves."""
+        return self.serves(token)
+
+    def serves(self, token: str) -> bool:
+        return answers(self.setup.port, upstream.PATH, bearer(token))
+
+    def wait_ready(self, token: str) -> None:
+        assert self._process is not None
+        self._process.wait_until(lambda: self.ready(token))
+
+    def wait_serving(self, token: str) -> None:
+        assert self._process is not None
+        self._process.wait_until(lambda: self.serves(token))
+
+    def check(self, mint: tokens.Mint) -> list[str]:
+        """What it does wrong, a phrase each; empty when it may be measured."""
+        try:
+            return self._check(mint)
+        except (OSError, http.client.HTTPException) as error:
+            return [f"no answer: {error!r}"]
+
+    def _check(self, mint: tokens.Mint) -> list[str]:
+        wrong = []
+        status, body = fetch(self.setup.port, upstream.PATH, bearer(mint.valid()))
+        if status != 200 or body != upstream.body():
+            wrong.append(f"a valid token got {status} and {len(body)} bytes")
+        if not self.authenticates:
+            return wrong
+        status, _ = fetch(self.setup.port, upstream.PATH)
+        if status != 401:
+            wrong.append(f"no token got {status}")
+        for fault, token in mint.hostile().items():
+            if fault in self.cannot_check:
+                continue
+            status, _ = fetch(self.setup.port, upstream.PATH, bearer(token))
+            if status not in (401, 403):
+                wrong.append(f"{fault} got {status}")
+        return wrong
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.close()
+            self._process = None

@@ -1,0 +1,58 @@
+"""cognito-gateway with its defaults on (metrics, request id, identity headers), but for the access log."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from bench.contestants.base import Contestant
+from bench.processes import answers, which
+
+
+class Gateway(Contestant):
+    name = "gateway"
+    title = "cognito-gateway"
+    fetches_keys = True
+    # `--gateway` replaces it, to compare with another checkout or another Python.
+    executable: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "gateway")
+
+    @classmethod
+    def use(cls, command: str) -> None:
+        cls.executable = tuple(shlex.split(command))
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return None if which(cls.executable[0]) else f"{cls.executable[0]} is not there"
+
+    @classmethod
+    def version_command(cls) -> Sequence[str]:
+        return [*cls.executable, "version"]
+
+    def render(self) -> Mapping[str, str]:
+        setup = self.setup
+        config = f"""listen:
+  address: 127.0.0.1:{setup.port}
+  workers: 1
+upstream:
+  url: http://127.0.0.1:{setup.upstream_port}
+cognito:
+  user_pools:
+    - id: {setup.pool_id}
+      client_ids: ["{setup.client_id}"]
+      token_use: [access]
+      issuers: ["{setup.issuer}"]
+      jwks_url: {setup.jwks_url}
+metrics:
+  address: 127.0.0.1:{setup.probe_port}
+log:
+  access: false
+"""
+        return {"gateway.yaml": config}
+
+    def command(self) -> Sequence[str]:
+        return [*self.executable, "serve", "--config", str(self.setup.directory / "gateway.yaml")]
+
+    def ready(self, token: str) -> bool:
+        return answers(self.setup.probe_port, "/readyz")

@@ -1,0 +1,62 @@
+"""nginx relaying without any authentication: the floor, what moving the bytes alone costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bench.contestants.base import Contestant
+from bench.processes import which
+
+
+class Nginx(Contestant):
+    name = "nginx"
+    title = "nginx, relay without auth"
+    authenticates = False
+
+    @classmethod
+    def missing(cls) -> str | None:
+        return None if which("nginx") else "nginx is not installed"
+
+    @classmethod
+    def version_command(cls) -> Sequence[str]:
+        return [which("nginx") or "nginx", "-v"]
+
+    def render(self) -> Mapping[str, str]:
+        directory = self.setup.directory
+        config = f"""daemon off;
+master_process off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log {directory}/error.log crit;
+events {{ worker_connections 16384; }}
+http {{
+    access_log off;
+    keepalive_timeout 600s;
+    keepalive_requests 1000000000;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    upstream api {{
+        server 127.0.0.1:{self.setup.upstream_port};
+        keepalive 64;
+        keepalive_requests 1000000000;
+    }}
+    server {{
+        listen 127.0.0.1:{self.setup.port};
+        location / {{
+            proxy_pass http://api;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+        }}
+    }}
+}}
+"""
+        return {"nginx.conf": config}
+
+    def command(self) -> Sequence[str]:
+        directory = self.setup.directory
+        config = directory / "nginx.conf"
+        nginx = which("nginx") or "nginx"
+        return [nginx, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(config)]

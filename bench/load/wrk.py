@@ -1,0 +1,49 @@
+"""wrk as the load generator: one thread, its figures taken as JSON from our script's `done`."""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+from pathlib import Path
+
+from bench.load.plan import LoadPlan, LoadResult
+from bench.processes import BenchError, communicate, on_cpus
+
+SCRIPT = Path(__file__).with_name("tokens.lua")
+MARK = "RESULT "
+EXHAUSTED = "EXHAUSTED"
+# From its last request to its report: wrk looks at its clock ten times a second.
+GRACE = 30.0
+
+
+def command(binary: str, plan: LoadPlan) -> list[str]:
+    # wrk takes whole seconds only.
+    duration = f"{max(1, math.ceil(plan.seconds))}s"
+    flags = ["-t", "1", "-c", str(plan.connections), "-d", duration, "--timeout", "10s", "-s", str(SCRIPT)]
+    arguments = [plan.tokens, plan.order, str(plan.offset), str(plan.count)]
+    return [binary, *flags, f"http://127.0.0.1:{plan.port}{plan.path}", "--", *arguments]
+
+
+def run(binary: str, plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
+    """Runs wrk to its end. Raises BenchError when it says anything but a result."""
+    with on_cpus(cpus):
+        process = subprocess.Popen(
+            command(binary, plan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+    try:
+        assert process.stderr is not None
+        # The pipe ends with wrk itself, or earlier with the line that says the tokens are used up. wrk would
+        # then sleep until its duration is over; the signal it takes for Ctrl-C makes it report at once.
+        said = process.stderr.readline()
+        if said.strip() == EXHAUSTED:
+            process.send_signal(signal.SIGINT)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    output, errors = communicate(process, GRACE)
+    result = [line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK)]
+    if process.returncode != 0 or not result:
+        raise BenchError(f"wrk failed: {(said + errors + output).strip()[-400:]}")
+    return LoadResult.from_json(result[0])

@@ -1,0 +1,79 @@
+"""The command line of the benchmark."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """One run. seconds: of one round of one contestant."""
+
+    works: tuple[str, ...]
+    only: tuple[str, ...]
+    rounds: int
+    seconds: int
+    connections: int
+    quick: bool
+    gateway: str | None
+    json: Path | None
+    svg: Path | None
+    keep: bool
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return number
+
+
+def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequence[str]) -> Options:
+    """Exits with 2 and a usage line for what it does not understand."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="The gateway beside its peers: same checks, same upstream, same tokens, one run.",
+    )
+    parser.add_argument("--work", type=_list, default=("warm",), metavar="NAME[,NAME]")
+    parser.add_argument("--only", type=_list, default=tuple(contestants), metavar="NAME[,NAME]")
+    parser.add_argument("--rounds", type=_positive, help="default 5, with --quick 2")
+    parser.add_argument(
+        "--seconds", type=_positive, help="of a round of a contestant; default 5, with --quick 1"
+    )
+    parser.add_argument("--connections", type=_positive, default=32)
+    parser.add_argument(
+        "--quick", action="store_true", help="short rounds: shows that it works, not how fast it is"
+    )
+    parser.add_argument(
+        "--gateway", metavar="COMMAND", help="another gateway, e.g. '/other/.venv/bin/cognito-gateway'"
+    )
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write every round of every figure")
+    parser.add_argument("--svg", type=Path, metavar="OUT", help="draw the first work's CPU per request")
+    parser.add_argument("--keep", action="store_true", help="leave configurations and logs, and say where")
+    parsed = parser.parse_args(argv)
+    for given, known, what in (
+        (parsed.work, [*works, "all"], "--work"),
+        (parsed.only, contestants, "--only"),
+    ):
+        for name in given:
+            if name not in known:
+                parser.error(f"{what}: {name!r} is none of {', '.join(known)}")
+    return Options(
+        works=tuple(works) if "all" in parsed.work else parsed.work,
+        only=parsed.only,
+        rounds=parsed.rounds or (2 if parsed.quick else 5),
+        seconds=parsed.seconds or (1 if parsed.quick else 5),
+        connections=parsed.connections,
+        quick=parsed.quick,
+        gateway=parsed.gateway,
+        json=parsed.json,
+        svg=parsed.svg,
+        keep=parsed.keep,
+    )

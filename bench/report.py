@@ -1,0 +1,140 @@
+"""What a run found: a table for people, JSON with every round for machines. Pure but for `machine`."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.stats import Sample, medians, ratio, spread
+
+OURS = "gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure of a sample: its key, its heading with the unit, and how many decimals mean something."""
+
+    key: str
+    heading: str
+    decimals: int = 1
+
+
+@dataclass(slots=True)
+class Entry:
+    """One contestant's rounds; `failed` says why there are no more, `unchecked` what it cannot see."""
+
+    name: str
+    title: str
+    version: str
+    unchecked: list[str]
+    rounds: list[Sample] = field(default_factory=list)
+    failed: str | None = None
+
+    @property
+    def label(self) -> str:
+        return f"{self.title} {self.version}".strip()
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One work's entries; `left_out` maps those that were not started to the reason."""
+
+    name: str
+    title: str
+    columns: Sequence[Column]
+    headline: Column | None
+    wanted_rounds: int
+    entries: list[Entry] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+    def measured(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.failed is None and entry.rounds]
+
+    def ratio_to(self, entry: Entry) -> float | None:
+        """Ours divided by theirs in the headline's column; None without both or without a headline."""
+        ours = next((mine for mine in self.measured() if mine.name == OURS), None)
+        if ours is None or self.headline is None or entry is ours:
+            return None
+        return ratio(ours.rounds, entry.rounds, self.headline.key)
+
+
+def table(outcome: Outcome) -> str:
+    """The outcome as aligned text: medians, the headline's lowest and highest round, our ratio to each."""
+    heading = ["", *(column.heading for column in outcome.columns)]
+    if outcome.headline is not None:
+        heading += [f"{outcome.headline.heading}, range", "ours ÷ it"]
+    rows = [heading]
+    for entry in outcome.measured():
+        middle = medians(entry.rounds)
+        row = [entry.label, *(f"{middle[c.key]:,.{c.decimals}f}" for c in outcome.columns)]
+        if outcome.headline is not None:
+            low, high = spread(entry.rounds, outcome.headline.key)
+            factor = outcome.ratio_to(entry)
+            decimals = outcome.headline.decimals
+            row.append(f"{low:,.{decimals}f} – {high:,.{decimals}f}")
+            row.append("" if factor is None else f"{factor:.2f}")
+        rows.append(row)
+    widths = [max(len(row[index]) for row in rows) for index in range(len(heading))]
+    lines = [f"{outcome.title} (medians of {outcome.wanted_rounds} rounds)"]
+    for row in rows:
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join([*lines, *_remarks(outcome)])
+
+
+def _remarks(outcome: Outcome) -> list[str]:
+    remarks = [
+        f"{entry.title} cannot check: {', '.join(entry.unchecked)}"
+        for entry in outcome.measured()
+        if entry.unchecked
+    ]
+    remarks += [f"{entry.label} not measured: {entry.failed}" for entry in outcome.entries if entry.failed]
+    remarks += [f"{name} left out: {why}" for name, why in outcome.left_out.items()]
+    return remarks
+
+
+def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, object]:
+    """Everything: the run, and per work and contestant every round, the medians and our ratio."""
+    return {
+        "run": run,
+        "works": {
+            outcome.name: {
+                "title": outcome.title,
+                "headline": outcome.headline.key if outcome.headline is not None else None,
+                "left_out": outcome.left_out,
+                "contestants": {
+                    entry.name: {
+                        "title": entry.title,
+                        "version": entry.version,
+                        "cannot_check": entry.unchecked,
+                        "failed": entry.failed,
+                        "rounds": [dict(sample) for sample in entry.rounds],
+                        "medians": medians(entry.rounds),
+                        "ours_to_it": outcome.ratio_to(entry),
+                    }
+                    for entry in outcome.entries
+                },
+            }
+            for outcome in outcomes
+        },
+    }
+
+
+def machine() -> dict[str, object]:
+    """What the figures were made on."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": models[0] if models else platform.machine(),
+        "cpus": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+    }

@@ -1,0 +1,137 @@
+"""One run: starts all that belongs to it, checks every contestant, measures in rounds, ends everything.
+
+Invariant: rounds go A B C, A B C, …, so that a slow minute of the machine falls on all alike; and however the
+run ends, nothing it started outlives it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from bench import upstream
+from bench.contestants import CONTESTANTS, Contestant, Gateway, Setup
+from bench.keyserver import KeyServer
+from bench.options import Options
+from bench.processes import BenchError, free_port, on_cpus, split_cpus
+from bench.report import Entry, Outcome
+from bench.tokens import Mint
+from bench.works import WORKS, Arena, Work
+
+Say = Callable[[str], None]
+
+
+def run(options: Options, say: Say) -> list[Outcome]:
+    """Every work of the options, each with freshly started contestants. Raises BenchError."""
+    if options.gateway is not None:
+        Gateway.use(options.gateway)
+    proxy_cpus, load_cpus = split_cpus(sorted(os.sched_getaffinity(0)))
+    if proxy_cpus == load_cpus:
+        say("only one CPU: proxy and load share it, so the figures mean less")
+    with ExitStack() as stack:
+        directory = _directory(stack, options, say)
+        # The key endpoint's threads, and this one, stay off the proxy's CPU.
+        stack.enter_context(on_cpus(load_cpus))
+        mint = Mint()
+        arena = Arena(
+            options=options,
+            mint=mint,
+            token=mint.valid(),
+            key_server=stack.enter_context(KeyServer(mint.key_set())),
+            upstream_port=upstream.start(stack, directory / "upstream", load_cpus),
+            directory=directory,
+            proxy_cpus=proxy_cpus,
+            load_cpus=load_cpus,
+        )
+        (directory / "public.pem").write_bytes(mint.public_pem())
+        return [_measure(WORKS[name](), arena, say) for name in options.works]
+
+
+def _directory(stack: ExitStack, options: Options, say: Say) -> Path:
+    if options.keep:
+        kept = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
+        say(f"configurations and logs stay in {kept}")
+        return kept
+    # ignore_cleanup_errors: a server killed late may still write its last log line.
+    temporary = tempfile.TemporaryDirectory(prefix="gateway-bench-", ignore_cleanup_errors=True)
+    return Path(stack.enter_context(temporary))
+
+
+def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
+    """One work on all contestants; each that fails says why in its entry and is measured no further."""
+    say(f"{work.title}: preparing")
+    work.prepare(arena)
+    rounds = min(arena.options.rounds, work.most_rounds or arena.options.rounds)
+    outcome = Outcome(work.name, work.title, work.columns, work.headline, rounds)
+    with ExitStack() as stack:
+        running = _start_all(stack, work, arena, outcome, say)
+        for number in range(rounds):
+            for contestant, entry in running:
+                if entry.failed is not None:
+                    continue
+                try:
+                    entry.rounds.append(work.measure(arena, contestant, number))
+                except (BenchError, ProcessLookupError) as error:
+                    _fail(contestant, entry, str(error), say)
+            if any(entry.failed is None for _, entry in running):
+                say(f"{work.title}: round {number + 1} of {rounds}")
+    return outcome
+
+
+def _start_all(
+    stack: ExitStack, work: Work, arena: Arena, outcome: Outcome, say: Say
+) -> Sequence[tuple[Contestant, Entry]]:
+    running = []
+    for kind in CONTESTANTS:
+        if kind.name not in arena.options.only:
+            continue
+        absent = kind.missing()
+        if absent is not None:
+            say(f"{kind.name} left out: {absent}")
+            outcome.left_out[kind.name] = absent
+            continue
+        contestant = kind(_setup(kind.name, work.name, arena))
+        stack.callback(contestant.stop)
+        unfit = work.unfit(contestant)
+        if unfit is not None:
+            outcome.left_out[kind.name] = unfit
+            continue
+        entry = Entry(kind.name, kind.title, kind.version(), sorted(kind.cannot_check))
+        outcome.entries.append(entry)
+        try:
+            _admit(contestant, work, arena)
+        except BenchError as error:
+            _fail(contestant, entry, str(error), say)
+        else:
+            running.append((contestant, entry))
+    return running
+
+
+def _admit(contestant: Contestant, work: Work, arena: Arena) -> None:
+    """Started, ready, checked, warm. Raises BenchError."""
+    contestant.start(arena.proxy_cpus)
+    contestant.wait_ready(arena.token)
+    wrong = contestant.check(arena.mint)
+    if wrong:
+        raise BenchError(f"{contestant.name} fails its check: {'; '.join(wrong)}")
+    work.warm_up(arena, contestant)
+
+
+def _fail(contestant: Contestant, entry: Entry, why: str, say: Say) -> None:
+    entry.failed = why
+    say(f"{contestant.name} is measured no further: {why}")
+    contestant.stop()
+
+
+def _setup(name: str, work: str, arena: Arena) -> Setup:
+    return Setup(
+        directory=arena.directory / f"{work}-{name}",
+        port=free_port(),
+        probe_port=free_port(),
+        upstream_port=arena.upstream_port,
+        jwks_url=arena.key_server.url,
+        public_key_file=arena.directory / "public.pem",
+    )

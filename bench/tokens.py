@@ -1,0 +1,166 @@
+"""Access tokens as Cognito signs them, the key set that verifies them, and the ones that must be refused.
+
+Minting is a private-key operation of about a millisecond, so tokens are made before the clock runs, on
+every CPU, and handed to the load generator as a file with one token a line.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import multiprocessing
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+POOL_ID = "ap-south-1_BenchPool"
+CLIENT_ID = "1example23456789bench0000"
+ISSUER = f"https://cognito-idp.ap-south-1.amazonaws.com/{POOL_ID}"
+# What a usual access token weighs.
+TOKEN_BYTES = 983
+# Cognito's longest: a token must outlive every round of a long run.
+LIFETIME = 86400
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One RSA key of 2048 bits, as Cognito's are, under its kid."""
+
+    kid: str
+    private: rsa.RSAPrivateKey
+
+    @classmethod
+    def make(cls) -> Key:
+        return cls(base64.b64encode(os.urandom(32)).decode(), rsa.generate_private_key(65537, 2048))
+
+    def sign(self, claims: Mapping[str, object], kid: str | None = None) -> str:
+        """The compact serialization (RFC 7515 section 3.1) of these claims, RS256."""
+        header = {"kid": self.kid if kid is None else kid, "alg": "RS256"}
+        signing_input = f"{_encode(_json(header))}.{_encode(_json(claims))}"
+        signature = self.private.sign(signing_input.encode(), padding.PKCS1v15(), hashes.SHA256())
+        return f"{signing_input}.{_encode(signature)}"
+
+    def jwk(self) -> dict[str, str]:
+        numbers = self.private.public_key().public_numbers()
+        modulus = numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8)
+        return {
+            "alg": "RS256",
+            "e": _encode(numbers.e.to_bytes(3)),
+            "kid": self.kid,
+            "kty": "RSA",
+            "n": _encode(modulus),
+            "use": "sig",
+        }
+
+    def public_pem(self) -> bytes:
+        return self.private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+    def private_pem(self) -> bytes:
+        return self.private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+
+def access_claims(now: int, **changes: object) -> dict[str, object]:
+    """A Cognito access token's claims; a change replaces a claim, None removes it."""
+    claims: dict[str, object] = {
+        "sub": str(uuid.uuid4()),
+        "iss": ISSUER,
+        "client_id": CLIENT_ID,
+        "origin_jti": str(uuid.uuid4()),
+        "token_use": "access",
+        "scope": "aws.cognito.signin.user.admin",
+        "auth_time": now,
+        "exp": now + LIFETIME,
+        "iat": now,
+        "jti": str(uuid.uuid4()),
+        "username": "bench",
+    } | changes
+    return {name: value for name, value in claims.items() if value is not None}
+
+
+class Mint:
+    """The benchmark's user pool: two keys in its set, a third that is not, and every token of the run."""
+
+    def __init__(self, now: int | None = None) -> None:
+        self.now = int(time.time()) if now is None else now
+        self.key, self._second, self._foreign = Key.make(), Key.make(), Key.make()
+
+    def key_set(self) -> bytes:
+        return _json({"keys": [self.key.jwk(), self._second.jwk()]})
+
+    def public_pem(self) -> bytes:
+        return self.key.public_pem()
+
+    @cached_property
+    def _username(self) -> str:
+        """A name so long that the token has TOKEN_BYTES (or one more: base64 skips some lengths)."""
+        name = "bench"
+        while len(self.key.sign(access_claims(self.now, username=name))) < TOKEN_BYTES:
+            name += "x"
+        return name
+
+    def valid(self) -> str:
+        return self.key.sign(access_claims(self.now, username=self._username))
+
+    def hostile(self) -> dict[str, str]:
+        """What the checks are held against, by what is wrong with it; everything else is right."""
+        claims = access_claims(self.now, username=self._username)
+        return {
+            "wrong client_id": self.key.sign(claims | {"client_id": "2another23456789bench0000"}),
+            "expired": self.key.sign(claims | {"exp": self.now - 60, "iat": self.now - 3660}),
+            "bad signature": self._foreign.sign(claims, kid=self.key.kid),
+            "wrong issuer": self.key.sign(claims | {"iss": ISSUER + "0"}),
+            "wrong token_use": self.key.sign(claims | {"token_use": "id"}),
+        }
+
+    def unknown_kids(self, count: int) -> list[str]:
+        """Tokens under distinct kids that no key set has."""
+        claims = access_claims(self.now, username=self._username)
+        return [
+            self._foreign.sign(claims, kid=base64.b64encode(os.urandom(32)).decode()) for _ in range(count)
+        ]
+
+    def write(self, path: Path, count: int) -> None:
+        """`count` distinct valid tokens, one a line, minted on every CPU."""
+        cpus = os.cpu_count() or 1
+        pem, name = self.key.private_pem(), self._username
+        sizes = [500] * (count // 500) + ([count % 500] if count % 500 else [])
+        if count <= 500:
+            path.write_text("".join(_mint(pem, self.key.kid, self.now, name, count)))
+            return
+        # spawn: the benchmark has threads, which a forked child would inherit half-alive.
+        context = multiprocessing.get_context("spawn")
+        everywhere = (os.sched_setaffinity, (0, range(cpus)))
+        with (
+            ProcessPoolExecutor(cpus, context, *everywhere) as pool,
+            path.open("w") as file,
+        ):
+            jobs = [pool.submit(_mint, pem, self.key.kid, self.now, name, size) for size in sizes]
+            for job in jobs:
+                file.writelines(job.result())
+
+
+def _mint(pem: bytes, kid: str, now: int, username: str, count: int) -> list[str]:
+    private = serialization.load_pem_private_key(pem, None)
+    assert isinstance(private, rsa.RSAPrivateKey)
+    key = Key(kid, private)
+    return [key.sign(access_claims(now, username=username)) + "\n" for _ in range(count)]

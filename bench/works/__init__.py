@@ -1,0 +1,14 @@
+"""The works: what the contestants are made to do. A new one is a module here and a line in WORKS."""
+
+from bench.works.base import Arena, Work
+from bench.works.flood import Flood
+from bench.works.memory import MemoryAfterRequests
+from bench.works.start import Start
+from bench.works.tokens import NewTokens, TokensInTurn
+from bench.works.warm import Warm
+
+WORKS: dict[str, type[Work]] = {
+    work.name: work for work in (Warm, TokensInTurn, NewTokens, Start, MemoryAfterRequests, Flood)
+}
+
+__all__ = ["WORKS", "Arena", "Work"]

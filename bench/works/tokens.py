@@ -1,0 +1,65 @@
+"""Many tokens: 3,000 of them in turn (all known after the first turn), and every token new."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from bench.contestants import Contestant
+from bench.stats import Sample
+from bench.works.base import CPU, LOADED, Arena, Work
+
+IN_TURN = 3_000
+# Enough that a round of the slowest peer lasts a second and the scheduler's clock counts it exactly.
+NEW_PER_ROUND = 8_000
+NEW_PER_ROUND_QUICK = 1_000
+# An end for a contestant that hangs; a round ends with its last token, long before.
+ROUND_SECONDS = 120
+
+
+class TokensInTurn(Work):
+    name = "tokens3000"
+    title = "3,000 tokens in turn"
+    columns = LOADED
+    headline = CPU
+    _file: Path
+
+    def prepare(self, arena: Arena) -> None:
+        self._file = arena.directory / "tokens-in-turn"
+        arena.mint.write(self._file, IN_TURN)
+
+    def warm_up(self, arena: Arena, contestant: Contestant) -> None:
+        plan = arena.plan(contestant, self._file, seconds=ROUND_SECONDS)
+        arena.load(replace(plan, order="once", count=IN_TURN))
+
+    def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
+        return arena.drive(contestant, replace(arena.plan(contestant, self._file), order="cycle"))
+
+
+class NewTokens(Work):
+    """Each contestant sees each token once, all contestants the same ones in the same round."""
+
+    name = "new"
+    title = "every token new"
+    columns = LOADED
+    headline = CPU
+    _file: Path
+
+    def _size(self, arena: Arena) -> int:
+        return NEW_PER_ROUND_QUICK if arena.options.quick else NEW_PER_ROUND
+
+    def prepare(self, arena: Arena) -> None:
+        self._file = arena.directory / "new-tokens"
+        # One share more than rounds: the warm-up uses the first.
+        arena.mint.write(self._file, self._size(arena) * (arena.options.rounds + 1))
+
+    def _share(self, arena: Arena, contestant: Contestant, number: int, count: int) -> Sample:
+        plan = arena.plan(contestant, self._file, seconds=ROUND_SECONDS)
+        offset = self._size(arena) * number
+        return arena.drive(contestant, replace(plan, order="once", offset=offset, count=count))
+
+    def warm_up(self, arena: Arena, contestant: Contestant) -> None:
+        self._share(arena, contestant, 0, min(1_000, self._size(arena)))
+
+    def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
+        return self._share(arena, contestant, number + 1, self._size(arena))

@@ -1,0 +1,20 @@
+"""One warm token: what a request costs when everything that can be known already is."""
+
+from __future__ import annotations
+
+from bench.contestants import Contestant
+from bench.stats import Sample
+from bench.works.base import CPU, LOADED, Arena, Work
+
+
+class Warm(Work):
+    name = "warm"
+    title = "one warm token"
+    columns = LOADED
+    headline = CPU
+
+    def warm_up(self, arena: Arena, contestant: Contestant) -> None:
+        arena.load(arena.plan(contestant, arena.one_token(), seconds=1))
+
+    def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
+        return arena.drive(contestant, arena.plan(contestant, arena.one_token()))

@@ -1,0 +1,130 @@
+"""The generators against a real server that counts: what they report is what it saw."""
+
+import asyncio
+import shutil
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from bench.load import wrk
+from bench.load.builtin import Generator, requests
+from bench.load.plan import LoadPlan, LoadResult
+from bench.processes import BenchError
+
+ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok"
+
+
+class Counting:
+    """Answers 200, 401 for the token `bad`, and drops the connection for `drop`; counts tokens."""
+
+    def __init__(self):
+        self.seen = Counter()
+
+    async def handle(self, reader, writer):
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                token = head.partition(b"Bearer ")[2].partition(b"\r\n")[0].decode()
+                self.seen[token] += 1
+                if token == "drop":
+                    break
+                writer.write(ANSWER % (b"401 No" if token == "bad" else b"200 OK"))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def server():
+    counting = Counting()
+    async with await asyncio.start_server(counting.handle, "127.0.0.1", 0) as listening:
+        counting.port = listening.sockets[0].getsockname()[1]
+        yield counting
+
+
+@pytest.fixture
+def plan(server, tmp_path):
+    tokens = tmp_path / "tokens"
+    tokens.write_text("".join(f"t{number}\n" for number in range(50)))
+    return LoadPlan(port=server.port, path="/x", tokens=str(tokens), seconds=0.3, connections=4)
+
+
+async def test_closed_loop_sends_the_first_token_only(server, plan):
+    result = await Generator(plan).run()
+    assert set(server.seen) == {"t0"}
+    assert result.requests == server.seen["t0"] > 10
+    assert result.failed == 0
+    assert 0 < result.p50_ms <= result.p99_ms
+    assert 0.3 <= result.seconds < 2
+
+
+async def test_once_sends_each_of_its_share_once_and_ends(server, plan):
+    result = await Generator(replace(plan, order="once", offset=10, count=20, seconds=30)).run()
+    assert server.seen == {f"t{number}": 1 for number in range(10, 30)}
+    assert (result.requests, result.failed) == (20, 0)
+    assert result.seconds < 5
+
+
+async def test_cycle_takes_all_in_turn(server, plan):
+    await Generator(replace(plan, order="cycle")).run()
+    assert len(server.seen) == 50
+    assert max(server.seen.values()) - min(server.seen.values()) <= 1
+
+
+async def test_open_loop_keeps_its_schedule(server, plan):
+    result = await Generator(replace(plan, rate=200.0, seconds=0.5)).run()
+    assert result.requests == server.seen["t0"] == 100
+    assert 0.45 < result.seconds < 2
+
+
+@pytest.mark.parametrize("rate", [None, 200.0])
+async def test_refusals_and_broken_connections_are_failures(server, plan, tmp_path, rate):
+    (tmp_path / "tokens").write_text("bad\ndrop\ngood\n")
+    result = await Generator(replace(plan, order="cycle", rate=rate)).run()
+    assert server.seen["good"] > 0
+    assert result.failed == server.seen["bad"] + server.seen["drop"]
+    assert result.requests == server.seen["bad"] + server.seen["good"]
+
+
+def test_an_empty_file_is_an_error(tmp_path):
+    (tmp_path / "none").write_text("")
+    with pytest.raises(ValueError, match="no tokens"):
+        requests(LoadPlan(port=1, path="/", tokens=str(tmp_path / "none"), seconds=1))
+
+
+def test_results_travel_as_json_and_anything_else_is_refused():
+    result = LoadResult(10, 1, 2.0, 0.5, 1.5)
+    assert LoadResult.from_json(result.to_json()) == result
+    assert result.per_second == 5
+    with pytest.raises(ValueError, match="unexpected"):
+        LoadResult.from_json('{"unexpected": 1}')
+
+
+needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+
+
+@needs_wrk
+async def test_wrk_sends_each_of_its_share_once_and_reports_at_once(server, plan):
+    once = replace(plan, order="once", offset=10, count=20, seconds=30)
+    result = await asyncio.to_thread(wrk.run, shutil.which("wrk"), once, frozenset({0}))
+    assert server.seen == {f"t{number}": 1 for number in range(10, 30)}
+    # Answers still on their way when the last request left are not counted by wrk: at most one a connection.
+    assert 20 - 4 <= result.requests <= 20
+    assert result.failed == 0
+    assert result.seconds < 5
+
+
+@needs_wrk
+async def test_wrk_counts_refusals(server, plan, tmp_path):
+    (tmp_path / "tokens").write_text("bad\n")
+    result = await asyncio.to_thread(wrk.run, shutil.which("wrk"), plan, frozenset({0}))
+    assert result.failed == result.requests > 0
+
+
+@needs_wrk
+async def test_wrk_without_tokens_is_an_error(plan, tmp_path):
+    (tmp_path / "tokens").write_text("")
+    with pytest.raises(BenchError, match="wrk failed"):
+        await asyncio.to_thread(wrk.run, shutil.which("wrk"), replace(plan, order="cycle"), frozenset({0}))

@@ -1,0 +1,140 @@
+"""The whole harness on a stand-in: what it finds out, and that it leaves nothing behind."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.options import parse
+from bench.processes import Process, free_port, split_cpus
+
+STANDIN = Path(__file__).with_name("standin.py")
+ROOT = Path(__file__).parents[2]
+
+
+def command(*options, skip=None):
+    gateway = [sys.executable, str(STANDIN), *(["--skip", skip] if skip else [])]
+    return [sys.executable, "-m", "bench", "--only", "gateway", "--gateway", shlex.join(gateway), *options]
+
+
+def run(*options, environment, skip=None):
+    return subprocess.run(
+        command(*options, skip=skip),
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def environment(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    return {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
+
+
+def left_behind(scratch):
+    """Processes whose command line names the scratch directory, and what is still in it."""
+    processes = []
+    for entry in Path("/proc").iterdir():
+        try:
+            line = (entry / "cmdline").read_bytes().decode(errors="replace") if entry.name.isdigit() else ""
+        except OSError:
+            continue
+        if scratch in line:
+            processes.append(line)
+    return processes, list(Path(scratch).iterdir())
+
+
+def test_a_quick_run_measures_reports_and_cleans_up(environment, tmp_path):
+    out = tmp_path / "out"
+    written = ["--json", str(out / "run.json"), "--svg", str(out / "run.svg")]
+    done = run("--work", "warm,start", "--rounds", "1", "--seconds", "1", *written, environment=environment)
+    assert done.returncode == 0, done.stderr
+    assert "cognito-gateway 0.1" in done.stdout
+    works = json.loads((out / "run.json").read_text())["works"]
+    warm = works["warm"]["contestants"]["gateway"]["medians"]
+    assert warm["requests"] > 100
+    # The stand-in decodes and verifies every time: less than 30 µs would be a miscount, so would 30 ms.
+    assert 30 < warm["cpu_us"] < 30_000
+    assert 10 < warm["rss_mib"] <= warm["peak_mib"] < 500
+    assert works["start"]["contestants"]["gateway"]["medians"]["ready_ms"] > 50
+    assert (out / "run.svg").read_text().startswith("<svg")
+    assert left_behind(environment["TMPDIR"]) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("skip", "fault"), [("client_id", "wrong client_id"), ("exp", "expired"), ("signature", "bad signature")]
+)
+def test_a_gateway_that_forgets_a_check_is_reported_and_not_measured(environment, skip, fault):
+    done = run("--quick", environment=environment, skip=skip)
+    assert done.returncode == 1
+    assert f"fails its check: {fault} got 200" in done.stdout
+    assert "cognito-gateway 0.1 not measured" in done.stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_nothing_behind(environment, number):
+    with subprocess.Popen(
+        command("--seconds", "30"), cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not any("standin" in line for line in left_behind(environment["TMPDIR"])[0]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert b"interrupted" in said
+    assert b"Traceback" not in said
+    assert left_behind(environment["TMPDIR"]) == ([], [])
+
+
+def test_a_process_takes_its_children_along(tmp_path):
+    child = f"[sys.executable, '-c', 'import time; time.sleep(60)', {str(tmp_path)!r}]"
+    parent = [sys.executable, "-c", f"import subprocess, sys; subprocess.run({child})"]
+    with Process("parent", parent, cpus=frozenset({0}), log=tmp_path / "log") as process:
+        deadline = time.monotonic() + 10
+        while len(left_behind(str(tmp_path))[0]) < 2:
+            assert process.running()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    assert left_behind(str(tmp_path))[0] == []
+
+
+def test_cpus_are_split_between_proxy_and_everything_else():
+    assert split_cpus([0, 1]) == ({1}, {0})
+    assert split_cpus([3, 0, 2]) == ({3}, {0, 2})
+    assert split_cpus([5]) == ({5}, {5})
+
+
+def test_ports_are_never_handed_out_twice():
+    ports = [free_port() for _ in range(50)]
+    assert len(set(ports)) == 50
+
+
+def test_options_have_defaults_and_refuse_unknown_names(capsys):
+    options = parse([], ["warm", "new"], ["gateway", "nginx"])
+    assert (options.works, options.only, options.rounds, options.seconds) == (
+        ("warm",),
+        ("gateway", "nginx"),
+        5,
+        5,
+    )
+    quick = parse(["--quick", "--work", "all"], ["warm", "new"], ["gateway"])
+    assert (quick.works, quick.rounds, quick.seconds) == (("warm", "new"), 2, 1)
+    for wrong in (["--work", "hot"], ["--only", "squid"], ["--rounds", "0"]):
+        with pytest.raises(SystemExit) as stopped:
+            parse(wrong, ["warm"], ["gateway"])
+        assert stopped.value.code == 2
+    assert "'hot' is none of warm, all" in capsys.readouterr().err
