@@ -19,7 +19,10 @@ MAX_DEPTH = 16
 MAX_INTEGER_DIGITS = 20
 
 # Possessive, and content with a missing end quote: one pass, also over hostile text.
-_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|([\[{])|([\]}])', re.DOTALL)
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+# Depth does not care which kind of bracket; the parser does.
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
+_ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def loads(data: bytes) -> object:
@@ -28,8 +31,8 @@ def loads(data: bytes) -> object:
     Raises ValueError for: anything but UTF-8 without a byte order mark, nesting beyond MAX_DEPTH, duplicate
     member names, NaN and Infinity, numbers too large for their type, lone surrogates, or no JSON at all.
     """
-    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _depth(data) > MAX_DEPTH:
-        raise ValueError("JSON nested too deeply")
+    if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(data):
+        raise ValueError("JSON nested too deeply or never closed")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -45,15 +48,12 @@ def loads(data: bytes) -> object:
     return value
 
 
-def _depth(data: bytes) -> int:
-    depth = deepest = 0
-    for match in _BRACKETS.finditer(data):
-        if match.lastindex == 1:
-            depth += 1
-            deepest = max(deepest, depth)
-        elif match.lastindex == 2:
-            depth -= 1
-    return deepest
+def _is_deep(data: bytes) -> bool:
+    brackets = _STRINGS.sub(b"", data).translate(_ONE_KIND, _ALL_BUT_BRACKETS)
+    # Each round takes away the innermost level, at the speed of C.
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
+    return b"[" in brackets
 
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -98,6 +98,30 @@ def test_accepts(document: bytes, value: object) -> None:
     assert strict_json.loads(document) == value
 
 
+def depth_of(value: object) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(depth_of, inner), default=0)
+
+
+BRACKETS = st.text(st.sampled_from('[]{}"\\'), max_size=6)
+DEEP = st.recursive(
+    BRACKETS,
+    lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(BRACKETS, inner, max_size=3),
+)
+
+
+@given(DEEP, st.lists(st.booleans(), min_size=10, max_size=20))
+def test_deep_values_are_refused_by_their_depth_alone(value: Any, wrappings: list[bool]) -> None:
+    for as_list in wrappings:
+        value = ["[", value, []] if as_list else {"{": value, "}": {}}
+    document = json.dumps(value).encode()
+    if depth_of(value) <= strict_json.MAX_DEPTH:
+        assert strict_json.loads(document) == value
+    else:
+        with pytest.raises(ValueError, match="nested"):
+            strict_json.loads(document)
+
+
 @pytest.mark.parametrize(("opening", "closing"), [(b"[", b"]"), (b'{"a":', b"}")])
 def test_nesting_is_counted_exactly(opening: bytes, closing: bytes) -> None:
     def nested(depth: int) -> bytes:
