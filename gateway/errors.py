@@ -164,6 +164,14 @@ class SlowClient(BadRequest):
 class MethodRefused(BadRequest):
     status, reason = 405, "method_refused"
     title, detail = "Method not allowed", "This method is not served here."
+    # RFC 9110 section 15.5.6: a 405 says what is allowed. CONNECT and TRACE never are.
+    allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
+class ReadOnly(MethodRefused):
+    """A document of ours can be read, nothing else."""
+
+    allow = "GET, HEAD"
 
 
 class NotFound(Refusal):
@@ -173,7 +181,7 @@ class NotFound(Refusal):
     title, detail = "Not found", "There is nothing at this address."
 
 
-# --- whose fault it is: Cognito, us, the upstream ------------------------------------------------------------
+# --- whose fault it is: Cognito, us, the upstream ----------------------------------------------------------
 
 
 class NoKeys(Refusal):

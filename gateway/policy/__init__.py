@@ -1,0 +1,1 @@
+"""What is asked, and may they: canonical paths, routes, decisions. All pure."""

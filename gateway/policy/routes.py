@@ -1,0 +1,87 @@
+"""Which rule a request falls under: patterns compiled into one automaton over path segments.
+
+The cost of a match depends on the number of segments in the path, not on the number of routes. The first
+route in the configuration's order whose pattern and method fit wins.
+
+Invariant: `match` is a pure function of the canonical path and the method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.config.model import Route
+
+
+class _Node:
+    """A state of the automaton: what the next segment may be, and the routes that end here."""
+
+    __slots__ = ("deep", "ends", "is_deep", "literal", "star")
+
+    def __init__(self, *, is_deep: bool = False) -> None:
+        self.literal: dict[str, _Node] = {}
+        self.star: _Node | None = None
+        self.deep: _Node | None = None  # `**`: any number of segments, none included
+        self.is_deep = is_deep
+        self.ends: list[int] = []
+
+    def child(self, segment: str) -> _Node:
+        if segment == "**":
+            self.deep = self.deep or _Node(is_deep=True)
+            return self.deep
+        if segment == "*":
+            self.star = self.star or _Node()
+            return self.star
+        return self.literal.setdefault(segment, _Node())
+
+
+class RouteTable:
+    """The configuration's routes, compiled once; immutable afterwards."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = tuple(routes)
+        self._root = _Node()
+        for index, route in enumerate(self._routes):
+            node = self._root
+            for segment in route.path.split("/")[1:]:
+                node = node.child(segment)
+            node.ends.append(index)
+
+    def match(self, path: str, method: str) -> Route | None:
+        """The first route for this canonical path and method, or None: then a valid token is needed."""
+        states = _with_deep(self._root)
+        for segment in path.split("/")[1:]:
+            states = _advance(states, segment)
+            if not states:
+                return None
+        candidates = sorted(index for node in states for index in node.ends)
+        for index in candidates:
+            route = self._routes[index]
+            if route.methods is None or method in route.methods:
+                return route
+        return None
+
+
+def _with_deep(node: _Node) -> list[_Node]:
+    """The node and what `**` behind it reaches without a segment: `/a/**` also matches `/a`."""
+    reached = [node]
+    while node.deep is not None:
+        node = node.deep
+        reached.append(node)
+    return reached
+
+
+def _advance(states: list[_Node], segment: str) -> list[_Node]:
+    following: dict[int, _Node] = {}
+    for node in states:
+        steps = [node] if node.is_deep else []
+        literal = node.literal.get(segment)
+        if literal is not None:
+            steps.append(literal)
+        # `*` is one segment that is not empty; so `/a/*` does not match `/a/`.
+        if node.star is not None and segment:
+            steps.append(node.star)
+        for step in steps:
+            for reached in _with_deep(step):
+                following[id(reached)] = reached
+    return list(following.values())

@@ -1,0 +1,420 @@
+"""A client's connection: heads parsed by aiohttp's request parser, requests served in order, limits kept.
+
+aiohttp's own `RequestHandler` is not used: it starts a task and builds a request and a response object for
+each request, which costs more than all this gateway does with one (docs/performance.md). What can be decided
+without waiting is decided right here in the parser's callback; a task is started only for the long way.
+
+Invariant: one request at a time, answers in the order of the requests; after a head or body whose framing is
+in doubt nothing more is read from this connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+
+from gateway.config.model import Config
+from gateway.errors import BadRequest, HeadTooLarge, InternalError, Refusal, SlowClient
+from gateway.proxy.answers import Answer, render
+from gateway.proxy.exchange import Exchange, Forward
+from gateway.proxy.parser import request_parser
+from gateway.proxy.pool import UpstreamPool
+from gateway.proxy.request import Peer, Request, RequestIds
+
+if TYPE_CHECKING:
+    from aiohttp.http import RawRequestMessage
+    from aiohttp.streams import StreamReader
+
+Verdict = Forward | Answer
+
+# Requests parsed ahead of the one being served: aiohttp's own bound. What is beyond waits in the kernel.
+_AHEAD = 32
+# A request's body is read ahead of the upstream by at most twice this.
+_READ_AHEAD = 64 * 1024
+# After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
+# by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
+_LINGER = 5.0
+
+
+class Application(Protocol):
+    """One running configuration, as a connection sees it."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def pool(self) -> UpstreamPool: ...
+
+    @property
+    def request_ids(self) -> RequestIds: ...
+
+    def peer(self, address: str) -> Peer: ...
+
+    def judge(self, request: Request) -> Verdict | None:
+        """The verdict if it can be given without waiting, else None. Raises Refusal."""
+
+    async def judge_slowly(self, request: Request) -> Verdict:
+        """The verdict, whatever has to be fetched for it. Raises Refusal."""
+
+    def refuse(self, request: Request, refusal: Refusal) -> Answer: ...
+
+    def began(self, request: Request) -> None: ...
+
+    def ended(self, request: Request) -> None: ...
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours came up; the request is refused with InternalError."""
+
+
+class Server(Protocol):
+    """Who accepted the connection."""
+
+    @property
+    def app(self) -> Application: ...
+
+    @property
+    def connections(self) -> set[ClientConnection]: ...
+
+    @property
+    def draining(self) -> bool: ...
+
+
+class ClientConnection(BaseProtocol):
+    """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
+
+    __slots__ = (
+        "_app",
+        "_broken",
+        "_exchange",
+        "_head_bytes",
+        "_lingering",
+        "_peer",
+        "_queue",
+        "_request",
+        "_serving",
+        "_task",
+        "address",
+        "deadline",
+        "server",
+    )
+
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        limit = server.app.config.listen.max_header_size
+        parser = request_parser(self, loop, max_head=limit, ahead=_AHEAD, read_ahead=_READ_AHEAD)
+        super().__init__(loop, parser)
+        self.server = server
+        self.address = ""
+        self.deadline = 0.0
+        self._app: Application | None = None
+        self._peer: Peer | None = None
+        self._queue: deque[tuple[RawRequestMessage, StreamReader] | Refusal] = deque()
+        # Set from the start of a request until its answer is written, whatever way it goes.
+        self._request: Request | None = None
+        self._exchange: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._serving = False
+        # Bytes of a head that is not complete yet.
+        self._head_bytes = 0
+        # Nothing more is read: the framing is lost, or this answer is the last.
+        self._broken = False
+        self._lingering = False
+
+    def __repr__(self) -> str:
+        state = "lost" if self.transport is None else "idle" if self._request is None else "serving"
+        return f"<ClientConnection {state}>"
+
+    # --- what an exchange needs (exchange.Client) ---
+
+    @property
+    def writable(self) -> bool:
+        return not self._paused
+
+    @property
+    def closing(self) -> bool:
+        return self._broken or self.server.draining
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def abort(self) -> None:
+        """End the connection so that a cut answer cannot look whole."""
+        self._end_request()
+        if self.transport is not None:
+            self.transport.abort()
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        peername = transport.get_extra_info("peername")
+        # A unix socket has no peer address; whoever may open it is as near as loopback.
+        self.address = peername[0] if isinstance(peername, tuple) else "127.0.0.1"
+        self.server.connections.add(self)
+        self.deadline = time.monotonic() + self.server.app.config.listen.header_timeout
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self.server.connections.discard(self)
+        self._queue.clear()
+        if self._exchange is not None:
+            self._exchange.client_gone()
+        if self._request is not None:
+            self._request.failure = "client_gone"
+            self._end_request()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._exchange is not None:
+            self._exchange.client_drained()
+
+    def data_received(self, data: bytes) -> None:
+        if self._broken:
+            return
+        parser = self._parser
+        assert parser is not None, "set in __init__"
+        try:
+            messages, _, _ = parser.feed_data(data)
+        except HttpProcessingError as error:
+            self._framing_lost(error)
+            return
+        if messages:
+            self._queue.extend(messages)
+            self._check_head_size(messages[0][0], len(data))
+            if len(self._queue) >= _AHEAD and not self._buffer_paused:
+                self._pause_reading_for_buffer()
+            if not self._serving:
+                self._serve()
+        elif self._request is None and data:
+            self._partial_head(len(data))
+
+    def _partial_head(self, size: int) -> None:
+        listen = self.server.app.config.listen
+        if not self._head_bytes:
+            self.deadline = time.monotonic() + listen.header_timeout
+        self._head_bytes += size
+        if self._head_bytes > listen.max_header_size:
+            self._refuse_next(HeadTooLarge(f"head over {listen.max_header_size} bytes"))
+
+    def _check_head_size(self, message: RawRequestMessage, size: int) -> None:
+        """The parser limits each line; the sum of them is limited here, for the head just completed."""
+        limit = self.server.app.config.listen.max_header_size
+        if self._head_bytes + size > limit:
+            total = len(message.path) + sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
+            if total > limit:
+                self._queue.clear()
+                self._refuse_next(HeadTooLarge(f"head over {limit} bytes"))
+        self._head_bytes = 0
+
+    def _framing_lost(self, error: HttpProcessingError) -> None:
+        refusal: Refusal = (
+            HeadTooLarge("line too long")
+            if isinstance(error, LineTooLong)
+            else BadRequest(type(error).__name__)
+        )
+        if self._exchange is not None and self._exchange.uploading:
+            self._broken = True
+            self._exchange.body_failed(refusal)
+        else:
+            self._refuse_next(refusal)
+
+    def _refuse_next(self, refusal: Refusal) -> None:
+        """Refuse what comes after the requests that are whole, and read nothing more."""
+        self._broken = True
+        self._queue.append(refusal)
+        if not self._serving:
+            self._serve()
+
+    # --- one request after the other ---
+
+    def _serve(self) -> None:
+        """Serve what is queued until something has to wait. Not re-entered: an answer may come at once."""
+        self._serving = True
+        try:
+            while self._queue and self._request is None and self.transport is not None:
+                item = self._queue.popleft()
+                if isinstance(item, Refusal):
+                    self._refuse_unread(item)
+                    return
+                self._consumed()
+                self._begin(*item)
+        finally:
+            self._serving = False
+        if self._request is None and self.transport is not None and not self._lingering:
+            self._idle()
+
+    def _consumed(self) -> None:
+        parser = self._parser
+        assert parser is not None, "set in __init__"
+        parser.message_consumed()
+        if self._buffer_paused and len(self._queue) <= _AHEAD // 2:
+            self._resume_reading_for_buffer()
+            self.data_received(b"")
+
+    def _idle(self) -> None:
+        if self.server.draining and not self._queue:
+            self._close()
+            return
+        listen = self.server.app.config.listen
+        # A head that began while the request before it was served has its time from now on.
+        wait = listen.header_timeout if self._head_bytes else listen.idle_timeout
+        self.deadline = time.monotonic() + wait
+
+    def _begin(self, message: RawRequestMessage, body: StreamReader) -> None:
+        app = self.server.app
+        if app is not self._app or self._peer is None:
+            self._app, self._peer = app, app.peer(self.address)
+        request = self._request = Request(self._peer, app.request_ids.next(), time.monotonic())
+        app.began(request)
+        try:
+            request.read_head(message, body)
+            verdict = app.judge(request)
+            if isinstance(verdict, Forward):
+                exchange = self._exchange = Exchange(self, request, verdict, app.config)
+                connection = app.pool.take()
+                if connection is not None:
+                    exchange.start(connection)
+                    return
+            elif verdict is not None:
+                self._answer(verdict)
+                return
+        except Refusal as refusal:
+            self.refuse(refusal)
+            return
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            app.failed(request, error)
+            self.refuse(InternalError())
+            return
+        self._task = self._loop.create_task(self._long_way(app, request))
+
+    async def _long_way(self, app: Application, request: Request) -> None:
+        """What has to be waited for: keys, a page, a connection to the upstream."""
+        try:
+            # Nothing expires meanwhile but what the waits below limit themselves.
+            self.deadline = float("inf")
+            if self._exchange is None:
+                verdict = await app.judge_slowly(request)
+                if isinstance(verdict, Answer):
+                    self._answer(verdict)
+                    return
+                self._exchange = Exchange(self, request, verdict, app.config)
+            connection = app.pool.take() or await app.pool.connect()
+            self._exchange.start(connection)
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            app.failed(request, error)
+            self.refuse(InternalError())
+
+    def redo(self) -> None:
+        """Send the request again, on a connection that is new: a reused one had died in silence."""
+        request, app = self._request, self._app
+        if request is not None and app is not None:
+            self._task = self._loop.create_task(self._again(app, request))
+
+    async def _again(self, app: Application, request: Request) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            return
+        try:
+            self.deadline = float("inf")
+            connection = await app.pool.connect()
+            connection.reused = False
+            exchange.start(connection)
+        except Refusal as refusal:
+            self.refuse(refusal)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            app.failed(request, error)
+            self.refuse(InternalError())
+
+    # --- how a request ends ---
+
+    def refuse(self, refusal: Refusal) -> None:
+        """Answer the request being served with a refusal."""
+        request, app = self._request, self._app
+        if request is None or app is None:
+            return
+        self._answer(app.refuse(request, refusal))
+
+    def _answer(self, answer: Answer) -> None:
+        """Answer the request being served with an answer of our own."""
+        request = self._request
+        if request is None:
+            return
+        # A body that is still on its way would be taken for the next request.
+        whole = request.body.is_eof()
+        keep_alive = request.keep_alive and whole and not answer.close and not self.closing
+        request.status = answer.status
+        head_only = request.method == "HEAD"
+        request.response_bytes = 0 if head_only else len(answer.body)
+        self.write(render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only))
+        self.exchange_ended(keep_alive=keep_alive)
+
+    def exchange_ended(self, *, keep_alive: bool) -> None:
+        """The answer is written: on to the next request, or close."""
+        whole = self._request is None or self._request.body.is_eof()
+        self._end_request()
+        if not keep_alive:
+            self._close(lingering=not whole)
+        elif not self._serving:
+            self._serve()
+
+    def _end_request(self) -> None:
+        request, app, task = self._request, self._app, self._task
+        self._request = self._exchange = self._task = None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+        if request is not None and app is not None:
+            app.ended(request)
+
+    def _refuse_unread(self, refusal: Refusal) -> None:
+        """Answer a request whose head never came whole: nothing is known of it."""
+        app = self.server.app
+        request = Request(app.peer(self.address), app.request_ids.next(), time.monotonic())
+        app.began(request)
+        answer = app.refuse(request, refusal)
+        request.status = answer.status
+        request.response_bytes = len(answer.body)
+        self.write(render(answer, keep_alive=False, http10=False, head_only=False))
+        app.ended(request)
+        self._close(lingering=True)
+
+    def _close(self, *, lingering: bool = False) -> None:
+        """Close once what was written is sent. Lingering: what still comes in is read and dropped a while."""
+        self._broken = True
+        self._queue.clear()
+        transport = self.transport
+        if transport is None:
+            return
+        if lingering and transport.can_write_eof():
+            self._lingering = True
+            self.deadline = time.monotonic() + _LINGER
+            self._reading_paused = self._buffer_paused = False
+            self._resume_transport_reading()
+            transport.write_eof()
+        else:
+            transport.close()
+
+    # --- time and shutdown ---
+
+    def expired(self) -> None:
+        """`deadline` has passed (the worker's sweep calls this)."""
+        if self._exchange is not None:
+            self._exchange.expired()
+        elif self._lingering or not self._head_bytes:
+            # Idle, lingering, or never said a word: nobody is owed an answer.
+            self._end_request()
+            if self.transport is not None:
+                self.transport.abort()
+        else:
+            self._refuse_next(SlowClient("head not complete within listen.header_timeout"))
+
+    def drain(self) -> None:
+        """The server stops: close if idle; a request being served is finished first."""
+        if self._request is None and not self._queue and not self._lingering:
+            self._close()

@@ -1,0 +1,279 @@
+"""What travels on from a request head, and what never does: strip, then inject. All pure.
+
+Every header name is classified once (and remembered); a name is compared with `_` and `.` folded to `-` and
+its case folded, because servers behind us fold the same way (CGI and WSGI turn `X_Auth_Request_User` and
+`X-Auth-Request-User` into one variable).
+
+Invariant: no client's spelling of an identity header, and no untrusted forwarding header, is ever part of
+`Scanned.kept`. What the upstream trusts is added after the strip, by `upstream_head` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+
+from gateway.errors import BadRequest
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class Kind(IntEnum):
+    """What a header is to us. KEEP is 0, so that the commonest test is a truth test."""
+
+    KEEP = 0
+    DROP = 1
+    AUTHORIZATION = 2
+    HOST = 3
+    CONTENT_LENGTH = 4
+    TRANSFER_ENCODING = 5
+    CONNECTION = 6
+    COOKIE = 7
+    REQUEST_ID = 8
+    FORWARDED_FOR = 9
+    FORWARDED_PROTO = 10
+    FORWARDED_HOST = 11
+    EXPECT = 12
+    UPGRADE = 13
+
+
+# These end at each hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2
+# (Proxy-Connection). Transfer-Encoding, Connection and Upgrade have kinds of their own.
+_HOP_BY_HOP = frozenset(
+    {b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer"}
+)
+_SPECIAL: dict[bytes, Kind] = {
+    b"authorization": Kind.AUTHORIZATION,
+    b"host": Kind.HOST,
+    b"content-length": Kind.CONTENT_LENGTH,
+    b"transfer-encoding": Kind.TRANSFER_ENCODING,
+    b"connection": Kind.CONNECTION,
+    b"cookie": Kind.COOKIE,
+    b"x-request-id": Kind.REQUEST_ID,
+    b"expect": Kind.EXPECT,
+    b"upgrade": Kind.UPGRADE,
+}
+_FORWARDED: dict[bytes, Kind] = {
+    b"x-forwarded-for": Kind.FORWARDED_FOR,
+    b"x-forwarded-proto": Kind.FORWARDED_PROTO,
+    b"x-forwarded-host": Kind.FORWARDED_HOST,
+}
+# Written by proxies for the servers behind them; a client who writes them wants to be believed
+# (oauth2-proxy CVE-2026-40575, Traefik CVE-2026-35051, Oathkeeper GHSA-vhr5, ALBeast).
+_FORWARDING_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-amzn-oidc-")
+_FORWARDING_NAMES = frozenset({b"forwarded", b"x-forwarded", b"x-real-ip", b"x-rewrite-url"})
+
+# Whatever the configured names are, nobody gets to write what upstreams of oauth2-proxy and of us trust.
+_IDENTITY_PREFIX = b"x-auth-request-"
+
+# No server sends that many names: the cap keeps a client from filling the memory with names it invents.
+_REMEMBERED_NAMES = 1024
+
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# Ours all begin so (INTERFACE: behind `__Host-` on https); they hold the session and stay with us.
+_OWN_COOKIE = (b"cognito_gateway", b"__Host-cognito_gateway")
+
+
+def fold(name: bytes) -> bytes:
+    """The name as the laxest server behind us reads it."""
+    return name.lower().replace(b"_", b"-").replace(b".", b"-")
+
+
+class HeaderTable:
+    """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen."""
+
+    def __init__(self, identity_names: Iterable[str], *, trusted: bool) -> None:
+        self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
+        self._trusted = trusted
+        self._kinds: dict[bytes, Kind] = {}
+
+    def kind(self, name: bytes) -> Kind:
+        known = self._kinds.get(name)
+        if known is None:
+            known = self._classify(name)
+            if len(self._kinds) < _REMEMBERED_NAMES:
+                self._kinds[name] = known
+        return known
+
+    @property
+    def remembered(self) -> dict[bytes, Kind]:
+        """The names classified so far; the scan looks here first."""
+        return self._kinds
+
+    def _classify(self, name: bytes) -> Kind:
+        lower, folded = name.lower(), fold(name)
+        if folded in self._identity or folded.startswith(_IDENTITY_PREFIX):
+            return Kind.DROP
+        if lower in _HOP_BY_HOP:
+            return Kind.DROP
+        if lower in _SPECIAL:
+            return _SPECIAL[lower]
+        if folded in _FORWARDING_NAMES or folded.startswith(_FORWARDING_PREFIXES):
+            # Only a trusted proxy's own, plain spelling is believed; a folded one never is.
+            if not self._trusted or folded != lower:
+                return Kind.DROP
+            return _FORWARDED.get(lower, Kind.KEEP)
+        if folded in _SPECIAL and folded != lower:
+            # `X_Request_Id`, `Content_Length`, …: a second spelling of a header we write or depend on.
+            return Kind.DROP
+        return Kind.KEEP
+
+
+class Scanned:
+    """A request head after one pass: the lines that may travel on, and what means something to us."""
+
+    __slots__ = (
+        "authorization",
+        "chunked",
+        "connection",
+        "content_length",
+        "expects_continue",
+        "forwarded_for",
+        "forwarded_host",
+        "forwarded_proto",
+        "host",
+        "kept",
+        "request_id",
+        "upgrade",
+    )
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+        self.authorization: list[bytes] = []
+        self.host: bytes | None = None
+        self.request_id: bytes | None = None
+        self.content_length: bytes | None = None
+        self.chunked = False
+        self.expects_continue = False
+        self.connection: bytes | None = None
+        self.upgrade: bytes | None = None
+        self.forwarded_for: bytes | None = None
+        self.forwarded_proto: bytes | None = None
+        self.forwarded_host: bytes | None = None
+
+
+def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
+    """One pass over a request's headers. Raises BadRequest where the head contradicts itself."""
+    scanned = Scanned()
+    kept = scanned.kept
+    kinds = table.remembered
+    for name, value in headers:
+        kind = kinds.get(name)
+        if kind is None:
+            kind = table.kind(name)
+        if not kind:
+            kept.append(b"%b: %b\r\n" % (name, value))
+        elif kind is Kind.AUTHORIZATION:
+            scanned.authorization.append(value)
+        elif kind is Kind.HOST:
+            scanned.host = value
+            kept.append(b"Host: %b\r\n" % value)
+        elif kind is not Kind.DROP:
+            _scan_special(scanned, kind, value)
+    if scanned.connection is not None:
+        _drop_named_in_connection(scanned)
+    return scanned
+
+
+def _scan_special(scanned: Scanned, kind: Kind, value: bytes) -> None:  # noqa: PLR0912 - one branch a kind
+    if kind is Kind.COOKIE:
+        remaining = strip_own_cookies(value)
+        if remaining:
+            scanned.kept.append(b"Cookie: %b\r\n" % remaining)
+    elif kind is Kind.CONNECTION:
+        scanned.connection = value if scanned.connection is None else scanned.connection + b"," + value
+    elif kind is Kind.CONTENT_LENGTH:
+        # RFC 9110 section 8.6: digits only; the parser refused the rest, this is the second lock.
+        if not value.isdigit() or scanned.content_length is not None:
+            raise BadRequest("Content-Length is not one run of digits")
+        scanned.content_length = value
+    elif kind is Kind.TRANSFER_ENCODING:
+        # RFC 9112 section 6.1: chunked last. Stricter: chunked alone, since we undo and redo the framing.
+        if value.lower() != b"chunked" or scanned.chunked:
+            raise BadRequest("Transfer-Encoding is not `chunked`")
+        scanned.chunked = True
+    elif kind is Kind.REQUEST_ID:
+        if _SANE_REQUEST_ID.fullmatch(value):
+            scanned.request_id = value
+    elif kind is Kind.EXPECT:
+        # RFC 9110 section 10.1.1: 100-continue is the only expectation there is.
+        scanned.expects_continue = value.lower() == b"100-continue"
+    elif kind is Kind.UPGRADE:
+        scanned.upgrade = value
+    elif kind is Kind.FORWARDED_FOR:
+        before = scanned.forwarded_for
+        scanned.forwarded_for = value if before is None else before + b", " + value
+    elif kind is Kind.FORWARDED_PROTO:
+        scanned.forwarded_proto = value
+    else:
+        scanned.forwarded_host = value
+
+
+def _drop_named_in_connection(scanned: Scanned) -> None:
+    """RFC 9110 section 7.6.1: a header named in Connection ends here too.
+
+    Done before anything is injected, so that `Connection: X-Auth-Request-User` cannot delete ours
+    (Traefik CVE-2024-45410). Host and the framing are ours to write and cannot be named away.
+    """
+    named = {token.strip().lower() for token in (scanned.connection or b"").split(b",")}
+    named -= {b"close", b"keep-alive", b"upgrade", b"host", b""}
+    if named:
+        scanned.kept = [line for line in scanned.kept if line.partition(b":")[0].lower() not in named]
+
+
+def strip_own_cookies(value: bytes) -> bytes:
+    """A Cookie header's value without the gateway's own cookies (RFC 6265 section 4.2.1)."""
+    if b"cognito_gateway" not in value:
+        return value
+    pairs = [pair.strip() for pair in value.split(b";")]
+    return b"; ".join(pair for pair in pairs if pair and not pair.startswith(_OWN_COOKIE))
+
+
+def bearer_free(authorization: Iterable[bytes]) -> list[bytes]:
+    """The Authorization values that are no bearer token: what an open route passes on."""
+    return [value for value in authorization if value[:6].lower() != b"bearer"]
+
+
+def upstream_head(
+    scanned: Scanned,
+    *,
+    request_line: bytes,
+    identity: bytes,
+    authorization: Iterable[bytes],
+    request_id: bytes,
+    client: bytes,
+    proto: bytes,
+    host: bytes | None,
+    expects_continue: bool,
+) -> bytes:
+    """The request head for the upstream: what may travel on, then what we vouch for.
+
+    `host` replaces the client's Host where given; `client` is the peer's address, `proto` http or https;
+    `expects_continue` says whether the client still waits for a 100.
+    """
+    kept = scanned.kept
+    if host is not None:
+        kept = [b"Host: %b\r\n" % host if line.startswith(b"Host:") else line for line in kept]
+    elif scanned.host is None:
+        # RFC 9112 section 3.2: an HTTP/1.1 request has a Host; an HTTP/1.0 client may have sent none.
+        kept = [b"Host: \r\n", *kept]
+    before = scanned.forwarded_for
+    lines = [request_line, *kept, identity]
+    lines += [b"Authorization: %b\r\n" % value for value in authorization]
+    if scanned.chunked:
+        lines.append(b"Transfer-Encoding: chunked\r\n")
+    elif scanned.content_length is not None:
+        lines.append(b"Content-Length: %b\r\n" % scanned.content_length)
+    if expects_continue and scanned.expects_continue:
+        lines.append(b"Expect: 100-continue\r\n")
+    lines.append(
+        b"X-Request-Id: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n\r\n"
+        % (
+            request_id,
+            client if before is None else before + b", " + client,
+            scanned.forwarded_proto or proto,
+            scanned.forwarded_host or scanned.host or b"",
+        )
+    )
+    return b"".join(lines)

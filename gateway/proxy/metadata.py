@@ -1,0 +1,52 @@
+"""RFC 9728: where a client that was refused learns which authorization server to go to. Pure.
+
+Invariant: built from the configuration and the checked Host alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from gateway.config.model import Config
+from gateway.proxy.answers import Answer, json_answer
+from gateway.proxy.request import Request
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+
+_HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
+
+
+def public_origin(request: Request, public_url: str | None) -> str | None:
+    """What the client calls us: `listen.public_url`, else what a trusted proxy or the request itself tells.
+
+    None where that is nothing usable.
+    """
+    if public_url is not None:
+        return public_url.rstrip("/")
+    scanned = request.scanned
+    if scanned is None:
+        return None
+    proto = scanned.forwarded_proto if scanned.forwarded_proto in {b"http", b"https"} else request.peer.proto
+    host = scanned.forwarded_host or scanned.host
+    if not host or not _HOST.fullmatch(host):
+        return None
+    return f"{proto.decode('ascii')}://{host.decode('ascii')}"
+
+
+def metadata_url(request: Request, public_url: str | None) -> str | None:
+    """RFC 9728 section 5.1: the `resource_metadata` of a challenge."""
+    origin = public_origin(request, public_url)
+    return None if origin is None else origin + WELL_KNOWN
+
+
+def metadata(request: Request, path: str, config: Config) -> Answer:
+    """The document itself (section 3.2). `path` is the canonical path; what stands behind the well-known part
+    names a resource below the origin (section 3.1)."""
+    origin = public_origin(request, config.listen.public_url) or ""
+    servers = [pool.issuers[0] for pool in config.cognito.user_pools]
+    document: dict[str, object] = {"resource": origin + (path[len(WELL_KNOWN) :] or "/")}
+    if servers:
+        document["authorization_servers"] = servers
+    # RFC 6750 section 2.1 only: tokens in bodies and query strings end up in logs.
+    document["bearer_methods_supported"] = ["header"]
+    return json_answer(document)

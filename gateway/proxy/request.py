@@ -1,0 +1,153 @@
+"""What came: one request head, checked for what no server should accept, and judged by nobody yet.
+
+Invariant: a Request that exists has an origin-form target, one valid Host, one framing, and a method that is
+passed on; everything doubtful was refused before.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+
+from gateway.errors import BadRequest, MethodRefused
+from gateway.policy.paths import split_target
+from gateway.proxy.headers import HeaderTable, Scanned, scan
+
+if TYPE_CHECKING:
+    from aiohttp.http import RawRequestMessage
+
+    from gateway.verify.authenticate import Principal
+
+# RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
+# and challenges, so nothing else may stand in it.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+# RFC 9112 section 3.2.2: a server accepts the absolute-form too.
+_ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of a client's connection, under one configuration."""
+
+    address: str
+    # Whether its X-Forwarded-* are believed (listen.trusted_proxies).
+    trusted: bool
+    # http or https: how this peer reached us.
+    proto: bytes
+    table: HeaderTable
+    # Replaces the client's Host towards the upstream (upstream.host_header: upstream); None keeps it.
+    upstream_host: bytes | None
+
+    @property
+    def address_bytes(self) -> bytes:
+        return self.address.encode("ascii")
+
+
+class RequestIds:
+    """Request ids: a random prefix per worker and a counter; unique, short, and nothing secret in them."""
+
+    def __init__(self) -> None:
+        self._prefix = os.urandom(8).hex().encode("ascii")
+        self._count = 0
+
+    def next(self) -> bytes:
+        self._count += 1
+        return b"%b-%08x" % (self._prefix, self._count)
+
+
+class Request:
+    """The facts of one request, then (from `principal` on) what became of it, for log and metrics."""
+
+    __slots__ = (
+        "body",
+        "client",
+        "decision",
+        "failure",
+        "http10",
+        "keep_alive",
+        "method",
+        "peer",
+        "principal",
+        "query",
+        "raw_path",
+        "reason",
+        "request_bytes",
+        "request_id",
+        "response_bytes",
+        "scanned",
+        "started",
+        "status",
+        "upstream_seconds",
+    )
+
+    def __init__(self, peer: Peer, request_id: bytes, started: float) -> None:
+        """`started` is time.monotonic()."""
+        self.method = ""
+        self.raw_path = ""
+        self.query = ""
+        self.http10 = False
+        self.keep_alive = False
+        self.body: StreamReader = EMPTY_PAYLOAD
+        self.peer = peer
+        self.client = peer.address
+        self.started = started
+        self.request_id = request_id
+        self.scanned: Scanned | None = None
+        self.principal: Principal | None = None
+        self.decision = ""
+        self.reason = ""
+        # What went wrong after the decision: a Refusal's reason, or client_gone.
+        self.failure = ""
+        self.status = 0
+        self.request_bytes = 0
+        self.response_bytes = 0
+        self.upstream_seconds: float | None = None
+
+    @property
+    def head(self) -> Scanned:
+        assert self.scanned is not None, "read_head comes first"
+        return self.scanned
+
+    def read_head(self, message: RawRequestMessage, body: StreamReader) -> None:
+        """Take the head apart. Raises Refusal for what no server should accept."""
+        self.method = message.method
+        self.body = body
+        self.http10 = message.version == (1, 0)
+        # An upgrade we do not take part in ends the connection: what follows may be of another protocol.
+        self.keep_alive = not message.should_close and not message.upgrade
+        if message.version not in {(1, 1), (1, 0)}:
+            raise BadRequest("HTTP version other than 1.0 and 1.1")
+        scanned = self.scanned = scan(message.raw_headers, self.peer.table)
+        if scanned.request_id is not None:
+            self.request_id = scanned.request_id
+        if scanned.forwarded_for is not None:
+            # The last entry is what the trusted proxy itself saw; those before it are hearsay.
+            self.client = scanned.forwarded_for.decode("latin-1").rpartition(",")[2].strip()
+        if self.method in {"CONNECT", "TRACE"}:
+            # CONNECT asks for a tunnel to anywhere; TRACE would show the client what we vouch for.
+            raise MethodRefused(f"method {self.method}")
+        host = scanned.host
+        if host is not None and not _HOST.fullmatch(host):
+            raise BadRequest("Host is not a host")
+        if scanned.chunked and (self.http10 or scanned.content_length is not None):
+            # RFC 9112 section 6.1: either is an attempt at request smuggling.
+            raise BadRequest("Transfer-Encoding beside Content-Length or in HTTP/1.0")
+        target = message.path
+        if not target.startswith("/"):
+            target = _origin_form(target, host)
+        self.raw_path, self.query = split_target(target)
+
+
+def _origin_form(target: str, host: bytes | None) -> str:
+    """RFC 9112 section 3.2.2 for an absolute-form target; stricter: its authority must be the Host's."""
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise BadRequest("request target is neither in origin-form nor in absolute-form")
+    authority, rest = absolute.groups()
+    if host is None or authority.lower() != host.decode("latin-1").lower():
+        raise BadRequest("request target and Host name different servers")
+    return rest if rest.startswith("/") else "/" + rest

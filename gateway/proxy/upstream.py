@@ -1,0 +1,323 @@
+"""One connection to the upstream: lent to one exchange at a time, given back or dropped.
+
+A lean transport on asyncio.Protocol with httptools reading the answers (docs/performance.md has what a
+general client costs instead). What one read brings is parsed whole before anybody hears of it, so that a
+listener may start the next exchange from inside its callback.
+
+Invariant: a connection goes back to the pool only when its answer ended exactly where it said it would;
+bytes that nobody asked for close it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from gateway.errors import Refusal, UpstreamBroken
+
+# Heads beyond this are not served: twice what we accept from clients by default; nginx's proxy buffers hold
+# 4–8 KiB, Envoy's limit is 60 KiB.
+MAX_ANSWER_HEAD = 64 * 1024
+
+
+class AnswerHead:
+    """Status line and headers of an answer: lines as the upstream wrote them, hop-by-hop ones left out."""
+
+    __slots__ = ("chunked", "content_length", "lines", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+        self.status = status
+        self.reason = reason
+        self.lines = lines
+        self.content_length: bytes | None = None
+        # Neither a length nor chunked: the body ends where the connection does (RFC 9112 section 6.3 rule 8).
+        self.chunked = False
+
+
+class AnswerListener(Protocol):
+    """Who asked. Called from the event loop, never from inside the parser.
+
+    `end` is None while the answer goes on, and the trailer lines (mostly none) once it is whole.
+    """
+
+    def answer_interim(self, head: AnswerHead) -> None: ...
+
+    def answer_started(self, head: AnswerHead, body: list[bytes], end: list[bytes] | None) -> None: ...
+
+    def answer_continued(self, body: list[bytes], end: list[bytes] | None) -> None: ...
+
+    def answer_failed(self, refusal: Refusal) -> None: ...
+
+    def upload_resumed(self) -> None: ...
+
+
+class ConnectionOwner(Protocol):
+    """Who keeps the connections that nobody uses."""
+
+    def give_back(self, connection: UpstreamConnection) -> None: ...
+
+    def lost(self, connection: UpstreamConnection) -> None: ...
+
+
+# RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
+# is written anew towards the client.
+_DROPPED = frozenset(
+    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
+)
+_KEEP, _DROP, _LENGTH, _ENCODING = range(4)
+# Bounded: an upstream that invents names must not fill the memory.
+_REMEMBERED_NAMES = 512
+_kinds: dict[bytes, int] = {}
+
+
+def _classify(name: bytes) -> int:
+    lower = name.lower()
+    if lower == b"content-length":
+        kind = _LENGTH
+    elif lower == b"transfer-encoding":
+        kind = _ENCODING
+    else:
+        kind = _DROP if lower in _DROPPED else _KEEP
+    if len(_kinds) < _REMEMBERED_NAMES:
+        _kinds[name] = kind
+    return kind
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to the upstream. Its owner keeps it while idle, its listener hears the answer."""
+
+    __slots__ = (
+        "_body",
+        "_broken",
+        "_chunked",
+        "_end",
+        "_excess",
+        "_head",
+        "_head_bytes",
+        "_head_only",
+        "_in_body",
+        "_interim",
+        "_interim_open",
+        "_keep_alive",
+        "_length",
+        "_lines",
+        "_listener",
+        "_owner",
+        "_parser",
+        "_reason",
+        "_until_close",
+        "answered",
+        "idle_since",
+        "request_complete",
+        "reused",
+        "transport",
+        "writable",
+    )
+
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
+        self._parser = HttpResponseParser(self)
+        self._listener: AnswerListener | None = None
+        self.transport: asyncio.Transport | None = None
+        # False while the transport's write buffer is full.
+        self.writable = True
+        self.reused = False
+        self.request_complete = True
+        self.idle_since = 0.0
+        self._expect_answer(head_only=False)
+
+    def __repr__(self) -> str:
+        state = "lost" if self.transport is None else "lent" if self._listener is not None else "idle"
+        return f"<UpstreamConnection {state}>"
+
+    def _expect_answer(self, *, head_only: bool) -> None:
+        self._head_only = head_only
+        self._head: AnswerHead | None = None
+        self._interim: list[AnswerHead] = []
+        self._interim_open = False
+        self._lines: list[bytes] = []
+        self._reason = b""
+        self._length: bytes | None = None
+        self._chunked = False
+        self._body: list[bytes] = []
+        self._end: list[bytes] | None = None
+        self._head_bytes = 0
+        self._in_body = False
+        self._until_close = False
+        self._excess = False
+        self._broken: str | None = None
+        self._keep_alive = False
+        # Whether a single byte came back: until then a request may be sent again elsewhere.
+        self.answered = False
+
+    def lend(self, listener: AnswerListener, *, head_only: bool, request_complete: bool) -> None:
+        """Begin an exchange; `head_only` for a HEAD request, whose answer has no body.
+
+        Without `request_complete` the connection is not kept before the attribute of that name is set.
+        """
+        self._expect_answer(head_only=head_only)
+        self.request_complete = request_complete
+        self._listener = listener
+
+    @property
+    def usable(self) -> bool:
+        return self.transport is not None and not self.transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if self.transport is not None:
+            self.transport.write(data)
+
+    def abort(self) -> None:
+        """Drop the connection at once; the listener hears nothing more."""
+        self._listener = None
+        if self.transport is not None:
+            self.transport.abort()
+
+    def pause_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        listener = self._listener
+        if listener is None:
+            # An answer ahead of its question would become the next question's answer.
+            self.abort()
+            return
+        self.answered = True
+        try:
+            self._parser.feed_data(data)
+        except HttpParserUpgrade:
+            # We did not ask to switch protocols, so a 101 answers nothing (RFC 9110 section 15.2.2).
+            self._broken = "101 without an upgrade request"
+        except HttpParserError as error:
+            # Bytes behind a whole answer do not spoil it; they spoil the connection.
+            self._excess = True
+            if self._end is None:
+                self._broken = type(error).__name__
+        if not self._in_body and self._head is None:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_ANSWER_HEAD:
+                self._broken = f"answer head over {MAX_ANSWER_HEAD} bytes"
+        if self._broken is not None:
+            self._fail(self._broken)
+        else:
+            self._deliver(listener)
+
+    def _deliver(self, listener: AnswerListener) -> None:
+        if self._interim:
+            interim, self._interim = self._interim, []
+            for each in interim:
+                listener.answer_interim(each)
+        head, body, end = self._head, self._body, self._end
+        if end is not None:
+            self._finish()
+        if head is not None:
+            self._head, self._body, self._in_body = None, [], True
+            listener.answer_started(head, body, end)
+        elif body or end is not None:
+            self._body = []
+            listener.answer_continued(body, end)
+
+    def _finish(self) -> None:
+        """The answer is whole: give the connection back, or drop it where its end is in doubt."""
+        self._listener = None
+        if self._keep_alive and self.request_complete and not self._excess and self.usable:
+            self._owner.give_back(self)
+        else:
+            self.abort()
+
+    def _fail(self, why: str) -> None:
+        listener = self._listener
+        self.abort()
+        if listener is not None:
+            listener.answer_failed(UpstreamBroken(why))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.transport = None
+        self._owner.lost(self)
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        if self._in_body and self._until_close and exc is None:
+            listener.answer_continued([], [])
+        else:
+            listener.answer_failed(UpstreamBroken("connection closed before the answer ended"))
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self._listener is not None:
+            self._listener.upload_resumed()
+
+    # --- httptools: these only take notes; data_received acts on them ---
+
+    def on_message_begin(self) -> None:
+        if self._end is not None:
+            self._excess = True
+
+    def on_status(self, status: bytes) -> None:
+        self._reason += status
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        kind = _kinds.get(name)
+        if kind is None:
+            kind = _classify(name)
+        if not kind:
+            self._lines.append(b"%b: %b\r\n" % (name, value))
+        elif kind == _LENGTH:
+            self._length = value
+        elif kind == _ENCODING:
+            # RFC 9112 section 6.1. Stricter: chunked alone; a coding below it would be lost on the way.
+            if value.lower() != b"chunked":
+                self._broken = "Transfer-Encoding other than chunked"
+            self._chunked = True
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        head = AnswerHead(status, self._reason, self._lines)
+        head.content_length, head.chunked = self._length, self._chunked
+        self._lines, self._reason, self._length, self._chunked = [], b"", None, False
+        if status < 200:
+            # RFC 9110 section 15.2: interim, another answer follows on the same question.
+            self._interim.append(head)
+            self._interim_open = True
+            return
+        if self._head is not None or self._in_body:
+            self._excess = True
+            return
+        self._head = head
+        self._keep_alive = self._parser.should_keep_alive()
+        if self._head_only or status in {204, 304}:
+            # RFC 9112 section 6.3 rule 1: no body, whatever the head says. Where it speaks of one, a careless
+            # upstream may send it after all, and it would be read as the next answer: do not keep those.
+            self._keep_alive = self._keep_alive and not head.chunked and head.content_length in {None, b"0"}
+            self._end = []
+        elif not head.chunked and head.content_length is None:
+            self._until_close = True
+            self._keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        if self._end is not None:
+            self._excess = True
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._interim_open:
+            self._interim_open = False
+        elif self._end is None:
+            # What on_header noted since the head are trailers (RFC 9110 section 6.5).
+            self._end, self._lines = self._lines, []

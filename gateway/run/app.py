@@ -1,0 +1,225 @@
+"""The composition root: one configuration, running. The only file where the parts meet.
+
+The order of the security checks is `Gateway.judge`, from the first line to the last. What it can decide
+without waiting it decides at once; the same steps with a wait in them are `judge_slowly`.
+
+Invariant: a request is forwarded only on a `Forward` made here, after `decide` let it pass; whatever raises
+refuses the request.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from ipaddress import ip_address
+
+from gateway.config.model import Auth, Config
+from gateway.errors import NoCredentials, NotConfigured, NotFound, ReadOnly, Refusal
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics, method_label
+from gateway.policy.decide import auth_of, decide
+from gateway.policy.paths import canonical_path
+from gateway.policy.routes import RouteTable
+from gateway.proxy.answers import Answer, problem
+from gateway.proxy.connection import Verdict
+from gateway.proxy.exchange import Forward
+from gateway.proxy.headers import HeaderTable
+from gateway.proxy.identity import identity_lines
+from gateway.proxy.metadata import WELL_KNOWN, metadata, metadata_url
+from gateway.proxy.pool import UpstreamPool
+from gateway.proxy.request import Peer, Request, RequestIds
+from gateway.verify.authenticate import Authenticator, Principal
+from gateway.verify.jwks import KeySetReport, KeySets
+
+_log = logging.getLogger(__name__)
+
+# nginx's word for a client that left before it was answered; no server sends it.
+CLIENT_GONE = 499
+
+
+class Gateway:
+    """Everything one configuration needs to serve requests. Owns its key sets and upstream connections."""
+
+    def __init__(self, config: Config, *, metrics: WorkerMetrics, log: Logger) -> None:
+        self.config = config
+        self.request_ids = RequestIds()
+        self._metrics = metrics
+        self._log = log
+        self.pool = UpstreamPool(config.upstream)
+        self._key_sets = KeySets(config.cognito.user_pools, events=KeySetReport(metrics, log))
+        self._authenticator = Authenticator(
+            config,
+            self._key_sets,
+            describe=lambda claims: identity_lines(claims, config.identity_headers),
+            metrics=metrics,
+        )
+        self._routes = RouteTable(config.routes)
+        self._tables = _header_tables(config)
+        self._own_prefix = config.sign_in.prefix
+        self._forward_token = config.upstream.forward_token
+
+    async def start(self) -> None:
+        """Begin to fetch the key sets; does not wait for them."""
+        await self._key_sets.start()
+
+    async def stop(self) -> None:
+        self.pool.close()
+        await self._key_sets.stop()
+
+    def unready(self) -> list[dict[str, str]]:
+        """Why no decision can be made yet; empty when it can."""
+        return [
+            {"component": "keys", "pool": pool, "reason": reason}
+            for pool, reason in self._key_sets.ready().items()
+        ]
+
+    def peer(self, address: str) -> Peer:
+        """What is known of a client's address under this configuration."""
+        known = ip_address(address.partition("%")[0])
+        trusted = any(known in network for network in self.config.listen.trusted_proxies)
+        return Peer(
+            address=address,
+            trusted=trusted,
+            proto=b"http",
+            table=self._tables[trusted],
+            upstream_host=_upstream_host(self.config),
+        )
+
+    # --- the order of the checks ---
+
+    def judge(self, request: Request) -> Verdict | None:
+        """The verdict over a request, or None where something must be waited for. Raises Refusal."""
+        path = canonical_path(request.raw_path)  # what is asked
+        own = self._own_answer(request, path)
+        if own is not None:
+            return own
+        auth = auth_of(self._routes.match(path, request.method))
+        if auth == "none":  # credentials are not even looked at
+            request.decision, request.reason = "allowed", decide(auth, authenticated=False)
+            return Forward(b"", "all" if self._forward_token else "other")
+        credentials = request.head.authorization
+        if len(credentials) == 1:  # who asks: a token verified before
+            principal = self._authenticator.recognise(credentials[0], time.time())
+            return None if principal is None else self._admit(request, auth, principal)
+        if credentials:
+            return None
+        return self._admit(request, auth, None)
+
+    async def judge_slowly(self, request: Request) -> Verdict:
+        """From `who asks` on, for credentials that are not known yet. Raises Refusal."""
+        path = canonical_path(request.raw_path)
+        auth = auth_of(self._routes.match(path, request.method))
+        if not self.config.cognito.user_pools:
+            raise NotConfigured
+        try:
+            principal = await self._authenticator.authenticate(request.head.authorization, time.time())
+        except NoCredentials:
+            principal = None  # another scheme than Bearer proves nothing to us
+        if principal is not None:
+            claims = principal.claims
+            self._audit("auth_success", request, pool=claims.pool_id, subject=claims.subject)
+        return self._admit(request, auth, principal)
+
+    def _admit(self, request: Request, auth: Auth, principal: Principal | None) -> Forward:
+        """May they: the last step."""
+        if principal is None and auth == "required" and not self.config.cognito.user_pools:
+            raise NotConfigured
+        request.principal = principal
+        reason = decide(auth, authenticated=principal is not None)
+        request.decision, request.reason = "allowed", reason
+        if principal is None:
+            return Forward(b"", "all" if self._forward_token else "other")
+        return Forward(principal.identity_lines, "all" if self._forward_token else "none")
+
+    def _own_answer(self, request: Request, path: str) -> Answer | None:
+        """What is ours is never proxied, known or not."""
+        if path.startswith(WELL_KNOWN) and path[len(WELL_KNOWN) :][:1] in {"", "/"}:
+            if request.method not in {"GET", "HEAD"}:
+                raise ReadOnly
+            request.decision, request.reason = "allowed", "own_page"
+            return metadata(request, path, self.config)
+        if path.startswith(self._own_prefix) and path[len(self._own_prefix) :][:1] in {"", "/"}:
+            raise NotFound
+        return None
+
+    # --- what becomes of a request: answers, metrics, log ---
+
+    def began(self, request: Request) -> None:
+        self._metrics.requests_in_flight += 1
+
+    def refuse(self, request: Request, refusal: Refusal) -> Answer:
+        """Render a refusal, and say in the log what the client is not told."""
+        if not request.decision:
+            request.decision = "error" if refusal.status >= 500 else "refused"
+            request.reason = refusal.reason
+            if refusal.challenge:
+                self._audit("auth_failure", request, reason=refusal.reason, exact=str(refusal))
+        else:
+            request.failure = refusal.reason
+            self._audit("request_failed", request, level="warning", reason=refusal.reason, exact=str(refusal))
+        return problem(
+            refusal,
+            request_id=request.request_id.decode("ascii"),
+            metadata_url=metadata_url(request, self.config.listen.public_url),
+        )
+
+    def _audit(self, event: str, request: Request, level: str = "info", **fields: object) -> None:
+        request_id = request.request_id.decode("ascii")
+        self._log.event(event, level, request_id=request_id, client=request.client, **fields)
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours: the traceback goes to the log, the client gets a 500."""
+        _log.error("request %s failed", request.request_id.decode("ascii"), exc_info=error)
+
+    def ended(self, request: Request) -> None:
+        """A request is over, whatever way it went: count it, log it."""
+        metrics = self._metrics
+        seconds = time.monotonic() - request.started
+        status = request.status or CLIENT_GONE
+        metrics.requests_in_flight -= 1
+        metrics.requests[(method_label(request.method), status)] += 1
+        metrics.request_duration.observe(seconds)
+        metrics.auth_decisions[(request.decision or "error", request.reason)] += 1
+        if request.failure.startswith("upstream_"):
+            metrics.upstream_errors[request.failure] += 1
+        if request.upstream_seconds is not None:
+            metrics.upstream_duration.observe(request.upstream_seconds)
+        if self._log.access_enabled:
+            self._log_access(request, status, seconds)
+
+    def _log_access(self, request: Request, status: int, seconds: float) -> None:
+        principal = request.principal
+        waited = request.upstream_seconds
+        self._log.access(
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            method=request.method or "-",
+            path=request.raw_path or "-",
+            status=status,
+            duration_ms=seconds * 1000,
+            request_bytes=request.request_bytes,
+            response_bytes=request.response_bytes,
+            upstream_ms=None if waited is None else waited * 1000,
+            subject=None if principal is None else principal.claims.subject,
+            pool=None if principal is None else principal.claims.pool_id,
+            decision=request.decision,
+            reason=request.failure or request.reason,
+        )
+
+
+def _header_tables(config: Config) -> dict[bool, HeaderTable]:
+    headers = config.identity_headers
+    names = [name for name in (headers.user, headers.username, headers.email, headers.groups) if name]
+    names += [name for name, _ in headers.claims]
+    return {trusted: HeaderTable(names, trusted=trusted) for trusted in (False, True)}
+
+
+def _upstream_host(config: Config) -> bytes | None:
+    upstream = config.upstream
+    if upstream.host_header == "preserve":
+        return None
+    if upstream.unix is not None:
+        return b"localhost"
+    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    default = 443 if upstream.scheme == "https" else 80
+    return (host if upstream.port == default else f"{host}:{upstream.port}").encode("ascii")

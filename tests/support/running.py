@@ -1,0 +1,98 @@
+"""A gateway that runs inside the test's event loop, in front of an upstream made of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.config.load import load
+from gateway.observe.logs import configure
+from gateway.run.worker import Worker
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+from tests.support.wire import Upstream
+
+
+class _Stream(io.RawIOBase):
+    """Collects what the logger's thread writes."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.data += bytes(data)
+        return len(data)
+
+
+@dataclass
+class Running:
+    worker: Worker
+    upstream: Upstream
+    key: KeyPair
+    stream: _Stream
+
+    @property
+    def port(self) -> int:
+        return self.worker.port
+
+    def token(self, **changes: Any) -> str:
+        """An access token that is accepted, but for the changes."""
+        return sign(self.key, access_claims(**changes)).decode("ascii")
+
+    def bearer(self, **changes: Any) -> str:
+        return f"Authorization: Bearer {self.token(**changes)}"
+
+    def log(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.data.splitlines()]
+
+
+@contextlib.asynccontextmanager
+async def running(
+    folder: Path,
+    yaml: str = "",
+    *,
+    upstream: Upstream | None = None,
+    upstream_lines: str = "",
+    listen_lines: str = "",
+) -> AsyncIterator[Running]:
+    """A gateway with one pool whose keys it knows from a file; `yaml` adds top-level sections.
+
+    `upstream_lines` and `listen_lines` add to those sections, e.g. "response_timeout: 200ms".
+    """
+    key = KeyPair.generate("key-1")
+    (folder / "jwks.json").write_bytes(key_set_document(key))
+    upstream = upstream or Upstream()
+    async with upstream.running():
+        path = folder / "gateway.yaml"
+        path.write_text(
+            f"listen: {{address: '127.0.0.1:0', drain_timeout: 2s{_more(listen_lines)}}}\n"
+            f"metrics: {{address: '127.0.0.1:0'}}\n"
+            f"upstream: {{url: '{upstream.url}'{_more(upstream_lines)}}}\n"
+            f"cognito: {{user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}],"
+            f" jwks_file: {folder}/jwks.json}}]}}\n"
+            + yaml
+        )
+        stream = _Stream()
+        config = load(path, {}).config
+        log = configure(config.log, stream)  # type: ignore[arg-type]  # a raw stream is all it needs
+        worker = Worker(config, log=log)
+        await worker.start()
+        while worker.app.unready():
+            await asyncio.sleep(0.005)
+        try:
+            yield Running(worker, upstream, key, stream)
+        finally:
+            await worker.stop()
+            log.close()
+
+
+def _more(lines: str) -> str:
+    return f", {lines}" if lines else ""

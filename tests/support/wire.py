@@ -1,0 +1,212 @@
+"""HTTP as bytes: an upstream that answers what it is told to, and a client that sends what it is told to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+Script = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass
+class Received:
+    """One request as the upstream got it. `body` is filled for Content-Length and chunked bodies."""
+
+    head: bytes
+    body: bytes = b""
+    connection: int = 0
+    trailers: bytes = b""
+
+    @property
+    def request_line(self) -> bytes:
+        return self.head.partition(b"\r\n")[0]
+
+    @property
+    def target(self) -> bytes:
+        return self.request_line.split(b" ")[1]
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        lines = self.head.rstrip(b"\r\n").split(b"\r\n")[1:]
+        return [(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+
+    def all(self, name: str) -> list[bytes]:
+        return [value for each, value in self.headers if each.lower() == name.lower().encode()]
+
+    def get(self, name: str) -> bytes | None:
+        values = self.all(name)
+        return values[0] if values else None
+
+
+async def read_head(reader: asyncio.StreamReader) -> bytes:
+    return await reader.readuntil(b"\r\n\r\n")
+
+
+async def read_body(head: bytes, reader: asyncio.StreamReader) -> bytes:
+    """A body by its framing: chunked or counted; nothing else has one."""
+    if re.search(rb"(?im)^transfer-encoding: *chunked", head):
+        body = b""
+        while True:
+            size = int((await reader.readline()).split(b";")[0], 16)
+            if size == 0:
+                while (await reader.readline()) not in {b"\r\n", b""}:
+                    pass
+                return body
+            body += await reader.readexactly(size)
+            await reader.readexactly(2)
+    counted = re.search(rb"(?im)^content-length: *(\d+)", head)
+    return await reader.readexactly(int(counted.group(1))) if counted else b""
+
+
+@dataclass
+class Upstream:
+    """A TCP (or unix) server that records each request and answers it with `answer` or by `script`."""
+
+    answer: bytes = OK
+    script: Script | None = None
+    requests: list[Received] = field(default_factory=list)
+    connections: int = 0
+    open: int = 0
+    port: int = 0
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def last(self) -> Received:
+        return self.requests[-1]
+
+    @contextlib.asynccontextmanager
+    async def running(self, unix: Path | None = None) -> AsyncIterator[Upstream]:
+        tasks: set[asyncio.Task[None]] = set()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        if unix is not None:
+            server = await asyncio.start_unix_server(accept, unix)
+        else:
+            server = await asyncio.start_server(accept, "127.0.0.1", self.port)
+            self.port = server.sockets[0].getsockname()[1]
+        try:
+            yield self
+        finally:
+            server.close()
+            for task in list(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self.open += 1
+        number = self.connections
+        try:
+            while True:
+                received = Received(await read_head(reader), connection=number)
+                self.requests.append(received)
+                if self.script is not None:
+                    await self.script(received, reader, writer)
+                else:
+                    received.body = await read_body(received.head, reader)
+                    writer.write(self.answer)
+                await writer.drain()
+                if writer.is_closing():
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            self.open -= 1
+            with contextlib.suppress(Exception):
+                writer.close()
+
+
+@dataclass
+class Reply:
+    """An answer as the client got it. `whole` is False when the connection ended before the answer did."""
+
+    status: int
+    head: bytes
+    body: bytes
+    whole: bool = True
+
+    def all(self, name: str) -> list[str]:
+        lines = self.head.rstrip(b"\r\n").split(b"\r\n")[1:]
+        pairs = [line.partition(b":") for line in lines]
+        return [
+            value.strip().decode("latin-1")
+            for each, _, value in pairs
+            if each.lower() == name.lower().encode()
+        ]
+
+    def get(self, name: str) -> str | None:
+        values = self.all(name)
+        return values[0] if values else None
+
+
+class Client:
+    """A connection to the gateway, byte by byte."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    @classmethod
+    async def connect(cls, port: int) -> Client:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20))
+
+    async def __aenter__(self) -> Client:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        with contextlib.suppress(ConnectionError):
+            await self.writer.drain()
+
+    async def reply(self, *, method: str = "GET") -> Reply:
+        """The next answer. Raises IncompleteReadError when the connection ends before its head does."""
+        head = await asyncio.wait_for(read_head(self.reader), 10)
+        status = int(head.split(b" ", 2)[1])
+        if method == "HEAD" or status in {204, 304} or 100 <= status < 200:
+            return Reply(status, head, b"")
+        try:
+            framed = re.search(rb"(?im)^(transfer-encoding|content-length):", head)
+            body = await asyncio.wait_for(read_body(head, self.reader) if framed else self.reader.read(), 10)
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            return Reply(status, head, b"", whole=False)
+        return Reply(status, head, body)
+
+    async def ask(self, data: bytes, *, method: str = "GET") -> Reply:
+        await self.send(data)
+        return await self.reply(method=method)
+
+    async def closed(self) -> bool:
+        """Whether the gateway ends the connection (within 5 s) without another byte."""
+        try:
+            return await asyncio.wait_for(self.reader.read(1), 5) == b""
+        except ConnectionError:
+            return True
+
+
+def get(target: str = "/", *lines: str, method: str = "GET", host: str = "api.test") -> bytes:
+    """A request head; `lines` are whole header lines."""
+    return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
+
+
+async def once(port: int, data: bytes, *, method: str = "GET") -> Reply:
+    """One request on a connection of its own."""
+    async with await Client.connect(port) as client:
+        return await client.ask(data, method=method)
