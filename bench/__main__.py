@@ -82,7 +82,7 @@ def _draw(options: Options, outcomes: Sequence[report.Outcome], run: dict[str, o
 
 def _bar(outcome: report.Outcome, entry: report.Entry) -> chart.Bar:
     factor = outcome.ratio_to(entry)
-    remark = "" if factor is None else f"ours is {factor:.2f} × this"
+    remark = "" if factor is None else f"ours {factor:.2f} ×"
     return chart.Bar(entry.label, medians(entry.rounds)["cpu_us"], remark, ours=entry.name == report.OURS)
 
 

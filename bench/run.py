@@ -74,8 +74,10 @@ def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
                     continue
                 try:
                     entry.rounds.append(work.measure(arena, contestant, number))
-                except (BenchError, ProcessLookupError) as error:
+                except BenchError as error:
                     _fail(contestant, entry, str(error), say)
+                except ProcessLookupError:
+                    _fail(contestant, entry, f"it ended during the round: {contestant.last_words()}", say)
             if any(entry.failed is None for _, entry in running):
                 say(f"{work.title}: round {number + 1} of {rounds}")
     return outcome

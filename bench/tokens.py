@@ -10,6 +10,7 @@ import base64
 import json
 import multiprocessing
 import os
+import signal
 import time
 import uuid
 from collections.abc import Mapping
@@ -149,14 +150,20 @@ class Mint:
             return
         # spawn: the benchmark has threads, which a forked child would inherit half-alive.
         context = multiprocessing.get_context("spawn")
-        everywhere = (os.sched_setaffinity, (0, range(cpus)))
-        with (
-            ProcessPoolExecutor(cpus, context, *everywhere) as pool,
-            path.open("w") as file,
-        ):
+        with ProcessPoolExecutor(cpus, context, _settle, (cpus,)) as pool, path.open("w") as file:
             jobs = [pool.submit(_mint, pem, self.key.kid, self.now, name, size) for size in sizes]
-            for job in jobs:
-                file.writelines(job.result())
+            try:
+                for job in jobs:
+                    file.writelines(job.result())
+            finally:
+                # Nothing is left to cancel but after Ctrl-C: then nobody waits for the rest.
+                pool.shutdown(cancel_futures=True)
+
+
+def _settle(cpus: int) -> None:
+    """A minting process uses every CPU, and leaves Ctrl-C to the one that started it."""
+    os.sched_setaffinity(0, range(cpus))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _mint(pem: bytes, kid: str, now: int, username: str, count: int) -> list[str]:

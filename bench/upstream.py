@@ -55,16 +55,18 @@ def start(stack: ExitStack, directory: Path, cpus: frozenset[int]) -> int:
     """Starts it, to be ended with the stack; returns its port once it answers."""
     directory.mkdir(parents=True)
     port = free_port()
-    nginx = which("nginx")
-    if nginx is not None:
-        config = directory / "nginx.conf"
-        config.write_text(render_nginx(directory, port))
-        command = [nginx, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(config)]
-    else:
-        command = [sys.executable, "-m", "bench.upstream", str(port)]
+    command = _command(which("nginx"), directory, port)
     process = stack.enter_context(Process("the upstream", command, cpus=cpus, log=directory / "log"))
     process.wait_until(lambda: answers(port, PATH))
     return port
+
+
+def _command(nginx: str | None, directory: Path, port: int) -> list[str]:
+    if nginx is None:
+        return [sys.executable, "-m", "bench.upstream", str(port)]
+    config = directory / "nginx.conf"
+    config.write_text(render_nginx(directory, port))
+    return [nginx, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(config)]
 
 
 class _Answer(asyncio.Protocol):

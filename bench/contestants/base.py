@@ -134,6 +134,9 @@ class Contestant(ABC):
                 wrong.append(f"{fault} got {status}")
         return wrong
 
+    def last_words(self) -> str:
+        return "" if self._process is None else self._process.tail()
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.close()

@@ -1,7 +1,9 @@
 """The generators against a real server that counts: what they report is what it saw."""
 
 import asyncio
+import http.client
 import shutil
+import sys
 from collections import Counter
 from dataclasses import replace
 
@@ -10,7 +12,9 @@ import pytest
 from bench.load import wrk
 from bench.load.builtin import Generator, requests
 from bench.load.plan import LoadPlan, LoadResult
-from bench.processes import BenchError
+from bench.load.run import finish_builtin, start_builtin
+from bench.processes import BenchError, Process, answers, free_port
+from bench.upstream import body
 
 ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok"
 
@@ -100,6 +104,33 @@ def test_results_travel_as_json_and_anything_else_is_refused():
     assert result.per_second == 5
     with pytest.raises(ValueError, match="unexpected"):
         LoadResult.from_json('{"unexpected": 1}')
+
+
+async def test_our_generator_runs_as_a_process_of_its_own(server, plan):
+    started = await asyncio.to_thread(start_builtin, plan)
+    result = await asyncio.to_thread(finish_builtin, started, plan)
+    assert result.requests == server.seen["t0"] > 10
+    assert result.failed == 0
+
+
+async def test_a_generator_that_cannot_connect_is_an_error(plan):
+    nobody = replace(plan, port=free_port())
+    with pytest.raises(BenchError, match="the load generator failed"):
+        await asyncio.to_thread(finish_builtin, start_builtin(nobody), nobody)
+
+
+def test_the_upstream_without_nginx_answers_the_same_over_one_connection(tmp_path):
+    port = free_port()
+    command = [sys.executable, "-m", "bench.upstream", str(port)]
+    with Process("upstream", command, cpus=frozenset({0}), log=tmp_path / "log") as process:
+        process.wait_until(lambda: answers(port, "/"))
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        for _ in range(3):
+            connection.request("GET", "/x", headers={"Authorization": "Bearer " + "x" * 900})
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (200, body())
+        connection.close()
+    assert len(body()) == 700
 
 
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")

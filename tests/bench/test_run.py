@@ -82,6 +82,23 @@ def test_a_gateway_that_forgets_a_check_is_reported_and_not_measured(environment
     assert "cognito-gateway 0.1 not measured" in done.stdout
 
 
+def test_a_gateway_that_ends_at_start_is_reported_with_its_words(environment):
+    said = "raise SystemExit('no such key: listn')"
+    gateway = shlex.join([sys.executable, "-c", said])
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "--only", "gateway", "--gateway", gateway],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "gateway ended at start: no such key: listn" in done.stdout
+    assert left_behind(environment["TMPDIR"]) == ([], [])
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_leaves_nothing_behind(environment, number):
     with subprocess.Popen(
