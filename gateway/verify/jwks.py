@@ -45,17 +45,22 @@ class KeySetReport:
         self._wall = wall
 
     def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None:
-        self._metrics.jwks_fetches[(pool_id, "success")] += 1
+        self._count(pool_id, "success")
         self._metrics.jwks_keys[pool_id] = keys
         self._metrics.jwks_last_success[pool_id] = self._wall()
         if changed:
             self._log.event("key_set_loaded", level="info", pool=pool_id, keys=keys)
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None:
-        self._metrics.jwks_fetches[(pool_id, "failure")] += 1
+        self._count(pool_id, "failure")
         # A pool without keys must be a series of its own, or no alert can see it.
         self._metrics.jwks_keys.setdefault(pool_id, 0)
         self._log.event("key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, detail=exact)
+
+    def _count(self, pool_id: str, result: str) -> None:
+        # Both series from the first fetch on, so that rate() sees the first failure.
+        for name in ("success", "failure"):
+            self._metrics.jwks_fetches[(pool_id, name)] += name == result
 
 
 class _PoolKeys:

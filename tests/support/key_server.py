@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator
 
 from aiohttp import web
@@ -46,7 +47,7 @@ class KeyServer:
         return f"http://127.0.0.1:{self.port}/.well-known/jwks.json"
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[KeyServer]:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[KeyServer]:
         """Listens, on the port of the last time if there was one."""
         self._stopping.clear()
         app = web.Application()
@@ -54,7 +55,7 @@ class KeyServer:
         app.router.add_get("/elsewhere", self._elsewhere)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True)
+        site = web.TCPSite(runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=tls)
         await site.start()
         self.port = runner.addresses[0][1]
         try:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 from gateway.verify.fetch import FetchFailed, FileSource, HttpSource
 from gateway.verify.jwk import MAX_DOCUMENT_SIZE, KeySetRefused, parse_key_set
@@ -90,6 +95,17 @@ async def test_plain_http_where_tls_is_expected(server: KeyServer) -> None:
     assert caught.value.reason == "unreachable"
 
 
+async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+    (tmp_path / "pem").write_bytes(self_signed())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "pem")
+    async with KeyServer(DOCUMENT).running(tls) as server:
+        with pytest.raises(FetchFailed) as caught:
+            await HttpSource(server.url.replace("http:", "https:")).read()
+        assert str(caught.value) == "ClientConnectorCertificateError"
+        assert server.fetches == 0
+
+
 async def test_the_largest_document(server: KeyServer, tmp_path: Path) -> None:
     server.document = DOCUMENT.ljust(MAX_DOCUMENT_SIZE)
     (tmp_path / "jwks.json").write_bytes(server.document)
@@ -126,6 +142,26 @@ async def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     with pytest.raises(FetchFailed) as caught:
         await FileSource(tmp_path / "jwks.json").read()
     assert caught.value.reason == "too_large"
+
+
+def self_signed() -> bytes:
+    """A key and a certificate for 127.0.0.1, in PEM."""
+    key = KeyPair.generate("tls").private_key
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return secret + certificate.public_bytes(serialization.Encoding.PEM)
 
 
 def closed_port() -> int:

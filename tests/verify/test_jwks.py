@@ -458,6 +458,7 @@ async def test_metrics_and_log_tell_of_fetches_without_a_byte_of_the_answer(serv
     await key_sets.start()
     await until(lambda: metrics.jwks_fetches[(POOL_ID, "failure")])
     assert metrics.jwks_keys == {POOL_ID: 0}
+    assert metrics.jwks_fetches[(POOL_ID, "success")] == 0
     server.mode = "good"
     await until(lambda: metrics.jwks_fetches[(POOL_ID, "success")] >= 3)
     await key_sets.stop()
