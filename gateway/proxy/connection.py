@@ -11,6 +11,7 @@ in doubt nothing more is read from this connection.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Protocol
@@ -98,6 +99,7 @@ class ClientConnection(BaseProtocol):
         "_request",
         "_serving",
         "_task",
+        "_unsent",
         "address",
         "deadline",
         "server",
@@ -123,6 +125,8 @@ class ClientConnection(BaseProtocol):
         # Nothing more is read: the framing is lost, or this answer is the last.
         self._broken = False
         self._lingering = False
+        # Bytes of an answer the client had not taken when the deadline last passed.
+        self._unsent = sys.maxsize
 
     def __repr__(self) -> str:
         state = "lost" if self.transport is None else "idle" if self._request is None else "serving"
@@ -172,6 +176,8 @@ class ClientConnection(BaseProtocol):
         super().resume_writing()
         if self._exchange is not None:
             self._exchange.client_drained()
+        elif not self._serving:
+            self._serve()
 
     def data_received(self, data: bytes) -> None:
         if self._broken:
@@ -190,12 +196,12 @@ class ClientConnection(BaseProtocol):
                 self._pause_reading_for_buffer()
             if not self._serving:
                 self._serve()
-        elif self._request is None and data:
+        elif data and (self._request is None or self._request.body.is_eof()):
             self._partial_head(len(data))
 
     def _partial_head(self, size: int) -> None:
         listen = self.server.app.config.listen
-        if not self._head_bytes:
+        if not self._head_bytes and self._request is None:
             self.deadline = time.monotonic() + listen.header_timeout
         self._head_bytes += size
         if self._head_bytes > listen.max_header_size:
@@ -236,7 +242,8 @@ class ClientConnection(BaseProtocol):
         """Serve what is queued until something has to wait. Not re-entered: an answer may come at once."""
         self._serving = True
         try:
-            while self._queue and self._request is None and self.transport is not None:
+            # A client that does not read its answers gets no more of them.
+            while self._queue and self._request is None and not self._paused and self.transport is not None:
                 item = self._queue.popleft()
                 if isinstance(item, Refusal):
                     self._refuse_unread(item)
@@ -398,21 +405,30 @@ class ClientConnection(BaseProtocol):
             self._resume_transport_reading()
             transport.write_eof()
         else:
+            self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
             transport.close()
 
     # --- time and shutdown ---
 
     def expired(self) -> None:
         """`deadline` has passed (the worker's sweep calls this)."""
-        if self._exchange is not None:
+        if self._still_sending():
+            self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
+        elif self._exchange is not None:
             self._exchange.expired()
-        elif self._lingering or not self._head_bytes:
-            # Idle, lingering, or never said a word: nobody is owed an answer.
-            self._end_request()
-            if self.transport is not None:
-                self.transport.abort()
+        elif self._broken or not self._head_bytes:
+            # Idle, closing, or never said a word: nobody is owed an answer.
+            self.abort()
         else:
             self._refuse_next(SlowClient("head not complete within listen.header_timeout"))
+
+    def _still_sending(self) -> bool:
+        """Whether a slow client has taken some of its answer since this was last asked."""
+        if self.transport is None:
+            return False
+        before, left = self._unsent, self.transport.get_write_buffer_size()
+        self._unsent = left or sys.maxsize
+        return 0 < left < before
 
     def drain(self) -> None:
         """The server stops: close if idle; a request being served is finished first."""

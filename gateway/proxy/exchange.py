@@ -333,10 +333,10 @@ class Exchange:
         """The client's deadline passed: decide whose silence it was."""
         if self._ended:
             return
-        waits_for_client = self.uploading and self._room is None and self._continue_heard
+        uploads = self.uploading and self._room is None and self._continue_heard
         self._release()
-        if waits_for_client:
-            self._give_up(SlowClient("silence inside the request's body"))
+        if uploads or not self._client.writable:
+            self._give_up(SlowClient("silence while sending the request or taking the answer"))
         else:
             self._give_up(UpstreamSilent("silence" + (" inside the answer" if self.answering else "")))
 
