@@ -1,0 +1,118 @@
+"""The house rules that a machine can hold: imports run downward only, no cycle, no overgrown function."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gateway"
+
+# room → the rooms it may import besides itself (docs/architecture.md draws it)
+BASE = {"config", "errors", "observe", "version"}
+FLOORS: dict[str, set[str]] = {
+    "errors": set(),
+    "version": set(),
+    "config": {"errors"},
+    "observe": {"config", "errors", "version"},
+    "policy": BASE,
+    "verify": BASE,
+    "aws": BASE,
+    "local": BASE,
+    "proxy": BASE | {"verify", "policy"},
+    "run": BASE | {"verify", "policy", "aws", "local", "proxy"},
+    "cli": BASE | {"verify", "policy", "aws", "local", "proxy", "run"},
+    "__init__": set(),
+    "__main__": {"cli"},
+}
+# Only these may import what is costly or powerful.
+ONLY = {"boto3": {"aws"}, "botocore": {"aws"}, "prometheus_client": {"observe"}, "httptools": {"proxy"}}
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every imported module's full name, wherever in the file the import stands."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.level, f"{path}: relative import"
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_imports_run_downward(path: Path) -> None:
+    module = name_of(path)
+    room = room_of(module)
+    assert room in FLOORS, f"{module}: say in FLOORS which floor this room stands on"
+    for imported in imports(path):
+        top = imported.split(".")[0]
+        if top in ONLY:
+            assert room in ONLY[top], f"{module} imports {top}"
+        if top == "gateway" and imported != "gateway":
+            target = room_of(imported)
+            assert target == room or target in FLOORS[room], f"{module} imports {imported}"
+
+
+def test_no_import_cycle() -> None:
+    known = {name_of(path) for path in MODULES}
+    graph = {
+        name_of(path): {each for each in imports(path) if each in known} - {name_of(path)} for path in MODULES
+    }
+    # `from gateway.x import y` names the package too; a package's own __init__ imports nothing of it.
+    graph = {
+        module: {each for each in needs if not module.startswith(each + ".")}
+        for module, needs in graph.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as cycle:
+        pytest.fail(f"import cycle: {' → '.join(cycle.args[1])}")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_functions_stay_short(path: Path) -> None:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= 60, f"{path.name}:{node.lineno} {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_modules_say_what_they_are_for(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{path.name} opens without a docstring"
+
+
+def test_only_the_commands_read_the_environment() -> None:
+    readers = {
+        name_of(path)
+        for path in MODULES
+        if re.search(r"\bos\.(environ|getenv)\b|\bsys\.argv\b", path.read_text())
+    }
+    assert readers <= {"gateway.cli"}
+
+
+def test_lock_files_hold_hashes_and_no_address() -> None:
+    for lock in (ROOT / "requirements").glob("*.txt"):
+        text = lock.read_text()
+        assert "://" not in text, f"{lock.name} names an address"
+        pins = re.findall(r"(?m)^([a-z0-9._-]+)==", text, re.IGNORECASE)
+        assert pins
+        assert text.count("--hash=sha256:") >= len(pins), f"{lock.name}: a pin without a hash"
