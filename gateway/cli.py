@@ -21,7 +21,6 @@ from gateway.version import VERSION
 
 if TYPE_CHECKING:
     from gateway.aws.token import TokenRequest
-    from gateway.config.load import Loaded
 
 NAME = "cognito-gateway"
 _CONFIG_VARIABLE = "COGNITO_GATEWAY_CONFIG"
@@ -66,10 +65,11 @@ def _fail(text: str) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from gateway.config.load import load
     from gateway.run.worker import serve
 
     flags = {} if arguments.workers is None else {"listen.workers": arguments.workers}
-    loaded = _load(_config_path(arguments.config), flags)
+    loaded = load(_config_path(arguments.config), os.environ, flags)
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
     return serve(loaded.config)
@@ -132,36 +132,24 @@ def _config_path(given: Path | None) -> Path:
     return given or Path(os.environ.get(_CONFIG_VARIABLE) or _CONFIG_FILE)
 
 
-def _load(path: Path, flags: dict[str, str]) -> Loaded:
-    from gateway.config.load import load
-
-    return load(path, os.environ, flags)
-
-
 def _token_request(arguments: argparse.Namespace) -> TokenRequest:
-    """Flags first; pool, client and endpoint come from the configuration where no flag names them."""
+    """The flags; a configuration only when one is named or stands in its usual place."""
     from gateway.aws.token import TokenRequest
 
-    pool_id, client_id, endpoint = arguments.user_pool_id, arguments.client_id, arguments.endpoint_url
     path = _config_path(arguments.config)
-    named = arguments.config is not None or _CONFIG_VARIABLE in os.environ
-    if named or (path.exists() and not (pool_id and client_id)):
-        cognito = _load(path, {}).config.cognito
-        pool = next((each for each in cognito.user_pools if pool_id in {None, each.id}), None)
-        endpoint = endpoint or cognito.endpoint_url
-        if pool is not None:
-            pool_id, client_id = pool.id, client_id or pool.client_ids[0]
+    named = arguments.config is not None or bool(os.environ.get(_CONFIG_VARIABLE))
     return TokenRequest(
         config_path=path if named or path.exists() else None,
         username=arguments.username,
         flow=arguments.flow,
         output=arguments.output,
         password_file=arguments.password_file,
-        user_pool_id=pool_id,
-        client_id=client_id,
+        user_pool_id=arguments.user_pool_id,
+        client_id=arguments.client_id,
         region=arguments.region,
         profile=arguments.profile,
-        endpoint_url=endpoint,
+        endpoint_url=arguments.endpoint_url,
+        environ=os.environ,
     )
 
 

@@ -28,7 +28,9 @@ def check_files(typed: Typed, folder: Path, report: Report) -> None:
         file = folder / text
         problem = _unusable_folder(file) if key.shape is shapes.FOLDER else _unreadable(file)
         if problem is not None:
-            report.mistake(typed.place(path), path, f"{file}: {problem}")
+            # Who pastes a secret in place of its file's name should not find it in a log.
+            named = "the file" if key.name.endswith(_SECRET) else str(file)
+            report.mistake(typed.place(path), path, f"{named}: {problem}")
         elif key.name.endswith(_SECRET) and stat.S_IMODE(file.stat().st_mode) & _OTHERS:
             mode = f"{stat.S_IMODE(file.stat().st_mode):04o}"
             told = f"{file} holds a secret and others may read it (mode {mode}): chmod 600 {file}"

@@ -26,8 +26,8 @@ def interpolate(text: str, environ: Mapping[str, str]) -> str:
     def resolve(match: re.Match[str]) -> str:
         if match["broken"] is not None:
             mistakes.append(
-                f"{match['broken']!r} is not a reference: write ${{NAME}} or ${{NAME:-default}}, "
-                "or $$ for a dollar sign"
+                # Not repeated: it may be part of a password.
+                "what begins with ${ is not a reference: write ${NAME} or ${NAME:-default}, or $${ for itself"
             )
             return ""
         name = match["name"]

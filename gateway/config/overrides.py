@@ -37,7 +37,7 @@ def override(
     for path, (place, text) in given.items():
         if isinstance(root, source.Mapping):
             _set(root, path.split("."), source.Scalar(text, True, place, literal=True))
-    return source.Source(root, tree.complete)
+    return source.Source(root, tree.cut)
 
 
 def _from_environment(environ: Mapping[str, str], report: Report) -> Iterator[tuple[str, tuple[Place, str]]]:

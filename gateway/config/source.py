@@ -9,6 +9,7 @@ Invariant: every scalar holds exactly the characters of the file, unquoted and u
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -20,6 +21,10 @@ from gateway.config.report import Place, Report
 LARGEST_FILE = 1024 * 1024
 # Counted after aliases are expanded: nine nested aliases of nine each ("billion laughs") stop here.
 MOST_NODES = 100_000
+# Lines that are mended to see what else is wrong; a file with more of them needs another editor first.
+_MOST_REPAIRS = 20
+# A reference without quotes in a list or mapping in brackets, where YAML takes its { for a new mapping.
+_BARE_REFERENCE = re.compile(r"""(?<=[\[{,:\s])([^\s\[\]{},"']*\$\{[^}"']*\}[^\s\[\]{},"']*)""")
 # The schema is five levels deep; anything deeper is a mistake or an attack.
 DEEPEST = 32
 
@@ -61,37 +66,40 @@ Node = Scalar | Mapping | Sequence
 @dataclass(slots=True)
 class Source:
     root: Node | None  # None: the file is empty
-    complete: bool  # False: a syntax error cut the tree short
+    cut: int | None = None  # the line where a mistake of spelling ended the reading
+
+    @property
+    def complete(self) -> bool:
+        return self.cut is None
 
 
 def read(data: bytes, name: str, report: Report) -> Source:
     """The file's nodes; every mistake of spelling goes into `report` with its line."""
     if len(data) > LARGEST_FILE:
         report.mistake(Place(1, name), "", f"the file is larger than {LARGEST_FILE // 1024} KiB")
-        return Source(None, complete=False)
+        return Source(None, cut=1)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         report.mistake(Place(line, name), "", "not UTF-8: save the file as UTF-8")
-        return Source(None, complete=False)
-    # Each round takes the tabs out of one line, so that the rest of the file is checked as well.
-    for _ in range(text.count("\t") + 1):
+        return Source(None, cut=line)
+    cut: int | None = None
+    for _ in range(_MOST_REPAIRS):
         tree = _Tree(name)
         try:
-            tree.build(text)
+            cut = tree.build(text)
         except yaml.YAMLError as error:
-            line = _line_of(error, text)
-            repaired = _without_tabs(error, text, line)
+            cut = line = _line_of(error, text)
+            repaired, told = _repair(error, text, line)
+            report.mistake(Place(line, name), "", told)
             if repaired is None:
-                report.mistake(Place(line, name), "", _say(error, text, line))
                 break
-            report.mistake(Place(line, name), "", "a tab stands here: YAML is indented with spaces only")
             text = repaired
         else:
             break
     report.findings.extend(tree.report.findings)
-    return Source(tree.root, tree.complete)
+    return Source(tree.root, cut)
 
 
 class _Tree:
@@ -101,13 +109,13 @@ class _Tree:
         self.name = name
         self.report = Report()
         self.root: Node | None = None
-        self.complete = False
         self.open: list[Mapping | Sequence] = []
         self.keys: list[Entry | None] = []  # per open mapping: the key that waits for its value
         self.anchors: dict[str, Node] = {}
         self.nodes = 0
 
-    def build(self, text: str) -> None:
+    def build(self, text: str) -> int | None:
+        """Returns the line where it gave up, None at the end of the file; raises yaml.YAMLError."""
         documents = 0
         for event in _events(text):
             line = event.start_mark.line + 1 if event.start_mark else 1
@@ -117,10 +125,10 @@ class _Tree:
                     self._mistake(line, "a second document begins here: a configuration is one document")
                     break
             elif isinstance(event, yaml.NodeEvent) and not self._node(event, line):
-                return
+                return line
             elif isinstance(event, (yaml.MappingEndEvent, yaml.SequenceEndEvent)):
                 self._close()
-        self.complete = True
+        return None
 
     def _mistake(self, line: int, text: str) -> None:
         self.report.mistake(Place(line, self.name), "", text)
@@ -207,26 +215,28 @@ def _line_of(error: yaml.YAMLError, text: str) -> int:
     return text.count("\n", 0, getattr(error, "position", 0)) + 1
 
 
-def _without_tabs(error: yaml.YAMLError, text: str, line: int) -> str | None:
-    """The text with the tabs of this line made spaces; None if tabs are not what is wrong with it."""
-    lines = text.split("\n")
-    if line > len(lines):
-        return None
-    written = lines[line - 1]
-    indentation = written[: len(written) - len(written.lstrip())]
-    column = getattr(getattr(error, "problem_mark", None), "column", len(written))
-    if "\t" not in indentation and written[column : column + 1] != "\t":
-        return None
-    lines[line - 1] = written.replace("\t", "  ")
-    return "\n".join(lines)
+def _repair(error: yaml.YAMLError, text: str, line: int) -> tuple[str | None, str]:
+    """What is wrong, and the text with that line mended, so that the rest of the file is checked as well.
 
-
-def _say(error: yaml.YAMLError, text: str, line: int) -> str:
+    Nothing is ever served from a mended file: the mistake stands in the report.
+    """
     lines = text.split("\n")
     written = lines[line - 1] if line <= len(lines) else ""
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it cannot be read"
+    indentation = written[: len(written) - len(written.lstrip())]
+    column = getattr(getattr(error, "problem_mark", None), "column", len(written))
+    if "\t" in indentation or written[column : column + 1] == "\t":
+        mended, told = written.replace("\t", "  "), "a tab stands here: YAML is indented with spaces only"
+    else:
+        mended = _BARE_REFERENCE.sub(r'"\1"', written)
+        told = 'inside [ ] and { } a reference must be quoted: "${NAME}"'
+    if mended == written:
+        return None, _say(error, text)
+    lines[line - 1] = mended
+    return "\n".join(lines), told
+
+
+def _say(error: yaml.YAMLError, text: str) -> str:
     if isinstance(error, yaml.reader.ReaderError):
         return f"not valid YAML: the character U+{ord(text[error.position]):04X} is not allowed"
-    if "${" in written and ("[" in written or "{" in written.replace("${", "")):
-        return f'not valid YAML: {problem}: inside [ ] and {{ }} a reference is quoted: "${{NAME}}"'
+    problem = getattr(error, "problem", None) or getattr(error, "context", None) or "it cannot be read"
     return f"not valid YAML: {problem}"

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from gateway.config.shapes import ListOf, Section
 from gateway.config.table import SCHEMA
 
-# difflib's own default: below it the suggestions look like guesses.
+# difflib's own default: below it the suggestions look like guesses; across sections, only slips of a letter.
 _CLOSE = 0.6
+_VERY_CLOSE = 0.8
 
 
 def nearest(name: str, siblings: tuple[str, ...], path: str) -> str:
@@ -19,16 +20,17 @@ def nearest(name: str, siblings: tuple[str, ...], path: str) -> str:
     elsewhere = [known for known in _paths(SCHEMA, "") if known.rpartition(".")[2] == name and known != here]
     if elsewhere:
         return f"did you mean {elsewhere[0]}?"
-    if close := closest(name.replace("-", "_"), {known.rpartition(".")[2] for known in _paths(SCHEMA, "")}):
+    names = {known.rpartition(".")[2] for known in _paths(SCHEMA, "")}
+    if close := closest(name.replace("-", "_"), names, _VERY_CLOSE):
         owner = next(known for known in _paths(SCHEMA, "") if known.rpartition(".")[2] == close)
         return f"did you mean {owner}?"
     return f"known here: {', '.join(siblings)}"
 
 
-def closest(name: str, known: Iterable[str]) -> str | None:
+def closest(name: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | None:
     import difflib  # noqa: PLC0415 - only needed once something is wrong; a start does not pay for it
 
-    return next(iter(difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=_CLOSE)), None)
+    return next(iter(difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=cutoff)), None)
 
 
 def _paths(section: Section, path: str) -> Iterator[str]:

@@ -16,9 +16,12 @@ from gateway.config.report import Place, Report
 from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section, Shape
 from gateway.config.suggest import nearest
 from gateway.config.table import SCHEMA
+from gateway.config.values import shown
 
 # YAML 1.2 section 10.2.1.1: the spellings of null.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
+# Longer ones, and those with line breaks, are quoted and cut where they are reported.
+_LONGEST_NAME = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +56,15 @@ def default_of(key: Key) -> Any:
 
 def validate(tree: source.Source, name: str, environ: Mapping[str, str], report: Report) -> Typed:
     """The typed values of the whole file; mistakes go into `report`."""
-    validator = _Validator(environ, report, complete=tree.complete)
+    found = Report()
+    validator = _Validator(environ, found, complete=tree.complete)
     validator.places[""] = Place(1, name)
     if tree.root is None or validator.is_null(tree.root, ""):
         return Typed(default_of(Key("", SCHEMA, (), "")), validator.places)
-    return Typed(validator.section(tree.root, SCHEMA, "", tree.root.place), validator.places)
+    typed = Typed(validator.section(tree.root, SCHEMA, "", tree.root.place), validator.places)
+    # Where the reading ended nothing else is certain.
+    report.findings.extend(each for each in found.findings if tree.cut is None or each.place.line < tree.cut)
+    return typed
 
 
 class _Validator:
@@ -206,6 +213,8 @@ class _Validator:
 
 
 def _join(path: str, name: str) -> str:
+    if not name.isprintable() or len(name) > _LONGEST_NAME:
+        name = shown(name)
     return f"{path}.{name}" if path else name
 
 

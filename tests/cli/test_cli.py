@@ -1,0 +1,220 @@
+"""The console script from outside: exit codes, where things are printed, no traceback for a user's mistake."""
+
+# ruff: noqa: E501 - the sentences stand whole, as they are shown
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import main
+from gateway.config.generate import ROOT
+from gateway.config.schema import json_schema
+
+SCRIPT = Path(sys.executable).parent / "cognito-gateway"
+COMMANDS = ("serve", "check-config", "config-schema", "demo", "local-cognito", "token", "version")
+
+
+def run(
+    *arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("COGNITO_GATEWAY_")}
+    return subprocess.run(
+        [SCRIPT, *arguments],
+        cwd=cwd,
+        env={**kept, **(environ or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.parametrize("name", ["gateway.example.yaml", "gateway.minimal.yaml"])
+def test_the_committed_files_pass(name: str) -> None:
+    done = run("check-config", f"config/{name}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"config/{name}: valid")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_an_empty_file_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").touch()
+    done = run("check-config", "g.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "g.yaml: valid (not configured yet, cognito.user_pools is empty)\n"
+
+
+def test_mistakes_and_warnings_go_to_stderr(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("routes:\n  - path: /**\n  - path: /a\nlisten:\n  adress: x\n")
+    done = run("check-config", "g.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == [
+        "g.yaml:3: warning: routes[1].path: never matches: routes[0] (g.yaml:2) takes every such request first",
+        "g.yaml:5: listen.adress: unknown key: did you mean address?",
+    ]
+
+
+def test_warnings_alone_are_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("routes:\n  - path: /**\n  - path: /a\n")
+    done = run("check-config", "g.yaml", cwd=tmp_path)
+    assert (done.returncode, len(done.stderr.splitlines()), len(done.stdout.splitlines())) == (0, 1, 1)
+    assert "g.yaml:3: warning: routes[1].path: " in done.stderr
+
+
+def test_the_file_is_the_argument_then_the_variable_then_the_usual_place(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1\n")
+    (tmp_path / "b.yaml").write_text("b: 1\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config/gateway.yaml").write_text("c: 1\n")
+    environ = {"COGNITO_GATEWAY_CONFIG": "b.yaml"}
+    assert run("check-config", "a.yaml", cwd=tmp_path, environ=environ).stderr.startswith("a.yaml:1: a: ")
+    assert run("check-config", cwd=tmp_path, environ=environ).stderr.startswith("b.yaml:1: b: ")
+    assert run("check-config", cwd=tmp_path).stderr.startswith("config/gateway.yaml:1: c: ")
+
+
+def test_the_environment_is_checked_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("upstream:\n  url: ${API}\n")
+    environ = {"API": "http://api", "COGNITO_GATEWAY_LISTEN__ADDRESS": "nowhere"}
+    done = run("check-config", "g.yaml", cwd=tmp_path, environ=environ)
+    assert done.stderr == (
+        "COGNITO_GATEWAY_LISTEN__ADDRESS: listen.address: 'nowhere' has no port: "
+        "write host:port, :port or unix:/path\n"
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "check-config"])
+def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, command: str) -> None:
+    done = run(command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == ("config/gateway.yaml: cannot read the configuration: no such file or directory\n")
+
+
+def test_serve_refuses_what_check_config_refuses(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("log:\n  level: loud\n")
+    done = run("serve", "--config", "g.yaml", "--workers", "3", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "g.yaml:2: log.level: 'loud' is not one of debug, info, warning, error",
+        "--workers: listen.workers: more than one worker is not built yet: leave it at 1",
+    ]
+
+
+def test_config_schema_prints_the_committed_file() -> None:
+    done = run("config-schema")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (ROOT / "config/gateway.schema.json").read_text(encoding="utf-8")
+    assert json.loads(done.stdout) == json_schema()
+
+
+def test_version_names_the_three(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["version"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [
+        f"cognito-gateway {version('cognito-gateway')}",
+        f"Python {platform.python_version()}",
+        f"aiohttp {version('aiohttp')}",
+    ]
+
+
+def test_light_commands_load_nothing_heavy() -> None:
+    code = (
+        "import sys; from gateway.cli import main; main(['version']); main(['check-config', sys.argv[1]]); "
+        "print(sorted({'aiohttp', 'boto3', 'jwt', 'difflib', 'jsonschema', 'prometheus_client'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, ROOT / "config/gateway.minimal.yaml"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_an_example_that_parses(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    shown = capsys.readouterr().out.rstrip().splitlines()
+    assert shown[-2] == "example:"
+    assert shown[-1].startswith(f"  cognito-gateway {command}")
+    example = shown[-1].split()[1:]
+    example = example[: example.index(">")] if ">" in example else example
+    # The same words with a wrong flag behind them: it is the flag that is refused.
+    assert main([*example, "--nonsense"]) == 2
+    assert "unrecognized arguments: --nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["nonsense"], "invalid choice: 'nonsense'"),
+        (["serve", "--conf", "x"], "unrecognized arguments: --conf x"),
+        (["serve", "--workers", "0"], "'0' is neither auto nor a whole number from 1 to 256"),
+        (["demo", "--port", "80x"], "'80x' is not a port from 0 to 65535"),
+        (["local-cognito", "--listen", "9229"], "'9229' has no port"),
+        (["token", "--id", "--json"], "not allowed with argument"),
+        (["token", "--flow", "srp"], "invalid choice: 'srp'"),
+        (["token", "--password", "hunter2"], "unrecognized arguments"),
+        (["check-config", "a", "b"], "unrecognized arguments: b"),
+    ],
+)
+def test_wrong_usage_is_2_with_the_usage(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("usage: cognito-gateway")
+    assert told in printed.err
+
+
+def test_a_reader_that_goes_away_is_no_traceback() -> None:
+    with subprocess.Popen(
+        [SCRIPT, "config-schema"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(timeout=60) == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
+def test_an_output_that_is_full_is_one_sentence() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run(
+            [SCRIPT, "config-schema"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == "cognito-gateway: no space left on device\n"
+
+
+def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
+    """The configuration is a pipe that nobody writes to, so the command is surely waiting when SIGINT comes."""
+    os.mkfifo(tmp_path / "pipe")
+    command = [SCRIPT, "check-config", tmp_path / "pipe"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # Opening the other end returns once the command has opened its own.
+    with (tmp_path / "pipe").open("w", encoding="utf-8"):
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=60)
+    assert (process.returncode, printed) == (130, ("", ""))
+
+
+def test_python_m_gateway_is_the_same_program() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "version"], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == run("version").stdout
