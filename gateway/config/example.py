@@ -17,7 +17,7 @@ _HEAD = """\
 # yaml-language-server: $schema=gateway.schema.json
 #
 # Every key of cognito-gateway, its default and its reason. Generated: change
-# gateway/config/table.py and run `make config`. A file of your own needs only
+# gateway/config/table_*.py and run `make config`. A file of your own needs only
 # what differs from here; gateway.minimal.yaml is a start.
 #
 # Durations are 500ms, 2s, 5m, 12h; sizes 65536, 64KiB, 1MiB. ${NAME} and

@@ -11,7 +11,7 @@ from gateway.config.table import SCHEMA
 from gateway.config.unbuilt import NOT_BUILT, NOT_BUILT_VALUES
 
 _HEAD = """\
-<!-- Generated from gateway/config/table.py and reference.py by `make config`. -->
+<!-- Generated from gateway/config/table_*.py and reference.py by `make config`. -->
 
 # Configuration
 

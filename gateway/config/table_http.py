@@ -1,0 +1,248 @@
+"""The schema's part about the traffic: who connects, where it goes, what is limited, what is seen of it."""
+
+from __future__ import annotations
+
+from gateway.config import shapes as s
+from gateway.config.shapes import Key, ListOf, Section, section
+
+LISTEN = section(
+    "listen",
+    "The public side: where clients connect.",
+    Key(
+        "address",
+        s.ADDRESS,
+        "127.0.0.1:8000",
+        "Where to listen: host:port, :port for every interface, or unix:/path. Loopback by default, so that "
+        "nothing is exposed before somebody decides so.",
+    ),
+    Key(
+        "workers",
+        s.WORKERS,
+        "1",
+        "Processes that serve. auto: one for each CPU this container may use. One is enough for a sidecar.",
+    ),
+    Key(
+        "public_url",
+        s.ORIGIN,
+        None,
+        "What browsers and clients call us; used in challenges and redirects. null: taken from each request.",
+        nullable=True,
+        example="https://api.example.com",
+    ),
+    Key(
+        "trusted_proxies",
+        ListOf(s.NETWORK),
+        (),
+        "Networks whose X-Forwarded-* headers are believed. Nobody by default: anyone can write them.",
+        example="[10.0.0.0/8, 127.0.0.1]",
+    ),
+    Key(
+        "tls",
+        Section(
+            (
+                Key(
+                    "certificate_file",
+                    s.FILE,
+                    None,
+                    "The certificate chain, PEM, ours first.",
+                    required=True,
+                    example="/etc/tls/tls.crt",
+                ),
+                Key(
+                    "key_file",
+                    s.FILE,
+                    None,
+                    "The certificate's private key, PEM.",
+                    required=True,
+                    example="/etc/tls/tls.key",
+                ),
+                Key(
+                    "client_ca_file",
+                    s.FILE,
+                    None,
+                    "When set, clients must show a certificate that one of these authorities signed.",
+                    nullable=True,
+                ),
+            )
+        ),
+        None,
+        "Serve HTTPS. null: plain HTTP, for a sidecar behind something that ends TLS. The files are watched.",
+        nullable=True,
+    ),
+    Key(
+        "max_header_size",
+        s.size("1KiB", "1MiB"),
+        "32KiB",
+        "The largest request head. Tokens and cookies need a few KiB; nginx takes 32 KiB in all.",
+    ),
+    Key(
+        "max_body_size",
+        s.size("0", "1024GiB"),
+        "0",
+        "The largest request body. 0: unlimited, because bodies are streamed and never held.",
+    ),
+    Key(
+        "header_timeout",
+        s.duration("1ms", "1h"),
+        "10s",
+        "A client must have sent its whole request head within this; ends slow-header attacks.",
+    ),
+    Key(
+        "idle_timeout",
+        s.duration("1ms", "24h"),
+        "75s",
+        "A kept-alive connection without a request is closed after this. Longer than the 60 s of common load "
+        "balancers, so that they close first.",
+    ),
+    Key(
+        "drain_timeout",
+        s.duration("0s", "24h"),
+        "30s",
+        "On SIGTERM, requests in flight may take this long. Equals the grace period of Kubernetes.",
+    ),
+    Key(
+        "drain_delay",
+        s.duration("0s", "1h"),
+        "0s",
+        "Readiness fails this long before listening stops, for load balancers that notice late.",
+    ),
+)
+
+UPSTREAM = section(
+    "upstream",
+    "The API behind us: where allowed requests go.",
+    Key(
+        "url",
+        s.UPSTREAM,
+        "http://127.0.0.1:8080",
+        "The API: http://, https:// or unix:/path, without a path.",
+    ),
+    Key("connect_timeout", s.duration("1ms", "1h"), "2s", "A neighbour answers at once, or it is down."),
+    Key(
+        "response_timeout",
+        s.duration("1ms", "24h"),
+        "60s",
+        "Until the response head has come; the client gets 504 after it.",
+    ),
+    Key(
+        "idle_timeout",
+        s.duration("1ms", "24h"),
+        "5m",
+        "The longest silence inside a body, an event stream or a tunnel.",
+    ),
+    Key(
+        "max_connections",
+        s.integer(1, 65535),
+        "1024",
+        "Connections to the upstream, for each worker; requests beyond them wait.",
+    ),
+    Key(
+        "host_header",
+        s.choice("preserve", "upstream"),
+        "preserve",
+        "The Host header the upstream sees: the client's, or the name in url.",
+    ),
+    Key(
+        "forward_token",
+        s.BOOLEAN,
+        "false",
+        "true: Authorization goes on to the upstream. It stops here by default: the upstream gets the "
+        "identity headers, and a token it never sees cannot leak from it.",
+    ),
+    Key(
+        "tls",
+        Section(
+            (
+                Key("ca_file", s.FILE, None, "Authorities to trust. null: the system's.", nullable=True),
+                Key("certificate_file", s.FILE, None, "Our certificate, if it wants one.", nullable=True),
+                Key("key_file", s.FILE, None, "The private key of our certificate.", nullable=True),
+                Key(
+                    "server_name",
+                    s.HOST_NAME,
+                    None,
+                    "The name to expect. null: the host in url.",
+                    nullable=True,
+                ),
+            )
+        ),
+        None,
+        "How to verify an https upstream. null: the system's authorities and the host in url.",
+        nullable=True,
+    ),
+)
+
+PATHS = section(
+    "paths",
+    "What a path may hold. Servers do not agree on what these mean, so such requests get 400.",
+    Key("encoded_slash", s.choice("reject", "pass"), "reject", "%2F and %5C inside a segment."),
+    Key("double_slash", s.choice("reject", "pass"), "reject", "An empty segment, as in /a//b."),
+    Key("semicolon", s.choice("reject", "pass"), "reject", "Path parameters, as in /a;b=c/d."),
+)
+
+RATE_LIMIT = section(
+    "rate_limit",
+    "A token bucket for each principal, or for each address when nobody is signed in.",
+    Key("requests_per_second", s.RATE, "0", "0: no limit."),
+    Key("burst", s.integer(0, 1_000_000), "0", "How many requests may come at once before the rate counts."),
+    Key("redis_url", s.REDIS, None, "Set it to share the limit between replicas.", nullable=True),
+)
+
+CORS = Key(
+    "cors",
+    Section(
+        (
+            Key(
+                "allow_origins",
+                ListOf(s.ORIGIN, least=1),
+                None,
+                "Origins that may call us.",
+                required=True,
+                example="[https://app.example.com]",
+            ),
+            Key(
+                "allow_headers", ListOf(s.HEADER), ("Authorization", "Content-Type"), "Headers they may send."
+            ),
+            Key("allow_methods", ListOf(s.METHOD), ("GET", "HEAD", "POST"), "Methods they may use."),
+            Key("max_age", s.duration("0s", "24h"), "10m", "How long a browser remembers the answer."),
+        )
+    ),
+    None,
+    "Answer browsers' preflight requests here. null: they go to the upstream as any other.",
+    nullable=True,
+)
+
+METRICS = section(
+    "metrics",
+    "Metrics and probes: a listener of its own, never the public port.",
+    Key("address", s.ADDRESS, "127.0.0.1:9090", "Where Prometheus and the kubelet ask."),
+    Key("path", s.METRICS_PATH, "/metrics", "The path of the metrics; probes are /healthz and /readyz."),
+)
+
+LOG = section(
+    "log",
+    "Lines on stdout. No token, code, cookie or password is ever in them.",
+    Key("format", s.choice("json", "text"), "json", "json: for machines. text: for a terminal."),
+    Key(
+        "level", s.choice("debug", "info", "warning", "error"), "info", "The least important lines to write."
+    ),
+    Key("access", s.BOOLEAN, "true", "One line for each request."),
+)
+
+TRACING = Key(
+    "tracing",
+    Section(
+        (
+            Key(
+                "otlp_endpoint",
+                s.ISSUER,
+                None,
+                "Where spans are sent.",
+                required=True,
+                example="http://127.0.0.1:4318",
+            ),
+        )
+    ),
+    None,
+    "OpenTelemetry. null: no spans of our own; W3C traceparent is passed through in any case.",
+    nullable=True,
+)
