@@ -98,38 +98,53 @@ class Gateway:
             request.decision, request.reason = "allowed", decide(auth, authenticated=False)
             return Forward(b"", "all" if self._forward_token else "other")
         credentials = request.head.authorization
-        if len(credentials) == 1:  # who asks: a token verified before
+        principal = None
+        if len(credentials) == 1:  # who asks: most often a token verified before
             principal = self._authenticator.recognise(credentials[0], time.time())
-            return None if principal is None else self._admit(request, auth, principal)
-        if credentials:
-            return None
-        return self._admit(request, auth, None)
+        if principal is None and credentials:
+            self._need_pool()
+            try:
+                principal = self._authenticator.authenticate_now(credentials, time.time())
+            except NoCredentials:
+                return self._admit(request, auth, None)  # another scheme proves nothing to us
+            if principal is None:
+                return None
+            self._proven(request, principal)
+        return self._admit(request, auth, principal)  # may they
 
     async def judge_slowly(self, request: Request) -> Verdict:
-        """From `who asks` on, for credentials that are not known yet. Raises Refusal."""
-        path = canonical_path(request.raw_path)
-        auth = auth_of(self._routes.match(path, request.method))
-        if not self.config.cognito.user_pools:
-            raise NotConfigured
-        try:
-            principal = await self._authenticator.authenticate(request.head.authorization, time.time())
-        except NoCredentials:
-            principal = None  # another scheme than Bearer proves nothing to us
-        if principal is not None:
-            claims = principal.claims
-            self._audit("auth_success", request, pool=claims.pool_id, subject=claims.subject)
+        """The rest of `judge` where a key must be fetched first. Raises Refusal."""
+        principal = await self._authenticator.authenticate(request.head.authorization, time.time())
+        self._proven(request, principal)
+        auth = auth_of(self._routes.match(canonical_path(request.raw_path), request.method))
         return self._admit(request, auth, principal)
 
     def _admit(self, request: Request, auth: Auth, principal: Principal | None) -> Forward:
-        """May they: the last step."""
-        if principal is None and auth == "required" and not self.config.cognito.user_pools:
-            raise NotConfigured
-        request.principal = principal
-        reason = decide(auth, authenticated=principal is not None)
-        request.decision, request.reason = "allowed", reason
         if principal is None:
-            return Forward(b"", "all" if self._forward_token else "other")
-        return Forward(principal.identity_lines, "all" if self._forward_token else "none")
+            if auth == "required":
+                self._need_pool()
+            reason = decide(auth, authenticated=False)
+            forward = Forward(b"", "all" if self._forward_token else "other")
+        else:
+            request.principal = principal
+            reason = decide(auth, authenticated=True)
+            forward = Forward(principal.identity_lines, "all" if self._forward_token else "none")
+        request.decision, request.reason = "allowed", reason
+        return forward
+
+    def _need_pool(self) -> None:
+        if not self.config.cognito.user_pools:
+            raise NotConfigured
+
+    def _proven(self, request: Request, principal: Principal) -> None:
+        claims = principal.claims
+        self._log.event(
+            "auth_success",
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            pool=claims.pool_id,
+            subject=claims.subject,
+        )
 
     def _own_answer(self, request: Request, path: str) -> Answer | None:
         """What is ours is never proxied, known or not."""
@@ -149,23 +164,34 @@ class Gateway:
 
     def refuse(self, request: Request, refusal: Refusal) -> Answer:
         """Render a refusal, and say in the log what the client is not told."""
-        if not request.decision:
+        request_id = request.request_id.decode("ascii")
+        exact = str(refusal)
+        if request.decision:
+            request.failure = refusal.reason
+            self._log.event(
+                "request_failed",
+                level="warning",
+                request_id=request_id,
+                client=request.client,
+                reason=refusal.reason,
+                exact=exact,
+            )
+        else:
             request.decision = "error" if refusal.status >= 500 else "refused"
             request.reason = refusal.reason
             if refusal.challenge:
-                self._audit("auth_failure", request, reason=refusal.reason, exact=str(refusal))
-        else:
-            request.failure = refusal.reason
-            self._audit("request_failed", request, level="warning", reason=refusal.reason, exact=str(refusal))
+                self._log.event(
+                    "auth_failure",
+                    request_id=request_id,
+                    client=request.client,
+                    reason=refusal.reason,
+                    exact=exact,
+                )
         return problem(
             refusal,
-            request_id=request.request_id.decode("ascii"),
+            request_id=request_id,
             metadata_url=metadata_url(request, self.config.listen.public_url),
         )
-
-    def _audit(self, event: str, request: Request, level: str = "info", **fields: object) -> None:
-        request_id = request.request_id.decode("ascii")
-        self._log.event(event, level, request_id=request_id, client=request.client, **fields)
 
     def failed(self, request: Request, error: Exception) -> None:
         """A bug of ours: the traceback goes to the log, the client gets a 500."""

@@ -1,7 +1,8 @@
 """Who asks: the values of a request's Authorization headers to a Principal, or a typed refusal.
 
-Two ways. `recognise` is the hot one, for a token verified before; whatever it does not know goes the long
-way through `authenticate`: header → decode → the issuer's pool → key → verify → remember. Invariant: a
+`recognise` is the hot way, for a token verified before. Whatever it does not know goes through
+`authenticate_now`: header → decode → the pool of the issuer → key → verify → remember; where the key is not
+known yet, `authenticate` waits for the key set. Invariant: a
 Principal is made only from `Claims`, that is after `tokens.verify`, and anything unexpected propagates, so
 that the request fails closed.
 """
@@ -23,8 +24,9 @@ from gateway.errors import (
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify import tokens
 from gateway.verify.cache import TokenCache
+from gateway.verify.jwk import VerificationKey
 from gateway.verify.jwks import KeySets
-from gateway.verify.tokens import Claims, PoolRules
+from gateway.verify.tokens import Claims, PoolRules, UnverifiedToken
 
 # RFC 9110 section 5.6.2: what a scheme's name may consist of.
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -75,33 +77,43 @@ class Authenticator:
             self._metrics.token_cache_hits += 1
         return principal
 
-    async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal | None:
-        """The principal that these values of Authorization headers prove; None when there is no header.
+    def authenticate_now(self, authorization: Sequence[bytes], now: float) -> Principal | None:
+        """The principal that these values of Authorization headers prove, if that needs no fetch; else None.
 
         `now` is the Unix time of the request. Raises a Refusal: MalformedAuthorization, TwoCredentials,
-        NoCredentials (another scheme), InvalidToken and its kind, NoKeys.
+        NoCredentials (no header, or another scheme), InvalidToken and its kind.
         """
         token = bearer_token(authorization)
-        if token is None:
-            return None
         # Again, for the spellings that `recognise` leaves to us.
         principal = self._cache.get(token, now)
         if principal is not None:
             self._metrics.token_cache_hits += 1
             return principal
         self._metrics.token_cache_misses += 1
-        return await self._verify(token, now)
-
-    async def _verify(self, token: bytes, now: float) -> Principal:
         unverified = tokens.decode(token)
-        # It only chooses whose rules and keys the token is held against; `verify` checks it again.
+        rules = self._rules(unverified)
+        key = self._key_sets.key(rules.pool_id, unverified.kid)
+        return None if key is None else self._prove(token, unverified, key, rules, now)
+
+    async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal:
+        """The rest where `authenticate_now` gave None: fetch the key set. Raises UnknownKey, NoKeys too."""
+        token = bearer_token(authorization)
+        unverified = tokens.decode(token)
+        rules = self._rules(unverified)
+        key = await self._key_sets.find(rules.pool_id, unverified.kid)
+        return self._prove(token, unverified, key, rules, now)
+
+    def _rules(self, unverified: UnverifiedToken) -> PoolRules:
+        """Whose rules and keys the token is held against; `verify` checks the issuer again."""
         issuer = unverified.unverified_issuer
         rules = None if issuer is None else self._rules_by_issuer.get(issuer)
         if rules is None:
             raise WrongIssuer("iss is not an issuer of any configured pool")
-        key = self._key_sets.key(rules.pool_id, unverified.kid)
-        if key is None:
-            key = await self._key_sets.find(rules.pool_id, unverified.kid)
+        return rules
+
+    def _prove(
+        self, token: bytes, unverified: UnverifiedToken, key: VerificationKey, rules: PoolRules, now: float
+    ) -> Principal:
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
         principal = Principal(claims, self._describe(claims))
         until = claims.expires_at + self._leeway
@@ -112,13 +124,13 @@ class Authenticator:
         return f"<Authenticator of {len(self._rules_by_issuer)} issuers, {self._cache!r}>"
 
 
-def bearer_token(authorization: Sequence[bytes]) -> bytes | None:
-    """The token in these values of Authorization headers, as received; None when there is no header.
+def bearer_token(authorization: Sequence[bytes]) -> bytes:
+    """The token in these values of Authorization headers, as received.
 
-    Raises TwoCredentials, MalformedAuthorization, or NoCredentials when the scheme is another one.
+    Raises TwoCredentials, MalformedAuthorization, or NoCredentials when there is no header or another scheme.
     """
     if not authorization:
-        return None
+        raise NoCredentials("no Authorization header")
     # RFC 9110 section 5.3: a field that is no list is sent once (Envoy CVE-2026-26308).
     if len(authorization) > 1:
         raise TwoCredentials("more than one Authorization header")
