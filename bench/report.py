@@ -79,7 +79,8 @@ def table(outcome: Outcome) -> str:
             row.append("" if factor is None else f"{factor:.2f}")
         rows.append(row)
     widths = [max(len(row[index]) for row in rows) for index in range(len(heading))]
-    lines = [f"{outcome.title} (medians of {outcome.wanted_rounds} rounds)"]
+    rounds = "one round" if outcome.wanted_rounds == 1 else f"medians of {outcome.wanted_rounds} rounds"
+    lines = [f"{outcome.title} ({rounds})"]
     for row in rows:
         cells = [row[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]

@@ -45,7 +45,7 @@ class Contestant(ABC):
     title: ClassVar[str]
     # False for the floor, which only relays.
     authenticates: ClassVar[bool] = True
-    # False where the key is a file: such a one has no key endpoint to be flooded.
+    # False where there is no key or it is a file: such a one asks no key endpoint.
     fetches_keys: ClassVar[bool] = False
     # Faults of a token (as Mint.hostile names them) that it has no means to see; said in the report.
     cannot_check: ClassVar[frozenset[str]] = frozenset()

@@ -1,4 +1,7 @@
-"""cognito-gateway with its defaults on (metrics, request id, identity headers), but for the access log."""
+"""cognito-gateway with its defaults on: metrics, request id, identity headers.
+
+The logs are off, as they are for the peers: the access log, and the line at level info for each new token.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +51,7 @@ metrics:
   address: 127.0.0.1:{setup.probe_port}
 log:
   access: false
+  level: warning
 """
         return {"gateway.yaml": config}
 

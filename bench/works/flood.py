@@ -41,7 +41,7 @@ class Flood(Work):
     _file: Path
 
     def unfit(self, contestant: Contestant) -> str | None:
-        return None if contestant.fetches_keys else "its key is a file: nothing to flood"
+        return None if contestant.fetches_keys else "it asks no key endpoint: nothing to flood"
 
     def prepare(self, arena: Arena) -> None:
         self._file = arena.directory / "unknown-kids"

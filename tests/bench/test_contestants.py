@@ -71,7 +71,7 @@ def test_the_gateways_configuration_changes_only_what_the_comparison_needs(setup
             ]
         },
         "metrics": {"address": "127.0.0.1:18002"},
-        "log": {"access": False},
+        "log": {"access": False, "level": "warning"},
     }
 
 
