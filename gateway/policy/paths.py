@@ -22,8 +22,9 @@ _PLAIN = re.compile(r"""(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~!$&'()*+,=:@"<>^`{|}
 
 # RFC 3986 section 2.1: a percent sign is followed by two hexadecimal digits.
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-# Decoding twice would change the path again (Istio CVE-2021-31920, Heimdall GHSA-r9fw): stricter than the RFC.
-_DOUBLE_ESCAPE = re.compile(r"%25[0-9A-Fa-f]{2}")
+# An escape that is left after decoding: decoding twice would change the path again, whichever of its three
+# characters were encoded (Istio CVE-2021-31920, Heimdall GHSA-r9fw): stricter than the RFC.
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 # Raw bytes outside printable ASCII have no place in a request target (RFC 9112 section 3.2).
 _RAW_FORBIDDEN = re.compile(r"[^\x21-\x7e]")
@@ -54,8 +55,6 @@ def canonical_path(raw_path: str) -> str:
         raise AmbiguousPath("backslash in the path")
     if _BAD_ESCAPE.search(raw_path):
         raise AmbiguousPath("percent sign without two hexadecimal digits")
-    if _DOUBLE_ESCAPE.search(raw_path):
-        raise AmbiguousPath("doubly encoded character in the path")
     # An encoded slash is data to some servers and a separator to others (Envoy CVE-2019-9901 and kin).
     if "%2f" in raw_path.lower():
         raise AmbiguousPath("encoded slash in the path")
@@ -64,6 +63,8 @@ def canonical_path(raw_path: str) -> str:
         path = unquote_to_bytes(raw_path).decode("utf-8", "strict")
     except UnicodeDecodeError:
         raise AmbiguousPath("percent-encoded bytes are not UTF-8") from None
+    if _ESCAPE.search(path):
+        raise AmbiguousPath("doubly encoded character in the path")
     if _CONTROL.search(path):
         raise AmbiguousPath("encoded control character in the path")
     if "\\" in path:
