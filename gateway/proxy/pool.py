@@ -71,7 +71,8 @@ class UpstreamPool:
         """
         while self.open >= self._upstream.max_connections:
             given = await self._wait()
-            if given is not None:
+            # It may have died between being given back and this task's turn.
+            if given is not None and given.usable:
                 given.reused = True
                 return given
         connection = UpstreamConnection(self)
