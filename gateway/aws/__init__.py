@@ -1,1 +1,1 @@
-"""The adapters over the AWS API; the only room that imports boto3, loaded only by the commands that need it."""
+"""The adapters over the AWS API; the only room that imports boto3, loaded only when used."""

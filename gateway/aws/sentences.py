@@ -1,0 +1,110 @@
+"""botocore's errors in one plain sentence each: what went wrong and what to do.
+
+Invariant: a message from the server is shown only when it is short prose; anything that could be a token or
+a secret is left out (an emulator was seen to answer with the whole token as its message).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    InvalidRegionError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    ReadTimeoutError,
+)
+
+from gateway.errors import GatewayError
+
+# Long runs without a space are tokens, hashes or keys; no sentence of Cognito's holds one of 40.
+_OPAQUE = re.compile(r"\S{40,}")
+
+
+class CognitoRefused(GatewayError):
+    """Cognito said no. `code` is its exception's name."""
+
+    def __init__(self, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.code = code
+
+
+_PLAIN = {
+    "UserNotFoundException": "incorrect username or password",
+    "UserNotConfirmedException": "the user is not confirmed yet: confirm the account first",
+    "PasswordResetRequiredException": "the user's password must be reset first",
+    "TooManyRequestsException": "Cognito gets too many requests at the moment: try again later",
+    "LimitExceededException": "too many attempts: try again later",
+    "UnrecognizedClientException": "the AWS credentials are not valid: check --profile or AWS_ACCESS_KEY_ID",
+    "InvalidSignatureException": "the AWS credentials are wrong: check the secret key and the clock",
+    "ExpiredTokenException": "the AWS credentials have expired: get new ones",
+    "MissingAuthenticationTokenException": "Cognito asks for AWS credentials: name a profile with --profile",
+    "AccessDeniedException": "these AWS credentials may not do this: the admin flow needs the actions "
+    "cognito-idp:AdminInitiateAuth and AdminRespondToAuthChallenge; --flow password needs none",
+}
+_FLOW_SETTING = {"admin": "ALLOW_ADMIN_USER_PASSWORD_AUTH", "password": "ALLOW_USER_PASSWORD_AUTH"}
+
+
+def refused(error: ClientError, *, client_id: str, flow: Literal["admin", "password"]) -> CognitoRefused:
+    """The refusal as a sentence for whoever typed the command."""
+    details = error.response.get("Error", {})
+    code, message = details.get("Code", "unknown"), details.get("Message", "")
+    return CognitoRefused(code, _sentence(code, message, client_id, flow))
+
+
+def _sentence(code: str, message: str, client_id: str, flow: str) -> str:
+    if "not enabled for this client" in message:
+        setting = _FLOW_SETTING[flow]
+        return f"app client {client_id} does not allow this flow: add {setting} to it, or use another --flow"
+    if "SECRET_HASH was not received" in message:
+        return (
+            f"app client {client_id} has a secret: name its file as client_secret_file in the configuration"
+        )
+    if "Unable to verify secret hash" in message:
+        return f"the client secret is not that of app client {client_id}: check client_secret_file"
+    if message == "Password attempts exceeded":
+        return "too many failed attempts for this user: wait up to 15 minutes and try again"
+    if code == "ResourceNotFoundException":
+        return f"Cognito knows no such user pool or app client ({client_id}): check the IDs and the region"
+    if code in _PLAIN:
+        return _PLAIN[code]
+    return f"Cognito refused: {code}: {_shown(message)}".rstrip(": ")
+
+
+def _shown(message: str) -> str:
+    return "" if _OPAQUE.search(message) or len(message) > 300 else message
+
+
+def explain(error: BotoCoreError | ValueError, *, endpoint: str | None) -> GatewayError:
+    """What kept a request from being made or answered."""
+    where = endpoint or "AWS"
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return GatewayError(
+            "no AWS credentials found for the admin flow: name a profile with --profile, "
+            "or use --flow password, which needs none"
+        )
+    if isinstance(error, ProfileNotFound):
+        return GatewayError("the AWS profile does not exist: check --profile and ~/.aws/config")
+    if isinstance(error, (EndpointConnectionError, ConnectTimeoutError)):
+        return GatewayError(
+            f"cannot reach Cognito at {where}: check the endpoint, the region and the network"
+        )
+    if isinstance(error, ReadTimeoutError):
+        return GatewayError(f"Cognito at {where} did not answer in time: try again")
+    if isinstance(error, InvalidRegionError):
+        return GatewayError("the region is not the name of one: check --region and the user pool ID")
+    if isinstance(error, ValueError):
+        return GatewayError(f"{where} is not an endpoint URL: for example http://127.0.0.1:9229")
+    if isinstance(error, ParamValidationError):
+        return GatewayError(
+            "the request is not one Cognito accepts: check the pool ID, the client ID and the input"
+        )
+    # Their texts hold no values of ours, but may hold a URL with more than one wants on a terminal.
+    return GatewayError(f"the request to Cognito at {where} failed ({type(error).__name__})")

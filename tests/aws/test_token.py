@@ -1,0 +1,260 @@
+"""The `token` command from outside, against a local Cognito."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from botocore.exceptions import ClientError
+
+from gateway.aws.sentences import refused
+from gateway.aws.token import TokenRequest, token_command
+from gateway.aws.user_pool import Challenge, PoolAddress, Tokens, UserPool
+from gateway.errors import GatewayError
+from gateway.local.server import LocalCognito
+from tests.support import local_cognito
+
+POOL, CLIENT, SECRET_CLIENT = "us-east-1_Token1234", "tokenclient", "secretclient"
+PASSWORD, TEMPORARY = "Correct-Horse-1", "Temporary-1"
+FLOWS = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH"]
+SEED: dict[str, Any] = {
+    "UserPools": [
+        {
+            "Id": POOL,
+            "PoolName": "tokens",
+            "Clients": [
+                {"ClientId": CLIENT, "ClientName": "a", "ExplicitAuthFlows": FLOWS},
+                {"ClientId": "onlyadmin", "ClientName": "b", "ExplicitAuthFlows": FLOWS[1:]},
+                {
+                    "ClientId": SECRET_CLIENT,
+                    "ClientName": "c",
+                    "ClientSecret": "s" * 24,
+                    "ExplicitAuthFlows": FLOWS,
+                },
+            ],
+            "Users": [
+                {"Username": "alice", "Password": PASSWORD},
+                {"Username": "new", "Password": TEMPORARY, "Status": "FORCE_CHANGE_PASSWORD"},
+                {"Username": "off", "Password": PASSWORD, "Enabled": False},
+            ],
+        }
+    ]
+}
+
+
+@pytest.fixture
+def local() -> Iterator[LocalCognito]:
+    with local_cognito.running(SEED) as server:
+        yield server
+
+
+def environ(home: Path) -> dict[str, str]:
+    """No AWS settings, no proxy that would work, nothing of the caller's."""
+    return {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+    }
+
+
+def flags(local: LocalCognito, client_id: str = CLIENT) -> list[str]:
+    return ["--user-pool-id", POOL, "--client-id", client_id, "--endpoint-url", local.url]
+
+
+def token(home: Path, *arguments: str, stdin: str = PASSWORD + "\n") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", "token", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        env=environ(home),
+        timeout=60,
+        check=False,
+    )
+
+
+def claims(text: str) -> dict[str, Any]:
+    return dict(jwt.decode(text.strip(), options={"verify_signature": False}))
+
+
+@pytest.mark.parametrize("flow", ["password", "admin"])
+def test_the_access_token_is_all_that_is_printed(local: LocalCognito, tmp_path: Path, flow: str) -> None:
+    done = token(tmp_path, "--username", "alice", "--flow", flow, *flags(local))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+    assert claims(done.stdout)["token_use"] == "access"
+
+
+def test_other_forms_of_output(local: LocalCognito, tmp_path: Path) -> None:
+    arguments = ["--username", "alice", *flags(local)]
+    assert claims(token(tmp_path, *arguments, "--id").stdout)["token_use"] == "id"
+    header = token(tmp_path, *arguments, "--header").stdout
+    assert header.startswith("Authorization: Bearer ")
+    assert claims(header.removeprefix("Authorization: Bearer "))["token_use"] == "access"
+    everything = json.loads(token(tmp_path, *arguments, "--json").stdout)
+    assert set(everything) == {"AccessToken", "IdToken", "RefreshToken", "ExpiresIn", "TokenType"}
+
+
+def test_the_password_may_be_in_a_file(local: LocalCognito, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text(PASSWORD + "\n")
+    done = token(tmp_path, "--username", "alice", "--password-file", str(path), *flags(local), stdin="")
+    assert claims(done.stdout)["username"] == "alice"
+    path.write_text("\n")
+    done = token(tmp_path, "--username", "alice", "--password-file", str(path), *flags(local), stdin="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "empty" in done.stderr
+
+
+def test_a_new_password_comes_from_the_next_line(local: LocalCognito, tmp_path: Path) -> None:
+    arguments = ["--username", "new", *flags(local)]
+    done = token(tmp_path, *arguments, stdin=f"{TEMPORARY}\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "new password" in done.stderr
+    done = token(tmp_path, *arguments, stdin=f"{TEMPORARY}\nweak\n")
+    assert done.returncode == 1
+    assert "Password not long enough" in done.stderr
+    done = token(tmp_path, *arguments, stdin=f"{TEMPORARY}\n{PASSWORD}\n")
+    assert claims(done.stdout)["username"] == "new"
+
+
+def test_on_a_terminal_everything_is_asked_for_and_passwords_are_not_shown(
+    local: LocalCognito, tmp_path: Path
+) -> None:
+    # A process of one thread makes the terminal: the tests' own has several and should not fork.
+    spawn = "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))"
+    command = [sys.executable, "-c", spawn, sys.executable, "-m", "gateway", "token", *flags(local)]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ(tmp_path), bufsize=0
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    questions = [(b"Username: ", "new"), (b"Password: ", TEMPORARY), (b"New password: ", PASSWORD)]
+    questions.append((b"Once more: ", PASSWORD))
+    shown = b""
+    while read := process.stdout.read(65536):
+        shown += read
+        if questions and shown.endswith(questions[0][0]):
+            process.stdin.write(questions.pop(0)[1].encode() + b"\n")
+    process.stdin.close()
+    process.stdout.close()
+    assert process.wait(10) == 0
+    assert questions == []
+    assert TEMPORARY.encode() not in shown
+    assert PASSWORD.encode() not in shown
+    assert claims(shown.split()[-1].decode())["username"] == "new"
+
+
+def config(folder: Path, local: LocalCognito, client_id: str, secret: str | None = None) -> Path:
+    pool: dict[str, Any] = {"id": POOL, "client_ids": [client_id]}
+    if secret is not None:
+        (folder / "secret").write_text(secret + "\n")
+        pool["client_secret_file"] = str(folder / "secret")
+    path = folder / "gateway.yaml"
+    path.write_text(json.dumps({"cognito": {"endpoint_url": local.url, "user_pools": [pool]}}))
+    return path
+
+
+def test_ids_and_endpoint_come_from_the_configuration(local: LocalCognito, tmp_path: Path) -> None:
+    path = config(tmp_path, local, CLIENT)
+    done = token(tmp_path, "--username", "alice", "--config", str(path))
+    assert claims(done.stdout)["client_id"] == CLIENT
+    done = token(tmp_path, "--username", "alice", "--config", str(path), "--client-id", "unknown")
+    assert (done.returncode, done.stdout) == (1, "")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"password": "Wrong-Password-1"}, "Incorrect username or password"),
+        ({"username": "nobody"}, "incorrect username or password"),
+        ({"username": "off"}, "User is disabled"),
+        ({"username": None}, "--username"),
+        ({"client_id": "onlyadmin"}, "ALLOW_USER_PASSWORD_AUTH"),
+        ({"client_id": SECRET_CLIENT}, "client_secret_file"),
+        ({"client_id": "unknown"}, "check the IDs"),
+        ({"client_id": None}, "which user pool"),
+        ({"client_id": None, "config_path": Path("/nonexistent.yaml")}, "/nonexistent.yaml"),
+        ({"endpoint_url": "http://127.0.0.1:9"}, "cannot reach"),
+        ({"endpoint_url": "nonsense"}, "not an endpoint URL"),
+        ({"region": "no where"}, "region"),
+        ({"flow": "admin", "profile": "none"}, "profile"),
+        ({"flow": "admin", "user_pool_id": "us-east-1_Other"}, "check the IDs"),
+        ({"password_file": Path("/nonexistent")}, "cannot be read"),
+    ],
+)
+def test_what_goes_wrong_is_one_sentence(
+    local: LocalCognito, tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    changes = dict(changes)
+    path = tmp_path / "password"
+    path.write_text(changes.pop("password", PASSWORD))
+    request = TokenRequest(
+        config_path=None,
+        username="alice",
+        flow="password",
+        output="access",
+        password_file=path,
+        user_pool_id=POOL,
+        client_id=CLIENT,
+        region=None,
+        profile=None,
+        endpoint_url=local.url,
+    )
+    with pytest.raises(GatewayError) as caught:
+        token_command(replace(request, **changes))
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_text() not in str(caught.value)
+
+
+def test_from_outside_a_refusal_is_one_line_and_exit_1(local: LocalCognito, tmp_path: Path) -> None:
+    done = token(tmp_path, "--username", "alice", *flags(local), stdin="Wrong-Password-1\n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert "Wrong" not in done.stderr
+    done = token(tmp_path, "--username", "alice", *flags(local), stdin="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "stdin holds no password" in done.stderr
+
+
+def test_the_admin_flow_against_aws_needs_real_credentials(tmp_path: Path) -> None:
+    """An endpoint that is not loopback: nothing is invented. It fails before anything is sent."""
+    arguments = ["--user-pool-id", POOL, "--client-id", CLIENT, "--endpoint-url", "https://cognito.invalid"]
+    done = token(tmp_path, "--username", "alice", "--flow", "admin", *arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no AWS credentials found" in done.stderr
+
+
+def test_the_secret_hash_is_sent() -> None:
+    """In-process: a configuration with a client secret is refused as long as the proxy cannot use it."""
+    with local_cognito.running(SEED) as local:
+        address = PoolAddress(POOL, SECRET_CLIENT, client_secret="s" * 24, endpoint_url=local.url)
+        for flow in ("password", "admin"):
+            pool = UserPool(address, flow)
+            assert isinstance(pool.sign_in("alice", PASSWORD), Tokens)
+        outcome = pool.sign_in("new", TEMPORARY)
+        assert isinstance(outcome, Challenge)
+        assert isinstance(pool.answer(outcome, {"NEW_PASSWORD": PASSWORD}), Tokens)
+        for shown in (repr(address), repr(outcome)):
+            assert "s" * 24 not in shown
+            assert outcome.session not in shown
+
+
+def test_a_message_that_may_hold_a_token_is_not_shown() -> None:
+    secret = base64.b64encode(os.urandom(60)).decode()
+    answer: Any = {"Error": {"Code": "NotAuthorizedException", "Message": f"bad {secret}"}}
+    sentence = str(refused(ClientError(answer, "GetUser"), client_id="c", flow="admin"))
+    assert secret not in sentence
+    assert "NotAuthorizedException" in sentence
