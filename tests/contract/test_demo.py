@@ -1,0 +1,117 @@
+"""`demo` from outside: its lines pasted one after the other into one shell, then one Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+AWS = Path(sys.executable).with_name("aws")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def demo(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The running demo and what it printed; its temporary files would be in the folder."""
+    environ = {**os.environ, "TMPDIR": str(folder)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "demo", "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environ,
+    )
+    assert process.stdout is not None
+    try:
+        printed = ""
+        while "Ctrl-C stops everything." not in printed:
+            line = process.stdout.readline()
+            assert line, f"the demo ended: {printed}"
+            printed += line
+        yield process, printed
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(10)
+        process.stdout.close()
+
+
+def commands(printed: str) -> list[str]:
+    return [line[2:] for line in printed.splitlines() if line.startswith("$ ")]
+
+
+def shell(lines: list[str], home: Path) -> str:
+    environ = {"PATH": f"{AWS.parent}:/usr/bin:/bin", "HOME": str(home)}
+    done = subprocess.run(
+        ["bash"], input="\n".join(lines), env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stderr == ""
+    return done.stdout
+
+
+@pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python")
+def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
+    port = free_port()
+    with demo(tmp_path, port) as (process, printed):
+        pasted = commands(printed)
+        with_token, without_token = pasted[1], pasted[2]
+        assert f"http://127.0.0.1:{port}/api/v1/config" in with_token
+        answer = shell(pasted[:2], tmp_path)
+        assert '"service": "sample-api"' in answer
+        assert '"groups": "admins,users"' in answer
+        refusal = shell([without_token], tmp_path)
+        assert refusal.startswith("HTTP/1.1 401 ")
+        assert re.search(r"(?mi)^WWW-Authenticate: Bearer realm=", refusal)
+        assert re.search(r"(?mi)^Content-Type: application/problem\+json", refusal)
+        own = shell([pasted[3], with_token], tmp_path)
+        assert '"service": "sample-api"' in own
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 0
+    assert list(tmp_path.rglob("*gateway*")) == [], "it leaves no file behind"
+
+
+def test_taken_ports_are_replaced_and_sigterm_ends_it(tmp_path: Path) -> None:
+    with socket.socket() as squatter:
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            squatter.bind(("127.0.0.1", 8080))
+            squatter.listen()
+        except OSError:
+            pass  # somebody else holds it: taken all the same
+        with demo(tmp_path, free_port()) as (process, printed):
+            api = re.search(r"^sample API +http://127\.0\.0\.1:(\d+) +\(port 8080 is taken\)$", printed, re.M)
+            assert api is not None
+            assert api[1] != "8080"
+            process.send_signal(signal.SIGTERM)
+            started = time.monotonic()
+            assert process.wait(10) == 0
+            assert time.monotonic() - started < 5
+
+
+def test_the_gateways_port_is_not_replaced(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "gateway", "demo", "--port", str(port)],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1
+    assert f"port {port}" in done.stderr
