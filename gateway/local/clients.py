@@ -75,6 +75,17 @@ def refresh_enabled(client: Client) -> bool:
     return "ALLOW_REFRESH_TOKEN_AUTH" in flows or not any(flow.startswith("ALLOW_") for flow in flows)
 
 
+def readable(client: Client, attributes: Mapping[str, str]) -> dict[str, str]:
+    """Those of a user's attributes that this client may read, in tokens and from GetUser.
+
+    API reference, CreateUserPoolClient: without ReadAttributes, the standard ones, so no custom ones.
+    """
+    chosen = client.settings.get("ReadAttributes")
+    if chosen:
+        return {name: value for name, value in attributes.items() if name in chosen}
+    return {name: value for name, value in attributes.items() if not name.startswith("custom:")}
+
+
 def hides_users(client: Client) -> bool:
     return bool(client.settings["PreventUserExistenceErrors"] == "ENABLED")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 from aiohttp import web
 
@@ -27,6 +28,11 @@ def application() -> web.Application:
     return app
 
 
+def _json(value: dict[str, Any], status: int = 200) -> web.Response:
+    # A line of its own on the terminal of whoever pastes the demo's curl.
+    return web.json_response(text=json.dumps(value) + "\n", status=status)
+
+
 async def _config(request: web.Request) -> web.Response:
     """What the API runs with, and who the gateway says is asking."""
     identity = {
@@ -34,13 +40,13 @@ async def _config(request: web.Request) -> web.Response:
         for name, value in request.headers.items()
         if name.lower().startswith(_IDENTITY)
     }
-    return web.json_response(
+    return _json(
         {"service": "sample-api", "version": VERSION, "identity": identity, "path": request.raw_path}
     )
 
 
 async def _status(request: web.Request) -> web.Response:
-    return web.json_response({"status": "ok"})
+    return _json({"status": "ok"})
 
 
 async def _echo(request: web.Request) -> web.StreamResponse:
@@ -63,7 +69,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
         count = min(int(request.query.get("count", "10")), 1000)
         interval = min(max(float(request.query.get("interval", "1")), 0.0), 60.0)
     except ValueError:
-        return web.json_response({"error": "count and interval must be numbers"}, status=400)
+        return _json({"error": "count and interval must be numbers"}, status=400)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
     await response.prepare(request)
     for number in range(1, count + 1):
@@ -77,4 +83,4 @@ async def _events(request: web.Request) -> web.StreamResponse:
 async def _headers(request: web.Request) -> web.Response:
     """Every header line as it arrived, repeated ones included."""
     lines = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers]
-    return web.json_response({"method": request.method, "path": request.raw_path, "headers": lines})
+    return _json({"method": request.method, "path": request.raw_path, "headers": lines})

@@ -57,7 +57,8 @@ class LocalCognito:
         try:
             await web.TCPSite(runner, host, port).start()
         except OSError:
-            await self.stop()
+            self._runner = None
+            await runner.cleanup()
             raise
         bound: int = runner.addresses[0][1]
         self.state.url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"

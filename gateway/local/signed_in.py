@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.local.attributes import as_list
+from gateway.local.clients import readable
 from gateway.local.errors import AwsError
 from gateway.local.state import State, get_user
 from gateway.local.tokens import is_signed_token, read_access_token, revoke, revoke_all
@@ -20,8 +21,9 @@ Answer = dict[str, Any]
 
 def read_user(state: State, request: Request, now: float) -> Answer:
     """GetUser"""
-    _, user, _ = read_access_token(state, request["AccessToken"], now)
-    return {"Username": user.username, "UserAttributes": as_list({"sub": user.sub, **user.attributes})}
+    pool, user, grant = read_access_token(state, request["AccessToken"], now)
+    attributes = readable(pool.clients[grant.client_id], user.attributes)
+    return {"Username": user.username, "UserAttributes": as_list({"sub": user.sub, **attributes})}
 
 
 def global_sign_out(state: State, request: Request, now: float) -> Answer:

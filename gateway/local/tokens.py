@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 
 from gateway.local.attributes import BOOLEANS
-from gateway.local.clients import lifetime
+from gateway.local.clients import lifetime, readable
 from gateway.local.errors import not_authorized
 from gateway.local.groups import of_user, preferred_role
 from gateway.local.keys import SigningKey
@@ -89,6 +89,7 @@ def _id_claims(
     groups = of_user(pool, user)
     roles = [group.role_arn for group in groups if group.role_arn is not None]
     preferred = preferred_role(groups)
+    attributes = readable(client, user.attributes)
     return {
         "sub": user.sub,
         **_groups(pool, user),
@@ -104,7 +105,7 @@ def _id_claims(
         "exp": int(now) + lifetime(client, "IdToken"),
         "iat": int(now),
         "jti": str(uuid.uuid4()),
-        **{name: value == "true" if name in BOOLEANS else value for name, value in user.attributes.items()},
+        **{name: value == "true" if name in BOOLEANS else value for name, value in attributes.items()},
     }
 
 
@@ -135,7 +136,7 @@ def read_access_token(state: State, token: str, now: float) -> tuple[Pool, User,
     """Whose access token this is; raises NotAuthorizedException in Cognito's words when it is no good."""
     for pool in state.pools.values():
         claims = _verified_claims(pool, token)
-        if claims is not None:
+        if claims is not None and claims["iss"] == state.issuer(pool):
             return _holder(pool, claims, now)
     raise not_authorized("Invalid Access Token")
 

@@ -158,6 +158,8 @@ def admin_delete_user(state: State, request: Request, now: float) -> Answer:
     pool = state.pool(request["UserPoolId"])
     user = get_user(pool, request["Username"])
     revoke_all(pool, user)
+    # A user made later under the same name is somebody else.
+    pool.sessions = {key: one for key, one in pool.sessions.items() if one.username != user.username}
     del pool.users[pool.fold(user.username)]
     return {}
 

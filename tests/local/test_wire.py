@@ -1,0 +1,233 @@
+"""The HTTP side: everything that comes back from the API is AWS-shaped JSON, whatever was sent."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.errors import GatewayError
+from gateway.local import seed
+from gateway.local.errors import AwsError
+from gateway.local.operations import OPERATIONS
+from gateway.local.server import LocalCognito, require_loopback
+from tests.local.conftest import Cognito
+
+SIGNATURE = (
+    "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/cognito-idp/aws4_request, "
+    "SignedHeaders=host;x-amz-date, Signature=" + "0" * 64
+)
+TARGET = "AWSCognitoIdentityProviderService."
+
+
+class Wire:
+    def __init__(self, local: LocalCognito, session: aiohttp.ClientSession) -> None:
+        self.local, self.session = local, session
+
+    async def post(
+        self, operation: str, body: Any = None, *, authorization: str | None = SIGNATURE
+    ) -> tuple[int, dict[str, Any], Any]:
+        """Status, JSON and headers; fails when the answer is not AWS-shaped."""
+        headers = {"X-Amz-Target": operation, "Content-Type": "application/x-amz-json-1.1"}
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        data = body if isinstance(body, bytes) else json.dumps(body if body is not None else {}).encode()
+        async with self.session.post(self.local.url + "/", data=data, headers=headers) as answer:
+            assert answer.headers["Content-Type"] == "application/x-amz-json-1.1"
+            assert answer.headers["x-amzn-RequestId"]
+            parsed = json.loads(await answer.read())
+            if answer.status != 200:
+                assert set(parsed) == {"__type", "message"}
+                assert answer.headers["x-amzn-errortype"] == parsed["__type"] + ":"
+            return answer.status, parsed, answer.headers
+
+
+@pytest.fixture
+async def wire() -> AsyncIterator[Wire]:
+    local = LocalCognito(seed=seed.read(seed.DEMO))
+    await local.start(port=0)
+    async with aiohttp.ClientSession() as session:
+        yield Wire(local, session)
+    await local.stop()
+
+
+async def test_an_operation_answers(wire: Wire) -> None:
+    status, answer, _ = await wire.post(TARGET + "ListUserPools", {"MaxResults": 5})
+    assert status == 200
+    assert [pool["Id"] for pool in answer["UserPools"]] == ["us-east-1_LocalDemo"]
+
+
+@pytest.mark.parametrize("target", ["", "ListUserPools", "DynamoDB.ListTables", TARGET + "SignUp", TARGET])
+async def test_unknown_operations_are_an_aws_error(wire: Wire, target: str) -> None:
+    status, answer, _ = await wire.post(target)
+    assert (status, answer["__type"]) == (400, "UnknownOperationException")
+
+
+async def test_administrators_must_sign_and_users_need_not(wire: Wire) -> None:
+    describe = TARGET + "DescribeUserPool"
+    body = {"UserPoolId": "us-east-1_LocalDemo"}
+    _, answer, _ = await wire.post(describe, body, authorization=None)
+    assert answer == {
+        "__type": "MissingAuthenticationTokenException",
+        "message": "Missing Authentication Token",
+    }
+    for wrong in ("Bearer x", SIGNATURE.replace("cognito-idp", "s3"), SIGNATURE[:-1]):
+        _, answer, _ = await wire.post(describe, body, authorization=wrong)
+        assert answer["__type"] == "IncompleteSignatureException"
+    _, answer, _ = await wire.post(TARGET + "GetUser", {"AccessToken": "x"}, authorization=None)
+    assert answer["__type"] == "NotAuthorizedException"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'"text"',
+        b"\xff\xfe",
+        b'{"MaxResults": NaN}',
+        b'{"NextToken": "\\ud800", "MaxResults": 1}',
+        b'{"MaxResults": "1"}',
+        b'{"MaxResults": true}',
+        b"[" * 100_000,
+    ],
+)
+async def test_broken_bodies_are_a_serialization_error(wire: Wire, body: bytes) -> None:
+    status, answer, _ = await wire.post(TARGET + "ListUserPools", body)
+    assert (status, answer["__type"]) == (400, "SerializationException")
+
+
+async def test_a_body_over_the_limit_is_refused(wire: Wire) -> None:
+    status, answer, _ = await wire.post(TARGET + "ListUserPools", b" " * (256 * 1024 + 1))
+    assert (status, answer["__type"]) == (413, "RequestEntityTooLargeException")
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "message"),
+    [
+        (
+            "DescribeUserPool",
+            {"UserPoolId": "nonsense"},
+            "1 validation error detected: Value 'nonsense' at 'userPoolId' failed to satisfy constraint: "
+            r"Member must satisfy regular expression pattern: [\w-]+_[0-9a-zA-Z]+",
+        ),
+        (
+            "DescribeUserPool",
+            {"UserPoolId": None},
+            "1 validation error detected: Value null at 'userPoolId' failed to satisfy constraint: "
+            "Member must not be null",
+        ),
+        ("DescribeUserPool", {"UserPoolId": "a_b", "X": 1}, "X is not supported by the local Cognito"),
+    ],
+)
+async def test_parameters_are_validated_in_cognitos_words(
+    wire: Wire, operation: str, body: dict[str, Any], message: str
+) -> None:
+    _, answer, _ = await wire.post(TARGET + operation, body)
+    assert answer == {"__type": "InvalidParameterException", "message": message}
+
+
+async def test_a_refused_secret_is_not_in_the_message(wire: Wire) -> None:
+    body = {"UserPoolId": "us-east-1_LocalDemo", "Username": "alice", "Password": "hush hush"}
+    _, answer, _ = await wire.post(TARGET + "AdminSetUserPassword", body)
+    assert answer["__type"] == "InvalidParameterException"
+    assert "hush" not in answer["message"]
+    flow = {"ClientId": "x", "AuthFlow": "USER_PASSWORD_AUTH", "AuthParameters": {"PASSWORD": ["hush"]}}
+    _, answer, _ = await wire.post(TARGET + "InitiateAuth", flow)
+    assert answer["__type"] == "SerializationException"
+    assert "hush" not in answer["message"]
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+_MEMBERS = [
+    "UserPoolId",
+    "ClientId",
+    "AuthFlow",
+    "AuthParameters",
+    "Session",
+    "ChallengeName",
+    "Username",
+    "ChallengeResponses",
+    "Token",
+    "AccessToken",
+    "Schema",
+    "PoolName",
+    "UserAttributes",
+    "Policies",
+]
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    operation=st.sampled_from(sorted(OPERATIONS)),
+    body=st.dictionaries(st.sampled_from(_MEMBERS), _JSON, max_size=4),
+    known=st.booleans(),
+)
+def test_no_json_makes_an_operation_fail(
+    cognito: Cognito, operation: str, body: dict[str, Any], known: bool
+) -> None:
+    """Whatever the members hold, the answer is a result or an AwsError; anything else would be a 500."""
+    ids = {"UserPoolId": cognito.pool_id, "ClientId": cognito.client_id} if known else {}
+    request = {name: value for name, value in ids.items() if name in OPERATIONS[operation].fields} | body
+    with contextlib.suppress(AwsError):
+        cognito.call(operation, **request)
+
+
+async def test_keys_and_configuration_are_published(wire: Wire) -> None:
+    issuer = f"{wire.local.url}/us-east-1_LocalDemo"
+    async with wire.session.get(issuer + "/.well-known/openid-configuration") as answer:
+        document = await answer.json()
+    assert document["issuer"] == issuer
+    async with wire.session.get(document["jwks_uri"]) as answer:
+        keys = (await answer.json())["keys"]
+    assert len({key["kid"] for key in keys}) == 2
+    assert all(set(key) == {"alg", "e", "kid", "kty", "n", "use"} for key in keys)
+    request = {"USERNAME": "alice@example.com", "PASSWORD": "Wonderland-2024"}
+    result = wire.local.call(
+        "InitiateAuth",
+        ClientId="1demo2client3local4cognito",
+        AuthFlow="USER_PASSWORD_AUTH",
+        AuthParameters=request,
+    )["AuthenticationResult"]
+    token = result["AccessToken"]
+    key = next(one for one in keys if one["kid"] == jwt.get_unverified_header(token)["kid"])
+    assert jwt.decode(token, jwt.PyJWK(key), algorithms=["RS256"], issuer=issuer)["token_use"] == "access"
+
+
+async def test_a_pool_that_does_not_exist_publishes_nothing(wire: Wire) -> None:
+    for name in ("jwks.json", "openid-configuration"):
+        async with wire.session.get(f"{wire.local.url}/us-east-1_Nobody123/.well-known/{name}") as answer:
+            assert answer.status == 404
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", ""])
+async def test_it_listens_on_loopback_only(host: str) -> None:
+    local = LocalCognito()
+    with pytest.raises(GatewayError, match="loopback"):
+        await local.start(host, 0)
+    await local.stop()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_every_loopback_address_is_fine(host: str) -> None:
+    require_loopback(host)
+
+
+async def test_a_taken_port_is_an_error_and_another_start_works(wire: Wire) -> None:
+    local = LocalCognito()
+    with pytest.raises(OSError, match="in use"):
+        await local.start(port=int(wire.local.url.rpartition(":")[2]))
+    await local.start(port=0)
+    assert local.call("ListUserPools", MaxResults=1) == {"UserPools": []}
+    await local.stop()

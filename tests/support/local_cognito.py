@@ -1,0 +1,59 @@
+"""A local Cognito in a thread of its own, so that blocking clients (boto3, the AWS CLI) can talk to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from gateway.local.server import LocalCognito
+
+
+class Clock:
+    """A clock that only moves when told to; starts now-ish, in whole seconds."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def forward(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@contextmanager
+def running(
+    seed: dict[str, Any] | None = None, clock: Callable[[], float] | None = None
+) -> Iterator[LocalCognito]:
+    """A started LocalCognito on a free port; its event loop runs in a thread until the block ends."""
+    local = LocalCognito(seed=seed) if clock is None else LocalCognito(seed=seed, clock=clock)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="local-cognito")
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(local.start(port=0), loop).result(10)
+        yield local
+    finally:
+        asyncio.run_coroutine_threadsafe(local.stop(), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+def client(url: str, *, region: str = "us-east-1") -> Any:
+    """A real boto3 client for this endpoint, one attempt per call."""
+    config = Config(retries={"total_max_attempts": 1}, proxies={})
+    return boto3.client(
+        "cognito-idp",
+        endpoint_url=url,
+        region_name=region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=config,
+    )
