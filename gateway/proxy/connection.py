@@ -26,6 +26,8 @@ from gateway.proxy.exchange import Exchange, Forward
 from gateway.proxy.parser import request_parser
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
+from gateway.proxy.tunnel import GOING_AWAY, Tunnel
+from gateway.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
@@ -91,6 +93,7 @@ class ClientConnection(BaseProtocol):
     __slots__ = (
         "_app",
         "_broken",
+        "_early",
         "_exchange",
         "_head_bytes",
         "_lingering",
@@ -99,6 +102,7 @@ class ClientConnection(BaseProtocol):
         "_request",
         "_serving",
         "_task",
+        "_tunnel",
         "_unsent",
         "address",
         "deadline",
@@ -119,6 +123,10 @@ class ClientConnection(BaseProtocol):
         self._request: Request | None = None
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
+        # Set after a 101; then this connection only carries bytes.
+        self._tunnel: Tunnel | None = None
+        # What the client sent behind a request for an upgrade, before the answer.
+        self._early = b""
         self._serving = False
         # Bytes of a head that is not complete yet.
         self._head_bytes = 0
@@ -166,26 +174,41 @@ class ClientConnection(BaseProtocol):
         super().connection_lost(exc)
         self.server.connections.discard(self)
         self._queue.clear()
-        if self._exchange is not None:
+        if self._tunnel is not None:
+            self._tunnel.client_gone()
+        elif self._exchange is not None:
             self._exchange.client_gone()
         if self._request is not None:
-            self._request.failure = "client_gone"
+            if self._tunnel is None:
+                self._request.failure = "client_gone"
             self._end_request()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if self._exchange is not None:
+        if self._tunnel is not None:
+            self._tunnel.client_drained()
+        elif self._exchange is not None:
             self._exchange.client_drained()
         elif not self._serving:
             self._serve()
 
+    def eof_received(self) -> bool:
+        """The client sends nothing more: gone, unless half of a tunnel (nginx sees it the same way)."""
+        if self._tunnel is None or self.transport is None or not self.transport.can_write_eof():
+            return False
+        self._tunnel.client_eof()
+        return True
+
     def data_received(self, data: bytes) -> None:
+        if self._upgraded:
+            self._data_behind_upgrade(data)
+            return
         if self._broken:
             return
         parser = self._parser
         assert parser is not None, "set in __init__"
         try:
-            messages, _, _ = parser.feed_data(data)
+            messages, self._upgraded, self._early = parser.feed_data(data)
         except HttpProcessingError as error:
             self._framing_lost(error)
             return
@@ -198,6 +221,15 @@ class ClientConnection(BaseProtocol):
                 self._serve()
         elif data and (self._request is None or self._request.body.is_eof()):
             self._partial_head(len(data))
+
+    def _data_behind_upgrade(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.client_data(data)
+        elif not self._broken:
+            # Too early: the answer is not there yet. Kept for the tunnel, within bounds.
+            self._early += data
+            if len(self._early) > _READ_AHEAD:
+                self._pause_transport_reading()
 
     def _partial_head(self, size: int) -> None:
         listen = self.server.app.config.listen
@@ -408,11 +440,51 @@ class ClientConnection(BaseProtocol):
             self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
             transport.close()
 
+    # --- a tunnel (tunnel.TunnelClient) ---
+
+    def tunnel_started(self, upstream: UpstreamConnection, early: bytes) -> None:
+        request, app = self._request, self._app
+        if request is None or app is None:
+            upstream.abort()
+            return
+        expires_at = request.principal.claims.expires_at if request.principal is not None else None
+        self._exchange = None
+        # Not the parser's any more, whether or not it saw the upgrade coming.
+        self._upgraded = True
+        idle = app.config.upstream.idle_timeout
+        tunnel = self._tunnel = Tunnel(self, upstream, idle=idle, expires_at=expires_at)
+        upstream.tunnel_to(tunnel)
+        if early:
+            tunnel.upstream_data(early)
+        early, self._early = self._early, b""
+        if early:
+            tunnel.client_data(early)
+        self._resume_transport_reading()
+
+    def write_eof(self) -> None:
+        if self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def pause_client(self) -> None:
+        self._pause_transport_reading()
+
+    def resume_client(self) -> None:
+        self._resume_transport_reading()
+
+    def tunnel_ended(self, *, broken: bool) -> None:
+        self._end_request()
+        if broken:
+            self.abort()
+        else:
+            self._close()
+
     # --- time and shutdown ---
 
     def expired(self) -> None:
         """`deadline` has passed (the worker's sweep calls this)."""
-        if self._still_sending():
+        if self._tunnel is not None:
+            self._tunnel.expired()
+        elif self._still_sending():
             self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
         elif self._exchange is not None:
             self._exchange.expired()
@@ -432,5 +504,7 @@ class ClientConnection(BaseProtocol):
 
     def drain(self) -> None:
         """The server stops: close if idle; a request being served is finished first."""
-        if self._request is None and not self._queue and not self._lingering:
+        if self._tunnel is not None:
+            self._tunnel.close(GOING_AWAY)
+        elif self._request is None and not self._queue and not self._lingering:
             self._close()

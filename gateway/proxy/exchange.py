@@ -53,6 +53,8 @@ class Client(Protocol):
 
     def exchange_ended(self, *, keep_alive: bool) -> None: ...
 
+    def tunnel_started(self, upstream: UpstreamConnection, early: bytes) -> None: ...
+
 
 class Forward:
     """The verdict that a request may go on, and with what."""
@@ -121,7 +123,12 @@ class Exchange:
         if not self._opening:
             self._open()
         self._upstream = upstream
-        upstream.lend(self, head_only=request.method == "HEAD", request_complete=not self.uploading)
+        upstream.lend(
+            self,
+            head_only=request.method == "HEAD",
+            request_complete=not self.uploading,
+            upgrade=request.upgrade,
+        )
         self._sent_at = now = time.monotonic()
         self._client.deadline = now + self._config.upstream.response_timeout
         upstream.write(self._opening)
@@ -159,6 +166,7 @@ class Exchange:
             proto=request.peer.proto,
             host=request.peer.upstream_host,
             expects_continue=not request.body.is_eof() and not request.http10,
+            upgrade=request.upgrade,
         )
 
     def _framed(self, data: bytes) -> bytes:
@@ -246,7 +254,7 @@ class Exchange:
         request = self._request
         request.status = head.status
         request.upstream_seconds = time.monotonic() - self._sent_at
-        if self.uploading or self._client.closing:
+        if self.uploading or request.upgrade or self._client.closing:
             self._keep_alive = False
         parts = [_status_line(head), *head.lines]
         if request.method == "HEAD" or head.status in {204, 304}:
@@ -300,6 +308,17 @@ class Exchange:
         if self._pump is not None:
             self._pump.cancel()
         self._client.exchange_ended(keep_alive=self._keep_alive)
+
+    def answer_upgraded(self, head: AnswerHead, early: bytes) -> None:
+        """RFC 6455 section 4.2.2: the 101 goes on as it is; what follows is not HTTP any more."""
+        self._request.status = head.status
+        self._request.upstream_seconds = time.monotonic() - self._sent_at
+        lines = (_status_line(head), *head.lines, b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        self._client.write(b"".join(lines))
+        upstream, self._upstream = self._upstream, None
+        self._ended = True
+        if upstream is not None:
+            self._client.tunnel_started(upstream, early)
 
     def answer_failed(self, refusal: Refusal) -> None:
         """The upstream broke off. A reused connection that died in silence is no fault: ask again, once."""

@@ -246,11 +246,12 @@ def upstream_head(
     proto: bytes,
     host: bytes | None,
     expects_continue: bool,
+    upgrade: bool,
 ) -> bytes:
     """The request head for the upstream: what may travel on, then what we vouch for.
 
     `host` replaces the client's Host where given; `client` is the peer's address, `proto` http or https;
-    `expects_continue` says whether the client still waits for a 100.
+    `expects_continue`: whether the client still waits for a 100; `upgrade`: whether it may turn WebSocket.
     """
     kept = scanned.kept
     if host is not None:
@@ -265,6 +266,9 @@ def upstream_head(
         lines.append(b"Transfer-Encoding: chunked\r\n")
     elif scanned.content_length is not None:
         lines.append(b"Content-Length: %b\r\n" % scanned.content_length)
+    if upgrade:
+        # RFC 9110 section 7.8: hop-by-hop, so said anew to the next hop.
+        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
     if expects_continue and scanned.expects_continue:
         lines.append(b"Expect: 100-continue\r\n")
     lines.append(

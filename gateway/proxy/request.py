@@ -81,6 +81,7 @@ class Request:
         "scanned",
         "started",
         "status",
+        "upgrade",
         "upstream_seconds",
     )
 
@@ -91,6 +92,8 @@ class Request:
         self.query = ""
         self.http10 = False
         self.keep_alive = False
+        # Asks to become a WebSocket.
+        self.upgrade = False
         self.body: StreamReader = EMPTY_PAYLOAD
         self.peer = peer
         self.client = peer.address
@@ -140,6 +143,10 @@ class Request:
         if not target.startswith("/"):
             target = _origin_form(target, host)
         self.raw_path, self.query = split_target(target)
+        # Other protocols are not offered to the upstream: an h2c tunnel would carry requests past all checks.
+        self.upgrade = (
+            message.upgrade and self.method == "GET" and (scanned.upgrade or b"").lower() == b"websocket"
+        )
 
 
 def _origin_form(target: str, host: bytes | None) -> str:

@@ -48,7 +48,22 @@ class AnswerListener(Protocol):
 
     def answer_continued(self, body: list[bytes], end: list[bytes] | None) -> None: ...
 
+    def answer_upgraded(self, head: AnswerHead, early: bytes) -> None:
+        """101: what follows, beginning with `early`, is for a tunnel (UpstreamConnection.tunnel_to)."""
+
     def answer_failed(self, refusal: Refusal) -> None: ...
+
+    def upload_resumed(self) -> None: ...
+
+
+class TunnelListener(Protocol):
+    """Who hears the raw bytes behind a 101."""
+
+    def upstream_data(self, data: bytes) -> None: ...
+
+    def upstream_eof(self) -> None: ...
+
+    def upstream_lost(self) -> None: ...
 
     def upload_resumed(self) -> None: ...
 
@@ -107,7 +122,9 @@ class UpstreamConnection(asyncio.Protocol):
         "_owner",
         "_parser",
         "_reason",
+        "_tunnel",
         "_until_close",
+        "_upgrade",
         "answered",
         "idle_since",
         "request_complete",
@@ -120,20 +137,22 @@ class UpstreamConnection(asyncio.Protocol):
         self._owner = owner
         self._parser = HttpResponseParser(self)
         self._listener: AnswerListener | None = None
+        self._tunnel: TunnelListener | None = None
         self.transport: asyncio.Transport | None = None
         # False while the transport's write buffer is full.
         self.writable = True
         self.reused = False
         self.request_complete = True
         self.idle_since = 0.0
-        self._expect_answer(head_only=False)
+        self._expect_answer(head_only=False, upgrade=False)
 
     def __repr__(self) -> str:
         state = "lost" if self.transport is None else "lent" if self._listener is not None else "idle"
         return f"<UpstreamConnection {state}>"
 
-    def _expect_answer(self, *, head_only: bool) -> None:
+    def _expect_answer(self, *, head_only: bool, upgrade: bool) -> None:
         self._head_only = head_only
+        self._upgrade = upgrade
         self._head: AnswerHead | None = None
         self._interim: list[AnswerHead] = []
         self._interim_open = False
@@ -152,14 +171,21 @@ class UpstreamConnection(asyncio.Protocol):
         # Whether a single byte came back: until then a request may be sent again elsewhere.
         self.answered = False
 
-    def lend(self, listener: AnswerListener, *, head_only: bool, request_complete: bool) -> None:
+    def lend(
+        self, listener: AnswerListener, *, head_only: bool, request_complete: bool, upgrade: bool
+    ) -> None:
         """Begin an exchange; `head_only` for a HEAD request, whose answer has no body.
 
         Without `request_complete` the connection is not kept before the attribute of that name is set.
+        `upgrade`: the request asks for one, so a 101 is an answer.
         """
-        self._expect_answer(head_only=head_only)
+        self._expect_answer(head_only=head_only, upgrade=upgrade)
         self.request_complete = request_complete
         self._listener = listener
+
+    def tunnel_to(self, tunnel: TunnelListener) -> None:
+        """From now on every byte goes to `tunnel`."""
+        self._listener, self._tunnel = None, tunnel
 
     @property
     def usable(self) -> bool:
@@ -169,9 +195,13 @@ class UpstreamConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.write(data)
 
+    def write_eof(self) -> None:
+        if self.usable and self.transport is not None and self.transport.can_write_eof():
+            self.transport.write_eof()
+
     def abort(self) -> None:
         """Drop the connection at once; the listener hears nothing more."""
-        self._listener = None
+        self._listener = self._tunnel = None
         if self.transport is not None:
             self.transport.abort()
 
@@ -189,6 +219,9 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
+        if self._tunnel is not None:
+            self._tunnel.upstream_data(data)
+            return
         listener = self._listener
         if listener is None:
             # An answer ahead of its question would become the next question's answer.
@@ -197,7 +230,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.answered = True
         try:
             self._parser.feed_data(data)
-        except HttpParserUpgrade:
+        except HttpParserUpgrade as switched:
+            if self._upgrade and self._head is not None and self._broken is None:
+                listener.answer_upgraded(self._head, data[switched.args[0] :])
+                return
             # We did not ask to switch protocols, so a 101 answers nothing (RFC 9110 section 15.2.2).
             self._broken = "101 without an upgrade request"
         except HttpParserError as error:
@@ -243,9 +279,19 @@ class UpstreamConnection(asyncio.Protocol):
         if listener is not None:
             listener.answer_failed(UpstreamBroken(why))
 
+    def eof_received(self) -> bool:
+        if self._tunnel is None or self.transport is None or not self.transport.can_write_eof():
+            return False
+        self._tunnel.upstream_eof()
+        # The client may have something left to say (RFC 9293 section 3.6: half-closed connections).
+        return self._tunnel is not None
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
         self._owner.lost(self)
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.upstream_lost()
         listener, self._listener = self._listener, None
         if listener is None:
             return
@@ -259,8 +305,9 @@ class UpstreamConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self.writable = True
-        if self._listener is not None:
-            self._listener.upload_resumed()
+        hears = self._tunnel or self._listener
+        if hears is not None:
+            hears.upload_resumed()
 
     # --- httptools: these only take notes; data_received acts on them ---
 
@@ -290,6 +337,9 @@ class UpstreamConnection(asyncio.Protocol):
         head = AnswerHead(status, self._reason, self._lines)
         head.content_length, head.chunked = self._length, self._chunked
         self._lines, self._reason, self._length, self._chunked = [], b"", None, False
+        if status == 101:
+            self._head = head
+            return
         if status < 200:
             # RFC 9110 section 15.2: interim, another answer follows on the same question.
             self._interim.append(head)

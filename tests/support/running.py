@@ -60,11 +60,12 @@ async def running(
     yaml: str = "",
     *,
     upstream: Upstream | None = None,
+    upstream_url: str | None = None,
     upstream_lines: str = "",
     listen_lines: str = "",
 ) -> AsyncIterator[Running]:
-    """A gateway with one pool whose keys it knows from a file; `yaml` adds top-level sections.
-
+    """A gateway (in front of `upstream`, unless `upstream_url` says otherwise) with one pool whose keys
+    it knows from a file. `yaml` adds top-level sections;
     `upstream_lines` and `listen_lines` add to those sections, e.g. "response_timeout: 200ms".
     """
     key = KeyPair.generate("key-1")
@@ -75,10 +76,9 @@ async def running(
         path.write_text(
             f"listen: {{address: '127.0.0.1:0', drain_timeout: 2s{_more(listen_lines)}}}\n"
             f"metrics: {{address: '127.0.0.1:0'}}\n"
-            f"upstream: {{url: '{upstream.url}'{_more(upstream_lines)}}}\n"
+            f"upstream: {{url: '{upstream_url or upstream.url}'{_more(upstream_lines)}}}\n"
             f"cognito: {{user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}],"
-            f" jwks_file: {folder}/jwks.json}}]}}\n"
-            + yaml
+            f" jwks_file: {folder}/jwks.json}}]}}\n" + yaml
         )
         stream = _Stream()
         config = load(path, {}).config

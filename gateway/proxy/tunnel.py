@@ -1,0 +1,191 @@
+"""Bytes both ways after a 101: what a WebSocket is to a proxy.
+
+The only thing looked at is where the upstream's WebSocket frames end, so that a close frame of ours can be
+put between two of them when the token that opened the tunnel expires.
+
+Invariant: neither side is read faster than the other takes it, and the end of one side is passed on.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+from gateway.proxy.upstream import UpstreamConnection
+
+# RFC 6455 section 7.4.1: 1008 is "policy violation", the nearest there is to "your token has expired";
+# 1001 is "going away", on which clients connect anew, elsewhere.
+EXPIRED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token expired"
+GOING_AWAY = b"\x88\x0c" + (1001).to_bytes(2, "big") + b"going away"
+
+# How long an upstream may take to end the frame it is in before the tunnel is cut. Seconds.
+_FRAME_GRACE = 1.0
+
+
+class TunnelClient(Protocol):
+    """The client's end."""
+
+    deadline: float
+
+    @property
+    def writable(self) -> bool: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def write_eof(self) -> None: ...
+
+    def pause_client(self) -> None: ...
+
+    def resume_client(self) -> None: ...
+
+    def tunnel_ended(self, *, broken: bool) -> None: ...
+
+
+class FrameCursor:
+    """Where WebSocket frames end in a stream of them (RFC 6455 section 5.2). Pure."""
+
+    __slots__ = ("_header", "_left")
+
+    def __init__(self) -> None:
+        self._header = b""
+        self._left = 0
+
+    @property
+    def between(self) -> bool:
+        """Whether the stream stands between two frames."""
+        return not self._header and not self._left
+
+    def feed(self, data: bytes) -> int:
+        """Take these bytes; the offset behind the last frame that ends in them, -1 where none does."""
+        at, last = 0, -1
+        while at < len(data):
+            if self._left:
+                step = min(self._left, len(data) - at)
+                self._left -= step
+                at += step
+            else:
+                self._header += data[at : at + 1]
+                at += 1
+                size = _payload_size(self._header)
+                if size is None:
+                    continue
+                self._header, self._left = b"", size
+            if self.between:
+                last = at
+        return last
+
+
+def _payload_size(header: bytes) -> int | None:
+    """The payload's size (with a mask, if any), or None while the header is not complete."""
+    if len(header) < 2:
+        return None
+    masked, short = header[1] & 0x80, header[1] & 0x7F
+    extended = {126: 2, 127: 8}.get(short, 0)
+    if len(header) < 2 + extended:
+        return None
+    size = int.from_bytes(header[2 : 2 + extended], "big") if extended else short
+    return size + (4 if masked else 0)
+
+
+class Tunnel:
+    """Two connections joined. Hears the upstream (TunnelListener); the client's connection tells its side."""
+
+    __slots__ = ("_client", "_cursor", "_ended", "_eofs", "_expires_at", "_farewell", "_idle", "_upstream")
+
+    def __init__(
+        self, client: TunnelClient, upstream: UpstreamConnection, *, idle: float, expires_at: float | None
+    ) -> None:
+        """`idle`: seconds of silence on both sides that end it; `expires_at`: Unix time that ends it."""
+        self._client = client
+        self._upstream = upstream
+        self._idle = idle
+        self._expires_at = expires_at
+        self._cursor = FrameCursor()
+        # The close frame that is said as soon as the upstream's frame has ended.
+        self._farewell: bytes | None = None
+        self._eofs = 0
+        self._ended = False
+        self._wait()
+
+    def _wait(self) -> None:
+        """Silence, or the token, ends this wait."""
+        wait = self._idle
+        if self._expires_at is not None:
+            wait = min(wait, max(self._expires_at - time.time(), 0.0))
+        self._client.deadline = time.monotonic() + wait
+
+    # --- from the upstream (upstream.TunnelListener) ---
+
+    def upstream_data(self, data: bytes) -> None:
+        end = self._cursor.feed(data)
+        if self._farewell is not None:
+            self._client.write(data if end < 0 else data[:end] + self._farewell)
+            if end >= 0:
+                self._end(broken=False)
+            return
+        self._client.write(data)
+        self._wait()
+        if not self._client.writable:
+            self._upstream.pause_reading()
+
+    def upstream_eof(self) -> None:
+        self._client.write_eof()
+        self._eof()
+
+    def upstream_lost(self) -> None:
+        self._end(broken=self._eofs == 0)
+
+    def upload_resumed(self) -> None:
+        self._client.resume_client()
+
+    # --- from the client ---
+
+    def client_data(self, data: bytes) -> None:
+        if self._ended or self._farewell is not None:
+            return
+        self._upstream.write(data)
+        self._wait()
+        if not self._upstream.writable:
+            self._client.pause_client()
+
+    def client_drained(self) -> None:
+        self._upstream.resume_reading()
+
+    def client_eof(self) -> None:
+        self._upstream.write_eof()
+        self._eof()
+
+    def client_gone(self) -> None:
+        self._ended = True
+        self._upstream.abort()
+
+    # --- the end ---
+
+    def expired(self) -> None:
+        """The deadline passed: the token expired, both sides were silent, or a frame did not end in time."""
+        if self._expires_at is not None and time.time() >= self._expires_at and self._farewell is None:
+            self.close(EXPIRED)
+        else:
+            self._end(broken=True)
+
+    def close(self, farewell: bytes) -> None:
+        """End it with a close frame; in the middle of a frame its end is waited for, not long."""
+        if self._cursor.between:
+            self._client.write(farewell)
+            self._end(broken=False)
+        elif self._farewell is None:
+            self._farewell = farewell
+            self._client.deadline = time.monotonic() + _FRAME_GRACE
+
+    def _eof(self) -> None:
+        """One side has said all; the other may still speak (RFC 9293 section 3.6)."""
+        self._eofs += 1
+        if self._eofs == 2:
+            self._end(broken=False)
+
+    def _end(self, *, broken: bool) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._upstream.abort()
+        self._client.tunnel_ended(broken=broken)
