@@ -1,7 +1,8 @@
 """The table as JSON Schema, for editors: completion, documentation on hover, and most mistakes while typing.
 
-Draft 7, which the YAML language server knows best. Invariant: it accepts whatever check-config accepts (it is
-never stricter); what it cannot say (files, values against each other) is check-config's.
+Draft 7, which the YAML language server knows best. Invariant: it is never narrower than check-config, but for
+quotes: here `workers: "1"` is no number and `id: 1` no text. What it cannot say (files, values against each
+other) is check-config's.
 """
 
 from __future__ import annotations

@@ -65,6 +65,7 @@ def test_a_url_comes_apart(scheme: str, host: str, port: int) -> None:
         ("[::zz]:80", "is not an IPv6 address"),
         ("exa mple:80", "is not a host name or an IP address"),
         ("-a:80", "is not a host name or an IP address"),
+        (".".join(["a" * 63] * 4) + ":80", "is not a host name or an IP address"),
         ("a..b:80", "is not a host name or an IP address"),
         ("unix:relative", "is not an absolute path: write unix:/path/to/socket"),
         ("unix:/" + "a" * 107, "is longer than a socket's path may be (107 bytes)"),

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.load import examine
+
 from .support import POOL, said
 
 WRONG: dict[str, tuple[str, list[str]]] = {
@@ -43,6 +45,10 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:3: listen: a section of `key: value` lines is wanted here, not a list",
             "F:4: not valid YAML: expected the node content, but found '<stream end>'",
         ],
+    ),
+    "what a syntax error may have cut off is not missed": (
+        "listen:\n  address: :9090\nroutes:\n  - auth: none\n\n    methods: [GET\n",
+        ["F:7: not valid YAML: expected ',' or ']', but got '<stream end>'"],
     ),
     "a colon too many": ("log: a: b\n", ["F:1: not valid YAML: mapping values are not allowed here"]),
     "two documents": (
@@ -222,6 +228,16 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:11: routes[9].path: '/a\\\\b' holds a character that no path may have",
         ],
     ),
+    "characters that no path and no ID may have": (
+        'routes:\n  - path: "/a\\a"\nsign_in:\n  prefix: /a/..\ncognito:\n  user_pools:\n'
+        "    - {id: \u00fc_a, client_ids: [\u00fc]}\n",
+        [
+            "F:2: routes[0].path: '/a\\x07' holds a character that no path may have",
+            "F:4: sign_in.prefix: '/a/..' may hold letters, digits and - . _ ~ between single slashes",
+            "F:7: cognito.user_pools[0].id: '\u00fc_a' is not a user pool ID such as ap-south-1_AbCdEfGhI",
+            "F:7: cognito.user_pools[0].client_ids[0]: '\u00fc' is not an app client ID such as 1example23456789",
+        ],
+    ),
     "methods": (
         "routes:\n  - path: /a\n    methods: [get, CONNECT, TRACE, 'G T']\n    auth: maybe\n",
         [
@@ -346,6 +362,8 @@ def test_what_is_said_about_a_wrong_file(tmp_path: Path, name: str) -> None:
         "listen:\nupstream: {}\ncognito:\n  user_pools:\n  revocation:\nroutes:\nidentity_headers:\n  claims:\n",
         "\ufefflog:\r\n  level: info\r\n",
         "log: &log\n  level: info\n",
+        "listen:\n  address: 127.0.0.1:0\nmetrics:\n  address: 127.0.0.1:0\n",
+        "listen:\n  address: :8080\nupstream:\n  url: http://api:8080\n",
         "identity_headers:\n  user: null\n  email: ~\n  groups:\n",
         POOL + "routes:\n  - path: /a b/é;x\n    methods: [GET, PROPFIND]\n",
     ],
@@ -360,6 +378,13 @@ def test_a_file_that_is_not_utf_8(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     assert said(tmp_path, b"#" * (1024 * 1024 + 1)) == ["F:1: the file is larger than 1024 KiB"]
+
+
+@pytest.mark.timeout(20)
+def test_a_file_without_an_end() -> None:
+    config, report = examine(Path("/dev/zero"), {})
+    assert config is None
+    assert report.lines == ("/dev/zero:1: the file is larger than 1024 KiB",)
 
 
 @pytest.mark.timeout(20)

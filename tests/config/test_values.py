@@ -14,6 +14,10 @@ MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 BYTES = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
+def test_zero_needs_no_unit() -> None:
+    assert (values.duration("0"), values.duration("0s"), values.duration("00ms")) == (0.0, 0.0, 0.0)
+
+
 @given(st.integers(0, 80_000), st.sampled_from(sorted(MILLISECONDS)))
 def test_a_duration_is_its_number_times_its_unit(count: int, unit: str) -> None:
     assert values.duration(f"{count}{unit}") * 1000 == pytest.approx(count * MILLISECONDS[unit], abs=1e-6)
@@ -48,6 +52,7 @@ def test_any_text_is_a_value_or_a_mistake_on_one_line(parse: object, text: str) 
     ("text", "told"),
     [
         ("30", "'30' has no unit: write 30s for seconds, or use ms, m, h"),
+        ("٣", "'٣' is not a duration such as 500ms, 2s, 5m or 12h"),
         ("1.5s", "'1.5s' is not a duration such as 500ms, 2s, 5m or 12h"),
         ("1h30m", "'1h30m' is not a duration such as 500ms, 2s, 5m or 12h"),
         ("-1s", "'-1s' is not a duration such as 500ms, 2s, 5m or 12h"),
