@@ -14,16 +14,18 @@ import asyncio
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.config.model import Config
 from gateway.errors import BadRequest, HeadTooLarge, InternalError, Refusal, SlowClient
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.exchange import Exchange, Forward
-from gateway.proxy.parser import request_parser
+from gateway.proxy.parser import BodyBroken, request_parser
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel
@@ -96,6 +98,8 @@ class ClientConnection(BaseProtocol):
         "_early",
         "_exchange",
         "_head_bytes",
+        "_head_slack",
+        "_incoming",
         "_lingering",
         "_peer",
         "_queue",
@@ -128,8 +132,11 @@ class ClientConnection(BaseProtocol):
         # What the client sent behind a request for an upgrade, before the answer.
         self._early = b""
         self._serving = False
-        # Bytes of a head that is not complete yet.
+        # Bytes of a head that is not complete yet; and how many more may have come with what was before it.
         self._head_bytes = 0
+        self._head_slack = 0
+        # The body that the parser fills, or filled last.
+        self._incoming: StreamReader = EMPTY_PAYLOAD
         # Nothing more is read: the framing is lost, or this answer is the last.
         self._broken = False
         self._lingering = False
@@ -207,19 +214,23 @@ class ClientConnection(BaseProtocol):
             return
         parser = self._parser
         assert parser is not None, "set in __init__"
+        inside_body = not self._incoming.is_eof()
         try:
             messages, self._upgraded, self._early = parser.feed_data(data)
-        except HttpProcessingError as error:
+        except Exception as error:  # noqa: BLE001 - the parsers let other errors than their own through too
             self._framing_lost(error)
             return
         if messages:
+            self._incoming = messages[-1][1]
             self._queue.extend(messages)
-            self._check_head_size(messages[0][0], len(data))
+            self._check_head_size(messages, data)
             if len(self._queue) >= _AHEAD and not self._buffer_paused:
                 self._pause_reading_for_buffer()
             if not self._serving:
                 self._serve()
-        elif data and (self._request is None or self._request.body.is_eof()):
+        elif inside_body:
+            self._head_slack = len(data)
+        elif data:
             self._partial_head(len(data))
 
     def _data_behind_upgrade(self, data: bytes) -> None:
@@ -239,27 +250,38 @@ class ClientConnection(BaseProtocol):
         if self._head_bytes > listen.max_header_size:
             self._refuse_next(HeadTooLarge(f"head over {listen.max_header_size} bytes"))
 
-    def _check_head_size(self, message: RawRequestMessage, size: int) -> None:
-        """The parser limits each line; the sum of them is limited here, for the head just completed."""
+    def _check_head_size(
+        self, messages: Sequence[tuple[RawRequestMessage, StreamReader]], data: bytes
+    ) -> None:
+        """The parser limits each line; the sum of them is limited here, for the heads just completed."""
         limit = self.server.app.config.listen.max_header_size
-        if self._head_bytes + size > limit:
-            total = len(message.path) + sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
-            if total > limit:
-                self._queue.clear()
-                self._refuse_next(HeadTooLarge(f"head over {limit} bytes"))
+        if self._head_slack + self._head_bytes + len(data) > limit:
+            for message, _ in messages:
+                lines = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
+                if len(message.path) + lines > limit:
+                    self._queue.clear()
+                    self._refuse_next(HeadTooLarge(f"head over {limit} bytes"))
+                    break
         self._head_bytes = 0
+        # Whatever stands behind the last whole head may be a piece of the next one.
+        self._head_slack = 0 if data.endswith(b"\r\n\r\n") else len(data)
 
-    def _framing_lost(self, error: HttpProcessingError) -> None:
+    def _framing_lost(self, error: Exception) -> None:
         refusal: Refusal = (
             HeadTooLarge("line too long")
             if isinstance(error, LineTooLong)
             else BadRequest(type(error).__name__)
         )
+        body = self._incoming
+        if body.is_eof():
+            self._refuse_next(refusal)
+            return
+        # It ends the request that the body belongs to, now or when that one's turn comes.
+        self._broken = True
         if self._exchange is not None and self._exchange.uploading:
-            self._broken = True
             self._exchange.body_failed(refusal)
         else:
-            self._refuse_next(refusal)
+            body.set_exception(BodyBroken(refusal.reason), error)
 
     def _refuse_next(self, refusal: Refusal) -> None:
         """Refuse what comes after the requests that are whole, and read nothing more."""
@@ -315,6 +337,7 @@ class ClientConnection(BaseProtocol):
             verdict = app.judge(request)
             if isinstance(verdict, Forward):
                 exchange = self._exchange = Exchange(self, request, verdict, app.config)
+                exchange.prepare()
                 connection = app.pool.take()
                 if connection is not None:
                     exchange.start(connection)
@@ -342,6 +365,7 @@ class ClientConnection(BaseProtocol):
                     self._answer(verdict)
                     return
                 self._exchange = Exchange(self, request, verdict, app.config)
+                self._exchange.prepare()
             connection = app.pool.take() or await app.pool.connect()
             self._exchange.start(connection)
         except Refusal as refusal:

@@ -114,14 +114,11 @@ class Exchange:
     # --- the request, towards the upstream ---
 
     def start(self, upstream: UpstreamConnection) -> None:
-        """Send the request on this connection, with its body if that is here already.
+        """Send the request on this connection, with its body if that is here already; `prepare` comes first.
 
-        Raises BodyTooLarge for a whole chunked body over the limit. May be called a second time, with a fresh
-        connection, after `Client.redo`.
+        May be called a second time, with a fresh connection, after `Client.redo`.
         """
         request = self._request
-        if not self._opening:
-            self._open()
         self._upstream = upstream
         upstream.lend(
             self,
@@ -135,9 +132,18 @@ class Exchange:
         if self.uploading:
             self._pump = asyncio.get_running_loop().create_task(self._pump_body(request.body))
 
-    def _open(self) -> None:
-        """The bytes that go first: the head, and a body that is whole with it."""
+    def prepare(self) -> None:
+        """Lay out the bytes that go first: the head, and a body that is whole with it.
+
+        Raises Refusal for a body over the limit or already broken, before the upstream hears of it.
+        """
         request, body = self._request, self._request.body
+        limit, announced = self._config.listen.max_body_size, request.head.content_length
+        if limit and announced is not None and int(announced) > limit:
+            raise BodyTooLarge(f"body over {limit} bytes")
+        broken = body.exception()
+        if broken is not None:
+            raise _body_refusal(broken)
         self._opening = self._head()
         if not body.is_eof():
             self.uploading = True
@@ -190,6 +196,9 @@ class Exchange:
                 # Silence from here on is the client's.
                 client.deadline = time.monotonic() + config.listen.idle_timeout
                 data = await body.readany()
+                # Reading on may have brought the framing's end to light.
+                if self._ended:
+                    return
                 if not data:
                     break
                 self._count_upload(len(data))
@@ -203,7 +212,7 @@ class Exchange:
             self.body_failed(refusal)
             return
         except BodyBroken as broken:
-            self.body_failed(BadRequest(f"body: {type(broken.__cause__ or broken).__name__}"))
+            self.body_failed(_body_refusal(broken))
             return
         if self._request.head.chunked:
             upstream.write(b"0\r\n\r\n")
@@ -371,6 +380,10 @@ class Exchange:
         pump, self._pump = self._pump, None
         if pump is not None and pump is not asyncio.current_task():
             pump.cancel()
+
+
+def _body_refusal(broken: BaseException) -> Refusal:
+    return BadRequest(f"body: {type(broken.__cause__ or broken).__name__}")
 
 
 def _status_line(head: AnswerHead) -> bytes:

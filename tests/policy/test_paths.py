@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import time
 from itertools import product
 from urllib.parse import unquote_to_bytes
 
@@ -147,12 +149,8 @@ def test_a_target_is_split_at_its_first_question_mark_and_nothing_is_lost(target
 @given(st.sampled_from(["/.", "/a", "/%41", "/%2e", "/;", "/..a"]))
 def test_a_long_path_costs_in_proportion(fragment: str) -> None:
     """No input makes the expressions look at a character more than a few times."""
-    import time
-
     path = fragment * (16 * 1024)
     began = time.perf_counter()
-    try:
+    with contextlib.suppress(AmbiguousPath):
         canonical_path(path)
-    except AmbiguousPath:
-        pass
     assert time.perf_counter() - began < 0.5
