@@ -20,7 +20,6 @@ NOT_BUILT: Mapping[str, str] = {
     "listen.workers": "more than one worker is not built yet: leave it at 1",
     "listen.tls": "serving TLS is not built yet: leave it at null and end TLS in front of the gateway",
     "upstream.tls": "TLS to the upstream is not built yet: leave it at null",
-    "cognito.user_pools[].client_secret_file": "client secrets are not built yet: leave it at null",
     "cognito.user_pools[].identity_pool_id": "identity pools are not built yet: leave it at null",
     "cognito.user_pools[].domain": "managed login is not built yet: leave it at null",
     "cognito.revocation.check_every": "asking Cognito for revocation is not built yet: leave it at null",

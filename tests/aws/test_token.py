@@ -237,8 +237,18 @@ def test_the_admin_flow_against_aws_needs_real_credentials(tmp_path: Path) -> No
     assert "no AWS credentials found" in done.stderr
 
 
+def test_the_client_secret_comes_from_its_file(local: LocalCognito, tmp_path: Path) -> None:
+    path = config(tmp_path, local, SECRET_CLIENT, "s" * 24)
+    done = token(tmp_path, "--username", "alice", "--config", str(path))
+    assert claims(done.stdout)["client_id"] == SECRET_CLIENT
+    (tmp_path / "secret").write_text("t" * 24)
+    done = token(tmp_path, "--username", "alice", "--config", str(path))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "check client_secret_file" in done.stderr
+    assert "t" * 24 not in done.stderr
+
+
 def test_the_secret_hash_is_sent() -> None:
-    """In-process: a configuration with a client secret is refused as long as the proxy cannot use it."""
     with local_cognito.running(SEED) as local:
         address = PoolAddress(POOL, SECRET_CLIENT, client_secret="s" * 24, endpoint_url=local.url)
         for flow in ("password", "admin"):

@@ -17,7 +17,6 @@ ASKED: dict[str, str] = {
     "listen.tls": "listen:\n  tls: {certificate_file: ok, key_file: ok}\n",
     "upstream.tls": "upstream:\n  tls: {}\n",
     "upstream.url": "upstream:\n  url: https://api\n",
-    "cognito.user_pools[].client_secret_file": POOL + "      client_secret_file: ok\n",
     "cognito.user_pools[].identity_pool_id": POOL + "      identity_pool_id: ap-south-1:0-a\n",
     "cognito.user_pools[].domain": POOL + "      domain: https://a.example\n",
     "cognito.revocation.check_every": "cognito:\n  revocation:\n    check_every: 30s\n",
