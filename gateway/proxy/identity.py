@@ -31,14 +31,16 @@ def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
             lines.append(_line(name, encode(value)))
     if headers.groups and claims.groups:
         lines.append(_line(headers.groups, encode_list(claims.groups)))
-    for name, claim in headers.claims:
-        if claim in claims.every:
-            lines.append(_line(name, encode_claim(claims.every[claim])))
+    if headers.claims:
+        every = claims.every
+        lines += [_line(name, encode_claim(every[claim])) for name, claim in headers.claims if claim in every]
     return b"".join(lines)
 
 
 def encode(value: str) -> str:
     """One value: control characters, non-ASCII and `%` as percent-encoded UTF-8."""
+    if value.isascii() and value.isprintable() and "%" not in value:
+        return value  # as almost all are
     return _ENCODE.sub(_percent, value)
 
 
@@ -63,5 +65,6 @@ def _percent(match: re.Match[str]) -> str:
 
 def _line(name: str, value: str) -> bytes:
     # A value's outer spaces are no part of it on the wire (RFC 9110 section 5.5).
-    value = _OUTER_SPACES.sub(lambda spaces: "%20" * len(spaces.group()), value)
+    if value[:1] == " " or value[-1:] == " ":
+        value = _OUTER_SPACES.sub(lambda spaces: "%20" * len(spaces.group()), value)
     return f"{name}: {value}\r\n".encode("ascii")

@@ -13,15 +13,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from hashlib import sha256
 from typing import Generic, TypeVar
 
 from gateway.verify.jwk import VerificationKey
 
 # Bytes of token text that the entries stand for: 4,200 tokens of Cognito's usual 1 KB. What is kept of one
-# (claims as Python objects) takes three times its text, so this is 13 MB of the 64 MiB that a worker may
-# take. Text and not a count, because a token may have up to 16 KiB. Less than the tokens in use at a time
-# costs those left out one signature check per request, nothing worse.
+# takes about one and a half times its text, so this is 7 MB of the 64 MiB that a worker may take. Text and
+# not a count, because a token may have up to 16 KiB. Less than the tokens in use at a time costs those left
+# out one signature check per request, nothing worse.
 MAX_TEXT = 4 * 1024 * 1024
 
 # How many recently used entries one new token may spare before it takes the oldest anyway. Each spared one
@@ -56,9 +55,8 @@ class TokenCache(Generic[P]):
         # taking the first item of a plain dict again and again walks over the gaps of all those taken before.
         self._entries: OrderedDict[bytes, _Entry[P]] = OrderedDict()
 
-    def get(self, token: bytes, now: float) -> P | None:
-        """What this token proved, if that still holds at `now` (Unix time)."""
-        digest = sha256(token).digest()
+    def get(self, digest: bytes, now: float) -> P | None:
+        """What the token with this SHA-256 proved, if that still holds at `now` (Unix time)."""
         entry = self._entries.get(digest)
         if entry is None:
             return None
@@ -69,14 +67,15 @@ class TokenCache(Generic[P]):
         self._drop(digest)
         return None
 
-    def put(self, token: bytes, value: P, *, key: VerificationKey, pool_id: str, until: float) -> None:
-        """Remember a token that was verified with `key` of `pool_id`; it is good before `until`."""
-        digest = sha256(token).digest()
+    def put(
+        self, digest: bytes, size: int, value: P, *, key: VerificationKey, pool_id: str, until: float
+    ) -> None:
+        """Remember a token of `size` bytes that was verified with `key` of `pool_id`; good before `until`."""
         self._drop(digest)
-        while self._entries and self._text + len(token) > self._max_text:
+        while self._entries and self._text + size > self._max_text:
             self._evict()
-        self._entries[digest] = _Entry(value, key, pool_id, until, len(token))
-        self._text += len(token)
+        self._entries[digest] = _Entry(value, key, pool_id, until, size)
+        self._text += size
 
     def _evict(self) -> None:
         for _ in range(_SPARED):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -41,8 +41,7 @@ _PADDING = PKCS1v15()
 _HASH = SHA256()
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class UnverifiedJws:
+class UnverifiedJws(NamedTuple):
     """A well-formed token whose signature nobody has looked at."""
 
     kid: str

@@ -55,7 +55,7 @@ def test_signature_has_the_length_of_the_modulus(keypair: KeyPair, key: Verifica
     unverified = jws.decode(sign(keypair, access_claims()))
     for signature in (unverified.signature[:-1], b"\x00" + unverified.signature, b""):
         with pytest.raises(BadSignature, match="modulus"):
-            jws.verify_signature(dataclasses.replace(unverified, signature=signature), key)
+            jws.verify_signature(unverified._replace(signature=signature), key)
 
 
 def test_a_refused_header_is_refused_again(keypair: KeyPair) -> None:
