@@ -122,7 +122,7 @@ class Pool:
     users: dict[str, User] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     attempts: dict[str, Attempts] = field(default_factory=dict)
-    sessions: dict[str, AuthSession] = field(default_factory=dict)
+    sessions: dict[str, AuthSession] = field(default_factory=dict, repr=False)
     # event_id → grant, and refresh token → the same grant.
     grants: dict[str, Grant] = field(default_factory=dict)
     refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)

@@ -95,8 +95,8 @@ async def _cognito(document: dict[str, Any]) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def _api() -> AsyncIterator[str]:
-    # 1 s: an event stream somebody still watches does not hold up the end.
-    runner = web.AppRunner(sample_api.application(), access_log=None, shutdown_timeout=1.0)
+    # Short: an event stream that somebody still watches does not hold up the end.
+    runner = web.AppRunner(sample_api.application(), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
         await _start("sample API", _API_PORT, lambda port: web.TCPSite(runner, _HOST, port).start())
@@ -141,7 +141,7 @@ def seeded_by(document: dict[str, Any]) -> Seeded:
 def _config(running: Running, seeded: Seeded) -> Config:
     issuer = f"{running.cognito}/{seeded.pool_id}"
     document = {
-        "listen": {"address": running.gateway.removeprefix("http://"), "drain_timeout": "2s"},
+        "listen": {"address": running.gateway.removeprefix("http://"), "drain_timeout": "1s"},
         "upstream": {"url": running.api},
         "cognito": {
             "endpoint_url": running.cognito,
