@@ -25,7 +25,7 @@ lint: $(VENV)/.test ## ruff, mypy strict, yamllint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/yamllint -s config gateway
+	$(BIN)/yamllint -s config gateway .yamllint.yaml
 
 format: $(VENV)/.test ## let ruff arrange the code
 	$(BIN)/ruff check --fix-only -q .

@@ -99,7 +99,7 @@ class Authenticator:
         unverified = tokens.decode(token)
         rules = self._rules(unverified)
         key = self._key_sets.key(rules.pool_id, unverified.kid)
-        return None if key is None else self._prove(token, digest, unverified, key, rules, now)
+        return None if key is None else self._prove(token, digest, unverified, key, rules, now=now)
 
     async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal:
         """The rest where `authenticate_now` gave None: fetch the key set. Raises UnknownKey, NoKeys too."""
@@ -107,7 +107,7 @@ class Authenticator:
         unverified = tokens.decode(token)
         rules = self._rules(unverified)
         key = await self._key_sets.find(rules.pool_id, unverified.kid)
-        return self._prove(token, sha256(token).digest(), unverified, key, rules, now)
+        return self._prove(token, sha256(token).digest(), unverified, key, rules, now=now)
 
     def _rules(self, unverified: UnverifiedToken) -> PoolRules:
         """Whose rules and keys the token is held against; `verify` checks the issuer again."""
@@ -124,6 +124,7 @@ class Authenticator:
         unverified: UnverifiedToken,
         key: VerificationKey,
         rules: PoolRules,
+        *,
         now: float,
     ) -> Principal:
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
