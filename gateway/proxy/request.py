@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.errors import BadRequest, MethodRefused
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 # RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
 # and challenges, so nothing else may stand in it.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+# Those seen so far; one name or two in practice, and bounded against clients that invent them.
+_valid_hosts: set[bytes] = set()
+_REMEMBERED_HOSTS = 256
 # RFC 9112 section 3.2.2: a server accepts the absolute-form too.
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -119,10 +123,10 @@ class Request:
         """Take the head apart. Raises Refusal for what no server should accept."""
         self.method = message.method
         self.body = body
-        self.http10 = message.version == (1, 0)
+        self.http10 = message.version == HttpVersion10
         # An upgrade we do not take part in ends the connection: what follows may be of another protocol.
         self.keep_alive = not message.should_close and not message.upgrade
-        if message.version not in {(1, 1), (1, 0)}:
+        if message.version != HttpVersion11 and not self.http10:
             raise BadRequest("HTTP version other than 1.0 and 1.1")
         scanned = self.scanned = scan(message.raw_headers, self.peer.table)
         if scanned.request_id is not None:
@@ -134,8 +138,8 @@ class Request:
             # CONNECT asks for a tunnel to anywhere; TRACE would show the client what we vouch for.
             raise MethodRefused(f"method {self.method}")
         host = scanned.host
-        if host is not None and not _HOST.fullmatch(host):
-            raise BadRequest("Host is not a host")
+        if host is not None and host not in _valid_hosts:
+            _check_host(host)
         if scanned.chunked and (self.http10 or scanned.content_length is not None):
             # RFC 9112 section 6.1: either is an attempt at request smuggling.
             raise BadRequest("Transfer-Encoding beside Content-Length or in HTTP/1.0")
@@ -147,6 +151,13 @@ class Request:
         self.upgrade = (
             message.upgrade and self.method == "GET" and (scanned.upgrade or b"").lower() == b"websocket"
         )
+
+
+def _check_host(host: bytes) -> None:
+    if not _HOST.fullmatch(host):
+        raise BadRequest("Host is not a host")
+    if len(_valid_hosts) < _REMEMBERED_HOSTS:
+        _valid_hosts.add(host)
 
 
 def _origin_form(target: str, host: bytes | None) -> str:
