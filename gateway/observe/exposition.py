@@ -1,5 +1,5 @@
 """A snapshot as text for Prometheus: the one importer of prometheus_client, which costs 14 ms on top of
-aiohttp, so import this module where the metrics listener starts and nowhere else.
+aiohttp, so only a scrape imports it.
 
 Invariant: every metric of the table is in every answer, with its help text, even before its first event.
 """
