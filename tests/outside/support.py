@@ -1,0 +1,255 @@
+"""Programs as strangers run them: processes of their own, files for what they print, loopback sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import procfs
+from gateway.local.seed import DEMO
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
+from tests.support.wire import Reply, get, once
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(sys.executable).with_name("cognito-gateway")
+
+# What the demo's seed holds.
+DEMO_POOL, DEMO_CLIENT = "us-east-1_LocalDemo", "1demo2client3local4cognito"
+DEMO_USER, DEMO_PASSWORD = "alice@example.com", "Wonderland-2024"
+
+
+def free_port() -> int:
+    """Nobody's port, from below those the kernel hands out: no client socket of another test gets it."""
+    while True:
+        port = random.randrange(12_000, 32_000)
+        if is_free(port):
+            return port
+
+
+def is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
+async def until(true: Callable[[], Awaitable[bool]], *, seconds: float, pause: float = 0.05) -> float:
+    """Waits until it is true; gives the seconds that took. TimeoutError when it takes longer."""
+    begun = time.monotonic()
+    while not await true():
+        if time.monotonic() - begun > seconds:
+            raise TimeoutError(f"not within {seconds} s")
+        await asyncio.sleep(pause)
+    return time.monotonic() - begun
+
+
+@dataclass
+class Program:
+    process: subprocess.Popen[bytes]
+    out: Path
+    err: Path
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def pids(self) -> list[int]:
+        """It and its children, however many workers it has."""
+        return procfs.tree(self.pid)
+
+    @property
+    def stdout(self) -> str:
+        return self.out.read_text(encoding="utf-8")
+
+    @property
+    def stderr(self) -> str:
+        return self.err.read_text(encoding="utf-8")
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The JSON lines it has written whole so far."""
+        return [json.loads(line) for line in self.stdout.splitlines(keepends=True) if line.endswith("\n")]
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the terminal sends SIGINT to everything in the foreground."""
+        os.killpg(self.pid, signal.SIGINT)
+
+    async def end(self, seconds: float = 20) -> int:
+        """The exit code, once it has ended."""
+        return await asyncio.to_thread(self.process.wait, seconds)
+
+    async def stop(self) -> int:
+        self.signal(signal.SIGTERM)
+        return await self.end()
+
+    async def says(self, text: str, seconds: float = 30) -> str:
+        """Its stdout, once the text is in it."""
+
+        async def said() -> bool:
+            if self.process.poll() is not None and text not in self.stdout:
+                raise AssertionError(f"it ended with {self.process.returncode}: {self.stdout}{self.stderr}")
+            return text in self.stdout
+
+        await until(said, seconds=seconds)
+        return self.stdout
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The machine's, without settings of ours or AWS's."""
+    prefixes = ("COGNITO_GATEWAY_", "AWS_")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
+    return {**kept, **more}
+
+
+def run(
+    *command: str | Path, cwd: Path = ROOT, stdin: str = "", environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=environment(**(environ or {})),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@contextlib.asynccontextmanager
+async def started(
+    folder: Path,
+    command: Sequence[str | Path],
+    *,
+    name: str = "program",
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> AsyncIterator[Program]:
+    """A command in a session of its own; whatever is left of it in the end is killed."""
+    out, err = folder / f"{name}.out", folder / f"{name}.err"
+    with out.open("wb") as stdout, err.open("wb") as stderr:
+        process = subprocess.Popen(
+            command,
+            cwd=cwd or folder,
+            env=environment(**(environ or {})),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+    try:
+        yield Program(process, out, err)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await asyncio.to_thread(process.wait, 20)
+
+
+@dataclass
+class Served(Program):
+    """A running gateway."""
+
+    port: int = 0
+    metrics_port: int = 0
+
+    async def ask(self, target: str = "/", *lines: str, method: str = "GET") -> Reply:
+        """One request on a connection of its own."""
+        return await once(self.port, get(target, *lines, method=method), method=method)
+
+    async def bearer(self, token: str | bytes, target: str = "/") -> Reply:
+        text = token if isinstance(token, str) else token.decode("ascii")
+        return await self.ask(target, f"Authorization: Bearer {text}")
+
+    async def probe(self, path: str = "/readyz") -> Reply:
+        return await once(self.metrics_port, get(path, "Connection: close"))
+
+    async def samples(self) -> dict[str, float]:
+        """The metrics: name with labels → value."""
+        lines = (await self.probe("/metrics")).body.decode().splitlines()
+        pairs = [line.rpartition(" ") for line in lines if line and not line.startswith("#")]
+        return {name: float(value) for name, _, value in pairs}
+
+    async def is_ready(self) -> bool:
+        try:
+            return (await self.probe()).status == 200
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return False
+
+    async def is_listening(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"it ended with {self.process.returncode}: {self.stderr}{self.stdout}")
+        try:
+            await self.probe("/healthz")
+            await self.ask("/oauth2/nothing")
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return False
+        return True
+
+
+def configuration(*, port: int, metrics_port: int, upstream: str, pools: str, more: str = "") -> str:
+    return (
+        f"listen: {{address: '127.0.0.1:{port}', drain_timeout: 10s}}\n"
+        f"metrics: {{address: '127.0.0.1:{metrics_port}'}}\n"
+        f"upstream: {{url: '{upstream}'}}\n"
+        f"cognito:\n{pools}\n{more}\n"
+    )
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    folder: Path,
+    *,
+    upstream: str,
+    pools: str,
+    more: str = "",
+    ready: bool = True,
+    command: Sequence[str | Path] = (SCRIPT,),
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Served]:
+    """`serve` with a configuration file; `pools` is the indented inside of `cognito:`."""
+    port, metrics_port = free_port(), free_port()
+    path = folder / "gateway.yaml"
+    path.write_text(
+        configuration(port=port, metrics_port=metrics_port, upstream=upstream, pools=pools, more=more)
+    )
+    arguments: list[str | Path] = [*command, "serve", "--config", path]
+    async with started(folder, arguments, name="serve", environ=environ) as program:
+        served = Served(program.process, program.out, program.err, port, metrics_port)
+        await until(served.is_listening, seconds=30)
+        if ready:
+            await until(served.is_ready, seconds=30)
+        yield served
+
+
+def pinned(folder: Path, *keys: KeyPair) -> str:
+    """`pools` for `serving`: the tests' own pool, its keys in a file."""
+    (folder / "jwks.json").write_bytes(key_set_document(*keys))
+    return f"  user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}], jwks_file: jwks.json}}]"
+
+
+@contextlib.asynccontextmanager
+async def cognito(folder: Path, port: int | None = None) -> AsyncIterator[tuple[Program, str]]:
+    """`local-cognito` with the demo's seed, and its URL."""
+    listen = f"127.0.0.1:{port or free_port()}"
+    command: list[str | Path] = [SCRIPT, "local-cognito", "--listen", listen, "--seed", DEMO]
+    async with started(folder, command, name="cognito") as program:
+        await program.says(DEMO_CLIENT)
+        yield program, f"http://{listen}"

@@ -1,0 +1,235 @@
+"""The README as a stranger reads it: every command in it is run here, `make demo` first of all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from gateway.local import seed
+from tests.outside.support import ROOT, SCRIPT, free_port, is_free, run, started, until
+from tests.support import local_cognito
+from tests.support.wire import Upstream
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+COMMANDS = [
+    line[2:]
+    for language, block in BLOCKS
+    if language == "console"
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+# The demo's ports that INTERFACE names; only the gateway's is never replaced.
+PORTS = {"gateway": 8000, "metrics": 9090, "local Cognito": 9229, "sample API": 8080}
+
+# The README's commands, and the tests below that run them.
+COPY = "cp config/gateway.minimal.yaml config/gateway.yaml"
+CHECK = ".venv/bin/cognito-gateway check-config config/gateway.yaml"
+SERVE = ".venv/bin/cognito-gateway serve --config config/gateway.yaml"
+TOKEN = "TOKEN=$(.venv/bin/cognito-gateway token --config config/gateway.yaml --username alice@example.com)"
+CURL = 'curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/'
+RUN_BY = {
+    "make demo": "test_make_demo",
+    "make test": "test_make_test",
+    COPY: "test_in_front_of_an_api_of_ones_own",
+    CHECK: "test_in_front_of_an_api_of_ones_own",
+    SERVE: "test_in_front_of_an_api_of_ones_own",
+    TOKEN: "test_in_front_of_an_api_of_ones_own",
+    CURL: "test_in_front_of_an_api_of_ones_own",
+}
+
+
+def test_every_command_is_run_by_a_test() -> None:
+    assert set(COMMANDS) == set(RUN_BY)
+    assert set(RUN_BY.values()) <= set(globals())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A working folder as `git clone` and `make test` leave it: the same files under the same names."""
+    folder = tmp_path / "checkout"
+    folder.mkdir()
+    for name in ("Makefile", "pyproject.toml", "requirements", "gateway", "tests"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    (folder / "config").mkdir()
+    for path in (ROOT / "config").glob("gateway.*.*"):
+        (folder / "config" / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+# make, told that this environment is installed already: other tests are running in it.
+MAKE = ("make", "-o", ".venv/.run", "-o", ".venv/.test")
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def pasted(lines: list[str], home: Path) -> str:
+    """Lines pasted one after the other into one shell that has no settings; what it printed."""
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    command = ["env", "-i", f"PATH={path}", f"HOME={home}", "bash"]
+    done = run(*command, stdin="\n".join(lines) + "\n", cwd=home)
+    assert done.stderr == ""
+    return done.stdout
+
+
+async def test_make_demo(checkout: Path, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    before = listing(checkout)
+
+    async def free() -> bool:
+        return is_free(PORTS["gateway"])
+
+    await until(free, seconds=60)
+    command = [*MAKE, "demo"]
+    async with started(tmp_path, command, environ={"TMPDIR": str(temporary)}, cwd=checkout) as program:
+        printed = await program.says("Ctrl-C stops everything.")
+        lines = [line[2:] for line in printed.splitlines() if line.startswith("$ ")]
+        assert [line.split()[0] for line in lines] == [
+            "TOKEN=$(AWS_ACCESS_KEY_ID=local",
+            "curl",
+            "curl",
+            "TOKEN=$(printf",
+        ]
+        assert len({line for line in lines if "http://127.0.0.1:8000/api/v1/config" in line}) == 2
+        # All in one shell: with the AWS CLI's token, without one, with a token of our own command.
+        shown = await asyncio.to_thread(pasted, [*lines, lines[1]], tmp_path)
+        parts = re.fullmatch(r"(\{.*?\}\n)(HTTP/1\.1 .*?\n\n\{.*?\})(\{.*\}\n)", shown, re.DOTALL)
+        assert parts, shown
+        first, refused, second = parts.groups()
+        for answer in (first, second):
+            assert json.loads(answer)["service"] == "sample-api"
+            assert json.loads(answer)["identity"]["groups"] == "admins,users"
+        head, _, body = refused.partition("\n\n")
+        assert head.startswith("HTTP/1.1 401 ")
+        assert re.search(r"(?m)^WWW-Authenticate: Bearer realm=", head)
+        assert re.search(r"(?m)^Content-Type: application/problem\+json$", head)
+        assert json.loads(body)["status"] == 401
+
+        ports = ports_of(printed)
+        assert ports["gateway"] == PORTS["gateway"]
+        await second_demo(tmp_path, ports)
+
+        program.interrupt()
+        await program.end(10)
+        assert program.process.returncode in {0, 2, -signal.SIGINT}, "make's own word for an interrupt"
+        assert "Traceback" not in program.stdout + program.stderr
+    assert [port for port in ports.values() if not is_free(port)] == []
+    assert listing(checkout) == before
+    assert listing(temporary) == []
+
+
+def ports_of(printed: str) -> dict[str, int]:
+    patterns = {name: rf"(?m)^{name} +http://127\.0\.0\.1:(\d+)" for name in PORTS}
+    patterns["metrics"] = r"metrics and probes http://127\.0\.0\.1:(\d+)"
+    found = {name: re.search(pattern, printed) for name, pattern in patterns.items()}
+    return {name: int(match[1]) for name, match in found.items() if match}
+
+
+async def second_demo(folder: Path, first: dict[str, int]) -> None:
+    """While one runs: its port is not taken over, and with another port everything else moves."""
+    done = await asyncio.to_thread(run, SCRIPT, "demo", cwd=folder)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert f"port {first['gateway']}" in done.stderr
+    port = free_port()
+    async with started(folder, [SCRIPT, "demo", "--port", str(port)], name="second") as program:
+        printed = await program.says("Ctrl-C stops everything.")
+        ports = ports_of(printed)
+        assert ports["gateway"] == port
+        assert not set(ports.values()) & set(first.values())
+        for name in ("local Cognito", "sample API"):
+            line = next(line for line in printed.splitlines() if line.startswith(name))
+            assert line.endswith(f"(port {PORTS[name]} is taken)")
+        lines = [line[2:] for line in printed.splitlines() if line.startswith("$ ")]
+        shown = await asyncio.to_thread(pasted, [lines[3], lines[1]], folder)
+        assert json.loads(shown)["service"] == "sample-api"
+        program.signal(signal.SIGINT)
+        assert await program.end(10) == 0
+    assert [port for port in ports.values() if not is_free(port)] == []
+
+
+def test_make_test(checkout: Path) -> None:
+    done = run(*MAKE, "test", "ARGS=-n 0 -q -p no:cacheprovider tests/policy", cwd=checkout)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"(?m)^\d+ passed", done.stdout)
+
+
+async def test_in_front_of_an_api_of_ones_own(checkout: Path, tmp_path: Path) -> None:
+    """Word for word but for the ports, which tests cannot have to themselves, and for Cognito's address."""
+    minimal = yaml.safe_load((checkout / "config/gateway.minimal.yaml").read_text())
+    pool = minimal["cognito"]["user_pools"][0]
+    document = seed.read(seed.DEMO)
+    document["UserPools"][0]["Id"] = pool["id"]
+    user = document["UserPools"][0]["Users"][0]
+    document["UserPools"][0]["Clients"][0]["ClientId"] = pool["client_ids"][0]
+    port, metrics_port = free_port(), free_port()
+    async with Upstream().running() as upstream:
+        with local_cognito.running(document) as local:
+            environ = {
+                "COGNITO_GATEWAY_COGNITO__ENDPOINT_URL": local.url,
+                "COGNITO_GATEWAY_LISTEN__ADDRESS": f"127.0.0.1:{port}",
+                "COGNITO_GATEWAY_METRICS__ADDRESS": f"127.0.0.1:{metrics_port}",
+                "COGNITO_GATEWAY_UPSTREAM__URL": upstream.url,
+            }
+            checked = run("bash", "-ec", f"{COPY}\n{CHECK}", cwd=checkout, environ=environ)
+            assert (checked.returncode, checked.stderr) == (0, "")
+            assert checked.stdout.startswith("config/gateway.yaml: valid")
+            async with started(
+                tmp_path, ["bash", "-c", f"exec {SERVE}"], environ=environ, cwd=checkout
+            ) as program:
+                await program.says('"key_set_loaded"')
+                curl = CURL.replace(":8000/", f":{port}/").replace("curl ", "curl -s ")
+                password = document["UserPools"][0]["Users"][0]["Password"]
+                called = await asyncio.to_thread(
+                    run,
+                    "bash",
+                    "-ec",
+                    f"{TOKEN}\n{curl}",
+                    cwd=checkout,
+                    environ=environ,
+                    stdin=password + "\n",
+                )
+                assert (called.returncode, called.stdout) == (0, "ok"), called.stderr
+                program.signal(signal.SIGTERM)
+                assert await program.end() == 0
+        assert upstream.last.get("X-Auth-Request-Email") is None, "access tokens of Cognito have none"
+        assert upstream.last.get("X-Auth-Request-User") == user["Sub"].encode()
+        assert upstream.last.get("Authorization") is None
+
+
+def test_yaml_blocks_fit_into_the_minimal_configuration(tmp_path: Path) -> None:
+    blocks = [block for language, block in BLOCKS if language == "yaml"]
+    assert blocks
+    minimal = (ROOT / "config/gateway.minimal.yaml").read_text(encoding="utf-8")
+    for number, block in enumerate(blocks):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text(minimal + block)
+        done = run(SCRIPT, "check-config", path)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_links_lead_somewhere() -> None:
+    links = set(re.findall(r"\]\(([^)#]+)", README))
+    assert links
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_make_help_names_what_the_readme_names() -> None:
+    done = run("make", "help")
+    assert done.returncode == 0
+    targets = re.findall(r"(?m)^  make (\S+) +\S", done.stdout)
+    named = set(re.findall(r"`make ([a-z-]+)`", README)) | {
+        line.split()[1] for line in COMMANDS if line.startswith("make ")
+    }
+    assert named <= set(targets) | {"help"}
