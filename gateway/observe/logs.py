@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -21,6 +22,9 @@ from gateway.observe.lines import fit, json_record, quote, text_record
 from gateway.observe.sink import ATOMIC_WRITE, Sink
 
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+# A token in a path, as links in mails have it: base64url of `{"`, and all that may belong to it.
+_TOKEN = re.compile(r"eyJ[A-Za-z0-9_.%-]{16,}")
 
 
 class Logger:
@@ -134,12 +138,13 @@ def configure(log: Log, stream: BinaryIO | None = None) -> Logger:
 
 
 def loggable_path(target: str) -> str:
-    """A request target without its query, which may hold codes and tokens.
+    """A request target without its query, which may hold codes and tokens, and without tokens in its path.
 
     RFC 9112 section 3.2: other forms than the origin form name a host, perhaps a password; they become `-`.
     """
     if target.startswith("/"):
-        return target.partition("?")[0]
+        path = target.partition("?")[0]
+        return _TOKEN.sub("[redacted]", path) if "eyJ" in path else path
     return "*" if target == "*" else "-"
 
 

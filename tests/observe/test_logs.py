@@ -144,6 +144,17 @@ def test_queries_and_hosts_of_a_target_are_not_logged(target: str, logged: str) 
     assert loggable_path(target) == logged
 
 
+@pytest.mark.parametrize("target", ["/invite/{}", "/invite/{}/", "/a/x={}&y", "/{}?z", "/a%2F{}"])
+def test_a_token_in_a_path_is_left_out(target: str) -> None:
+    token = ".".join(("eyJraWQiOiJhY2Nlc3Mta2V5In0", "eyJzdWIiOiJhbGljZSJ9", "c2lnbmF0dXJl"))
+    for spelling in (token, token.replace(".", "%2E"), token.replace("-", "%2d") + "%3D"):
+        logged = loggable_path(target.format(spelling))
+        assert logged.startswith("/")
+        assert "[redacted]" in logged
+        assert not [part for part in token.split(".") if part in logged]
+    assert loggable_path("/heyJude/eyJohn/ey.J") == "/heyJude/eyJohn/ey.J"
+
+
 def test_lines_below_the_level_are_not_written() -> None:
     def use(log: Logger) -> None:
         for level in ("debug", "info", "warning", "error"):
