@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench config lock clean
+.PHONY: help install demo test test-slow lint format bench config lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -13,13 +13,13 @@ help: ## list these targets
 install: $(VENV)/.run ## install the gateway into .venv
 
 demo: $(VENV)/.run ## local Cognito + sample API on 127.0.0.1:8080 + gateway on 127.0.0.1:8000
-	@$(BIN)/cognito-gateway demo
+	@$(BIN)/cognito-gateway demo $(ARGS)
 
 test: $(VENV)/.test ## install what the tests need and run the fast ones
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-slow: $(VENV)/.test ## the slow ones: faults, soak, real servers
-	$(BIN)/python -m pytest -m slow $(ARGS)
+test-slow: $(VENV)/.test ## the slow ones, and what they measured
+	$(BIN)/python -m pytest -m slow -rA $(ARGS)
 
 lint: $(VENV)/.test ## ruff, mypy strict, yamllint
 	$(BIN)/ruff check .
