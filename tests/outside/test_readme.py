@@ -233,3 +233,11 @@ def test_make_help_names_what_the_readme_names() -> None:
         line.split()[1] for line in COMMANDS if line.startswith("make ")
     }
     assert named <= set(targets) | {"help"}
+
+
+def test_the_demos_port_is_chosen_as_the_readme_says(checkout: Path) -> None:
+    (flags,) = re.findall(r'`make demo ARGS="([^"]+)"`', README)
+    done = run(*MAKE, "-n", "demo", f"ARGS={flags}", cwd=checkout)
+    assert done.stdout == f".venv/bin/cognito-gateway demo {flags}\n"
+    done = run(SCRIPT, "demo", *flags.split(), "--help")
+    assert done.returncode == 0, done.stderr
