@@ -150,9 +150,7 @@ class Worker:
 
 def _cannot_listen(address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return (
-            f"listen.address {address} is taken: stop the program that listens there, or choose another"
-        )
+        return f"listen.address {address} is taken: stop the program that listens there, or choose another"
     return f"listen.address {address}: cannot listen: {(error.strerror or str(error)).lower()}"
 
 
