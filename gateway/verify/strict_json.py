@@ -43,7 +43,7 @@ def loads(data: bytes) -> object:
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
     # RFC 7493 section 2.1: no surrogate may stand alone. It takes an escape to write one.
-    if b"\\ud" in data or b"\\uD" in data:
+    if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
         _refuse_lone_surrogates(value)
     return value
 

@@ -216,8 +216,8 @@ def _number(claims: dict[str, object], name: str) -> float | None:
     if name not in claims:
         return None
     value = claims[name]
-    # bool is an int in Python.
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    # Exactly these: bool is an int in Python.
+    if type(value) is not int and type(value) is not float:
         raise TokenPayloadRefused(f"{name} is not a number")
     return float(value)
 
