@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import json
 import re
 import signal
 import sys
+import tempfile
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -82,17 +86,32 @@ def pasted(lines: list[str], home: Path) -> str:
     return done.stdout
 
 
+@contextlib.asynccontextmanager
+async def gateway_port() -> AsyncIterator[None]:
+    """Port 8000, once nobody has it: neither another run of these tests nor anything else."""
+    with (Path(tempfile.gettempdir()) / "cognito-gateway-tests-8000.lock").open("w") as lock:
+
+        async def ours() -> bool:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return False
+            return is_free(PORTS["gateway"])
+
+        await until(ours, seconds=60)
+        yield
+
+
 async def test_make_demo(checkout: Path, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     before = listing(checkout)
 
-    async def free() -> bool:
-        return is_free(PORTS["gateway"])
-
-    await until(free, seconds=60)
-    command = [*MAKE, "demo"]
-    async with started(tmp_path, command, environ={"TMPDIR": str(temporary)}, cwd=checkout) as program:
+    environ = {"TMPDIR": str(temporary)}
+    async with (
+        gateway_port(),
+        started(tmp_path, [*MAKE, "demo"], environ=environ, cwd=checkout) as program,
+    ):
         printed = await program.says("Ctrl-C stops everything.")
         lines = [line[2:] for line in printed.splitlines() if line.startswith("$ ")]
         assert [line.split()[0] for line in lines] == [
