@@ -220,6 +220,10 @@ class ClientConnection(BaseProtocol):
         except Exception as error:  # noqa: BLE001 - the parsers let other errors than their own through too
             self._framing_lost(error)
             return
+        if inside_body and self._incoming.exception() is not None:
+            # The pure Python parser tells the body alone, and would take what follows for the next request.
+            self._broken = True
+            return
         if messages:
             self._incoming = messages[-1][1]
             self._queue.extend(messages)
@@ -416,7 +420,12 @@ class ClientConnection(BaseProtocol):
         head_only = request.method == "HEAD"
         request.response_bytes = 0 if head_only else len(answer.body)
         self.write(render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only))
-        self.exchange_ended(keep_alive=keep_alive)
+        if answer.close:
+            # Who sends what cannot be understood may well go on sending.
+            self._end_request()
+            self._close(lingering=True)
+        else:
+            self.exchange_ended(keep_alive=keep_alive)
 
     def exchange_ended(self, *, keep_alive: bool) -> None:
         """The answer is written: on to the next request, or close."""

@@ -71,6 +71,7 @@ _IDENTITY_PREFIX = b"x-auth-request-"
 _REMEMBERED_NAMES = 1024
 
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
 # Ours all begin so (INTERFACE: behind `__Host-` on https); they hold the session and stay with us.
 _OWN_COOKIE = (b"cognito_gateway", b"__Host-cognito_gateway")
 
@@ -185,7 +186,8 @@ def _scan_special(scanned: Scanned, kind: Kind, value: bytes) -> None:  # noqa: 
         scanned.connection = value if scanned.connection is None else scanned.connection + b"," + value
     elif kind is Kind.CONTENT_LENGTH:
         # RFC 9110 section 8.6: digits only; the parser refused the rest, this is the second lock.
-        if not value.isdigit() or scanned.content_length is not None:
+        # Stricter: below 10**19, so that it fits 64 bits everywhere.
+        if not value.isdigit() or len(value) > 19 or scanned.content_length is not None:
             raise BadRequest("Content-Length is not one run of digits")
         scanned.content_length = value
     elif kind is Kind.TRANSFER_ENCODING:
@@ -231,8 +233,8 @@ def strip_own_cookies(value: bytes) -> bytes:
 
 
 def bearer_free(authorization: Iterable[bytes]) -> list[bytes]:
-    """The Authorization values that are no bearer token: what an open route passes on."""
-    return [value for value in authorization if value[:6].lower() != b"bearer"]
+    """The Authorization values that hold no bearer token, alone or behind another scheme's credentials."""
+    return [value for value in authorization if not _BEARER.search(value)]
 
 
 def upstream_head(
@@ -254,11 +256,11 @@ def upstream_head(
     `expects_continue`: whether the client still waits for a 100; `upgrade`: whether it may turn WebSocket.
     """
     kept = scanned.kept
-    if host is not None:
+    if host is not None and scanned.host is not None:
         kept = [b"Host: %b\r\n" % host if line.startswith(b"Host:") else line for line in kept]
     elif scanned.host is None:
         # RFC 9112 section 3.2: an HTTP/1.1 request has a Host; an HTTP/1.0 client may have sent none.
-        kept = [b"Host: \r\n", *kept]
+        kept = [b"Host: %b\r\n" % (host or b""), *kept]
     before = scanned.forwarded_for
     lines = [request_line, *kept, identity]
     lines += [b"Authorization: %b\r\n" % value for value in authorization]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from gateway.verify.authenticate import Principal
 
 # RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
-# and challenges, so nothing else may stand in it.
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+# and challenges, so nothing else may stand in it. Stricter: no sub-delims, `a,b` is two Hosts in one.
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
 # Those seen so far; one name or two in practice, and bounded against clients that invent them.
 _valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256

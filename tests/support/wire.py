@@ -53,7 +53,8 @@ async def read_body(head: bytes, reader: asyncio.StreamReader) -> bytes:
     if re.search(rb"(?im)^transfer-encoding: *chunked", head):
         body = b""
         while True:
-            size = int((await reader.readline()).split(b";")[0], 16)
+            line = await reader.readuntil(b"\r\n")
+            size = int(line.split(b";")[0], 16)
             if size == 0:
                 while (await reader.readline()) not in {b"\r\n", b""}:
                     pass
