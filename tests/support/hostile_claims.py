@@ -112,7 +112,7 @@ def expiries(forge: Forge) -> Iterator[Hostile]:
     for text in (b"NaN", b"Infinity", b"1e400", b"1" * 30, b'"1e9"'):
         payload = compact_json(forge.claims(exp=0)).replace(b'"exp":0', b'"exp":' + text)
         yield Hostile(f"exp {text.decode()[:12]}", forge.payload_text(payload), TokenPayloadRefused)
-    for name, value in {
+    ends: dict[str, float] = {
         "now": now,
         "a second ago": now - 1,
         "an hour ago": now - 3600,
@@ -121,14 +121,16 @@ def expiries(forge: Forge) -> Iterator[Hostile]:
         "negative": -now,
         "hugely negative": -1e308,
         "a tiny fraction": 5e-324,
-    }.items():
-        yield Hostile(f"exp {name}", forge.access(exp=value), TokenExpired)
+    }
+    for name, end in ends.items():
+        yield Hostile(f"exp {name}", forge.access(exp=end), TokenExpired)
 
 
 def starts(forge: Forge) -> Iterator[Hostile]:
     now = int(forge.now)
     for name in ("nbf", "iat", "auth_time"):
-        for value in (str(now), True, None, [now], {}):
+        wrong: tuple[Any, ...] = (str(now), True, None, [now], {})
+        for value in wrong:
             token = forge.access(**{name: value})
             yield Hostile(f"{name} {type(value).__name__}", token, TokenPayloadRefused)
         for ahead in (300, 86_400, 10**15):
