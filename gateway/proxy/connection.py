@@ -11,10 +11,12 @@ in doubt nothing more is read from this connection.
 from __future__ import annotations
 
 import asyncio
+import struct
 import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Protocol
 
 from aiohttp.base_protocol import BaseProtocol
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 Verdict = Forward | Answer
 
+# struct linger {on, 0 s}: closing sends RST and drops what was not sent.
+_RESET = struct.pack("ii", 1, 0)
 # Requests parsed ahead of the one being served: aiohttp's own bound. What is beyond waits in the kernel.
 _AHEAD = 32
 # A request's body is read ahead of the upstream by at most twice this.
@@ -163,8 +167,13 @@ class ClientConnection(BaseProtocol):
 
     def abort(self) -> None:
         """End the connection so that a cut answer cannot look whole."""
+        cut = self._exchange is not None and self._exchange.answering
         self._end_request()
         if self.transport is not None:
+            sock = self.transport.get_extra_info("socket")
+            if cut and sock is not None:
+                # A reset, for an answer whose end is the connection's would be ended by any other end.
+                sock.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
             self.transport.abort()
 
     # --- asyncio.Protocol ---

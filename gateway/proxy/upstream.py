@@ -337,7 +337,12 @@ class UpstreamConnection(asyncio.Protocol):
         head = AnswerHead(status, self._reason, self._lines)
         head.content_length, head.chunked = self._length, self._chunked
         self._lines, self._reason, self._length, self._chunked = [], b"", None, False
+        if status < 100 or not head.reason.isascii() or not head.reason.decode("ascii").isprintable():
+            # RFC 9112 section 4: three digits from 100, a reason of visible characters (stricter: ASCII).
+            self._broken = "status line out of bounds"
         if status == 101:
+            # Never a whole answer: either the parser sees the switch, or it is broken.
+            self._interim_open = True
             self._head = head
             return
         if status < 200:
