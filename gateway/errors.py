@@ -181,6 +181,12 @@ class NotFound(Refusal):
     title, detail = "Not found", "There is nothing at this address."
 
 
+class TooManyConnections(BadRequest):
+    status, reason = 503, "too_many_connections"
+    title, detail = "Service unavailable", "This server has as many connections as it accepts."
+    retry_after = 1
+
+
 # --- whose fault it is: Cognito, us, the upstream ----------------------------------------------------------
 
 

@@ -54,6 +54,8 @@ class Listen:
     tls: ServerTls | None
     max_header_size: int
     max_body_size: int
+    # 0: unlimited.
+    max_connections: int
     header_timeout: float
     idle_timeout: float
     drain_timeout: float
@@ -72,6 +74,7 @@ class Upstream:
     max_connections: int
     host_header: Literal["preserve", "upstream"]
     forward_token: bool
+    tunnels_end_with_token: bool
     tls: ClientTls | None
 
 
@@ -123,7 +126,7 @@ class Paths:
 
 @dataclass(frozen=True, slots=True)
 class IdentityHeaders:
-    """Header names; None where the operator wrote null: that header is neither sent nor … stripped still."""
+    """Header names; None where the operator wrote null: not sent, a client's copy removed all the same."""
 
     user: str | None
     username: str | None

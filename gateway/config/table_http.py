@@ -82,6 +82,13 @@ LISTEN = section(
         "The largest request body. 0: unlimited, because bodies are streamed and never held.",
     ),
     Key(
+        "max_connections",
+        s.integer(0, 1_000_000),
+        "16384",
+        "Client connections, for each worker; one more is answered 503 and closed. 0: as many as the system "
+        "allows. An idle one takes some 10 KiB.",
+    ),
+    Key(
         "header_timeout",
         s.duration("1ms", "1h"),
         "10s",
@@ -148,6 +155,13 @@ UPSTREAM = section(
         "false",
         "true: Authorization goes on to the upstream. It stops here by default: the upstream gets the "
         "identity headers, and a token it never sees cannot leak from it.",
+    ),
+    Key(
+        "tunnels_end_with_token",
+        s.BOOLEAN,
+        "true",
+        "A WebSocket is closed (1008) when the token that opened it expires. false: it lives until either "
+        "side ends it, however long ago its token ended.",
     ),
     Key(
         "tls",

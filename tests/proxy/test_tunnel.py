@@ -223,6 +223,16 @@ async def test_the_token_expires(tmp_path: Path) -> None:
             assert time.monotonic() < ending
 
 
+async def test_a_tunnel_may_outlive_its_token(tmp_path: Path) -> None:
+    async with running(
+        tmp_path, upstream=Upstream(script=echo), upstream_lines="tunnels_end_with_token: false"
+    ) as gateway:
+        async with opened(gateway, exp=int(time.time()) + 2) as client:
+            await asyncio.sleep(2.5)
+            await client.send(b"\x82\x01x")
+            assert await client.reader.readexactly(3) == b"\x82\x01x"
+
+
 async def test_silence_ends_a_tunnel(tmp_path: Path) -> None:
     async with running(
         tmp_path, upstream=Upstream(script=echo), upstream_lines="idle_timeout: 200ms"
