@@ -1,4 +1,4 @@
-"""Anything at all as a request: no answer of ours is a 5xx, nothing unexpected reaches the log, nothing leaks."""
+"""Anything at all as a request: no 5xx of ours, nothing unexpected in the log, nothing leaks."""
 
 from __future__ import annotations
 

@@ -114,6 +114,7 @@ async def test_a_large_body_does_not_count_as_the_next_head(tmp_path: Path) -> N
         async with await Client.connect(gateway.port) as client:
             for _ in range(3):
                 await client.send(head)
+                await asyncio.sleep(0.02)
                 await client.send(body)
                 reply = await client.reply()
                 assert reply.status == 200
@@ -300,3 +301,42 @@ async def test_answers_do_not_pile_up_for_a_client_that_does_not_read(tmp_path: 
             await asyncio.sleep(0.5)
             # 200 MB were asked for; what the kernel's buffers and ours take is a few.
             assert len(gateway.upstream.requests) < 200
+
+
+async def test_a_connection_that_dies_on_its_way_to_a_waiter_is_not_lent(tmp_path: Path) -> None:
+    async with running(tmp_path, OPEN, upstream_lines="max_connections: 1") as gateway:
+        pool = gateway.worker.app.pool
+        first = await pool.connect()
+        waiting = asyncio.create_task(pool.connect())
+        await asyncio.sleep(0.01)
+        pool.give_back(first)
+        first.abort()
+        second = await asyncio.wait_for(waiting, 1)
+        assert second is not first
+        assert second.usable
+        pool.give_back(second)
+
+
+async def test_a_body_that_breaks_before_its_turn_is_refused_at_once(tmp_path: Path) -> None:
+    """While its request waits for a connection to the upstream, nobody reads the body yet."""
+    release = asyncio.Event()
+
+    async def slow(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await release.wait()
+        writer.write(OK)
+
+    async with running(
+        tmp_path, OPEN, upstream=Upstream(script=slow), upstream_lines="max_connections: 1"
+    ) as gateway:
+        first = asyncio.create_task(once(gateway.port, get("/first")))
+        await asyncio.sleep(0.03)
+        async with await Client.connect(gateway.port) as client:
+            await client.send(get("/broken", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n")
+            await asyncio.sleep(0.03)
+            await client.send(b"zz\r\n")
+            await asyncio.sleep(0.03)
+            release.set()
+            assert (await asyncio.wait_for(client.reply(), 2)).status == 400
+            assert await client.closed()
+        assert (await first).status == 200
+        await settled(gateway)

@@ -212,3 +212,15 @@ async def test_only_what_may_be_repeated_is_sent_again(tmp_path: Path, request_:
         assert reply.status == (200 if times == 2 else 502)
         assert len(seen) == 1 + times
         await settled(gateway)
+
+
+async def test_a_head_answer_that_names_a_length_does_not_swallow_the_next(tmp_path: Path) -> None:
+    async def correct(received: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK[:-2] if received.head.startswith(b"HEAD") else OK)
+
+    async with running(tmp_path, OPEN, upstream=Upstream(script=correct)) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            for _ in range(3):
+                reply = await client.ask(get("/", method="HEAD"), method="HEAD")
+                assert (reply.status, reply.get("content-length")) == (200, "2")
+                assert (await client.ask(get("/"))).body == b"ok"
