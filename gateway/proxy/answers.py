@@ -48,7 +48,7 @@ def json_answer(
     value: Mapping[str, object], *, status: int = 200, headers: HeaderLines | None = None
 ) -> Answer:
     """A JSON document of ours, e.g. RFC 9728 metadata."""
-    body = json.dumps(value, separators=(",", ":")).encode("ascii")
+    body = json.dumps(value).encode("ascii") + b"\n"
     return Answer(status, body, content_type="application/json", headers=headers)
 
 
@@ -58,16 +58,19 @@ def problem(refusal: Refusal, *, request_id: str, metadata_url: str | None) -> A
     `metadata_url` is the RFC 9728 document for this resource; challenges carry it. What exactly failed is in
     str(refusal) and stays in the log.
     """
-    body = json.dumps(
-        {
-            # RFC 9457 section 4.2.1: "about:blank" says that the status is all there is to the type.
-            "type": "about:blank",
-            "title": refusal.title,
-            "status": refusal.status,
-            "detail": refusal.detail,
-            "request_id": request_id,
-        }
-    ).encode("ascii")
+    body = (
+        json.dumps(
+            {
+                # RFC 9457 section 4.2.1: "about:blank" says that the status is all there is to the type.
+                "type": "about:blank",
+                "title": refusal.title,
+                "status": refusal.status,
+                "detail": refusal.detail,
+                "request_id": request_id,
+            }
+        ).encode("ascii")
+        + b"\n"
+    )
     headers: HeaderLines = [(b"Cache-Control", b"no-store"), (b"X-Request-Id", request_id.encode("ascii"))]
     if refusal.challenge:
         headers.append((b"WWW-Authenticate", _challenge(refusal, metadata_url)))

@@ -13,6 +13,7 @@ from gateway.proxy.request import Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 
+_QUOTABLE = re.compile(r"/[A-Za-z0-9/._~%:@!$&'()*+,=-]{0,1000}")
 _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
@@ -34,9 +35,16 @@ def public_origin(request: Request, public_url: str | None) -> str | None:
 
 
 def metadata_url(request: Request, public_url: str | None) -> str | None:
-    """RFC 9728 section 5.1: the `resource_metadata` of a challenge."""
+    """RFC 9728 section 5.1: the `resource_metadata` of a challenge.
+
+    Section 3.3: the document's `resource` must be the URL that was asked for, so the path comes along, where
+    it can stand between quotes.
+    """
     origin = public_origin(request, public_url)
-    return None if origin is None else origin + WELL_KNOWN
+    if origin is None:
+        return None
+    path = request.raw_path if _QUOTABLE.fullmatch(request.raw_path) else ""
+    return origin + WELL_KNOWN + (path if path != "/" else "")
 
 
 def metadata(request: Request, path: str, config: Config) -> Answer:
