@@ -66,13 +66,16 @@ def _fail(text: str) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from gateway.config.load import load
-    from gateway.run.worker import serve
+    from gateway.run.reload import Source
+    from gateway.run.serve import serve
 
     flags = {} if arguments.workers is None else {"listen.workers": arguments.workers}
-    loaded = load(_config_path(arguments.config), os.environ, flags)
+    path = _config_path(arguments.config)
+    source = Source(path, lambda: load(path, os.environ, flags))
+    loaded = source.load()
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)
-    return serve(loaded.config)
+    return serve(loaded.config, source)
 
 
 def _check_config(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ A part that gets built loses its line here, and that is all.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.config.report import Report
@@ -18,8 +18,6 @@ _INDEX = re.compile(r"\[[0-9]+\]")
 # Key → what to do instead. Such a key is accepted at its default only; [] stands for every item of a list.
 NOT_BUILT: Mapping[str, str] = {
     "listen.workers": "more than one worker is not built yet: leave it at 1",
-    "listen.tls": "serving TLS is not built yet: leave it at null and end TLS in front of the gateway",
-    "upstream.tls": "TLS to the upstream is not built yet: leave it at null",
     "cognito.user_pools[].identity_pool_id": "identity pools are not built yet: leave it at null",
     "cognito.user_pools[].domain": "managed login is not built yet: leave it at null",
     "cognito.revocation.check_every": "asking Cognito for revocation is not built yet: leave it at null",
@@ -41,13 +39,6 @@ NOT_BUILT: Mapping[str, str] = {
     "rate_limit.redis_url": "rate limits are not built yet: leave it at null",
     "cors": "answering preflight requests is not built yet: leave it at null",
     "tracing": "tracing is not built yet: leave it at null",
-}
-# Values, not keys: what of a key's values is not built.
-NOT_BUILT_VALUES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "upstream.url": (
-        lambda target: target.scheme == "https",
-        "an https upstream is not built yet: use http:// or unix:/path",
-    ),
 }
 
 
@@ -75,7 +66,4 @@ def _section(section: Section, values: dict[str, Any], path: str, typed: Typed, 
 
 def _sentence(key: Key, where: str, value: Any) -> str | None:
     name = _INDEX.sub("[]", where)
-    if name in NOT_BUILT and value != default_of(key):
-        return NOT_BUILT[name]
-    refused, sentence = NOT_BUILT_VALUES.get(name, (None, None))
-    return sentence if refused is not None and refused(value) else None
+    return NOT_BUILT.get(name) if value != default_of(key) else None

@@ -31,16 +31,20 @@ class Logger:
     """Renders records and hands them to the sink; made by `configure`, ended by `close`."""
 
     def __init__(self, log: Log, stream: BinaryIO, clock: Callable[[], float] = time.time) -> None:
-        self._threshold = _LEVELS[log.level]
-        self._json = log.format == "json"
-        self._render = json_record if self._json else text_record
         self._clock = clock
         self._second = (-1, "")  # a Unix second and its rendering
-        # Public so that the request path can skip gathering the fields.
-        self.access_enabled = log.access and self.enabled("info")
+        self.apply(log)
         self._sink = Sink(stream, self._dropped_line)
         self._bridge = Bridge(self.event)
         logging.getLogger().addHandler(self._bridge)
+
+    def apply(self, log: Log) -> None:
+        """Write what comes from now on by these settings."""
+        self._threshold = _LEVELS[log.level]
+        self._json = log.format == "json"
+        self._render = json_record if self._json else text_record
+        # Public so that the request path can skip gathering the fields.
+        self.access_enabled = log.access and self.enabled("info")
 
     @property
     def dropped(self) -> int:

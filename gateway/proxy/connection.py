@@ -24,7 +24,7 @@ from aiohttp.http_exceptions import LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.config.model import Config
-from gateway.errors import BadRequest, HeadTooLarge, InternalError, Refusal, SlowClient
+from gateway.errors import BadRequest, HeadTooLarge, InternalError, Refusal, SlowClient, TooManyConnections
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.exchange import Exchange, Forward
 from gateway.proxy.parser import BodyBroken, request_parser
@@ -48,6 +48,8 @@ _READ_AHEAD = 64 * 1024
 # After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
 # by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
 _LINGER = 5.0
+# A client that owes nothing but the closure alert of TLS delays the exit for so long.
+_GOODBYE = 1.0
 
 
 class Application(Protocol):
@@ -62,7 +64,7 @@ class Application(Protocol):
     @property
     def request_ids(self) -> RequestIds: ...
 
-    def peer(self, address: str) -> Peer: ...
+    def peer(self, address: str, *, secure: bool) -> Peer: ...
 
     def judge(self, request: Request) -> Verdict | None:
         """The verdict if it can be given without waiting, else None. Raises Refusal."""
@@ -114,6 +116,7 @@ class ClientConnection(BaseProtocol):
         "_unsent",
         "address",
         "deadline",
+        "secure",
         "server",
     )
 
@@ -123,6 +126,8 @@ class ClientConnection(BaseProtocol):
         super().__init__(loop, parser)
         self.server = server
         self.address = ""
+        # Whether the client speaks TLS with us.
+        self.secure = False
         self.deadline = 0.0
         self._app: Application | None = None
         self._peer: Peer | None = None
@@ -183,8 +188,12 @@ class ClientConnection(BaseProtocol):
         peername = transport.get_extra_info("peername")
         # A unix socket has no peer address; whoever may open it is as near as loopback.
         self.address = peername[0] if isinstance(peername, tuple) else "127.0.0.1"
-        self.server.connections.add(self)
-        self.deadline = time.monotonic() + self.server.app.config.listen.header_timeout
+        self.secure = transport.get_extra_info("ssl_object") is not None
+        connections, listen = self.server.connections, self.server.app.config.listen
+        connections.add(self)
+        self.deadline = time.monotonic() + listen.header_timeout
+        if listen.max_connections and len(connections) > listen.max_connections:
+            self._refuse_next(TooManyConnections(f"more than {listen.max_connections} connections"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -342,7 +351,7 @@ class ClientConnection(BaseProtocol):
     def _begin(self, message: RawRequestMessage, body: StreamReader) -> None:
         app = self.server.app
         if app is not self._app or self._peer is None:
-            self._app, self._peer = app, app.peer(self.address)
+            self._app, self._peer = app, app.peer(self.address, secure=self.secure)
         request = self._request = Request(self._peer, app.request_ids.next(), time.monotonic())
         app.began(request)
         try:
@@ -456,7 +465,8 @@ class ClientConnection(BaseProtocol):
     def _refuse_unread(self, refusal: Refusal) -> None:
         """Answer a request whose head never came whole: nothing is known of it."""
         app = self.server.app
-        request = Request(app.peer(self.address), app.request_ids.next(), time.monotonic())
+        peer = app.peer(self.address, secure=self.secure)
+        request = Request(peer, app.request_ids.next(), time.monotonic())
         app.began(request)
         answer = app.refuse(request, refusal)
         request.status = answer.status
@@ -472,14 +482,19 @@ class ClientConnection(BaseProtocol):
         transport = self.transport
         if transport is None:
             return
-        if lingering and transport.can_write_eof():
+        if lingering:
             self._lingering = True
             self.deadline = time.monotonic() + _LINGER
             self._reading_paused = self._buffer_paused = False
             self._resume_transport_reading()
-            transport.write_eof()
+            # TLS has no half-close; the answer's Connection: close must do.
+            if transport.can_write_eof():
+                transport.write_eof()
         else:
-            self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
+            # TLS waits for the client's closure alert meanwhile, TCP for a client that reads slowly.
+            owed = transport.get_write_buffer_size() or not self.server.draining
+            wait = self.server.app.config.listen.idle_timeout if owed else _GOODBYE
+            self.deadline = time.monotonic() + wait
             transport.close()
 
     # --- a tunnel (tunnel.TunnelClient) ---
@@ -489,7 +504,9 @@ class ClientConnection(BaseProtocol):
         if request is None or app is None:
             upstream.abort()
             return
-        expires_at = request.principal.claims.expires_at if request.principal is not None else None
+        expires_at = None
+        if request.principal is not None and app.config.upstream.tunnels_end_with_token:
+            expires_at = request.principal.claims.expires_at + app.config.cognito.clock_leeway
         self._exchange = None
         # Not the parser's any more, whether or not it saw the upgrade coming.
         self._upgraded = True

@@ -187,5 +187,8 @@ class Tunnel:
         if self._ended:
             return
         self._ended = True
-        self._upstream.abort()
+        if broken:
+            self._upstream.abort()
+        else:
+            self._upstream.close()
         self._client.tunnel_ended(broken=broken)

@@ -11,15 +11,21 @@ bytes that nobody asked for close it.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from gateway.errors import Refusal, UpstreamBroken
+from gateway.proxy.tls import closed_properly, explain
 
 # Heads beyond this are not served: twice what we accept from clients by default; nginx's proxy buffers hold
 # 4–8 KiB, Envoy's limit is 60 KiB.
 MAX_ANSWER_HEAD = 64 * 1024
+
+
+# Seconds that a tunnel's last bytes may take to reach an upstream that hardly reads.
+FAREWELL = 5.0
 
 
 class AnswerHead:
@@ -79,9 +85,9 @@ class ConnectionOwner(Protocol):
 # RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
 # is written anew towards the client.
 _DROPPED = frozenset(
-    {b"connection", b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
+    {b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
 )
-_KEEP, _DROP, _LENGTH, _ENCODING = range(4)
+_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION = range(5)
 # Bounded: an upstream that invents names must not fill the memory.
 _REMEMBERED_NAMES = 512
 _kinds: dict[bytes, int] = {}
@@ -93,11 +99,25 @@ def _classify(name: bytes) -> int:
         kind = _LENGTH
     elif lower == b"transfer-encoding":
         kind = _ENCODING
+    elif lower == b"connection":
+        kind = _CONNECTION
     else:
         kind = _DROP if lower in _DROPPED else _KEEP
     if len(_kinds) < _REMEMBERED_NAMES:
         _kinds[name] = kind
     return kind
+
+
+_NONE: frozenset[bytes] = frozenset()
+# What a Connection header says most often; these name no header, or one that is dropped in any case.
+_OPTIONS = frozenset({b"keep-alive", b"close", b"upgrade", b""})
+
+
+def _named_headers(value: bytes) -> frozenset[bytes]:
+    """RFC 9110 section 7.6.1: a header that Connection names ends here too."""
+    if value.lower() in _OPTIONS:
+        return _NONE
+    return frozenset(token.strip().lower() for token in value.split(b",")) - _OPTIONS
 
 
 class UpstreamConnection(asyncio.Protocol):
@@ -107,6 +127,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_body",
         "_broken",
         "_chunked",
+        "_cut",
         "_end",
         "_excess",
         "_head",
@@ -119,9 +140,11 @@ class UpstreamConnection(asyncio.Protocol):
         "_length",
         "_lines",
         "_listener",
+        "_named",
         "_owner",
         "_parser",
         "_reason",
+        "_tls",
         "_tunnel",
         "_until_close",
         "_upgrade",
@@ -139,6 +162,9 @@ class UpstreamConnection(asyncio.Protocol):
         self._listener: AnswerListener | None = None
         self._tunnel: TunnelListener | None = None
         self.transport: asyncio.Transport | None = None
+        self._tls: ssl.SSLObject | None = None
+        # Whether the connection's end does not prove that the upstream meant it.
+        self._cut = False
         # False while the transport's write buffer is full.
         self.writable = True
         self.reused = False
@@ -159,6 +185,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._lines: list[bytes] = []
         self._reason = b""
         self._length: bytes | None = None
+        self._named: frozenset[bytes] = _NONE
         self._chunked = False
         self._body: list[bytes] = []
         self._end: list[bytes] | None = None
@@ -205,6 +232,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    def close(self) -> None:
+        """Drop the connection once what was written is sent, or cannot be within FAREWELL seconds."""
+        self._listener = self._tunnel = None
+        transport = self.transport
+        if transport is not None:
+            transport.close()
+            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+
     def pause_reading(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
@@ -217,6 +252,10 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
+        self._tls = transport.get_extra_info("ssl_object")
+        # RFC 9112 section 9.8: over TLS only a closure alert ends a body that has no length of its own;
+        # anybody on the way can end the connection.
+        self._cut = self._tls is not None
 
     def data_received(self, data: bytes) -> None:
         if self._tunnel is not None:
@@ -280,11 +319,14 @@ class UpstreamConnection(asyncio.Protocol):
             listener.answer_failed(UpstreamBroken(why))
 
     def eof_received(self) -> bool:
-        if self._tunnel is None or self.transport is None or not self.transport.can_write_eof():
+        if self._tls is not None:
+            self._cut = not closed_properly(self._tls)
+        if self._tunnel is None or self._cut:
             return False
         self._tunnel.upstream_eof()
-        # The client may have something left to say (RFC 9293 section 3.6: half-closed connections).
-        return self._tunnel is not None
+        # The client may have something left to say (RFC 9293 section 3.6: half-closed connections); TLS has
+        # no such half.
+        return self._tls is None and self._tunnel is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
@@ -295,10 +337,12 @@ class UpstreamConnection(asyncio.Protocol):
         listener, self._listener = self._listener, None
         if listener is None:
             return
-        if self._in_body and self._until_close and exc is None:
+        if self._in_body and self._until_close and exc is None and not self._cut:
             listener.answer_continued([], [])
-        else:
-            listener.answer_failed(UpstreamBroken("connection closed before the answer ended"))
+            return
+        # TLS 1.3 refuses our certificate only now: that is worth its word in the log.
+        why = f": {explain(exc)}" if isinstance(exc, ssl.SSLError) else ""
+        listener.answer_failed(UpstreamBroken(f"connection closed before the answer ended{why}"))
 
     def pause_writing(self) -> None:
         self.writable = False
@@ -326,6 +370,8 @@ class UpstreamConnection(asyncio.Protocol):
             self._lines.append(b"%b: %b\r\n" % (name, value))
         elif kind == _LENGTH:
             self._length = value
+        elif kind == _CONNECTION:
+            self._named |= _named_headers(value)
         elif kind == _ENCODING:
             # RFC 9112 section 6.1. Stricter: chunked alone; a coding below it would be lost on the way.
             if value.lower() != b"chunked":
@@ -337,6 +383,9 @@ class UpstreamConnection(asyncio.Protocol):
         head = AnswerHead(status, self._reason, self._lines)
         head.content_length, head.chunked = self._length, self._chunked
         self._lines, self._reason, self._length, self._chunked = [], b"", None, False
+        if self._named:
+            head.lines = [line for line in head.lines if line.partition(b":")[0].lower() not in self._named]
+            self._named = _NONE
         if status < 100 or not head.reason.isascii() or not head.reason.decode("ascii").isprintable():
             # RFC 9112 section 4: three digits from 100, a reason of visible characters (stricter: ASCII).
             self._broken = "status line out of bounds"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from ipaddress import ip_address
 
 from gateway.config.model import Auth, Config
@@ -28,6 +29,7 @@ from gateway.proxy.identity import identity_lines
 from gateway.proxy.metadata import WELL_KNOWN, metadata, metadata_url
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
+from gateway.proxy.rotation import upstream_tls
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
 
@@ -38,16 +40,26 @@ CLIENT_GONE = 499
 
 
 class Gateway:
-    """Everything one configuration needs to serve requests. Owns its key sets and upstream connections."""
+    """Everything one configuration needs to serve requests. Owns its key sets and upstream connections.
 
-    def __init__(self, config: Config, *, metrics: WorkerMetrics, log: Logger) -> None:
+    From `previous`, the gateway of the configuration before, it takes over what did not change: connections
+    to the upstream, key sets, verified tokens.
+    """
+
+    def __init__(
+        self, config: Config, *, metrics: WorkerMetrics, log: Logger, previous: Gateway | None = None
+    ) -> None:
         self.config = config
         self.request_ids = RequestIds()
+        # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
+        self.in_flight = 0
         self._metrics = metrics
         self._log = log
-        self.pool = UpstreamPool(config.upstream)
-        self._key_sets = KeySets(config.cognito.user_pools, events=KeySetReport(metrics, log))
-        self._authenticator = Authenticator(
+        self.pool = self._same_pool(previous) or UpstreamPool(
+            config.upstream, tls=upstream_tls(config.upstream, log)
+        )
+        self._key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
+        self._authenticator = self._same_authenticator(previous) or Authenticator(
             config,
             self._key_sets,
             describe=lambda claims: identity_lines(claims, config.identity_headers),
@@ -59,12 +71,43 @@ class Gateway:
         self._forward_token = config.upstream.forward_token
 
     async def start(self) -> None:
-        """Begin to fetch the key sets; does not wait for them."""
+        """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
+        self.pool.start()
         await self._key_sets.start()
 
-    async def stop(self) -> None:
-        self.pool.close()
-        await self._key_sets.stop()
+    async def stop(self, keep: Sequence[Gateway] = ()) -> None:
+        """End all that is not shared with a gateway of `keep`. Idempotent."""
+        if not any(other.pool is self.pool for other in keep):
+            self.pool.close()
+        if not any(other._key_sets is self._key_sets for other in keep):
+            await self._key_sets.stop()
+
+    # --- what a reload keeps ---
+
+    def _same_pool(self, previous: Gateway | None) -> UpstreamPool | None:
+        # With TLS its files are read again: they may be what changed.
+        same = previous is not None and previous.config.upstream == self.config.upstream
+        return previous.pool if previous is not None and same and self.config.upstream.tls is None else None
+
+    def _same_key_sets(self, previous: Gateway | None) -> KeySets | None:
+        pools = self.config.cognito.user_pools
+        if previous is None or previous.config.cognito.user_pools != pools:
+            return None
+        return previous._key_sets
+
+    def _new_key_sets(self, previous: Gateway | None) -> KeySets:
+        made = KeySets(self.config.cognito.user_pools, events=KeySetReport(self._metrics, self._log))
+        if previous is not None:
+            made.inherit(previous._key_sets)
+        return made
+
+    def _same_authenticator(self, previous: Gateway | None) -> Authenticator | None:
+        """With the tokens it remembers: all that a verdict over a token depends on is the same."""
+        if previous is None:
+            return None
+        now, before = self.config, previous.config
+        same = (now.cognito, now.identity_headers) == (before.cognito, before.identity_headers)
+        return previous._authenticator if same else None
 
     def unready(self) -> list[dict[str, str]]:
         """Why no decision can be made yet; empty when it can."""
@@ -73,14 +116,14 @@ class Gateway:
             for pool, reason in self._key_sets.ready().items()
         ]
 
-    def peer(self, address: str) -> Peer:
-        """What is known of a client's address under this configuration."""
+    def peer(self, address: str, *, secure: bool) -> Peer:
+        """What is known of a client's address under this configuration; `secure`: it speaks TLS with us."""
         known = ip_address(address.partition("%")[0])
         trusted = any(known in network for network in self.config.listen.trusted_proxies)
         return Peer(
             address=address,
             trusted=trusted,
-            proto=b"http",
+            proto=b"https" if secure else b"http",
             table=self._tables[trusted],
             upstream_host=_upstream_host(self.config),
         )
@@ -160,6 +203,7 @@ class Gateway:
     # --- what becomes of a request: answers, metrics, log ---
 
     def began(self, request: Request) -> None:
+        self.in_flight += 1
         self._metrics.requests_in_flight += 1
 
     def refuse(self, request: Request, refusal: Refusal) -> Answer:
@@ -199,6 +243,7 @@ class Gateway:
 
     def ended(self, request: Request) -> None:
         """A request is over, whatever way it went: count it, log it."""
+        self.in_flight -= 1
         metrics = self._metrics
         seconds = time.monotonic() - request.started
         status = request.status or CLIENT_GONE

@@ -130,8 +130,9 @@ def test_the_promised_file_is_accepted_but_for_what_is_not_built(tmp_path: Path)
 
 def test_the_promised_defaults_are_the_tables(tmp_path: Path) -> None:
     def walk(section: Section, promised: dict[str, Any]) -> None:
-        assert list(promised) == [key.name for key in section.keys]
-        for key in section.keys:
+        # In this order; there may be more between them.
+        assert list(promised) == [key.name for key in section.keys if key.name in promised]
+        for key in (key for key in section.keys if key.name in promised):
             value = promised[key.name]
             if isinstance(key.shape, Section) and value is not None:
                 walk(key.shape, value)
@@ -162,7 +163,7 @@ def test_the_examples_in_the_example_are_right_but_for_what_is_not_built(tmp_pat
     lines = said(tmp_path, example(live=True).replace("/etc/tls/", ""))
     sentences = tuple(NOT_BUILT.values())
     assert [line for line in lines if not line.endswith(sentences)] == []
-    assert len(lines) == 8
+    assert len(lines) == 6
 
 
 def test_every_key_is_in_the_documentation() -> None:

@@ -190,3 +190,14 @@ async def test_no_cookie_of_one_travels_with_another(tmp_path: Path) -> None:
         await once(gateway.port, get("/open/"))
         assert gateway.upstream.last.get("Cookie") is None
         assert gateway.upstream.connections == 1
+
+
+async def test_headers_that_the_answers_connection_names_end_here(tmp_path: Path) -> None:
+    answer = (
+        b"HTTP/1.1 200 OK\r\nX-Hop: 1\r\nConnection: keep-alive, X-Hop\r\nX-End: 2\r\n"
+        b"Keep-Alive: timeout=5\r\nContent-Length: 2\r\n\r\nok"
+    )
+    async with running(tmp_path, upstream=Upstream(answer=answer)) as gateway:
+        for _ in range(2):  # the second on the same connection: nothing is left over
+            reply = await once(gateway.port, get("/", gateway.bearer()))
+            assert (reply.get("X-Hop"), reply.get("X-End"), reply.get("Keep-Alive")) == (None, "2", None)

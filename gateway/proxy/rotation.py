@@ -1,0 +1,133 @@
+"""TLS contexts that follow their files: a changed file makes a new context for the connections to come.
+
+The files are read every two seconds and compared by content, so that it does not matter how they are
+replaced: written over, renamed, or by a swapped symlink (Kubernetes). Connections that exist go on.
+
+Invariant: `current` was made of files that fit each other; what does not (a key of another certificate, half
+of a file) is said in the log, and the last good one stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from gateway.config.model import ClientTls, Listen, Upstream
+from gateway.errors import GatewayError
+from gateway.observe.logs import Logger
+from gateway.proxy.tls import client_context, files_of, server_context
+
+# Seconds between two looks at the files: small beside the days a certificate lives, nothing beside the work.
+_INTERVAL = 2.0
+
+
+class WatchedContext:
+    """The context made last of these files. `start` begins to watch them, `stop` ends it."""
+
+    def __init__(
+        self, section: str, files: Sequence[Path], build: Callable[[], ssl.SSLContext], log: Logger
+    ) -> None:
+        """Raises GatewayError when the first context cannot be made; `section` names it in the log."""
+        self._section = section
+        self._files = files
+        self._build = build
+        self._log = log
+        # Read before the context is made: a change in between is found by the next look.
+        self._seen = _contents(files)
+        self.current = build()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        if self._task is None and self._files:
+            self._task = asyncio.get_running_loop().create_task(self._watch(), name=f"watch {self._section}")
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_INTERVAL)
+            await self.refresh()
+
+    async def refresh(self) -> None:
+        """Look at the files now."""
+        # In a thread: files may lie on a network, and a key is parsed for some milliseconds.
+        seen = await asyncio.to_thread(_contents, self._files)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        try:
+            self.current = await asyncio.to_thread(self._build)
+        except GatewayError as error:
+            self._log.event(
+                "tls_reload", level="error", section=self._section, result="failure", exact=str(error)
+            )
+        else:
+            self._log.event("tls_reload", section=self._section, result="success", exact=None)
+
+
+class RotatingContext(ssl.SSLContext):
+    """What a listening socket is given once: every handshake is made with the watched context's current one.
+
+    Handing over whole contexts, not just certificates (as an SNI callback would), keeps sessions apart too:
+    a client whose authority was taken out cannot resume one that was made before.
+    """
+
+    watched: WatchedContext
+
+    @classmethod
+    def of(cls, watched: WatchedContext) -> RotatingContext:
+        context = cls(ssl.PROTOCOL_TLS_SERVER)
+        context.watched = watched
+        return context
+
+    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
+        """One connection's TLS (asyncio and uvloop call this for each)."""
+        return self.watched.current.wrap_bio(*args, **options)
+
+
+def listen_tls(listen: Listen, log: Logger) -> WatchedContext | None:
+    """The public listener's context; None where it speaks plain HTTP. Raises GatewayError."""
+    tls = listen.tls
+    if tls is None:
+        return None
+    return WatchedContext("listen.tls", files_of(tls), lambda: server_context(tls), log)
+
+
+def server_options(listen: Listen, watched: WatchedContext | None) -> dict[str, Any]:
+    """What create_server needs to speak TLS, or nothing."""
+    if watched is None:
+        return {}
+    return {
+        "ssl": RotatingContext.of(watched),
+        "ssl_handshake_timeout": listen.header_timeout,
+        # Also the time a slow reader has for what is left of its last answer; the connection's own deadline
+        # (ClientConnection) ends it sooner where nothing is.
+        "ssl_shutdown_timeout": listen.idle_timeout,
+    }
+
+
+def upstream_tls(upstream: Upstream, log: Logger) -> WatchedContext | None:
+    """The context for an https upstream; None for the others. Raises GatewayError."""
+    if upstream.scheme != "https":
+        return None
+    tls = upstream.tls or ClientTls()
+    return WatchedContext("upstream.tls", files_of(tls), lambda: client_context(tls), log)
+
+
+def _contents(files: Sequence[Path]) -> list[bytes | None]:
+    """A digest of each file; None for one that cannot be read."""
+    return [_digest(file) for file in files]
+
+
+def _digest(file: Path) -> bytes | None:
+    try:
+        return sha256(file.read_bytes()).digest()
+    except OSError:
+        return None

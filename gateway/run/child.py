@@ -1,0 +1,124 @@
+"""A worker process under a supervisor: serves what it is told to, and reports.
+
+Started by member.py with its end of the control socket as standard input and the listening sockets as
+inherited descriptors. Invariant: when the supervisor's end closes, for whatever reason, it drains and exits;
+signals are the supervisor's business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import socket
+import sys
+
+from gateway.errors import GatewayError
+from gateway.observe.logs import Logger, configure
+from gateway.observe.metrics import WorkerMetrics
+from gateway.run import control
+from gateway.run.control import Message
+from gateway.run.loops import run
+from gateway.run.server import Server
+from gateway.run.waiting import happens
+
+# Seconds for the last report to leave.
+_FAREWELL = 1.0
+
+
+def main() -> int:
+    """The life of a worker; the exit code."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        # A terminal and systemd send them to every process; who stops when is the supervisor's to say.
+        signal.signal(number, signal.SIG_IGN)
+    return run(_main())
+
+
+async def _main() -> int:
+    child = _Child()
+    # A copy, so that nothing else ever takes it for standard input.
+    await asyncio.get_running_loop().create_unix_connection(
+        lambda: child.channel, sock=socket.socket(fileno=os.dup(sys.stdin.fileno()))
+    )
+    return await child.live()
+
+
+class _Child:
+    def __init__(self) -> None:
+        self.channel = control.Channel(self._received, self._alone)
+        self._messages: asyncio.Queue[Message] = asyncio.Queue()
+        self._orphaned = asyncio.Event()
+        self._metrics = WorkerMetrics()
+        self._server: Server | None = None
+        self._generation = 0
+
+    def _received(self, message: Message) -> None:
+        # At once: whoever asks is waiting, and needs nothing that is waited for here.
+        if message["kind"] == "ask":
+            self._report(asked=message["number"])
+        else:
+            self._messages.put_nowait(message)
+
+    def _alone(self) -> None:
+        self._orphaned.set()
+        self._messages.put_nowait({"kind": "drain"})
+
+    async def live(self) -> int:
+        order = await self._messages.get()
+        if order["kind"] != "start":
+            return 0  # the supervisor had gone before it said anything
+        config = control.unpack(order["configuration"])
+        log = configure(config.log)
+        try:
+            self._server = Server(config, metrics=self._metrics, log=log)
+            await self._server.start([socket.socket(fileno=number) for number in order["sockets"]])
+        except GatewayError as error:
+            self.channel.send({"kind": "failed", "sentence": str(error)})
+            await self._farewell(log)
+            return 1
+        self._generation = order["generation"]
+        beats = asyncio.create_task(self._beat(), name="reports")
+        # What lives now lives until the end: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        await self._obey(self._server)
+        await self._server.drain(asyncio.Event())
+        beats.cancel()
+        self._report()
+        await self._farewell(log)
+        return 0
+
+    async def _obey(self, server: Server) -> None:
+        """Do what the supervisor says until it says drain, or is gone."""
+        while (order := await self._messages.get())["kind"] != "drain":
+            if order["kind"] == "configuration":
+                await server.swap(control.unpack(order["configuration"]))
+                self._generation = order["generation"]
+                self._report()
+
+    async def _beat(self) -> None:
+        while True:
+            self._report()
+            await asyncio.sleep(control.BEAT)
+
+    def _report(self, *, asked: int | None = None) -> None:
+        if self._server is not None:
+            self.channel.send(
+                {
+                    "kind": "report",
+                    "asked": asked,
+                    "generation": self._generation,
+                    "reasons": self._server.app.unready(),
+                    "snapshot": self._metrics.snapshot(),
+                }
+            )
+
+    async def _farewell(self, log: Logger) -> None:
+        self.channel.close()
+        await happens(self._orphaned, _FAREWELL)
+        log.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,108 @@
+"""What supervisor and worker say to each other: JSON objects, each behind its length, over a socket pair.
+
+To a worker: `start` (what to serve, on which descriptors), `configuration` (a reload), `ask` (report at
+once), `drain`. From a worker: `report`, four times a second and when asked, and `failed` (it cannot start,
+in one sentence).
+
+Invariant: an end that hears nonsense, or the end of the other, is told so once and hears nothing more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from gateway.config.model import Config
+
+Message: TypeAlias = dict[str, Any]
+
+# Seconds between two reports of a worker.
+BEAT = 0.25
+_LENGTH = 4
+# A configuration with 10,000 routes takes about 2 MB.
+MAX_MESSAGE = 64 * 1024 * 1024
+
+
+class ControlError(ValueError):
+    """The other end does not speak this protocol."""
+
+
+def encode(message: Message) -> bytes:
+    body = json.dumps(message, separators=(",", ":")).encode("ascii")
+    return len(body).to_bytes(_LENGTH, "big") + body
+
+
+class Decoder:
+    """Bytes in, whole messages out."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """The messages that `data` completes. Raises ControlError."""
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH:
+            length = int.from_bytes(self._buffer[:_LENGTH], "big")
+            if length > MAX_MESSAGE:
+                raise ControlError("the message is too long")
+            end = _LENGTH + length
+            if len(self._buffer) < end:
+                return
+            body = bytes(self._buffer[_LENGTH:end])
+            del self._buffer[:end]
+            try:
+                message = json.loads(body)
+            except ValueError:
+                raise ControlError("the message is not JSON") from None
+            if not isinstance(message, dict) or not isinstance(message.get("kind"), str):
+                raise ControlError("the message is not an object with a kind")
+            yield message
+
+
+def pack(config: Config) -> str:
+    """A configuration as text: the very one the supervisor checked, not the file, which may change again."""
+    return base64.b64encode(pickle.dumps(config)).decode("ascii")
+
+
+def unpack(text: str) -> Config:
+    config = pickle.loads(base64.b64decode(text))  # noqa: S301 - from our own parent, over a pair of sockets
+    assert isinstance(config, Config)
+    return config
+
+
+class Channel(asyncio.Protocol):
+    """One end of the pair. `received` gets each message, `ended` is called once when no more will come."""
+
+    def __init__(self, received: Callable[[Message], None], ended: Callable[[], None]) -> None:
+        self._received = received
+        self._ended = ended
+        self._decoder = Decoder()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for message in self._decoder.feed(data):
+                self._received(message)
+        except ControlError:
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._ended()
+
+    def send(self, message: Message) -> None:
+        """Queue a message; nothing happens when the other end is gone, which `ended` tells."""
+        if self._transport is not None:
+            self._transport.write(encode(message))
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()

@@ -1,0 +1,141 @@
+"""One worker process as its supervisor sees it: spawned, told what to serve, heard, ended.
+
+A fresh interpreter and not a fork: the supervisor has threads and an event loop that a fork would copy half.
+Invariant: after `ended` the process is reaped, and all that it ever reported has been read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Sequence
+
+from gateway.config.model import Config
+from gateway.observe.metrics import Snapshot
+from gateway.run import control
+from gateway.run.control import BEAT, Message
+from gateway.run.waiting import happens
+
+# Ticks (of BEAT seconds) without a report after which a worker hangs: 2 s. They are the supervisor's own, so
+# that a machine that stood still, or gave no CPU to anybody, makes nobody look hung.
+HUNG = round(2.0 / BEAT)
+# The same until its first report, in which it imports what it needs: 30 s on a starved machine.
+_HUNG_AT_START = round(30.0 / BEAT)
+# Seconds to wait for what a dead worker had still said; its own children might hold the socket open.
+_LAST_WORDS = 1.0
+# With the supervisor's own path: both run the same code, wherever that was started from. -P: no other
+# `gateway` that happens to lie in the working directory.
+_PROGRAM = "import sys; sys.path[:] = {path!r}; from gateway.run.child import main; sys.exit(main())"
+
+
+class Member:
+    """A worker process. Its last report: `reasons` (why it cannot decide), `snapshot` (its counters)."""
+
+    def __init__(self) -> None:
+        self.reasons: list[dict[str, str]] = []
+        self.snapshot: Snapshot | None = None
+        # Which configuration it serves: the supervisor counts them.
+        self.generation = -1
+        self.hung = False
+        # Why it cannot start, in a sentence for the user.
+        self.sentence: str | None = None
+        # Set by the first report, by `failed` and by the end, whatever comes first.
+        self.settled = asyncio.Event()
+        self._silent = 0
+        self._asked = 0
+        self._answered: dict[int, asyncio.Event] = {}
+        self._closed = asyncio.Event()
+        self._channel = control.Channel(self._received, self._closed.set)
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def started(self) -> bool:
+        """Whether it serves, as far as is known."""
+        return self.snapshot is not None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "spawn comes first"
+        return self._process.pid
+
+    @classmethod
+    async def spawn(cls, sockets: Sequence[socket.socket]) -> Member:
+        """A process that waits for `serve`. Raises OSError when the system has no room for one."""
+        member = cls()
+        ours, theirs = socket.socketpair()
+        try:
+            member._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-P",
+                "-c",
+                _PROGRAM.format(path=sys.path),
+                stdin=theirs.fileno(),
+                pass_fds=[sock.fileno() for sock in sockets],
+                # Its own session: Ctrl-C in a terminal is for the supervisor.
+                start_new_session=True,
+            )
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        loop = asyncio.get_running_loop()
+        await loop.create_unix_connection(lambda: member._channel, sock=ours)
+        return member
+
+    def serve(self, config: Config, generation: int, sockets: Sequence[socket.socket]) -> None:
+        numbers = [sock.fileno() for sock in sockets]
+        self._tell("start", configuration=control.pack(config), generation=generation, sockets=numbers)
+
+    def reload(self, config: Config, generation: int) -> None:
+        self._tell("configuration", configuration=control.pack(config), generation=generation)
+
+    def drain(self) -> None:
+        self._tell("drain")
+
+    async def ask(self, within: float) -> None:
+        """Have `snapshot` and `reasons` renewed; of a worker that is late the last ones stay."""
+        self._asked += 1
+        number = self._asked
+        answered = self._answered[number] = asyncio.Event()
+        self._tell("ask", number=number)
+        await happens(answered, within)
+        self._answered.pop(number, None)
+
+    def tick(self) -> None:
+        """BEAT seconds have passed: kill it when it has been silent for too long."""
+        self._silent += 1
+        if self._silent >= (HUNG if self.started else _HUNG_AT_START) and not self.hung:
+            self.hung = True
+            self.kill()
+
+    def kill(self) -> None:
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.kill()
+
+    async def ended(self) -> int:
+        """Wait for its end; the exit code, or minus the number of the signal."""
+        assert self._process is not None, "spawn comes first"
+        code = await self._process.wait()
+        await happens(self._closed, _LAST_WORDS)
+        self._channel.close()
+        self.settled.set()
+        return code
+
+    def _tell(self, kind: str, **fields: object) -> None:
+        self._channel.send({"kind": kind, **fields})
+
+    def _received(self, message: Message) -> None:
+        self._silent = 0
+        if message["kind"] == "failed":
+            self.sentence = message["sentence"]
+        elif message["kind"] == "report":
+            self.snapshot = message["snapshot"]
+            self.reasons = message["reasons"]
+            self.generation = message["generation"]
+            answered = self._answered.get(message["asked"])
+            if answered is not None:
+                answered.set()
+        self.settled.set()

@@ -1,0 +1,64 @@
+"""The `serve` command: one process or a supervisor with workers, signals, reloads, until told to stop.
+
+SIGTERM and SIGINT drain, the second of them stops now; SIGHUP reloads. Invariant: whatever was started is
+stopped before this returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+
+from gateway.config.model import Config
+from gateway.run.cpus import usable_cpus
+from gateway.run.loops import run
+from gateway.run.reload import Reloader, Source
+from gateway.run.supervisor import Supervisor
+from gateway.run.worker import Worker
+
+
+class _Signals:
+    """What the process was told: `stop`, and once more: `now`."""
+
+    def __init__(self) -> None:
+        self.stop = asyncio.Event()
+        self.now = asyncio.Event()
+
+    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told_to_stop)
+
+    def _told_to_stop(self) -> None:
+        (self.now if self.stop.is_set() else self.stop).set()
+
+
+def serve(config: Config, source: Source) -> int:
+    """Serve `config`, which `source` gave, until SIGTERM or SIGINT; the exit code. Raises GatewayError."""
+    asked = config.listen.workers
+    workers = usable_cpus() if asked == "auto" else asked
+    if workers == 1:
+        return run(_serve_alone(config, source))
+    # The supervisor carries no request: plain asyncio will do, whose child watcher is its own.
+    return asyncio.run(_serve(Supervisor(config, workers), source))
+
+
+async def _serve_alone(config: Config, source: Source) -> int:
+    return await _serve(Worker(config), source)
+
+
+async def _serve(service: Worker | Supervisor, source: Source) -> int:
+    signals = _Signals()
+    loop = asyncio.get_running_loop()
+    reloader = Reloader(source, service)
+    signals.listen(loop)
+    loop.add_signal_handler(signal.SIGHUP, reloader.ask)
+    await service.start()
+    reloader.start()
+    # What lives now lives until the end: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    await signals.stop.wait()
+    await reloader.stop()
+    await service.stop(signals.now)
+    return 0

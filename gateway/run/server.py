@@ -1,0 +1,126 @@
+"""What serves inside one process: accepted connections, the sweep of deadlines, the swap of configurations.
+
+Invariant: every request is served to its end by the Gateway it began with; a Gateway is stopped when nobody
+uses it any more, and its parts when no other Gateway shares them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import Sequence
+
+from gateway.config.model import Config
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.proxy.connection import ClientConnection
+from gateway.proxy.rotation import listen_tls, server_options
+from gateway.run.app import Gateway
+from gateway.run.sockets import BACKLOG
+from gateway.run.waiting import happens
+
+_log = logging.getLogger(__name__)
+
+# How often deadlines are looked at: a quarter of the shortest limit, within these bounds (seconds).
+_SWEEP_MIN, _SWEEP_MAX = 0.02, 0.5
+# Requests that were on their way when the sockets closed get so long to be read (seconds): closing a
+# connection with unread bytes resets it.
+_LAST_LOOK = 0.05
+
+
+class Server:
+    """Serves the connections of the sockets it is given, by the newest configuration."""
+
+    def __init__(self, config: Config, *, metrics: WorkerMetrics, log: Logger) -> None:
+        self._metrics = metrics
+        self._log = log
+        # What ClientConnection needs of its server.
+        self.app = Gateway(config, metrics=metrics, log=log)
+        self.tls = listen_tls(config.listen, log)
+        self.connections: set[ClientConnection] = set()
+        self.draining = False
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        # Gateways of configurations that were replaced → when they are stopped at the latest.
+        self._replaced: dict[Gateway, float] = {}
+
+    async def start(self, sockets: Sequence[socket.socket]) -> None:
+        """Serve what comes in on these listening sockets, which are closed when it ends."""
+        loop = asyncio.get_running_loop()
+        await self.app.start()
+        tls_options = server_options(self.app.config.listen, self.tls)
+        if self.tls is not None:
+            self.tls.start()
+        for sock in sockets:
+            # Also for unix sockets: create_unix_server of Python 3.13 would remove their file in the end.
+            self._servers.append(
+                await loop.create_server(
+                    lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG, **tls_options
+                )
+            )
+        self._sweeper = asyncio.create_task(self._sweep(), name="deadlines")
+
+    async def swap(self, config: Config) -> None:
+        """Serve new requests by `config`, those in flight by the one they began with. Raises GatewayError,
+        and then nothing has changed."""
+        app = Gateway(config, metrics=self._metrics, log=self._log, previous=self.app)
+        await app.start()
+        self._replaced[self.app] = time.monotonic() + self.app.config.listen.drain_timeout
+        self.app = app
+        self._log.apply(config.log)
+
+    async def drain(self, now: asyncio.Event) -> None:
+        """Stop accepting, finish what is in flight within drain_timeout or until `now`, abort the rest."""
+        until = time.monotonic() + self.app.config.listen.drain_timeout
+        for server in self._servers:
+            server.close()
+        self.draining = True
+        await happens(now, _LAST_LOOK)
+        for connection in list(self.connections):
+            connection.drain()
+        while self.connections and time.monotonic() < until and not now.is_set():
+            await happens(now, _SWEEP_MIN)  # a set tells nobody that it is empty
+        for connection in list(self.connections):
+            connection.abort()
+        if self.tls is not None:
+            self.tls.stop()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+        for app in [*self._replaced, self.app]:
+            await app.stop()
+        self._replaced.clear()
+
+    async def _sweep(self) -> None:
+        """Look at every connection's deadline, instead of a timer for each."""
+        while True:
+            await asyncio.sleep(_pause(self.app.config))
+            now = time.monotonic()
+            for connection in [each for each in self.connections if each.deadline < now]:
+                try:
+                    connection.expired()
+                except Exception:  # noqa: BLE001 - whatever it is
+                    # A bug with one connection must not end the deadlines of all others.
+                    _log.exception("a deadline could not be acted on")
+                    connection.abort()
+            self.app.pool.drop_stale(now)
+            if self._replaced:
+                await self._stop_unused(now)
+
+    async def _stop_unused(self, now: float) -> None:
+        for app in [app for app, until in self._replaced.items() if not app.in_flight or until < now]:
+            del self._replaced[app]
+            await app.stop(keep=[self.app, *self._replaced])
+        # A pool that is no longer configured would look like one whose keys grow old.
+        pools = {pool.id for app in (self.app, *self._replaced) for pool in app.config.cognito.user_pools}
+        for gone in self._metrics.jwks_keys.keys() - pools:
+            del self._metrics.jwks_keys[gone]
+            self._metrics.jwks_last_success.pop(gone, None)
+
+
+def _pause(config: Config) -> float:
+    listen, upstream = config.listen, config.upstream
+    limits = (listen.header_timeout, listen.idle_timeout, upstream.response_timeout, upstream.idle_timeout)
+    return min(max(min(limits) / 4, _SWEEP_MIN), _SWEEP_MAX)

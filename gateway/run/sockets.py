@@ -1,0 +1,135 @@
+"""The public listening sockets: bound once, by the process that owns them to the end.
+
+With several workers each has a TCP socket of its own on one port (SO_REUSEPORT: the kernel spreads the
+connections), which the supervisor keeps open too: what reaches a worker that died waits in its queue for the
+successor. A unix socket is one for all.
+
+Invariant: an address in use is refused, also where SO_REUSEPORT would let two gateways share it unawares.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from contextlib import ExitStack
+from pathlib import Path
+
+from gateway.config.model import Address
+from gateway.errors import GatewayError
+
+# Connections the kernel holds for us while the loop is busy; it caps this at net.core.somaxconn (4096).
+BACKLOG = 4096
+
+
+def bind(address: Address, workers: int = 1) -> list[list[socket.socket]]:
+    """Listening sockets for each worker; one per address the host name has. Raises GatewayError."""
+    try:
+        if address.unix is not None:
+            shared = _bind_unix(address.unix)
+            return [[shared] for _ in range(workers)]
+        return _bind_tcp(address, workers)
+    except OSError as error:
+        raise GatewayError(_cannot_listen(address, error)) from error
+
+
+def close(sockets: list[list[socket.socket]], address: Address) -> None:
+    """Stop listening: the last holder's close ends it for good."""
+    for slot in sockets:
+        for sock in slot:
+            sock.close()
+    if address.unix is not None:
+        address.unix.unlink(missing_ok=True)
+
+
+def port_of(sockets: list[list[socket.socket]]) -> int:
+    """The TCP port, the real one where the configuration says 0; of a unix socket: 0."""
+    name = sockets[0][0].getsockname()
+    return int(name[1]) if isinstance(name, tuple) else 0
+
+
+def _bind_tcp(address: Address, workers: int) -> list[list[socket.socket]]:
+    infos = socket.getaddrinfo(
+        address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    # A name may stand for one address twice.
+    places = list(dict.fromkeys((family, name) for family, _, _, _, name in infos))
+    with ExitStack() as undo:
+        bound = []
+        port = address.port
+        for family, name in places:
+            try:
+                probe = undo.enter_context(_tcp(family, (name[0], port, *name[2:]), shared=False))
+            except OSError as error:
+                # Every interface is asked for, and this machine has no IPv6.
+                if error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL} and not address.host:
+                    continue
+                raise
+            port = probe.getsockname()[1]
+            bound.append(probe)
+        if not bound:
+            raise OSError(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        slots = [bound] if workers == 1 else _share(bound, workers, undo)
+        for slot in slots:
+            for sock in slot:
+                sock.listen(BACKLOG)
+        undo.pop_all()
+        return slots
+
+
+def _share(probes: list[socket.socket], workers: int, undo: ExitStack) -> list[list[socket.socket]]:
+    """The same addresses again, once per worker. The probes showed that nobody else is there; they end."""
+    places = [(probe.family, probe.getsockname()) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return [
+        [undo.enter_context(_tcp(family, name, shared=True)) for family, name in places]
+        for _ in range(workers)
+    ]
+
+
+def _tcp(family: int, name: tuple[str | int, ...], *, shared: bool) -> socket.socket:
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        # As asyncio does: connections of a predecessor in TIME_WAIT are no reason to refuse.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            # Else it takes the IPv4 port as well.
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.setblocking(False)
+        sock.bind(name)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _bind_unix(path: Path) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX)
+    try:
+        sock.setblocking(False)
+        if path.is_socket():
+            if somebody_listens(path):
+                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            path.unlink()  # left behind by a process that was killed
+        sock.bind(str(path))
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def somebody_listens(path: Path) -> bool:
+    """Whether a unix socket is in use, and not a file left behind."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(str(path)) in {0, errno.EAGAIN}  # EAGAIN: its backlog is full
+
+
+def _cannot_listen(address: Address, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"listen.address {address} is taken: stop the program that listens there, or choose another"
+    return f"listen.address {address}: cannot listen: {(error.strerror or str(error)).lower()}"

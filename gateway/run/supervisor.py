@@ -1,0 +1,272 @@
+"""Several workers on one port: keeps each place filled, and shows them to the outside as one gateway.
+
+It owns the listening sockets, the metrics listener and the worker processes; it serves no request itself.
+
+Invariant: while it is not told to stop, every place has a worker, or one that is about to be started; what a
+worker ever reported is never taken back, so that counters go forward only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from dataclasses import dataclass
+
+from gateway.config.model import Config
+from gateway.errors import GatewayError
+from gateway.observe.exposition import render
+from gateway.observe.logs import Logger, configure
+from gateway.observe.metrics import Snapshot, WorkerMetrics, merge, retired
+from gateway.run import sockets
+from gateway.run.app import Gateway
+from gateway.run.control import BEAT
+from gateway.run.listener import MetricsListener
+from gateway.run.member import Member
+from gateway.run.waiting import happens
+from gateway.version import VERSION
+
+# A worker that lived shorter than this (seconds) died at its start; a second one in a row is waited for.
+EARLY = 5.0
+_PAUSE_MIN, _PAUSE_MAX = 0.5, 30.0
+# Seconds a scrape waits for workers that are busy; it shows their last report then.
+_SCRAPE = 0.5
+# Seconds in which the workers take a new configuration; they build it in some milliseconds.
+_SWAP = 5.0
+# Beyond drain_timeout, until workers that were told to drain are killed (seconds).
+_OVERTIME = 2.0
+
+
+def pause_before_restart(early_deaths: int) -> float:
+    """Seconds, by the number of workers that died at their start in a row in one place."""
+    if early_deaths <= 1:
+        return 0.0
+    return min(_PAUSE_MIN * 2.0 ** min(early_deaths - 2, 16), _PAUSE_MAX)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where one worker after the other lives; the listening sockets are of the place, not of the worker."""
+
+    number: int
+    sockets: list[socket.socket]
+    member: Member | None = None
+    early_deaths: int = 0
+
+
+class Supervisor:
+    """The gateway as several processes; the same to its caller as worker.Worker."""
+
+    def __init__(self, config: Config, workers: int, *, log: Logger | None = None) -> None:
+        self.log = log or configure(config.log)
+        self._own_log = log is None
+        # Its own share: the reloads, each counted once and not once a worker.
+        self.metrics = WorkerMetrics()
+        self.config = config
+        self._generation = 0
+        self._workers = workers
+        self._places: list[_Place] = []
+        self._sockets: list[list[socket.socket]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._gone: Snapshot = merge([])
+        self._stopping = False
+        # Nobody is replaced any more.
+        self._ending = asyncio.Event()
+        self._listener = MetricsListener(
+            config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
+        )
+
+    @property
+    def port(self) -> int:
+        """The public listener's TCP port, the real one where the configuration says 0."""
+        return sockets.port_of(self._sockets)
+
+    @property
+    def metrics_port(self) -> int:
+        return self._listener.port
+
+    # --- start and stop ---
+
+    async def start(self) -> None:
+        """Listen, and wait until each first worker serves or is gone.
+
+        Raises GatewayError for what the user must mend: an address that is taken, a file that cannot be used.
+        """
+        await self._listener.start()
+        try:
+            self._sockets = sockets.bind(self.config.listen.address, self._workers)
+            self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
+            self._places = [_Place(number, own) for number, own in enumerate(self._sockets)]
+            firsts = await asyncio.gather(*(self._spawn(place) for place in self._places))
+            self._tasks = [
+                asyncio.create_task(self._keep(place, first), name=f"worker {place.number}")
+                for place, first in zip(self._places, firsts, strict=True)
+            ]
+            for member in firsts:
+                await member.settled.wait()
+                if member.sentence is not None:
+                    raise GatewayError(member.sentence)
+        except BaseException:
+            await self._end(kill=True)
+            raise
+        address = str(self.config.listen.address)
+        self.log.event("started", address=address, workers=self._workers, version=VERSION)
+
+    async def stop(self, now: asyncio.Event | None = None) -> None:
+        """Drain all workers: say so, wait drain_delay, stop accepting, let them finish; idempotent.
+
+        `now` cuts the waiting short.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        now = now or asyncio.Event()
+        in_flight = await self._snapshot()
+        self.log.event("draining", in_flight=_value(in_flight, "requests_in_flight"))
+        await happens(now, self.config.listen.drain_delay)
+        # First here, then in the workers: while somebody holds a socket open, somebody takes from it.
+        sockets.close(self._sockets, self.config.listen.address)
+        self._ending.set()
+        for member in self._members():
+            member.drain()
+        ended = asyncio.create_task(asyncio.wait(self._tasks))
+        told = asyncio.create_task(now.wait())
+        patience = self.config.listen.drain_timeout + _OVERTIME
+        await asyncio.wait((ended, told), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        await self._end(kill=True)
+        await ended
+        self.log.event("stopped")
+        if self._own_log:
+            self.log.close()
+
+    async def _end(self, *, kill: bool) -> None:
+        """End everything that is left; waits for it."""
+        self._ending.set()
+        for member in self._members():
+            if kill:
+                member.kill()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for member in self._members():
+            await member.ended()  # those nobody kept yet
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.wait((self._ticker,))
+        sockets.close(self._sockets, self.config.listen.address)
+        await self._listener.stop()
+
+    # --- the workers ---
+
+    def _members(self) -> list[Member]:
+        return [place.member for place in self._places if place.member is not None]
+
+    async def _spawn(self, place: _Place) -> Member:
+        member = await Member.spawn(place.sockets)
+        place.member = member
+        member.serve(self.config, self._generation, place.sockets)
+        self.log.event("worker_started", worker=place.number, pid=member.pid)
+        return member
+
+    async def _keep(self, place: _Place, member: Member) -> None:
+        """Fill the place until the end. `member` is the first one."""
+        while True:
+            began = time.monotonic()
+            code = await member.ended()
+            place.member = None
+            if member.snapshot is not None:
+                self._gone = merge([self._gone, retired(member.snapshot)])
+            if self._ending.is_set():
+                return
+            early = time.monotonic() - began < EARLY
+            place.early_deaths = place.early_deaths + 1 if early else 0
+            self._report_death(place, member, code)
+            if await happens(self._ending, pause_before_restart(place.early_deaths)):
+                return
+            member = await self._respawn(place)
+
+    async def _respawn(self, place: _Place) -> Member:
+        while True:
+            try:
+                return await self._spawn(place)
+            except OSError as error:
+                # No process, descriptor or memory to be had: the others go on, and it may pass.
+                why = (error.strerror or str(error)).lower()
+                self.log.event("worker_not_started", level="error", worker=place.number, exact=why)
+                await happens(self._ending, _PAUSE_MIN)
+
+    def _report_death(self, place: _Place, member: Member, code: int) -> None:
+        self.log.event(
+            "worker_ended",
+            level="error",
+            worker=place.number,
+            pid=member.pid,
+            cause="hung" if member.hung else "died",
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            exact=member.sentence,
+            restart_in=pause_before_restart(place.early_deaths),
+        )
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            # A worker that was told to drain has its time from `stop`.
+            if not self._ending.is_set():
+                for member in self._members():
+                    member.tick()
+
+    # --- reload ---
+
+    async def reload(self, config: Config) -> None:
+        """Have every worker, also those that start later, serve new requests by `config`.
+
+        Raises GatewayError, and then nothing has changed.
+        """
+        # Whether it can be built at all shows here, before the first worker hears of it.
+        Gateway(config, metrics=WorkerMetrics(), log=self.log)
+        self.config = config
+        self._generation += 1
+        for member in self._members():
+            member.reload(config, self._generation)
+        self.log.apply(config.log)
+        until = time.monotonic() + _SWAP
+        while time.monotonic() < until and any(  # noqa: ASYNC110 - the workers report when they have swapped
+            member.started and member.generation < self._generation for member in self._members()
+        ):
+            await asyncio.sleep(0.01)
+
+    # --- one view of all ---
+
+    async def _scrape(self, accept: str) -> tuple[bytes, str]:
+        snapshot = await self._snapshot()
+        workers = sum(member.started for member in self._members())
+        return render(snapshot, workers=workers, version=VERSION, accept=accept)
+
+    async def _snapshot(self) -> Snapshot:
+        await asyncio.gather(*(member.ask(_SCRAPE) for member in self._members() if member.started))
+        # Without a wait from here on: a worker is either among the living or among the gone.
+        living = [member.snapshot for member in self._members() if member.snapshot is not None]
+        return merge([self._gone, self.metrics.snapshot(), *living])
+
+    def _unready(self) -> list[dict[str, str]]:
+        """Why traffic should go elsewhere.
+
+        A worker that died once is replaced before its connections time out, and does not count; one that
+        keeps dying holds up every n-th connection, and does.
+        """
+        reasons = [{"component": "drain", "reason": "shutting down"}] if self._stopping else []
+        members = self._members()
+        if not any(member.started for member in members):
+            reasons.append({"component": "workers", "reason": "no worker serves yet"})
+        failing = sum(place.early_deaths > 1 for place in self._places)
+        if failing:
+            told = f"{failing} of {len(self._places)} workers keep ending at their start"
+            reasons.append({"component": "workers", "reason": told})
+        for member in members:
+            reasons += [reason for reason in member.reasons if reason not in reasons]
+        return reasons
+
+
+def _value(snapshot: Snapshot, gauge: str) -> int:
+    return sum(int(value) for _, value in snapshot["gauges"].get(gauge, []))

@@ -1,0 +1,100 @@
+"""Certificates made at test time: an authority, and what it signs."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+_DAY = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two files: a certificate and its key."""
+
+    certificate: Path
+    key: Path
+
+
+class Authority:
+    """Signs certificates; its own is in `file`."""
+
+    def __init__(self, folder: Path, name: str = "authority") -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = _named(name)
+        self.file = folder / f"{name}.pem"
+        builder = _builder(self._name, self._name, self._key)
+        builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+
+    def sign(self, name: str, *subjects: str) -> Pair:
+        """A new key and a certificate for these host names and IP addresses, in NAME.crt and NAME.key."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(_named(name), self._name, key)
+        if subjects:
+            names = x509.SubjectAlternativeName([_subject(each) for each in subjects])
+            builder = builder.add_extension(names, critical=False)
+        pair = Pair(self._folder / f"{name}.crt", self._folder / f"{name}.key")
+        pair.certificate.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
+        pair.key.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        return pair
+
+
+def accepting(pair: Pair, authority: Authority | None = None) -> ssl.SSLContext:
+    """A server's context; with `authority` it wants a client certificate of it."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    if authority is not None:
+        context.load_verify_locations(authority.file)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def calling(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
+    """A client's context that trusts `authority` and shows `pair`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(authority.file)
+    if pair is not None:
+        context.load_cert_chain(pair.certificate, pair.key)
+    return context
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    today = datetime.datetime.now(datetime.UTC)
+    return x509.CertificateBuilder(
+        issuer,
+        subject,
+        key.public_key(),
+        x509.random_serial_number(),
+        today - _DAY,
+        today + _DAY,
+    )
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+
+
+def _subject(text: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def _pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
