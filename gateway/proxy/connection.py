@@ -52,6 +52,19 @@ _LINGER = 5.0
 _GOODBYE = 1.0
 
 
+class Recorder(Protocol):
+    """Who is told what becomes of requests."""
+
+    def began(self, request: Request) -> None: ...
+
+    def refuse(self, request: Request, refusal: Refusal) -> Answer: ...
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours came up; the request is refused with InternalError."""
+
+    def ended(self, request: Request) -> None: ...
+
+
 class Application(Protocol):
     """One running configuration, as a connection sees it."""
 
@@ -72,14 +85,8 @@ class Application(Protocol):
     async def judge_slowly(self, request: Request) -> Verdict:
         """The verdict, whatever has to be fetched for it. Raises Refusal."""
 
-    def refuse(self, request: Request, refusal: Refusal) -> Answer: ...
-
-    def began(self, request: Request) -> None: ...
-
-    def ended(self, request: Request) -> None: ...
-
-    def failed(self, request: Request, error: Exception) -> None:
-        """A bug of ours came up; the request is refused with InternalError."""
+    @property
+    def record(self) -> Recorder: ...
 
 
 class Server(Protocol):
@@ -353,7 +360,7 @@ class ClientConnection(BaseProtocol):
         if app is not self._app or self._peer is None:
             self._app, self._peer = app, app.peer(self.address, secure=self.secure)
         request = self._request = Request(self._peer, app.request_ids.next(), time.monotonic())
-        app.began(request)
+        app.record.began(request)
         try:
             request.read_head(message, body)
             verdict = app.judge(request)
@@ -371,7 +378,7 @@ class ClientConnection(BaseProtocol):
             self.refuse(refusal)
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            app.failed(request, error)
+            app.record.failed(request, error)
             self.refuse(InternalError())
             return
         self._task = self._loop.create_task(self._long_way(app, request))
@@ -393,7 +400,7 @@ class ClientConnection(BaseProtocol):
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            app.failed(request, error)
+            app.record.failed(request, error)
             self.refuse(InternalError())
 
     def redo(self) -> None:
@@ -414,7 +421,7 @@ class ClientConnection(BaseProtocol):
         except Refusal as refusal:
             self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            app.failed(request, error)
+            app.record.failed(request, error)
             self.refuse(InternalError())
 
     # --- how a request ends ---
@@ -424,7 +431,7 @@ class ClientConnection(BaseProtocol):
         request, app = self._request, self._app
         if request is None or app is None:
             return
-        self._answer(app.refuse(request, refusal))
+        self._answer(app.record.refuse(request, refusal))
 
     def _answer(self, answer: Answer) -> None:
         """Answer the request being served with an answer of our own."""
@@ -460,19 +467,19 @@ class ClientConnection(BaseProtocol):
         if task is not None and task is not asyncio.current_task():
             task.cancel()
         if request is not None and app is not None:
-            app.ended(request)
+            app.record.ended(request)
 
     def _refuse_unread(self, refusal: Refusal) -> None:
         """Answer a request whose head never came whole: nothing is known of it."""
         app = self.server.app
         peer = app.peer(self.address, secure=self.secure)
         request = Request(peer, app.request_ids.next(), time.monotonic())
-        app.began(request)
-        answer = app.refuse(request, refusal)
+        app.record.began(request)
+        answer = app.record.refuse(request, refusal)
         request.status = answer.status
         request.response_bytes = len(answer.body)
         self.write(render(answer, keep_alive=False, http10=False, head_only=False))
-        app.ended(request)
+        app.record.ended(request)
         self._close(lingering=True)
 
     def _close(self, *, lingering: bool = False) -> None:

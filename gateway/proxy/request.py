@@ -38,6 +38,7 @@ class Peer:
     """Who is at the other end of a client's connection, under one configuration."""
 
     address: str
+    address_bytes: bytes
     # Whether its X-Forwarded-* are believed (listen.trusted_proxies).
     trusted: bool
     # http or https: how this peer reached us.
@@ -45,10 +46,6 @@ class Peer:
     table: HeaderTable
     # Replaces the client's Host towards the upstream (upstream.host_header: upstream); None keeps it.
     upstream_host: bytes | None
-
-    @property
-    def address_bytes(self) -> bytes:
-        return self.address.encode("ascii")
 
 
 class RequestIds:

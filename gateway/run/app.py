@@ -9,34 +9,32 @@ refuses the request.
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 
 from gateway.config.model import Auth, Config
-from gateway.errors import NoCredentials, NotConfigured, NotFound, ReadOnly, Refusal
+from gateway.errors import NoCredentials, NotConfigured, NotFound, ReadOnly
 from gateway.observe.logs import Logger
-from gateway.observe.metrics import WorkerMetrics, method_label
+from gateway.observe.metrics import WorkerMetrics
 from gateway.policy.decide import auth_of, decide
 from gateway.policy.paths import canonical_path
 from gateway.policy.routes import RouteTable
-from gateway.proxy.answers import Answer, problem
+from gateway.proxy.answers import Answer
 from gateway.proxy.connection import Verdict
 from gateway.proxy.exchange import Forward
 from gateway.proxy.headers import HeaderTable
 from gateway.proxy.identity import identity_lines
-from gateway.proxy.metadata import WELL_KNOWN, metadata, metadata_url
+from gateway.proxy.metadata import WELL_KNOWN, metadata
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.rotation import upstream_tls
+from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
 
-_log = logging.getLogger(__name__)
-
-# nginx's word for a client that left before it was answered; no server sends it.
-CLIENT_GONE = 499
+# Targets whose route is remembered; clients that ask for ever new ones only make it begin anew.
+_REMEMBERED_TARGETS = 4096
 
 
 class Gateway:
@@ -51,8 +49,7 @@ class Gateway:
     ) -> None:
         self.config = config
         self.request_ids = RequestIds()
-        # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
-        self.in_flight = 0
+        self.record = Record(metrics, log, public_url=config.listen.public_url)
         self._metrics = metrics
         self._log = log
         self.pool = self._same_pool(previous) or UpstreamPool(
@@ -67,6 +64,8 @@ class Gateway:
         )
         self._routes = RouteTable(config.routes)
         self._tables = _header_tables(config)
+        # (method, raw path) → what its route asks for.
+        self._asked: dict[tuple[str, str], Auth] = {}
         self._own_prefix = config.sign_in.prefix
         self._forward_token = config.upstream.forward_token
 
@@ -122,6 +121,7 @@ class Gateway:
         trusted = any(known in network for network in self.config.listen.trusted_proxies)
         return Peer(
             address=address,
+            address_bytes=address.encode("ascii"),
             trusted=trusted,
             proto=b"https" if secure else b"http",
             table=self._tables[trusted],
@@ -132,11 +132,13 @@ class Gateway:
 
     def judge(self, request: Request) -> Verdict | None:
         """The verdict over a request, or None where something must be waited for. Raises Refusal."""
-        path = canonical_path(request.raw_path)  # what is asked
-        own = self._own_answer(request, path)
-        if own is not None:
-            return own
-        auth = auth_of(self._routes.match(path, request.method))
+        auth = self._asked.get((request.method, request.raw_path))  # what is asked
+        if auth is None:
+            path = canonical_path(request.raw_path)
+            own = self._own_answer(request, path)
+            if own is not None:
+                return own
+            auth = self._remember(request, auth_of(self._routes.match(path, request.method)))
         if auth == "none":  # credentials are not even looked at
             request.decision, request.reason = "allowed", decide(auth, authenticated=False)
             return Forward(b"", "all" if self._forward_token else "other")
@@ -152,15 +154,21 @@ class Gateway:
                 return self._admit(request, auth, None)  # another scheme proves nothing to us
             if principal is None:
                 return None
-            self._proven(request, principal)
+            self.record.proven(request, principal)
         return self._admit(request, auth, principal)  # may they
 
     async def judge_slowly(self, request: Request) -> Verdict:
         """The rest of `judge` where a key must be fetched first. Raises Refusal."""
         principal = await self._authenticator.authenticate(request.head.authorization, time.time())
-        self._proven(request, principal)
+        self.record.proven(request, principal)
         auth = auth_of(self._routes.match(canonical_path(request.raw_path), request.method))
         return self._admit(request, auth, principal)
+
+    def _remember(self, request: Request, auth: Auth) -> Auth:
+        if len(self._asked) >= _REMEMBERED_TARGETS:
+            self._asked.clear()
+        self._asked[request.method, request.raw_path] = auth
+        return auth
 
     def _admit(self, request: Request, auth: Auth, principal: Principal | None) -> Forward:
         if principal is None:
@@ -179,16 +187,6 @@ class Gateway:
         if not self.config.cognito.user_pools:
             raise NotConfigured
 
-    def _proven(self, request: Request, principal: Principal) -> None:
-        claims = principal.claims
-        self._log.event(
-            "auth_success",
-            request_id=request.request_id.decode("ascii"),
-            client=request.client,
-            pool=claims.pool_id,
-            subject=claims.subject,
-        )
-
     def _own_answer(self, request: Request, path: str) -> Answer | None:
         """What is ours is never proxied, known or not."""
         if path.startswith(WELL_KNOWN) and path[len(WELL_KNOWN) :][:1] in {"", "/"}:
@@ -199,83 +197,6 @@ class Gateway:
         if path.startswith(self._own_prefix) and path[len(self._own_prefix) :][:1] in {"", "/"}:
             raise NotFound
         return None
-
-    # --- what becomes of a request: answers, metrics, log ---
-
-    def began(self, request: Request) -> None:
-        self.in_flight += 1
-        self._metrics.requests_in_flight += 1
-
-    def refuse(self, request: Request, refusal: Refusal) -> Answer:
-        """Render a refusal, and say in the log what the client is not told."""
-        request_id = request.request_id.decode("ascii")
-        exact = str(refusal)
-        if request.decision:
-            request.failure = refusal.reason
-            self._log.event(
-                "request_failed",
-                level="warning",
-                request_id=request_id,
-                client=request.client,
-                reason=refusal.reason,
-                exact=exact,
-            )
-        else:
-            request.decision = "error" if refusal.status >= 500 else "refused"
-            request.reason = refusal.reason
-            if refusal.challenge:
-                self._log.event(
-                    "auth_failure",
-                    request_id=request_id,
-                    client=request.client,
-                    reason=refusal.reason,
-                    exact=exact,
-                )
-        return problem(
-            refusal,
-            request_id=request_id,
-            metadata_url=metadata_url(request, self.config.listen.public_url),
-        )
-
-    def failed(self, request: Request, error: Exception) -> None:
-        """A bug of ours: the traceback goes to the log, the client gets a 500."""
-        _log.error("request %s failed", request.request_id.decode("ascii"), exc_info=error)
-
-    def ended(self, request: Request) -> None:
-        """A request is over, whatever way it went: count it, log it."""
-        self.in_flight -= 1
-        metrics = self._metrics
-        seconds = time.monotonic() - request.started
-        status = request.status or CLIENT_GONE
-        metrics.requests_in_flight -= 1
-        metrics.requests[(method_label(request.method), status)] += 1
-        metrics.request_duration.observe(seconds)
-        metrics.auth_decisions[(request.decision or "error", request.reason)] += 1
-        if request.failure.startswith("upstream_"):
-            metrics.upstream_errors[request.failure] += 1
-        if request.upstream_seconds is not None:
-            metrics.upstream_duration.observe(request.upstream_seconds)
-        if self._log.access_enabled:
-            self._log_access(request, status, seconds)
-
-    def _log_access(self, request: Request, status: int, seconds: float) -> None:
-        principal = request.principal
-        waited = request.upstream_seconds
-        self._log.access(
-            request_id=request.request_id.decode("ascii"),
-            client=request.client,
-            method=request.method or "-",
-            path=request.raw_path or "-",
-            status=status,
-            duration_ms=seconds * 1000,
-            request_bytes=request.request_bytes,
-            response_bytes=request.response_bytes,
-            upstream_ms=None if waited is None else waited * 1000,
-            subject=None if principal is None else principal.claims.subject,
-            pool=None if principal is None else principal.claims.pool_id,
-            decision=request.decision,
-            reason=request.failure or request.reason,
-        )
 
 
 def _header_tables(config: Config) -> dict[bool, HeaderTable]:

@@ -8,7 +8,6 @@ signals are the supervisor's business.
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.run import control
 from gateway.run.control import Message
-from gateway.run.loops import run
+from gateway.run.loops import run, settle
 from gateway.run.server import Server
 from gateway.run.waiting import happens
 
@@ -79,9 +78,7 @@ class _Child:
             return 1
         self._generation = order["generation"]
         beats = asyncio.create_task(self._beat(), name="reports")
-        # What lives now lives until the end: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        settle()
         await self._obey(self._server)
         await self._server.drain(asyncio.Event())
         beats.cancel()

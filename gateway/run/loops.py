@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Coroutine
 from typing import TypeVar
 
@@ -13,6 +14,17 @@ def run(main: Coroutine[None, None, T]) -> T:
     """Run `main` to its end on the loop that serves requests."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
+
+
+def settle() -> None:
+    """To be called once everything stands: the collector need not look at what lives until the end.
+
+    Requests make no cycles, so the count of new objects only rises with what is remembered (tokens): 50,000
+    instead of 700 until the next look; at 700 it took half the time of a run in which every token was new.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:

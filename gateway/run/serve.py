@@ -7,12 +7,11 @@ stopped before this returns.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 
 from gateway.config.model import Config
 from gateway.run.cpus import usable_cpus
-from gateway.run.loops import run
+from gateway.run.loops import run, settle
 from gateway.run.reload import Reloader, Source
 from gateway.run.supervisor import Supervisor
 from gateway.run.worker import Worker
@@ -55,9 +54,7 @@ async def _serve(service: Worker | Supervisor, source: Source) -> int:
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
     await service.start()
     reloader.start()
-    # What lives now lives until the end: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
+    settle()
     await signals.stop.wait()
     await reloader.stop()
     await service.stop(signals.now)

@@ -110,7 +110,7 @@ class Server:
                 await self._stop_unused(now)
 
     async def _stop_unused(self, now: float) -> None:
-        for app in [app for app, until in self._replaced.items() if not app.in_flight or until < now]:
+        for app in [app for app, until in self._replaced.items() if not app.record.in_flight or until < now]:
             del self._replaced[app]
             await app.stop(keep=[self.app, *self._replaced])
         # A pool that is no longer configured would look like one whose keys grow old.

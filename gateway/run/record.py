@@ -1,0 +1,119 @@
+"""What becomes of requests: counted, logged, and, where refused, put into words.
+
+Invariant: every request that began is counted once when it ends, whatever way it went.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from gateway.errors import Refusal
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics, method_label
+from gateway.proxy.answers import Answer, problem
+from gateway.proxy.metadata import metadata_url
+from gateway.proxy.request import Request
+from gateway.verify.authenticate import Principal
+
+_log = logging.getLogger(__name__)
+
+# nginx's word for a client that left before it was answered; no server sends it.
+CLIENT_GONE = 499
+
+
+class Record:
+    """One configuration's requests, in metrics and log."""
+
+    def __init__(self, metrics: WorkerMetrics, log: Logger, *, public_url: str | None) -> None:
+        # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
+        self.in_flight = 0
+        self._metrics = metrics
+        self._log = log
+        self._public_url = public_url
+
+    def began(self, request: Request) -> None:
+        self.in_flight += 1
+        self._metrics.requests_in_flight += 1
+
+    def refuse(self, request: Request, refusal: Refusal) -> Answer:
+        """Render a refusal, and say in the log what the client is not told."""
+        request_id = request.request_id.decode("ascii")
+        exact = str(refusal)
+        if request.decision:
+            request.failure = refusal.reason
+            self._log.event(
+                "request_failed",
+                level="warning",
+                request_id=request_id,
+                client=request.client,
+                reason=refusal.reason,
+                exact=exact,
+            )
+        else:
+            request.decision = "error" if refusal.status >= 500 else "refused"
+            request.reason = refusal.reason
+            if refusal.challenge:
+                self._log.event(
+                    "auth_failure",
+                    request_id=request_id,
+                    client=request.client,
+                    reason=refusal.reason,
+                    exact=exact,
+                )
+        return problem(
+            refusal,
+            request_id=request_id,
+            metadata_url=metadata_url(request, self._public_url),
+        )
+
+    def proven(self, request: Request, principal: Principal) -> None:
+        """A token was verified for the first time. Part of the access log: a line for each new token."""
+        if self._log.access_enabled:
+            self._log.event(
+                "auth_success",
+                request_id=request.request_id.decode("ascii"),
+                client=request.client,
+                pool=principal.claims.pool_id,
+                subject=principal.claims.subject,
+            )
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours: the traceback goes to the log, the client gets a 500."""
+        _log.error("request %s failed", request.request_id.decode("ascii"), exc_info=error)
+
+    def ended(self, request: Request) -> None:
+        """A request is over, whatever way it went: count it, log it."""
+        self.in_flight -= 1
+        metrics = self._metrics
+        seconds = time.monotonic() - request.started
+        status = request.status or CLIENT_GONE
+        metrics.requests_in_flight -= 1
+        metrics.requests[(method_label(request.method), status)] += 1
+        metrics.request_duration.observe(seconds)
+        metrics.auth_decisions[(request.decision or "error", request.reason)] += 1
+        if request.failure.startswith("upstream_"):
+            metrics.upstream_errors[request.failure] += 1
+        if request.upstream_seconds is not None:
+            metrics.upstream_duration.observe(request.upstream_seconds)
+        if self._log.access_enabled:
+            self._log_access(request, status, seconds)
+
+    def _log_access(self, request: Request, status: int, seconds: float) -> None:
+        principal = request.principal
+        waited = request.upstream_seconds
+        self._log.access(
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            method=request.method or "-",
+            path=request.raw_path or "-",
+            status=status,
+            duration_ms=seconds * 1000,
+            request_bytes=request.request_bytes,
+            response_bytes=request.response_bytes,
+            upstream_ms=None if waited is None else waited * 1000,
+            subject=None if principal is None else principal.claims.subject,
+            pool=None if principal is None else principal.claims.pool_id,
+            decision=request.decision,
+            reason=request.failure or request.reason,
+        )
