@@ -14,21 +14,15 @@ import asyncio
 import struct
 import sys
 import time
-from collections import deque
-from collections.abc import Sequence
 from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Protocol
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.streams import EMPTY_PAYLOAD
-
 from gateway.config.model import Config
-from gateway.errors import BadRequest, HeadTooLarge, InternalError, Refusal, SlowClient, TooManyConnections
+from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnections
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.exchange import Exchange, Forward
-from gateway.proxy.parser import BodyBroken, request_parser
 from gateway.proxy.pool import UpstreamPool
+from gateway.proxy.reading import RequestReader
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel
 from gateway.proxy.upstream import UpstreamConnection
@@ -41,10 +35,6 @@ Verdict = Forward | Answer
 
 # struct linger {on, 0 s}: closing sends RST and drops what was not sent.
 _RESET = struct.pack("ii", 1, 0)
-# Requests parsed ahead of the one being served: aiohttp's own bound. What is beyond waits in the kernel.
-_AHEAD = 32
-# A request's body is read ahead of the upstream by at most twice this.
-_READ_AHEAD = 64 * 1024
 # After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
 # by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
 _LINGER = 5.0
@@ -102,20 +92,14 @@ class Server(Protocol):
     def draining(self) -> bool: ...
 
 
-class ClientConnection(BaseProtocol):
+class ClientConnection(RequestReader):
     """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
 
     __slots__ = (
         "_app",
-        "_broken",
-        "_early",
         "_exchange",
-        "_head_bytes",
-        "_head_slack",
-        "_incoming",
         "_lingering",
         "_peer",
-        "_queue",
         "_request",
         "_serving",
         "_task",
@@ -128,9 +112,7 @@ class ClientConnection(BaseProtocol):
     )
 
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
-        limit = server.app.config.listen.max_header_size
-        parser = request_parser(self, loop, max_head=limit, ahead=_AHEAD, read_ahead=_READ_AHEAD)
-        super().__init__(loop, parser)
+        super().__init__(loop, max_head=server.app.config.listen.max_header_size)
         self.server = server
         self.address = ""
         # Whether the client speaks TLS with us.
@@ -138,23 +120,13 @@ class ClientConnection(BaseProtocol):
         self.deadline = 0.0
         self._app: Application | None = None
         self._peer: Peer | None = None
-        self._queue: deque[tuple[RawRequestMessage, StreamReader] | Refusal] = deque()
         # Set from the start of a request until its answer is written, whatever way it goes.
         self._request: Request | None = None
         self._exchange: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         # Set after a 101; then this connection only carries bytes.
         self._tunnel: Tunnel | None = None
-        # What the client sent behind a request for an upgrade, before the answer.
-        self._early = b""
         self._serving = False
-        # Bytes of a head that is not complete yet; and how many more may have come with what was before it.
-        self._head_bytes = 0
-        self._head_slack = 0
-        # The body that the parser fills, or filled last.
-        self._incoming: StreamReader = EMPTY_PAYLOAD
-        # Nothing more is read: the framing is lost, or this answer is the last.
-        self._broken = False
         self._lingering = False
         # Bytes of an answer the client had not taken when the deadline last passed.
         self._unsent = sys.maxsize
@@ -200,7 +172,7 @@ class ClientConnection(BaseProtocol):
         connections.add(self)
         self.deadline = time.monotonic() + listen.header_timeout
         if listen.max_connections and len(connections) > listen.max_connections:
-            self._refuse_next(TooManyConnections(f"more than {listen.max_connections} connections"))
+            self.refuse_next(TooManyConnections(f"more than {listen.max_connections} connections"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
@@ -231,93 +203,30 @@ class ClientConnection(BaseProtocol):
         self._tunnel.client_eof()
         return True
 
-    def data_received(self, data: bytes) -> None:
-        if self._upgraded:
-            self._data_behind_upgrade(data)
-            return
-        if self._broken:
-            return
-        parser = self._parser
-        assert parser is not None, "set in __init__"
-        inside_body = not self._incoming.is_eof()
-        try:
-            messages, self._upgraded, self._early = parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001 - the parsers let other errors than their own through too
-            self._framing_lost(error)
-            return
-        if inside_body and self._incoming.exception() is not None:
-            # The pure Python parser tells the body alone, and would take what follows for the next request.
-            self._broken = True
-            return
-        if messages:
-            self._incoming = messages[-1][1]
-            self._queue.extend(messages)
-            self._check_head_size(messages, data)
-            if len(self._queue) >= _AHEAD and not self._buffer_paused:
-                self._pause_reading_for_buffer()
-            if not self._serving:
-                self._serve()
-        elif inside_body:
-            self._head_slack = len(data)
-        elif data:
-            self._partial_head(len(data))
+    # --- what reading tells (reading.RequestReader) ---
 
-    def _data_behind_upgrade(self, data: bytes) -> None:
-        if self._tunnel is not None:
-            self._tunnel.client_data(data)
-        elif not self._broken:
-            # Too early: the answer is not there yet. Kept for the tunnel, within bounds.
-            self._early += data
-            if len(self._early) > _READ_AHEAD:
-                self._pause_transport_reading()
+    def max_head(self) -> int:
+        return self.server.app.config.listen.max_header_size
 
-    def _partial_head(self, size: int) -> None:
-        listen = self.server.app.config.listen
-        if not self._head_bytes and self._request is None:
-            self.deadline = time.monotonic() + listen.header_timeout
-        self._head_bytes += size
-        if self._head_bytes > listen.max_header_size:
-            self._refuse_next(HeadTooLarge(f"head over {listen.max_header_size} bytes"))
-
-    def _check_head_size(
-        self, messages: Sequence[tuple[RawRequestMessage, StreamReader]], data: bytes
-    ) -> None:
-        """The parser limits each line; the sum of them is limited here, for the heads just completed."""
-        limit = self.server.app.config.listen.max_header_size
-        if self._head_slack + self._head_bytes + len(data) > limit:
-            for message, _ in messages:
-                lines = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
-                if len(message.path) + lines > limit:
-                    self._queue.clear()
-                    self._refuse_next(HeadTooLarge(f"head over {limit} bytes"))
-                    break
-        self._head_bytes = 0
-        # Whatever stands behind the last whole head may be a piece of the next one.
-        self._head_slack = 0 if data.endswith(b"\r\n\r\n") else len(data)
-
-    def _framing_lost(self, error: Exception) -> None:
-        refusal: Refusal = (
-            HeadTooLarge("line too long")
-            if isinstance(error, LineTooLong)
-            else BadRequest(type(error).__name__)
-        )
-        body = self._incoming
-        if body.is_eof():
-            self._refuse_next(refusal)
-            return
-        # It ends the request that the body belongs to, now or when that one's turn comes.
-        self._broken = True
-        if self._exchange is not None and self._exchange.uploading:
-            self._exchange.body_failed(refusal)
-        else:
-            body.set_exception(BodyBroken(refusal.reason), error)
-
-    def _refuse_next(self, refusal: Refusal) -> None:
-        """Refuse what comes after the requests that are whole, and read nothing more."""
-        self._broken = True
-        self._queue.append(refusal)
+    def arrived(self) -> None:
         if not self._serving:
             self._serve()
+
+    def head_began(self) -> None:
+        if self._request is None:
+            self.deadline = time.monotonic() + self.server.app.config.listen.header_timeout
+
+    def body_broke(self, refusal: Refusal) -> bool:
+        if self._exchange is None or not self._exchange.uploading:
+            return False
+        self._exchange.body_failed(refusal)
+        return True
+
+    def behind_upgrade(self, data: bytes) -> bool:
+        if self._tunnel is None:
+            return False
+        self._tunnel.client_data(data)
+        return True
 
     # --- one request after the other ---
 
@@ -327,24 +236,15 @@ class ClientConnection(BaseProtocol):
         try:
             # A client that does not read its answers gets no more of them.
             while self._queue and self._request is None and not self._paused and self.transport is not None:
-                item = self._queue.popleft()
+                item = self.next_item()
                 if isinstance(item, Refusal):
                     self._refuse_unread(item)
                     return
-                self._consumed()
                 self._begin(*item)
         finally:
             self._serving = False
         if self._request is None and self.transport is not None and not self._lingering:
             self._idle()
-
-    def _consumed(self) -> None:
-        parser = self._parser
-        assert parser is not None, "set in __init__"
-        parser.message_consumed()
-        if self._buffer_paused and len(self._queue) <= _AHEAD // 2:
-            self._resume_reading_for_buffer()
-            self.data_received(b"")
 
     def _idle(self) -> None:
         if self.server.draining and not self._queue:
@@ -558,7 +458,7 @@ class ClientConnection(BaseProtocol):
             # Idle, closing, or never said a word: nobody is owed an answer.
             self.abort()
         else:
-            self._refuse_next(SlowClient("head not complete within listen.header_timeout"))
+            self.refuse_next(SlowClient("head not complete within listen.header_timeout"))
 
     def _still_sending(self) -> bool:
         """Whether a slow client has taken some of its answer since this was last asked."""
