@@ -54,6 +54,14 @@ class Running:
         return [json.loads(line) for line in self.stream.data.splitlines()]
 
 
+async def logged(gateway: Running, event: str, count: int) -> list[dict[str, Any]]:
+    """The log's records of this event, once there are so many (a thread writes them)."""
+    async with asyncio.timeout(5):
+        while len(lines := [line for line in gateway.log() if line["event"] == event]) < count:
+            await asyncio.sleep(0.005)
+    return lines
+
+
 @contextlib.asynccontextmanager
 async def running(
     folder: Path,
@@ -63,6 +71,7 @@ async def running(
     upstream_url: str | None = None,
     upstream_lines: str = "",
     listen_lines: str = "",
+    drain_timeout: str = "2s",
 ) -> AsyncIterator[Running]:
     """A gateway (in front of `upstream`, unless `upstream_url` says otherwise) with one pool whose keys
     it knows from a file. `yaml` adds top-level sections;
@@ -74,7 +83,7 @@ async def running(
     async with upstream.running():
         path = folder / "gateway.yaml"
         path.write_text(
-            f"listen: {{address: '127.0.0.1:0', drain_timeout: 2s{_more(listen_lines)}}}\n"
+            f"listen: {{address: '127.0.0.1:0', drain_timeout: {drain_timeout}{_more(listen_lines)}}}\n"
             f"metrics: {{address: '127.0.0.1:0'}}\n"
             f"upstream: {{url: '{upstream_url or upstream.url}'{_more(upstream_lines)}}}\n"
             f"cognito: {{user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}],"

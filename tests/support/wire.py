@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,10 +76,12 @@ class Upstream:
     connections: int = 0
     open: int = 0
     port: int = 0
+    # With it, https.
+    tls: ssl.SSLContext | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def last(self) -> Received:
@@ -96,7 +99,7 @@ class Upstream:
         if unix is not None:
             server = await asyncio.start_unix_server(accept, unix)
         else:
-            server = await asyncio.start_server(accept, "127.0.0.1", self.port)
+            server = await asyncio.start_server(accept, "127.0.0.1", self.port, ssl=self.tls)
             self.port = server.sockets[0].getsockname()[1]
         try:
             yield self
@@ -161,15 +164,15 @@ class Client:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int) -> Client:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20))
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Client:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20, ssl=tls))
 
     async def __aenter__(self) -> Client:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.writer.close()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
             await self.writer.wait_closed()
 
     async def send(self, data: bytes) -> None:
@@ -207,7 +210,7 @@ def get(target: str = "/", *lines: str, method: str = "GET", host: str = "api.te
     return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
 
 
-async def once(port: int, data: bytes, *, method: str = "GET") -> Reply:
+async def once(port: int, data: bytes, *, method: str = "GET", tls: ssl.SSLContext | None = None) -> Reply:
     """One request on a connection of its own."""
-    async with await Client.connect(port) as client:
+    async with await Client.connect(port, tls) as client:
         return await client.ask(data, method=method)

@@ -1,0 +1,303 @@
+"""Serving TLS: whom we shake hands with, files that change under us, and what TLS must not change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import ssl
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config.model import ServerTls
+from gateway.errors import GatewayError
+from gateway.proxy.tls import server_context
+from tests.support.certificates import Authority, Pair, calling
+from tests.support.loops import on_both_loops
+from tests.support.running import Running, logged, running
+from tests.support.wire import Client, Received, Upstream, get, once
+
+MEBI = bytes(range(256)) * 4096
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    folder: Path,
+    more: str = "",
+    listen: str = "",
+    upstream: Upstream | None = None,
+    drain_timeout: str = "2s",
+) -> AsyncIterator[tuple[Running, Authority]]:
+    """A gateway that serves TLS with the files live.crt and live.key; `more` adds to listen.tls."""
+    authority = Authority(folder)
+    install(folder, authority.sign("first", "127.0.0.1"))
+    files = f"certificate_file: {folder}/live.crt, key_file: {folder}/live.key"
+    lines = ", ".join(filter(None, (f"tls: {{{files}{more}}}", listen)))
+    async with running(folder, upstream=upstream, listen_lines=lines, drain_timeout=drain_timeout) as gateway:
+        yield gateway, authority
+
+
+def install(folder: Path, pair: Pair) -> None:
+    shutil.copy(pair.certificate, folder / "live.crt")
+    shutil.copy(pair.key, folder / "live.key")
+
+
+def served(client: Client) -> str:
+    """The common name of the certificate this connection was greeted with."""
+    certificate = client.writer.get_extra_info("peercert")
+    return str(dict(pair for (pair,) in certificate["subject"])["commonName"])
+
+
+async def greeting(gateway: Running, authority: Authority) -> str:
+    async with await Client.connect(gateway.port, calling(authority)) as client:
+        return served(client)
+
+
+def complaints(gateway: Running) -> list[str]:
+    return [str(line) for line in gateway.log() if line["event"] == "log"]
+
+
+@on_both_loops
+async def test_a_request_over_tls(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (gateway, authority):
+        tls = calling(authority)
+        tls.set_alpn_protocols(["h2", "http/1.1"])
+        async with await Client.connect(gateway.port, tls) as client:
+            spoken: ssl.SSLObject = client.writer.get_extra_info("ssl_object")
+            assert spoken.selected_alpn_protocol() == "http/1.1"
+            assert spoken.compression() is None
+            for _ in range(3):
+                reply = await client.ask(get("/", gateway.bearer()))
+                assert (reply.status, reply.body) == (200, b"ok")
+        assert gateway.upstream.last.get("X-Forwarded-Proto") == b"https"
+        assert gateway.upstream.connections == 1
+        refused = await once(gateway.port, get("/"), tls=calling(authority))
+        challenge = refused.get("WWW-Authenticate")
+        assert challenge is not None
+        assert 'resource_metadata="https://api.test/' in challenge
+
+
+async def test_tls_1_2_is_the_oldest_and_cannot_be_renegotiated(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.sign("gateway", "127.0.0.1")
+    ours = server_context(ServerTls(pair.certificate, pair.key))
+    assert ours.minimum_version == ssl.TLSVersion.TLSv1_2
+    assert ssl.OP_NO_RENEGOTIATION in ours.options
+    async with serving(tmp_path) as (gateway, authority):
+        oldest = calling(authority)
+        oldest.maximum_version = ssl.TLSVersion.TLSv1_2
+        assert (await once(gateway.port, get("/"), tls=oldest)).status == 401
+
+
+@on_both_loops
+async def test_client_certificates_are_required_and_verified(tmp_path: Path) -> None:
+    stranger = Authority(tmp_path, "stranger")
+    clients = Authority(tmp_path, "clients")
+    async with serving(tmp_path, f", client_ca_file: {clients.file}") as (gateway, authority):
+        good = calling(authority, clients.sign("friend"))
+        assert (await once(gateway.port, get("/", gateway.bearer()), tls=good)).status == 200
+        for bad in (calling(authority), calling(authority, stranger.sign("foe"))):
+            with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+                await once(gateway.port, get("/", gateway.bearer()), tls=bad)
+        assert len(gateway.upstream.requests) == 1
+        assert complaints(gateway) == []
+
+
+@on_both_loops
+async def test_a_new_certificate_is_served_and_open_connections_stay(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (gateway, authority):
+        async with await Client.connect(gateway.port, calling(authority)) as before:
+            assert (await before.ask(get("/", gateway.bearer()))).status == 200
+            install(tmp_path, authority.sign("second", "127.0.0.1"))
+            until = time.monotonic() + 10
+            while await greeting(gateway, authority) != "second":
+                assert time.monotonic() < until, "the new certificate was never served"
+                await asyncio.sleep(0.1)
+            assert (await before.ask(get("/", gateway.bearer()))).status == 200
+            assert served(before) == "first"
+        (event,) = await logged(gateway, "tls_reload", 1)
+        assert (event["section"], event["result"]) == ("listen.tls", "success")
+
+
+@on_both_loops
+async def test_a_broken_pair_keeps_the_old_one(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (gateway, authority):
+        tls = gateway.worker.tls
+        assert tls is not None
+        second = authority.sign("second", "127.0.0.1")
+        shutil.copy(second.certificate, tmp_path / "live.crt")
+        await tls.refresh()
+        await tls.refresh()
+        assert await greeting(gateway, authority) == "first"
+        (tmp_path / "live.key").write_bytes(second.key.read_bytes()[:100])
+        await tls.refresh()
+        assert await greeting(gateway, authority) == "first"
+        (tmp_path / "live.key").unlink()
+        await tls.refresh()
+        assert await greeting(gateway, authority) == "first"
+        install(tmp_path, second)
+        await tls.refresh()
+        assert await greeting(gateway, authority) == "second"
+        events = await logged(gateway, "tls_reload", 4)
+        assert [line["result"] for line in events] == ["failure"] * 3 + ["success"]
+        assert "does not belong to the certificate" in events[0]["exact"]
+        assert "no such file" in events[2]["exact"]
+
+
+@on_both_loops
+async def test_an_authority_taken_out_is_trusted_no_more(tmp_path: Path) -> None:
+    """Neither with a certificate of it, nor by resuming a session that began with one."""
+    old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
+    shutil.copy(old.file, tmp_path / "clients.pem")
+    async with serving(tmp_path, f", client_ca_file: {tmp_path}/clients.pem") as (gateway, authority):
+        sessions = {}
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            tls = calling(authority, old.sign("friend"))
+            tls.maximum_version = tls.minimum_version = version
+            sessions[tls] = await asyncio.to_thread(resume, gateway.port, tls, None)
+            assert sessions[tls] is not None
+        shutil.copy(new.file, tmp_path / "clients.pem")
+        assert gateway.worker.tls is not None
+        await gateway.worker.tls.refresh()
+        for tls, session in sessions.items():
+            with pytest.raises((ssl.SSLError, ConnectionError)):
+                await asyncio.to_thread(resume, gateway.port, tls, session)
+        fresh = calling(authority, new.sign("new friend"))
+        assert (await once(gateway.port, get("/"), tls=fresh)).status == 401
+
+
+def resume(port: int, tls: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLSession | None:
+    """One answered request; the session it ended with."""
+    import socket
+
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        tls.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as sock,
+    ):
+        sock.sendall(get("/"))
+        if not sock.recv(65536).startswith(b"HTTP/1.1 401"):
+            raise ConnectionError("no answer")
+        return sock.session
+
+
+@on_both_loops
+async def test_a_mebibyte_both_ways(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(MEBI) + MEBI
+    async with serving(tmp_path, upstream=Upstream(answer=answer)) as (gateway, authority):
+        head = get("/", gateway.bearer(), f"Content-Length: {len(MEBI)}", method="POST")
+        reply = await once(gateway.port, head + MEBI, tls=calling(authority))
+        assert (reply.status, reply.body == MEBI) == (200, True)
+        assert gateway.upstream.last.body == MEBI
+
+
+@on_both_loops
+async def test_a_refusal_arrives_though_the_body_was_not_read(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (gateway, authority):
+        for _ in range(5):
+            async with await Client.connect(gateway.port, calling(authority)) as client:
+                size = 32 * len(MEBI)
+                client.writer.write(get("/", f"Content-Length: {size}", method="POST") + MEBI)
+                await asyncio.sleep(0.05)
+                client.writer.write(MEBI * 3)
+                reply = await client.reply()
+                assert (reply.status, reply.whole) == (401, True)
+                assert reply.get("Connection") == "close"
+
+
+@on_both_loops
+async def test_client_gone_closes_the_upstream(tmp_path: Path) -> None:
+    async def hang(_: Received, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with serving(tmp_path, upstream=Upstream(script=hang)) as (gateway, authority):
+        for leave in ("close", "abort"):
+            client = await Client.connect(gateway.port, calling(authority))
+            await client.send(get("/", gateway.bearer()))
+            await until_open(gateway.upstream, 1)
+            getattr(client.writer.transport, leave)()
+            await until_open(gateway.upstream, 0)
+            assert gateway.worker.app.pool.open == 0
+
+
+async def until_open(upstream: Upstream, count: int) -> None:
+    async with asyncio.timeout(5):
+        while upstream.open != count:
+            await asyncio.sleep(0.01)
+
+
+@on_both_loops
+async def test_plain_http_at_the_tls_port_and_tls_at_the_plain_port(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (gateway, authority):
+        async with await Client.connect(gateway.port) as client:
+            await client.send(get("/"))
+            with contextlib.suppress(ConnectionError):
+                await asyncio.wait_for(client.reader.read(), 5)
+        assert (await once(gateway.port, get("/"), tls=calling(authority))).status == 401
+        assert complaints(gateway) == []
+    async with running(tmp_path) as gateway:
+        hello, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        with contextlib.suppress(ssl.SSLWantReadError):
+            calling(authority).wrap_bio(hello, out, server_hostname="a.test").do_handshake()
+        assert (await once(gateway.port, out.read())).status == 400
+        assert complaints(gateway) == []
+
+
+@on_both_loops
+async def test_a_handshake_has_header_timeout(tmp_path: Path) -> None:
+    async with serving(tmp_path, listen="header_timeout: 200ms") as (gateway, _):
+        for opening in (b"", b"\x16\x03\x01\x02\x00\x01"):
+            async with await Client.connect(gateway.port) as client:
+                began = time.monotonic()
+                await client.send(opening)
+                assert await client.closed()
+                assert 0.1 < time.monotonic() - began < 3
+        assert complaints(gateway) == []
+
+
+@on_both_loops
+async def test_an_idle_connection_does_not_delay_the_exit(tmp_path: Path) -> None:
+    async with serving(tmp_path, drain_timeout="20s") as (gateway, authority):
+        # Reads nothing more, so it does not answer the closure alert either.
+        client = await Client.connect(gateway.port, calling(authority))
+        assert (await client.ask(get("/"))).status == 401
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # reads and writes
+        began = time.monotonic()
+        await gateway.worker.stop()
+        assert time.monotonic() - began < 4
+        client.writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("certificate", "key", "told"),
+    [
+        ("a.crt", "b.key", "the key does not belong to the certificate"),
+        ("a.key", "a.key", "holds no certificate"),
+        ("a.crt", "a.crt", "holds no private key"),
+        ("a.crt", "locked.key", "the key is encrypted"),
+    ],
+)
+async def test_files_that_do_not_fit_are_one_sentence(
+    tmp_path: Path, certificate: str, key: str, told: str
+) -> None:
+    authority = Authority(tmp_path)
+    for name in ("a", "b"):
+        authority.sign(name, "127.0.0.1")
+    (tmp_path / "locked.key").write_text(
+        "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMA==\n-----END ENCRYPTED PRIVATE KEY-----\n"
+    )
+    lines = f"tls: {{certificate_file: {tmp_path}/{certificate}, key_file: {tmp_path}/{key}}}"
+    with pytest.raises(GatewayError, match=told) as caught:
+        async with running(tmp_path, listen_lines=lines):
+            pass
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("listen.tls.")
+
+
+async def test_an_authority_file_without_certificates_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_text("nothing\n")
+    with pytest.raises(GatewayError, match=r"listen.tls.client_ca_file .*empty.pem: holds no certificate"):
+        async with serving(tmp_path, f", client_ca_file: {tmp_path}/empty.pem"):
+            pass
