@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
 from typing import NamedTuple
 
 from gateway.errors import (
@@ -132,22 +134,28 @@ def verify(
     scope = _text(claims, "scope", clean)
     return Claims(
         pool_id=rules.pool_id,
-        issuer=issuer,
+        # Checked to be ours, so there are few of them: one object for all tokens that say the same.
+        issuer=intern(issuer),
         subject=subject,
-        token_use=use,
-        client_id=client_id,
+        token_use=intern(use),
+        client_id=intern(client_id),
         username=_text(claims, "username" if use == "access" else "cognito:username", clean),
         email=_text(claims, "email", clean) if use == "id" else None,
         groups=_groups(claims),
-        # RFC 6749 section 3.3: separated by spaces, and by nothing else that is white.
-        scopes=frozenset(name for name in scope.split(" ") if name) if scope else frozenset(),
+        scopes=_scopes(scope) if scope else frozenset(),
         expires_at=expires_at,
         issued_at=issued_at,
         jti=_text(claims, "jti", clean),
         origin_jti=_text(claims, "origin_jti", clean),
-        kid=token.jws.kid,
+        kid=key.kid,
         payload=payload,
     )
+
+
+@lru_cache(maxsize=256)
+def _scopes(scope: str) -> frozenset[str]:
+    """RFC 6749 section 3.3: separated by spaces, and by nothing else that is white."""
+    return frozenset(name for name in scope.split(" ") if name)
 
 
 def _issuer(claims: dict[str, object], rules: PoolRules) -> str:
