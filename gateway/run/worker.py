@@ -13,6 +13,7 @@ from gateway.config.model import Config
 from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.proxy.connection import ClientConnection
+from gateway.proxy.rotation import WatchedContext
 from gateway.run import sockets
 from gateway.run.app import Gateway
 from gateway.run.listener import MetricsListener
@@ -44,6 +45,10 @@ class Worker:
     @property
     def app(self) -> Gateway:
         return self._server.app
+
+    @property
+    def tls(self) -> WatchedContext | None:
+        return self._server.tls
 
     @property
     def connections(self) -> set[ClientConnection]:
