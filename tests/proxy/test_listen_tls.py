@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import shutil
+import socket
 import ssl
+import subprocess
+import sys
+import termios
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from gateway.config.model import ServerTls
 from gateway.errors import GatewayError
@@ -196,15 +203,24 @@ async def test_a_mebibyte_both_ways(tmp_path: Path) -> None:
 @on_both_loops
 async def test_a_refusal_arrives_though_the_body_was_not_read(tmp_path: Path) -> None:
     async with serving(tmp_path) as (gateway, authority):
-        for _ in range(5):
-            async with await Client.connect(gateway.port, calling(authority)) as client:
-                size = 32 * len(MEBI)
-                client.writer.write(get("/", f"Content-Length: {size}", method="POST") + MEBI)
-                await asyncio.sleep(0.05)
-                client.writer.write(MEBI * 3)
-                reply = await client.reply()
-                assert (reply.status, reply.whole) == (401, True)
-                assert reply.get("Connection") == "close"
+        head = get("/", f"Content-Length: {32 * len(MEBI)}", method="POST")
+        answer = await asyncio.to_thread(send_then_read, gateway.port, calling(authority), head)
+        assert answer.startswith(b"HTTP/1.1 401 ")
+        assert b"\r\nConnection: close\r\n" in answer
+        assert answer.endswith(b"}\n")
+
+
+def send_then_read(port: int, tls: ssl.SSLContext, head: bytes) -> bytes:
+    """What a client gets that first sends, piece by piece, and only then listens."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        tls.wrap_socket(plain, server_hostname="127.0.0.1") as sock,
+    ):
+        sock.sendall(head)
+        for _ in range(4):
+            sock.sendall(MEBI[:65536])
+            time.sleep(0.05)
+        return sock.recv(65536)
 
 
 @on_both_loops
@@ -301,3 +317,32 @@ async def test_an_authority_file_without_certificates_is_one_sentence(tmp_path: 
     with pytest.raises(GatewayError, match=r"listen.tls.client_ca_file .*empty.pem: holds no certificate"):
         async with serving(tmp_path, f", client_ca_file: {tmp_path}/empty.pem"):
             pass
+
+
+def test_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
+    """OpenSSL would stop and ask at the terminal; a service started from one would hang there."""
+    pair = Authority(tmp_path).sign("gateway", "127.0.0.1")
+    key = serialization.load_pem_private_key(pair.key.read_bytes(), None)
+    locked = serialization.BestAvailableEncryption(b"open sesame")
+    pair.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, locked)
+    )
+    (tmp_path / "gateway.yaml").write_text(
+        f"listen: {{address: '127.0.0.1:0', tls: {{certificate_file: {pair.certificate},"
+        f" key_file: {pair.key}}}}}\nmetrics: {{address: '127.0.0.1:0'}}\n"
+    )
+    terminal, ours = os.openpty()
+    with os.fdopen(terminal, "wb"), os.fdopen(ours, "rb") as tty:
+        process = subprocess.run(
+            [sys.executable, "-m", "gateway", "serve", "--config", str(tmp_path / "gateway.yaml")],
+            stdin=tty,
+            capture_output=True,
+            text=True,
+            timeout=15,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            check=False,
+        )
+    assert process.returncode == 1
+    (line,) = process.stderr.splitlines()
+    assert "the key is encrypted: write it without a password" in line
