@@ -6,9 +6,10 @@ import json
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
-from bench import chart, report
+from bench import chart, readme, report
 from bench.contestants import CONTESTANTS
 from bench.load import generator_name
 from bench.options import Options, parse
@@ -16,6 +17,8 @@ from bench.processes import BenchError
 from bench.run import run
 from bench.stats import medians
 from bench.works import WORKS
+
+README = Path("README.md")
 
 
 def _say(text: str) -> None:
@@ -30,8 +33,11 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the benchmark; returns the exit code."""
     options = parse(argv, list(WORKS), [kind.name for kind in CONTESTANTS])
+    if options.readme:
+        return _write_readme(options)
     signal.signal(signal.SIGTERM, _terminated)
     described: dict[str, object] = report.machine() | {
+        "command": readme.command(sys.argv[1:] if argv is None else argv),
         "load": generator_name(),
         "rounds": options.rounds,
         "seconds": options.seconds,
@@ -56,6 +62,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if drawn and not failed and all(outcome.measured() for outcome in outcomes) else 1
 
 
+def _write_readme(options: Options) -> int:
+    assert options.json is not None, "parse saw to it"
+    try:
+        text = readme.between_marks(README.read_text(), readme.section(json.loads(options.json.read_text())))
+    except (OSError, ValueError, KeyError) as error:
+        _say(f"bench: {README} stays as it is: {error}")
+        return 1
+    README.write_text(text)
+    return 0
+
+
 def _heading(run: dict[str, object]) -> str:
     return (
         f"{run['cpu']}, {run['cpus']} CPUs, Linux {run['kernel']}, Python {run['python']}; {run['load']}, "
@@ -65,19 +82,21 @@ def _heading(run: dict[str, object]) -> str:
 
 
 def _draw(options: Options, outcomes: Sequence[report.Outcome], run: dict[str, object]) -> bool:
-    """Draws the first work that measured CPU per request; False, with a word, when none did."""
+    """Draws the works that measured CPU per request; False, with a word, when none did."""
     assert options.svg is not None
+    groups = []
     for outcome in outcomes:
         if outcome.headline is None or outcome.headline.key != "cpu_us" or not outcome.measured():
             continue
         bars = [_bar(outcome, entry) for entry in outcome.measured()]
-        bars.sort(key=lambda bar: bar.value)
-        subtitle = f"{outcome.title}; {run['connections']} connections; {run['cpu']}, Python {run['python']}"
-        options.svg.parent.mkdir(parents=True, exist_ok=True)
-        options.svg.write_text(chart.draw("CPU time per request", subtitle, "µs per request", bars))
-        return True
-    _say("bench: no picture: none of the works measured CPU per request")
-    return False
+        groups.append(chart.Group(outcome.title, sorted(bars, key=lambda bar: bar.value)))
+    if not groups:
+        _say("bench: no picture: none of the works measured CPU per request")
+        return False
+    subtitle = f"{run['cpu']}, Python {run['python']}; {run['connections']} connections"
+    options.svg.parent.mkdir(parents=True, exist_ok=True)
+    options.svg.write_text(chart.draw("CPU time per request", subtitle, "µs per request", groups))
+    return True
 
 
 def _bar(outcome: report.Outcome, entry: report.Entry) -> chart.Bar:

@@ -1,4 +1,4 @@
-"""The picture of a comparison: one bar of CPU per request for each contestant, as SVG. Pure.
+"""The picture of a comparison: a group of bars for each work, a bar for each contestant, as SVG. Pure.
 
 It stands on any page: no background of its own, no scripts, no outside fonts; the colours follow the
 reader's light or dark scheme.
@@ -14,15 +14,17 @@ from xml.sax.saxutils import escape
 WIDTH = 760
 LABEL_WIDTH = 250
 VALUE_WIDTH = 150
-TOP = 64
-ROW = 38
-BAR = 22
-FOOT = 34
+TOP = 58
+GROUP = 34
+ROW = 28
+BAR = 18
+FOOT = 40
 
 STYLE = """
 text { font: 14px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #1f2328 }
 .title { font-size: 17px; font-weight: 600 }
 .quiet { fill: #59636e; font-size: 12.5px }
+.group { font-weight: 600 }
 .ours { font-weight: 600 }
 .axis { stroke: #d1d9e0; stroke-width: 1 }
 .bar { fill: #8c959f }
@@ -47,14 +49,25 @@ class Bar:
     ours: bool = False
 
 
-def draw(title: str, subtitle: str, unit: str, bars: Sequence[Bar]) -> str:
-    """The whole document; bars stand in the order given. Raises ValueError without bars."""
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One work's bars, in the order they are drawn."""
+
+    title: str
+    bars: Sequence[Bar]
+
+
+def draw(title: str, subtitle: str, unit: str, groups: Sequence[Group]) -> str:
+    """The whole document, every bar on one scale. Raises ValueError without bars."""
+    bars = [bar for group in groups for bar in group.bars]
     if not bars:
         raise ValueError("nothing was measured, so there is nothing to draw")
-    height = TOP + ROW * len(bars) + FOOT
+    height = TOP + GROUP * len(groups) + ROW * len(bars) + FOOT
     room = WIDTH - LABEL_WIDTH - VALUE_WIDTH
     scale = room / max(1e-9, *(bar.value for bar in bars))
-    described = "; ".join(f"{bar.label}: {_number(bar.value)} {unit}" for bar in bars)
+    described = "; ".join(
+        f"{group.title}, {bar.label}: {_number(bar.value)} {unit}" for group in groups for bar in group.bars
+    )
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" '
         f'height="{height}" role="img" aria-labelledby="title description">',
@@ -64,12 +77,17 @@ def draw(title: str, subtitle: str, unit: str, bars: Sequence[Bar]) -> str:
         f'<text class="title" x="8" y="24">{escape(title)}</text>',
         f'<text class="quiet" x="8" y="45">{escape(subtitle)}</text>',
     ]
-    for index, bar in enumerate(bars):
-        parts.extend(_row(bar, TOP + ROW * index, bar.value * scale, unit))
-    bottom = TOP + ROW * len(bars)
-    parts.append(f'<line class="axis" x1="{LABEL_WIDTH}" y1="{TOP - 4}" x2="{LABEL_WIDTH}" y2="{bottom}"/>')
+    top = TOP
+    for group in groups:
+        parts.append(f'<text class="group" x="{LABEL_WIDTH}" y="{top + 22}">{escape(group.title)}</text>')
+        top += GROUP
+        start = top
+        for bar in group.bars:
+            parts.extend(_row(bar, top, bar.value * scale, unit))
+            top += ROW
+        parts.append(f'<line class="axis" x1="{LABEL_WIDTH}" y1="{start}" x2="{LABEL_WIDTH}" y2="{top}"/>')
     parts.append(
-        f'<text class="quiet" x="{LABEL_WIDTH}" y="{bottom + 22}">{escape(unit)}, less is better</text>'
+        f'<text class="quiet" x="{LABEL_WIDTH}" y="{top + 24}">{escape(unit)}, less is better</text>'
     )
     return "\n".join([*parts, "</svg>", ""])
 

@@ -17,11 +17,15 @@ class Options:
     rounds: int
     seconds: int
     connections: int
+    size_mib: int
     quick: bool
     gateway: str | None
     json: Path | None
     svg: Path | None
     keep: bool
+    readme: bool = False
+    # What --seconds said, for works with a length of their own.
+    asked_seconds: int | None = None
 
 
 def _list(text: str) -> tuple[str, ...]:
@@ -48,6 +52,7 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
         "--seconds", type=_positive, help="of a round of a contestant; default 5, with --quick 1"
     )
     parser.add_argument("--connections", type=_positive, default=32)
+    parser.add_argument("--size", type=_positive, metavar="MIB", help="of a large body; default 1024")
     parser.add_argument(
         "--quick", action="store_true", help="short rounds: shows that it works, not how fast it is"
     )
@@ -55,7 +60,14 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
         "--gateway", metavar="COMMAND", help="another gateway, e.g. '/other/.venv/bin/cognito-gateway'"
     )
     parser.add_argument("--json", type=Path, metavar="OUT", help="write every round of every figure")
-    parser.add_argument("--svg", type=Path, metavar="OUT", help="draw the first work's CPU per request")
+    parser.add_argument(
+        "--svg", type=Path, metavar="OUT", help="draw CPU per request of the works that measure it"
+    )
+    parser.add_argument(
+        "--readme",
+        action="store_true",
+        help="run nothing: write the figures of the --json file into README.md",
+    )
     parser.add_argument("--keep", action="store_true", help="leave configurations and logs, and say where")
     parsed = parser.parse_args(argv)
     for given, known, what in (
@@ -65,15 +77,20 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
         for name in given:
             if name not in known:
                 parser.error(f"{what}: {name!r} is none of {', '.join(known)}")
+    if parsed.readme and parsed.json is None:
+        parser.error("--readme: say with --json which run's figures")
     return Options(
         works=tuple(works) if "all" in parsed.work else parsed.work,
         only=parsed.only,
         rounds=parsed.rounds or (2 if parsed.quick else 5),
         seconds=parsed.seconds or (1 if parsed.quick else 5),
         connections=parsed.connections,
+        size_mib=parsed.size or (64 if parsed.quick else 1024),
         quick=parsed.quick,
         gateway=parsed.gateway,
         json=parsed.json,
         svg=parsed.svg,
         keep=parsed.keep,
+        readme=parsed.readme,
+        asked_seconds=parsed.seconds,
     )

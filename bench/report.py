@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.goals import Goal, Verdict
 from bench.stats import Sample, medians, ratio, spread
 
 OURS = "gateway"
@@ -48,11 +49,16 @@ class Outcome:
     columns: Sequence[Column]
     headline: Column | None
     wanted_rounds: int
+    goals: Sequence[Goal] = ()
     entries: list[Entry] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
     def measured(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.failed is None and entry.rounds]
+
+    def verdicts(self) -> list[Verdict]:
+        rounds = {entry.name: entry.rounds for entry in self.measured()}
+        return [Verdict(goal.what, goal.limit, goal.value(rounds, OURS)) for goal in self.goals]
 
     def ratio_to(self, entry: Entry) -> float | None:
         """Ours divided by theirs in the headline's column; None without both or without a headline."""
@@ -96,7 +102,7 @@ def _remarks(outcome: Outcome) -> list[str]:
     ]
     remarks += [f"{entry.label} not measured: {entry.failed}" for entry in outcome.entries if entry.failed]
     remarks += [f"{name} left out: {why}" for name, why in outcome.left_out.items()]
-    return remarks
+    return [*map(str, outcome.verdicts()), *remarks]
 
 
 def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, object]:
@@ -108,6 +114,11 @@ def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, ob
                 "title": outcome.title,
                 "headline": outcome.headline.key if outcome.headline is not None else None,
                 "left_out": outcome.left_out,
+                "columns": {column.key: column.heading for column in outcome.columns},
+                "bars": [
+                    {"what": verdict.what, "limit": verdict.limit, "value": verdict.value, "met": verdict.met}
+                    for verdict in outcome.verdicts()
+                ],
                 "contestants": {
                     entry.name: {
                         "title": entry.title,

@@ -45,6 +45,7 @@ def run(options: Options, say: Say) -> list[Outcome]:
             directory=directory,
             proxy_cpus=proxy_cpus,
             load_cpus=load_cpus,
+            resources=stack,
         )
         (directory / "public.pem").write_bytes(mint.public_pem())
         return [_measure(WORKS[name](), arena, say) for name in options.works]
@@ -65,7 +66,7 @@ def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
     say(f"{work.title}: preparing")
     work.prepare(arena)
     rounds = min(arena.options.rounds, work.most_rounds or arena.options.rounds)
-    outcome = Outcome(work.name, work.title, work.columns, work.headline, rounds)
+    outcome = Outcome(work.name, work.title, work.columns, work.headline, rounds, work.goals)
     with ExitStack() as stack:
         running = _start_all(stack, work, arena, outcome, say)
         for number in range(rounds):
@@ -95,7 +96,7 @@ def _start_all(
             say(f"{kind.name} left out: {absent}")
             outcome.left_out[kind.name] = absent
             continue
-        contestant = kind(_setup(kind.name, work.name, arena))
+        contestant = kind(_setup(kind.name, work, arena))
         stack.callback(contestant.stop)
         unfit = work.unfit(contestant)
         if unfit is not None:
@@ -128,12 +129,12 @@ def _fail(contestant: Contestant, entry: Entry, why: str, say: Say) -> None:
     contestant.stop()
 
 
-def _setup(name: str, work: str, arena: Arena) -> Setup:
+def _setup(name: str, work: Work, arena: Arena) -> Setup:
     return Setup(
-        directory=arena.directory / f"{work}-{name}",
+        directory=arena.directory / f"{work.name}-{name}",
         port=free_port(),
         probe_port=free_port(),
-        upstream_port=arena.upstream_port,
+        upstream_port=work.upstream_port(arena),
         jwks_url=arena.key_server.url,
         public_key_file=arena.directory / "public.pem",
     )

@@ -32,6 +32,8 @@ class Setup:
     issuer: str = tokens.ISSUER
     client_id: str = tokens.CLIENT_ID
     pool_id: str = tokens.POOL_ID
+    # Paths that need a token, in order; none: everything does, without a route.
+    routes: tuple[str, ...] = ()
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -35,6 +35,7 @@ class Gateway(Contestant):
 
     def render(self) -> Mapping[str, str]:
         setup = self.setup
+        routes = "".join(f"  - path: {path}\n    auth: required\n" for path in setup.routes)
         config = f"""listen:
   address: 127.0.0.1:{setup.port}
   workers: 1
@@ -53,6 +54,8 @@ log:
   access: false
   level: warning
 """
+        if routes:
+            config += "routes:\n" + routes
         return {"gateway.yaml": config}
 
     def command(self) -> Sequence[str]:

@@ -31,6 +31,10 @@ error_log {directory}/error.log crit;
 events {{ worker_connections 16384; }}
 http {{
     access_log off;
+    # Large bodies are passed on as they come, both ways, as a gateway that holds nothing does.
+    client_max_body_size 0;
+    proxy_request_buffering off;
+    proxy_max_temp_file_size 0;
     keepalive_timeout 600s;
     keepalive_requests 1000000000;
     client_body_temp_path {directory}/body;

@@ -18,13 +18,9 @@ from typing import cast
 
 import httptools
 
+from bench.load.lines import render
 from bench.load.plan import LoadPlan, LoadResult
 from bench.stats import percentile
-
-
-def render(plan: LoadPlan, token: str) -> bytes:
-    host = f"127.0.0.1:{plan.port}"
-    return f"GET {plan.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
 
 
 def requests(plan: LoadPlan) -> Iterator[bytes]:

@@ -15,7 +15,8 @@ class LoadPlan:
     them in turn; `once` sends `count` lines from line `offset` on, each once, and ends after the last.
     Without a `rate` each connection sends when its answer is in (closed loop), for `seconds` or, in
     `once`, at most that long. With a rate (requests/s) requests leave by the schedule and latency counts
-    from the scheduled moment (open loop).
+    from the scheduled moment (open loop). `window`: requests under way at a time where connections take turns
+    (steady.py). `upgrade`: ask for a WebSocket (crowd.py).
     """
 
     port: int
@@ -27,6 +28,8 @@ class LoadPlan:
     offset: int = 0
     count: int = 0
     rate: float | None = None
+    window: int = 32
+    upgrade: bool = False
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

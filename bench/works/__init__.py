@@ -1,14 +1,33 @@
 """The works: what the contestants are made to do. A new one is a module here and a line in WORKS."""
 
 from bench.works.base import Arena, Work
+from bench.works.bodies import Bodies
 from bench.works.flood import Flood
+from bench.works.growth import GrowingConnections, GrowingRoutes, GrowingTokens
+from bench.works.idle import IdleConnections, IdleTunnels
 from bench.works.memory import MemoryAfterRequests
+from bench.works.openloop import OpenLoop
 from bench.works.start import Start
 from bench.works.tokens import NewTokens, TokensInTurn
 from bench.works.warm import Warm
 
 WORKS: dict[str, type[Work]] = {
-    work.name: work for work in (Warm, TokensInTurn, NewTokens, Start, MemoryAfterRequests, Flood)
+    work.name: work
+    for work in (
+        Warm,
+        TokensInTurn,
+        NewTokens,
+        Start,
+        MemoryAfterRequests,
+        Flood,
+        Bodies,
+        OpenLoop,
+        IdleConnections,
+        IdleTunnels,
+        GrowingConnections,
+        GrowingTokens,
+        GrowingRoutes,
+    )
 }
 
 __all__ = ["WORKS", "Arena", "Work"]

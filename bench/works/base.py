@@ -6,12 +6,14 @@ Invariant: a sample exists only when every single answer was the right one; othe
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
 from bench import procfs, upstream
 from bench.contestants import Contestant
+from bench.goals import Goal
 from bench.keyserver import KeyServer
 from bench.load import LoadPlan, LoadResult, generate
 from bench.options import Options
@@ -34,7 +36,10 @@ LOADED = (CPU, RATE, P50, P99, RSS, PEAK)
 
 @dataclass(frozen=True, slots=True)
 class Arena:
-    """What a work finds ready: the pool's tokens, the key endpoint, the upstream, a directory, the CPUs."""
+    """What a work finds ready: the pool's tokens, the key endpoint, the upstream, a directory, the CPUs.
+
+    What a work starts besides, it enters into `resources`.
+    """
 
     options: Options
     mint: Mint
@@ -44,6 +49,7 @@ class Arena:
     directory: Path
     proxy_cpus: frozenset[int]
     load_cpus: frozenset[int]
+    resources: ExitStack
 
     def load(self, plan: LoadPlan) -> LoadResult:
         return generate(plan, self.load_cpus)
@@ -87,6 +93,13 @@ def require_success(contestant: Contestant, result: LoadResult) -> None:
         raise BenchError(f"{contestant.name}: {result.failed} of {result.requests} requests failed")
 
 
+def restart(arena: Arena, contestant: Contestant) -> None:
+    """A fresh process that has answered one request."""
+    contestant.stop()
+    contestant.start(arena.proxy_cpus)
+    contestant.wait_serving(arena.token)
+
+
 class Work(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
@@ -95,10 +108,16 @@ class Work(ABC):
     headline: ClassVar[Column | None]
     # The most rounds that make sense: one, where a round is costly and its outcome steady.
     most_rounds: ClassVar[int | None] = None
+    # What the figures have to show.
+    goals: ClassVar[tuple[Goal, ...]] = ()
 
     def unfit(self, contestant: Contestant) -> str | None:
         """Why this work has no meaning for this contestant; None when it has."""
         return None
+
+    def upstream_port(self, arena: Arena) -> int:
+        """Where the contestants forward to; known once `prepare` is through."""
+        return arena.upstream_port
 
     def prepare(self, arena: Arena) -> None:  # noqa: B027  (optional: most works need nothing)
         """Before anything is started: what takes long, such as making tokens."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.contestants import Contestant
+from bench.goals import Goal
 from bench.stats import Sample
 from bench.works.base import CPU, LOADED, Arena, Work
 
@@ -22,6 +23,7 @@ class TokensInTurn(Work):
     title = "3,000 tokens in turn"
     columns = LOADED
     headline = CPU
+    goals = (Goal("CPU per request ÷ HAProxy", "cpu_us", 0.85, "haproxy"),)
     _file: Path
 
     def prepare(self, arena: Arena) -> None:
@@ -43,6 +45,7 @@ class NewTokens(Work):
     title = "every token new"
     columns = LOADED
     headline = CPU
+    goals = (Goal("CPU per request ÷ HAProxy", "cpu_us", 1.8, "haproxy"),)
     _file: Path
 
     def _size(self, arena: Arena) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench.contestants import Contestant
+from bench.goals import Goal
 from bench.stats import Sample
 from bench.works.base import CPU, LOADED, Arena, Work
 
@@ -12,6 +13,10 @@ class Warm(Work):
     title = "one warm token"
     columns = LOADED
     headline = CPU
+    goals = (
+        Goal("CPU per request ÷ HAProxy", "cpu_us", 0.80, "haproxy"),
+        Goal("CPU per request ÷ nginx", "cpu_us", 2.4, "nginx"),
+    )
 
     def warm_up(self, arena: Arena, contestant: Contestant) -> None:
         arena.load(arena.plan(contestant, arena.one_token(), seconds=1))

@@ -3,7 +3,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bench.chart import Bar, draw
+from bench.chart import Bar, Group, draw
+from bench.goals import Goal
+from bench.readme import BEGIN, END, between_marks, command, section
 from bench.report import Column, Entry, Outcome, as_json, table
 
 CPU = Column("cpu_us", "CPU µs/req")
@@ -59,13 +61,16 @@ def test_json_holds_every_round(outcome):
 
 def test_the_chart_is_well_formed_and_its_bars_are_in_proportion():
     bars = [Bar("a <b> & c", 20.0), Bar("ours", 40.0, "ours", ours=True), Bar("c", 0.0)]
-    root = ElementTree.fromstring(draw("CPU", "warm", "µs per request", bars))
+    root = ElementTree.fromstring(
+        draw("CPU", "warm", "µs per request", [Group("<warm>", bars[:2]), Group("new", bars[2:])])
+    )
     name = "{http://www.w3.org/2000/svg}"
     widths = [float(rect.get("width")) for rect in root.iter(f"{name}rect")]
     assert widths[1] == pytest.approx(2 * widths[0])
     assert 0 < widths[2] <= 1
     labels = [text.text for text in root.iter(f"{name}text")]
     assert "a <b> & c" in labels
+    assert labels.index("<warm>") < labels.index("new")
     assert "20.0 µs" in labels
     assert "prefers-color-scheme: dark" in root.find(f"{name}style").text
     width = float(root.get("width"))
@@ -74,4 +79,45 @@ def test_the_chart_is_well_formed_and_its_bars_are_in_proportion():
 
 def test_nothing_to_draw_is_an_error():
     with pytest.raises(ValueError, match="nothing"):
-        draw("CPU", "", "µs", [])
+        draw("CPU", "", "µs", [Group("warm", [])])
+
+
+def test_the_readme_gets_what_the_run_found(outcome):
+    outcome.goals = [
+        Goal("CPU ÷ HAProxy", "cpu_us", 0.85, "haproxy"),
+        Goal("CPU", "cpu_us", 39),
+        Goal("never", "none", 1),
+    ]
+    run = {
+        "command": "make bench",
+        "at": "2030-01-02T03:04",
+        "cpu": "x",
+        "cpus": 2,
+        "kernel": "6",
+        "python": "3",
+    }
+    written = json.loads(json.dumps(as_json([outcome], run)))
+    lines = section(written).splitlines()
+    assert lines[0] == "| CPU µs per request | cognito-gateway 0.1 | HAProxy 2.6 | Lax |"
+    assert lines[2] == "| one warm token | **40.0** | 50.0 (ours ÷ it 0.80) | 10.0 (ours ÷ it 4.00) |"
+    assert "| one warm token: CPU ÷ HAProxy | ≤ 0.85 | 0.80 |" in lines
+    assert "| one warm token: CPU | ≤ 39 | 40.00 (missed) |" in lines
+    assert not any("never" in line for line in lines)
+    assert "`make bench` on 2030-01-02: x, 2 CPUs" in lines[-1]
+    with pytest.raises(ValueError, match="no figures"):
+        section({"works": {}, "run": run})
+
+
+def test_only_what_stands_between_the_marks_is_replaced():
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert between_marks(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    assert between_marks(between_marks(text, "new"), "old") == text
+    for broken in ("none", BEGIN, END, f"{END} {BEGIN}"):
+        with pytest.raises(ValueError, match="lacks"):
+            between_marks(broken, "new")
+
+
+def test_the_command_leaves_out_where_files_went():
+    argv = ["--work", "warm,new", "--json", "a", "--svg=b", "--keep", "--gateway", "x y", "--rounds", "7"]
+    assert command(argv) == 'make bench ARGS="--work warm,new --rounds 7"'
+    assert command([]) == "make bench"

@@ -1,0 +1,78 @@
+"""Client sockets without an event loop: many connections, whole answers, nothing between us and the clock.
+
+Invariant: an answer is whole when its Content-Length says so; one that does not is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import socket
+
+from bench.load.plan import LoadPlan
+
+# Linux gives one source address some 28,000 ports towards one destination, fewer while old ones linger.
+PER_SOURCE_ADDRESS = 5_000
+# linux/in.h; Python 3.12 names it. Without it bind() would take a port that no other address may use then.
+IP_BIND_ADDRESS_NO_PORT = 24
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+
+
+def render(plan: LoadPlan, token: str) -> bytes:
+    host = f"127.0.0.1:{plan.port}"
+    return f"GET {plan.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
+def raise_file_limit() -> None:
+    """As many open files as this process may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def source_address(index: int) -> str:
+    """The loopback address that connection number `index` comes from."""
+    return f"127.0.0.{1 + index // PER_SOURCE_ADDRESS}"
+
+
+def connect(port: int, index: int, *, timeout: float = 10.0) -> socket.socket:
+    """A connection to 127.0.0.1, blocking. Raises OSError."""
+    sock = socket.socket()
+    try:
+        sock.settimeout(timeout)
+        sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.bind((source_address(index), 0))
+        sock.connect(("127.0.0.1", port))
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def answer_size(data: bytes) -> int | None:
+    """How long the answer that begins these bytes is, head and body; None while its head is not complete.
+
+    Raises ValueError for an answer without Content-Length.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        return None
+    if data.startswith(b"HTTP/1.1 101"):
+        return end + 4
+    found = _LENGTH.search(data, 0, end + 2)
+    if found is None:
+        raise ValueError(f"an answer without Content-Length: {data[:40]!r}")
+    return end + 4 + int(found.group(1))
+
+
+def ask(sock: socket.socket, request: bytes) -> bytes:
+    """Sends the request and reads its whole answer, blocking. Raises OSError, ValueError."""
+    sock.sendall(request)
+    data = b""
+    while (size := answer_size(data)) is None or len(data) < size:
+        more = sock.recv(65536)
+        if not more:
+            raise ConnectionError(f"closed after {len(data)} bytes of an answer")
+        data += more
+    return data

@@ -1,0 +1,198 @@
+"""Whether a request costs more when there is more of something: connections, tokens, routes.
+
+The gateway against itself: small and large are measured seconds apart on the same CPU, and the ratio of the
+two, round by round, is what counts.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from bench import procfs, upstream
+from bench.contestants import Contestant, Gateway
+from bench.goals import Goal
+from bench.load.crowd import crowd
+from bench.load.plan import LoadPlan
+from bench.load.steady import steady
+from bench.processes import free_port
+from bench.report import Column
+from bench.stats import Sample
+from bench.works.base import Arena, Work, restart
+
+# All the growth that is allowed.
+LIMIT = 1.15
+# Just below the gateway's connections to the upstream (1,024 by default): more would wait in line there.
+AT_ONCE = 1_000
+# Closing 10,000 connections takes the proxy a second, which belongs to no request.
+SETTLE_SECONDS = 2.0
+
+
+class Growth(Work):
+    """Ours only; a peer's growth is its own affair."""
+
+    headline = None
+    most_rounds = 3
+
+    def unfit(self, contestant: Contestant) -> str | None:
+        return None if contestant.name == Gateway.name else "the gateway is held against itself"
+
+
+def cost(arena: Arena, contestant: Contestant, plan: LoadPlan) -> float:
+    """CPU µs per request under this plan."""
+    return arena.drive(contestant, plan)["cpu_us"]
+
+
+class GrowingConnections(Growth):
+    """Three kinds of many: idle beside 32 busy ones, all taking turns, 1,000 asking at once.
+
+    Taking turns has its own small side, 32 connections under the same generator; only the number differs.
+    """
+
+    name = "growth-connections"
+    title = "cost per request at 1 to 10,000 connections"
+    columns = (
+        Column("connections", "many", 0),
+        Column("one_us", "1, µs"),
+        Column("few_us", "32, µs"),
+        Column("idle_us", "32 + many idle, µs"),
+        Column("idle_growth", "growth", 2),
+        Column("turns_few_us", "32 in turn, µs"),
+        Column("turns_us", "many in turn, µs"),
+        Column("turns_growth", "growth", 2),
+        Column("at_once_us", "1,000 at once, µs"),
+        Column("at_once_growth", "growth", 2),
+    )
+    goals = (
+        Goal("32 busy among many idle ÷ 32 alone", "idle_growth", LIMIT),
+        Goal("many taking turns ÷ 32 taking turns", "turns_growth", LIMIT),
+        Goal("1,000 of many asking at once ÷ 32", "at_once_growth", LIMIT),
+    )
+
+    def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
+        plan = replace(arena.plan(contestant, arena.one_token()), connections=32, window=32)
+        many = 1_000 if arena.options.quick else 10_000
+        arena.load(replace(plan, seconds=1))
+        one, few = cost(arena, contestant, replace(plan, connections=1)), cost(arena, contestant, plan)
+        with crowd(replace(plan, connections=many), arena.load_cpus) as opened:
+            idle = cost(arena, contestant, plan)
+            opened.require_alive()
+        time.sleep(SETTLE_SECONDS)
+        turns_few = self._in_turn(arena, contestant, plan)
+        turns = self._in_turn(arena, contestant, replace(plan, connections=many))
+        time.sleep(SETTLE_SECONDS)
+        at_once = self._in_turn(arena, contestant, replace(plan, connections=many, window=AT_ONCE))
+        return {
+            "connections": many,
+            "one_us": one,
+            "few_us": few,
+            "idle_us": idle,
+            "idle_growth": idle / few,
+            "turns_few_us": turns_few,
+            "turns_us": turns,
+            "turns_growth": turns / turns_few,
+            "at_once_us": at_once,
+            "at_once_growth": at_once / turns_few,
+        }
+
+    def _in_turn(self, arena: Arena, contestant: Contestant, plan: LoadPlan) -> float:
+        """µs per request, without what it costs to open and close the connections."""
+        readings: list[procfs.CpuReading] = []
+
+        def read() -> None:
+            readings.append(procfs.cpu(contestant.pid))
+
+        result = steady(plan, arena.load_cpus, opened=read, done=read)
+        return procfs.spent_ns(*readings) / result.requests / 1e3
+
+
+class GrowingTokens(Growth):
+    """One warm token before and after 100,000 others were seen; and those 100,000 again.
+
+    The cache is bounded by design, so the second row is what a request costs whose token was pushed out.
+    Each round starts with a fresh process that has seen nothing.
+    """
+
+    name = "growth-tokens"
+    title = "cost per request at 1 to 100,000 tokens"
+    columns = (
+        Column("tokens", "many", 0),
+        Column("one_us", "1 token, µs"),
+        Column("warm_us", "1 after many, µs"),
+        Column("warm_growth", "growth", 2),
+        Column("new_us", "each new, µs"),
+        Column("again_us", "many in turn, µs"),
+        Column("again_growth", "growth", 2),
+    )
+    goals = (
+        Goal("one warm token after many others ÷ before", "warm_growth", LIMIT),
+        Goal("many tokens in turn ÷ one", "again_growth", LIMIT),
+    )
+
+    def _count(self, arena: Arena) -> int:
+        return 5_000 if arena.options.quick else 100_000
+
+    def prepare(self, arena: Arena) -> None:
+        self._file = arena.directory / "many-tokens"
+        arena.mint.write(self._file, self._count(arena))
+
+    def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
+        restart(arena, contestant)
+        warm = arena.plan(contestant, arena.one_token())
+        arena.load(replace(warm, seconds=1))
+        # Several minutes: for one that hangs.
+        all_of_them = replace(
+            arena.plan(contestant, self._file, 300), order="once", offset=0, count=self._count(arena)
+        )
+        one = cost(arena, contestant, warm)
+        new = cost(arena, contestant, all_of_them)
+        after = cost(arena, contestant, warm)
+        again = cost(arena, contestant, all_of_them)
+        return {
+            "tokens": self._count(arena),
+            "one_us": one,
+            "warm_us": after,
+            "warm_growth": after / one,
+            "new_us": new,
+            "again_us": again,
+            "again_growth": again / one,
+        }
+
+
+class GrowingRoutes(Growth):
+    """10 routes beside 1,000, the request matching the last of them; two processes, taking turns."""
+
+    name = "growth-routes"
+    title = "cost per request at 10 to 1,000 routes"
+    columns = (
+        Column("few_us", "10 routes, µs"),
+        Column("many_us", "1,000 routes, µs"),
+        Column("growth", "growth", 2),
+    )
+    goals = (Goal("1,000 routes ÷ 10", "growth", LIMIT),)
+
+    def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
+        figures = {}
+        for name, count in (("few_us", 10), ("many_us", 1_000)):
+            setup = replace(
+                contestant.setup,
+                directory=contestant.setup.directory / str(count),
+                port=free_port(),
+                probe_port=free_port(),
+                routes=routes(count),
+            )
+            other = type(contestant)(setup)
+            try:
+                other.start(arena.proxy_cpus)
+                other.wait_serving(arena.token)
+                arena.load(arena.plan(other, arena.one_token(), seconds=1))
+                figures[name] = cost(arena, other, arena.plan(other, arena.one_token()))
+            finally:
+                other.stop()
+        return figures | {"growth": figures["many_us"] / figures["few_us"]}
+
+
+def routes(count: int) -> tuple[str, ...]:
+    """Paths, a third each literal, with `*` and with `**`; the last is the one that is asked for."""
+    shapes = ("/api/v1/part{}", "/api/v1/part{}/*/items", "/api/v1/part{}/**")
+    return (*(shapes[number % 3].format(number) for number in range(count - 1)), upstream.PATH)
