@@ -17,7 +17,6 @@ from gateway.config.validate import Typed, default_of
 _INDEX = re.compile(r"\[[0-9]+\]")
 # Key → what to do instead. Such a key is accepted at its default only; [] stands for every item of a list.
 NOT_BUILT: Mapping[str, str] = {
-    "listen.workers": "more than one worker is not built yet: leave it at 1",
     "cognito.user_pools[].identity_pool_id": "identity pools are not built yet: leave it at null",
     "cognito.user_pools[].domain": "managed login is not built yet: leave it at null",
     "cognito.revocation.check_every": "asking Cognito for revocation is not built yet: leave it at null",

@@ -84,9 +84,9 @@ class Gateway:
     # --- what a reload keeps ---
 
     def _same_pool(self, previous: Gateway | None) -> UpstreamPool | None:
-        # With TLS its files are read again: they may be what changed.
-        same = previous is not None and previous.config.upstream == self.config.upstream
-        return previous.pool if previous is not None and same and self.config.upstream.tls is None else None
+        if previous is None or previous.config.upstream != self.config.upstream:
+            return None
+        return previous.pool
 
     def _same_key_sets(self, previous: Gateway | None) -> KeySets | None:
         pools = self.config.cognito.user_pools

@@ -184,7 +184,10 @@ def applicable(wanted: Config, running: Config) -> tuple[Config, list[str]]:
 
 
 def files_of(config: Config) -> list[Path]:
-    """The files whose content is part of the configuration; key set files are looked at by the key sets."""
+    """The files whose content is part of the configuration.
+
+    Not those that are watched where they are used: key set files, and certificates with their keys.
+    """
     return list(_files(config))
 
 
@@ -198,7 +201,7 @@ def _files(value: Any) -> Iterator[Path]:
             if isinstance(each, Path):
                 if field.name.endswith("_file") and field.name != "jwks_file":
                     yield each
-            else:
+            elif field.name != "tls":
                 yield from _files(each)
 
 

@@ -52,10 +52,25 @@ async def _serve(service: Worker | Supervisor, source: Source) -> int:
     reloader = Reloader(source, service)
     signals.listen(loop)
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
-    await service.start()
+    if not await _started(service, signals.stop):
+        return 0
     reloader.start()
     settle()
     await signals.stop.wait()
     await reloader.stop()
     await service.stop(signals.now)
     return 0
+
+
+async def _started(service: Worker | Supervisor, stop: asyncio.Event) -> bool:
+    """Whether it serves, or was told to stop before it did. Raises GatewayError."""
+    starting = asyncio.create_task(service.start(), name="start")
+    told = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
+    told.cancel()
+    if not starting.done():
+        starting.cancel()
+        await asyncio.wait((starting,))
+        return False
+    await starting
+    return True

@@ -178,7 +178,7 @@ class Supervisor:
                 self._gone = merge([self._gone, retired(member.snapshot)])
             if self._ending.is_set():
                 return
-            early = time.monotonic() - began < EARLY
+            early = not member.started or time.monotonic() - began < EARLY
             place.early_deaths = place.early_deaths + 1 if early else 0
             self._report_death(place, member, code)
             if await happens(self._ending, pause_before_restart(place.early_deaths)):

@@ -106,7 +106,6 @@ def test_serve_refuses_what_check_config_refuses(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "g.yaml:2: log.level: 'loud' is not one of debug, info, warning, error",
-        "--workers: listen.workers: more than one worker is not built yet: leave it at 1",
     ]
 
 

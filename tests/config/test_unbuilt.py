@@ -13,7 +13,6 @@ from .support import POOL, said
 
 ROUTE = "routes:\n  - path: /a\n"
 ASKED: dict[str, str] = {
-    "listen.workers": "listen:\n  workers: auto\n",
     "cognito.user_pools[].identity_pool_id": POOL + "      identity_pool_id: ap-south-1:0-a\n",
     "cognito.user_pools[].domain": POOL + "      domain: https://a.example\n",
     "cognito.revocation.check_every": "cognito:\n  revocation:\n    check_every: 30s\n",
@@ -57,12 +56,6 @@ def test_defaults_written_out_are_accepted(tmp_path: Path) -> None:
         + "    groups: []\n    claims: {}\n"
     )
     assert said(tmp_path, text) == []
-
-
-def test_a_flag_is_refused_too(tmp_path: Path) -> None:
-    assert said(tmp_path, "", flags={"listen.workers": "2"}) == [
-        "--workers: listen.workers: more than one worker is not built yet: leave it at 1"
-    ]
 
 
 def test_the_table_names_keys_that_exist() -> None:
