@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
+from collections.abc import Callable, Mapping
 
+import pytest
 from hypothesis import settings
 
 # No deadline per example: the first one may have to make an RSA key, and test machines are busy.
@@ -14,3 +17,19 @@ settings.load_profile("gateway")
 # programs that these tests start and then interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--uvloop", action="store_true", help="run the asynchronous tests on uvloop")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories(
+    config: pytest.Config,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """One loop for all tests: asyncio's own, or with --uvloop the one that serves where it is installed."""
+    if not config.getoption("--uvloop"):
+        return {"asyncio": asyncio.new_event_loop}
+    import uvloop
+
+    return {"uvloop": uvloop.new_event_loop}
