@@ -1,0 +1,110 @@
+"""A gateway in processes of its own, with as many workers as asked for, in front of an upstream of bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.outside.support import Served, pinned, serving, until
+from tests.support.tokens import KeyPair
+from tests.support.wire import OK, Received, Upstream, read_body
+
+OPEN = "routes: [{path: /**, auth: none}]"
+
+
+class Slow:
+    """An upstream's script: what asks for /slow is answered when `go` is set, anything else at once."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.waiting = asyncio.Event()
+
+    async def __call__(
+        self, received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        received.body = await read_body(received.head, reader)
+        if received.target == b"/slow":
+            self.waiting.set()
+            await self.go.wait()
+        writer.write(OK)
+
+
+@dataclass
+class Fleet:
+    """A served gateway with its upstream."""
+
+    served: Served
+    upstream: Upstream
+    slow: Slow
+    path: Path
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of the workers that live, by the log."""
+        living: dict[int, int] = {}
+        for line in self.events("worker_started", "worker_ended"):
+            living.pop(line["worker"], None)
+            if line["event"] == "worker_started":
+                living[line["worker"]] = line["pid"]
+        return list(living.values())
+
+    def events(self, *names: str) -> list[dict[str, Any]]:
+        return [line for line in self.served.log if line["event"] in names]
+
+    async def event(self, name: str, count: int = 1, seconds: float = 10) -> dict[str, Any]:
+        """The last one of `count` events of that name, once it is there."""
+
+        async def there() -> bool:
+            return len(self.events(name)) >= count
+
+        await until(there, seconds=seconds)
+        return self.events(name)[count - 1]
+
+    async def serving(self, workers: int, seconds: float = 20) -> None:
+        """Wait until the metrics say that so many workers serve."""
+
+        async def there() -> bool:
+            return (await self.served.samples())["cognito_gateway_workers"] == workers
+
+        await until(there, seconds=seconds)
+
+    def rewrite(self, old: str, new: str) -> None:
+        text = self.path.read_text()
+        assert old in text
+        self.path.write_text(text.replace(old, new))
+
+    async def reloads(self, result: str) -> float:
+        return (await self.served.samples())[f'cognito_gateway_config_reloads_total{{result="{result}"}}']
+
+
+@contextlib.asynccontextmanager
+async def fleet(
+    folder: Path, workers: int = 2, more: str = OPEN, *, upstream: Upstream | None = None, **listen: str
+) -> AsyncIterator[Fleet]:
+    """`listen` holds further keys of that section, e.g. drain_delay="1s"; they cannot be reloaded."""
+    slow = Slow()
+    upstream = upstream or Upstream(script=slow)
+    environ = {f"COGNITO_GATEWAY_LISTEN__{key.upper()}": value for key, value in listen.items()}
+    environ["COGNITO_GATEWAY_LISTEN__WORKERS"] = str(workers)
+    async with (
+        upstream.running(),
+        serving(
+            folder,
+            upstream=upstream.url,
+            pools=pinned(folder, KeyPair.generate("key-1")),
+            more=more,
+            environ=environ,
+        ) as served,
+    ):
+        running = Fleet(served, upstream, slow, folder / "gateway.yaml")
+        await running.serving(workers)
+        try:
+            yield running
+        finally:
+            slow.go.set()
+            if served.process.poll() is None:
+                await served.stop()
