@@ -1,0 +1,336 @@
+"""Load that checks every answer: keep-alive clients, an upstream that names each request, and a scoreboard.
+
+A client sends one request after the other, each with an id of its own, and the whole answer must be the one
+for that id. What goes wrong is kept with its time and its connection, so that a test can tell what a fault
+held from what it must not have touched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import itertools
+import socket
+import struct
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.outside.support import Served, until
+from tests.support.wire import read_body, read_head
+
+# No request may take longer (seconds), whatever happens: a hung worker is replaced in 3.
+PATIENCE = 10.0
+
+
+def body_of(target: bytes) -> bytes:
+    """The only right answer's body: long enough to be cut, different for every target."""
+    return (target + b";") * 20
+
+
+class Kind(enum.StrEnum):
+    REFUSED = "refused connect"
+    RESET = "reset before any answer byte"
+    CUT = "cut answer"
+    STATUS = "wrong status"
+    BODY = "wrong body"
+    HUNG = "no answer in time"
+
+
+@dataclass(frozen=True)
+class Failure:
+    kind: Kind
+    began: float
+    ended: float
+    # The client's port: which connection it was on; and how many answers that one had given before.
+    connection: int
+    answers: int
+    detail: str
+
+
+class _Failed(Exception):
+    def __init__(self, kind: Kind, detail: str = "") -> None:
+        super().__init__(kind, detail)
+        self.kind, self.detail = kind, detail
+
+
+@dataclass
+class Board:
+    """What all clients saw."""
+
+    good: int = 0
+    connections: int = 0
+    slowest: float = 0.0
+    statuses: Counter[int] = field(default_factory=Counter)
+    failures: list[Failure] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        kinds = dict(Counter(str(failure.kind) for failure in self.failures))
+        return f"{self.good} good on {self.connections} connections, slowest {self.slowest:.3f} s, {kinds}"
+
+
+@dataclass
+class Clients:
+    """Load, from `running`'s begin to its end.
+
+    `leave_when_told`: a client ends when an answer says `Connection: close`, as if a load balancer led its
+    next connection elsewhere. Otherwise each goes on with a new one, which it does unasked every
+    `per_connection` requests.
+    """
+
+    port: int
+    tokens: Sequence[str]
+    pause: float = 0.005
+    per_connection: int = 100
+    leave_when_told: bool = False
+    # Statuses that the fault may be answered with, besides 200.
+    tolerated: frozenset[int] = frozenset()
+    board: Board = field(default_factory=Board)
+    stopping: bool = False
+    _ids: itertools.count[int] = field(default_factory=itertools.count)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Board]:
+        tasks = [asyncio.create_task(self._client(token)) for token in self.tokens]
+        try:
+            yield self.board
+            self.stopping = True
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def more(self, number: int, seconds: float = 30) -> None:
+        """Wait for so many more good answers."""
+        goal = self.board.good + number
+
+        async def enough() -> bool:
+            return self.board.good >= goal
+
+        await until(enough, seconds=seconds)
+
+    async def _client(self, token: str) -> None:
+        while not self.stopping:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            except OSError as error:
+                if self.leave_when_told:
+                    return
+                self._failed(_Failed(Kind.REFUSED, str(error)), began, 0, 0)
+                await asyncio.sleep(0.05)
+                continue
+            self.board.connections += 1
+            try:
+                if await self._connection(token, reader, writer) and self.leave_when_told:
+                    return
+            finally:
+                writer.transport.abort()
+
+    async def _connection(
+        self, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bool:
+        """Requests on one connection; whether the gateway said that it closes."""
+        port = writer.get_extra_info("sockname")[1]
+        for answers in range(self.per_connection):
+            if self.stopping:
+                return False
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    closes = await self._request(token, reader, writer)
+            except TimeoutError:
+                self._failed(_Failed(Kind.HUNG), began, port, answers)
+                return False
+            except _Failed as failed:
+                self._failed(failed, began, port, answers)
+                return False
+            self.board.slowest = max(self.board.slowest, time.monotonic() - began)
+            if closes:
+                return True
+            await asyncio.sleep(self.pause)
+        return False
+
+    async def _request(self, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        target = b"/api/%d" % next(self._ids)
+        writer.write(
+            b"GET %b HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %b\r\n\r\n"
+            % (target, token.encode())
+        )
+        try:
+            head = await read_head(reader)
+            while head.startswith(b"HTTP/1.1 10"):
+                head = await read_head(reader)
+        except asyncio.IncompleteReadError as end:
+            raise _Failed(Kind.CUT if end.partial else Kind.RESET, "closed") from end
+        except ConnectionError as error:
+            raise _Failed(Kind.RESET, str(error)) from error
+        try:
+            body = await read_body(head, reader)
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
+            raise _Failed(Kind.CUT, str(error)) from error
+        status = int(head[9:12])
+        self.board.statuses[status] += 1
+        if status != 200:
+            clean = b"application/problem+json" in head and target not in body
+            if status not in self.tolerated or not clean:
+                raise _Failed(Kind.STATUS, f"{status} {body!r}")
+        elif body != body_of(target):
+            raise _Failed(Kind.BODY, f"{target!r}: {body[:100]!r}")
+        else:
+            self.board.good += 1
+        return b"\r\nconnection: close\r\n" in head.lower()
+
+    def _failed(self, failed: _Failed, began: float, connection: int, answers: int) -> None:
+        self.board.failures.append(
+            Failure(failed.kind, began, time.monotonic(), connection, answers, failed.detail)
+        )
+
+
+# --- an upstream ------------------------------------------------------------------------------------------
+
+
+class _Answering(asyncio.Protocol):
+    def __init__(self, upstream: NamingUpstream) -> None:
+        self._upstream = upstream
+        self.answers = 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self._upstream.connections.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._upstream.connections.discard(self)
+
+    def data_received(self, data: bytes) -> None:
+        # GETs of one client each: the gateway sends a head in one write, and never two at once.
+        body = body_of(data.split(b" ", 2)[1])
+        self.answers += 1
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    def reset(self) -> None:
+        linger = struct.pack("ii", 1, 0)
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.transport.abort()
+
+
+@dataclass
+class NamingUpstream:
+    """Answers every GET with the body that its target wants; stops and starts on one port."""
+
+    port: int = 0
+    connections: set[_Answering] = field(default_factory=set)
+    _server: asyncio.Server | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[NamingUpstream]:
+        await self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Answering(self), "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def stop(self) -> None:
+        """As if killed: the port refuses, every connection is reset."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.reset()
+
+    def drop(self) -> None:
+        """Reset every connection that has answered before; the port stays open."""
+        for connection in list(self.connections):
+            if connection.answers:
+                connection.reset()
+
+
+# --- what /proc knows -------------------------------------------------------------------------------------
+
+
+def sockets_of(pid: int) -> set[str]:
+    """The inodes of a process's sockets."""
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            name = str(link.readlink())
+            if name.startswith("socket:["):
+                found.add(name[8:-1])
+    return found
+
+
+def tcp(pid: int) -> list[tuple[int, int]]:
+    """(local port, remote port) of the IPv4 connections that a process has accepted or dialled."""
+    own = sockets_of(pid)
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [
+        (int(row[1].split(":")[1], 16), int(row[2].split(":")[1], 16))
+        for row in rows
+        if row[9] in own and row[3] != "0A"
+    ]
+
+
+def clients_of(pid: int, port: int) -> set[int]:
+    """The client's ports of the connections that a worker has accepted on the gateway's port."""
+    return {remote for local, remote in tcp(pid) if local == port}
+
+
+def workers(served: Served) -> list[int]:
+    return [pid for pid in served.pids if pid != served.pid]
+
+
+# --- what the metrics say ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Watch:
+    """Scrapes all the time; `backwards` holds every counter that fell or went."""
+
+    scrapes: int = 0
+    slowest: float = 0.0
+    backwards: list[str] = field(default_factory=list)
+    last: dict[str, float] = field(default_factory=dict)
+
+
+@contextlib.asynccontextmanager
+async def watching(served: Served, pause: float = 0.05) -> AsyncIterator[Watch]:
+    watch = Watch()
+    # Not cancelled: Python 3.11's wait_for may swallow that, and the poll would go on for ever.
+    stop = asyncio.Event()
+
+    async def poll() -> None:
+        while not stop.is_set():
+            began = time.monotonic()
+            samples = await served.samples()
+            watch.slowest = max(watch.slowest, time.monotonic() - began)
+            watch.scrapes += 1
+            for name, before in watch.last.items():
+                counts = name.partition("{")[0].endswith(("_total", "_count", "_sum", "_bucket"))
+                if counts and samples.get(name, -1.0) < before:
+                    watch.backwards.append(f"{name}: {before} → {samples.get(name)}")
+            watch.last = samples
+            await asyncio.sleep(pause)
+
+    task = asyncio.create_task(poll())
+    try:
+        yield watch
+        assert not task.done(), "the poll ended"
+        assert watch.scrapes > 0
+        assert watch.backwards == []
+    finally:
+        stop.set()
+        await asyncio.wait((task,), timeout=PATIENCE)

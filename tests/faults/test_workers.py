@@ -1,0 +1,82 @@
+"""Workers that die or hang under load: what they held is lost, nothing else, and they are replaced."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.load import PATIENCE, Clients, Kind, NamingUpstream, clients_of, watching, workers
+from tests.outside.support import Served, pinned, serving, until
+from tests.support.tokens import KeyPair, access_claims, sign
+
+pytestmark = pytest.mark.slow
+
+TWO = {"COGNITO_GATEWAY_LISTEN__WORKERS": "2"}
+REPLACED_WITHIN = 3.0
+
+
+def tokens(key: KeyPair, number: int) -> list[str]:
+    return [sign(key, access_claims(sub=f"user-{each}")).decode() for each in range(number)]
+
+
+async def stopped(pid: int) -> None:
+    """SIGSTOP, and the kernel has done it: what the worker has accepted stays what it is."""
+    os.kill(pid, signal.SIGSTOP)
+
+    async def still() -> bool:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    await until(still, seconds=1, pause=0.001)
+
+
+async def replaced(served: Served, victim: int) -> float:
+    """The seconds until two workers serve without it."""
+
+    async def two() -> bool:
+        now = workers(served)
+        if victim in now or len(now) != 2:
+            return False
+        return (await served.samples()).get("cognito_gateway_workers") == 2
+
+    return await until(two, seconds=10)
+
+
+@pytest.mark.parametrize("fault", ["killed", "hung"])
+async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(tmp_path: Path, fault: str) -> None:
+    key = KeyPair.generate("key-1")
+    upstream = NamingUpstream()
+    async with (
+        upstream.running(),
+        serving(tmp_path, upstream=upstream.url, pools=pinned(tmp_path, key), environ=TWO) as served,
+        watching(served) as watch,
+    ):
+        clients = Clients(served.port, tokens(key, 16))
+        async with clients.running() as board:
+            held: set[int] = set()
+            for _ in range(3):
+                await clients.more(500)
+                victim = workers(served)[0]
+                await stopped(victim)
+                holds = clients_of(victim, served.port)
+                held |= holds
+                if fault == "killed":
+                    os.kill(victim, signal.SIGKILL)
+                seconds = await replaced(served, victim)
+                print(f"{fault}: {len(holds)} connections held, replaced in {seconds:.2f} s")
+                assert seconds < REPLACED_WITHIN
+                await clients.more(500)
+        print(f"{fault}: {board}; {watch.scrapes} scrapes, slowest {watch.slowest:.2f} s")
+        assert {failure.kind for failure in board.failures} <= {Kind.RESET, Kind.CUT}
+        assert {failure.connection for failure in board.failures} <= held
+        assert len(board.failures) <= len(held)
+        assert board.slowest < PATIENCE
+        ended = [line for line in served.log if line["event"] == "worker_ended"]
+        assert [line["cause"] for line in ended] == ["died" if fault == "killed" else "hung"] * 3
+        # Lost with a worker: what it counted since its last report, a quarter of a second before.
+        samples = await served.samples()
+        counted = sum(value for name, value in samples.items() if "requests_total{" in name)
+        print(f"{fault}: {counted:.0f} of {board.good} good answers are in the metrics")
+        assert counted >= 0.8 * board.good
