@@ -1,0 +1,125 @@
+"""The end of a gateway: what is in flight is finished, in Kubernetes' order, within bounds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.outside.support import until
+from tests.run.support import Fleet, fleet
+from tests.support.wire import Client, get
+
+each_way = pytest.mark.parametrize("workers", [1, 2])
+
+
+async def refused(running: Fleet) -> bool:
+    try:
+        await running.served.ask("/")
+    except (ConnectionError, asyncio.IncompleteReadError):
+        return True
+    return False
+
+
+@each_way
+async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: int) -> None:
+    async with fleet(tmp_path, workers) as running:
+        asking = asyncio.create_task(running.served.ask("/slow"))
+        await running.slow.waiting.wait()
+        running.served.signal(signal.SIGTERM)
+        draining = await running.event("draining")
+        assert draining["in_flight"] == 1
+        await until(lambda: refused(running), seconds=10)
+        probe = await running.served.probe()
+        assert (probe.status, b"shutting down" in probe.body) == (503, True)
+        assert (await running.served.probe("/healthz")).status == 200
+        assert not asking.done()
+        running.slow.go.set()
+        reply = await asking
+        assert (reply.status, reply.whole, reply.get("Connection")) == (200, True, "close")
+        assert await running.served.end() == 0
+        assert running.events("stopped")
+        assert running.events("worker_ended") == []
+
+
+@each_way
+async def test_new_requests_are_served_during_the_delay(tmp_path: Path, workers: int) -> None:
+    async with fleet(tmp_path, workers, drain_delay="1500ms") as running:
+        begun = time.monotonic()
+        running.served.signal(signal.SIGTERM)
+        await running.event("draining")
+        assert (await running.served.probe()).status == 503
+        while time.monotonic() - begun < 1.2:
+            assert (await running.served.ask("/")).status == 200
+            await asyncio.sleep(0.05)
+        await until(lambda: refused(running), seconds=10)
+        assert time.monotonic() - begun >= 1.5
+        assert await running.served.end() == 0
+
+
+@each_way
+async def test_the_second_signal_ends_it_now(tmp_path: Path, workers: int) -> None:
+    async with fleet(tmp_path, workers, drain_timeout="60s", drain_delay="60s") as running:
+        asking = asyncio.create_task(running.served.ask("/slow"))
+        await running.slow.waiting.wait()
+        running.served.signal(signal.SIGTERM)
+        await running.event("draining")
+        running.served.signal(signal.SIGINT)
+        assert await running.served.end(10) == 0
+        # Cut, and visibly so.
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asking
+
+
+@each_way
+async def test_what_is_not_done_in_time_is_cut(tmp_path: Path, workers: int) -> None:
+    async with fleet(tmp_path, workers, drain_timeout="300ms") as running:
+        asking = asyncio.create_task(running.served.ask("/slow"))
+        await running.slow.waiting.wait()
+        running.served.signal(signal.SIGTERM)
+        assert await running.served.end(10) == 0
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+            await asking
+
+
+@each_way
+async def test_idle_and_silent_connections_delay_nothing(tmp_path: Path, workers: int) -> None:
+    async with (
+        fleet(tmp_path, workers, drain_timeout="60s") as running,
+        await Client.connect(running.served.port) as idle,
+        await Client.connect(running.served.port) as silent,
+    ):
+        assert (await idle.ask(get("/"))).status == 200
+        running.served.signal(signal.SIGTERM)
+        assert await running.served.end(10) == 0
+        assert await idle.closed()
+        assert await silent.closed()
+
+
+async def test_a_worker_that_dies_during_the_delay_is_replaced(tmp_path: Path) -> None:
+    async with fleet(tmp_path, 2, drain_delay="60s") as running:
+        running.served.signal(signal.SIGTERM)
+        await running.event("draining")
+        os.kill(running.workers[0], signal.SIGKILL)
+        await running.event("worker_started", 3)
+        await running.serving(2)
+        for _ in range(8):
+            assert (await running.served.ask("/")).status == 200
+        running.served.signal(signal.SIGTERM)
+        assert await running.served.end(10) == 0
+
+
+async def test_ctrl_c_reaches_the_supervisor_alone(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as running:
+        asking = asyncio.create_task(running.served.ask("/slow"))
+        await running.slow.waiting.wait()
+        running.served.interrupt()
+        await running.event("draining")
+        running.slow.go.set()
+        assert (await asking).status == 200
+        assert await running.served.end() == 0
+        assert "Traceback" not in running.served.stderr
