@@ -128,7 +128,7 @@ async def test_make_demo(checkout: Path, tmp_path: Path) -> None:
         assert len({line for line in lines if f"http://127.0.0.1:{port}/api/v1/config" in line}) == 2
         # All in one shell: with the AWS CLI's token, without one, with a token of our own command.
         shown = await asyncio.to_thread(pasted, [*lines, lines[1]], tmp_path)
-        parts = re.fullmatch(r"(\{.*?\}\n)(HTTP/1\.1 .*?\n\n\{.*?\})(\{.*\}\n)", shown, re.DOTALL)
+        parts = re.fullmatch(r"(\{.*?\}\n)(HTTP/1\.1 .*?\n\n\{.*?\}\n)(\{.*\}\n)", shown, re.DOTALL)
         assert parts, shown
         first, refused, second = parts.groups()
         for answer in (first, second):
