@@ -23,7 +23,7 @@ def test_messages_arrive_whole_however_they_are_cut(
 ) -> None:
     data = b"".join(map(encode, messages))
     decoder = Decoder()
-    received = []
+    received: list[dict[str, object]] = []
     places = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
     for begin, end in itertools.pairwise(places):
         received += decoder.feed(data[begin:end])

@@ -277,7 +277,7 @@ async def test_reloads_fetch_no_keys_that_are_there(tmp_path: Path) -> None:
         )
         path = tmp_path / "gateway.yaml"
         path.write_text(text)
-        command = [SCRIPT, "serve", "--config", path, "--workers", "2"]
+        command: list[str | Path] = [SCRIPT, "serve", "--config", path, "--workers", "2"]
         async with started(tmp_path, command) as program:
             served = Served(program.process, program.out, program.err, 0, metrics_port)
             running = Fleet(served, None, None, path)  # type: ignore[arg-type]

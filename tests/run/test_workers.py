@@ -164,7 +164,7 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
         more=OPEN,
     )
     (tmp_path / "gateway.yaml").write_text(text)
-    command = [SCRIPT, "serve", "--config", "gateway.yaml", "--workers", "2"]
+    command: list[str | Path] = [SCRIPT, "serve", "--config", "gateway.yaml", "--workers", "2"]
     async with started(tmp_path, command, cwd=tmp_path) as program:
         served = Served(program.process, program.out, program.err, 0, metrics_port)
         running = Fleet(served, None, None, tmp_path / "gateway.yaml")  # type: ignore[arg-type]
@@ -230,7 +230,7 @@ async def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
         pools=pinned(tmp_path, KeyPair.generate("key-1")),
     )
     (tmp_path / "gateway.yaml").write_text(text.replace("127.0.0.1:0", f"unix:{path}"))
-    command = [SCRIPT, "serve", "--config", "gateway.yaml", "--workers", "2"]
+    command: list[str | Path] = [SCRIPT, "serve", "--config", "gateway.yaml", "--workers", "2"]
     async with started(tmp_path, command, cwd=tmp_path) as program:
         served = Served(program.process, program.out, program.err, 0, metrics_port)
         running = Fleet(served, None, None, tmp_path / "gateway.yaml")  # type: ignore[arg-type]
