@@ -50,7 +50,14 @@ class _Place:
     number: int
     sockets: list[socket.socket]
     member: Member | None = None
+    # time.monotonic() when it was started.
+    since: float = 0.0
     early_deaths: int = 0
+
+    def failing(self, now: float) -> bool:
+        """Whether workers keep ending at their start here: until one has lived longer than that."""
+        lives = self.member is not None and self.member.started and now - self.since >= EARLY
+        return self.early_deaths > 1 and not lives
 
 
 class Supervisor:
@@ -162,7 +169,7 @@ class Supervisor:
 
     async def _spawn(self, place: _Place) -> Member:
         member = await Member.spawn(place.sockets)
-        place.member = member
+        place.member, place.since = member, time.monotonic()
         member.serve(self.config, self._generation, place.sockets)
         self.log.event("worker_started", worker=place.number, pid=member.pid)
         return member
@@ -261,7 +268,7 @@ class Supervisor:
         members = self._members()
         if not any(member.started for member in members):
             reasons.append({"component": "workers", "reason": "no worker serves yet"})
-        failing = sum(place.early_deaths > 1 for place in self._places)
+        failing = sum(place.failing(time.monotonic()) for place in self._places)
         if failing:
             told = f"{failing} of {len(self._places)} workers keep ending at their start"
             reasons.append({"component": "workers", "reason": told})

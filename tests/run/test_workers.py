@@ -180,6 +180,8 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
         assert b"1 of 2 workers keep ending at their start" in probe.body
         ca.write_bytes(good)
         await running.serving(2)
+        # Once the successor has lived longer than those did, the trouble is over.
+        await until(served.is_ready, seconds=EARLY + 10)
         assert await served.stop() == 0
 
 
