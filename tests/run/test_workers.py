@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.run.supervisor import pause_before_restart
+from gateway.run.supervisor import EARLY, pause_before_restart
 from tests.outside.support import SCRIPT, Served, configuration, free_port, pinned, run, started, until
 from tests.run.support import OPEN, Fleet, fleet
 from tests.support.certificates import Authority
