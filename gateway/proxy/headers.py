@@ -69,6 +69,7 @@ _IDENTITY_PREFIX = b"x-auth-request-"
 
 # No server sends that many names: the cap keeps a client from filling the memory with names it invents.
 _REMEMBERED_NAMES = 1024
+_REMEMBERED_LENGTH = 64
 
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
@@ -93,7 +94,7 @@ class HeaderTable:
         known = self._kinds.get(name)
         if known is None:
             known = self._classify(name)
-            if len(self._kinds) < _REMEMBERED_NAMES:
+            if len(self._kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
                 self._kinds[name] = known
         return known
 

@@ -153,7 +153,8 @@ class Request:
 def _check_host(host: bytes) -> None:
     if not _HOST.fullmatch(host):
         raise BadRequest("Host is not a host")
-    if len(_valid_hosts) < _REMEMBERED_HOSTS:
+    # RFC 1035 section 2.3.4: no name is longer.
+    if len(_valid_hosts) < _REMEMBERED_HOSTS and len(host) <= 255:
         _valid_hosts.add(host)
 
 

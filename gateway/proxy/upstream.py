@@ -90,6 +90,7 @@ _DROPPED = frozenset(
 _KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION = range(5)
 # Bounded: an upstream that invents names must not fill the memory.
 _REMEMBERED_NAMES = 512
+_REMEMBERED_LENGTH = 64
 _kinds: dict[bytes, int] = {}
 
 
@@ -103,7 +104,7 @@ def _classify(name: bytes) -> int:
         kind = _CONNECTION
     else:
         kind = _DROP if lower in _DROPPED else _KEEP
-    if len(_kinds) < _REMEMBERED_NAMES:
+    if len(_kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
         _kinds[name] = kind
     return kind
 

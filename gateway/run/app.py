@@ -35,6 +35,8 @@ from gateway.verify.jwks import KeySetReport, KeySets
 
 # Targets whose route is remembered; clients that ask for ever new ones only make it begin anew.
 _REMEMBERED_TARGETS = 4096
+# Longer ones are looked up anew each time: 4,096 of the longest heads would be more than 100 MiB.
+_REMEMBERED_LENGTH = 256
 
 
 class Gateway:
@@ -165,6 +167,8 @@ class Gateway:
         return self._admit(request, auth, principal)
 
     def _remember(self, request: Request, auth: Auth) -> Auth:
+        if len(request.method) + len(request.raw_path) > _REMEMBERED_LENGTH:
+            return auth
         if len(self._asked) >= _REMEMBERED_TARGETS:
             self._asked.clear()
         self._asked[request.method, request.raw_path] = auth
