@@ -283,8 +283,11 @@ class ClientConnection(RequestReader):
             return
         self._task = self._loop.create_task(self._long_way(app, request))
 
-    async def _long_way(self, app: Application, request: Request) -> None:
-        """What has to be waited for: keys, a page, a connection to the upstream."""
+    async def _long_way(self, app: Application, request: Request, *, again: bool = False) -> None:
+        """What has to be waited for: keys, a page, a connection to the upstream.
+
+        `again`: not one of the idle connections, which may all be as dead; and never a third time.
+        """
         try:
             # Nothing expires meanwhile but what the waits below limit themselves.
             self.deadline = float("inf")
@@ -295,7 +298,9 @@ class ClientConnection(RequestReader):
                     return
                 self._exchange = Exchange(self, request, verdict, app.config)
                 self._exchange.prepare()
-            connection = app.pool.take() or await app.pool.connect()
+            connection = (None if again else app.pool.take()) or await app.pool.connect()
+            if again:
+                connection.reused = False
             self._exchange.start(connection)
         except Refusal as refusal:
             self.refuse(refusal)
@@ -307,22 +312,7 @@ class ClientConnection(RequestReader):
         """Send the request again, on a connection that is new: a reused one had died in silence."""
         request, app = self._request, self._app
         if request is not None and app is not None:
-            self._task = self._loop.create_task(self._again(app, request))
-
-    async def _again(self, app: Application, request: Request) -> None:
-        exchange = self._exchange
-        if exchange is None:
-            return
-        try:
-            self.deadline = float("inf")
-            connection = await app.pool.connect()
-            connection.reused = False
-            exchange.start(connection)
-        except Refusal as refusal:
-            self.refuse(refusal)
-        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            app.record.failed(request, error)
-            self.refuse(InternalError())
+            self._task = self._loop.create_task(self._long_way(app, request, again=True))
 
     # --- how a request ends ---
 
