@@ -37,7 +37,7 @@ bench: $(VENV)/.run ## the gateway beside the peers installed here (nginx, hapro
 config: $(VENV)/.run ## write the generated files under config/ again
 	$(BIN)/python -m gateway.config.generate
 
-COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --upgrade
+COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashes and without addresses
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
