@@ -11,19 +11,15 @@ in doubt nothing more is read from this connection.
 from __future__ import annotations
 
 import asyncio
-import struct
-import sys
 import time
-from socket import SO_LINGER, SOL_SOCKET
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.config.model import Config
 from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnections
 from gateway.proxy.answers import Answer, render
+from gateway.proxy.application import Application
 from gateway.proxy.exchange import Exchange, Forward
-from gateway.proxy.pool import UpstreamPool
-from gateway.proxy.reading import RequestReader
-from gateway.proxy.request import Peer, Request, RequestIds
+from gateway.proxy.request import Peer, Request
+from gateway.proxy.transport import ClientTransport
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel
 from gateway.proxy.upstream import UpstreamConnection
 
@@ -31,52 +27,8 @@ if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
     from aiohttp.streams import StreamReader
 
-Verdict = Forward | Answer
-
-# struct linger {on, 0 s}: closing sends RST and drops what was not sent.
-_RESET = struct.pack("ii", 1, 0)
-# After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
-# by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
-_LINGER = 5.0
 # A client that owes nothing but the closure alert of TLS delays the exit for so long.
 _GOODBYE = 1.0
-
-
-class Recorder(Protocol):
-    """Who is told what becomes of requests."""
-
-    def began(self, request: Request) -> None: ...
-
-    def refuse(self, request: Request, refusal: Refusal) -> Answer: ...
-
-    def failed(self, request: Request, error: Exception) -> None:
-        """A bug of ours came up; the request is refused with InternalError."""
-
-    def ended(self, request: Request) -> None: ...
-
-
-class Application(Protocol):
-    """One running configuration, as a connection sees it."""
-
-    @property
-    def config(self) -> Config: ...
-
-    @property
-    def pool(self) -> UpstreamPool: ...
-
-    @property
-    def request_ids(self) -> RequestIds: ...
-
-    def peer(self, address: str, *, secure: bool) -> Peer: ...
-
-    def judge(self, request: Request) -> Verdict | None:
-        """The verdict if it can be given without waiting, else None. Raises Refusal."""
-
-    async def judge_slowly(self, request: Request) -> Verdict:
-        """The verdict, whatever has to be fetched for it. Raises Refusal."""
-
-    @property
-    def record(self) -> Recorder: ...
 
 
 class Server(Protocol):
@@ -92,21 +44,18 @@ class Server(Protocol):
     def draining(self) -> bool: ...
 
 
-class ClientConnection(RequestReader):
+class ClientConnection(ClientTransport):
     """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
 
     __slots__ = (
         "_app",
         "_exchange",
-        "_lingering",
         "_peer",
         "_request",
         "_serving",
         "_task",
         "_tunnel",
-        "_unsent",
         "address",
-        "deadline",
         "secure",
         "server",
     )
@@ -117,7 +66,6 @@ class ClientConnection(RequestReader):
         self.address = ""
         # Whether the client speaks TLS with us.
         self.secure = False
-        self.deadline = 0.0
         self._app: Application | None = None
         self._peer: Peer | None = None
         # Set from the start of a request until its answer is written, whatever way it goes.
@@ -127,9 +75,6 @@ class ClientConnection(RequestReader):
         # Set after a 101; then this connection only carries bytes.
         self._tunnel: Tunnel | None = None
         self._serving = False
-        self._lingering = False
-        # Bytes of an answer the client had not taken when the deadline last passed.
-        self._unsent = sys.maxsize
 
     def __repr__(self) -> str:
         state = "lost" if self.transport is None else "idle" if self._request is None else "serving"
@@ -138,27 +83,15 @@ class ClientConnection(RequestReader):
     # --- what an exchange needs (exchange.Client) ---
 
     @property
-    def writable(self) -> bool:
-        return not self._paused
-
-    @property
     def closing(self) -> bool:
         return self._broken or self.server.draining
-
-    def write(self, data: bytes) -> None:
-        if self.transport is not None:
-            self.transport.write(data)
 
     def abort(self) -> None:
         """End the connection so that a cut answer cannot look whole."""
         cut = self._exchange is not None and self._exchange.answering
         self._end_request()
-        if self.transport is not None:
-            sock = self.transport.get_extra_info("socket")
-            if cut and sock is not None:
-                # A reset, for an answer whose end is the connection's would be ended by any other end.
-                sock.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
-            self.transport.abort()
+        # A reset, for an answer whose end is the connection's would be ended by any other end.
+        self.drop(reset=cut)
 
     # --- asyncio.Protocol ---
 
@@ -243,7 +176,7 @@ class ClientConnection(RequestReader):
                 self._begin(*item)
         finally:
             self._serving = False
-        if self._request is None and self.transport is not None and not self._lingering:
+        if self._request is None and self.transport is not None and not self.lingering:
             self._idle()
 
     def _idle(self) -> None:
@@ -376,23 +309,12 @@ class ClientConnection(RequestReader):
         """Close once what was written is sent. Lingering: what still comes in is read and dropped a while."""
         self._broken = True
         self._queue.clear()
-        transport = self.transport
-        if transport is None:
-            return
         if lingering:
-            self._lingering = True
-            self.deadline = time.monotonic() + _LINGER
-            self._reading_paused = self._buffer_paused = False
-            self._resume_transport_reading()
-            # TLS has no half-close; the answer's Connection: close must do.
-            if transport.can_write_eof():
-                transport.write_eof()
+            self.linger()
         else:
             # TLS waits for the client's closure alert meanwhile, TCP for a client that reads slowly.
-            owed = transport.get_write_buffer_size() or not self.server.draining
-            wait = self.server.app.config.listen.idle_timeout if owed else _GOODBYE
-            self.deadline = time.monotonic() + wait
-            transport.close()
+            owed = self.unsent or not self.server.draining
+            self.close_within(self.server.app.config.listen.idle_timeout if owed else _GOODBYE)
 
     # --- a tunnel (tunnel.TunnelClient) ---
 
@@ -415,17 +337,7 @@ class ClientConnection(RequestReader):
         early, self._early = self._early, b""
         if early:
             tunnel.client_data(early)
-        self._resume_transport_reading()
-
-    def write_eof(self) -> None:
-        if self.transport is not None and self.transport.can_write_eof():
-            self.transport.write_eof()
-
-    def pause_client(self) -> None:
-        self._pause_transport_reading()
-
-    def resume_client(self) -> None:
-        self._resume_transport_reading()
+        self.resume_client()
 
     def tunnel_ended(self, *, broken: bool) -> None:
         self._end_request()
@@ -440,7 +352,7 @@ class ClientConnection(RequestReader):
         """`deadline` has passed (the worker's sweep calls this)."""
         if self._tunnel is not None:
             self._tunnel.expired()
-        elif self._still_sending():
+        elif self.still_sending():
             self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
         elif self._exchange is not None:
             self._exchange.expired()
@@ -450,17 +362,9 @@ class ClientConnection(RequestReader):
         else:
             self.refuse_next(SlowClient("head not complete within listen.header_timeout"))
 
-    def _still_sending(self) -> bool:
-        """Whether a slow client has taken some of its answer since this was last asked."""
-        if self.transport is None:
-            return False
-        before, left = self._unsent, self.transport.get_write_buffer_size()
-        self._unsent = left or sys.maxsize
-        return 0 < left < before
-
     def drain(self) -> None:
         """The server stops: close if idle; a request being served is finished first."""
         if self._tunnel is not None:
             self._tunnel.close(GOING_AWAY)
-        elif self._request is None and not self._queue and not self._lingering:
+        elif self._request is None and not self._queue and not self.lingering:
             self._close()

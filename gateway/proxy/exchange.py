@@ -21,7 +21,8 @@ from gateway.proxy.answers import connection_line
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.parser import BodyBroken
 from gateway.proxy.request import Request
-from gateway.proxy.upstream import AnswerHead, UpstreamConnection
+from gateway.proxy.upstream import UpstreamConnection
+from gateway.proxy.upstream_reading import AnswerHead
 
 # RFC 9110 section 9.2.2: doing these twice has the effect of once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})

@@ -14,32 +14,14 @@ import asyncio
 import ssl
 from typing import Protocol, cast
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade
 
 from gateway.errors import Refusal, UpstreamBroken
 from gateway.proxy.tls import closed_properly, explain
-
-# Heads beyond this are not served: twice what we accept from clients by default; nginx's proxy buffers hold
-# 4–8 KiB, Envoy's limit is 60 KiB.
-MAX_ANSWER_HEAD = 64 * 1024
-
+from gateway.proxy.upstream_reading import MAX_ANSWER_HEAD, AnswerHead, AnswerReader
 
 # Seconds that a tunnel's last bytes may take to reach an upstream that hardly reads.
 FAREWELL = 5.0
-
-
-class AnswerHead:
-    """Status line and headers of an answer: lines as the upstream wrote them, hop-by-hop ones left out."""
-
-    __slots__ = ("chunked", "content_length", "lines", "reason", "status")
-
-    def __init__(self, status: int, reason: bytes, lines: list[bytes]) -> None:
-        self.status = status
-        self.reason = reason
-        self.lines = lines
-        self.content_length: bytes | None = None
-        # Neither a length nor chunked: the body ends where the connection does (RFC 9112 section 6.3 rule 8).
-        self.chunked = False
 
 
 class AnswerListener(Protocol):
@@ -82,72 +64,15 @@ class ConnectionOwner(Protocol):
     def lost(self, connection: UpstreamConnection) -> None: ...
 
 
-# RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
-# is written anew towards the client.
-_DROPPED = frozenset(
-    {b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
-)
-_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION = range(5)
-# Bounded: an upstream that invents names must not fill the memory.
-_REMEMBERED_NAMES = 512
-_REMEMBERED_LENGTH = 64
-_kinds: dict[bytes, int] = {}
-
-
-def _classify(name: bytes) -> int:
-    lower = name.lower()
-    if lower == b"content-length":
-        kind = _LENGTH
-    elif lower == b"transfer-encoding":
-        kind = _ENCODING
-    elif lower == b"connection":
-        kind = _CONNECTION
-    else:
-        kind = _DROP if lower in _DROPPED else _KEEP
-    if len(_kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
-        _kinds[name] = kind
-    return kind
-
-
-_NONE: frozenset[bytes] = frozenset()
-# What a Connection header says most often; these name no header, or one that is dropped in any case.
-_OPTIONS = frozenset({b"keep-alive", b"close", b"upgrade", b""})
-
-
-def _named_headers(value: bytes) -> frozenset[bytes]:
-    """RFC 9110 section 7.6.1: a header that Connection names ends here too."""
-    if value.lower() in _OPTIONS:
-        return _NONE
-    return frozenset(token.strip().lower() for token in value.split(b",")) - _OPTIONS
-
-
-class UpstreamConnection(asyncio.Protocol):
+class UpstreamConnection(AnswerReader, asyncio.Protocol):
     """One connection to the upstream. Its owner keeps it while idle, its listener hears the answer."""
 
     __slots__ = (
-        "_body",
-        "_broken",
-        "_chunked",
         "_cut",
-        "_end",
-        "_excess",
-        "_head",
-        "_head_bytes",
-        "_head_only",
-        "_in_body",
-        "_interim",
-        "_interim_open",
-        "_keep_alive",
-        "_length",
-        "_lines",
         "_listener",
-        "_named",
         "_owner",
-        "_parser",
-        "_reason",
         "_tls",
         "_tunnel",
-        "_until_close",
         "_upgrade",
         "answered",
         "idle_since",
@@ -158,8 +83,8 @@ class UpstreamConnection(asyncio.Protocol):
     )
 
     def __init__(self, owner: ConnectionOwner) -> None:
+        super().__init__()
         self._owner = owner
-        self._parser = HttpResponseParser(self)
         self._listener: AnswerListener | None = None
         self._tunnel: TunnelListener | None = None
         self.transport: asyncio.Transport | None = None
@@ -171,33 +96,13 @@ class UpstreamConnection(asyncio.Protocol):
         self.reused = False
         self.request_complete = True
         self.idle_since = 0.0
-        self._expect_answer(head_only=False, upgrade=False)
+        self._upgrade = False
+        # Whether a single byte came back: until then a request may be sent again elsewhere.
+        self.answered = False
 
     def __repr__(self) -> str:
         state = "lost" if self.transport is None else "lent" if self._listener is not None else "idle"
         return f"<UpstreamConnection {state}>"
-
-    def _expect_answer(self, *, head_only: bool, upgrade: bool) -> None:
-        self._head_only = head_only
-        self._upgrade = upgrade
-        self._head: AnswerHead | None = None
-        self._interim: list[AnswerHead] = []
-        self._interim_open = False
-        self._lines: list[bytes] = []
-        self._reason = b""
-        self._length: bytes | None = None
-        self._named: frozenset[bytes] = _NONE
-        self._chunked = False
-        self._body: list[bytes] = []
-        self._end: list[bytes] | None = None
-        self._head_bytes = 0
-        self._in_body = False
-        self._until_close = False
-        self._excess = False
-        self._broken: str | None = None
-        self._keep_alive = False
-        # Whether a single byte came back: until then a request may be sent again elsewhere.
-        self.answered = False
 
     def lend(
         self, listener: AnswerListener, *, head_only: bool, request_complete: bool, upgrade: bool
@@ -207,7 +112,9 @@ class UpstreamConnection(asyncio.Protocol):
         Without `request_complete` the connection is not kept before the attribute of that name is set.
         `upgrade`: the request asks for one, so a 101 is an answer.
         """
-        self._expect_answer(head_only=head_only, upgrade=upgrade)
+        self.expect_answer(head_only=head_only)
+        self._upgrade = upgrade
+        self.answered = False
         self.request_complete = request_complete
         self._listener = listener
 
@@ -353,76 +260,3 @@ class UpstreamConnection(asyncio.Protocol):
         hears = self._tunnel or self._listener
         if hears is not None:
             hears.upload_resumed()
-
-    # --- httptools: these only take notes; data_received acts on them ---
-
-    def on_message_begin(self) -> None:
-        if self._end is not None:
-            self._excess = True
-
-    def on_status(self, status: bytes) -> None:
-        self._reason += status
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        kind = _kinds.get(name)
-        if kind is None:
-            kind = _classify(name)
-        if not kind:
-            self._lines.append(b"%b: %b\r\n" % (name, value))
-        elif kind == _LENGTH:
-            self._length = value
-        elif kind == _CONNECTION:
-            self._named |= _named_headers(value)
-        elif kind == _ENCODING:
-            # RFC 9112 section 6.1. Stricter: chunked alone; a coding below it would be lost on the way.
-            if value.lower() != b"chunked":
-                self._broken = "Transfer-Encoding other than chunked"
-            self._chunked = True
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        head = AnswerHead(status, self._reason, self._lines)
-        head.content_length, head.chunked = self._length, self._chunked
-        self._lines, self._reason, self._length, self._chunked = [], b"", None, False
-        if self._named:
-            head.lines = [line for line in head.lines if line.partition(b":")[0].lower() not in self._named]
-            self._named = _NONE
-        if status < 100 or not head.reason.isascii() or not head.reason.decode("ascii").isprintable():
-            # RFC 9112 section 4: three digits from 100, a reason of visible characters (stricter: ASCII).
-            self._broken = "status line out of bounds"
-        if status == 101:
-            # Never a whole answer: either the parser sees the switch, or it is broken.
-            self._interim_open = True
-            self._head = head
-            return
-        if status < 200:
-            # RFC 9110 section 15.2: interim, another answer follows on the same question.
-            self._interim.append(head)
-            self._interim_open = True
-            return
-        if self._head is not None or self._in_body:
-            self._excess = True
-            return
-        self._head = head
-        self._keep_alive = self._parser.should_keep_alive()
-        if self._head_only or status in {204, 304}:
-            # RFC 9112 section 6.3 rule 1: no body, whatever the head says. Where it speaks of one, a careless
-            # upstream may send it after all, and it would be read as the next answer: do not keep those.
-            self._keep_alive = self._keep_alive and not head.chunked and head.content_length in {None, b"0"}
-            self._end = []
-        elif not head.chunked and head.content_length is None:
-            self._until_close = True
-            self._keep_alive = False
-
-    def on_body(self, body: bytes) -> None:
-        if self._end is not None:
-            self._excess = True
-        else:
-            self._body.append(body)
-
-    def on_message_complete(self) -> None:
-        if self._interim_open:
-            self._interim_open = False
-        elif self._end is None:
-            # What on_header noted since the head are trailers (RFC 9110 section 6.5).
-            self._end, self._lines = self._lines, []

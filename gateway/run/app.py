@@ -21,7 +21,7 @@ from gateway.policy.decide import auth_of, decide
 from gateway.policy.paths import canonical_path
 from gateway.policy.routes import RouteTable
 from gateway.proxy.answers import Answer
-from gateway.proxy.connection import Verdict
+from gateway.proxy.application import Verdict
 from gateway.proxy.exchange import Forward
 from gateway.proxy.headers import HeaderTable
 from gateway.proxy.identity import identity_lines

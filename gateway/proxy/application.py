@@ -1,0 +1,54 @@
+"""Who decides about requests and who records them, as a client's connection sees them (run/app.py is both).
+
+Invariant: a verdict is either an answer of ours or the permission to forward; there is nothing in between.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gateway.config.model import Config
+from gateway.errors import Refusal
+from gateway.proxy.answers import Answer
+from gateway.proxy.exchange import Forward
+from gateway.proxy.pool import UpstreamPool
+from gateway.proxy.request import Peer, Request, RequestIds
+
+Verdict = Forward | Answer
+
+
+class Recorder(Protocol):
+    """Who is told what becomes of requests."""
+
+    def began(self, request: Request) -> None: ...
+
+    def refuse(self, request: Request, refusal: Refusal) -> Answer: ...
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours came up; the request is refused with InternalError."""
+
+    def ended(self, request: Request) -> None: ...
+
+
+class Application(Protocol):
+    """One running configuration, as a connection sees it."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def pool(self) -> UpstreamPool: ...
+
+    @property
+    def request_ids(self) -> RequestIds: ...
+
+    def peer(self, address: str, *, secure: bool) -> Peer: ...
+
+    def judge(self, request: Request) -> Verdict | None:
+        """The verdict if it can be given without waiting, else None. Raises Refusal."""
+
+    async def judge_slowly(self, request: Request) -> Verdict:
+        """The verdict, whatever has to be fetched for it. Raises Refusal."""
+
+    @property
+    def record(self) -> Recorder: ...
