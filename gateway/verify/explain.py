@@ -114,9 +114,7 @@ def _verdict(
 
 
 def _rules(pool: UserPool) -> PoolRules:
-    return PoolRules(
-        pool.id, frozenset(pool.issuers), frozenset(pool.client_ids), frozenset(pool.token_use)
-    )
+    return PoolRules(pool.id, frozenset(pool.issuers), frozenset(pool.client_ids), frozenset(pool.token_use))
 
 
 def _key(
@@ -219,7 +217,9 @@ def _rest(unverified: UnverifiedToken, key: VerificationKey | Refusal) -> Check:
         return Check("claims", None, "", wanted)
     said = unverified.unverified_claims
     # Whatever the token says of itself is taken for right, and the time for one inside its life.
-    own = [value for name in ("iss", "client_id", "aud", "token_use") if isinstance(value := said.get(name), str)]
+    own = [
+        value for name in ("iss", "client_id", "aud", "token_use") if isinstance(value := said.get(name), str)
+    ]
     rules = PoolRules("", frozenset(own), frozenset(own), frozenset(own))
     inside = (_number(said.get("exp")) or 1.0) - 1.0
     try:

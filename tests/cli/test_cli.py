@@ -21,7 +21,16 @@ from gateway.config.generate import ROOT
 from gateway.config.schema import json_schema
 
 SCRIPT = Path(sys.executable).parent / "cognito-gateway"
-COMMANDS = ("serve", "check-config", "config-schema", "demo", "local-cognito", "token", "version")
+COMMANDS = (
+    "serve",
+    "check-config",
+    "config-schema",
+    "demo",
+    "local-cognito",
+    "token",
+    "explain",
+    "version",
+)
 
 
 def run(
@@ -148,7 +157,8 @@ def test_help_ends_with_an_example_that_parses(command: str, capsys: pytest.Capt
     assert shown[-2] == "example:"
     assert shown[-1].startswith(f"  cognito-gateway {command}")
     example = shown[-1].split()[1:]
-    example = example[: example.index(">")] if ">" in example else example
+    redirected = [at for at, word in enumerate(example) if word in {"<", ">"}]
+    example = example[: redirected[0]] if redirected else example
     # The same words with a wrong flag behind them: it is the flag that is refused.
     assert main([*example, "--nonsense"]) == 2
     assert "unrecognized arguments: --nonsense" in capsys.readouterr().err

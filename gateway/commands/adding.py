@@ -1,0 +1,92 @@
+"""How a command is added to the parser, and the kinds of arguments that several commands share.
+
+Invariant: an argument is checked by the very function that checks the same value in a configuration.
+"""
+
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+NAME = "cognito-gateway"
+CONFIG_VARIABLE = "COGNITO_GATEWAY_CONFIG"
+CONFIG_FILE = Path("config/gateway.yaml")
+CONFIG_HELP = f"default: ${CONFIG_VARIABLE}, then {CONFIG_FILE}"
+
+Environ = Mapping[str, str]
+# What runs a command: its arguments and the environment; gives the exit code.
+Run = Callable[[argparse.Namespace, Environ], int]
+Flags = argparse.ArgumentParser
+
+
+class Commands:
+    """The parser's list of commands."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self._added = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def add(self, name: str, run: Run, does: str, example: str) -> Flags:
+        """A command and its help page, which ends with an example that works."""
+        added = self._added.add_parser(
+            name,
+            help=does,
+            description=does[0].upper() + does[1:] + ".",
+            epilog=f"example:\n  {NAME} {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        added.set_defaults(command=run)
+        return added
+
+
+def config_flag(parser: Flags) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
+
+
+def aws_flags(parser: Flags, *, profile_for: str = "") -> None:
+    """As in the AWS CLI."""
+    parser.add_argument("--region", help="default: the pool's region")
+    parser.add_argument("--profile", help=f"AWS profile{profile_for}")
+    parser.add_argument("--endpoint-url", metavar="URL", help="default: cognito.endpoint_url, then AWS")
+
+
+def config_path(given: Path | None, environ: Environ) -> Path:
+    return given or Path(environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
+
+
+def config_path_if_any(given: Path | None, environ: Environ) -> Path | None:
+    """A configuration only when one is named or stands in its usual place."""
+    path = config_path(given, environ)
+    named = given is not None or bool(environ.get(CONFIG_VARIABLE))
+    return path if named or path.exists() else None
+
+
+def workers(text: str) -> str:
+    from gateway.config import values
+
+    return _usage(values.workers, text)
+
+
+def address(text: str) -> str:
+    from gateway.config import addresses
+
+    return _usage(addresses.address, text)
+
+
+def port(text: str) -> int:
+    from gateway.config import addresses
+
+    _usage(addresses.port_number, text)
+    return int(text)
+
+
+def _usage(parse: Callable[[str], object], text: str) -> str:
+    """The text itself, once `parse` has taken it; argparse shows its sentence and the usage."""
+    try:
+        parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

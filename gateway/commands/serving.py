@@ -1,0 +1,113 @@
+"""serve, check-config, config-schema, demo, local-cognito, version: what runs, and what it is run with."""
+
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from gateway.commands import adding
+from gateway.commands.adding import CONFIG_HELP, NAME, Commands, Environ, config_path
+from gateway.version import VERSION
+
+
+def add(commands: Commands) -> None:
+    serve = commands.add("serve", _serve, "run the gateway", "serve --config config/gateway.yaml")
+    adding.config_flag(serve)
+    serve.add_argument(
+        "--workers", type=adding.workers, metavar="N|auto", help="beats listen.workers of the configuration"
+    )
+    checked = commands.add(
+        "check-config",
+        _check_config,
+        "report every mistake in a configuration as FILE:LINE: key.path: what is wrong",
+        "check-config config/gateway.yaml",
+    )
+    checked.add_argument("file", nargs="?", type=Path, metavar="FILE", help=CONFIG_HELP)
+    commands.add(
+        "config-schema",
+        _config_schema,
+        "print the JSON Schema of the configuration",
+        "config-schema > gateway.schema.json",
+    )
+    demo = commands.add(
+        "demo", _demo, "run local Cognito, a sample API and the gateway on loopback", "demo --port 8000"
+    )
+    demo.add_argument("--port", type=adding.port, default=8000, help="the gateway's port (default: 8000)")
+    local = commands.add(
+        "local-cognito",
+        _local_cognito,
+        "run the local Cognito alone",
+        "local-cognito --listen 127.0.0.1:9229",
+    )
+    local.add_argument(
+        "--listen",
+        type=adding.address,
+        default="127.0.0.1:9229",
+        metavar="HOST:PORT",
+        help="a loopback address (default: 127.0.0.1:9229)",
+    )
+    local.add_argument(
+        "--seed", type=Path, metavar="FILE", help="pools, clients and users to begin with (YAML)"
+    )
+    commands.add("version", _version, "print the versions of the gateway, Python and aiohttp", "version")
+
+
+def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
+    from gateway.config.load import load
+    from gateway.run.reload import Source
+    from gateway.run.serve import serve
+
+    flags = {} if arguments.workers is None else {"listen.workers": arguments.workers}
+    path = config_path(arguments.config, environ)
+    source = Source(path, lambda: load(path, environ, flags))
+    loaded = source.load()
+    for warning in loaded.warnings:
+        print(warning, file=sys.stderr)
+    return serve(loaded.config, source)
+
+
+def _check_config(arguments: argparse.Namespace, environ: Environ) -> int:
+    from gateway.config.load import examine
+
+    path = config_path(arguments.file, environ)
+    config, report = examine(path, environ)
+    for line in report.lines:
+        print(line, file=sys.stderr)
+    if config is None:
+        return 1
+    pools, routes = len(config.cognito.user_pools), len(config.routes)
+    told = f"user pools: {pools}, routes: {routes}"
+    if not pools:
+        told = "not configured yet, cognito.user_pools is empty"
+    print(f"{path}: valid ({told})")
+    return 0
+
+
+def _config_schema(_: argparse.Namespace, __: Environ) -> int:
+    from gateway.config.generate import schema_text
+
+    print(schema_text(), end="")
+    return 0
+
+
+def _demo(arguments: argparse.Namespace, _: Environ) -> int:
+    from gateway.run.demo import demo
+
+    return demo(port=arguments.port)
+
+
+def _local_cognito(arguments: argparse.Namespace, _: Environ) -> int:
+    from gateway.local.server import main_local_cognito
+
+    return main_local_cognito(arguments.listen, arguments.seed)
+
+
+def _version(_: argparse.Namespace, __: Environ) -> int:
+    import platform
+    from importlib.metadata import version
+
+    print(f"{NAME} {VERSION}\nPython {platform.python_version()}\naiohttp {version('aiohttp')}")
+    return 0

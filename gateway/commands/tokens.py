@@ -1,0 +1,101 @@
+"""token, explain: a token is got, or looked at."""
+
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from gateway.commands.adding import (
+    Commands,
+    Environ,
+    Flags,
+    aws_flags,
+    config_flag,
+    config_path,
+    config_path_if_any,
+)
+
+
+def add(commands: Commands) -> None:
+    _token_flags(
+        commands.add("token", _token, "sign in and print the access token", "token --username alice --header")
+    )
+    _explain_flags(
+        commands.add(
+            "explain",
+            _explain,
+            "say of each check whether this token passes it, and why not",
+            "explain - < token.txt",
+        )
+    )
+
+
+def _token_flags(parser: Flags) -> None:
+    parser.add_argument("--username", metavar="U", help="default: asked for")
+    parser.add_argument(
+        "--flow",
+        choices=("admin", "password"),
+        default="password",
+        help="password: as any user; admin: with AWS credentials (default: password)",
+    )
+    output = parser.add_mutually_exclusive_group()
+    for name, shown in (
+        ("id", "print the ID token"),
+        ("json", "print the whole answer as JSON"),
+        ("header", "print a ready Authorization header"),
+    ):
+        output.add_argument(f"--{name}", dest="output", action="store_const", const=name, help=shown)
+    parser.set_defaults(output="access")
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="default: prompt, or standard input"
+    )
+    parser.add_argument("--user-pool-id", metavar="ID", help="default: the configuration's first pool")
+    parser.add_argument("--client-id", metavar="ID", help="default: that pool's first client")
+    aws_flags(parser, profile_for=", for --flow admin")
+    config_flag(parser)
+
+
+def _token(arguments: argparse.Namespace, environ: Environ) -> int:
+    from gateway.aws.token import TokenRequest, token_command
+
+    return token_command(
+        TokenRequest(
+            config_path=config_path_if_any(arguments.config, environ),
+            username=arguments.username,
+            flow=arguments.flow,
+            output=arguments.output,
+            password_file=arguments.password_file,
+            user_pool_id=arguments.user_pool_id,
+            client_id=arguments.client_id,
+            region=arguments.region,
+            profile=arguments.profile,
+            endpoint_url=arguments.endpoint_url,
+            environ=environ,
+        )
+    )
+
+
+def _explain_flags(parser: Flags) -> None:
+    parser.add_argument(
+        "token",
+        nargs="?",
+        metavar="TOKEN|-",
+        help="default, and with -: standard input, which keeps it out of the shell's history",
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
+    config_flag(parser)
+
+
+def _explain(arguments: argparse.Namespace, environ: Environ) -> int:
+    from gateway.run.explain import ExplainRequest, explain_command
+
+    return explain_command(
+        ExplainRequest(
+            config_path=config_path(arguments.config, environ),
+            token=arguments.token,
+            as_json=arguments.json,
+            environ=environ,
+        )
+    )

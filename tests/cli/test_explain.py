@@ -1,0 +1,108 @@
+"""`explain` from outside: what it prints, its exit codes, and that the signature stays out of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import SCRIPT
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+
+KEY = KeyPair.generate("access-key")
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with a configuration whose keys are pinned: nothing is asked over the network."""
+    (tmp_path / "keys.json").write_bytes(key_set_document(KEY))
+    (tmp_path / "g.yaml").write_text(
+        f"cognito:\n  user_pools:\n    - id: {POOL_ID}\n      client_ids: [{CLIENT_ID}]\n"
+        f"      jwks_file: {tmp_path}/keys.json\n"
+    )
+    return tmp_path
+
+
+def explain(
+    place: Path, *arguments: str, token: bytes | None = None, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SCRIPT, "explain", "--config", "g.yaml", *arguments],
+        cwd=place,
+        env={"PATH": "/usr/bin:/bin", **environ},
+        input=None if token is None else token.decode(),
+        stdin=subprocess.DEVNULL if token is None else None,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_good_token(place: Path) -> None:
+    token = sign(KEY, access_claims())
+    done = explain(place, token.decode())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"accepted, as a token of pool {POOL_ID}\n" in done.stdout
+    assert "✗" not in done.stdout
+    assert "\x1b" not in done.stdout
+    assert '"username": "alice"' in done.stdout
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}\n", "Bearer {}", "Authorization: Bearer {}\r\n", "bearer {}"])
+def test_from_stdin_as_it_was_copied(place: Path, spelling: str) -> None:
+    token = sign(KEY, access_claims()).decode()
+    for arguments in ((), ("-",)):
+        assert explain(place, *arguments, token=spelling.format(token).encode()).returncode == 0
+
+
+def test_a_bad_token_with_all_that_is_wrong(place: Path) -> None:
+    token = sign(KEY, access_claims(client_id="2other", lifetime=-60))
+    done = explain(place, token=token)
+    assert (done.returncode, done.stderr) == (1, "")
+    lines = done.stdout.splitlines()
+    assert f"✗ client     client_id 2other — wanted: {CLIENT_ID}" in lines
+    assert any(
+        line.startswith("✗ expiry     exp 20") and " ago — wanted: after now 20" in line for line in lines
+    )
+    assert "✓ signature  holds" in lines
+    assert lines[-1].startswith("refused with 401 (wrong_client): ")
+
+
+def test_for_machines(place: Path) -> None:
+    token = sign(KEY, access_claims(token_use="id", aud=CLIENT_ID))
+    done = explain(place, "--json", token=token)
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["accepted"], answer["status"]) == (1, False, 401)
+    assert answer["reason"] == "wrong_token_use"
+    assert [check["name"] for check in answer["checks"] if check["passed"] is False] == ["token use"]
+    assert answer["claims"]["token_use"] == "id"
+
+
+def test_the_signature_is_cut(place: Path) -> None:
+    token = sign(KEY, access_claims())
+    signature = token.rpartition(b".")[2].decode()
+    for arguments in ((), ("--json",)):
+        done = explain(place, *arguments, token=token)
+        assert signature[:16] not in done.stdout + done.stderr
+
+
+def test_what_is_no_token_at_all(place: Path) -> None:
+    done = explain(place, token=b"hello\x1b[31m")
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "\x1b" not in done.stdout
+    assert "✗ form" in done.stdout
+    nothing = explain(place, token=b"\n")
+    assert nothing.returncode == 1
+    assert nothing.stderr == "cognito-gateway: explain: no token was given: name it, or send it to stdin\n"
+
+
+def test_keys_that_cannot_be_had(place: Path) -> None:
+    (place / "keys.json").write_text("<html>not today</html>")
+    done = explain(place, token=sign(KEY, access_claims()))
+    assert done.returncode == 1
+    assert "✗ key" in done.stdout
+    assert "keys.json: not JSON" in done.stdout
+    assert "refused with 503 (no_keys)" in done.stdout
