@@ -25,15 +25,22 @@ FLOORS: dict[str, set[str]] = {
     "verify": BASE,
     "aws": BASE,
     "local": BASE,
+    "shared": BASE,
     "proxy": BASE | {"verify", "policy"},
-    "run": BASE | {"verify", "policy", "aws", "local", "proxy"},
-    "commands": BASE | {"verify", "policy", "aws", "local", "proxy", "run"},
+    "run": BASE | {"verify", "policy", "aws", "local", "shared", "proxy"},
+    "commands": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "run"},
     "cli": {"commands", "errors", "version"},
     "__init__": set(),
     "__main__": {"cli"},
 }
 # Only these may import what is costly or powerful.
-ONLY = {"boto3": {"aws"}, "botocore": {"aws"}, "prometheus_client": {"observe"}, "httptools": {"proxy"}}
+ONLY = {
+    "boto3": {"aws"},
+    "botocore": {"aws"},
+    "prometheus_client": {"observe"},
+    "httptools": {"proxy"},
+    "redis": {"shared"},
+}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

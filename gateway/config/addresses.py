@@ -165,13 +165,6 @@ def issuer(text: str) -> str:
     return text
 
 
-def redis(text: str) -> str:
-    """redis://, rediss:// or unix:/; it may hold a password, so it is never repeated."""
-    if not re.fullmatch(r"(rediss?://[!-~]+|unix:/[!-~]+)", text):
-        raise ValueError("not a URL that begins with redis://, rediss:// or unix:/")
-    return text
-
-
 def _bracketed(text: str) -> str:
     try:
         return str(IPv6Address(text[1:-1]))

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.config import addresses, complete, names
 from gateway.config.model import Address
+from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
 from gateway.config.shadow import covered, dead_routes
 from gateway.config.validate import Typed
@@ -25,6 +26,7 @@ def check(typed: Typed, report: Report) -> None:
     _identity_headers(typed, report)
     _listeners(typed, report)
     _routes(typed, report)
+    _redis(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
             path = f"listen.trusted_proxies[{index}]"
@@ -69,6 +71,17 @@ def _identity_headers(typed: Typed, report: Report) -> None:
         if name is not None and owner.setdefault(names.folded(name), path) != path:
             told = f"{owner[names.folded(name)]} has this header already (case, _ and . make no difference)"
             report.mistake(typed.place(path), path, told)
+
+
+def _redis(typed: Typed, report: Report) -> None:
+    values = typed.values
+    for path, section in (
+        ("sign_in.session", values["sign_in"]["session"]),
+        ("rate_limit", values["rate_limit"]),
+    ):
+        url, key = section["redis_url"], f"{path}.redis_password_file"
+        if url is not None and section["redis_password_file"] and redis_place(url).password is not None:
+            report.mistake(typed.place(key), key, "redis_url holds a password too: keep one of them")
 
 
 def _listeners(typed: Typed, report: Report) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.config import model
 
 # What a typed section is; its values' types are the table's promise, which mypy cannot follow.
 Values = Mapping[str, Any]
+Shared = TypeVar("Shared", bound=model.RateLimit)
 
 
 def complete(values: Values, folder: Path) -> model.Config:
@@ -28,7 +29,7 @@ def complete(values: Values, folder: Path) -> model.Config:
             **{**values["identity_headers"], "claims": tuple(values["identity_headers"]["claims"].items())}
         ),
         sign_in=_sign_in(values["sign_in"], folder),
-        rate_limit=model.RateLimit(**values["rate_limit"]),
+        rate_limit=_shared(model.RateLimit, values["rate_limit"], folder),
         cors=None if cors is None else model.Cors(**_frozen(cors)),
         metrics=model.Metrics(**values["metrics"]),
         log=model.Log(**values["log"]),
@@ -62,6 +63,11 @@ def methods(given: Sequence[str] | None) -> frozenset[str] | None:
     if given is None:
         return None
     return frozenset(given) | ({"HEAD"} if "GET" in given else set())
+
+
+def _shared(section: type[Shared], values: Values, folder: Path) -> Shared:
+    """A flat section that may be shared through Redis."""
+    return section(**{**values, "redis_password_file": _path(folder, values["redis_password_file"])})
 
 
 def _frozen(values: Values) -> dict[str, Any]:
@@ -130,5 +136,6 @@ def _route(values: Values) -> model.Route:
 
 def _sign_in(values: Values, folder: Path) -> model.SignIn:
     session = values["session"]
-    kept = model.Session(**{**session, "secret_file": _path(folder, session["secret_file"])})
+    files = {name: _path(folder, session[name]) for name in ("secret_file", "redis_password_file")}
+    kept = model.Session(**{**session, **files})
     return model.SignIn(**{**values, "session": kept, "state_dir": _path(folder, values["state_dir"])})

@@ -17,9 +17,9 @@ from gateway.config.shapes import Key, Kind, ListOf, Section
 from gateway.config.table import SCHEMA
 from gateway.config.validate import Typed
 
-# Group and others: whoever reads a secret file can seal cookies or speak as our client.
+# Group and others: whoever reads a secret file can seal cookies, or speak as our client or with our Redis.
 _OTHERS = 0o077
-_SECRET = ("secret_file", "key_file")
+_SECRET = ("secret_file", "key_file", "password_file")
 
 
 def check_files(typed: Typed, folder: Path, report: Report) -> None:

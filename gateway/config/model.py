@@ -139,6 +139,7 @@ class IdentityHeaders:
 class Session:
     store: Literal["cookie", "memory", "redis"]
     redis_url: str | None = field(repr=False)  # may hold a password
+    redis_password_file: Path | None
     secret_file: Path | None
     max_age: float
 
@@ -158,6 +159,7 @@ class RateLimit:
     requests_per_second: float
     burst: int
     redis_url: str | None = field(repr=False)
+    redis_password_file: Path | None
 
 
 @dataclass(frozen=True, slots=True)

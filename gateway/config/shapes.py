@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.config import addresses, names, values
+from gateway.config import addresses, names, redis_url, values
 
 Json = Mapping[str, Any]
 
@@ -118,7 +118,7 @@ UPSTREAM = named("URL without a path, or `unix:/path`", addresses.upstream, "^(h
 ORIGIN = named("URL without a path", addresses.origin, "^https?://")
 TRUSTED_URL = named("URL: https, or http on loopback", addresses.trusted, "^https?://")
 ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
-REDIS = named("URL: redis://, rediss:// or unix:/", addresses.redis, "^(rediss?://|unix:/)")
+REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(rediss?://|unix:/)")
 HOST_NAME = named("host name", addresses.host_name)
 
 FILE = named("file", values.shaped(r"[^\0]+", "a file's path", 4096))

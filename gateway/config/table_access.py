@@ -224,6 +224,13 @@ SIGN_IN = section(
         ),
         Key("redis_url", s.REDIS, None, "Where sessions are kept with store: redis.", nullable=True),
         Key(
+            "redis_password_file",
+            s.FILE,
+            None,
+            "That Redis's password, where it is not in redis_url; read for every new connection.",
+            nullable=True,
+        ),
+        Key(
             "secret_file",
             s.FILE,
             None,

@@ -199,6 +199,13 @@ RATE_LIMIT = section(
     Key("requests_per_second", s.RATE, "0", "0: no limit."),
     Key("burst", s.integer(0, 1_000_000), "0", "How many requests may come at once before the rate counts."),
     Key("redis_url", s.REDIS, None, "Set it to share the limit between replicas.", nullable=True),
+    Key(
+        "redis_password_file",
+        s.FILE,
+        None,
+        "That Redis's password, where it is not in redis_url; read for every new connection.",
+        nullable=True,
+    ),
 )
 
 CORS = Key(

@@ -35,9 +35,7 @@ def test_a_socket_that_is_shown_is_read_back(path: Path) -> None:
 
 
 @given(
-    st.sampled_from(
-        [addresses.address, addresses.url, addresses.upstream, addresses.network, addresses.redis]
-    ),
+    st.sampled_from([addresses.address, addresses.url, addresses.upstream, addresses.network]),
     st.text(max_size=40),
 )
 def test_any_text_is_an_address_or_a_mistake_on_one_line(parse: object, text: str) -> None:
@@ -113,12 +111,6 @@ def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     for parse in (addresses.url, addresses.upstream, addresses.origin, addresses.trusted, addresses.issuer):
         told = refusal(parse, "https://user:hunter2@host/")
         assert told == "credentials in a URL are not accepted here: remove what stands before @"
-
-
-def test_a_wrong_redis_url_is_not_repeated() -> None:
-    assert addresses.redis("rediss://:hunter2@host:6379/0") == "rediss://:hunter2@host:6379/0"
-    told = refusal(addresses.redis, "http://:hunter2@host")
-    assert told == "not a URL that begins with redis://, rediss:// or unix:/"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""What replicas know in common: the one way to Redis."""

@@ -1,0 +1,253 @@
+"""The one way to Redis: commands and scripts with a short patience, for what replicas share.
+
+Invariant: a call ends within `TIMEOUT`, and at once while Redis is known to be away; a probe in the
+background finds out when it is back, so that no request waits for that. Whatever goes wrong leaves as
+`RedisAway`, and nothing that is stored or sent, nor the password, is part of any text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gateway.config.redis_url import RedisPlace, redis_place
+from gateway.errors import ConfigurationError
+from gateway.observe.logs import Logger
+
+if TYPE_CHECKING:
+    from redis.asyncio import BlockingConnectionPool
+    from redis.asyncio import Redis as Client
+
+Value = str | bytes | int | float
+T = TypeVar("T")
+
+# Seconds for one call, its connection included. Redis answers within 1 ms in its own network and takes some
+# 10 ms for a new TLS connection; a request should not wait longer for a limit than for its answer.
+TIMEOUT = 0.2
+# Seconds between two probes while it is away, a fifth more or less. A restart takes Redis about a second.
+PROBE_EVERY = 1.0
+# Connections at most. Each carries one call at a time: 16 at 1 ms are 16,000 calls a second, more than a
+# worker's processor can make. More would only make the first moment after a restart longer.
+CONNECTIONS = 16
+
+_EXTRA = "Redis is configured, and its client is not installed: pip install 'cognito-gateway[redis]'"
+
+
+class RedisAway(Exception):
+    """Redis did not do it. `reason` is from a fixed set: timeout, unreachable, refused, away, closed.
+
+    After `timeout` and `unreachable` nobody can tell whether it was done.
+    """
+
+    def __init__(self, reason: str, exact: str) -> None:
+        super().__init__(exact)
+        self.reason = reason
+
+
+class Script:
+    """A Lua script; Redis runs it as one step."""
+
+    __slots__ = ("digest", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        # EVALSHA's name for it, nothing that has to be secure.
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Redis:
+    """One Redis, as one part of the gateway uses it. Made without I/O; its owner calls `close` in the end."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        log: Logger,
+        password_file: Path | None = None,
+        timeout: float = TIMEOUT,
+        probe_every: float = PROBE_EVERY,
+    ) -> None:
+        """Raises ConfigurationError when redis-py is not installed."""
+        self.place = redis_place(url)
+        self._log = log
+        self._timeout = timeout
+        self._probe_every = probe_every
+        self._client = _client(self.place, password_file, timeout)
+        # While there is one, Redis is away.
+        self._probe: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def away(self) -> bool:
+        """Whether calls fail at once; turns false again by itself."""
+        return self._probe is not None or self._closed
+
+    # --- what can be asked; each raises RedisAway ---
+
+    async def get(self, key: str) -> bytes | None:
+        value = await self._call(lambda: self._client.get(key))
+        assert value is None or isinstance(value, bytes)
+        return value
+
+    async def set(self, key: str, value: Value, ttl: float) -> None:
+        """Store it for `ttl` seconds: nothing of ours stays in Redis for ever."""
+        await self._call(lambda: self._client.set(key, value, px=_milliseconds(ttl)))
+
+    async def delete(self, *keys: str) -> int:
+        """How many of them were there."""
+        return int(await self._call(lambda: self._client.delete(*keys)))
+
+    async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Value] = ()) -> Any:
+        """What the script returns; one round trip, but for the first time after a restart of Redis."""
+
+        async def ask() -> Any:
+            from redis.exceptions import NoScriptError  # noqa: PLC0415 - an extra, loaded when configured
+
+            try:
+                return await self._client.evalsha(script.digest, len(keys), *keys, *arguments)
+            except NoScriptError:
+                return await self._client.eval(script.text, len(keys), *keys, *arguments)
+
+        return await self._call(ask)
+
+    async def command(self, *words: Value) -> Any:
+        """Any other command."""
+        # redis-py has no types for it.
+        client: Any = self._client
+        return await self._call(lambda: client.execute_command(*words))
+
+    # --- between here and there ---
+
+    async def close(self) -> None:
+        """End the probe and all connections; from now on every call fails. Idempotent."""
+        self._closed = True
+        probe, self._probe = self._probe, None
+        if probe is not None:
+            probe.cancel()
+            await asyncio.wait((probe,))
+        await self._client.aclose()
+
+    async def _call(self, do: Callable[[], Awaitable[T]]) -> T:
+        if self._closed:
+            raise RedisAway("closed", "the connection to Redis was ended")
+        if self._probe is not None:
+            raise RedisAway("away", "Redis is away")
+        try:
+            return await self._bounded(do)
+        except RedisAway as failure:
+            if failure.reason != "refused":
+                self._lost(failure)
+            raise
+
+    async def _bounded(self, do: Callable[[], Awaitable[T]]) -> T:
+        """One call with its timeout, and with our exceptions in place of redis-py's."""
+        from redis import exceptions  # noqa: PLC0415 - an extra, loaded when configured
+
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await do()
+        except (TimeoutError, exceptions.TimeoutError):
+            raise RedisAway("timeout", f"no answer within {self._timeout:g} s") from None
+        # Before its parent, ConnectionError: the password is wrong, or this user may not do it.
+        except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
+            raise RedisAway("unreachable", type(error).__name__) from None
+        # The class alone: the texts quote commands, and with them what is stored.
+        except (exceptions.ConnectionError, OSError) as error:
+            raise RedisAway("unreachable", type(error).__name__) from None
+        except (exceptions.RedisError, ValueError) as error:
+            raise RedisAway("refused", type(error).__name__) from None
+
+    def _lost(self, failure: RedisAway) -> None:
+        if self._probe is None and not self._closed:
+            self._log.event(
+                "redis_away",
+                level="warning",
+                redis=self.place.name,
+                reason=failure.reason,
+                exact=str(failure),
+            )
+            self._probe = asyncio.get_running_loop().create_task(self._find(), name="redis probe")
+
+    async def _find(self) -> None:
+        """Ask again and again until it answers. At once the first time: it may have been a hiccup."""
+        while True:
+            # A connection whose answer did not come in time must not give it to the next call.
+            await self._client.connection_pool.disconnect(inuse_connections=False)
+            try:
+                await self._bounded(self._client.ping)
+                break
+            except RedisAway as failure:
+                if failure.reason == "refused":  # it answers, and PING needs no right that matters here
+                    break
+            # S311: spreads load, hides nothing
+            await asyncio.sleep(self._probe_every * (0.8 + 0.4 * random.random()))  # noqa: S311
+        self._probe = None
+        self._log.event("redis_back", redis=self.place.name)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "away" if self._probe is not None else "there"
+        return f"<Redis {self.place.name} {state}>"
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
+
+
+def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Client:
+    try:
+        from redis.asyncio import Redis as Client  # noqa: PLC0415 - an extra, loaded when configured
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+    except ImportError:
+        raise ConfigurationError(_EXTRA) from None
+    options: dict[str, Any] = {
+        "db": place.database,
+        "protocol": 2,
+        "socket_timeout": timeout,
+        "socket_connect_timeout": timeout,
+        # Once: a connection that died while it was idle, as after a restart, is no failure.
+        "retry": Retry(NoBackoff(), 1),
+        # No CLIENT SETINFO: two round trips of every new connection.
+        "driver_info": None,
+        "max_connections": CONNECTIONS,
+        # Seconds to wait for one of them.
+        "timeout": timeout,
+    }
+    if password_file is None:
+        options |= {"username": place.username, "password": place.password}
+    else:
+        options["credential_provider"] = _file_credentials(place.username, password_file)
+    return Client.from_pool(_pool(place, options))
+
+
+def _pool(place: RedisPlace, options: dict[str, Any]) -> BlockingConnectionPool:
+    from redis.asyncio import BlockingConnectionPool, SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415
+
+    if place.unix:
+        return BlockingConnectionPool(connection_class=UnixDomainSocketConnection, path=place.unix, **options)
+    options |= {"host": place.host, "port": place.port}
+    if place.tls:
+        return BlockingConnectionPool(
+            connection_class=SSLConnection, ssl_ca_certs=place.ca_file, ssl_check_hostname=True, **options
+        )
+    return BlockingConnectionPool(**options)
+
+
+def _file_credentials(username: str | None, path: Path) -> Any:
+    from redis.credentials import CredentialProvider  # noqa: PLC0415
+
+    class FromFile(CredentialProvider):
+        """Read for every new connection, so that a rotated password is used without a reload."""
+
+        def get_credentials(self) -> tuple[str] | tuple[str, str]:
+            password = path.read_text(encoding="utf-8").strip()
+            return (password,) if username is None else (username, password)
+
+        async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
+            return await asyncio.to_thread(self.get_credentials)
+
+    return FromFile()

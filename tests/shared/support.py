@@ -1,0 +1,58 @@
+"""What the tests of this room share."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from gateway.config.load import load
+from gateway.observe.logs import Logger, configure
+from gateway.shared.redis import Redis
+
+
+class Lines(io.RawIOBase):
+    """A log's stream, kept."""
+
+    def __init__(self) -> None:
+        self.data = b""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.data += bytes(data)
+        return len(data)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.data.splitlines()]
+
+
+@contextlib.contextmanager
+def logging_to(folder: Path, lines: Lines) -> Any:
+    path = folder / "log.yaml"
+    path.write_text("log: {level: debug}\n")
+    log = configure(load(path, {}).config.log, lines)  # type: ignore[arg-type]  # a raw stream is all it needs
+    try:
+        yield log
+    finally:
+        log.close()
+
+
+@contextlib.asynccontextmanager
+async def redis_at(url: str, log: Logger, **options: Any) -> AsyncIterator[Redis]:
+    redis = Redis(url, log=log, probe_every=0.02, **options)
+    try:
+        yield redis
+    finally:
+        await redis.close()
+
+
+async def until(true: Callable[[], bool], seconds: float = 5.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not true():
+            await asyncio.sleep(0.005)

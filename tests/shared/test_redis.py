@@ -1,0 +1,247 @@
+"""The one way to Redis, against a real redis-server that is also killed, paused and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.observe.logs import Logger
+from gateway.shared.lock import Lock
+from gateway.shared.redis import CONNECTIONS, Redis, RedisAway, Script
+from tests.outside.support import free_port
+from tests.support.certificates import Authority
+from tests.support.redis_server import RedisServer, redis_server
+
+from .support import Lines, logging_to, redis_at, until
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as started:
+        yield started
+
+
+@pytest.fixture
+def lines() -> Lines:
+    return Lines()
+
+
+@pytest.fixture
+def log(tmp_path: Path, lines: Lines) -> Iterator[Logger]:
+    with logging_to(tmp_path, lines) as made:
+        yield made
+
+
+async def test_what_is_stored_is_there_until_its_time_is_over(server: RedisServer, log: Logger) -> None:
+    async with redis_at(server.url, log) as redis:
+        assert await redis.get("k") is None
+        await redis.set("k", b"\x00\xff", ttl=30)
+        assert await redis.get("k") == b"\x00\xff"
+        assert 29_000 < await redis.command("PTTL", "k") <= 30_000
+        assert await redis.delete("k", "other") == 1
+        await redis.set("k", 1, ttl=0.02)
+        await asyncio.sleep(0.05)
+        assert await redis.get("k") is None
+
+
+async def test_a_script_runs_also_after_redis_forgot_it(server: RedisServer, log: Logger) -> None:
+    script = Script("return redis.call('INCRBY', KEYS[1], ARGV[1])")
+    async with redis_at(server.url, log) as redis:
+        assert await redis.run(script, ["n"], [2]) == 2
+        await redis.command("SCRIPT", "FLUSH")
+        assert await redis.run(script, ["n"], [3]) == 5
+
+
+async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: Logger, lines: Lines) -> None:
+    async with redis_at(server.url, log) as redis:
+        await redis.set("k", 1, ttl=30)
+        server.kill()
+        with pytest.raises(RedisAway) as first:
+            await redis.get("k")
+        assert first.value.reason == "unreachable"
+        assert redis.away
+        began = time.perf_counter()
+        for _ in range(1000):
+            with pytest.raises(RedisAway) as away:
+                await redis.get("k")
+            assert away.value.reason == "away"
+        assert time.perf_counter() - began < 0.5
+        server.start()
+        await until(lambda: not redis.away)
+        assert await redis.get("k") is None
+    await until(lambda: len(lines.events()) == 2)
+    assert [(line["event"], line["redis"]) for line in lines.events()] == [
+        ("redis_away", f"127.0.0.1:{server.port}"),
+        ("redis_back", f"127.0.0.1:{server.port}"),
+    ]
+
+
+async def test_a_restart_between_two_calls_is_no_failure(server: RedisServer, log: Logger) -> None:
+    async with redis_at(server.url, log) as redis:
+        await asyncio.gather(*(redis.set(f"k{number}", 1, ttl=30) for number in range(CONNECTIONS)))
+        server.restart()
+        answers = await asyncio.gather(*(redis.get(f"k{number}") for number in range(CONNECTIONS)))
+        assert answers == [None] * CONNECTIONS
+        assert not redis.away
+
+
+async def test_a_silent_one_costs_one_timeout(server: RedisServer, log: Logger) -> None:
+    async with redis_at(server.url, log, timeout=0.1) as redis:
+        await redis.set("k", "mine", ttl=30)
+        server.pause()
+        began = time.perf_counter()
+        failures = await asyncio.gather(*(redis.get("k") for _ in range(100)), return_exceptions=True)
+        assert all(isinstance(failure, RedisAway) for failure in failures)
+        assert time.perf_counter() - began < 0.5
+        assert redis.away
+        server.resume()
+        await until(lambda: not redis.away)
+        # An answer that came too late is nobody else's.
+        await redis.set("other", "other", ttl=30)
+        assert await asyncio.gather(*(redis.get(k) for k in ("k", "other") * 20)) == [b"mine", b"other"] * 20
+
+
+async def test_the_loop_is_never_blocked(server: RedisServer, log: Logger) -> None:
+    async with redis_at(server.url, log, timeout=0.2) as redis:
+        await redis.command("PING")
+        server.pause()
+        asked = asyncio.gather(redis.get("k"), return_exceptions=True)
+        longest, last = 0.0, time.perf_counter()
+        while not asked.done():
+            await asyncio.sleep(0)
+            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
+        assert longest < 0.15
+
+
+async def test_an_error_of_redis_is_no_absence_and_quotes_nothing(server: RedisServer, log: Logger) -> None:
+    async with redis_at(server.url, log) as redis:
+        await redis.set("k", "hunter2", ttl=30)
+        with pytest.raises(RedisAway) as refused:
+            await redis.command("LPUSH", "k", "hunter2")
+        assert refused.value.reason == "refused"
+        assert "hunter2" not in f"{refused.value!r} {refused.value}"
+        assert not redis.away
+
+
+@pytest.mark.parametrize("right", [True, False])
+async def test_a_password_in_the_url(tmp_path: Path, log: Logger, lines: Lines, right: bool) -> None:
+    with redis_server(tmp_path, password="hunter2") as server:
+        url = server.url if right else server.url.replace("hunter2", "hunter3")
+        async with redis_at(url, log) as redis:
+            if right:
+                await redis.set("k", 1, ttl=30)
+            else:
+                with pytest.raises(RedisAway):
+                    await redis.set("k", 1, ttl=30)
+                await until(lambda: len(lines.events()) == 1)
+            assert "hunter" not in f"{redis!r} {redis.__dict__} {lines.data!r}"
+
+
+async def test_a_password_in_a_file_is_read_for_each_connection(tmp_path: Path, log: Logger) -> None:
+    file = tmp_path / "password"
+    with redis_server(tmp_path, password="hunter2") as server:
+        file.write_text("not yet\n")
+        async with redis_at(f"redis://127.0.0.1:{server.port}", log, password_file=file) as redis:
+            with pytest.raises(RedisAway):
+                await redis.get("k")
+            file.write_text("hunter2\n")
+            await until(lambda: not redis.away)
+            assert await redis.get("k") is None
+
+
+async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None:
+    authority = Authority(tmp_path)
+    pair = authority.sign("redis", "127.0.0.1")
+    port = free_port()
+    arguments = (
+        "--tls-port",
+        str(port),
+        "--tls-auth-clients",
+        "no",
+        "--tls-ca-cert-file",
+        str(authority.file),
+    )
+    arguments += ("--tls-cert-file", str(pair.certificate), "--tls-key-file", str(pair.key))
+    with redis_server(tmp_path, arguments=arguments):
+        trusting = f"rediss://127.0.0.1:{port}/0?ca_file={authority.file}"
+        async with redis_at(trusting, log, timeout=2.0) as redis:
+            await redis.set("k", 1, ttl=30)
+        for wrong in (f"rediss://127.0.0.1:{port}", trusting.replace("127.0.0.1", "localhost")):
+            async with redis_at(wrong, log, timeout=2.0) as redis:
+                with pytest.raises(RedisAway) as refused:
+                    await redis.get("k")
+                assert refused.value.reason == "unreachable"
+
+
+async def test_over_a_unix_socket(tmp_path: Path, log: Logger) -> None:
+    path = tmp_path / "redis.sock"
+    with redis_server(tmp_path, arguments=("--unixsocket", str(path))):
+        async with redis_at(f"unix:{path}?db=3", log) as redis:
+            await redis.set("k", 1, ttl=30)
+            assert await redis.get("k") == b"1"
+            assert repr(redis) == f"<Redis unix:{path} there>"
+
+
+async def test_closed_is_closed(server: RedisServer, log: Logger) -> None:
+    redis = Redis(server.url, log=log)
+    server.kill()
+    with pytest.raises(RedisAway):
+        await redis.get("k")
+    await redis.close()
+    await redis.close()
+    with pytest.raises(RedisAway) as closed:
+        await redis.get("k")
+    assert closed.value.reason == "closed"
+
+
+def test_the_client_is_loaded_when_configured_and_named_when_missing() -> None:
+    program = (
+        "import sys, logging; sys.modules['redis'] = None\n"
+        "from gateway.shared.redis import Redis\n"
+        "from gateway.errors import ConfigurationError\n"
+        "try: Redis('redis://r', log=None)\n"
+        "except ConfigurationError as error: print(error)"
+    )
+    told = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'cognito-gateway[redis]'" in told
+    assert len(told.splitlines()) == 1
+
+
+# --- the lock ---
+
+
+async def test_one_holds_it_at_a_time(server: RedisServer, log: Logger) -> None:
+    async with redis_at(server.url, log) as redis:
+        locks = [Lock(redis, "cognito_gateway:lock:a", ttl=30) for _ in range(50)]
+        held = await asyncio.gather(*(lock.acquire() for lock in locks))
+        assert sum(held) == 1
+        holder = locks[held.index(True)]
+        other = locks[held.index(False)]
+        assert not await other.release()
+        assert not await other.renew()
+        assert await holder.acquire()  # again, as when an answer was lost
+        assert await holder.release()
+        assert await other.acquire()
+        assert not await holder.renew()
+
+
+async def test_a_holder_that_died_is_gone_and_one_that_renews_is_not(
+    server: RedisServer, log: Logger
+) -> None:
+    async with redis_at(server.url, log) as redis:
+        dead, alive = Lock(redis, "dead", ttl=0.2), Lock(redis, "alive", ttl=0.2)
+        assert await dead.acquire()
+        assert await alive.acquire()
+        for _ in range(4):
+            await asyncio.sleep(0.08)
+            assert await alive.renew()
+        assert await Lock(redis, "dead", ttl=1).acquire()
+        assert not await Lock(redis, "alive", ttl=1).acquire()
+        assert not await dead.release()
+        assert await redis.get("dead") is not None

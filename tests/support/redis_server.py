@@ -1,0 +1,119 @@
+"""A real redis-server on a loopback port of its own, that can be killed, paused and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.outside.support import free_port
+
+PROGRAM = shutil.which("redis-server")
+
+
+class RedisServer:
+    """It keeps nothing on disk: what it held is gone with it."""
+
+    def __init__(self, folder: Path, *, password: str | None = None, arguments: tuple[str, ...] = ()) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._password = password
+        self._arguments = arguments
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        credentials = f":{self._password}@" if self._password else ""
+        return f"redis://{credentials}127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Returns once it answers, on the port of the last time."""
+        assert PROGRAM is not None
+        command = [
+            PROGRAM,
+            "--bind",
+            "127.0.0.1",
+            "--port",
+            str(self.port),
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
+        command += ["--dir", str(self._folder), "--loglevel", "warning", *self._arguments]
+        if self._password:
+            command += ["--requirepass", self._password]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        until = time.monotonic() + 10
+        while not self._answers():
+            assert self._process.poll() is None, f"redis-server ended with {self._process.returncode}"
+            assert time.monotonic() < until, "redis-server does not answer"
+            time.sleep(0.01)
+
+    def ask(self, line: str) -> bytes:
+        """The first bytes of the answer to one inline command."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=2) as sock:
+            if self._password:
+                sock.sendall(f"AUTH {self._password}\r\n".encode())
+                assert sock.recv(64) == b"+OK\r\n"
+            sock.sendall(f"{line}\r\n".encode())
+            return sock.recv(65536)
+
+    def _answers(self) -> bool:
+        try:
+            return self.ask("PING") == b"+PONG\r\n"
+        except OSError:
+            return False
+
+    def kill(self) -> None:
+        """As a crash: no goodbye."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        self._end(signal.SIGTERM)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def pause(self) -> None:
+        """It goes on to accept connections and says nothing."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(how)
+            process.wait(10)
+
+
+@contextmanager
+def redis_server(
+    folder: Path, *, password: str | None = None, arguments: tuple[str, ...] = ()
+) -> Iterator[RedisServer]:
+    """A started one; the test is skipped where there is no redis-server, and fails where CI is set."""
+    if PROGRAM is None:
+        told = "redis-server is not installed: apt-get install redis-server"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+    server = RedisServer(folder, password=password, arguments=arguments)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
