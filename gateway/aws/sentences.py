@@ -7,7 +7,6 @@ a secret is left out (an emulator was seen to answer with the whole token as its
 from __future__ import annotations
 
 import re
-from typing import Literal
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -22,18 +21,11 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from gateway.aws.values import CognitoRefused, Flow
 from gateway.errors import GatewayError
 
 # Long runs without a space are tokens, hashes or keys; no sentence of Cognito's holds one of 40.
 _OPAQUE = re.compile(r"\S{40,}")
-
-
-class CognitoRefused(GatewayError):
-    """Cognito said no. `code` is its exception's name."""
-
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
 
 
 _PLAIN = {
@@ -49,14 +41,19 @@ _PLAIN = {
     "AccessDeniedException": "these AWS credentials may not do this: the admin flow needs the actions "
     "cognito-idp:AdminInitiateAuth and AdminRespondToAuthChallenge; --flow password needs none",
 }
-_FLOW_SETTING = {"admin": "ALLOW_ADMIN_USER_PASSWORD_AUTH", "password": "ALLOW_USER_PASSWORD_AUTH"}
+_FLOW_SETTING = {
+    "admin": "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+    "password": "ALLOW_USER_PASSWORD_AUTH",
+    "srp": "ALLOW_USER_SRP_AUTH",
+    "choice": "ALLOW_USER_AUTH",
+}
 
 
-def refused(error: ClientError, *, client_id: str, flow: Literal["admin", "password"]) -> CognitoRefused:
+def refused(error: ClientError, *, client_id: str, flow: Flow) -> CognitoRefused:
     """The refusal as a sentence for whoever typed the command."""
     details = error.response.get("Error", {})
     code, message = details.get("Code", "unknown"), details.get("Message", "")
-    return CognitoRefused(code, _sentence(code, message, client_id, flow))
+    return CognitoRefused(code, _sentence(code, message, client_id, flow), _shown(message))
 
 
 def _sentence(code: str, message: str, client_id: str, flow: str) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
 from gateway.aws.user_pool import Challenge, Flow, PoolAddress, Tokens, UserPool
 from gateway.config.load import load
 from gateway.config.model import Config
@@ -98,17 +99,27 @@ def _password(request: TokenRequest, *, terminal: bool) -> str:
 
 
 def _answers(challenge: Challenge, request: TokenRequest, *, terminal: bool) -> dict[str, str]:
+    if challenge.name in CODES:
+        return {CODES[challenge.name]: _code(challenge, terminal=terminal)}
     if challenge.name != "NEW_PASSWORD_REQUIRED":
         raise GatewayError(f"token: Cognito asks for {challenge.name}, which this command cannot answer yet")
-    answers = {"NEW_PASSWORD": _new_password(request, terminal=terminal)}
-    for attribute in json.loads(challenge.parameters.get("requiredAttributes") or "[]"):
-        name = str(attribute).removeprefix("userAttributes.")
+    password = _new_password(request, terminal=terminal)
+    attributes = {}
+    for name in required_attributes(challenge.parameters):
         if not terminal:
             raise GatewayError(
                 f"token: Cognito asks for the attribute {name}: run this command on a terminal"
             )
-        answers[f"userAttributes.{name}"] = _ask_line(f"{name}: ")
-    return answers
+        attributes[name] = _ask_line(f"{name}: ")
+    return new_password(password, attributes)
+
+
+def _code(challenge: Challenge, *, terminal: bool) -> str:
+    if not terminal:
+        # The line of stdin behind the password.
+        return _stdin_line(f"code, which Cognito asks for ({challenge.name})")
+    where = code_destination(challenge.parameters)
+    return _ask_line(f"Code ({challenge.name}{', sent to ' + where if where else ''}): ")
 
 
 def _new_password(request: TokenRequest, *, terminal: bool) -> str:

@@ -36,9 +36,10 @@ def _token_flags(parser: Flags) -> None:
     parser.add_argument("--username", metavar="U", help="default: asked for")
     parser.add_argument(
         "--flow",
-        choices=("admin", "password"),
+        choices=("admin", "password", "srp"),
         default="password",
-        help="password: as any user; admin: with AWS credentials (default: password)",
+        help="password: as any user; srp: the password is proved, not sent; admin: with AWS credentials "
+        "(default: password)",
     )
     output = parser.add_mutually_exclusive_group()
     for name, shown in (

@@ -1,0 +1,95 @@
+"""boto3's cognito-idp client as this room uses it: one app client of one pool, errors in sentences.
+
+Invariant: no exception of boto3 leaves `call`, and no token, password or secret is in the text of those that
+do.
+
+Whose credentials: only the admin flow signs. It uses AWS's usual chain (environment, profile, container,
+instance). An endpoint on loopback is a local Cognito, which believes every signature: there requests are
+signed with the placeholder `local` unless a profile is named, so that real credentials are neither needed nor
+used.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gateway.aws.sentences import explain, refused
+from gateway.aws.values import Flow, PoolAddress
+
+if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+
+
+class Connection:
+    """Raises GatewayError; refusals are CognitoRefused. Threads may share it."""
+
+    def __init__(self, address: PoolAddress, flow: Flow) -> None:
+        self.address = address
+        self.flow = flow
+        try:
+            self._client = _connect(address, signed=flow == "admin")
+        except (BotoCoreError, ValueError) as error:
+            raise explain(error, endpoint=address.endpoint_url) from error
+
+    def call(self, method: str, **request: Any) -> Mapping[str, Any]:
+        """One operation, by boto3's name for it."""
+        try:
+            answer: Mapping[str, Any] = getattr(self._client, method)(**request)
+        except ClientError as error:
+            raise refused(error, client_id=self.address.client_id, flow=self.flow) from None
+        except BotoCoreError as error:
+            raise explain(error, endpoint=self.address.endpoint_url) from None
+        return answer
+
+    def secret_hash(self, username: str, name: str = "SECRET_HASH") -> dict[str, str]:
+        """The member that clients with a secret must send along; empty for the others."""
+        secret = self.address.client_secret
+        if secret is None:
+            return {}
+        message = (username + self.address.client_id).encode()
+        return {name: base64.b64encode(hmac.digest(secret.encode(), message, hashlib.sha256)).decode()}
+
+
+def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderClient:
+    local = address.endpoint_url is not None and is_loopback(address.endpoint_url)
+    region = address.region or address.user_pool_id.partition("_")[0]
+    config = ClientConfig(
+        connect_timeout=5,
+        read_timeout=15,
+        # A second try for a lost connection; more would count as failed sign-ins of the user's.
+        retries={"total_max_attempts": 2, "mode": "standard"},
+        # Environment proxies are for the way out of this machine, not for loopback.
+        proxies={} if local else None,
+        signature_version=None if signed else UNSIGNED,
+    )
+    session = boto3.Session(profile_name=address.profile, region_name=region)
+    placeholder = "local" if signed and local and address.profile is None else None
+    return session.client(
+        "cognito-idp",
+        endpoint_url=address.endpoint_url,
+        config=config,
+        aws_access_key_id=placeholder,
+        aws_secret_access_key=placeholder,
+    )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is `localhost` or a loopback address; names are not resolved."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,68 @@
+"""What goes in and out of the adapters over the AWS API, for rooms that must not load boto3 to speak of it.
+
+Invariant: no token, session, secret or password is in anything's repr.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.errors import GatewayError
+
+# admin signs with AWS credentials; choice is USER_AUTH, where the user chooses how to prove who they are.
+Flow = Literal["admin", "password", "srp", "choice"]
+
+
+class CognitoRefused(GatewayError):
+    """Cognito said no. `code` is its exception's name, `message` its own words where they may be shown."""
+
+    def __init__(self, code: str, sentence: str, message: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class PoolAddress:
+    """Which pool and client, and how to reach them; `region` None: the pool ID's."""
+
+    user_pool_id: str
+    client_id: str
+    client_secret: str | None = field(default=None, repr=False)
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a sign-in yields; `expires_in` is the access token's life in seconds."""
+
+    access: str = field(repr=False)
+    id: str = field(repr=False)
+    refresh: str = field(repr=False)
+    expires_in: int
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What Cognito wants to know before it gives tokens; `username` is the internal one answers must name.
+
+    `choices` are the challenges one may choose from (SELECT_CHALLENGE only).
+    """
+
+    name: str
+    username: str
+    session: str = field(repr=False)
+    parameters: Mapping[str, str] = field(repr=False)
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where Cognito sent a code: EMAIL or SMS, and the address with most of it starred out."""
+
+    medium: str
+    destination: str
