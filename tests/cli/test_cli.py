@@ -174,7 +174,7 @@ def test_help_ends_with_an_example_that_parses(command: str, capsys: pytest.Capt
         (["demo", "--port", "80x"], "'80x' is not a port from 0 to 65535"),
         (["local-cognito", "--listen", "9229"], "'9229' has no port"),
         (["token", "--id", "--json"], "not allowed with argument"),
-        (["token", "--flow", "srp"], "invalid choice: 'srp'"),
+        (["token", "--flow", "magic"], "invalid choice: 'magic'"),
         (["token", "--password", "hunter2"], "unrecognized arguments"),
         (["check-config", "a", "b"], "unrecognized arguments: b"),
     ],
