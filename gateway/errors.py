@@ -33,6 +33,8 @@ class Refusal(Exception):
     challenge: ClassVar[bool] = False
     # Seconds for the Retry-After header; None leaves it out.
     retry_after: int | None = None
+    # RFC 6750 section 3: the scopes that would do, for the challenge; empty leaves it out.
+    scope: str = ""
     # The connection's framing can no longer be trusted, or the client should go away.
     close: ClassVar[bool] = False
 
@@ -127,8 +129,32 @@ class WrongClient(InvalidToken):
 
 
 class Forbidden(Refusal):
+    """The principal is known and falls short of what the route asks for; here: of its scopes.
+
+    RFC 6750 knows one error code for all of it.
+    """
+
     status, reason, challenge, error = 403, "insufficient_scope", True, "insufficient_scope"
     title, detail = "Forbidden", "The access token does not grant access to this resource."
+
+    def __init__(self, exact: str | None = None, *, scope: str = "") -> None:
+        """`scope`: the names of all scopes the resource needs, which may not be what is missing."""
+        super().__init__(exact)
+        self.scope = scope
+
+
+class MissingGroup(Forbidden):
+    reason = "missing_group"
+
+
+class MissingClaim(Forbidden):
+    reason = "missing_claim"
+
+
+class WrongPool(Forbidden):
+    """The token is accepted, but this route is another user pool's."""
+
+    reason = "wrong_pool"
 
 
 # --- what is asked: 400, 404, 408, 413, 431 ----------------------------------------------------------------

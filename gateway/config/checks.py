@@ -12,12 +12,10 @@ from gateway.config import addresses, complete, names
 from gateway.config.model import Address
 from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
-from gateway.config.shadow import covered, dead_routes
+from gateway.config.route_checks import check_routes
 from gateway.config.validate import Typed
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
-# RFC 9728 section 3.1: the metadata of the protected resource, also with the resource's path behind it.
-_OUR_METADATA = ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/**")
 
 
 def check(typed: Typed, report: Report) -> None:
@@ -25,7 +23,7 @@ def check(typed: Typed, report: Report) -> None:
     _pools(typed, report)
     _identity_headers(typed, report)
     _listeners(typed, report)
-    _routes(typed, report)
+    check_routes(list(_items("routes", typed.values["routes"])), typed, report)
     _redis(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
@@ -112,28 +110,6 @@ def _is_ourselves(listen: Address, target: addresses.Target) -> bool:
     if listen.host in _EVERYWHERE:
         return listen.port == target.port and addresses.is_loopback(target.host)
     return _collide(listen, Address(target.host, target.port))
-
-
-def _routes(typed: Typed, report: Report) -> None:
-    routes = [(path, route) for path, route in _items("routes", typed.values["routes"]) if route["path"]]
-    prefix = typed.values["sign_in"]["prefix"]
-    patterns = [(route["path"], complete.methods(_known(route["methods"]))) for _, route in routes]
-    for path, route in routes:
-        if prefix is not None and route["path"] != prefix and covered(route["path"], [f"{prefix}/**"]):
-            told = f"never matches: everything under {prefix}/ is the gateway's own (sign_in.prefix)"
-            report.warning(typed.place(f"{path}.path"), f"{path}.path", told)
-        elif covered(route["path"], _OUR_METADATA):
-            told = "never matches: this is the gateway's own metadata (RFC 9728)"
-            report.warning(typed.place(f"{path}.path"), f"{path}.path", told)
-    for index, takers in dead_routes(patterns):
-        path = f"{routes[index][0]}.path"
-        named = ", ".join(f"{routes[taker][0]} ({typed.place(routes[taker][0])})" for taker in takers)
-        verb = "takes" if len(takers) == 1 else "together take"
-        report.warning(typed.place(path), path, f"never matches: {named} {verb} every such request first")
-
-
-def _known(methods: Sequence[str | None] | None) -> list[str] | None:
-    return None if methods is None else [method for method in methods if method is not None]
 
 
 def _items(path: str, items: Sequence[dict[str, Any] | None] | None) -> Iterator[tuple[str, dict[str, Any]]]:

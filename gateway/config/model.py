@@ -115,6 +115,8 @@ class Route:
     scopes: tuple[str, ...] = ()
     # claim name → the values any of which will do
     claims: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    # The ID of the one user pool whose tokens are meant; None: any of them.
+    pool: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,3 +204,8 @@ class Config:
     metrics: Metrics
     log: Log
     tracing: Tracing | None
+
+    @property
+    def claims_in_routes(self) -> frozenset[str]:
+        """The claims that routes ask for by name."""
+        return frozenset(name for route in self.routes for name, _ in route.claims)

@@ -137,8 +137,8 @@ _ROUTE = Section(
             s.choice("none", "optional", "required"),
             "required",
             "none: credentials are not looked at. optional: a valid token is used, none is fine. required: a "
-            "valid token, or 401.",
-            example="none",
+            "valid token, or 401. With optional, what else the route asks is asked of those with a token.",
+            example="optional",
         ),
         Key(
             "groups", ListOf(s.GROUP), (), "The principal must be in any of these groups.", example="[admins]"
@@ -150,6 +150,14 @@ _ROUTE = Section(
             (),
             "The token must have all of these claims; a list means any of its values.",
             example="{custom:tenant: acme}",
+        ),
+        Key(
+            "pool",
+            s.POOL_ID,
+            None,
+            "Only tokens of this user pool are meant. null: of any that is configured.",
+            nullable=True,
+            example="ap-south-1_AbCdEfGhI",
         ),
     )
 )

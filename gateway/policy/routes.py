@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.config.model import Route
+from gateway.policy.decide import VALID_TOKEN, Need, need_of
 
 
 class _Node:
@@ -40,6 +41,7 @@ class RouteTable:
 
     def __init__(self, routes: Sequence[Route]) -> None:
         self._routes = tuple(routes)
+        self._needs = tuple(need_of(route) for route in routes)
         self._root = _Node()
         for index, route in enumerate(self._routes):
             node = self._root
@@ -47,8 +49,17 @@ class RouteTable:
                 node = node.child(segment)
             node.ends.append(index)
 
+    def need(self, path: str, method: str) -> Need:
+        """What the first route for this canonical path and method asks for; where none is, a valid token."""
+        index = self._first(path, method)
+        return VALID_TOKEN if index is None else self._needs[index]
+
     def match(self, path: str, method: str) -> Route | None:
-        """The first route for this canonical path and method, or None: then a valid token is needed."""
+        """The first route for this canonical path and method."""
+        index = self._first(path, method)
+        return None if index is None else self._routes[index]
+
+    def _first(self, path: str, method: str) -> int | None:
         states = _with_deep(self._root)
         for segment in path.split("/")[1:]:
             states = _advance(states, segment)
@@ -56,9 +67,9 @@ class RouteTable:
                 return None
         candidates = sorted(index for node in states for index in node.ends)
         for index in candidates:
-            route = self._routes[index]
-            if route.methods is None or method in route.methods:
-                return route
+            methods = self._routes[index].methods
+            if methods is None or method in methods:
+                return index
         return None
 
 

@@ -94,6 +94,8 @@ def _challenge(refusal: Refusal, metadata_url: str | None) -> bytes:
     if refusal.error is not None:
         parameters.append(f'error="{refusal.error}"')
         parameters.append(f'error_description="{refusal.detail}"')
+    if refusal.scope:
+        parameters.append(f'scope="{refusal.scope}"')
     if metadata_url is not None:
         parameters.append(f'resource_metadata="{metadata_url}"')
     return ("Bearer " + ", ".join(parameters)).encode("ascii")

@@ -13,11 +13,11 @@ import time
 from collections.abc import Sequence
 from ipaddress import ip_address
 
-from gateway.config.model import Auth, Config
+from gateway.config.model import Config
 from gateway.errors import NoCredentials, NotConfigured, NotFound, ReadOnly
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
-from gateway.policy.decide import auth_of, decide
+from gateway.policy.decide import Need, decide
 from gateway.policy.paths import canonical_path
 from gateway.policy.routes import RouteTable
 from gateway.proxy.answers import Answer
@@ -66,8 +66,8 @@ class Gateway:
         )
         self._routes = RouteTable(config.routes)
         self._tables = _header_tables(config)
-        # (method, raw path) → what its route asks for.
-        self._asked: dict[tuple[str, str], Auth] = {}
+        # (method, raw path) → what its route asks for. Never a path of our own: `judge` asks here first.
+        self._asked: dict[tuple[str, str], Need] = {}
         self._own_prefix = config.sign_in.prefix
         self._forward_token = config.upstream.forward_token
 
@@ -107,7 +107,11 @@ class Gateway:
         if previous is None:
             return None
         now, before = self.config, previous.config
-        same = (now.cognito, now.identity_headers) == (before.cognito, before.identity_headers)
+        same = (
+            (now.cognito, now.identity_headers) == (before.cognito, before.identity_headers)
+            # Principals hold the claims that routes ask for.
+            and now.claims_in_routes == before.claims_in_routes
+        )
         return previous._authenticator if same else None
 
     def unready(self) -> list[dict[str, str]]:
@@ -134,16 +138,19 @@ class Gateway:
 
     def judge(self, request: Request) -> Verdict | None:
         """The verdict over a request, or None where something must be waited for. Raises Refusal."""
-        auth = self._asked.get((request.method, request.raw_path))  # what is asked
-        if auth is None:
+        need = self._asked.get((request.method, request.raw_path))  # what is asked
+        if need is None:
             path = canonical_path(request.raw_path)
             own = self._own_answer(request, path)
             if own is not None:
                 return own
-            auth = self._remember(request, auth_of(self._routes.match(path, request.method)))
-        if auth == "none":  # credentials are not even looked at
-            request.decision, request.reason = "allowed", decide(auth, authenticated=False)
-            return Forward(b"", "all" if self._forward_token else "other")
+            need = self._need(request.method, request.raw_path, path)
+        return self.judge_by(need, request)
+
+    def judge_by(self, need: Need, request: Request) -> Forward | None:
+        """`judge` where it is known what is asked: by the request's own target, or by one it asks about."""
+        if need.auth == "none":  # credentials are not even looked at
+            return self._admit(request, need, None)
         credentials = request.head.authorization
         principal = None
         if len(credentials) == 1:  # who asks: most often a token verified before
@@ -153,37 +160,43 @@ class Gateway:
             try:
                 principal = self._authenticator.authenticate_now(credentials, time.time())
             except NoCredentials:
-                return self._admit(request, auth, None)  # another scheme proves nothing to us
+                return self._admit(request, need, None)  # another scheme proves nothing to us
             if principal is None:
                 return None
             self.record.proven(request, principal)
-        return self._admit(request, auth, principal)  # may they
+        return self._admit(request, need, principal)  # may they
 
     async def judge_slowly(self, request: Request) -> Verdict:
         """The rest of `judge` where a key must be fetched first. Raises Refusal."""
+        return await self.judge_slowly_by(self.need(request.method, request.raw_path), request)
+
+    async def judge_slowly_by(self, need: Need, request: Request) -> Forward:
+        """The rest of `judge_by`."""
         principal = await self._authenticator.authenticate(request.head.authorization, time.time())
         self.record.proven(request, principal)
-        auth = auth_of(self._routes.match(canonical_path(request.raw_path), request.method))
-        return self._admit(request, auth, principal)
+        return self._admit(request, need, principal)
 
-    def _remember(self, request: Request, auth: Auth) -> Auth:
-        if len(request.method) + len(request.raw_path) > _REMEMBERED_LENGTH:
-            return auth
-        if len(self._asked) >= _REMEMBERED_TARGETS:
-            self._asked.clear()
-        self._asked[request.method, request.raw_path] = auth
-        return auth
+    def need(self, method: str, raw_path: str) -> Need:
+        """What the route of this target asks for, whoever serves it. Raises AmbiguousPath."""
+        return self._asked.get((method, raw_path)) or self._need(method, raw_path, canonical_path(raw_path))
 
-    def _admit(self, request: Request, auth: Auth, principal: Principal | None) -> Forward:
+    def _need(self, method: str, raw_path: str, path: str) -> Need:
+        need = self._routes.need(path, method)
+        if len(method) + len(raw_path) <= _REMEMBERED_LENGTH and not self._is_own(path):
+            if len(self._asked) >= _REMEMBERED_TARGETS:
+                self._asked.clear()
+            self._asked[method, raw_path] = need
+        return need
+
+    def _admit(self, request: Request, need: Need, principal: Principal | None) -> Forward:
         if principal is None:
-            if auth == "required":
+            if need.auth == "required":
                 self._need_pool()
-            reason = decide(auth, authenticated=False)
             forward = Forward(b"", "all" if self._forward_token else "other")
         else:
             request.principal = principal
-            reason = decide(auth, authenticated=True)
             forward = Forward(principal.identity_lines, "all" if self._forward_token else "none")
+        reason = decide(need, principal)
         request.decision, request.reason = "allowed", reason
         return forward
 
@@ -193,14 +206,21 @@ class Gateway:
 
     def _own_answer(self, request: Request, path: str) -> Answer | None:
         """What is ours is never proxied, known or not."""
-        if path.startswith(WELL_KNOWN) and path[len(WELL_KNOWN) :][:1] in {"", "/"}:
-            if request.method not in {"GET", "HEAD"}:
-                raise ReadOnly
-            request.decision, request.reason = "allowed", "own_page"
-            return metadata(request, path, self.config)
-        if path.startswith(self._own_prefix) and path[len(self._own_prefix) :][:1] in {"", "/"}:
+        if not self._is_own(path):
+            return None
+        if not path.startswith(WELL_KNOWN):
             raise NotFound
-        return None
+        if request.method not in {"GET", "HEAD"}:
+            raise ReadOnly
+        request.decision, request.reason = "allowed", "own_page"
+        return metadata(request, path, self.config)
+
+    def _is_own(self, path: str) -> bool:
+        """Whether it is, or lies under, one of the paths that the gateway keeps for itself."""
+        return any(
+            path.startswith(own) and path[len(own) : len(own) + 1] in {"", "/"}
+            for own in (WELL_KNOWN, self._own_prefix)
+        )
 
 
 def _header_tables(config: Config) -> dict[bool, HeaderTable]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 
-from gateway.errors import Refusal
+from gateway.errors import Forbidden, Refusal
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.proxy.answers import Answer, problem
@@ -53,7 +53,9 @@ class Record:
         else:
             request.decision = "error" if refusal.status >= 500 else "refused"
             request.reason = refusal.reason
-            if refusal.challenge:
+            if isinstance(refusal, Forbidden):
+                self._denied(request, refusal)
+            elif refusal.challenge:
                 self._log.event(
                     "auth_failure",
                     request_id=request_id,
@@ -65,6 +67,19 @@ class Record:
             refusal,
             request_id=request_id,
             metadata_url=metadata_url(request, self._public_url),
+        )
+
+    def _denied(self, request: Request, refusal: Forbidden) -> None:
+        """Somebody known asked for what is not theirs."""
+        claims = None if request.principal is None else request.principal.claims
+        self._log.event(
+            "auth_denied",
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            pool=None if claims is None else claims.pool_id,
+            subject=None if claims is None else claims.subject,
+            reason=refusal.reason,
+            exact=str(refusal),
         )
 
     def proven(self, request: Request, principal: Principal) -> None:

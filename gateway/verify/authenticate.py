@@ -10,8 +10,9 @@ that the request fails closed.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from gateway.config.model import Config, UserPool
@@ -40,11 +41,18 @@ _QUOTED = re.compile(rb'"(?:[^"\\]|\\.?)*+"?')
 _PARAMETER = re.compile(rb"[ ]*(?:" + _TOKEN + rb"[ ]*=.*)?")
 
 
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+
 class Principal(NamedTuple):
-    """Whoever a verified token speaks for; `identity_lines` are the header lines for the upstream."""
+    """Whoever a verified token speaks for; `identity_lines` are the header lines for the upstream.
+
+    `named` are the claims that routes ask for by name, parsed once.
+    """
 
     claims: Claims
     identity_lines: bytes
+    named: Mapping[str, object] = _NOTHING
 
     def __repr__(self) -> str:
         return f"<Principal {self.claims!r}>"
@@ -66,6 +74,7 @@ class Authenticator:
         self._metrics = metrics
         self._leeway = config.cognito.clock_leeway
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
+        self._named = config.claims_in_routes
         # What `recognise` looked up last in vain, and its hash.
         self._missed = (b"", b"")
         self._cache: TokenCache[Principal] = TokenCache(key_sets.key)
@@ -135,7 +144,11 @@ class Authenticator:
         now: float,
     ) -> Principal:
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
-        principal = Principal(claims, self._describe(claims))
+        named = _NOTHING
+        if self._named:
+            every = claims.every
+            named = {name: every[name] for name in self._named if name in every}
+        principal = Principal(claims, self._describe(claims), named)
         until = claims.expires_at + self._leeway
         self._cache.put(digest, len(token), principal, key=key, pool_id=rules.pool_id, until=until)
         return principal

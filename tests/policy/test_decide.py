@@ -1,30 +1,206 @@
-"""The verdict: only an explicit word opens a path."""
+"""The verdict: only an explicit word opens a path, and every condition is held against the principal."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from gateway.config.model import Route
-from gateway.errors import NoCredentials
-from gateway.policy.decide import auth_of, decide
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config.model import Auth, Route
+from gateway.errors import Forbidden, MissingClaim, MissingGroup, NoCredentials, WrongPool
+from gateway.policy.decide import VALID_TOKEN, Need, decide, need_of, strictest
+
+
+@dataclass(frozen=True)
+class Claims:
+    pool_id: str = "eu_1"
+    groups: tuple[str, ...] = ()
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Who:
+    claims: Claims = Claims()
+    named: Mapping[str, Any] = field(default_factory=dict)
+
+
+def needing(auth: Auth = "required", **route: Any) -> Need:
+    return need_of(Route("/", None, auth, **route))
+
+
+def refusal(need: Need, who: Who) -> Forbidden | None:
+    try:
+        decide(need, who)
+    except Forbidden as refused:
+        return refused
+    return None
 
 
 def test_what_no_route_matches_needs_a_token() -> None:
-    assert auth_of(None) == "required"
-    assert auth_of(Route("/", None, "optional")) == "optional"
+    assert need_of(None) is VALID_TOKEN
     with pytest.raises(NoCredentials):
-        decide(auth_of(None), authenticated=False)
+        decide(need_of(None), None)
+    assert decide(need_of(None), Who()) == "valid_token"
 
 
 def test_an_unknown_word_opens_nothing() -> None:
     with pytest.raises(NoCredentials):
-        decide("None", authenticated=False)  # type: ignore[arg-type]  # what a bug would bring
+        decide(Need("None"), None)  # type: ignore[arg-type]  # what a bug would bring
 
 
 @pytest.mark.parametrize(("auth", "reason"), [("none", "open_route"), ("optional", "anonymous")])
-def test_open_routes_say_so(auth: str, reason: str) -> None:
-    assert decide(auth, authenticated=False) == reason  # type: ignore[arg-type]
+def test_open_routes_say_so(auth: Auth, reason: str) -> None:
+    assert decide(needing(auth), None) == reason
 
 
-def test_a_valid_token_passes() -> None:
-    assert decide("required", authenticated=True) == "valid_token"
+def test_any_of_the_groups_will_do() -> None:
+    need = needing(groups=("admins", "ops"))
+    assert decide(need, Who(Claims(groups=("users", "ops")))) == "valid_token"
+    for groups in ((), ("users",), ("Admins",), ("admins ",), ("admins,ops",)):
+        refused = refusal(need, Who(Claims(groups=groups)))
+        assert isinstance(refused, MissingGroup)
+        assert str(refused) == "in none of the groups admins, ops"
+        assert (refused.status, refused.reason, refused.scope) == (403, "missing_group", "")
+
+
+def test_all_of_the_scopes_are_needed() -> None:
+    need = needing(scopes=("api/read", "api/write"))
+    assert decide(need, Who(Claims(scopes=frozenset({"api/read", "api/write", "x"})))) == "valid_token"
+    refused = refusal(need, Who(Claims(scopes=frozenset({"api/read", "api/writes"}))))
+    assert refused is not None
+    assert str(refused) == "the token lacks the scopes api/write"
+    assert (refused.reason, refused.scope) == ("insufficient_scope", "api/read api/write")
+
+
+def test_only_the_routes_own_pool_will_do() -> None:
+    need = needing(pool="eu_1")
+    assert decide(need, Who()) == "valid_token"
+    assert isinstance(refusal(need, Who(Claims(pool_id="eu_2"))), WrongPool)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (("acme",), "acme"),
+        (("other", "acme"), "acme"),
+        (("true",), True),
+        (("true",), "true"),
+        (("false",), False),
+        (("5",), 5),
+        (("5",), 5.0),
+        (("5.0",), 5),
+        (("5",), "5"),
+        (("-1.5e3",), -1500),
+        (("9007199254740993",), 9007199254740993),
+        (("acme",), ["other", "acme"]),
+        (("5",), [4, 5]),
+        (("[1]",), "[1]"),
+    ],
+)
+def test_a_claim_that_is_accepted(wanted: tuple[str, ...], value: object) -> None:
+    assert decide(needing(claims=(("c", wanted),)), Who(named={"c": value})) == "valid_token"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "value"),
+    [
+        (("acme",), "Acme"),
+        (("acme",), "acme "),
+        (("acme",), None),
+        (("null",), None),
+        (("acme",), {"acme": True}),
+        (("acme",), []),
+        (("acme",), [["acme"]]),
+        (("acme",), ["other", None, {}]),
+        (("1",), True),
+        (("0",), False),
+        (("True",), True),
+        (("5",), "5.0"),
+        (("05",), 5),
+        (("nan", "inf", "1e999"), float("inf")),
+        (("9007199254740992",), 9007199254740993),
+        (("acme",), "other,acme"),
+    ],
+)
+def test_a_claim_that_is_not(wanted: tuple[str, ...], value: object) -> None:
+    refused = refusal(needing(claims=(("c", wanted),)), Who(named={"c": value}))
+    assert isinstance(refused, MissingClaim)
+    assert str(refused) == f"the claim c is none of {', '.join(sorted(wanted))}"
+
+
+def test_a_claim_that_is_not_there() -> None:
+    refused = refusal(needing(claims=(("c", ("x",)),)), Who(named={"d": "x"}))
+    assert str(refused) == "the claim c is missing"
+
+
+def test_all_that_is_missing_is_named_and_the_first_is_the_reason() -> None:
+    need = needing(pool="eu_2", groups=("a",), scopes=("s",), claims=(("c", ("x",)), ("d", ("y",))))
+    refused = refusal(need, Who(named={"d": "secret"}))
+    assert isinstance(refused, WrongPool)
+    assert refused.scope == "s"
+    assert str(refused) == (
+        "the token is not from the user pool eu_2; in none of the groups a; the token lacks the scopes s; "
+        "the claim c is missing; the claim d is none of y"
+    )
+
+
+def test_on_an_optional_route_conditions_are_for_those_with_a_token() -> None:
+    need = needing("optional", groups=("admins",))
+    assert decide(need, None) == "anonymous"
+    assert decide(need, Who(Claims(groups=("admins",)))) == "valid_token"
+    assert isinstance(refusal(need, Who()), MissingGroup)
+
+
+_names = st.lists(st.sampled_from("abc"), max_size=3, unique=True).map(tuple)
+_routes = st.builds(
+    lambda auth, groups, scopes, claim, pool: Route(
+        "/", None, auth, groups, scopes, (("c", claim),) if claim else (), pool
+    ),
+    st.sampled_from(["none", "optional", "required"]),
+    *(_names, _names, _names, st.sampled_from([None, "eu_1", "eu_2"])),
+).filter(
+    lambda route: route.auth != "none" or not (route.groups or route.scopes or route.claims or route.pool)
+)
+_who = st.none() | st.builds(
+    lambda pool, groups, scopes, claim: Who(Claims(pool, groups, frozenset(scopes)), {"c": list(claim)}),
+    *(st.sampled_from(["eu_1", "eu_2"]), _names, _names, _names),
+)
+
+
+def _may(route: Route, who: Who | None) -> bool:
+    """The rules as the documentation says them, one after the other."""
+    if who is None:
+        return route.auth != "required"
+    return (
+        (not route.groups or any(group in who.claims.groups for group in route.groups))
+        and all(scope in who.claims.scopes for scope in route.scopes)
+        and all(any(member in accepted for member in who.named["c"]) for _, accepted in route.claims)
+        and route.pool in {None, who.claims.pool_id}
+    )
+
+
+def _allowed(need: Need, who: Who | None) -> bool:
+    try:
+        decide(need, who)
+    except (NoCredentials, Forbidden):
+        return False
+    return True
+
+
+@given(_routes, _who)
+def test_the_compiled_need_decides_as_the_rules_do(route: Route, who: Who | None) -> None:
+    assert _allowed(need_of(route), who) is _may(route, who)
+
+
+@given(st.lists(_routes, min_size=1, max_size=4), _who)
+def test_the_strictest_of_several_is_all_of_them(routes: list[Route], who: Who | None) -> None:
+    assert _allowed(strictest(map(need_of, routes)), who) is all(_may(route, who) for route in routes)
+
+
+def test_one_and_the_same_need_stays_itself() -> None:
+    need = needing(groups=("a",))
+    assert strictest([need, needing(groups=("a",))]) is need

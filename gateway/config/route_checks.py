@@ -1,0 +1,85 @@
+"""Routes that cannot do what they say: they never match, they ask for what nobody can have, or they ask
+something of callers at whom nobody looks.
+
+Invariant: a mistake is something that can only be meant otherwise; what may be meant is a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.config import complete
+from gateway.config.report import Report
+from gateway.config.shadow import covered, dead_routes
+from gateway.config.validate import Typed
+
+# RFC 9728 section 3.1: the metadata of the protected resource, also with the resource's path behind it.
+_OUR_METADATA = ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/**")
+# What a route may ask of a principal.
+_CONDITIONS = ("groups", "scopes", "claims", "pool")
+
+_Routes = Sequence[tuple[str, dict[str, Any]]]
+
+
+def check_routes(routes: _Routes, typed: Typed, report: Report) -> None:
+    """`routes`: those that could be read, with their paths in the file."""
+    readable = [(path, route) for path, route in routes if route["path"]]
+    _reserved(readable, typed, report)
+    _shadowed(readable, typed, report)
+    for path, route in routes:
+        _open_with_conditions(path, route, typed, report)
+        _pool(path, route, typed, report)
+        _scopes_of_id_tokens(path, route, typed, report)
+
+
+def _reserved(routes: _Routes, typed: Typed, report: Report) -> None:
+    prefix = typed.values["sign_in"]["prefix"]
+    for path, route in routes:
+        if prefix is not None and route["path"] != prefix and covered(route["path"], [f"{prefix}/**"]):
+            told = f"never matches: everything under {prefix}/ is the gateway's own (sign_in.prefix)"
+            report.warning(typed.place(f"{path}.path"), f"{path}.path", told)
+        elif covered(route["path"], _OUR_METADATA):
+            told = "never matches: this is the gateway's own metadata (RFC 9728)"
+            report.warning(typed.place(f"{path}.path"), f"{path}.path", told)
+
+
+def _shadowed(routes: _Routes, typed: Typed, report: Report) -> None:
+    patterns = [(route["path"], complete.methods(_known(route["methods"]))) for _, route in routes]
+    for index, takers in dead_routes(patterns):
+        path = f"{routes[index][0]}.path"
+        named = ", ".join(f"{routes[taker][0]} ({typed.place(routes[taker][0])})" for taker in takers)
+        verb = "takes" if len(takers) == 1 else "together take"
+        report.warning(typed.place(path), path, f"never matches: {named} {verb} every such request first")
+
+
+def _open_with_conditions(path: str, route: dict[str, Any], typed: Typed, report: Report) -> None:
+    """Credentials are not looked at there: who wrote a condition believes that the path is protected."""
+    for name in _CONDITIONS:
+        if route["auth"] == "none" and route[name]:
+            told = "never looked at: auth: none lets everybody in; leave out the one or the other"
+            report.mistake(typed.place(f"{path}.{name}"), f"{path}.{name}", told)
+
+
+def _pool(path: str, route: dict[str, Any], typed: Typed, report: Report) -> None:
+    known = [pool["id"] for pool in _pools(typed)]
+    if route["pool"] is None or not known or None in known or route["pool"] in known:
+        return
+    told = f"no such user pool in cognito.user_pools, which has {', '.join(known)}: nobody could get in"
+    report.mistake(typed.place(f"{path}.pool"), f"{path}.pool", told)
+
+
+def _scopes_of_id_tokens(path: str, route: dict[str, Any], typed: Typed, report: Report) -> None:
+    """Cognito writes `scope` into access tokens only."""
+    pools = [pool for pool in _pools(typed) if route["pool"] in {None, pool["id"]}]
+    if route["scopes"] and pools and all(pool["token_use"] == ["id"] for pool in pools):
+        told = "nobody has them: ID tokens carry no scopes, and token_use accepts nothing else"
+        report.warning(typed.place(f"{path}.scopes"), f"{path}.scopes", told)
+
+
+def _pools(typed: Typed) -> list[dict[str, Any]]:
+    return [pool for pool in typed.values["cognito"]["user_pools"] or () if pool is not None]
+
+
+def _known(methods: Sequence[str | None] | None) -> list[str] | None:
+    return None if methods is None else [method for method in methods if method is not None]
