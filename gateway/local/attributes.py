@@ -5,6 +5,7 @@ Invariant: the attributes of a stored user are all in its pool's schema.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -39,6 +40,8 @@ _STANDARD: dict[str, tuple[str, bool]] = {
     "phone_number_verified": ("Boolean", True),
     "updated_at": ("Number", True),
 }
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+_PHONE = re.compile(r"\+[0-9]{1,15}")
 _ALIASES = ("email", "phone_number", "preferred_username")
 BOOLEANS = frozenset({"email_verified", "phone_number_verified"})
 
@@ -95,8 +98,26 @@ def check_attributes(pool: Pool, attributes: Mapping[str, str]) -> None:
             raise invalid_parameter(
                 f"Attributes did not conform to the schema: {name}: Invalid boolean value."
             )
-    if "@" not in attributes.get("email", "@"):
+    if attributes.get("email") and not _EMAIL.fullmatch(attributes["email"]):
         raise invalid_parameter("Invalid email address format.")
+    if attributes.get("phone_number") and not _PHONE.fullmatch(attributes["phone_number"]):
+        raise invalid_parameter("Invalid phone number format.")
+
+
+def check_required(pool: Pool, attributes: Mapping[str, str]) -> None:
+    """For users who sign themselves up; an administrator's may lack some until the first sign-in."""
+    for name, one in pool.schema.items():
+        if one["Required"] and name != "sub" and not attributes.get(name):
+            raise invalid_parameter(
+                f"Attributes did not conform to the schema: {name}: The attribute is required\n"
+            )
+
+
+def check_mutable(pool: Pool, user: User, attributes: Mapping[str, str]) -> None:
+    """Immutable ones keep the value they once have."""
+    for name, value in attributes.items():
+        if not pool.schema[name]["Mutable"] and user.attributes.get(name) not in (None, value):
+            raise invalid_parameter(f"user.{name}: Attribute cannot be updated.\n")
 
 
 def required_and_missing(pool: Pool, user: User) -> list[str]:

@@ -11,9 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.local import passwords
+from gateway.local.accounts import check_account
 from gateway.local.attributes import check_attributes, claim_aliases, required_and_missing
+from gateway.local.clients import check_secret_hash, check_writable
 from gateway.local.errors import invalid_parameter, not_authorized
-from gateway.local.sign_in import check_account, check_secret_hash, signed_in
+from gateway.local.sign_in import signed_in
 from gateway.local.state import AuthSession, Client, Pool, State, User
 from gateway.local.users import set_password
 
@@ -44,7 +46,7 @@ def _respond(state: State, pool: Pool, client: Client, request: Request, now: fl
     if user is None:
         raise not_authorized("Invalid session for the user.")
     check_account(user)
-    _new_password(pool, user, responses, now)
+    _new_password(pool, client, user, responses, now)
     # Spent by success only: after a password the policy refuses, the user tries again in the same session.
     session.used = True
     return signed_in(state, pool, client, user, now)
@@ -64,7 +66,7 @@ def _session(pool: Pool, client: Client, request: Request, username: str, now: f
     return session
 
 
-def _new_password(pool: Pool, user: User, responses: Mapping[str, str], now: float) -> None:
+def _new_password(pool: Pool, client: Client, user: User, responses: Mapping[str, str], now: float) -> None:
     password = responses.get("NEW_PASSWORD")
     if not password:
         raise invalid_parameter("Missing required parameter NEW_PASSWORD")
@@ -75,6 +77,7 @@ def _new_password(pool: Pool, user: User, responses: Mapping[str, str], now: flo
         if name.startswith(_ATTRIBUTE)
     }
     check_attributes(pool, given)
+    check_writable(client, given)
     for name, value in given.items():
         # API reference: attributes that already have a value cannot be changed here.
         if user.attributes.get(name, value) != value:

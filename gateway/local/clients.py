@@ -6,10 +6,13 @@ it is not given back to its default.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.local.errors import invalid_parameter
+from gateway.local.errors import invalid_parameter, not_authorized
 from gateway.local.pages import page
 from gateway.local.state import Client, Pool, State, new_client_id, new_client_secret
 
@@ -86,6 +89,38 @@ def readable(client: Client, attributes: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in attributes.items() if not name.startswith("custom:")}
 
 
+def check_writable(client: Client, attributes: Mapping[str, str]) -> None:
+    """Raises NotAuthorizedException when this client may not set one of them for its users.
+
+    API reference, CreateUserPoolClient: without WriteAttributes, the standard ones, so no custom ones.
+    """
+    chosen = client.settings.get("WriteAttributes")
+    for name in attributes:
+        allowed = name in chosen if chosen else not name.startswith("custom:")
+        # Developer guide: only Cognito itself, or an administrator, says that something is verified.
+        if not allowed or name in ("email_verified", "phone_number_verified"):
+            raise not_authorized("A client attempted to write unauthorized attribute")
+
+
+def check_secret_hash(client: Client, username: str, given: str | None) -> None:
+    """Raises NotAuthorizedException unless it is Base64(HMAC-SHA256(client secret, username + client id))."""
+    if client.secret is None:
+        if given is not None:
+            raise not_authorized(f"Unable to verify secret hash for client {client.id}")
+        return
+    if given is None:
+        raise not_authorized(f"Client {client.id} is configured with secret but SECRET_HASH was not received")
+    digest = hmac.digest(client.secret.encode(), (username + client.id).encode(), hashlib.sha256)
+    if not hmac.compare_digest(base64.b64encode(digest), given.encode()):
+        raise not_authorized(f"Unable to verify secret hash for client {client.id}")
+
+
+def rotation(client: Client) -> int | None:
+    """The grace period in seconds when refresh tokens rotate; None when they do not."""
+    setting = client.settings.get("RefreshTokenRotation", {})
+    return setting.get("RetryGracePeriodSeconds", 0) if setting.get("Feature") == "ENABLED" else None
+
+
 def hides_users(client: Client) -> bool:
     return bool(client.settings["PreventUserExistenceErrors"] == "ENABLED")
 
@@ -105,6 +140,8 @@ def _settings(request: Request) -> dict[str, Any]:
     settings["RefreshTokenValidity"] = settings.get("RefreshTokenValidity") or 30
     settings["ExplicitAuthFlows"] = settings.get("ExplicitAuthFlows") or _DEFAULT_FLOWS
     _check_flows(settings["ExplicitAuthFlows"])
+    if settings.get("RefreshTokenRotation", {}).get("Feature") == "ENABLED":
+        _check_rotation(settings)
     for kind, (member, _, _, least, most) in _VALIDITY.items():
         if not least <= _lifetime(settings, kind) <= most:
             raise invalid_parameter(
@@ -124,6 +161,15 @@ def _check_flows(flows: list[str]) -> None:
         raise invalid_parameter(
             "Invalid ExplicitAuthFlows: flows with and without the ALLOW_ prefix cannot be mixed."
         )
+
+
+def _check_rotation(settings: dict[str, Any]) -> None:
+    # Developer guide, "refresh token rotation": REFRESH_TOKEN_AUTH cannot hand out a new refresh token.
+    if "ALLOW_REFRESH_TOKEN_AUTH" in settings["ExplicitAuthFlows"]:
+        raise invalid_parameter(
+            "Refresh token rotation cannot be enabled while ALLOW_REFRESH_TOKEN_AUTH is in ExplicitAuthFlows."
+        )
+    settings["RefreshTokenRotation"] = {"RetryGracePeriodSeconds": 0, **settings["RefreshTokenRotation"]}
 
 
 def _describe(pool: Pool, client: Client) -> Answer:

@@ -14,10 +14,10 @@ Fields = Mapping[str, Field]
 # Python's re has no \p{..}: [\p{L}\p{M}\p{S}\p{N}\p{P}] is any character but spaces and controls here.
 _PRINTABLE = r"[^\s\x00-\x1f\x7f]+"
 
-_TEXT = Field(str)
-_FLAG = Field(bool)
-_FREE = Field(dict)
-_METADATA = Field(dict, item=Field(str))
+TEXT = Field(str)
+FLAG = Field(bool)
+FREE = Field(dict)
+METADATA = Field(dict, item=Field(str))
 _EMAIL_PHONE = ("phone_number", "email")
 
 POOL_ID = Field(str, True, pattern=r"[\w-]+_[0-9a-zA-Z]+", minimum=1, maximum=55)
@@ -28,17 +28,17 @@ PASSWORD = Field(str, pattern=r"[\S]+", maximum=256, secret=True)
 TOKEN = Field(str, True, pattern=r"[A-Za-z0-9-_=.]+", secret=True)
 SESSION = Field(str, minimum=20, maximum=4096, secret=True)
 NAME = Field(str, True, pattern=r"[\w\s+=,.@-]+", minimum=1, maximum=128)
-_PAGE = Field(str, minimum=1, pattern=r"[\S]+")
+PAGE = Field(str, minimum=1, pattern=r"[\S]+")
 _SECRETS = Field(dict, item=Field(str, secret=True))
 
 _PASSWORD_POLICY = Field(
     dict,
     members={
         "MinimumLength": Field(int, minimum=6, maximum=99),
-        "RequireUppercase": _FLAG,
-        "RequireLowercase": _FLAG,
-        "RequireNumbers": _FLAG,
-        "RequireSymbols": _FLAG,
+        "RequireUppercase": FLAG,
+        "RequireLowercase": FLAG,
+        "RequireNumbers": FLAG,
+        "RequireSymbols": FLAG,
         "PasswordHistorySize": Field(int, only=(0,)),
         "TemporaryPasswordValidityDays": Field(int, minimum=0, maximum=365),
     },
@@ -54,10 +54,10 @@ _SCHEMA_ATTRIBUTE = Field(
         "Name": Field(str, True, pattern=_PRINTABLE, minimum=1, maximum=20),
         "AttributeDataType": Field(str, values=("String", "Number", "DateTime", "Boolean")),
         "DeveloperOnlyAttribute": Field(bool, only=(False,)),
-        "Mutable": _FLAG,
-        "Required": _FLAG,
-        "NumberAttributeConstraints": _FREE,
-        "StringAttributeConstraints": _FREE,
+        "Mutable": FLAG,
+        "Required": FLAG,
+        "NumberAttributeConstraints": FREE,
+        "StringAttributeConstraints": FREE,
     },
 )
 
@@ -67,24 +67,47 @@ _POOL_SETTINGS: dict[str, Field] = {
     "DeletionProtection": Field(str, values=("ACTIVE", "INACTIVE")),
     "LambdaConfig": Field(dict, only=({},)),
     "AutoVerifiedAttributes": Field(list, item=Field(str, values=_EMAIL_PHONE)),
-    "EmailVerificationMessage": _TEXT,
-    "EmailVerificationSubject": _TEXT,
-    "SmsVerificationMessage": _TEXT,
-    "SmsAuthenticationMessage": _TEXT,
-    "VerificationMessageTemplate": _FREE,
+    "EmailVerificationMessage": TEXT,
+    "EmailVerificationSubject": TEXT,
+    "SmsVerificationMessage": TEXT,
+    "SmsAuthenticationMessage": TEXT,
+    "VerificationMessageTemplate": FREE,
     "MfaConfiguration": Field(str, values=("OFF", "ON", "OPTIONAL"), only=("OFF",)),
-    "UserAttributeUpdateSettings": _FREE,
-    "EmailConfiguration": _FREE,
-    "UserPoolTags": _METADATA,
+    "UserAttributeUpdateSettings": Field(
+        dict,
+        members={
+            "AttributesRequireVerificationBeforeUpdate": Field(list, item=Field(str, values=_EMAIL_PHONE))
+        },
+    ),
+    "EmailConfiguration": FREE,
+    "UserPoolTags": METADATA,
     "AdminCreateUserConfig": Field(
         dict,
         members={
-            "AllowAdminCreateUserOnly": _FLAG,
+            "AllowAdminCreateUserOnly": FLAG,
             "UnusedAccountValidityDays": Field(int, minimum=0, maximum=365),
-            "InviteMessageTemplate": _FREE,
+            "InviteMessageTemplate": FREE,
         },
     ),
-    "AccountRecoverySetting": _FREE,
+    "AccountRecoverySetting": Field(
+        dict,
+        members={
+            "RecoveryMechanisms": Field(
+                list,
+                minimum=1,
+                maximum=2,
+                item=Field(
+                    dict,
+                    members={
+                        "Priority": Field(int, True, minimum=1, maximum=2),
+                        "Name": Field(
+                            str, True, values=("verified_email", "verified_phone_number", "admin_only")
+                        ),
+                    },
+                ),
+            )
+        },
+    ),
     "UserPoolTier": Field(str, values=("LITE", "ESSENTIALS", "PLUS")),
 }
 
@@ -102,7 +125,7 @@ UPDATE_USER_POOL: Fields = {
     "PoolName": Field(str, pattern=NAME.pattern, minimum=1, maximum=128),
 }
 POOL_ONLY: Fields = {"UserPoolId": POOL_ID}
-LIST_USER_POOLS: Fields = {"MaxResults": Field(int, True, minimum=1, maximum=60), "NextToken": _PAGE}
+LIST_USER_POOLS: Fields = {"MaxResults": Field(int, True, minimum=1, maximum=60), "NextToken": PAGE}
 
 AUTH_FLOWS = (
     "ADMIN_NO_SRP_AUTH",
@@ -119,7 +142,7 @@ AUTH_FLOWS = (
 )
 _UNIT = Field(str, values=("seconds", "minutes", "hours", "days"))
 _ATTRIBUTE_NAMES = Field(list, item=Field(str, minimum=1, maximum=2048))
-_URL = Field(str, minimum=1, maximum=1024, pattern=_PRINTABLE)
+URL = Field(str, minimum=1, maximum=1024, pattern=_PRINTABLE)
 
 _CLIENT_SETTINGS: dict[str, Field] = {
     "RefreshTokenValidity": Field(int, minimum=0, maximum=315360000),
@@ -132,26 +155,31 @@ _CLIENT_SETTINGS: dict[str, Field] = {
     "WriteAttributes": _ATTRIBUTE_NAMES,
     "ExplicitAuthFlows": Field(list, item=Field(str, values=AUTH_FLOWS)),
     "SupportedIdentityProviders": Field(list, item=Field(str, only=("COGNITO",))),
-    "CallbackURLs": Field(list, maximum=100, item=_URL),
-    "LogoutURLs": Field(list, maximum=100, item=_URL),
-    "DefaultRedirectURI": _URL,
+    "CallbackURLs": Field(list, maximum=100, item=URL),
+    "LogoutURLs": Field(list, maximum=100, item=URL),
+    "DefaultRedirectURI": URL,
     "AllowedOAuthFlows": Field(
         list, maximum=3, item=Field(str, values=("code", "implicit", "client_credentials"))
     ),
     "AllowedOAuthScopes": Field(list, maximum=50, item=Field(str, minimum=1, maximum=256)),
-    "AllowedOAuthFlowsUserPoolClient": _FLAG,
+    "AllowedOAuthFlowsUserPoolClient": FLAG,
     "PreventUserExistenceErrors": Field(str, values=("LEGACY", "ENABLED")),
-    "EnableTokenRevocation": _FLAG,
+    "EnableTokenRevocation": FLAG,
     "EnablePropagateAdditionalUserContextData": Field(bool, only=(False,)),
     "AuthSessionValidity": Field(int, minimum=3, maximum=15),
-    # Rotation needs GetTokensFromRefreshToken, which is not built yet.
-    "RefreshTokenRotation": Field(dict, members={"Feature": Field(str, True, only=("DISABLED",))}),
+    "RefreshTokenRotation": Field(
+        dict,
+        members={
+            "Feature": Field(str, True, values=("ENABLED", "DISABLED")),
+            "RetryGracePeriodSeconds": Field(int, minimum=0, maximum=60),
+        },
+    ),
 }
 CREATE_CLIENT: Fields = {
     **_CLIENT_SETTINGS,
     "UserPoolId": POOL_ID,
     "ClientName": NAME,
-    "GenerateSecret": _FLAG,
+    "GenerateSecret": FLAG,
     "ClientSecret": Field(str, pattern=r"[\w+]+", minimum=24, maximum=64, secret=True),
 }
 UPDATE_CLIENT: Fields = {
@@ -164,11 +192,11 @@ CLIENT_ONLY: Fields = {"UserPoolId": POOL_ID, "ClientId": CLIENT_ID}
 LIST_CLIENTS: Fields = {
     "UserPoolId": POOL_ID,
     "MaxResults": Field(int, minimum=1, maximum=60),
-    "NextToken": _PAGE,
+    "NextToken": PAGE,
     "ClientType": Field(str, only=("REGULAR",)),
 }
 
-_ATTRIBUTES = Field(
+ATTRIBUTES = Field(
     list,
     item=Field(
         dict,
@@ -181,25 +209,25 @@ _ATTRIBUTES = Field(
 CREATE_USER: Fields = {
     "UserPoolId": POOL_ID,
     "Username": USERNAME,
-    "UserAttributes": _ATTRIBUTES,
-    "ValidationData": _ATTRIBUTES,
+    "UserAttributes": ATTRIBUTES,
+    "ValidationData": ATTRIBUTES,
     "TemporaryPassword": PASSWORD,
-    "ForceAliasCreation": _FLAG,
+    "ForceAliasCreation": FLAG,
     "MessageAction": Field(str, values=("RESEND", "SUPPRESS")),
     "DesiredDeliveryMediums": Field(list, item=Field(str, values=("SMS", "EMAIL"))),
-    "ClientMetadata": _METADATA,
+    "ClientMetadata": METADATA,
 }
 USER_ONLY: Fields = {"UserPoolId": POOL_ID, "Username": USERNAME}
 SET_PASSWORD: Fields = {
     **USER_ONLY,
     "Password": Field(str, True, pattern=r"[\S]+", maximum=256, secret=True),
-    "Permanent": _FLAG,
+    "Permanent": FLAG,
 }
 LIST_USERS: Fields = {
     "UserPoolId": POOL_ID,
     "AttributesToGet": Field(list, item=Field(str, minimum=1, maximum=32)),
     "Limit": Field(int, minimum=0, maximum=60),
-    "PaginationToken": _PAGE,
+    "PaginationToken": PAGE,
     "Filter": Field(str, maximum=256),
 }
 CREATE_GROUP: Fields = {
@@ -248,39 +276,39 @@ _CHALLENGE = Field(
     ),
 )
 # Risk analysis and analytics read these; neither exists here, and callers send them as a matter of course.
-_CONTEXT: dict[str, Field] = {"ClientMetadata": _METADATA, "AnalyticsMetadata": _FREE}
+CONTEXT: dict[str, Field] = {"ClientMetadata": METADATA, "AnalyticsMetadata": FREE}
 
 INITIATE_AUTH: Fields = {
-    **_CONTEXT,
+    **CONTEXT,
     "AuthFlow": _FLOW,
     "AuthParameters": _SECRETS,
     "ClientId": CLIENT_ID,
-    "UserContextData": _FREE,
+    "UserContextData": FREE,
 }
 ADMIN_INITIATE_AUTH: Fields = {
-    **_CONTEXT,
+    **CONTEXT,
     "UserPoolId": POOL_ID,
     "ClientId": CLIENT_ID,
     "AuthFlow": _FLOW,
     "AuthParameters": _SECRETS,
-    "ContextData": _FREE,
+    "ContextData": FREE,
 }
 RESPOND: Fields = {
-    **_CONTEXT,
+    **CONTEXT,
     "ClientId": CLIENT_ID,
     "ChallengeName": _CHALLENGE,
     "Session": SESSION,
     "ChallengeResponses": _SECRETS,
-    "UserContextData": _FREE,
+    "UserContextData": FREE,
 }
 ADMIN_RESPOND: Fields = {
-    **_CONTEXT,
+    **CONTEXT,
     "UserPoolId": POOL_ID,
     "ClientId": CLIENT_ID,
     "ChallengeName": _CHALLENGE,
     "Session": SESSION,
     "ChallengeResponses": _SECRETS,
-    "ContextData": _FREE,
+    "ContextData": FREE,
 }
 ACCESS_TOKEN: Fields = {"AccessToken": TOKEN}
 REVOKE_TOKEN: Fields = {

@@ -9,7 +9,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.local import challenges, clients, fields, groups, pools, sign_in, signed_in, users
+from gateway.local import (
+    challenges,
+    clients,
+    fields,
+    groups,
+    own_attributes,
+    pools,
+    recovery,
+    refreshing,
+    sign_in,
+    sign_up,
+    signed_in,
+    users,
+)
+from gateway.local import fields_account as account
 from gateway.local.errors import AwsError
 from gateway.local.shapes import check
 from gateway.local.state import State
@@ -47,6 +61,35 @@ OPERATIONS: dict[str, Operation] = {
     "AdminInitiateAuth": Operation(fields.ADMIN_INITIATE_AUTH, sign_in.admin_initiate_auth),
     "RespondToAuthChallenge": Operation(fields.RESPOND, challenges.respond, signed=False),
     "AdminRespondToAuthChallenge": Operation(fields.ADMIN_RESPOND, challenges.admin_respond),
+    "SignUp": Operation(account.SIGN_UP, sign_up.sign_up, signed=False),
+    "ConfirmSignUp": Operation(account.CONFIRM_SIGN_UP, sign_up.confirm_sign_up, signed=False),
+    "ResendConfirmationCode": Operation(account.RESEND, sign_up.resend_confirmation_code, signed=False),
+    "AdminConfirmSignUp": Operation(account.USER_AND_METADATA, sign_up.admin_confirm_sign_up),
+    "ForgotPassword": Operation(account.FORGOT, recovery.forgot_password, signed=False),
+    "ConfirmForgotPassword": Operation(
+        account.CONFIRM_FORGOT, recovery.confirm_forgot_password, signed=False
+    ),
+    "ChangePassword": Operation(account.CHANGE_PASSWORD, recovery.change_password, signed=False),
+    "AdminResetUserPassword": Operation(account.USER_AND_METADATA, recovery.admin_reset_user_password),
+    "GetTokensFromRefreshToken": Operation(
+        account.GET_TOKENS, refreshing.get_tokens_from_refresh_token, signed=False
+    ),
+    "UpdateUserAttributes": Operation(
+        account.UPDATE_ATTRIBUTES, own_attributes.update_user_attributes, signed=False
+    ),
+    "DeleteUserAttributes": Operation(
+        account.DELETE_ATTRIBUTES, own_attributes.delete_user_attributes, signed=False
+    ),
+    "GetUserAttributeVerificationCode": Operation(
+        account.ASK_ATTRIBUTE_CODE, own_attributes.get_user_attribute_verification_code, signed=False
+    ),
+    "VerifyUserAttribute": Operation(
+        account.VERIFY_ATTRIBUTE, own_attributes.verify_user_attribute, signed=False
+    ),
+    "DeleteUser": Operation(fields.ACCESS_TOKEN, own_attributes.delete_user, signed=False),
+    "AdminUpdateUserAttributes": Operation(
+        account.ADMIN_UPDATE_ATTRIBUTES, own_attributes.admin_update_user_attributes
+    ),
     "GetUser": Operation(fields.ACCESS_TOKEN, signed_in.read_user, signed=False),
     "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
     "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),

@@ -86,10 +86,12 @@ def list_user_pools(state: State, request: Request, now: float) -> Answer:
 
 def _settings(request: Request) -> dict[str, Any]:
     dropped = {"PoolName", "UserPoolId", "Schema", "Policies", *_FIXED}
+    policy = request.get("Policies", {}).get("SignInPolicy", {})
     settings: dict[str, Any] = {
         "DeletionProtection": "INACTIVE",
         "LambdaConfig": {},
         "MfaConfiguration": "OFF",
+        "SignInPolicy": {"AllowedFirstAuthFactors": policy.get("AllowedFirstAuthFactors") or ["PASSWORD"]},
         "UserPoolTags": {},
         "UserPoolTier": "ESSENTIALS",
     }
@@ -119,7 +121,7 @@ def _describe(pool: Pool) -> Answer:
     policy = pool.policy
     region = pool.id.partition("_")[0]
     return {
-        **pool.settings,
+        **{name: value for name, value in pool.settings.items() if name != "SignInPolicy"},
         **pool.fixed,
         "Id": pool.id,
         "Name": pool.name,
@@ -133,7 +135,7 @@ def _describe(pool: Pool) -> Answer:
                 "RequireSymbols": policy.symbols,
                 "TemporaryPasswordValidityDays": policy.temporary_days,
             },
-            "SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD"]},
+            "SignInPolicy": pool.settings["SignInPolicy"],
         },
         "SchemaAttributes": list(pool.schema.values()),
         "EstimatedNumberOfUsers": len(pool.users),

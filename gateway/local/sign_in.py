@@ -6,23 +6,19 @@ know the password learns nothing about the account.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from gateway.local import passwords
+from gateway.local.accounts import check_account, check_lock, settle_attempt
 from gateway.local.attributes import required_and_missing
-from gateway.local.clients import flow_enabled, hides_users, refresh_enabled
+from gateway.local.clients import check_secret_hash, flow_enabled, hides_users
 from gateway.local.errors import AwsError, invalid_parameter, not_authorized, wrong_password
+from gateway.local.refreshing import refresh
 from gateway.local.state import (
     FORCE_CHANGE_PASSWORD,
-    RESET_REQUIRED,
-    UNCONFIRMED,
-    Attempts,
     AuthSession,
     Client,
     Pool,
@@ -35,10 +31,6 @@ from gateway.local.tokens import authentication_result, new_grant
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
-# Developer guide, "Lockout behavior for failed sign-in attempts": after five failures one second, doubling
-# with each further one (2^(n-5)) up to about 15 minutes; forgotten after 15 quiet minutes.
-_FREE_FAILURES = 5
-_LONGEST_LOCK = 900.0
 _ADMIN_FLOWS = ("ADMIN_USER_PASSWORD_AUTH", "ADMIN_NO_SRP_AUTH")
 _REFRESH_FLOWS = ("REFRESH_TOKEN_AUTH", "REFRESH_TOKEN")
 
@@ -58,17 +50,14 @@ def admin_initiate_auth(state: State, request: Request, now: float) -> Answer:
 def _initiate(state: State, pool: Pool, client: Client, request: Request, now: float) -> Answer:
     flow = request["AuthFlow"]
     parameters = request.get("AuthParameters", {})
-    _check_flow(client, flow)
     if flow in _REFRESH_FLOWS:
-        return _refresh(state, pool, client, parameters, now)
+        return refresh(state, pool, client, parameters, now)
+    _check_flow(client, flow)
     return _password(state, pool, client, parameters, now)
 
 
 def _check_flow(client: Client, flow: str) -> None:
-    if flow in _REFRESH_FLOWS:
-        if not refresh_enabled(client):
-            raise invalid_parameter("Auth flow not enabled for this client")
-    elif flow in _ADMIN_FLOWS:
+    if flow in _ADMIN_FLOWS:
         if not flow_enabled(client, "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ADMIN_NO_SRP_AUTH"):
             raise invalid_parameter("Auth flow not enabled for this client")
     elif flow == "USER_PASSWORD_AUTH":
@@ -101,29 +90,9 @@ def _password(state: State, pool: Pool, client: Client, parameters: Mapping[str,
 
 
 def _check_password(pool: Pool, name: str, user: User | None, password: str, now: float) -> None:
-    attempts = pool.attempts.setdefault(pool.fold(name), Attempts())
-    if now < attempts.locked_until:
-        raise not_authorized("Password attempts exceeded")
-    if now - attempts.last >= _LONGEST_LOCK:
-        attempts.failures = 0
-    if passwords.matches(user.password if user else None, password):
-        del pool.attempts[pool.fold(name)]
-        return
-    attempts.failures += 1
-    attempts.last = now
-    if attempts.failures >= _FREE_FAILURES:
-        attempts.locked_until = now + min(2.0 ** (attempts.failures - _FREE_FAILURES), _LONGEST_LOCK)
-    raise wrong_password()
-
-
-def check_account(user: User) -> None:
-    """Raises when the account may not sign in at all, whatever was proved."""
-    if not user.enabled:
-        raise not_authorized("User is disabled.")
-    if user.status == UNCONFIRMED:
-        raise AwsError("UserNotConfirmedException", "User is not confirmed.")
-    if user.status == RESET_REQUIRED:
-        raise AwsError("PasswordResetRequiredException", "Password reset required for the user")
+    check_lock(pool, name, now)
+    right = passwords.matches(user.password if user else None, password)
+    settle_attempt(pool, name, now, right=right)
 
 
 def _new_password_required(pool: Pool, client: Client, user: User, now: float) -> Answer:
@@ -154,41 +123,6 @@ def signed_in(state: State, pool: Pool, client: Client, user: User, now: float) 
         "ChallengeParameters": {},
         "AuthenticationResult": {**result, "RefreshToken": grant.refresh_token},
     }
-
-
-def _refresh(state: State, pool: Pool, client: Client, parameters: Mapping[str, str], now: float) -> Answer:
-    grant = pool.refresh_tokens.get(_parameter(parameters, "REFRESH_TOKEN"))
-    if grant is None or grant.client_id != client.id:
-        # Without a grant there is no name the hash could be of.
-        if client.secret is not None and "SECRET_HASH" not in parameters:
-            check_secret_hash(client, "", None)
-        raise not_authorized("Invalid Refresh Token")
-    check_secret_hash(client, grant.username, parameters.get("SECRET_HASH"))
-    if grant.revoked:
-        raise not_authorized("Refresh Token has been revoked")
-    if now >= grant.refresh_expires:
-        raise not_authorized("Refresh Token has expired")
-    user = find_user(pool, grant.username)
-    if user is None:
-        raise not_authorized("Invalid Refresh Token")
-    check_account(user)
-    return {
-        "ChallengeParameters": {},
-        "AuthenticationResult": authentication_result(state, pool, client, user, grant, now=now),
-    }
-
-
-def check_secret_hash(client: Client, username: str, given: str | None) -> None:
-    """Raises NotAuthorizedException unless it is Base64(HMAC-SHA256(client secret, username + client id))."""
-    if client.secret is None:
-        if given is not None:
-            raise not_authorized(f"Unable to verify secret hash for client {client.id}")
-        return
-    if given is None:
-        raise not_authorized(f"Client {client.id} is configured with secret but SECRET_HASH was not received")
-    digest = hmac.digest(client.secret.encode(), (username + client.id).encode(), hashlib.sha256)
-    if not hmac.compare_digest(base64.b64encode(digest), given.encode()):
-        raise not_authorized(f"Unable to verify secret hash for client {client.id}")
 
 
 def _parameter(parameters: Mapping[str, str], name: str) -> str:

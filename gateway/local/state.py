@@ -91,6 +91,8 @@ class Grant:
     refresh_token: str = field(repr=False)
     refresh_expires: float
     forget_at: float
+    # Refresh tokens that were rotated away → until when they are still honoured.
+    rotated: dict[str, float] = field(default_factory=dict, repr=False)
     revoked: bool = False
 
 
@@ -100,8 +102,33 @@ class Message:
 
     pool_id: str
     username: str
+    # sign-up, forgot-password, attribute, mfa, sign-in or invitation
     kind: str
     text: str = field(repr=False)
+    medium: str
+    destination: str = field(repr=False)
+    # None: an invitation, which carries a password instead.
+    code: str | None = field(repr=False)
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a code goes: EMAIL or SMS, the attribute that says so, its value."""
+
+    medium: str
+    attribute: str
+    destination: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Code:
+    """A code that is to come back; `value` is what it makes true of the delivery's attribute."""
+
+    code: str = field(repr=False)
+    expires: float
+    delivery: Delivery | None
+    value: str | None = field(default=None, repr=False)
 
 
 @dataclass(slots=True)
@@ -123,9 +150,20 @@ class Pool:
     groups: dict[str, Group] = field(default_factory=dict)
     attempts: dict[str, Attempts] = field(default_factory=dict)
     sessions: dict[str, AuthSession] = field(default_factory=dict, repr=False)
-    # event_id → grant, and refresh token → the same grant.
+    # (purpose, folded name) → the code that was sent last.
+    codes: dict[tuple[str, str], Code] = field(default_factory=dict)
+    # (action, folded name) → when it was called within the last hour.
+    calls: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    # Makes up, for names nobody has, what stays the same from one call to the next.
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    # event_id → grant, and each refresh token of it → the same grant.
     grants: dict[str, Grant] = field(default_factory=dict)
     refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)
+
+    @property
+    def first_factors(self) -> list[str]:
+        """What choice-based sign-in may begin with."""
+        return list(self.settings["SignInPolicy"]["AllowedFirstAuthFactors"])
 
     def fold(self, name: str) -> str:
         """Usernames and aliases are case-insensitive unless the pool was made otherwise."""
@@ -211,5 +249,9 @@ def forget_expired(pool: Pool, now: float) -> None:
     """Drops what no request can mean any more, so that a long-lived server does not grow without end."""
     pool.sessions = {key: one for key, one in pool.sessions.items() if one.expires > now}
     pool.grants = {key: one for key, one in pool.grants.items() if one.forget_at > now}
-    pool.refresh_tokens = {one.refresh_token: one for one in pool.grants.values()}
+    pool.refresh_tokens = {
+        token: grant for token, grant in pool.refresh_tokens.items() if grant.event_id in pool.grants
+    }
     pool.attempts = {key: one for key, one in pool.attempts.items() if one.last + 900 > now}
+    pool.codes = {key: one for key, one in pool.codes.items() if one.expires > now}
+    pool.calls = {key: times for key, times in pool.calls.items() if times and times[-1] + 3600 > now}

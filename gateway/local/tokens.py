@@ -38,7 +38,7 @@ def new_grant(pool: Pool, client: Client, user: User, now: float) -> Grant:
         username=user.username,
         client_id=client.id,
         auth_time=int(now),
-        refresh_token=_refresh_token(),
+        refresh_token=new_refresh_token(),
         refresh_expires=refresh_expires,
         # The last access token minted from it lives at most a day (Cognito's limit) longer.
         forget_at=refresh_expires + 86400,
@@ -123,7 +123,7 @@ def _sign(key: SigningKey, claims: dict[str, Any]) -> str:
     return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid, "typ": ""})
 
 
-def _refresh_token() -> str:
+def new_refresh_token() -> str:
     # Cognito's is an encrypted JWE only it can read: opaque. Ours is random, in the same five parts and of
     # about the same length (1.8 kB), so that whatever stores it is tried with a real size.
     header = json.dumps({"cty": "JWT", "enc": "A256GCM", "alg": "RSA-OAEP"}, separators=(",", ":"))

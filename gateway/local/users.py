@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.local import passwords
@@ -50,7 +50,7 @@ def admin_create_user(state: State, request: Request, now: float) -> Answer:
     )
     set_password(pool, user, password, now, permanent=False)
     if request.get("MessageAction") != "SUPPRESS":
-        _invite(state, pool, user, password)
+        _invite(state, pool, user, password, request=request, now=now)
     return {"User": describe(user, "Attributes")}
 
 
@@ -62,15 +62,19 @@ def add_user(
     *,
     sub: str | None = None,
     force_alias: bool = False,
+    exists: str = "User account already exists",
+    check: Callable[[Pool, Mapping[str, str]], None] = check_attributes,
 ) -> User:
-    """A new user without a password; raises what AdminCreateUser raises."""
+    """A new user without a password; raises what AdminCreateUser raises. `exists` is how SignUp and
+    AdminCreateUser differ about a taken name, `check` what SignUp wants to see besides."""
     given = dict(attributes)
     sub = sub or str(uuid.uuid4())
     check_attributes(pool, given)
     name = _username(pool, username, given, sub)
+    check(pool, given)
     if pool.fold(name) in pool.users or find_user(pool, username) is not None:
         kind = _signs_in_with(pool, username)
-        what = f"An account with the given {kind} already exists." if kind else "User account already exists"
+        what = f"An account with the given {kind} already exists." if kind else exists
         raise AwsError("UsernameExistsException", what)
     user = User(name, sub, given, FORCE_CHANGE_PASSWORD, now, now)
     claim_aliases(pool, user, force=force_alias)
@@ -117,13 +121,17 @@ def _invite_again(state: State, pool: Pool, request: Request, now: float) -> Ans
     password = request.get("TemporaryPassword") or passwords.generate(pool.policy)
     passwords.check_policy(pool.policy, password)
     set_password(pool, user, password, now, permanent=False)
-    _invite(state, pool, user, password)
+    _invite(state, pool, user, password, request=request, now=now)
     return {"User": describe(user, "Attributes")}
 
 
-def _invite(state: State, pool: Pool, user: User, password: str) -> None:
+def _invite(state: State, pool: Pool, user: User, password: str, *, request: Request, now: float) -> None:
+    # API reference, AdminCreateUser, DesiredDeliveryMediums: SMS unless told otherwise.
+    media = request.get("DesiredDeliveryMediums") or ["SMS"]
     text = f"Your username is {user.username} and temporary password is {password}."
-    state.outbox.append(Message(pool.id, user.username, "invitation", text))
+    for medium in media:
+        to = user.attributes.get("email" if medium == "EMAIL" else "phone_number", "")
+        state.outbox.append(Message(pool.id, user.username, "invitation", text, medium, to, None, now))
 
 
 def admin_get_user(state: State, request: Request, now: float) -> Answer:
@@ -156,12 +164,19 @@ def admin_enable_user(state: State, request: Request, now: float) -> Answer:
 
 def admin_delete_user(state: State, request: Request, now: float) -> Answer:
     pool = state.pool(request["UserPoolId"])
-    user = get_user(pool, request["Username"])
+    remove_user(pool, get_user(pool, request["Username"]))
+    return {}
+
+
+def remove_user(pool: Pool, user: User) -> None:
     revoke_all(pool, user)
     # A user made later under the same name is somebody else.
     pool.sessions = {key: one for key, one in pool.sessions.items() if one.username != user.username}
-    del pool.users[pool.fold(user.username)]
-    return {}
+    name = pool.fold(user.username)
+    pool.codes = {
+        key: one for key, one in pool.codes.items() if key[1] != name and not key[1].startswith(f"{name} ")
+    }
+    del pool.users[name]
 
 
 # `name = "value"` or `name ^= "value"`; quotes and backslashes inside are escaped (API reference, ListUsers).

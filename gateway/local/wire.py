@@ -17,6 +17,7 @@ from aiohttp import web
 
 from gateway.local import operations
 from gateway.local.errors import AwsError
+from gateway.local.outbox import asked_on_loopback, messages
 from gateway.local.state import Pool, State
 
 LOG = logging.getLogger("gateway.local")
@@ -38,6 +39,7 @@ def application(state: State, clock: Callable[[], float]) -> web.Application:
     wire = _Wire(state, clock)
     app = web.Application(client_max_size=_MAX_BODY)
     app.router.add_post("/", wire.api)
+    app.router.add_get("/_outbox", wire.outbox)
     app.router.add_get("/{pool}/.well-known/jwks.json", wire.jwks)
     app.router.add_get("/{pool}/.well-known/openid-configuration", wire.openid_configuration)
     return app
@@ -80,6 +82,12 @@ class _Wire:
         for pool in list(self._state.pools.values()):
             if not pool.keys.done():
                 await asyncio.wrap_future(pool.keys)
+
+    async def outbox(self, request: web.Request) -> web.Response:
+        if not asked_on_loopback(request.headers.get("Host", "")):
+            return web.json_response({"message": "The outbox answers on loopback names only."}, status=403)
+        query = request.query
+        return web.json_response(messages(self._state, query.get("username"), query.get("kind")))
 
     async def jwks(self, request: web.Request) -> web.Response:
         pool = self._pool(request)

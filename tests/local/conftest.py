@@ -57,7 +57,8 @@ class Cognito:
     ) -> str:
         """The username; without a password, the user has the temporary one."""
         where = {"UserPoolId": pool_id or self.pool_id, "Username": name}
-        made = self.call("AdminCreateUser", **where, TemporaryPassword=TEMPORARY, **more)["User"]
+        request = {"TemporaryPassword": TEMPORARY, "MessageAction": "SUPPRESS", **more}
+        made = self.call("AdminCreateUser", **where, **request)["User"]
         if password is not None:
             self.call("AdminSetUserPassword", **where, Password=password, Permanent=True)
         return str(made["Username"])

@@ -64,7 +64,9 @@ async def test_an_operation_answers(wire: Wire) -> None:
     assert [pool["Id"] for pool in answer["UserPools"]] == ["us-east-1_LocalDemo"]
 
 
-@pytest.mark.parametrize("target", ["", "ListUserPools", "DynamoDB.ListTables", TARGET + "SignUp", TARGET])
+@pytest.mark.parametrize(
+    "target", ["", "ListUserPools", "DynamoDB.ListTables", TARGET + "ListDevices", TARGET]
+)
 async def test_unknown_operations_are_an_aws_error(wire: Wire, target: str) -> None:
     status, answer, _ = await wire.post(target)
     assert (status, answer["__type"]) == (400, "UnknownOperationException")
@@ -203,6 +205,25 @@ async def test_keys_and_configuration_are_published(wire: Wire) -> None:
     token = result["AccessToken"]
     key = next(one for one in keys if one["kid"] == jwt.get_unverified_header(token)["kid"])
     assert jwt.decode(token, jwt.PyJWK(key), algorithms=["RS256"], issuer=issuer)["token_use"] == "access"
+
+
+async def test_the_outbox_is_read_under_loopback_names_only(wire: Wire) -> None:
+    named = {"ClientId": "1demo2client3local4cognito", "Username": "bob@example.com"}
+    await wire.post(TARGET + "SignUp", {**named, "Password": "Wonderland-2025"}, authorization=None)
+    await wire.post(TARGET + "ResendConfirmationCode", named, authorization=None)
+    async with wire.session.get(wire.local.url + "/_outbox") as answer:
+        sent = await answer.json()
+    assert [(one["destination"], one["kind"], one["medium"]) for one in sent] == [
+        ("bob@example.com", "sign-up", "EMAIL")
+    ] * 2
+    confirm = {**named, "ConfirmationCode": sent[-1]["code"]}
+    assert (await wire.post(TARGET + "ConfirmSignUp", confirm, authorization=None))[0] == 200
+    for query, number in (("?username=bob@example.com", 2), ("?username=eve", 0), ("?kind=invitation", 0)):
+        async with wire.session.get(wire.local.url + "/_outbox" + query) as answer:
+            assert len(await answer.json()) == number
+    for host in ("evil.example:9229", "127.0.0.1.evil.example", "[", ""):
+        async with wire.session.get(wire.local.url + "/_outbox", headers={"Host": host}) as answer:
+            assert answer.status in (400, 403)
 
 
 async def test_a_pool_that_does_not_exist_publishes_nothing(wire: Wire) -> None:
