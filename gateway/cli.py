@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway.commands import serving, tokens
+from gateway.commands import pools, serving, tokens
 from gateway.commands.adding import NAME, Commands, Run
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.version import VERSION
@@ -60,4 +60,5 @@ def _parser() -> argparse.ArgumentParser:
     commands = Commands(parser)
     serving.add(commands)
     tokens.add(commands)
+    pools.add(commands)
     return parser

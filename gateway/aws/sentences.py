@@ -72,10 +72,10 @@ def _sentence(code: str, message: str, client_id: str, flow: str) -> str:
         return f"Cognito knows no such user pool or app client ({client_id}): check the IDs and the region"
     if code in _PLAIN:
         return _PLAIN[code]
-    return f"Cognito refused: {code}: {_shown(message)}".rstrip(": ")
+    return f"Cognito refused: {code}: {shown(message)}".rstrip(": ")
 
 
-def _shown(message: str) -> str:
+def shown(message: str) -> str:
     return "" if _OPAQUE.search(message) or len(message) > 300 else message
 
 

@@ -29,6 +29,7 @@ COMMANDS = (
     "local-cognito",
     "token",
     "explain",
+    "sign-up",
     "version",
 )
 

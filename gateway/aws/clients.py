@@ -1,0 +1,168 @@
+"""AWS clients for the commands: whose credentials, which region, which endpoint; one place for all of them.
+
+Credentials and region come from AWS's usual chain, as for the AWS CLI. An endpoint on loopback is a local
+Cognito, which believes every signature: there requests are signed with the placeholder `local` unless a
+profile is named, so that real credentials are neither needed nor used.
+
+Invariant: no exception of boto3 leaves `Aws`, and nothing secret is in the text of those that do.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore import UNSIGNED
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from gateway.aws.sentences import CognitoRefused, explain, shown
+from gateway.aws.user_pool import is_loopback
+from gateway.errors import GatewayError
+
+# Codes of all AWS services that mean: these credentials may not do this.
+_DENIED = frozenset(
+    {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorizedException"}
+)
+_NO_SUCH = frozenset({"ResourceNotFoundException", "NoSuchEntity"})
+_BUSY = frozenset({"TooManyRequestsException", "Throttling", "ThrottlingException", "LimitExceededException"})
+_BAD_CREDENTIALS = frozenset(
+    {
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "SignatureDoesNotMatch",
+    }
+)
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Which AWS: as in the AWS CLI's flags; None = the usual chain."""
+
+    region: str | None = None
+    profile: str | None = None
+    endpoint_url: str | None = None
+
+    @property
+    def local(self) -> bool:
+        return self.endpoint_url is not None and is_loopback(self.endpoint_url)
+
+
+class Aws:
+    """AWS, called by operation. Clients are made when they are first needed."""
+
+    def __init__(self, where: Where) -> None:
+        self.where = where
+        # Every operation that was called, as IAM names it (cognito-idp:CreateUserPool), in order.
+        self.called: list[str] = []
+        self._clients: dict[tuple[str, bool], Any] = {}
+        # Any: services are named by what is called, and the stubs know one overload for each.
+        self._session: Any
+        try:
+            self._session = boto3.Session(profile_name=where.profile, region_name=where.region)
+        except BotoCoreError as error:
+            raise explain(error, endpoint=where.endpoint_url) from None
+
+    @property
+    def region(self) -> str:
+        """Raises GatewayError where nothing names one."""
+        region = self._session.region_name
+        if not region:
+            raise GatewayError(
+                "no AWS region: name one with --region, or set AWS_REGION or the profile's region"
+            )
+        return str(region)
+
+    def call(self, service: str, operation: str, *, signed: bool = True, **request: Any) -> dict[str, Any]:
+        """One operation (`CreateUserPool`) of a service (`cognito-idp`).
+
+        Raises AwsRefused for what AWS answers with an error, GatewayError where there is no answer.
+        """
+        client = self.client(service, signed=signed)
+        self.called.append(f"{service}:{operation}")
+        method = _WORDS.sub("_", operation).lower()
+        try:
+            answer: dict[str, Any] = getattr(client, method)(**request)
+        except ClientError as error:
+            raise AwsRefused.of(service, operation, error) from None
+        except BotoCoreError as error:
+            raise explain(error, endpoint=self.where.endpoint_url) from None
+        return answer
+
+    def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
+        """All members of `result`, over every page; raises as `call` does."""
+        found: list[dict[str, Any]] = []
+        token: dict[str, Any] = {}
+        while True:
+            answer = self.call(service, operation, **request, **token)
+            found += answer.get(result, [])
+            following = answer.get("NextToken")
+            if not following:
+                return found
+            token = {"NextToken": following}
+
+    def client(self, service: str, *, signed: bool = True) -> Any:
+        key = service, signed
+        if key not in self._clients:
+            try:
+                self._clients[key] = self._connect(service, signed=signed)
+            except (BotoCoreError, ValueError) as error:
+                raise explain(error, endpoint=self.where.endpoint_url) from None
+        return self._clients[key]
+
+    def _connect(self, service: str, *, signed: bool) -> Any:
+        where = self.where
+        config = ClientConfig(
+            connect_timeout=5,
+            read_timeout=30,
+            # IAM and Cognito throttle whoever makes a pool and all that belongs to it in one go.
+            retries={"total_max_attempts": 5, "mode": "standard"},
+            # Environment proxies are for the way out of this machine, not for loopback.
+            proxies={} if where.local else None,
+            signature_version=None if signed else UNSIGNED,
+        )
+        placeholder = "local" if signed and where.local and where.profile is None else None
+        return self._session.client(
+            service,
+            endpoint_url=where.endpoint_url,
+            config=config,
+            # IAM is the same everywhere and wants a name all the same.
+            region_name=self.region,
+            aws_access_key_id=placeholder,
+            aws_secret_access_key=placeholder,
+        )
+
+
+class AwsRefused(CognitoRefused):
+    """AWS answered with an error; `code` is its name."""
+
+    @classmethod
+    def of(cls, service: str, operation: str, error: ClientError) -> AwsRefused:
+        details = error.response.get("Error", {})
+        code, message = str(details.get("Code", "unknown")), str(details.get("Message", ""))
+        return cls(code, _sentence(f"{service}:{operation}", code, message))
+
+    @property
+    def missing(self) -> bool:
+        """Whether it says that the thing does not exist."""
+        return self.code in _NO_SUCH
+
+
+def _sentence(action: str, code: str, message: str) -> str:
+    told = shown(message)
+    if code in _DENIED:
+        return (
+            f"these AWS credentials may not do {action}: `cognito-gateway setup --iam-policy` prints the "
+            "policy they need"
+        )
+    if code in _BAD_CREDENTIALS:
+        return "the AWS credentials are not valid: check --profile, AWS_ACCESS_KEY_ID and the clock"
+    if code in {"ExpiredToken", "ExpiredTokenException"}:
+        return "the AWS credentials have expired: get new ones"
+    if code in _BUSY:
+        return f"AWS gets too many requests for {action} at the moment: run this again in a minute"
+    return f"AWS refused {action}: {code}: {told}".rstrip(": ")

@@ -1,0 +1,80 @@
+"""A user pool's or app client's settings: changed one by one although AWS only takes all of them.
+
+UpdateUserPool and UpdateUserPoolClient put every member one leaves out back to its default
+(docs.aws.amazon.com, UpdateUserPool: "If you don't provide a value for an attribute, Amazon Cognito sets it
+to its default value"). So everything is read, and everything that an update may say is sent back.
+
+Invariant: `update_of` names every member of the update operation that the description holds, and changes
+nothing but what is asked for.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from botocore.model import ListShape, MapShape, Shape, StructureShape
+
+from gateway.aws.clients import Aws
+
+Settings = Mapping[str, Any]
+
+
+def describe_pool(aws: Aws, pool_id: str) -> dict[str, Any]:
+    answer = aws.call("cognito-idp", "DescribeUserPool", UserPoolId=pool_id)
+    return dict(answer["UserPool"])
+
+
+def describe_client(aws: Aws, pool_id: str, client_id: str) -> dict[str, Any]:
+    answer = aws.call("cognito-idp", "DescribeUserPoolClient", UserPoolId=pool_id, ClientId=client_id)
+    return dict(answer["UserPoolClient"])
+
+
+def update_pool(aws: Aws, described: Settings, changes: Settings) -> None:
+    """Change these settings of a user pool and no others; `changes` are merged into the structures there."""
+    request = update_of(_input(aws, "UpdateUserPool"), described, changes)
+    # What a description calls Id and Name, an update calls UserPoolId and PoolName.
+    request |= {"UserPoolId": described["Id"], "PoolName": described["Name"]}
+    _drop_deprecated(request)
+    aws.call("cognito-idp", "UpdateUserPool", **request)
+
+
+def update_client(aws: Aws, described: Settings, changes: Settings) -> None:
+    request = update_of(_input(aws, "UpdateUserPoolClient"), described, changes)
+    aws.call("cognito-idp", "UpdateUserPoolClient", **request)
+
+
+def update_of(shape: StructureShape, described: Settings, changes: Settings) -> dict[str, Any]:
+    """The update that leaves all as `described` but for `changes`; pure."""
+    request: dict[str, Any] = _kept(shape, described)
+    for name, value in changes.items():
+        before = request.get(name)
+        merge = isinstance(before, dict) and isinstance(value, Mapping)
+        request[name] = {**before, **value} if merge and before is not None else copy.deepcopy(value)
+    return request
+
+
+def _kept(shape: Shape, value: Any) -> Any:
+    """Of a value, all that this shape has a place for: descriptions hold more than updates take."""
+    if isinstance(shape, StructureShape) and isinstance(value, Mapping):
+        return {name: _kept(shape.members[name], value[name]) for name in shape.members if name in value}
+    if isinstance(shape, ListShape):
+        return [_kept(shape.member, each) for each in value]
+    if isinstance(shape, MapShape):
+        return {name: _kept(shape.value, each) for name, each in value.items()}
+    return value
+
+
+def _drop_deprecated(request: dict[str, Any]) -> None:
+    # AWS refuses both at once; the second has replaced the first (AdminCreateUserConfigType).
+    policy = request.get("Policies", {}).get("PasswordPolicy", {})
+    if policy.get("TemporaryPasswordValidityDays"):
+        request.get("AdminCreateUserConfig", {}).pop("UnusedAccountValidityDays", None)
+
+
+def _input(aws: Aws, operation: str) -> StructureShape:
+    shape: StructureShape = (
+        aws.client("cognito-idp").meta.service_model.operation_model(operation).input_shape
+    )
+    return shape
