@@ -18,8 +18,9 @@ from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gateway.aws.sentences import CognitoRefused, explain, shown
-from gateway.aws.user_pool import is_loopback
+from gateway.aws.connection import is_loopback
+from gateway.aws.sentences import explain, shown
+from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 
 # Codes of all AWS services that mean: these credentials may not do this.

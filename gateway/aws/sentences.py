@@ -53,7 +53,7 @@ def refused(error: ClientError, *, client_id: str, flow: Flow) -> CognitoRefused
     """The refusal as a sentence for whoever typed the command."""
     details = error.response.get("Error", {})
     code, message = details.get("Code", "unknown"), details.get("Message", "")
-    return CognitoRefused(code, _sentence(code, message, client_id, flow), _shown(message))
+    return CognitoRefused(code, _sentence(code, message, client_id, flow), shown(message))
 
 
 def _sentence(code: str, message: str, client_id: str, flow: str) -> str:
