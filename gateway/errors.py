@@ -37,9 +37,13 @@ class Refusal(Exception):
     scope: str = ""
     # The connection's framing can no longer be trusted, or the client should go away.
     close: ClassVar[bool] = False
+    # The configuration's key whose value was reached; None where no limit is the cause.
+    limit: str | None = None
 
-    def __init__(self, exact: str | None = None) -> None:
+    def __init__(self, exact: str | None = None, *, limit: str | None = None) -> None:
         super().__init__(exact if exact is not None else self.detail)
+        if limit is not None:
+            self.limit = limit
 
 
 # --- who asks: 401 and 400 (RFC 6750) ---------------------------------------------------------------------
@@ -175,16 +179,19 @@ class AmbiguousPath(Refusal):
 class HeadTooLarge(BadRequest):
     status, reason = 431, "head_too_large"
     title, detail = "Request header fields too large", "The request head is larger than this server accepts."
+    limit = "listen.max_header_size"
 
 
 class BodyTooLarge(BadRequest):
     status, reason = 413, "body_too_large"
     title, detail = "Content too large", "The request body is larger than this server accepts."
+    limit = "listen.max_body_size"
 
 
 class SlowClient(BadRequest):
     status, reason = 408, "client_timeout"
     title, detail = "Request timeout", "The request did not arrive in time."
+    limit = "listen.idle_timeout"
 
 
 class MethodRefused(BadRequest):
@@ -211,6 +218,7 @@ class TooManyConnections(BadRequest):
     status, reason = 503, "too_many_connections"
     title, detail = "Service unavailable", "This server has as many connections as it accepts."
     retry_after = 1
+    limit = "listen.max_connections"
 
 
 # --- whose fault it is: Cognito, us, the upstream ----------------------------------------------------------
@@ -250,9 +258,11 @@ class UpstreamBroken(Refusal):
 class UpstreamSilent(Refusal):
     status, reason = 504, "upstream_timeout"
     title, detail = "Gateway timeout", "The upstream did not answer in time."
+    limit = "upstream.response_timeout"
 
 
 class UpstreamBusy(Refusal):
     status, reason = 503, "upstream_busy"
     title, detail = "Service unavailable", "Too many requests wait for the upstream."
     retry_after = 1
+    limit = "upstream.max_connections"

@@ -102,6 +102,13 @@ METRICS = (
         "Requests the upstream failed: unreachable, silent or with a broken answer.",
     ),
     Metric(
+        "limits_reached_total",
+        "counter",
+        ("limit",),
+        "sum",
+        "Requests refused and connections ended at a limit, by its key in the configuration.",
+    ),
+    Metric(
         "config_reloads_total",
         "counter",
         ("result",),
@@ -144,6 +151,7 @@ class WorkerMetrics:
         "jwks_fetches",
         "jwks_keys",
         "jwks_last_success",
+        "limits_reached",
         "request_duration",
         "requests",
         "requests_in_flight",
@@ -165,6 +173,7 @@ class WorkerMetrics:
         self.jwks_keys: dict[str, int] = {}
         self.jwks_last_success: dict[str, float] = {}  # Unix time
         self.upstream_errors: defaultdict[str, int] = defaultdict(int)
+        self.limits_reached: defaultdict[str, int] = defaultdict(int)
         # All three from the start, so that rate() sees the first failure.
         self.config_reloads: defaultdict[str, int] = defaultdict(int, success=0, failure=0, unchanged=0)
 
@@ -183,6 +192,7 @@ class WorkerMetrics:
                 "token_cache_misses_total": [[[], self.token_cache_misses]],
                 "jwks_fetches_total": [[list(labels), n] for labels, n in self.jwks_fetches.items()],
                 "upstream_errors_total": _one_label(self.upstream_errors),
+                "limits_reached_total": _one_label(self.limits_reached),
                 "config_reloads_total": _one_label(self.config_reloads),
             },
             "gauges": {

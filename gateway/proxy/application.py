@@ -24,6 +24,9 @@ class Recorder(Protocol):
 
     def refuse(self, request: Request, refusal: Refusal) -> Answer: ...
 
+    def limited(self, key: str) -> None:
+        """A limit ended something that nobody is refused for: the configuration's key of it."""
+
     def failed(self, request: Request, error: Exception) -> None:
         """A bug of ours came up; the request is refused with InternalError."""
 

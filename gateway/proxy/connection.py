@@ -86,6 +86,20 @@ class ClientConnection(ClientTransport):
     def closing(self) -> bool:
         return self._broken or self.server.draining
 
+    def failed(self, error: Exception) -> None:
+        if self._request is not None and self._app is not None:
+            self._app.record.failed(self._request, error)
+
+    def cut(self, refusal: Refusal) -> None:
+        if self._request is not None:
+            self._request.failure = refusal.reason
+        if refusal.limit is not None:
+            self.limited(refusal.limit)
+        self.abort()
+
+    def limited(self, key: str) -> None:
+        self.server.app.record.limited(key)
+
     def abort(self) -> None:
         """End the connection so that a cut answer cannot look whole."""
         cut = self._exchange is not None and self._exchange.answering
@@ -356,11 +370,15 @@ class ClientConnection(ClientTransport):
             self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
         elif self._exchange is not None:
             self._exchange.expired()
-        elif self._broken or not self._head_bytes:
-            # Idle, closing, or never said a word: nobody is owed an answer.
+        elif self._broken:
+            # Closing: nobody is owed an answer.
             self.abort()
+        elif self._head_bytes:
+            self.refuse_next(SlowClient("head not complete in time", limit="listen.header_timeout"))
         else:
-            self.refuse_next(SlowClient("head not complete within listen.header_timeout"))
+            # Idle, or never said a word.
+            self.limited("listen.header_timeout" if self._app is None else "listen.idle_timeout")
+            self.abort()
 
     def drain(self) -> None:
         """The server stops: close if idle; a request being served is finished first."""

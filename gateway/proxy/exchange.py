@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 from aiohttp.streams import StreamReader
 
 from gateway.config.model import Config
-from gateway.errors import BadRequest, BodyTooLarge, Refusal, SlowClient, UpstreamSilent
+from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal, SlowClient, UpstreamSilent
 from gateway.proxy.answers import connection_line
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.parser import BodyBroken
@@ -46,9 +46,13 @@ class Client(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def abort(self) -> None: ...
+    def cut(self, refusal: Refusal) -> None:
+        """End the connection so that an answer that has begun cannot look whole."""
 
     def refuse(self, refusal: Refusal) -> None: ...
+
+    def failed(self, error: Exception) -> None:
+        """A bug of ours came up; the refusal follows."""
 
     def redo(self) -> None: ...
 
@@ -215,6 +219,10 @@ class Exchange:
         except BodyBroken as broken:
             self.body_failed(_body_refusal(broken))
             return
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody shall wait for the deadline
+            client.failed(error)
+            self.body_failed(InternalError())
+            return
         if self._request.head.chunked:
             upstream.write(b"0\r\n\r\n")
         self.uploading = False
@@ -243,8 +251,7 @@ class Exchange:
         """Say why while the client can still hear it; else cut the answer off visibly."""
         self._ended = True
         if self.answering:
-            self._request.failure = refusal.reason
-            self._client.abort()
+            self._client.cut(refusal)
         else:
             self._client.refuse(refusal)
 
@@ -366,8 +373,10 @@ class Exchange:
         self._release()
         if uploads or not self._client.writable:
             self._give_up(SlowClient("silence while sending the request or taking the answer"))
+        elif self.answering or self._room is not None:
+            self._give_up(UpstreamSilent("silence inside a body", limit="upstream.idle_timeout"))
         else:
-            self._give_up(UpstreamSilent("silence" + (" inside the answer" if self.answering else "")))
+            self._give_up(UpstreamSilent("silence"))
 
     @property
     def _continue_heard(self) -> bool:

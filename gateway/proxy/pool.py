@@ -108,7 +108,9 @@ class UpstreamPool:
             # Also when cancelled just as the dial succeeded: nobody else knows this connection.
             connection.abort()
             if isinstance(error, TimeoutError):
-                raise UpstreamUnreachable("no connection within upstream.connect_timeout") from None
+                raise UpstreamUnreachable(
+                    "no connection within upstream.connect_timeout", limit="upstream.connect_timeout"
+                ) from None
             if isinstance(error, OSError):
                 raise UpstreamUnreachable(explain(error)) from error
             raise

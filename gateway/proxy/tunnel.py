@@ -38,6 +38,9 @@ class TunnelClient(Protocol):
 
     def resume_client(self) -> None: ...
 
+    def limited(self, key: str) -> None:
+        """A limit ended this: the configuration's key of it."""
+
     def tunnel_ended(self, *, broken: bool) -> None: ...
 
 
@@ -166,6 +169,8 @@ class Tunnel:
         if self._expires_at is not None and time.time() >= self._expires_at and self._farewell is None:
             self.close(EXPIRED)
         else:
+            if self._farewell is None:
+                self._client.limited("upstream.idle_timeout")
             self._end(broken=True)
 
     def close(self, farewell: bytes) -> None:

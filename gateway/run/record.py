@@ -40,6 +40,8 @@ class Record:
         """Render a refusal, and say in the log what the client is not told."""
         request_id = request.request_id.decode("ascii")
         exact = str(refusal)
+        if refusal.limit is not None:
+            self.limited(refusal.limit)
         if request.decision:
             request.failure = refusal.reason
             self._log.event(
@@ -81,6 +83,10 @@ class Record:
             reason=refusal.reason,
             exact=str(refusal),
         )
+
+    def limited(self, key: str) -> None:
+        """A limit ended something; `key` is its name in the configuration."""
+        self._metrics.limits_reached[key] += 1
 
     def proven(self, request: Request, principal: Principal) -> None:
         """A token was verified for the first time. Part of the access log: a line for each new token."""

@@ -1,7 +1,7 @@
 """Framing from hostile clients: where a request ends is never in doubt, and a doubt ends the connection.
 
-The whole module runs twice: with aiohttp's C parser, and (the last test) with the pure Python one that serves
-where the C parser cannot be built.
+The whole module runs twice: with aiohttp's C parser, and (test_python_parser.py) with the pure Python one
+that serves where the C parser cannot be built.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import asyncio
 import contextlib
 import json
 import os
-import subprocess
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -385,19 +383,3 @@ async def test_a_refusal_behind_good_requests_comes_in_its_turn(tmp_path: Path) 
 def test_the_parser_is_the_one_this_run_is_about() -> None:
     is_python = aiohttp.http.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy
     assert is_python == PYTHON_PARSER
-
-
-@pytest.mark.skipif(PYTHON_PARSER, reason="this is that run")
-def test_the_python_parser_passes_as_well() -> None:
-    """Read at import, so a process of its own; test_the_parser_is_… there sees that it took effect."""
-    ran = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", __file__],
-        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=110,
-    )
-    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
-    assert " passed" in ran.stdout

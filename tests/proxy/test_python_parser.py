@@ -1,0 +1,44 @@
+"""What hostile clients and upstreams send, once more with aiohttp's parser in pure Python.
+
+It serves where the C parser cannot be built. Which one is decided at import, so each module is run in a
+process of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.test_framing import PYTHON_PARSER
+
+HERE = Path(__file__).parent
+# ATTACKS "Framing", "Paths" and "Headers".
+ATTACKS = ("framing", "fuzz", "headers", "paths_on_the_wire")
+# All else that depends on where the parser sees a body end.
+BODIES = ("limits", "streaming", "tunnel", "upstream_faults")
+
+
+@pytest.mark.skipif(PYTHON_PARSER, reason="this is that run")
+@pytest.mark.parametrize(
+    "module", [*ATTACKS, *(pytest.param(each, marks=pytest.mark.slow) for each in BODIES)]
+)
+def test_the_python_parser_passes_as_well(module: str, request: pytest.FixtureRequest) -> None:
+    """test_framing.test_the_parser_is_the_one_this_run_is_about sees there that the variable took effect."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    if request.config.getoption("--uvloop"):
+        command.append("--uvloop")
+    ran = subprocess.run(
+        [*command, HERE / f"test_{module}.py"],
+        env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
+        cwd=HERE.parents[1],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+    assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
+    assert " passed" in ran.stdout
