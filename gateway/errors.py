@@ -161,6 +161,20 @@ class WrongPool(Forbidden):
     reason = "wrong_pool"
 
 
+class CrossOrigin(Refusal):
+    """Signed in by a cookie, but asked by a page of another site (the browser says so, or says nothing)."""
+
+    status, reason = 403, "cross_origin"
+    title, detail = "Forbidden", "This request was made by another site."
+
+
+class FormRefused(Refusal):
+    """A form without a token that this gateway wrote for this browser."""
+
+    status, reason = 403, "form_refused"
+    title, detail = "Form expired", "This form is too old, or was not made for this browser: open it again."
+
+
 # --- what is asked: 400, 404, 408, 413, 431 ----------------------------------------------------------------
 
 
@@ -174,6 +188,11 @@ class BadRequest(Refusal):
 class AmbiguousPath(Refusal):
     status, reason = 400, "ambiguous_path"
     title, detail = "Bad request", "The path is ambiguous: servers do not agree on what it means."
+
+
+class MalformedForm(Refusal):
+    status, reason = 400, "malformed_form"
+    title, detail = "Bad request", "The form or the query is malformed."
 
 
 class HeadTooLarge(BadRequest):

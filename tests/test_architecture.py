@@ -27,7 +27,8 @@ FLOORS: dict[str, set[str]] = {
     "local": BASE,
     "shared": BASE,
     "proxy": BASE | {"verify", "policy"},
-    "run": BASE | {"verify", "policy", "aws", "local", "shared", "proxy"},
+    "portal": BASE | {"aws", "verify", "policy", "proxy", "shared"},
+    "run": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "portal"},
     "commands": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "run"},
     "cli": {"commands", "errors", "version"},
     "__init__": set(),
@@ -39,6 +40,7 @@ ONLY = {
     "botocore": {"aws"},
     "prometheus_client": {"observe"},
     "httptools": {"proxy"},
+    "jinja2": {"portal"},
     "redis": {"shared"},
 }
 

@@ -101,19 +101,30 @@ def _challenge(refusal: Refusal, metadata_url: str | None) -> bytes:
     return ("Bearer " + ", ".join(parameters)).encode("ascii")
 
 
-def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool) -> bytes:
-    """The answer's bytes on the wire. `head_only`: a HEAD request gets the head a GET would get."""
+def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, more: bytes = b"") -> bytes:
+    """The answer's bytes on the wire. `head_only`: a HEAD request gets the head a GET would get;
+    `more`: whole header lines."""
     lines = [
         b"HTTP/1.1 %d %b\r\n" % (answer.status, reason_phrase(answer.status)),
         b"Date: %b\r\n" % http_date(),
     ]
     lines += [b"%b: %b\r\n" % header for header in answer.headers]
+    lines.append(more)
     lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     lines.append(connection_line(keep_alive=keep_alive, http10=http10))
     lines.append(b"\r\n")
     if not head_only:
         lines.append(answer.body)
     return b"".join(lines)
+
+
+def private(lines: bytes) -> bytes:
+    """Set-Cookie lines of ours for an answer of the upstream's, which no shared cache may keep from now on.
+
+    RFC 9111 section 7.3: caches do store answers with cookies in them. Of several directives the strictest
+    holds (section 4.2.1), so what the upstream says about caching can stay where it is.
+    """
+    return lines + b"Cache-Control: no-store\r\n"
 
 
 def connection_line(*, keep_alive: bool, http10: bool) -> bytes:

@@ -281,7 +281,9 @@ class ClientConnection(ClientTransport):
         request.status = answer.status
         head_only = request.method == "HEAD"
         request.response_bytes = 0 if head_only else len(answer.body)
-        self.write(render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only))
+        more = request.answer_lines
+        data = render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only, more=more)
+        self.write(data)
         if answer.close:
             # Who sends what cannot be understood may well go on sending.
             self._end_request()

@@ -17,7 +17,7 @@ from aiohttp.streams import StreamReader
 
 from gateway.config.model import Config
 from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal, SlowClient, UpstreamSilent
-from gateway.proxy.answers import connection_line
+from gateway.proxy.answers import connection_line, private
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.parser import BodyBroken
 from gateway.proxy.request import Request
@@ -286,6 +286,8 @@ class Exchange:
         else:
             self._chunked_out = True
             parts.append(b"Transfer-Encoding: chunked\r\n")
+        if request.answer_lines:
+            parts.append(private(request.answer_lines))
         parts.append(connection_line(keep_alive=self._keep_alive, http10=request.http10))
         parts.append(b"\r\n")
         self.answering = True
@@ -330,7 +332,8 @@ class Exchange:
         """RFC 6455 section 4.2.2: the 101 goes on as it is; what follows is not HTTP any more."""
         self._request.status = head.status
         self._request.upstream_seconds = time.monotonic() - self._sent_at
-        lines = (_status_line(head), *head.lines, b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        ours = self._request.answer_lines + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        lines = (_status_line(head), *head.lines, ours)
         self._client.write(b"".join(lines))
         upstream, self._upstream = self._upstream, None
         self._ended = True

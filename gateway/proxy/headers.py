@@ -73,8 +73,9 @@ _REMEMBERED_LENGTH = 64
 
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
-# Ours all begin so (INTERFACE: behind `__Host-` on https); they hold the session and stay with us.
-_OWN_COOKIE = (b"cognito_gateway", b"__Host-cognito_gateway")
+# Ours all begin so, behind `__Host-` on https; they hold the session and stay with us. In any case and with
+# other signs between the words too: PHP reads `cognito.gateway` as `cognito_gateway`.
+_OWN_COOKIE = re.compile(rb"(?i)(?:__Host-|__Secure-)?cognito[^A-Za-z0-9=;]gateway")
 
 
 def fold(name: bytes) -> bytes:
@@ -136,6 +137,7 @@ class Scanned:
         "forwarded_proto",
         "host",
         "kept",
+        "own_cookies",
         "request_id",
         "upgrade",
     )
@@ -143,6 +145,8 @@ class Scanned:
     def __init__(self) -> None:
         self.kept: list[bytes] = []
         self.authorization: list[bytes] = []
+        # `name=value` of each cookie that is ours.
+        self.own_cookies: list[bytes] = []
         self.host: bytes | None = None
         self.request_id: bytes | None = None
         self.content_length: bytes | None = None
@@ -180,7 +184,8 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
 
 def _scan_special(scanned: Scanned, kind: Kind, value: bytes) -> None:  # noqa: PLR0912 - one branch a kind
     if kind is Kind.COOKIE:
-        remaining = strip_own_cookies(value)
+        remaining, own = part_cookies(value)
+        scanned.own_cookies += own
         if remaining:
             scanned.kept.append(b"Cookie: %b\r\n" % remaining)
     elif kind is Kind.CONNECTION:
@@ -225,12 +230,19 @@ def _drop_named_in_connection(scanned: Scanned) -> None:
         scanned.kept = [line for line in scanned.kept if line.partition(b":")[0].lower() not in named]
 
 
-def strip_own_cookies(value: bytes) -> bytes:
-    """A Cookie header's value without the gateway's own cookies (RFC 6265 section 4.2.1)."""
-    if b"cognito_gateway" not in value:
-        return value
+def part_cookies(value: bytes) -> tuple[bytes, list[bytes]]:
+    """A Cookie header's value without the gateway's own cookies, and those (RFC 6265 section 4.2.1)."""
+    if b"cognito" not in value.lower():
+        return value, []
     pairs = [pair.strip() for pair in value.split(b";")]
-    return b"; ".join(pair for pair in pairs if pair and not pair.startswith(_OWN_COOKIE))
+    own = [pair for pair in pairs if _OWN_COOKIE.match(pair)]
+    return b"; ".join(pair for pair in pairs if pair and not _OWN_COOKIE.match(pair)), own
+
+
+def value_of(scanned: Scanned, name: bytes) -> bytes | None:
+    """A header that travels on, by its name in lower case; None where it is not there, or there twice."""
+    found = [line for line in scanned.kept if line.partition(b":")[0].lower() == name]
+    return found[0].partition(b":")[2].strip() if len(found) == 1 else None
 
 
 def bearer_free(authorization: Iterable[bytes]) -> list[bytes]:

@@ -64,6 +64,7 @@ class Request:
     """The facts of one request, then (from `principal` on) what became of it, for log and metrics."""
 
     __slots__ = (
+        "answer_lines",
         "body",
         "client",
         "decision",
@@ -106,6 +107,8 @@ class Request:
         self.reason = ""
         # What went wrong after the decision: a Refusal's reason, or client_gone.
         self.failure = ""
+        # Header lines that go out with the answer, whoever gives it: the cookies of a session that changed.
+        self.answer_lines = b""
         self.status = 0
         self.request_bytes = 0
         self.response_bytes = 0

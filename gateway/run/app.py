@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from ipaddress import ip_address
+from typing import TYPE_CHECKING
 
 from gateway.config.model import Config
 from gateway.errors import NoCredentials, NotConfigured, NotFound, ReadOnly
@@ -20,6 +21,7 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.policy.decide import Need, decide
 from gateway.policy.paths import canonical_path
 from gateway.policy.routes import RouteTable
+from gateway.portal.secrets import make_secret, read_secrets
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Verdict
 from gateway.proxy.exchange import Forward
@@ -32,6 +34,9 @@ from gateway.proxy.rotation import upstream_tls
 from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
+
+if TYPE_CHECKING:
+    from gateway.portal.dispatch import Dispatcher
 
 # Targets whose route is remembered; clients that ask for ever new ones only make it begin anew.
 _REMEMBERED_TARGETS = 4096
@@ -47,8 +52,16 @@ class Gateway:
     """
 
     def __init__(
-        self, config: Config, *, metrics: WorkerMetrics, log: Logger, previous: Gateway | None = None
+        self,
+        config: Config,
+        *,
+        metrics: WorkerMetrics,
+        log: Logger,
+        secret: bytes | None = None,
+        previous: Gateway | None = None,
     ) -> None:
+        """`secret`: what cookies are sealed with where the configuration names no file; None: one that
+        only this process and its later configurations know."""
         self.config = config
         self.request_ids = RequestIds()
         self.record = Record(metrics, log, public_url=config.listen.public_url)
@@ -64,6 +77,8 @@ class Gateway:
             describe=lambda claims: identity_lines(claims, config.identity_headers),
             metrics=metrics,
         )
+        self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
+        self._portal = self._new_portal() if config.sign_in.enabled else None
         self._routes = RouteTable(config.routes)
         self._tables = _header_tables(config)
         # (method, raw path) → what its route asks for. Never a path of our own: `judge` asks here first.
@@ -141,6 +156,8 @@ class Gateway:
         need = self._asked.get((request.method, request.raw_path))  # what is asked
         if need is None:
             path = canonical_path(request.raw_path)
+            if self._is_page(path):
+                return None
             own = self._own_answer(request, path)
             if own is not None:
                 return own
@@ -167,7 +184,10 @@ class Gateway:
         return self._admit(request, need, principal)  # may they
 
     async def judge_slowly(self, request: Request) -> Verdict:
-        """The rest of `judge` where a key must be fetched first. Raises Refusal."""
+        """The rest of `judge` where something must be waited for: a page, a key. Raises Refusal."""
+        path = canonical_path(request.raw_path)
+        if self._portal is not None and self._is_page(path):
+            return await self._portal.answer(request, path)
         return await self.judge_slowly_by(self.need(request.method, request.raw_path), request)
 
     async def judge_slowly_by(self, need: Need, request: Request) -> Forward:
@@ -217,10 +237,26 @@ class Gateway:
 
     def _is_own(self, path: str) -> bool:
         """Whether it is, or lies under, one of the paths that the gateway keeps for itself."""
-        return any(
-            path.startswith(own) and path[len(own) : len(own) + 1] in {"", "/"}
-            for own in (WELL_KNOWN, self._own_prefix)
-        )
+        return under(path, WELL_KNOWN) or under(path, self._own_prefix)
+
+    def _is_page(self, path: str) -> bool:
+        """Whether the portal answers it, if only with 404."""
+        return self._portal is not None and under(path, self._own_prefix)
+
+    def _new_portal(self) -> Dispatcher:
+        # Whoever has turned the pages off does not pay for them.
+        from gateway.portal.dispatch import Dispatcher  # noqa: PLC0415
+        from gateway.portal.portal import Portal, Sealers  # noqa: PLC0415
+
+        file = self.config.sign_in.session.secret_file
+        sealers = Sealers.of((self._secret,) if file is None else read_secrets(file))
+        portal = Portal(self.config, authenticator=self._authenticator, sealers=sealers)
+        return Dispatcher(portal, self.record.refuse)
+
+
+def under(path: str, prefix: str) -> bool:
+    """Whether the path is the prefix, or lies below it."""
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}
 
 
 def _header_tables(config: Config) -> dict[bool, HeaderTable]:

@@ -8,6 +8,7 @@ signals are the supervisor's business.
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import signal
 import socket
@@ -70,7 +71,9 @@ class _Child:
         config = control.unpack(order["configuration"])
         log = configure(config.log)
         try:
-            self._server = Server(config, metrics=self._metrics, log=log)
+            self._server = Server(
+                config, metrics=self._metrics, log=log, secret=base64.b64decode(order["secret"])
+            )
             await self._server.start([socket.socket(fileno=number) for number in order["sockets"]])
         except GatewayError as error:
             self.channel.send({"kind": "failed", "sentence": str(error)})

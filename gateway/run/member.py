@@ -7,6 +7,7 @@ Invariant: after `ended` the process is reaped, and all that it ever reported ha
 from __future__ import annotations
 
 import asyncio
+import base64
 import socket
 import sys
 from collections.abc import Sequence
@@ -84,9 +85,14 @@ class Member:
         await loop.create_unix_connection(lambda: member._channel, sock=ours)
         return member
 
-    def serve(self, config: Config, generation: int, sockets: Sequence[socket.socket]) -> None:
-        numbers = [sock.fileno() for sock in sockets]
-        self._tell("start", configuration=control.pack(config), generation=generation, sockets=numbers)
+    def serve(self, config: Config, generation: int, sockets: Sequence[socket.socket], secret: bytes) -> None:
+        self._tell(
+            "start",
+            configuration=control.pack(config),
+            generation=generation,
+            sockets=[sock.fileno() for sock in sockets],
+            secret=base64.b64encode(secret).decode("ascii"),
+        )
 
     def reload(self, config: Config, generation: int) -> None:
         self._tell("configuration", configuration=control.pack(config), generation=generation)

@@ -33,11 +33,13 @@ _LAST_LOOK = 0.05
 class Server:
     """Serves the connections of the sockets it is given, by the newest configuration."""
 
-    def __init__(self, config: Config, *, metrics: WorkerMetrics, log: Logger) -> None:
+    def __init__(
+        self, config: Config, *, metrics: WorkerMetrics, log: Logger, secret: bytes | None = None
+    ) -> None:
         self._metrics = metrics
         self._log = log
         # What ClientConnection needs of its server.
-        self.app = Gateway(config, metrics=metrics, log=log)
+        self.app = Gateway(config, metrics=metrics, log=log, secret=secret)
         self.tls = listen_tls(config.listen, log)
         self.connections: set[ClientConnection] = set()
         self.draining = False

@@ -17,6 +17,7 @@ from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import Snapshot, WorkerMetrics, merge, retired
+from gateway.portal.secrets import make_secret
 from gateway.run import sockets
 from gateway.run.app import Gateway
 from gateway.run.control import BEAT
@@ -70,6 +71,8 @@ class Supervisor:
         self.metrics = WorkerMetrics()
         self.config = config
         self._generation = 0
+        # The same for all workers, those that come later too: a browser's next request may meet any of them.
+        self._secret = make_secret()
         self._workers = workers
         self._places: list[_Place] = []
         self._sockets: list[list[socket.socket]] = []
@@ -170,7 +173,7 @@ class Supervisor:
     async def _spawn(self, place: _Place) -> Member:
         member = await Member.spawn(place.sockets)
         place.member, place.since = member, time.monotonic()
-        member.serve(self.config, self._generation, place.sockets)
+        member.serve(self.config, self._generation, place.sockets, self._secret)
         self.log.event("worker_started", worker=place.number, pid=member.pid)
         return member
 

@@ -1,0 +1,64 @@
+"""Answers to browsers: a page, a redirect, a plain message; and the headers that guard all of them. Pure.
+
+Invariant: `guarded` is the last thing that happens to an answer of the portal's, and nothing in a page's text
+is markup unless a template of ours wrote it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape
+
+from gateway.proxy.answers import Answer
+
+_HTML = "text/html; charset=utf-8"
+
+
+def html(text: str, *, status: int = 200) -> Answer:
+    return Answer(status, text.encode("utf-8"), content_type=_HTML)
+
+
+def see_other(location: str) -> Answer:
+    """RFC 9110 section 15.4.4: whatever was sent, GET that instead. `location` is ours, or checked."""
+    assert re.fullmatch(r"[\x21-\x7e]+", location), "a redirect goes where we say"
+    return Answer(303, headers=[(b"Location", location.encode("ascii"))])
+
+
+def message(title: str, sentences: Sequence[str], *, status: int, prefix: str) -> Answer:
+    """A page that says something and leads back; needs no template, so that nothing can keep it from being
+    shown."""
+    body = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    return html(
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{escape(title)}</title><h1>{escape(title)}</h1>{body}"
+        f'<p><a href="{escape(prefix)}/">Back</a></p></html>\n',
+        status=status,
+    )
+
+
+def guarded(answer: Answer, *, form_targets: Sequence[str] = ()) -> Answer:
+    """The answer with the headers that every one of the portal's carries.
+
+    `form_targets`: origins to which a form of ours may lead; browsers look at redirects behind it as well
+    (CSP level 3, form-action), so the domain of managed login is one.
+    """
+    targets = " ".join(("'self'", *form_targets))
+    present = {name.lower() for name, _ in answer.headers}
+    policy = (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+    )
+    wanted = (
+        (b"Content-Security-Policy", policy.encode("ascii")),
+        # Files that never change may say otherwise.
+        (b"Cache-Control", b"no-store"),
+        (b"X-Content-Type-Options", b"nosniff"),
+        # For browsers that do not know frame-ancestors.
+        (b"X-Frame-Options", b"DENY"),
+        # Not no-referrer: with it browsers send `Origin: null` with our own forms (Fetch standard).
+        (b"Referrer-Policy", b"same-origin"),
+    )
+    answer.headers += [header for header in wanted if header[0].lower() not in present]
+    return answer

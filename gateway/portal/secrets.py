@@ -1,0 +1,36 @@
+"""The secrets that everything sealed stands on: from `sign_in.session.secret_file`, or made at start.
+
+Invariant: a secret is at least 32 bytes, and no error text holds a part of one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from gateway.errors import GatewayError
+
+# 256 bits, what the keys derived from it have; `openssl rand -base64 32` gives 44 characters.
+_LEAST = 32
+
+
+def make_secret() -> bytes:
+    """For a gateway without secret_file: made once by the first process, the same for all its workers."""
+    return os.urandom(_LEAST)
+
+
+def read_secrets(path: Path) -> tuple[bytes, ...]:
+    """The file's keys, newest first; blank lines count for nothing. Raises GatewayError."""
+    where = f"sign_in.session.secret_file: {path}"
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise GatewayError(f"{where}: cannot be read: {error.strerror}") from error
+    secrets = tuple(line.strip() for line in content.splitlines() if line.strip())
+    how = "write one with 'openssl rand -base64 32'"
+    if not secrets:
+        raise GatewayError(f"{where}: holds no key: {how}")
+    for number, secret in enumerate(secrets, 1):
+        if len(secret) < _LEAST:
+            raise GatewayError(f"{where}: key {number} is shorter than {_LEAST} characters: {how}")
+    return secrets

@@ -1,0 +1,36 @@
+"""Forms and queries: one reading, or none."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.errors import MalformedForm
+from gateway.portal.forms import parse_fields
+
+_TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
+
+
+@given(st.dictionaries(_TEXT.filter(bool), _TEXT, max_size=20))
+def test_what_browsers_write_is_read(fields: dict[str, str]) -> None:
+    assert parse_fields(urlencode(fields)) == fields
+
+
+@pytest.mark.parametrize(
+    "text", ["a=1&a=2", "a=%zz", "a=%", "a=%ff", "a=ä", "a=%00", "&".join(f"a{n}=" for n in range(101))]
+)
+def test_what_two_readers_could_read_differently_is_refused(text: str) -> None:
+    with pytest.raises(MalformedForm):
+        parse_fields(text)
+
+
+@given(st.text(max_size=80))
+def test_nothing_else_raises(text: str) -> None:
+    try:
+        fields = parse_fields(text)
+    except MalformedForm:
+        return
+    assert all(isinstance(value, str) for value in fields.values())
