@@ -233,6 +233,19 @@ class NotFound(Refusal):
     title, detail = "Not found", "There is nothing at this address."
 
 
+class RateLimited(Refusal):
+    """RFC 6585 section 4. `left` and `policy` are the values of RateLimit and RateLimit-Policy."""
+
+    status, reason, limit = 429, "rate_limited", "rate_limit.requests_per_second"
+    title, detail = "Too many requests", "Too many requests in a short time."
+
+    def __init__(self, exact: str, *, retry_after: int, left: str, policy: str) -> None:
+        super().__init__(exact)
+        self.retry_after = retry_after
+        self.left = left
+        self.policy = policy
+
+
 class TooManyConnections(BadRequest):
     status, reason = 503, "too_many_connections"
     title, detail = "Service unavailable", "This server has as many connections as it accepts."

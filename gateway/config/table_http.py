@@ -195,9 +195,14 @@ PATHS = section(
 
 RATE_LIMIT = section(
     "rate_limit",
-    "A token bucket for each principal, or for each address when nobody is signed in.",
+    "A token bucket for each principal, or for each address when nobody is signed in; docs/rate-limits.md.",
     Key("requests_per_second", s.RATE, "0", "0: no limit."),
-    Key("burst", s.integer(0, 1_000_000), "0", "How many requests may come at once before the rate counts."),
+    Key(
+        "burst",
+        s.integer(0, 1_000_000),
+        "0",
+        "How many requests may come at once before the rate counts. 0: what one second allows, at least 1.",
+    ),
     Key("redis_url", s.REDIS, None, "Set it to share the limit between replicas.", nullable=True),
     Key(
         "redis_password_file",

@@ -109,6 +109,20 @@ METRICS = (
         "Requests refused and connections ended at a limit, by its key in the configuration.",
     ),
     Metric(
+        "rate_limited_total",
+        "counter",
+        ("by",),
+        "sum",
+        "Requests refused for coming too often, by whose limit it was: principal or address.",
+    ),
+    Metric(
+        "rate_limit_errors_total",
+        "counter",
+        (),
+        "sum",
+        "Requests that were counted by one worker alone because Redis did not answer.",
+    ),
+    Metric(
         "config_reloads_total",
         "counter",
         ("result",),
@@ -152,6 +166,8 @@ class WorkerMetrics:
         "jwks_keys",
         "jwks_last_success",
         "limits_reached",
+        "rate_limit_errors",
+        "rate_limited",
         "request_duration",
         "requests",
         "requests_in_flight",
@@ -174,6 +190,8 @@ class WorkerMetrics:
         self.jwks_last_success: dict[str, float] = {}  # Unix time
         self.upstream_errors: defaultdict[str, int] = defaultdict(int)
         self.limits_reached: defaultdict[str, int] = defaultdict(int)
+        self.rate_limited: defaultdict[str, int] = defaultdict(int)  # principal or address
+        self.rate_limit_errors = 0
         # All three from the start, so that rate() sees the first failure.
         self.config_reloads: defaultdict[str, int] = defaultdict(int, success=0, failure=0, unchanged=0)
 
@@ -193,6 +211,8 @@ class WorkerMetrics:
                 "jwks_fetches_total": [[list(labels), n] for labels, n in self.jwks_fetches.items()],
                 "upstream_errors_total": _one_label(self.upstream_errors),
                 "limits_reached_total": _one_label(self.limits_reached),
+                "rate_limited_total": _one_label(self.rate_limited),
+                "rate_limit_errors_total": [[[], self.rate_limit_errors]],
                 "config_reloads_total": _one_label(self.config_reloads),
             },
             "gauges": {

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import MethodRefused, Refusal
+from gateway.errors import MethodRefused, RateLimited, Refusal
 
 HeaderLines = list[tuple[bytes, bytes]]
 
@@ -78,6 +78,9 @@ def problem(refusal: Refusal, *, request_id: str, metadata_url: str | None) -> A
         headers.append((b"Retry-After", b"%d" % refusal.retry_after))
     if isinstance(refusal, MethodRefused):
         headers.append((b"Allow", refusal.allow.encode("ascii")))
+    if isinstance(refusal, RateLimited):
+        headers.append((b"RateLimit", refusal.left.encode("ascii")))
+        headers.append((b"RateLimit-Policy", refusal.policy.encode("ascii")))
     return Answer(
         refusal.status,
         body,

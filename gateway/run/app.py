@@ -15,7 +15,14 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from gateway.config.model import Config
-from gateway.errors import NoCredentials, NotConfigured, NotFound, ReadOnly
+from gateway.errors import (
+    InvalidToken,
+    MalformedAuthorization,
+    NoCredentials,
+    NotConfigured,
+    NotFound,
+    ReadOnly,
+)
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.policy.decide import Need, decide
@@ -31,6 +38,7 @@ from gateway.proxy.metadata import WELL_KNOWN, metadata
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.rotation import upstream_tls
+from gateway.run.limits import Limits
 from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
@@ -79,6 +87,8 @@ class Gateway:
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self._portal = self._new_portal() if config.sign_in.enabled else None
+        # None: no limits, and nothing is counted.
+        self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)
         self._tables = _header_tables(config)
         # (method, raw path) → what its route asks for. Never a path of our own: `judge` asks here first.
@@ -97,6 +107,8 @@ class Gateway:
             self.pool.close()
         if not any(other._key_sets is self._key_sets for other in keep):
             await self._key_sets.stop()
+        if self._limits is not None and not any(other._limits is self._limits for other in keep):
+            await self._limits.stop()
 
     # --- what a reload keeps ---
 
@@ -129,6 +141,18 @@ class Gateway:
         )
         return previous._authenticator if same else None
 
+    def _same_limits(self, previous: Gateway | None) -> Limits | None:
+        """With what was counted under them."""
+        if previous is None or previous.config.rate_limit != self.config.rate_limit:
+            return None
+        return previous._limits
+
+    def _new_limits(self) -> Limits | None:
+        limit = self.config.rate_limit
+        if not limit.requests_per_second:
+            return None
+        return Limits(limit, metrics=self._metrics, log=self._log)
+
     def unready(self) -> list[dict[str, str]]:
         """Why no decision can be made yet; empty when it can."""
         return [
@@ -156,6 +180,8 @@ class Gateway:
         need = self._asked.get((request.method, request.raw_path))  # what is asked
         if need is None:
             path = canonical_path(request.raw_path)
+            if self._limits is not None and self._is_own(path):
+                self._limits.count_here(request)
             if self._is_page(path):
                 return None
             own = self._own_answer(request, path)
@@ -174,17 +200,22 @@ class Gateway:
             principal = self._authenticator.recognise(credentials[0], time.time())
         if principal is None and credentials:
             self._need_pool()
+            if self._limits is not None:
+                self._limits.suspect(request)
             try:
                 principal = self._authenticator.authenticate_now(credentials, time.time())
             except NoCredentials:
                 return self._admit(request, need, None)  # another scheme proves nothing to us
+            except (InvalidToken, MalformedAuthorization):
+                self._disproved(request)
+                raise
             if principal is None:
                 return None
             self.record.proven(request, principal)
         return self._admit(request, need, principal)  # may they
 
     async def judge_slowly(self, request: Request) -> Verdict:
-        """The rest of `judge` where something must be waited for: a page, a key. Raises Refusal."""
+        """The rest of `judge` where something must be waited for: a page, a key, Redis. Raises Refusal."""
         path = canonical_path(request.raw_path)
         if self._portal is not None and self._is_page(path):
             return await self._portal.answer(request, path)
@@ -192,9 +223,32 @@ class Gateway:
 
     async def judge_slowly_by(self, need: Need, request: Request) -> Forward:
         """The rest of `judge_by`."""
-        principal = await self._authenticator.authenticate(request.head.authorization, time.time())
+        principal = None if need.auth == "none" else await self._who(request)
+        if self._limits is not None:
+            await self._limits.count_slowly(request, principal)
+        return self._decide(request, need, principal)
+
+    async def _who(self, request: Request) -> Principal | None:
+        """Who asks, as `judge_by` finds out, with the waiting. Raises Refusal."""
+        credentials, now = request.head.authorization, time.time()
+        if not credentials:
+            return None
+        principal = self._authenticator.recognise(credentials[0], now) if len(credentials) == 1 else None
+        if principal is not None:
+            return principal
+        try:
+            principal = await self._authenticator.authenticate(credentials, now)
+        except NoCredentials:
+            return None
+        except InvalidToken:
+            self._disproved(request)
+            raise
         self.record.proven(request, principal)
-        return self._admit(request, need, principal)
+        return principal
+
+    def _disproved(self, request: Request) -> None:
+        if self._limits is not None:
+            self._limits.disproved(request)
 
     def need(self, method: str, raw_path: str) -> Need:
         """What the route of this target asks for, whoever serves it. Raises AmbiguousPath."""
@@ -208,7 +262,13 @@ class Gateway:
             self._asked[method, raw_path] = need
         return need
 
-    def _admit(self, request: Request, need: Need, principal: Principal | None) -> Forward:
+    def _admit(self, request: Request, need: Need, principal: Principal | None) -> Forward | None:
+        """The decision, or None where Redis must be asked first. Raises Refusal."""
+        if self._limits is not None and not self._limits.count(request, principal):
+            return None
+        return self._decide(request, need, principal)
+
+    def _decide(self, request: Request, need: Need, principal: Principal | None) -> Forward:
         if principal is None:
             if need.auth == "required":
                 self._need_pool()

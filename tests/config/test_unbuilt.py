@@ -27,10 +27,6 @@ ASKED: dict[str, str] = {
     "sign_in.session.secret_file": "sign_in:\n  session:\n    secret_file: ok\n",
     "sign_in.session.max_age": "sign_in:\n  session:\n    max_age: 1h\n",
     "sign_in.state_dir": "sign_in:\n  state_dir: .\n",
-    "rate_limit.requests_per_second": "rate_limit:\n  requests_per_second: 0.5\n",
-    "rate_limit.burst": "rate_limit:\n  burst: 1\n",
-    "rate_limit.redis_url": "rate_limit:\n  redis_url: redis://r\n",
-    "rate_limit.redis_password_file": "rate_limit: {redis_password_file: ok}\n",
     "cors": "cors: {allow_origins: [https://a.example]}\n",
     "tracing": "tracing: {otlp_endpoint: http://127.0.0.1:4318}\n",
 }

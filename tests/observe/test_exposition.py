@@ -23,6 +23,8 @@ PROMISED = {
     "cognito_gateway_jwks_last_success_timestamp_seconds": ("gauge", {"pool"}),
     "cognito_gateway_upstream_errors_total": ("counter", {"reason"}),
     "cognito_gateway_limits_reached_total": ("counter", {"limit"}),
+    "cognito_gateway_rate_limited_total": ("counter", {"by"}),
+    "cognito_gateway_rate_limit_errors_total": ("counter", set()),
     "cognito_gateway_config_reloads_total": ("counter", {"result"}),
     "cognito_gateway_workers": ("gauge", set()),
     "cognito_gateway_build_info": ("gauge", {"version"}),

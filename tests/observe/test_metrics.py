@@ -62,6 +62,7 @@ def used_metrics() -> WorkerMetrics:
     metrics.jwks_last_success["pool"] = 1_700_000_000.5
     metrics.upstream_errors["upstream_timeout"] += 1
     metrics.limits_reached["upstream.response_timeout"] += 1
+    metrics.rate_limited["principal"] += 1
     metrics.config_reloads["failure"] += 1
     return metrics
 
