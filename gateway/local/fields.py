@@ -43,9 +43,21 @@ _PASSWORD_POLICY = Field(
         "TemporaryPasswordValidityDays": Field(int, minimum=0, maximum=365),
     },
 )
-# SignInPolicy: choice-based sign-in is not built; a password first is what this server does.
+# No passkeys here.
 _SIGN_IN_POLICY = Field(
-    dict, members={"AllowedFirstAuthFactors": Field(list, item=Field(str, only=("PASSWORD",)))}
+    dict,
+    members={
+        "AllowedFirstAuthFactors": Field(
+            list,
+            minimum=1,
+            maximum=5,
+            item=Field(
+                str,
+                values=("PASSWORD", "EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"),
+                only=("PASSWORD", "EMAIL_OTP", "SMS_OTP"),
+            ),
+        )
+    },
 )
 
 _SCHEMA_ATTRIBUTE = Field(
@@ -61,6 +73,10 @@ _SCHEMA_ATTRIBUTE = Field(
     },
 )
 
+SMS_CONFIGURATION = Field(
+    dict, members={"SnsCallerArn": Field(str, True), "ExternalId": TEXT, "SnsRegion": TEXT}
+)
+
 # Members that only say how mail looks or where it comes from are kept and given back; nothing is mailed here.
 _POOL_SETTINGS: dict[str, Field] = {
     "Policies": Field(dict, members={"PasswordPolicy": _PASSWORD_POLICY, "SignInPolicy": _SIGN_IN_POLICY}),
@@ -72,7 +88,8 @@ _POOL_SETTINGS: dict[str, Field] = {
     "SmsVerificationMessage": TEXT,
     "SmsAuthenticationMessage": TEXT,
     "VerificationMessageTemplate": FREE,
-    "MfaConfiguration": Field(str, values=("OFF", "ON", "OPTIONAL"), only=("OFF",)),
+    "MfaConfiguration": Field(str, values=("OFF", "ON", "OPTIONAL")),
+    "SmsConfiguration": SMS_CONFIGURATION,
     "UserAttributeUpdateSettings": Field(
         dict,
         members={

@@ -14,6 +14,7 @@ from gateway.local import (
     clients,
     fields,
     groups,
+    mfa_settings,
     own_attributes,
     pools,
     recovery,
@@ -21,9 +22,11 @@ from gateway.local import (
     sign_in,
     sign_up,
     signed_in,
+    software_token,
     users,
 )
 from gateway.local import fields_account as account
+from gateway.local import fields_mfa as mfa
 from gateway.local.errors import AwsError
 from gateway.local.shapes import check
 from gateway.local.state import State
@@ -90,6 +93,12 @@ OPERATIONS: dict[str, Operation] = {
     "AdminUpdateUserAttributes": Operation(
         account.ADMIN_UPDATE_ATTRIBUTES, own_attributes.admin_update_user_attributes
     ),
+    "AssociateSoftwareToken": Operation(mfa.ASSOCIATE, software_token.associate_software_token, signed=False),
+    "VerifySoftwareToken": Operation(mfa.VERIFY, software_token.verify_software_token, signed=False),
+    "SetUserMFAPreference": Operation(mfa.PREFER, mfa_settings.set_user_mfa_preference, signed=False),
+    "AdminSetUserMFAPreference": Operation(mfa.ADMIN_PREFER, mfa_settings.admin_set_user_mfa_preference),
+    "SetUserPoolMfaConfig": Operation(mfa.SET_CONFIG, mfa_settings.set_user_pool_mfa_config),
+    "GetUserPoolMfaConfig": Operation(fields.POOL_ONLY, mfa_settings.get_user_pool_mfa_config),
     "GetUser": Operation(fields.ACCESS_TOKEN, signed_in.read_user, signed=False),
     "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
     "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),

@@ -31,10 +31,12 @@ def create_user_pool(state: State, request: Request, now: float, pool_id: str | 
         raise invalid_parameter(
             "Only one of the aliasAttributes or usernameAttributes can be set in a user pool."
         )
+    settings = _settings(request)
+    check_mfa(settings, offered="SmsConfiguration" in settings)
     pool = Pool(
         id=pool_id or new_pool_id(state.region),
         name=request["PoolName"],
-        settings=_settings(request),
+        settings=settings,
         fixed=fixed,
         policy=_policy(request),
         schema=schema_of(request.get("Schema", [])),
@@ -52,8 +54,11 @@ def describe_user_pool(state: State, request: Request, now: float) -> Answer:
 
 def update_user_pool(state: State, request: Request, now: float) -> Answer:
     pool = state.pool(request["UserPoolId"])
+    settings = _settings(request)
+    offered = pool.software_token_mfa or pool.email_mfa is not None or "SmsConfiguration" in settings
+    check_mfa(settings, offered=offered)
     pool.name = request.get("PoolName", pool.name)
-    pool.settings = _settings(request)
+    pool.settings = settings
     pool.policy = _policy(request)
     pool.modified = now
     return {}
@@ -99,6 +104,20 @@ def _settings(request: Request) -> dict[str, Any]:
     create = settings.get("AdminCreateUserConfig", {})
     settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": False, **create}
     return settings
+
+
+def check_mfa(settings: Mapping[str, Any], *, offered: bool) -> None:
+    """ON and OPTIONAL need something to ask for; ON excludes sign-in by a code alone."""
+    setting = settings["MfaConfiguration"]
+    if setting != "OFF" and not offered:
+        raise invalid_parameter(f"MfaConfiguration {setting} needs at least one MFA method.")
+    factors = settings["SignInPolicy"]["AllowedFirstAuthFactors"]
+    if "PASSWORD" not in factors:
+        raise invalid_parameter("AllowedFirstAuthFactors must include PASSWORD.")
+    if setting == "ON" and factors != ["PASSWORD"]:
+        raise invalid_parameter(
+            "MFA cannot be required where AllowedFirstAuthFactors allow passwordless sign-in."
+        )
 
 
 def _policy(request: Request) -> PasswordPolicy:

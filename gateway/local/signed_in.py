@@ -14,6 +14,7 @@ from gateway.local.clients import readable
 from gateway.local.errors import AwsError
 from gateway.local.state import State, get_user
 from gateway.local.tokens import is_signed_token, read_access_token, revoke, revoke_all
+from gateway.local.users import mfa_of
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -23,7 +24,11 @@ def read_user(state: State, request: Request, now: float) -> Answer:
     """GetUser"""
     pool, user, grant = read_access_token(state, request["AccessToken"], now)
     attributes = readable(pool.clients[grant.client_id], user.attributes)
-    return {"Username": user.username, "UserAttributes": as_list({"sub": user.sub, **attributes})}
+    return {
+        "Username": user.username,
+        "UserAttributes": as_list({"sub": user.sub, **attributes}),
+        **mfa_of(user),
+    }
 
 
 def global_sign_out(state: State, request: Request, now: float) -> Answer:

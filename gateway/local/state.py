@@ -17,6 +17,7 @@ from typing import Any
 from gateway.local.errors import AwsError, not_found
 from gateway.local.keys import PoolKeys
 from gateway.local.passwords import PasswordHash, PasswordPolicy
+from gateway.local.srp import Exchange, Verifier
 
 CONFIRMED = "CONFIRMED"
 UNCONFIRMED = "UNCONFIRMED"
@@ -56,7 +57,17 @@ class User:
     password: PasswordHash | None = field(default=None, repr=False)
     # When a temporary password stops working (epoch seconds).
     temporary_until: float | None = None
+    # The same password as SRP knows it.
+    srp: Verifier | None = field(default=None, repr=False)
     groups: set[str] = field(default_factory=set)
+    # Second factors that are on, and the one asked for first.
+    mfa: set[str] = field(default_factory=set)
+    preferred_mfa: str | None = None
+    # The authenticator app's secret: proved, and given out but not proved yet; the step of its last code.
+    totp_secret: str | None = field(default=None, repr=False)
+    totp_pending: str | None = field(default=None, repr=False)
+    totp_name: str | None = None
+    totp_step: int = -1
 
 
 @dataclass(slots=True)
@@ -77,6 +88,17 @@ class AuthSession:
     challenge: str
     expires: float
     used: bool = False
+    # The name as the client wrote it, where the challenge does not tell the internal one.
+    called: str | None = None
+    # Wrong codes so far, and the code that was sent.
+    failures: int = 0
+    code: str | None = field(default=None, repr=False)
+    srp: Exchange | None = field(default=None, repr=False)
+    # What SELECT_CHALLENGE and SELECT_MFA_TYPE let choose from.
+    choices: tuple[str, ...] = ()
+    # Whether this asks for the second factor, and whether MFA_SETUP's token has been verified.
+    second: bool = False
+    verified: bool = False
 
 
 @dataclass(slots=True)
@@ -144,6 +166,9 @@ class Pool:
     keys: Future[PoolKeys]
     created: float
     modified: float
+    # What SetUserPoolMfaConfig turns on; SMS is on with SmsConfiguration.
+    software_token_mfa: bool = False
+    email_mfa: dict[str, Any] | None = None
     clients: dict[str, Client] = field(default_factory=dict)
     # Internal username, folded as the pool folds → user.
     users: dict[str, User] = field(default_factory=dict)

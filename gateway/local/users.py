@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.local import passwords
+from gateway.local import passwords, srp
 from gateway.local.attributes import as_dict, as_list, check_attributes, claim_aliases
 from gateway.local.errors import AwsError, invalid_parameter
 from gateway.local.pages import page
@@ -107,6 +107,7 @@ def _signs_in_with(pool: Pool, username: str) -> str | None:
 
 def set_password(pool: Pool, user: User, password: str, now: float, *, permanent: bool) -> None:
     user.password = passwords.hash_password(password)
+    user.srp = srp.verifier(pool.id, user.username, password)
     user.status = CONFIRMED if permanent else FORCE_CHANGE_PASSWORD
     user.temporary_until = None if permanent else now + pool.policy.temporary_days * 86400
     user.modified = now
@@ -136,7 +137,7 @@ def _invite(state: State, pool: Pool, user: User, password: str, *, request: Req
 
 def admin_get_user(state: State, request: Request, now: float) -> Answer:
     user = get_user(state.pool(request["UserPoolId"]), request["Username"])
-    return describe(user, "UserAttributes")
+    return {**describe(user, "UserAttributes"), **mfa_of(user)}
 
 
 def admin_set_user_password(state: State, request: Request, now: float) -> Answer:
@@ -230,6 +231,16 @@ def _selected(pool: Pool, user: User, expression: str) -> bool:
     if name in ("username", "email"):
         value, wanted = pool.fold(value), pool.fold(wanted)
     return value.startswith(wanted) if match["how"] == "^=" else value == wanted
+
+
+def mfa_of(user: User) -> Answer:
+    """The members GetUser and AdminGetUser tell about second factors."""
+    answer: Answer = {}
+    if user.mfa:
+        answer["UserMFASettingList"] = sorted(user.mfa)
+    if user.preferred_mfa is not None:
+        answer["PreferredMfaSetting"] = user.preferred_mfa
+    return answer
 
 
 def describe(user: User, attributes_name: str) -> Answer:

@@ -60,13 +60,28 @@ def test_the_admin_flow_needs_the_admin_call(cognito: Cognito, flow: str) -> Non
 
 
 @pytest.mark.parametrize("flow", ["USER_SRP_AUTH", "CUSTOM_AUTH", "USER_AUTH"])
-def test_flows_that_are_not_built_say_so_instead_of_answering(cognito: Cognito, flow: str) -> None:
-    client_id = cognito.new_client(ExplicitAuthFlows=[f"ALLOW_{flow}"])
-    request = {**cognito.password_request(client_id=client_id), "AuthFlow": flow}
+def test_every_flow_needs_the_client_to_allow_it(cognito: Cognito, flow: str) -> None:
+    request = {**cognito.password_request(), "AuthFlow": flow}
     assert cognito.refused("InitiateAuth", **request) == (
         "InvalidParameterException",
-        f"{flow} is not supported by the local Cognito",
+        f"{flow} flow not enabled for this client",
     )
+
+
+def test_a_custom_flow_without_triggers_is_refused(cognito: Cognito) -> None:
+    client_id = cognito.new_client(ExplicitAuthFlows=["ALLOW_CUSTOM_AUTH"])
+    request = {**cognito.password_request(client_id=client_id), "AuthFlow": "CUSTOM_AUTH"}
+    assert cognito.refused("InitiateAuth", **request) == (
+        "InvalidParameterException",
+        "Custom auth lambda trigger is not configured for the user pool.",
+    )
+
+
+def test_choice_needs_the_tier(cognito: Cognito) -> None:
+    pool_id = cognito.new_pool(UserPoolTier="LITE")
+    client_id = cognito.new_client(pool_id, ExplicitAuthFlows=["ALLOW_USER_AUTH"])
+    request = {**cognito.password_request(client_id=client_id), "AuthFlow": "USER_AUTH"}
+    assert cognito.refused("InitiateAuth", **request)[0] == "FeatureUnavailableInTierException"
 
 
 @pytest.mark.parametrize("missing", ["USERNAME", "PASSWORD"])

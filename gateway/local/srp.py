@@ -1,0 +1,106 @@
+"""Secure Remote Password as Cognito does it: SRP-6a over RFC 5054's 3072-bit group, with Cognito's own key
+derivation and signature.
+
+Pure but for randomness. Invariant: without the password nobody makes a signature that `proves` accepts, and
+what is stored (salt and verifier) is no password.
+Sources: RFC 5054 section 2.5 and appendix A; `AuthenticationHelper` of AWS's amazon-cognito-identity-js.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass, field
+
+# RFC 5054 appendix A, 3072 bits (RFC 3526's group 15).
+N = int(
+    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74"
+    "020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B302B0A6DF25F1437"
+    "4FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
+    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE45B3DC2007CB8A163BF05"
+    "98DA48361C55D39A69163FA8FD24CF5F83655D23DCA3AD961C62F356208552BB"
+    "9ED529077096966D670C354E4ABC9804F1746C08CA18217C32905E462E36CE3B"
+    "E39E772C180E86039B2783A2EC07A28FB5C55DF06F4C52C9DE2BCBF695581718"
+    "3995497CEA956AE515D2261898FA051015728E5A8AAAC42DAD33170D04507A33"
+    "A85521ABDF1CBA64ECFB850458DBEF0A8AEA71575D060C7DB3970F85A6E1E4C7"
+    "ABF5AE8CDB0933D71E8C94E04A25619DCEE3D2261AD2EE6BF12FFA06D98A0864"
+    "D87602733EC86A64521F2B18177B200CBBE117577A615D6C770988C0BAD946E2"
+    "08E24FA074E5AB3143DB5BFCE0FD108E4B82D120A93AD2CAFFFFFFFFFFFFFFFF",
+    16,
+)
+G = 2
+# 768 digits hold every number of the group; some clients pad.
+_HEX = re.compile(r"[0-9A-Fa-f]{1,1024}")
+_INFO = b"Caldera Derived Key" + bytes([1])
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """What stands for a password: RFC 5054's s and v."""
+
+    salt: int = field(repr=False)
+    value: int = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One attempt to sign in: the client's A, our b and B, and the block that binds the answer to it."""
+
+    client_public: int = field(repr=False)
+    private: int = field(repr=False)
+    public: int = field(repr=False)
+    verifier: Verifier = field(repr=False)
+    block: bytes = field(repr=False)
+
+
+def verifier(pool_id: str, username: str, password: str) -> Verifier:
+    salt = int.from_bytes(secrets.token_bytes(16), "big")
+    return Verifier(salt, pow(G, _x(salt, pool_id, username, password), N))
+
+
+def begin(stored: Verifier, client_public: str) -> Exchange:
+    """Raises ValueError for an A that is no hexadecimal number or that RFC 5054 section 2.5.4 forbids."""
+    if _HEX.fullmatch(client_public) is None:
+        raise ValueError("A is no hexadecimal number")
+    a = int(client_public, 16)
+    if a % N == 0:
+        raise ValueError("A is zero in this group")
+    private = int.from_bytes(secrets.token_bytes(32), "big")
+    public = (_K * stored.value + pow(G, private, N)) % N
+    return Exchange(a, private, public, stored, secrets.token_bytes(768))
+
+
+def proves(exchange: Exchange, pool_id: str, username: str, *, timestamp: str, signature: str) -> bool:
+    """Whether the signature was made with the password behind the exchange's verifier."""
+    u = int.from_bytes(_hash(_bytes(exchange.client_public) + _bytes(exchange.public)), "big")
+    shared = pow(exchange.client_public * pow(exchange.verifier.value, u, N), exchange.private, N)
+    # RFC 5869 with one block, cut to 16 bytes: Cognito's "Caldera" key.
+    pseudo = hmac.digest(_bytes(u), _bytes(shared), hashlib.sha256)
+    key = hmac.digest(pseudo, _INFO, hashlib.sha256)[:16]
+    message = _pool_name(pool_id) + username.encode() + exchange.block + timestamp.encode()
+    expected = base64.b64encode(hmac.digest(key, message, hashlib.sha256))
+    return u != 0 and hmac.compare_digest(expected, signature.encode())
+
+
+def _x(salt: int, pool_id: str, username: str, password: str) -> int:
+    inner = _hash(_pool_name(pool_id) + f"{username}:{password}".encode())
+    return int.from_bytes(_hash(_bytes(salt) + inner), "big")
+
+
+def _pool_name(pool_id: str) -> bytes:
+    return pool_id.partition("_")[2].encode()
+
+
+def _bytes(value: int) -> bytes:
+    """Java's BigInteger.toByteArray: a leading zero where the first bit would look like a sign."""
+    return value.to_bytes(value.bit_length() // 8 + 1, "big")
+
+
+def _hash(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+_K = int.from_bytes(_hash(_bytes(N) + _bytes(G)), "big")
