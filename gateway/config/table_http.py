@@ -187,10 +187,26 @@ UPSTREAM = section(
 
 PATHS = section(
     "paths",
-    "What a path may hold. Servers do not agree on what these mean, so such requests get 400.",
-    Key("encoded_slash", s.choice("reject", "pass"), "reject", "%2F and %5C inside a segment."),
-    Key("double_slash", s.choice("reject", "pass"), "reject", "An empty segment, as in /a//b."),
-    Key("semicolon", s.choice("reject", "pass"), "reject", "Path parameters, as in /a;b=c/d."),
+    "What a path may hold. Servers do not agree on what these mean, so such requests get 400. pass: the path "
+    "is matched in every way an upstream may read it, and must be allowed in all of them.",
+    Key(
+        "encoded_slash",
+        s.choice("reject", "pass"),
+        "reject",
+        "%2F and %5C: part of a segment to some servers, the end of one to others.",
+    ),
+    Key(
+        "double_slash",
+        s.choice("reject", "pass"),
+        "reject",
+        "An empty segment, as in /a//b: some servers drop it. At the beginning it is refused in any case.",
+    ),
+    Key(
+        "semicolon",
+        s.choice("reject", "pass"),
+        "reject",
+        "Path parameters, as in /a;b=c/d: some servers drop them before they look at the path.",
+    ),
 )
 
 RATE_LIMIT = section(

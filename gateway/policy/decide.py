@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from gateway.config.model import Auth, Route
@@ -105,8 +105,10 @@ def need_of(route: Route | None) -> Need:
     return Need(route.auth, (condition,) if asks else (), " ".join(route.scopes))
 
 
-def strictest(needs: Iterable[Need]) -> Need:
+def strictest(needs: Sequence[Need]) -> Need:
     """What satisfies every one of these (at least one): for a path that can be read in several ways."""
+    if len(needs) == 1:
+        return needs[0]
     different = list(dict.fromkeys(needs))
     if len(different) == 1:
         return different[0]

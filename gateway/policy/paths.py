@@ -2,7 +2,8 @@
 
 Servers disagree on what dot segments, encoded slashes, backslashes, doubled slashes, path parameters and
 doubly encoded characters mean; a path holding one of these could be judged as one thing here and served as
-another there. Such a path is refused, never repaired.
+another there. Such a path is refused, never repaired; where `paths:` lets some of it through, readings.py
+looks at all that it may mean.
 
 Invariant: `canonical_path(t)` is what every upstream that decodes once sees, and what routes are matched
 against; the bytes that are forwarded are the ones that were judged, untouched.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
+from gateway.config.model import Paths
 from gateway.errors import AmbiguousPath, BadRequest
 
 # A path without anything to decode or to doubt: segments of RFC 3986 section 3.3 `pchar` less `%` and `;`,
@@ -25,7 +27,17 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 # An escape that is left after decoding: decoding twice would change the path again, whichever of its three
 # characters were encoded (Istio CVE-2021-31920, Heimdall GHSA-r9fw): stricter than the RFC.
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ENCODED_CONTROL = re.compile(r"%(?:[01][0-9A-Fa-f]|7[Ff])")
+_ENCODED_SLASH = re.compile(r"%2[Ff]")
+_ENCODED_BACKSLASH = re.compile(r"%5[Cc]")
+
+_ENCODED_SEMICOLON = re.compile(r"%3[Bb]")
+
+# Stand for what was encoded and is read as data. Control characters are refused, encoded or not, so nothing
+# else turns into one of these; no route spells them, so an encoded slash is matched by wildcards only.
+SLASH, BACKSLASH, SEMICOLON = "\x01", "\x02", "\x03"
+
+NOTHING_PASSES = Paths(encoded_slash="reject", double_slash="reject", semicolon="reject")
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -47,33 +59,58 @@ def split_target(target: str) -> tuple[str, str]:
 
 
 def canonical_path(raw_path: str) -> str:
-    """The decoded path that routes are matched against. Raises AmbiguousPath saying why there is none."""
-    if _PLAIN.fullmatch(raw_path):
+    """The one path that every server reads here. Raises AmbiguousPath saying why there is none."""
+    if is_plain(raw_path):
         return raw_path
+    path = decoded(raw_path, NOTHING_PASSES)
+    refuse_reading(path, NOTHING_PASSES)
+    return path
+
+
+def is_plain(raw_path: str) -> bool:
+    """Whether there is nothing to decode and nothing to doubt in it."""
+    return _PLAIN.fullmatch(raw_path) is not None
+
+
+def decoded(raw_path: str, paths: Paths) -> str:
+    """The path decoded once, but for what was encoded and separates where it is not: these become `SLASH`,
+    `BACKSLASH` and `SEMICOLON`. Raises AmbiguousPath for what `paths` does not let through."""
     if "\\" in raw_path:
         raise AmbiguousPath("backslash in the path")
     if _BAD_ESCAPE.search(raw_path):
         raise AmbiguousPath("percent sign without two hexadecimal digits")
-    # An encoded slash is data to some servers and a separator to others (Envoy CVE-2019-9901 and kin).
-    if "%2f" in raw_path.lower():
-        raise AmbiguousPath("encoded slash in the path")
+    if _ENCODED_CONTROL.search(raw_path):
+        raise AmbiguousPath("encoded control character in the path")
+    marked = _ENCODED_BACKSLASH.sub(BACKSLASH, _ENCODED_SLASH.sub(SLASH, raw_path))
+    marked = _ENCODED_SEMICOLON.sub(SEMICOLON, marked)
+    if paths.encoded_slash == "reject":
+        # An encoded slash is data to some servers and a separator to others (Envoy CVE-2019-9901 and kin).
+        if SLASH in marked:
+            raise AmbiguousPath("encoded slash in the path")
+        if BACKSLASH in marked:
+            raise AmbiguousPath("encoded backslash in the path")
     try:
         # Overlong and broken UTF-8 is how `%c0%ae` becomes a dot somewhere: strict only.
-        path = unquote_to_bytes(raw_path).decode("utf-8", "strict")
+        path = unquote_to_bytes(marked).decode("utf-8", "strict")
     except UnicodeDecodeError:
         raise AmbiguousPath("percent-encoded bytes are not UTF-8") from None
     if _ESCAPE.search(path):
         raise AmbiguousPath("doubly encoded character in the path")
-    if _CONTROL.search(path):
-        raise AmbiguousPath("encoded control character in the path")
-    if "\\" in path:
-        raise AmbiguousPath("encoded backslash in the path")
     # Path parameters: `/admin;x=y` and `/public/..;/admin` (Envoy CVE-2026-73553); encoded ones as well,
     # since servers differ in whether they decode first.
-    if ";" in path:
+    if paths.semicolon == "reject" and (";" in path or SEMICOLON in path):
         raise AmbiguousPath("semicolon in the path")
-    if "//" in path:
-        raise AmbiguousPath("empty segment in the path")
-    if any(segment in {".", ".."} for segment in path.split("/")):
-        raise AmbiguousPath("dot segment in the path")
     return path
+
+
+def refuse_reading(path: str, paths: Paths) -> None:
+    """Raise AmbiguousPath for a decoded path that no switch lets through, or not this one."""
+    segments = path.split("/")[1:]
+    # Where these lead depends on who resolves them, and when: no switch lets them through.
+    if "." in segments or ".." in segments:
+        raise AmbiguousPath("dot segment in the path")
+    # RFC 3986 section 4.2: what follows `//` at the beginning is a host to whoever parses a URL reference.
+    if path.startswith("//"):
+        raise AmbiguousPath("two slashes at the beginning of the path")
+    if paths.double_slash == "reject" and "" in segments[:-1]:
+        raise AmbiguousPath("empty segment in the path")

@@ -3,15 +3,15 @@
 The cost of a match depends on the number of segments in the path, not on the number of routes. The first
 route in the configuration's order whose pattern and method fit wins.
 
-Invariant: `match` is a pure function of the canonical path and the method.
+Invariant: what is needed is a pure function of the paths a request can be read as and of its method.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from gateway.config.model import Route
-from gateway.policy.decide import VALID_TOKEN, Need, need_of
+from gateway.policy.decide import VALID_TOKEN, Need, need_of, strictest
 
 
 class _Node:
@@ -49,24 +49,40 @@ class RouteTable:
                 node = node.child(segment)
             node.ends.append(index)
 
-    def need(self, path: str, method: str) -> Need:
-        """What the first route for this canonical path and method asks for; where none is, a valid token."""
-        index = self._first(path, method)
-        return VALID_TOKEN if index is None else self._needs[index]
+    def need(self, paths: Iterable[str], method: str) -> Need:
+        """What a request asks for whose path can be read in these ways: whatever satisfies all of them.
+
+        What no route matches needs a valid token. Servers that serve `/admin/` as `/admin`, or the other way
+        round, are many: so a route that names the other spelling, not only reaches it by a last `**`, has its
+        say as well.
+        """
+        needs: list[Need] = []
+        for path in paths:
+            index, other = self._first_two(path, method)
+            needs.append(VALID_TOKEN if index is None else self._needs[index])
+            if other is not None and not self._routes[other].path.endswith("/**"):
+                needs.append(self._needs[other])
+        return strictest(needs)
 
     def match(self, path: str, method: str) -> Route | None:
         """The first route for this canonical path and method."""
-        index = self._first(path, method)
+        index, _ = self._first_two(path, method)
         return None if index is None else self._routes[index]
 
-    def _first(self, path: str, method: str) -> int | None:
-        states = _with_deep(self._root)
-        for segment in path.split("/")[1:]:
-            states = _advance(states, segment)
-            if not states:
-                return None
-        candidates = sorted(index for node in states for index in node.ends)
-        for index in candidates:
+    def _first_two(self, path: str, method: str) -> tuple[int | None, int | None]:
+        """The first route for the path, and the first for it with its last slash taken away, or one added."""
+        *front, last = path.split("/")[1:]
+        before = _with_deep(self._root)
+        for segment in front:
+            before = _advance(before, segment)
+            if not before:
+                return None, None
+        states = _advance(before, last)
+        other = _advance(states, "") if last else before
+        return self._first(states, method), self._first(other, method)
+
+    def _first(self, states: Sequence[_Node], method: str) -> int | None:
+        for index in sorted(index for node in states for index in node.ends):
             methods = self._routes[index].methods
             if methods is None or method in methods:
                 return index

@@ -26,7 +26,7 @@ from gateway.errors import (
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.policy.decide import Need, decide
-from gateway.policy.paths import canonical_path
+from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
 from gateway.portal.secrets import make_secret, read_secrets
 from gateway.proxy.answers import Answer
@@ -179,15 +179,15 @@ class Gateway:
         """The verdict over a request, or None where something must be waited for. Raises Refusal."""
         need = self._asked.get((request.method, request.raw_path))  # what is asked
         if need is None:
-            path = canonical_path(request.raw_path)
-            if self._limits is not None and self._is_own(path):
+            paths = readings(request.raw_path, self.config.paths)
+            if self._limits is not None and self._is_own(paths):
                 self._limits.count_here(request)
-            if self._is_page(path):
+            if self._is_page(paths):
                 return None
-            own = self._own_answer(request, path)
+            own = self._own_answer(request, paths)
             if own is not None:
                 return own
-            need = self._need(request.method, request.raw_path, path)
+            need = self._need(request.method, request.raw_path, paths)
         return self.judge_by(need, request)
 
     def judge_by(self, need: Need, request: Request) -> Forward | None:
@@ -216,9 +216,9 @@ class Gateway:
 
     async def judge_slowly(self, request: Request) -> Verdict:
         """The rest of `judge` where something must be waited for: a page, a key, Redis. Raises Refusal."""
-        path = canonical_path(request.raw_path)
-        if self._portal is not None and self._is_page(path):
-            return await self._portal.answer(request, path)
+        paths = readings(request.raw_path, self.config.paths)
+        if self._portal is not None and self._is_page(paths):
+            return await self._portal.answer(request, paths[0])
         return await self.judge_slowly_by(self.need(request.method, request.raw_path), request)
 
     async def judge_slowly_by(self, need: Need, request: Request) -> Forward:
@@ -252,11 +252,12 @@ class Gateway:
 
     def need(self, method: str, raw_path: str) -> Need:
         """What the route of this target asks for, whoever serves it. Raises AmbiguousPath."""
-        return self._asked.get((method, raw_path)) or self._need(method, raw_path, canonical_path(raw_path))
+        known = self._asked.get((method, raw_path))
+        return known or self._need(method, raw_path, readings(raw_path, self.config.paths))
 
-    def _need(self, method: str, raw_path: str, path: str) -> Need:
-        need = self._routes.need(path, method)
-        if len(method) + len(raw_path) <= _REMEMBERED_LENGTH and not self._is_own(path):
+    def _need(self, method: str, raw_path: str, paths: Sequence[str]) -> Need:
+        need = self._routes.need(paths, method)
+        if len(method) + len(raw_path) <= _REMEMBERED_LENGTH and not self._is_own(paths):
             if len(self._asked) >= _REMEMBERED_TARGETS:
                 self._asked.clear()
             self._asked[method, raw_path] = need
@@ -284,24 +285,25 @@ class Gateway:
         if not self.config.cognito.user_pools:
             raise NotConfigured
 
-    def _own_answer(self, request: Request, path: str) -> Answer | None:
+    def _own_answer(self, request: Request, paths: Sequence[str]) -> Answer | None:
         """What is ours is never proxied, known or not."""
-        if not self._is_own(path):
+        if not self._is_own(paths):
             return None
-        if not path.startswith(WELL_KNOWN):
+        path = paths[0]
+        if len(paths) > 1 or not path.startswith(WELL_KNOWN):
             raise NotFound
         if request.method not in {"GET", "HEAD"}:
             raise ReadOnly
         request.decision, request.reason = "allowed", "own_page"
         return metadata(request, path, self.config)
 
-    def _is_own(self, path: str) -> bool:
-        """Whether it is, or lies under, one of the paths that the gateway keeps for itself."""
-        return under(path, WELL_KNOWN) or under(path, self._own_prefix)
+    def _is_own(self, paths: Sequence[str]) -> bool:
+        """Whether one of them is, or lies under, a path that the gateway keeps for itself."""
+        return any(under(path, WELL_KNOWN) or under(path, self._own_prefix) for path in paths)
 
-    def _is_page(self, path: str) -> bool:
-        """Whether the portal answers it, if only with 404."""
-        return self._portal is not None and under(path, self._own_prefix)
+    def _is_page(self, paths: Sequence[str]) -> bool:
+        """Whether the portal answers it, if only with 404; what can be read in several ways is no page."""
+        return self._portal is not None and len(paths) == 1 and under(paths[0], self._own_prefix)
 
     def _new_portal(self) -> Dispatcher:
         # Whoever has turned the pages off does not pay for them.

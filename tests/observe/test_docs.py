@@ -1,4 +1,4 @@
-"""docs/metrics.md and docs/logs.md against the code: nothing undocumented, nothing made up."""
+"""docs/metrics.md, logs.md and decisions.md against the code: nothing undocumented, nothing made up."""
 
 import ast
 import re
@@ -14,6 +14,7 @@ from tests.observe.test_logs import ACCESS_FIELDS
 ROOT = Path(__file__).parents[2]
 METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
 LOGS_PAGE = (ROOT / "docs" / "logs.md").read_text()
+DECISIONS_PAGE = (ROOT / "docs" / "decisions.md").read_text()
 
 # Logger.event itself, and the two records that are written without it.
 WRITTEN_OTHERWISE = {
@@ -96,10 +97,39 @@ def refusals(of: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 
 def test_reasons_are_documented_with_their_status() -> None:
     declared = {r.reason: str(r.status) for r in refusals() if r.__module__ == "gateway.errors"}
-    assert {reason: row[0] for reason, row in rows(LOGS_PAGE, "Reasons").items()} == declared
+    assert {reason: row[0] for reason, row in rows(DECISIONS_PAGE, "Reasons").items()} == declared
 
 
-@pytest.mark.parametrize("page", [METRICS_PAGE, LOGS_PAGE], ids=["metrics", "logs"])
+def test_every_reason_says_what_to_do() -> None:
+    for heading in ("Reasons", "Reasons that are no refusal"):
+        for reason, (_, meaning, advice) in rows(DECISIONS_PAGE, heading).items():
+            assert meaning, reason
+            assert advice, reason
+
+
+def other_reasons() -> set[str]:
+    """Words that become a request's reason without a refusal: what decides returns, and what is written."""
+    decide = ast.parse((ROOT / "gateway/policy/decide.py").read_text())
+    found = {
+        node.value.value
+        for function in ast.walk(decide)
+        if isinstance(function, ast.FunctionDef) and function.name == "decide"
+        for node in ast.walk(function)
+        if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant)
+    }
+    written = re.compile(r'(?:\.decision, \w+\.reason = "\w+", |\.failure = )"(\w+)"')
+    for path in (ROOT / "gateway").rglob("*.py"):
+        found |= set(written.findall(path.read_text()))
+    return found
+
+
+def test_reasons_that_are_no_refusal_are_documented() -> None:
+    assert rows(DECISIONS_PAGE, "Reasons that are no refusal").keys() == other_reasons()
+
+
+@pytest.mark.parametrize(
+    "page", [METRICS_PAGE, LOGS_PAGE, DECISIONS_PAGE], ids=["metrics", "logs", "decisions"]
+)
 def test_queries_name_metrics_that_exist(page: str) -> None:
     names = set(re.findall(rf"{PREFIX}[a-z_]+", page))
     known = {PREFIX + metric.name for metric in METRICS}

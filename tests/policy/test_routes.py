@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config.model import Route
+from gateway.config.model import Auth, Route
+from gateway.policy.decide import need_of
 from gateway.policy.routes import RouteTable
 
 _segment = st.sampled_from(["a", "b", "", "*", "**", "a.b"])
@@ -28,30 +30,90 @@ def naive(pattern: list[str], path: list[str]) -> bool:
     return pattern[0] in {"*", path[0]} and naive(pattern[1:], path[1:])
 
 
-@settings(max_examples=600)
-@given(st.lists(st.tuples(_pattern, _methods), max_size=8), _path, st.sampled_from(["GET", "POST"]))
-def test_the_first_route_that_fits_wins(
-    rules: list[tuple[str, frozenset[str] | None]], path: str, method: str
-) -> None:
-    routes = [Route(pattern, methods, "none") for pattern, methods in rules]
-    expected = None
+_METHODS = st.sampled_from(["GET", "POST"])
+# Each rule another need, so that one cannot be taken for another.
+_auth = st.sampled_from(["none", "optional", "required"])
+_RULES = st.lists(st.tuples(_pattern, _methods, _auth), max_size=8)
+Rules = list[tuple[str, frozenset[str] | None, Auth]]
+
+
+def routes_of(rules: Rules) -> list[Route]:
+    return [
+        Route(pattern, methods, auth, groups=() if auth == "none" else (f"g{number}",))
+        for number, (pattern, methods, auth) in enumerate(rules)
+    ]
+
+
+def first(routes: list[Route], path: str, method: str) -> Route | None:
     for route in routes:
         fits = naive(route.path.split("/")[1:], path.split("/")[1:])
         if fits and (route.methods is None or method in route.methods):
-            expected = route
-            break
-    assert RouteTable(routes).match(path, method) is expected
+            return route
+    return None
+
+
+def other_spelling(path: str) -> str:
+    return path[:-1] if path.endswith("/") else path + "/"
+
+
+@settings(max_examples=600)
+@given(_RULES, _path, _METHODS)
+def test_the_first_route_that_fits_wins(rules: Rules, path: str, method: str) -> None:
+    routes = routes_of(rules)
+    assert RouteTable(routes).match(path, method) is first(routes, path, method)
+
+
+@settings(max_examples=600)
+@given(_RULES, st.lists(_path, min_size=1, max_size=3, unique=True), _METHODS)
+def test_what_is_needed_satisfies_every_reading_and_spelling(
+    rules: Rules, paths: list[str], method: str
+) -> None:
+    routes = routes_of(rules)
+    asked: list[Route | None] = []
+    for path in paths:
+        asked.append(first(routes, path, method))
+        other = first(routes, other_spelling(path), method) if path != "/" else None
+        if other is not None and not other.path.endswith("/**"):
+            asked.append(other)
+    need = RouteTable(routes).need(paths, method)
+    auths = [need_of(route).auth for route in asked]
+    assert need.auth == next(auth for auth in ("required", "optional", "none") if auth in auths)
+    assert set(need.conditions) == {condition for route in asked for condition in need_of(route).conditions}
+
+
+@pytest.mark.parametrize(
+    ("routes", "path", "auth"),
+    [
+        # Servers that take `/admin/` for `/admin` are many.
+        ([("/admin", "required"), ("/**", "none")], "/admin/", "required"),
+        ([("/admin/", "required"), ("/**", "none")], "/admin", "required"),
+        ([("/u/*", "required"), ("/**", "none")], "/u/7/", "required"),
+        ([("/u/*/", "optional"), ("/**", "none")], "/u/7", "optional"),
+        ([("/docs", "none"), ("/docs/", "required")], "/docs", "required"),
+        # A rule for all that lies below says nothing about the path itself, which has its own.
+        ([("/docs", "none"), ("/docs/**", "required")], "/docs", "none"),
+        ([("/docs", "none")], "/docs", "none"),
+        ([("/docs", "none")], "/docs/", "required"),
+        ([("/docs/", "none"), ("/**", "required")], "/docs/", "none"),
+        ([("/", "none"), ("/**", "required")], "/", "none"),
+        ([("/admin", "required"), ("/**", "none")], "/admin/x", "none"),
+        ([("/admin", "required"), ("/**", "none")], "/adminx/", "none"),
+    ],
+)
+def test_a_last_slash_opens_nothing(routes: list[tuple[str, Auth]], path: str, auth: Auth) -> None:
+    table = RouteTable([Route(pattern, None, each) for pattern, each in routes])
+    assert table.need([path], "GET").auth == auth
 
 
 def test_a_thousand_routes_cost_like_ten() -> None:
     def cost(count: int) -> float:
         routes = [Route(f"/api/v{number}/*/items/**", None, "none") for number in range(count)]
-        match = RouteTable(routes).match
+        need = RouteTable(routes).need
         best = float("inf")
         for _ in range(7):
             began = time.perf_counter()
             for _ in range(300):
-                match(f"/api/v{count - 1}/x/items/7", "GET")
+                need([f"/api/v{count - 1}/x/items/7"], "GET")
             best = min(best, time.perf_counter() - began)
         return best
 

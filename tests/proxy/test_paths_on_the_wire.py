@@ -62,3 +62,73 @@ async def test_what_is_reserved_is_never_proxied(tmp_path: Path, target: str) ->
     async with running(tmp_path, "routes: [{path: '/**', auth: none}]\n") as gateway:
         assert (await once(gateway.port, get(target, gateway.bearer()))).status in {400, 404}
         assert gateway.upstream.requests == []
+
+
+PASSING = """\
+paths: {encoded_slash: pass, double_slash: pass, semicolon: pass}
+routes:
+- {path: /admin/**, groups: [admins]}
+- {path: /public/**, auth: none}
+"""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/public/..%2fadmin", "/public%2f..%2fadmin", "/public/..%5cadmin", "/public/%2e%2e/admin"),
+        *("/public/..;/admin", "/public/..;x=y/admin", "/public/../admin", "/public/%252e%252e/admin"),
+        *("//admin", "/%2fadmin", "/;x/admin", "/public\\admin", "/public/%00"),
+    ],
+)
+async def test_what_no_switch_lets_through(tmp_path: Path, target: str) -> None:
+    async with running(tmp_path, PASSING) as gateway:
+        assert (await once(gateway.port, get(target, gateway.bearer()))).status == 400
+        assert gateway.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/admin;x=y", "/admin%2fx", "/admin%5Cx", "/admin//x", "/admin;/x", "/admin;public/x;y"),
+        *("/admin%3b", "/admin/"),
+    ],
+)
+async def test_the_admins_path_in_any_reading_is_the_admins(tmp_path: Path, target: str) -> None:
+    async with running(tmp_path, PASSING) as gateway:
+        assert (await once(gateway.port, get(target))).status == 401
+        assert (await once(gateway.port, get(target, gateway.bearer()))).status == 403
+        assert gateway.upstream.requests == []
+        admin = gateway.bearer(**{"cognito:groups": ["admins"]})
+        assert (await once(gateway.port, get(target, admin))).status == 200
+        assert gateway.upstream.last.target == target.encode()
+
+
+@pytest.mark.parametrize(
+    "target", ["/public/a%2Fb", "/public/a%5Cb", "/public//b", "/public/a;v=1/b;w", "/public/a%3Bb"]
+)
+async def test_what_is_open_in_every_reading_goes_on_untouched(tmp_path: Path, target: str) -> None:
+    async with running(tmp_path, PASSING) as gateway:
+        assert (await once(gateway.port, get(target))).status == 200
+        assert gateway.upstream.last.target == target.encode()
+
+
+@pytest.mark.parametrize("target", ["/public;x", "/public%2fa", "/public;/../a", "/public/a;b"])
+async def test_what_is_open_in_one_reading_only_is_not_open(tmp_path: Path, target: str) -> None:
+    routes = "routes: [{path: /public, auth: none}, {path: '/public/a;b', auth: none}]\n"
+    async with running(tmp_path, "paths: {encoded_slash: pass, semicolon: pass}\n" + routes) as gateway:
+        assert (await once(gateway.port, get(target))).status in {400, 401}
+        assert gateway.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/oauth2;x/sign_in", "/oauth2%2fsign_in", "/oauth2//x", "/;x%2foauth2/x", "/oauth2%5cx"),
+        *("/oauth2;", "/.well-known;x/oauth-protected-resource", "/.well-known%2foauth-protected-resource/a"),
+    ],
+)
+async def test_what_is_reserved_in_any_reading_is_never_proxied(tmp_path: Path, target: str) -> None:
+    yaml = PASSING.partition("routes:")[0] + "routes: [{path: '/**', auth: none}]\n"
+    async with running(tmp_path, yaml) as gateway:
+        assert (await once(gateway.port, get(target))).status in {400, 404}
+        assert gateway.upstream.requests == []
