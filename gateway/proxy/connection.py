@@ -18,6 +18,7 @@ from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnection
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.application import Application
 from gateway.proxy.exchange import Exchange, Forward
+from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Peer, Request
 from gateway.proxy.transport import ClientTransport
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel
@@ -43,6 +44,9 @@ class Server(Protocol):
     @property
     def draining(self) -> bool: ...
 
+    @property
+    def outbox(self) -> Outbox: ...
+
 
 class ClientConnection(ClientTransport):
     """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
@@ -61,7 +65,7 @@ class ClientConnection(ClientTransport):
     )
 
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, max_head=server.app.config.listen.max_header_size)
+        super().__init__(loop, server.outbox, max_head=server.app.config.listen.max_header_size)
         self.server = server
         self.address = ""
         # Whether the client speaks TLS with us.
@@ -283,7 +287,7 @@ class ClientConnection(ClientTransport):
         request.response_bytes = 0 if head_only else len(answer.body)
         more = request.answer_lines
         data = render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only, more=more)
-        self.write(data)
+        self.post(data)
         if answer.close:
             # Who sends what cannot be understood may well go on sending.
             self._end_request()

@@ -19,6 +19,7 @@ from gateway.config.model import Config
 from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal, SlowClient, UpstreamSilent
 from gateway.proxy.answers import connection_line, private
 from gateway.proxy.headers import bearer_free, upstream_head
+from gateway.proxy.outbox import Outbox
 from gateway.proxy.parser import BodyBroken
 from gateway.proxy.request import Request
 from gateway.proxy.upstream import UpstreamConnection
@@ -44,7 +45,12 @@ class Client(Protocol):
     @property
     def closing(self) -> bool: ...
 
+    @property
+    def outbox(self) -> Outbox: ...
+
     def write(self, data: bytes) -> None: ...
+
+    def post(self, data: bytes) -> None: ...
 
     def cut(self, refusal: Refusal) -> None:
         """End the connection so that an answer that has begun cannot look whole."""
@@ -133,7 +139,7 @@ class Exchange:
         )
         self._sent_at = now = time.monotonic()
         self._client.deadline = now + self._config.upstream.response_timeout
-        upstream.write(self._opening)
+        upstream.post(self._opening, self._client.outbox)
         if self.uploading:
             self._pump = asyncio.get_running_loop().create_task(self._pump_body(request.body))
 
@@ -310,10 +316,12 @@ class Exchange:
         if end is not None and self._chunked_out:
             # RFC 9112 section 7.1.2: the last chunk, the trailers, an empty line.
             parts += (b"0\r\n", *end, b"\r\n")
-        client.write(parts[0] if len(parts) == 1 else b"".join(parts))
+        data = parts[0] if len(parts) == 1 else b"".join(parts)
         if end is not None:
+            client.post(data)
             self._finish()
             return
+        client.write(data)
         if client.writable:
             client.deadline = time.monotonic() + self._config.upstream.idle_timeout
         elif self._upstream is not None:

@@ -12,6 +12,7 @@ import sys
 import time
 from socket import SO_LINGER, SOL_SOCKET
 
+from gateway.proxy.outbox import Outbox
 from gateway.proxy.reading import RequestReader
 
 # struct linger {on, 0 s}: closing sends RST and drops what was not sent.
@@ -24,10 +25,13 @@ _LINGER = 5.0
 class ClientTransport(RequestReader):
     """The writing half of a client's connection; the serving half (connection.py) is built on it."""
 
-    __slots__ = ("_unsent", "deadline", "lingering")
+    __slots__ = ("_held", "_unsent", "deadline", "lingering", "outbox")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, max_head: int) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox, *, max_head: int) -> None:
         super().__init__(loop, max_head=max_head)
+        self.outbox = outbox
+        # Bytes that wait for the end of the event loop's turn.
+        self._held = b""
         # When the current wait ends, time.monotonic().
         self.deadline = 0.0
         # The answer is written; what still comes in is dropped.
@@ -42,13 +46,28 @@ class ClientTransport(RequestReader):
     @property
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
-        return 0 if self.transport is None else self.transport.get_write_buffer_size()
+        return 0 if self.transport is None else len(self._held) + self.transport.get_write_buffer_size()
 
     def write(self, data: bytes) -> None:
+        if self._held:
+            self.flush()
         if self.transport is not None:
             self.transport.write(data)
 
+    def post(self, data: bytes) -> None:
+        """Write by the end of the event loop's turn: the last bytes of an answer."""
+        if self._held:
+            self.flush()
+        self._held = data
+        self.outbox.add(self)
+
+    def flush(self) -> None:
+        held, self._held = self._held, b""
+        if held and self.transport is not None and not self.transport.is_closing():
+            self.transport.write(held)
+
     def write_eof(self) -> None:
+        self.flush()
         if self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
 
@@ -70,6 +89,7 @@ class ClientTransport(RequestReader):
         """End it at once, whatever is unsent; `reset`: so that the client sees it was no proper end."""
         if self.transport is None:
             return
+        self.flush()
         sock = self.transport.get_extra_info("socket")
         if reset and sock is not None:
             sock.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
@@ -89,5 +109,6 @@ class ClientTransport(RequestReader):
     def close_within(self, seconds: float) -> None:
         """Close once what was written is sent; the deadline ends the wait for that."""
         if self.transport is not None:
+            self.flush()
             self.deadline = time.monotonic() + seconds
             self.transport.close()

@@ -17,6 +17,7 @@ from typing import Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade
 
 from gateway.errors import Refusal, UpstreamBroken
+from gateway.proxy.outbox import Outbox
 from gateway.proxy.tls import closed_properly, explain
 from gateway.proxy.upstream_reading import MAX_ANSWER_HEAD, AnswerHead, AnswerReader
 
@@ -69,6 +70,7 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
 
     __slots__ = (
         "_cut",
+        "_held",
         "_listener",
         "_owner",
         "_tls",
@@ -91,6 +93,8 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         self._tls: ssl.SSLObject | None = None
         # Whether the connection's end does not prove that the upstream meant it.
         self._cut = False
+        # A request that waits for the end of the event loop's turn.
+        self._held = b""
         # False while the transport's write buffer is full.
         self.writable = True
         self.reused = False
@@ -127,21 +131,36 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         return self.transport is not None and not self.transport.is_closing()
 
     def write(self, data: bytes) -> None:
+        if self._held:
+            self.flush()
         if self.transport is not None:
             self.transport.write(data)
 
+    def post(self, data: bytes, outbox: Outbox) -> None:
+        """Write by the end of the event loop's turn: a request, or its beginning."""
+        self._held = data
+        outbox.add(self)
+
+    def flush(self) -> None:
+        held, self._held = self._held, b""
+        if held and self.usable and self.transport is not None:
+            self.transport.write(held)
+
     def write_eof(self) -> None:
+        self.flush()
         if self.usable and self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
 
     def abort(self) -> None:
         """Drop the connection at once; the listener hears nothing more."""
         self._listener = self._tunnel = None
+        self._held = b""
         if self.transport is not None:
             self.transport.abort()
 
     def close(self) -> None:
         """Drop the connection once what was written is sent, or cannot be within FAREWELL seconds."""
+        self.flush()
         self._listener = self._tunnel = None
         transport = self.transport
         if transport is not None:
@@ -173,6 +192,10 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         if listener is None:
             # An answer ahead of its question would become the next question's answer.
             self.abort()
+            return
+        if self._held:
+            # The same, only that the next question was about to be asked: it is asked elsewhere.
+            self._fail("an answer to nothing")
             return
         self.answered = True
         try:

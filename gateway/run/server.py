@@ -16,6 +16,7 @@ from gateway.config.model import Config
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.proxy.connection import ClientConnection
+from gateway.proxy.outbox import Outbox
 from gateway.proxy.rotation import listen_tls, server_options
 from gateway.run.app import Gateway
 from gateway.run.sockets import BACKLOG
@@ -43,6 +44,7 @@ class Server:
         self.tls = listen_tls(config.listen, log)
         self.connections: set[ClientConnection] = set()
         self.draining = False
+        self.outbox = Outbox()
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
         # Gateways of configurations that were replaced → when they are stopped at the latest.
