@@ -41,6 +41,7 @@ ONLY = {
     "prometheus_client": {"observe"},
     "httptools": {"proxy"},
     "jinja2": {"portal"},
+    "ruamel": {"config"},
     "redis": {"shared"},
 }
 

@@ -1,0 +1,46 @@
+"""`setup --destroy`: takes away what a set-up made, in the order that leaves nothing dangling.
+
+Invariant: nothing is touched that does not carry the set-up's own tag.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.aws.clients import Aws
+from gateway.aws.provision.identity import IdentityPool, Role
+from gateway.aws.provision.step import Finding, Made
+from gateway.aws.provision.user_pools import UserPool
+from gateway.aws.provision.wanted import Wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One thing that can be taken away, or `foreign`: it is called so and is not ours."""
+
+    title: str
+    name: str
+    id: str
+    foreign: bool
+    remove: Callable[[], None]
+
+
+def removals(aws: Aws, wanted: Wanted) -> list[Removal]:
+    """What is there of this set-up: the identity pool first, the user pool with its clients last."""
+    made = Made()
+    pool, identity, role = UserPool(aws, wanted), IdentityPool(aws, wanted), Role(aws, wanted)
+    user_pool, identity_pool = pool.look(made), identity.look(made)
+    every = (
+        _removal(identity.title, identity_pool, identity.destroy),
+        _removal(role.title, role.look(made), role.destroy),
+        _removal(pool.title, user_pool, pool.destroy),
+    )
+    return [removal for removal in every if removal is not None]
+
+
+def _removal(title: str, finding: Finding, destroy: Callable[[Finding], None]) -> Removal | None:
+    if finding.found is None:
+        return None
+    return Removal(title, finding.name, finding.found, not finding.ours, partial(destroy, finding))

@@ -1,0 +1,156 @@
+"""The user pool, its app client and its domain, as steps of `setup`.
+
+Invariant: what somebody else set up is described by its differences and only ever changed by `mend`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.aws.clients import Aws
+from gateway.aws.pool_settings import describe_client, describe_pool, update_client, update_pool
+from gateway.aws.provision import wanted as w
+from gateway.aws.provision.step import PAGE, Finding, Made, only
+from gateway.aws.provision.wanted import TAG, Wanted
+from gateway.errors import GatewayError
+
+
+class UserPool:
+    title = "user pool"
+
+    def __init__(self, aws: Aws, wanted: Wanted, pool_id: str | None = None) -> None:
+        """`pool_id`: of an existing pool that is to be used, whatever it is called."""
+        self._aws, self._wanted, self._pool_id = aws, wanted, pool_id
+
+    def look(self, made: Made) -> Finding:
+        pool_id = self._pool_id or self._by_name()
+        if pool_id is None:
+            return Finding(self._wanted.name, None)
+        made.pool_id = pool_id
+        pool = describe_pool(self._aws, pool_id)
+        if pool.get("Domain") or pool.get("CustomDomain"):
+            made.domain = pool.get("CustomDomain") or pool.get("Domain")
+        differences = w.told(self._settings(pool), pool)
+        ours = pool.get("UserPoolTags", {}).get(TAG) == self._wanted.name
+        return Finding(pool["Name"], pool_id, differences, ours, pool)
+
+    def make(self, made: Made) -> str:
+        pool = self._aws.call(
+            "cognito-idp",
+            "CreateUserPool",
+            PoolName=self._wanted.name,
+            UserPoolTags={TAG: self._wanted.name},
+            **w.pool_settings(self._wanted),
+        )["UserPool"]
+        made.pool_id = pool["Id"]
+        return str(pool["Id"])
+
+    def mend(self, made: Made, finding: Finding) -> None:
+        changes = w.differences(self._settings(finding.described), finding.described)
+        if "UsernameAttributes" in changes:
+            raise GatewayError(
+                f"setup: user pool {finding.found} does not sign in by e-mail address, and AWS lets nobody "
+                "change that: leave --fix out, or choose another --pool-name"
+            )
+        update_pool(self._aws, finding.described, changes)
+
+    def _settings(self, pool: dict[str, Any]) -> dict[str, Any]:
+        settings = w.pool_settings(self._wanted)
+        # How people sign in and recover accounts is for whoever made the pool; what matters to us is who may.
+        ours = pool.get("UserPoolTags", {}).get(TAG) == self._wanted.name
+        return settings if ours else {"AdminCreateUserConfig": settings["AdminCreateUserConfig"]}
+
+    def _by_name(self) -> str | None:
+        pools = self._aws.pages("cognito-idp", "ListUserPools", "UserPools", MaxResults=PAGE)
+        return only([pool["Id"] for pool in pools if pool["Name"] == self._wanted.name], self._wanted.name)
+
+    def destroy(self, finding: Finding) -> None:
+        # AWS deletes no pool that has a domain, and none that is protected.
+        domain = finding.described.get("Domain")
+        if domain:
+            self._aws.call("cognito-idp", "DeleteUserPoolDomain", Domain=domain, UserPoolId=finding.found)
+        if finding.described.get("DeletionProtection") == "ACTIVE":
+            update_pool(self._aws, finding.described, {"DeletionProtection": "INACTIVE"})
+        self._aws.call("cognito-idp", "DeleteUserPool", UserPoolId=finding.found)
+
+
+class AppClient:
+    title = "app client"
+
+    def __init__(self, aws: Aws, wanted: Wanted) -> None:
+        self._aws, self._wanted = aws, wanted
+
+    def look(self, made: Made) -> Finding:
+        name = self._wanted.name
+        if made.pool_id is None:
+            return Finding(name, None)
+        clients = self._aws.pages(
+            "cognito-idp",
+            "ListUserPoolClients",
+            "UserPoolClients",
+            UserPoolId=made.pool_id,
+            MaxResults=PAGE,
+        )
+        client_id = only([each["ClientId"] for each in clients if each["ClientName"] == name], name)
+        if client_id is None:
+            return Finding(name, None)
+        made.client_id = client_id
+        client = describe_client(self._aws, made.pool_id, client_id)
+        # Not shown, not kept: that there is one is all that matters.
+        secret = client.pop("ClientSecret", None) is not None
+        differences = w.told(w.client_settings(self._wanted), client)
+        if secret:
+            differences.insert(0, "it has a secret, wanted none")
+        return Finding(name, client_id, differences, described=client | {"secret": secret})
+
+    def make(self, made: Made) -> str:
+        client = self._aws.call(
+            "cognito-idp",
+            "CreateUserPoolClient",
+            UserPoolId=made.pool_id,
+            ClientName=self._wanted.name,
+            GenerateSecret=False,
+            **w.client_settings(self._wanted),
+        )["UserPoolClient"]
+        made.client_id = client["ClientId"]
+        return str(client["ClientId"])
+
+    def mend(self, made: Made, finding: Finding) -> None:
+        if finding.described["secret"]:
+            raise GatewayError(
+                f"setup: app client {finding.found} has a secret, and AWS lets nobody take it away: leave "
+                "--fix out and name it as client_secret_file, or choose another --pool-name"
+            )
+        update_client(
+            self._aws,
+            finding.described,
+            w.differences(w.client_settings(self._wanted), finding.described),
+        )
+
+
+class Domain:
+    """Where managed login answers. One pool has one prefix domain; AWS renames none."""
+
+    title = "domain"
+
+    def __init__(self, aws: Aws, wanted: Wanted) -> None:
+        assert wanted.domain_prefix is not None, "only where managed login is wanted"
+        self._aws, self._prefix = aws, wanted.domain_prefix
+
+    def look(self, made: Made) -> Finding:
+        if made.domain is None:
+            return Finding(self._prefix, None)
+        if made.domain == self._prefix or "." in made.domain:
+            return Finding(made.domain, made.domain)
+        return Finding(made.domain, made.domain, [f"the pool has it already, wanted {self._prefix}"])
+
+    def make(self, made: Made) -> str:
+        self._aws.call("cognito-idp", "CreateUserPoolDomain", Domain=self._prefix, UserPoolId=made.pool_id)
+        made.domain = self._prefix
+        return self._prefix
+
+    def mend(self, made: Made, finding: Finding) -> None:
+        raise GatewayError(
+            f"setup: the pool's domain is {finding.found}, and applications may use it: leave --fix and "
+            "--domain out, or delete that domain first"
+        )

@@ -1,0 +1,150 @@
+"""What `setup` wants to be there, as AWS's own request members. Pure.
+
+Invariant: nothing here grants more than a gateway and a single-page application need: no client secret, no
+unauthenticated access, a role that only signed-in people of this one identity pool can take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+# Marks what `setup` made, with the set-up's name as its value; `--destroy` takes away nothing else.
+TAG = "cognito-gateway"
+
+# The console's first four and refresh: choice-based, password, SRP, and the admin flow of the AWS CLI.
+AUTH_FLOWS = (
+    "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+    "ALLOW_REFRESH_TOKEN_AUTH",
+    "ALLOW_USER_AUTH",
+    "ALLOW_USER_PASSWORD_AUTH",
+    "ALLOW_USER_SRP_AUTH",
+)
+# aws.cognito.signin.user.admin: without it nobody can ask Cognito whether the token was revoked.
+_OAUTH_SCOPES = ("aws.cognito.signin.user.admin", "email", "openid", "profile")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One set-up; all that it makes is called after `name`."""
+
+    name: str
+    self_sign_up: bool = False
+    # Of managed login; None: our own pages.
+    domain_prefix: str | None = None
+    callback_urls: tuple[str, ...] = ()
+    logout_urls: tuple[str, ...] = ()
+    identity_pool: bool = False
+
+    @property
+    def role_name(self) -> str:
+        return f"{self.name}-authenticated"
+
+
+def pool_settings(wanted: Wanted) -> dict[str, Any]:
+    """CreateUserPool: people sign in by e-mail address, which Cognito has them confirm."""
+    return {
+        "UsernameAttributes": ["email"],
+        "AutoVerifiedAttributes": ["email"],
+        "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": not wanted.self_sign_up},
+        "AccountRecoverySetting": {"RecoveryMechanisms": [{"Priority": 1, "Name": "verified_email"}]},
+        # A user pool that is gone is gone with all its users. `--destroy` asks, then lifts it.
+        "DeletionProtection": "ACTIVE",
+    }
+
+
+def client_settings(wanted: Wanted) -> dict[str, Any]:
+    """CreateUserPoolClient, for a single-page application: what runs in a browser keeps no secret."""
+    settings: dict[str, Any] = {
+        "ExplicitAuthFlows": list(AUTH_FLOWS),
+        # The API's default, LEGACY, tells strangers who has an account.
+        "PreventUserExistenceErrors": "ENABLED",
+        "EnableTokenRevocation": True,
+    }
+    if wanted.domain_prefix is not None:
+        settings |= {
+            "AllowedOAuthFlowsUserPoolClient": True,
+            "AllowedOAuthFlows": ["code"],
+            "AllowedOAuthScopes": list(_OAUTH_SCOPES),
+            "SupportedIdentityProviders": ["COGNITO"],
+            "CallbackURLs": list(wanted.callback_urls),
+            "LogoutURLs": list(wanted.logout_urls),
+        }
+    return settings
+
+
+def identity_pool_settings(*, region: str, pool_id: str, client_id: str) -> dict[str, Any]:
+    """CreateIdentityPool: this pool and client only, and each token is asked about at Cognito."""
+    return {
+        "AllowUnauthenticatedIdentities": False,
+        # The classic flow lets its caller choose any role that trusts the pool.
+        "AllowClassicFlow": False,
+        "CognitoIdentityProviders": [
+            {
+                "ProviderName": f"cognito-idp.{region}.amazonaws.com/{pool_id}",
+                "ClientId": client_id,
+                # Signed-out and disabled users get no AWS credentials.
+                "ServerSideTokenCheck": True,
+            }
+        ],
+    }
+
+
+def trust_policy(identity_pool_id: str) -> dict[str, Any]:
+    """Who may take the role: authenticated identities of this identity pool.
+
+    Source: AWS, "IAM roles", role trust and permissions. Without both conditions any identity pool of anybody
+    could hand the role out.
+    """
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Federated": "cognito-identity.amazonaws.com"},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {"cognito-identity.amazonaws.com:aud": identity_pool_id},
+                    "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
+                },
+            }
+        ],
+    }
+
+
+def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Those members of `wanted` that are otherwise in `found`; the order of lists does not count."""
+    return {name: value for name, value in wanted.items() if not _satisfied(value, found.get(name))}
+
+
+def told(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """A clause for each difference: what it is, and what is wanted."""
+    return [line for name, value in wanted.items() for line in _told(name, value, found.get(name))]
+
+
+def _told(name: str, wanted: Any, found: Any) -> Iterator[str]:
+    if isinstance(wanted, Mapping) and isinstance(found, Mapping):
+        for member, value in wanted.items():
+            yield from _told(f"{name}.{member}", value, found.get(member))
+    elif not _satisfied(wanted, found):
+        yield f"{name} is {_shown(found)}, wanted {_shown(wanted)}"
+
+
+def _satisfied(wanted: Any, found: Any) -> bool:
+    """Structures may hold more than is wanted: AWS fills in defaults."""
+    if isinstance(wanted, Mapping):
+        return isinstance(found, Mapping) and all(_satisfied(v, found.get(k)) for k, v in wanted.items())
+    if isinstance(wanted, list):
+        if not isinstance(found, list) or len(found) != len(wanted):
+            return False
+        return all(any(_satisfied(each, other) for other in found) for each in wanted)
+    return bool(wanted == found)
+
+
+def _shown(value: Any) -> str:
+    if value is None or value == []:
+        return "not set"
+    if isinstance(value, list):
+        return ", ".join(_shown(each) for each in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)

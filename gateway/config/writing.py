@@ -1,0 +1,152 @@
+"""Puts IDs into a configuration file that people wrote: comments, order and everything else stay.
+
+ruamel.yaml, because PyYAML loses comments. Invariant: the file is replaced as a whole or not at all, and
+only by one that the loader accepts.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+
+from gateway.config.load import load
+from gateway.errors import ConfigurationError, GatewayError
+
+# What config/gateway.minimal.yaml says: whoever copied it means to have it replaced.
+_EXAMPLE_POOL = "ap-south-1_AbCdEfGhI"
+# YAML 1.2.2 section 9.1.2: comments, then the marker of a document's start.
+_START = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*---[ \t]*(?:#[^\n]*)?\n")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolIds:
+    """What is to be said of one user pool; None: nothing, and what stands there stays."""
+
+    pool_id: str
+    client_id: str
+    identity_pool_id: str | None = None
+    domain: str | None = None
+    endpoint_url: str | None = None
+
+
+def with_pool(text: str, ids: PoolIds) -> str:
+    """The configuration's text with this pool in it. Pure. Raises ValueError where it is no YAML mapping."""
+    head, body = _parted(text)
+    yaml, out = _yaml(), io.StringIO()
+    try:
+        document = yaml.load(body)
+    except YAMLError as error:
+        raise ValueError(str(error).partition("\n")[0]) from None
+    if document is None:
+        # All there is may be comments.
+        head, document = _ended(text), CommentedMap()
+    if not isinstance(document, CommentedMap):
+        raise ValueError("it is not a mapping")  # noqa: TRY004 - of the text, not of an argument
+    yaml.dump(_put(document, ids), out)
+    return head + _ended(out.getvalue())
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """What stands up to the line `---`, and what is behind it: ruamel.yaml drops comments before it."""
+    start = _START.match(text)
+    return ("", text) if start is None else (start.group(), text[start.end() :])
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith("\n") else text + "\n"
+
+
+def write_pool(path: Path, ids: PoolIds, environ: Mapping[str, str]) -> bool:
+    """Put the pool into this file, which may not exist yet; whether anything changed. Raises GatewayError."""
+    try:
+        before = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        before = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayError(f"{path}: cannot be read ({error}): name another file with --write") from None
+    try:
+        after = with_pool(before, ids)
+    except ValueError as error:
+        raise GatewayError(f"{path}: cannot be changed, {error}: mend it, or name another file") from None
+    if after == before:
+        return False
+    _replace(path, after, environ)
+    return True
+
+
+def _put(document: CommentedMap, ids: PoolIds) -> CommentedMap:
+    cognito = _section(document, "cognito", CommentedMap)
+    if ids.endpoint_url is not None and cognito.get("endpoint_url") is None:
+        cognito.pop("endpoint_url", None)
+        cognito.insert(0, "endpoint_url", ids.endpoint_url)
+    pools = _section(cognito, "user_pools", CommentedSeq)
+    pool = _pool(pools, ids.pool_id)
+    pool["id"] = ids.pool_id
+    clients = _section(pool, "client_ids", CommentedSeq)
+    if ids.client_id not in clients:
+        clients.append(ids.client_id)
+    for name in ("identity_pool_id", "domain"):
+        value = getattr(ids, name)
+        if value is not None:
+            pool[name] = value
+    return document
+
+
+def _pool(pools: CommentedSeq, pool_id: str) -> CommentedMap:
+    for pool in pools:
+        if isinstance(pool, CommentedMap) and pool.get("id") in {pool_id, _EXAMPLE_POOL}:
+            if pool["id"] == _EXAMPLE_POOL != pool_id:
+                # The example's client is nobody's.
+                pool.pop("client_ids", None)
+            return pool
+    added = CommentedMap()
+    pools.append(added)
+    return added
+
+
+def _section(parent: CommentedMap, name: str, kind: type[Any]) -> Any:
+    """The member of this name and kind; made where there is none, or null, or an empty list in brackets."""
+    found = parent.get(name)
+    if not isinstance(found, kind) or not found:
+        if found:
+            raise ValueError(f"{name} is not what belongs there")
+        found = parent[name] = kind()
+        if name == "client_ids":
+            found.fa.set_flow_style()
+    return found
+
+
+def _yaml() -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    # No line of anybody's is folded.
+    yaml.width = 10_000
+    return yaml
+
+
+def _replace(path: Path, text: str, environ: Mapping[str, str]) -> None:
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        if path.exists():
+            beside.chmod(path.stat().st_mode & 0o777)
+        load(beside, environ)
+        beside.replace(path)
+    except ConfigurationError as error:
+        raise GatewayError(
+            f"{path}: was left as it is, with the new IDs it would not be valid:\n"
+            + str(error).replace(str(beside), str(path))
+        ) from None
+    except OSError as error:
+        raise GatewayError(f"{path}: cannot be written ({(error.strerror or '').lower()})") from None
+    finally:
+        beside.unlink(missing_ok=True)
