@@ -1,4 +1,4 @@
-"""setup, sign-up: what changes something at AWS."""
+"""setup, sign-up, doctor: what changes something at AWS, and what looks whether all fits."""
 
 # ruff: noqa: PLC0415 - commands import what they need when they run
 
@@ -13,6 +13,7 @@ from gateway.commands.adding import (
     Flags,
     aws_flags,
     config_flag,
+    config_path,
     config_path_if_any,
 )
 from gateway.errors import GatewayError
@@ -27,6 +28,14 @@ def add(commands: Commands) -> None:
             "setup --pool-name orders --identity-pool --write config/gateway.yaml",
         )
     )
+    _doctor_flags(
+        commands.add(
+            "doctor",
+            _doctor,
+            "compare the configuration with pool, client, keys, clock and upstream as they are",
+            "doctor --config config/gateway.yaml",
+        )
+    )
     sign_up = commands.add(
         "sign-up",
         _sign_up,
@@ -37,6 +46,27 @@ def add(commands: Commands) -> None:
     sign_up.add_argument("--user-pool-id", metavar="ID", help="default: the configuration's first pool")
     aws_flags(sign_up)
     config_flag(sign_up)
+
+
+def _doctor_flags(parser: Flags) -> None:
+    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--region", help="default: the pool's region")
+    parser.add_argument("--profile", help="AWS profile that may look at the pools")
+    config_flag(parser)
+
+
+def _doctor(arguments: argparse.Namespace, environ: Environ) -> int:
+    from gateway.run.doctor import DoctorRequest, doctor_command
+
+    return doctor_command(
+        DoctorRequest(
+            config_path=config_path(arguments.config, environ),
+            profile=arguments.profile,
+            region=arguments.region,
+            as_json=arguments.json,
+            environ=environ,
+        )
+    )
 
 
 def _setup_flags(parser: Flags) -> None:

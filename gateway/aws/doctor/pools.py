@@ -1,0 +1,169 @@
+"""A user pool and its app clients, as AWS describes them, against what the configuration expects. Pure.
+
+Invariant: descriptions are only read; a client's secret is looked at for its presence alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.aws.doctor.finding import Finding, broken, good, warning
+from gateway.config.model import Config, UserPool
+
+Described = Mapping[str, Any]
+
+# Seconds in the units of TokenValidityUnits.
+_UNITS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
+# Cognito's default for access tokens (AWS, "Managing user pool token expiration").
+_USUAL_LIFE = 3600
+_FLOWS = {
+    "USER_PASSWORD_AUTH": "ALLOW_USER_PASSWORD_AUTH",
+    "USER_SRP_AUTH": "ALLOW_USER_SRP_AUTH",
+    "USER_AUTH": "ALLOW_USER_AUTH",
+}
+# UserRead, requests per second for a whole account and Region (AWS, "Quotas in Amazon Cognito").
+_USER_READ = 120
+
+
+def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator[Finding]:
+    """What the pool's own settings mean for the gateway in front of the API."""
+    about = f"user pool {pool.id}"
+    yield good(about, f"exists in {pool.region}, called {described.get('Name')}")
+    if not described.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly"):
+        yield warning(
+            about,
+            "anyone can make an account",
+            "a valid token is all that a route without groups or scopes asks for",
+            f"cognito-gateway sign-up disable --user-pool-id {pool.id}, or ask for groups on the routes",
+        )
+    else:
+        yield good(about, "only administrators make accounts")
+    if described.get("MfaConfiguration", "OFF") == "OFF":
+        yield warning(
+            about,
+            "nobody is asked for a second factor",
+            "a password alone opens the API",
+            f"console: user pool {pool.id}, Sign-in, Multi-factor authentication",
+        )
+    if described.get("DeletionProtection") != "ACTIVE":
+        yield warning(
+            about,
+            "deletion protection is off",
+            "a deleted pool takes all its users along",
+            f"console: user pool {pool.id}, Settings, Deletion protection",
+        )
+    yield from _issuer(described, pool, about)
+    yield from _quota(described, config, about)
+
+
+def _issuer(described: Described, pool: UserPool, about: str) -> Iterator[Finding]:
+    kind = described.get("IssuerConfiguration", {}).get("Type", "ORIGINAL")
+    host = "issuer-cognito-idp" if kind == "UPDATED" else "cognito-idp"
+    issuer = f"https://{host}.{pool.region}.amazonaws.com/{pool.id}"
+    if issuer in pool.issuers:
+        yield good(about, f"issues tokens as {issuer}")
+    elif all(".amazonaws.com/" in each for each in pool.issuers):
+        yield broken(
+            about,
+            f"issues tokens as {issuer}, which issuers does not list",
+            "every token is refused as wrong_issuer",
+            f"add {issuer} to cognito.user_pools[].issuers, or leave the key out",
+        )
+
+
+def _quota(described: Described, config: Config, about: str) -> Iterator[Finding]:
+    every, users = config.cognito.revocation_check_every, described.get("EstimatedNumberOfUsers", 0)
+    if every is not None and users / every > _USER_READ:
+        yield warning(
+            about,
+            f"{users} users asked about every {every:g} s are more calls than AWS's {_USER_READ} a second",
+            "were they all active at once, revoked users would keep access for longer than check_every says",
+            "raise cognito.revocation.check_every, or have the quota UserRead raised at AWS",
+        )
+
+
+def judge_client(described: Described, pool: UserPool, config: Config) -> Iterator[Finding]:
+    """What one app client's settings mean for tokens and for signing in."""
+    client_id = described["ClientId"]
+    about = f"app client {client_id}"
+    yield good(about, f"exists, called {described.get('ClientName')}")
+    yield from _secret(described, pool, about)
+    flows = described.get("ExplicitAuthFlows", [])
+    wanted = _FLOWS[config.sign_in.auth_flow]
+    if config.sign_in.enabled and pool.domain is None and wanted not in flows:
+        yield broken(
+            about,
+            f"does not allow {config.sign_in.auth_flow}",
+            "nobody can sign in on the gateway's pages",
+            f"add {wanted} to the client's authentication flows, or choose another sign_in.auth_flow",
+        )
+    if described.get("PreventUserExistenceErrors") != "ENABLED":
+        yield warning(
+            about,
+            "tells strangers whether a user exists",
+            "PreventUserExistenceErrors is not ENABLED, so wrong passwords and unknown users differ",
+            "cognito-gateway setup --fix, or the client's setting Prevent user existence errors",
+        )
+    if not described.get("EnableTokenRevocation"):
+        yield warning(
+            about,
+            "its tokens cannot be revoked",
+            "they carry no origin_jti, so signing out takes nothing away before they expire",
+            "cognito-gateway setup --fix, or the client's setting Enable token revocation",
+        )
+    yield from _life(described, config, about)
+    yield from _callback(described, pool, config, about)
+
+
+def _secret(described: Described, pool: UserPool, about: str) -> Iterator[Finding]:
+    has, knows = described.get("ClientSecret") is not None, pool.client_secret_file is not None
+    if has and not knows:
+        yield broken(
+            about,
+            "has a secret that the configuration does not name",
+            "signing in and refreshing fail without it; verifying tokens does not need it",
+            "write it to a file and name that as client_secret_file",
+        )
+    elif knows and not has:
+        yield broken(
+            about,
+            "has no secret, and the configuration names one",
+            "Cognito refuses a secret it did not give",
+            "leave client_secret_file out",
+        )
+
+
+def _life(described: Described, config: Config, about: str) -> Iterator[Finding]:
+    unit = described.get("TokenValidityUnits", {}).get("AccessToken", "hours")
+    seconds = described.get("AccessTokenValidity", 1) * _UNITS.get(unit, 3600)
+    if seconds > _USUAL_LIFE and config.cognito.revocation_check_every is None:
+        yield warning(
+            about,
+            f"its access tokens live for {seconds / 3600:g} hours",
+            "so long a signed-out or disabled user keeps access",
+            "shorten AccessTokenValidity, or set cognito.revocation.check_every",
+        )
+    else:
+        yield good(about, f"its access tokens live for {seconds / 60:g} minutes")
+
+
+def _callback(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
+    base = config.listen.public_url
+    if pool.domain is None or base is None:
+        return
+    callback = f"{base.rstrip('/')}{config.sign_in.prefix}/callback"
+    if callback not in described.get("CallbackURLs", []):
+        yield broken(
+            about,
+            f"does not know the callback {callback}",
+            "managed login refuses to send people back",
+            f"add {callback} to the client's allowed callback URLs",
+        )
+    if "code" not in described.get("AllowedOAuthFlows", []):
+        yield broken(
+            about,
+            "does not allow the authorization code grant",
+            "managed login answers unauthorized_client",
+            "allow it in the client's managed login settings",
+        )
