@@ -30,6 +30,8 @@ COMMANDS = (
     "token",
     "explain",
     "sign-up",
+    "setup",
+    "doctor",
     "version",
 )
 

@@ -47,7 +47,7 @@ COMMANDS = (
     ),
 )
 # Promised, and not built yet: wrong usage until then, not silence.
-LATER = ("setup", "credentials", "doctor")
+LATER = ("credentials",)
 
 METRICS = (
     *("requests_total", "request_duration_seconds", "upstream_duration_seconds", "requests_in_flight"),

@@ -1,0 +1,183 @@
+"""What `doctor` makes of what AWS describes: each finding with the one setting that causes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.aws.doctor.finding import Finding
+from gateway.aws.doctor.identity import judge_identity_pool, judge_trust
+from gateway.aws.doctor.pools import judge_client, judge_pool
+from gateway.aws.provision.wanted import Wanted, client_settings, pool_settings, trust_policy
+from gateway.config.load import load
+from gateway.config.model import Config
+from gateway.run.doctor import clock_finding
+
+POOL = "us-east-1_AbCdEfGhI"
+IDENTITY_POOL = "us-east-1:00000000-0000-4000-8000-000000000000"
+
+# As `setup` makes them, so that what it makes is what doctor finds good.
+GOOD_POOL: dict[str, Any] = {
+    "Id": POOL,
+    "Name": "orders",
+    "MfaConfiguration": "OPTIONAL",
+    **pool_settings(Wanted("orders")),
+}
+GOOD_CLIENT: dict[str, Any] = {
+    "ClientId": "1abc",
+    "ClientName": "orders",
+    **client_settings(Wanted("orders")),
+}
+PROVIDER = {
+    "ProviderName": f"cognito-idp.us-east-1.amazonaws.com/{POOL}",
+    "ClientId": "1abc",
+    "ServerSideTokenCheck": True,
+}
+GOOD_IDENTITY_POOL: dict[str, Any] = {
+    "IdentityPoolName": "orders",
+    "AllowUnauthenticatedIdentities": False,
+    "CognitoIdentityProviders": [PROVIDER],
+}
+ROLES = {"Roles": {"authenticated": "arn:aws:iam::000000000000:role/orders-authenticated"}}
+
+
+def configured(tmp_path: Path, pool: str = "") -> Config:
+    path = tmp_path / "g.yaml"
+    path.write_text(f"cognito:\n  user_pools:\n    - id: {POOL}\n      client_ids: [1abc]\n{pool}")
+    return load(path, {}).config
+
+
+def said(findings: Iterable[Finding]) -> dict[str, str]:
+    """What is not good → its level."""
+    found = [finding for finding in findings if finding.level != "good"]
+    assert all(finding.why and finding.fix for finding in found)
+    return {finding.what: finding.level for finding in found}
+
+
+def test_what_setup_makes_is_good(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    pool = config.cognito.user_pools[0]
+    assert said(judge_pool(GOOD_POOL, pool, config)) == {}
+    assert said(judge_client(GOOD_CLIENT, pool, config)) == {}
+    assert said(judge_identity_pool(GOOD_IDENTITY_POOL, ROLES, pool)) == {}
+    role = {"RoleName": "r", "AssumeRolePolicyDocument": trust_policy(IDENTITY_POOL)}
+    assert said(judge_trust(role, IDENTITY_POOL)) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"AdminCreateUserConfig": {}}, "anyone can make an account"),
+        ({"MfaConfiguration": "OFF"}, "nobody is asked for a second factor"),
+        ({"DeletionProtection": "INACTIVE"}, "deletion protection is off"),
+    ],
+)
+def test_pools(tmp_path: Path, change: dict[str, Any], told: str) -> None:
+    config = configured(tmp_path)
+    assert said(judge_pool(GOOD_POOL | change, config.cognito.user_pools[0], config)) == {told: "warning"}
+
+
+def test_the_issuer_that_the_configuration_does_not_list(tmp_path: Path) -> None:
+    config = configured(tmp_path, f"      issuers: [https://cognito-idp.us-east-1.amazonaws.com/{POOL}]\n")
+    pool = config.cognito.user_pools[0]
+    updated = GOOD_POOL | {"IssuerConfiguration": {"Type": "UPDATED"}}
+    told = f"issues tokens as https://issuer-cognito-idp.us-east-1.amazonaws.com/{POOL}"
+    assert said(judge_pool(updated, pool, config)) == {f"{told}, which issuers does not list": "broken"}
+    assert said(judge_pool(GOOD_POOL, pool, config)) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "told", "level"),
+    [
+        ({"ClientSecret": "s"}, "has a secret that the configuration does not name", "broken"),
+        ({"ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH"]}, "does not allow USER_PASSWORD_AUTH", "broken"),
+        ({"PreventUserExistenceErrors": "LEGACY"}, "tells strangers whether a user exists", "warning"),
+        ({"EnableTokenRevocation": False}, "its tokens cannot be revoked", "warning"),
+        ({"AccessTokenValidity": 8}, "its access tokens live for 8 hours", "warning"),
+        (
+            {"AccessTokenValidity": 90, "TokenValidityUnits": {"AccessToken": "minutes"}},
+            "its access tokens live for 1.5 hours",
+            "warning",
+        ),
+    ],
+)
+def test_clients(tmp_path: Path, change: dict[str, Any], told: str, level: str) -> None:
+    config = configured(tmp_path)
+    assert said(judge_client(GOOD_CLIENT | change, config.cognito.user_pools[0], config)) == {told: level}
+
+
+def test_a_secret_that_the_client_does_not_have(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s\n")
+    config = configured(tmp_path, "      client_secret_file: secret\n")
+    assert said(judge_client(GOOD_CLIENT, config.cognito.user_pools[0], config)) == {
+        "has no secret, and the configuration names one": "broken"
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "roles", "told", "level"),
+    [
+        ({"CognitoIdentityProviders": []}, ROLES, "does not take tokens of 1abc", "broken"),
+        (
+            {"CognitoIdentityProviders": [PROVIDER | {"ClientId": "2"}]},
+            ROLES,
+            "does not take tokens of 1abc",
+            "broken",
+        ),
+        (
+            {"CognitoIdentityProviders": [PROVIDER | {"ServerSideTokenCheck": False}]},
+            ROLES,
+            "does not ask the user pool about tokens",
+            "warning",
+        ),
+        ({"AllowUnauthenticatedIdentities": True}, ROLES, "gives AWS credentials to anybody", "warning"),
+        ({}, {}, "has no role for signed-in people", "broken"),
+    ],
+)
+def test_identity_pools(
+    tmp_path: Path, change: dict[str, Any], roles: dict[str, Any], told: str, level: str
+) -> None:
+    pool = configured(tmp_path).cognito.user_pools[0]
+    assert said(judge_identity_pool(GOOD_IDENTITY_POOL | change, roles, pool)) == {told: level}
+
+
+def test_roles() -> None:
+    def judged(document: Any) -> dict[str, str]:
+        return said(judge_trust({"RoleName": "r", "AssumeRolePolicyDocument": document}, IDENTITY_POOL))
+
+    nobody = {"does not trust this identity pool alone": "broken"}
+    assert judged(trust_policy("us-east-1:11111111-0000-4000-8000-000000000000")) == nobody
+    for nothing in (None, {}, {"Statement": []}):
+        assert judged(nothing) == nobody
+    anybody = trust_policy(IDENTITY_POOL)
+    del anybody["Statement"][0]["Condition"]["ForAnyValue:StringLike"]
+    assert judged(anybody) == {"can be taken by people who did not sign in": "warning"}
+    # IAM lets a single statement stand without a list.
+    single = trust_policy(IDENTITY_POOL)
+    single["Statement"] = single["Statement"][0]
+    assert judged(single) == {}
+
+
+@pytest.mark.parametrize(
+    ("ahead", "level"),
+    [
+        (0, "good"),
+        (4, "good"),
+        (-4, "good"),
+        (7, "warning"),
+        (-7, "warning"),
+        (300, "warning"),
+        (-62, "broken"),
+    ],
+)
+def test_the_clock(ahead: int, level: str) -> None:
+    # 1_800_000_000 in a Date header.
+    assert clock_finding("Fri, 15 Jan 2027 08:00:00 GMT", 1_800_000_000.5 + ahead).level == level
+
+
+def test_a_clock_nobody_tells() -> None:
+    assert clock_finding(None, 0).level == "unknown"
+    assert clock_finding("yesterday", 0).level == "unknown"
