@@ -2,7 +2,8 @@
 
 A client sends one request after the other, each with an id of its own, and the whole answer must be the one
 for that id. What goes wrong is kept with its time and its connection, so that a test can tell what a fault
-held from what it must not have touched.
+held from what it must not have touched. A request may also ask the upstream for a fault by name (Fault); then
+nothing but that fault's own outcome is right.
 """
 
 from __future__ import annotations
@@ -11,24 +12,54 @@ import asyncio
 import contextlib
 import enum
 import itertools
+import random
 import socket
 import struct
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.outside.support import Served, until
+from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import read_body, read_head
+
+TWO = {"COGNITO_GATEWAY_LISTEN__WORKERS": "2"}
 
 # No request may take longer (seconds), whatever happens: a hung worker is replaced in 3.
 PATIENCE = 10.0
 
 
+def tokens(key: KeyPair, number: int) -> list[str]:
+    return [sign(key, access_claims(sub=f"user-{each}")).decode() for each in range(number)]
+
+
 def body_of(target: bytes) -> bytes:
     """The only right answer's body: long enough to be cut, different for every target."""
     return (target + b";") * 20
+
+
+class Fault(enum.StrEnum):
+    """What the upstream does with a request, by the last segment of its target."""
+
+    NONE = "none"
+    HANG = "hang"
+    DRIP = "drip"
+    RESET = "reset"
+    CUT = "cut"
+    GARBAGE = "garbage"
+
+
+# What the client must be answered; None: an answer that visibly ends early.
+OUTCOME: dict[Fault, int | None] = {
+    Fault.NONE: 200,
+    Fault.HANG: 504,
+    Fault.DRIP: 200,
+    Fault.RESET: 502,
+    Fault.CUT: None,
+    Fault.GARBAGE: 502,
+}
 
 
 class Kind(enum.StrEnum):
@@ -65,6 +96,10 @@ class Board:
     connections: int = 0
     slowest: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
+    # Requests that got what their fault deserves, by fault.
+    faults: Counter[Fault] = field(default_factory=Counter)
+    # Tolerated answers: (began, ended), time.monotonic().
+    tolerated: list[tuple[float, float]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -86,8 +121,10 @@ class Clients:
     pause: float = 0.005
     per_connection: int = 100
     leave_when_told: bool = False
-    # Statuses that the fault may be answered with, besides 200.
+    # Statuses that a request may be answered with where the whole run is the fault, besides 200.
     tolerated: frozenset[int] = frozenset()
+    # How often which fault is asked for.
+    mix: Mapping[Fault, int] = field(default_factory=lambda: {Fault.NONE: 1})
     board: Board = field(default_factory=Board)
     stopping: bool = False
     _ids: itertools.count[int] = field(default_factory=itertools.count)
@@ -157,7 +194,9 @@ class Clients:
         return False
 
     async def _request(self, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        target = b"/api/%d" % next(self._ids)
+        began = time.monotonic()
+        (fault,) = random.choices(list(self.mix), list(self.mix.values()))
+        target = b"/api/%d/%b" % (next(self._ids), fault.encode())
         writer.write(
             b"GET %b HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %b\r\n\r\n"
             % (target, token.encode())
@@ -173,17 +212,24 @@ class Clients:
         try:
             body = await read_body(head, reader)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError) as error:
-            raise _Failed(Kind.CUT, str(error)) from error
+            if fault is Fault.CUT and head.startswith(b"HTTP/1.1 200 "):
+                self.board.faults[fault] += 1
+                return True
+            raise _Failed(Kind.CUT, f"{fault} {error}") from error
         status = int(head[9:12])
         self.board.statuses[status] += 1
-        if status != 200:
-            clean = b"application/problem+json" in head and target not in body
-            if status not in self.tolerated or not clean:
-                raise _Failed(Kind.STATUS, f"{status} {body!r}")
-        elif body != body_of(target):
-            raise _Failed(Kind.BODY, f"{target!r}: {body[:100]!r}")
-        else:
+        wanted = OUTCOME[fault]
+        if status == 200 == wanted:
+            if body != body_of(target):
+                raise _Failed(Kind.BODY, f"{target!r}: {body[:100]!r}")
             self.board.good += 1
+        else:
+            clean = b"application/problem+json" in head and target not in body
+            if not clean or (status != wanted and status not in self.tolerated):
+                raise _Failed(Kind.STATUS, f"{fault} {status} {body!r}")
+            if status in self.tolerated:
+                self.board.tolerated.append((began, time.monotonic()))
+        self.board.faults[fault] += 1
         return b"\r\nconnection: close\r\n" in head.lower()
 
     def _failed(self, failed: _Failed, began: float, connection: int, answers: int) -> None:
@@ -193,6 +239,17 @@ class Clients:
 
 
 # --- an upstream ------------------------------------------------------------------------------------------
+
+
+# None of them is the head of an answer (RFC 9112 sections 4, 5 and 6.1).
+GARBAGE = (
+    b"\x00\xff\r\n\r\n",
+    b"SSH-2.0-OpenSSH_9.2p1\r\n",
+    b"HTTP/1.1 2OO OK\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-A: b\rX-C: d\r\n\r\n",
+    b"HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+)
 
 
 class _Answering(asyncio.Protocol):
@@ -210,9 +267,29 @@ class _Answering(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         # GETs of one client each: the gateway sends a head in one write, and never two at once.
-        body = body_of(data.split(b" ", 2)[1])
+        target = data.split(b" ", 2)[1]
+        body = body_of(target)
+        answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
         self.answers += 1
-        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+        match target.rpartition(b"/")[2].decode():
+            case Fault.HANG:
+                pass
+            case Fault.DRIP:
+                self._drip(answer)
+            case Fault.RESET:
+                self.reset()
+            case Fault.CUT:
+                self.transport.write(answer[: len(answer) // 2])
+                random.choice((self.reset, self.transport.close))()
+            case Fault.GARBAGE:
+                self.transport.write(random.choice(GARBAGE))
+            case _:
+                self.transport.write(answer)
+
+    def _drip(self, left: bytes) -> None:
+        self.transport.write(left[:25])
+        if left[25:] and not self.transport.is_closing():
+            asyncio.get_running_loop().call_later(0.002, self._drip, left[25:])
 
     def reset(self) -> None:
         linger = struct.pack("ii", 1, 0)
@@ -222,7 +299,7 @@ class _Answering(asyncio.Protocol):
 
 @dataclass
 class NamingUpstream:
-    """Answers every GET with the body that its target wants; stops and starts on one port."""
+    """Answers every GET with the body, or the fault, that its target wants; stops and starts on one port."""
 
     port: int = 0
     connections: set[_Answering] = field(default_factory=set)

@@ -8,18 +8,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import PATIENCE, Clients, Kind, NamingUpstream, clients_of, watching, workers
+from tests.faults.load import (
+    PATIENCE,
+    TWO,
+    Clients,
+    Kind,
+    NamingUpstream,
+    clients_of,
+    tokens,
+    watching,
+    workers,
+)
 from tests.outside.support import Served, pinned, serving, until
-from tests.support.tokens import KeyPair, access_claims, sign
+from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow
 
-TWO = {"COGNITO_GATEWAY_LISTEN__WORKERS": "2"}
 REPLACED_WITHIN = 3.0
-
-
-def tokens(key: KeyPair, number: int) -> list[str]:
-    return [sign(key, access_claims(sub=f"user-{each}")).decode() for each in range(number)]
 
 
 async def stopped(pid: int) -> None:
