@@ -195,6 +195,13 @@ class MalformedForm(Refusal):
     title, detail = "Bad request", "The form or the query is malformed."
 
 
+class OriginalUnclear(Refusal):
+    """Another proxy asks about a request, and which one is not clear."""
+
+    status, reason = 403, "original_unclear"
+    title, detail = "Forbidden", "Which request this is about is not clear."
+
+
 class HeadTooLarge(BadRequest):
     status, reason = 431, "head_too_large"
     title, detail = "Request header fields too large", "The request head is larger than this server accepts."

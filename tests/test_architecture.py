@@ -28,7 +28,8 @@ FLOORS: dict[str, set[str]] = {
     "shared": BASE,
     "proxy": BASE | {"verify", "policy"},
     "portal": BASE | {"aws", "verify", "policy", "proxy", "shared"},
-    "run": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "portal"},
+    "ext_authz": BASE | {"policy", "proxy"},
+    "run": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "portal", "ext_authz"},
     "commands": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "run"},
     "cli": {"commands", "errors", "version"},
     "__init__": set(),
@@ -38,9 +39,12 @@ FLOORS: dict[str, set[str]] = {
 ONLY = {
     "boto3": {"aws"},
     "botocore": {"aws"},
-    "prometheus_client": {"observe"},
+    "envoy": {"ext_authz"},
+    "google": {"ext_authz"},
+    "grpc": {"ext_authz"},
     "httptools": {"proxy"},
     "jinja2": {"portal"},
+    "prometheus_client": {"observe"},
     "ruamel": {"config"},
     "redis": {"shared"},
 }

@@ -5,7 +5,7 @@ Invariant: a value that is None was reported before, or is a decision; either wa
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.config import addresses, complete, names
@@ -88,10 +88,23 @@ def _listeners(typed: Typed, report: Report) -> None:
         path = "metrics.address" if "metrics.address" in typed.places else "listen.address"
         told = "listen.address and metrics.address are the same: metrics never stand on the public port"
         report.mistake(typed.place(path), path, told)
+    _grpc_listener(typed, report, {"listen.address": listen, "metrics.address": metrics})
     target = typed.values["upstream"]["url"]
     if listen is not None and target is not None and _is_ourselves(listen, target):
         path = "upstream.url" if "upstream.url" in typed.places else "listen.address"
         told = "upstream.url is our own listen.address: every request would come back to us for ever"
+        report.mistake(typed.place(path), path, told)
+
+
+def _grpc_listener(typed: Typed, report: Report, others: Mapping[str, Address | None]) -> None:
+    address, path = typed.values["ext_authz"]["grpc_address"], "ext_authz.grpc_address"
+    if address is None:
+        return
+    for other, taken in others.items():
+        if taken is not None and _collide(address, taken):
+            report.mistake(typed.place(path), path, f"the same as {other}: choose another port")
+    if address.unix is not None and typed.values["listen"]["workers"] != 1:
+        told = "several workers cannot share a unix socket here: use host:port, or listen.workers: 1"
         report.mistake(typed.place(path), path, told)
 
 

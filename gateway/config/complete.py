@@ -31,6 +31,7 @@ def complete(values: Values, folder: Path) -> model.Config:
         sign_in=_sign_in(values["sign_in"], folder),
         rate_limit=_shared(model.RateLimit, values["rate_limit"], folder),
         cors=None if cors is None else model.Cors(**_frozen(cors)),
+        ext_authz=model.ExtAuthz(**values["ext_authz"]),
         metrics=model.Metrics(**values["metrics"]),
         log=model.Log(**values["log"]),
         tracing=None if tracing is None else model.Tracing(**tracing),

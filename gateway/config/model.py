@@ -173,6 +173,11 @@ class Cors:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtAuthz:
+    grpc_address: Address | None
+
+
+@dataclass(frozen=True, slots=True)
 class Metrics:
     address: Address
     path: str
@@ -201,6 +206,7 @@ class Config:
     sign_in: SignIn
     rate_limit: RateLimit
     cors: Cors | None
+    ext_authz: ExtAuthz
     metrics: Metrics
     log: Log
     tracing: Tracing | None

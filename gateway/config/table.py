@@ -22,6 +22,7 @@ SCHEMA = Section(
         access.SIGN_IN,
         http.RATE_LIMIT,
         http.CORS,
+        http.EXT_AUTHZ,
         http.METRICS,
         http.LOG,
         http.TRACING,

@@ -253,6 +253,19 @@ CORS = Key(
     nullable=True,
 )
 
+EXT_AUTHZ = section(
+    "ext_authz",
+    "Envoy's gRPC external authorization; needs the extra cognito-gateway[grpc].",
+    Key(
+        "grpc_address",
+        s.ADDRESS,
+        None,
+        "Where Envoy asks, without TLS: loopback, or a network of Envoy's and ours alone. null: nowhere.",
+        nullable=True,
+        example="127.0.0.1:9001",
+    ),
+)
+
 METRICS = section(
     "metrics",
     "Metrics and probes: a listener of its own, never the public port.",

@@ -52,19 +52,27 @@ def json_answer(
     return Answer(status, body, content_type="application/json", headers=headers)
 
 
-def problem(refusal: Refusal, *, request_id: str, metadata_url: str | None) -> Answer:
+def problem(
+    refusal: Refusal, *, request_id: str, metadata_url: str | None, status: int | None = None
+) -> Answer:
     """The one renderer of refusals.
 
-    `metadata_url` is the RFC 9728 document for this resource; challenges carry it. What exactly failed is in
-    str(refusal) and stays in the log.
+    `metadata_url` is the RFC 9728 document for this resource; challenges carry it. `status` replaces the
+    refusal's own for an asker that knows only some. What exactly failed is in str(refusal) and stays in the
+    log.
     """
+    title = refusal.title
+    if status is None or status == refusal.status:
+        status = refusal.status
+    else:
+        title = HTTPStatus(status).phrase
     body = (
         json.dumps(
             {
                 # RFC 9457 section 4.2.1: "about:blank" says that the status is all there is to the type.
                 "type": "about:blank",
-                "title": refusal.title,
-                "status": refusal.status,
+                "title": title,
+                "status": status,
                 "detail": refusal.detail,
                 "request_id": request_id,
             }
@@ -82,7 +90,7 @@ def problem(refusal: Refusal, *, request_id: str, metadata_url: str | None) -> A
         headers.append((b"RateLimit", refusal.left.encode("ascii")))
         headers.append((b"RateLimit-Policy", refusal.policy.encode("ascii")))
     return Answer(
-        refusal.status,
+        status,
         body,
         content_type="application/problem+json",
         headers=headers,

@@ -283,7 +283,7 @@ class ClientConnection(ClientTransport):
         whole = request.body.is_eof()
         keep_alive = request.keep_alive and whole and not answer.close and not self.closing
         request.status = answer.status
-        head_only = request.method == "HEAD"
+        head_only = (request.wire_method or request.method) == "HEAD"
         request.response_bytes = 0 if head_only else len(answer.body)
         more = request.answer_lines
         data = render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only, more=more)

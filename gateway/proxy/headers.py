@@ -104,9 +104,14 @@ class HeaderTable:
         """The names classified so far; the scan looks here first."""
         return self._kinds
 
+    def is_identity(self, name: bytes) -> bool:
+        """Whether somebody behind us may take it for an identity header."""
+        folded = fold(name)
+        return folded in self._identity or folded.startswith(_IDENTITY_PREFIX)
+
     def _classify(self, name: bytes) -> Kind:
         lower, folded = name.lower(), fold(name)
-        if folded in self._identity or folded.startswith(_IDENTITY_PREFIX):
+        if self.is_identity(name):
             return Kind.DROP
         if lower in _HOP_BY_HOP:
             return Kind.DROP

@@ -85,6 +85,7 @@ class Request:
         "status",
         "upgrade",
         "upstream_seconds",
+        "wire_method",
     )
 
     def __init__(self, peer: Peer, request_id: bytes, started: float) -> None:
@@ -96,6 +97,9 @@ class Request:
         self.keep_alive = False
         # Asks to become a WebSocket.
         self.upgrade = False
+        # Forward auth: the method of the proxy that asks; all else here is of the request it asks about,
+        # which is judged, and neither sent anywhere nor redirected. None: the request asks for itself.
+        self.wire_method: str | None = None
         self.body: StreamReader = EMPTY_PAYLOAD
         self.peer = peer
         self.client = peer.address
@@ -139,7 +143,7 @@ class Request:
             raise MethodRefused(f"method {self.method}")
         host = scanned.host
         if host is not None and host not in _valid_hosts:
-            _check_host(host)
+            check_host(host)
         if scanned.chunked and (self.http10 or scanned.content_length is not None):
             # RFC 9112 section 6.1: either is an attempt at request smuggling.
             raise BadRequest("Transfer-Encoding beside Content-Length or in HTTP/1.0")
@@ -153,7 +157,8 @@ class Request:
         )
 
 
-def _check_host(host: bytes) -> None:
+def check_host(host: bytes) -> None:
+    """Raises BadRequest for what is no host, with or without a port."""
     if not _HOST.fullmatch(host):
         raise BadRequest("Host is not a host")
     # RFC 1035 section 2.3.4: no name is longer.

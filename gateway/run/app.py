@@ -25,13 +25,14 @@ from gateway.errors import (
 )
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
-from gateway.policy.decide import Need, decide
+from gateway.policy.decide import VALID_TOKEN, Need, decide
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
 from gateway.portal.secrets import make_secret, read_secrets
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Verdict
 from gateway.proxy.exchange import Forward
+from gateway.proxy.forward_auth import allowed, asks, original, stand_for
 from gateway.proxy.headers import HeaderTable
 from gateway.proxy.identity import identity_lines
 from gateway.proxy.metadata import WELL_KNOWN, metadata
@@ -94,6 +95,8 @@ class Gateway:
         # (method, raw path) → what its route asks for. Never a path of our own: `judge` asks here first.
         self._asked: dict[tuple[str, str], Need] = {}
         self._own_prefix = config.sign_in.prefix
+        # Where other proxies ask (forward auth).
+        self._endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
 
     async def start(self) -> None:
@@ -179,6 +182,8 @@ class Gateway:
         """The verdict over a request, or None where something must be waited for. Raises Refusal."""
         need = self._asked.get((request.method, request.raw_path))  # what is asked
         if need is None:
+            if asks(request.raw_path, self._endpoint):
+                return self._answer_proxy(request)
             paths = readings(request.raw_path, self.config.paths)
             if self._limits is not None and self._is_own(paths):
                 self._limits.count_here(request)
@@ -216,6 +221,8 @@ class Gateway:
 
     async def judge_slowly(self, request: Request) -> Verdict:
         """The rest of `judge` where something must be waited for: a page, a key, Redis. Raises Refusal."""
+        if request.wire_method is not None:
+            return allowed(request, await self.judge_original_slowly(request))
         paths = readings(request.raw_path, self.config.paths)
         if self._portal is not None and self._is_page(paths):
             return await self._portal.answer(request, paths[0])
@@ -280,6 +287,38 @@ class Gateway:
         reason = decide(need, principal)
         request.decision, request.reason = "allowed", reason
         return forward
+
+    # --- forward auth: the same checks for a request that another proxy serves ---
+
+    def _answer_proxy(self, request: Request) -> Answer | None:
+        """The verdict, as an answer to the proxy that asks; None: see `judge_slowly`. Raises Refusal."""
+        trusted = request.peer.trusted
+        if not trusted and request.raw_path != self._endpoint:
+            raise NotFound
+        request.wire_method = request.method
+        named = original(request, self._endpoint) if trusted else None
+        if named is None:
+            forward = self.judge_by(VALID_TOKEN, request)
+        else:
+            stand_for(request, named)
+            forward = self.judge_original(request)
+        return None if forward is None else allowed(request, forward)
+
+    def judge_original(self, request: Request) -> Forward | None:
+        """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
+        need = self._asked.get((request.method, request.raw_path))
+        if need is None:
+            paths = readings(request.raw_path, self.config.paths)
+            if self._is_own(paths):
+                raise NotFound  # never proxied, whoever proxies
+            need = self._need(request.method, request.raw_path, paths)
+        return self.judge_by(need, request)
+
+    async def judge_original_slowly(self, request: Request) -> Forward:
+        """The rest of `_answer_proxy` and `judge_original`."""
+        nobodys = asks(request.raw_path, self._endpoint)
+        need = VALID_TOKEN if nobodys else self.need(request.method, request.raw_path)
+        return await self.judge_slowly_by(need, request)
 
     def _need_pool(self) -> None:
         if not self.config.cognito.user_pools:

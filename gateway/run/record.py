@@ -12,6 +12,7 @@ from gateway.errors import Forbidden, Refusal
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.proxy.answers import Answer, problem
+from gateway.proxy.forward_auth import status_for_proxy
 from gateway.proxy.metadata import metadata_url
 from gateway.proxy.request import Request
 from gateway.verify.authenticate import Principal
@@ -69,6 +70,7 @@ class Record:
             refusal,
             request_id=request_id,
             metadata_url=metadata_url(request, self._public_url),
+            status=None if request.wire_method is None else status_for_proxy(refusal),
         )
 
     def _denied(self, request: Request, refusal: Forbidden) -> None:

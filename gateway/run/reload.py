@@ -180,7 +180,11 @@ def applicable(wanted: Config, running: Config) -> tuple[Config, list[str]]:
     for name in ("address", "path"):
         if getattr(wanted.metrics, name) != getattr(running.metrics, name):
             kept.append(f"metrics.{name} stays as it is until the gateway is restarted")
-    return dataclasses.replace(wanted, listen=listen, metrics=running.metrics), kept
+    if wanted.ext_authz != running.ext_authz:
+        kept.append("ext_authz.grpc_address stays as it is until the gateway is restarted")
+    return dataclasses.replace(
+        wanted, listen=listen, metrics=running.metrics, ext_authz=running.ext_authz
+    ), kept
 
 
 def files_of(config: Config) -> list[Path]:

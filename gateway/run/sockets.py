@@ -30,7 +30,19 @@ def bind(address: Address, workers: int = 1) -> list[list[socket.socket]]:
             return [[shared] for _ in range(workers)]
         return _bind_tcp(address, workers)
     except OSError as error:
-        raise GatewayError(_cannot_listen(address, error)) from error
+        raise GatewayError(_cannot_listen("listen.address", address, error)) from error
+
+
+def require_free(address: Address, key: str) -> None:
+    """Raises GatewayError where somebody listens there; for listeners that would share it unawares."""
+    try:
+        if address.unix is None:
+            for sock in _bind_tcp(address, 1)[0]:
+                sock.close()
+        elif address.unix.is_socket() and somebody_listens(address.unix):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+    except OSError as error:
+        raise GatewayError(_cannot_listen(key, address, error)) from error
 
 
 def close(sockets: list[list[socket.socket]], address: Address) -> None:
@@ -129,7 +141,7 @@ def somebody_listens(path: Path) -> bool:
         return probe.connect_ex(str(path)) in {0, errno.EAGAIN}  # EAGAIN: its backlog is full
 
 
-def _cannot_listen(address: Address, error: OSError) -> str:
+def _cannot_listen(key: str, address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"listen.address {address} is taken: stop the program that listens there, or choose another"
-    return f"listen.address {address}: cannot listen: {(error.strerror or str(error)).lower()}"
+        return f"{key} {address} is taken: stop the program that listens there, or choose another"
+    return f"{key} {address}: cannot listen: {(error.strerror or str(error)).lower()}"

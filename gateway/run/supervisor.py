@@ -104,6 +104,9 @@ class Supervisor:
         """
         await self._listener.start()
         try:
+            grpc_address = self.config.ext_authz.grpc_address
+            if grpc_address is not None:
+                sockets.require_free(grpc_address, "ext_authz.grpc_address")
             self._sockets = sockets.bind(self.config.listen.address, self._workers)
             self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
             self._places = [_Place(number, own) for number, own in enumerate(self._sockets)]

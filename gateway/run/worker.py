@@ -61,13 +61,21 @@ class Worker:
         return sockets.port_of(self._sockets)
 
     @property
+    def grpc_port(self) -> int:
+        assert self._server.ext_authz is not None, "ext_authz.grpc_address is not set"
+        return self._server.ext_authz.port
+
+    @property
     def metrics_port(self) -> int:
         return self._listener.port
 
     async def start(self) -> None:
         """Listen. Raises GatewayError when an address cannot be had; waits for nothing else."""
         await self._listener.start()
+        grpc_address = self.config.ext_authz.grpc_address
         try:
+            if grpc_address is not None:
+                sockets.require_free(grpc_address, "ext_authz.grpc_address")
             self._sockets = sockets.bind(self._address)
             await self._server.start(self._sockets[0])
         except BaseException:

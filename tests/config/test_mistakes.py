@@ -319,6 +319,16 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:2: listen.address: listen.address and metrics.address are the same: metrics never stand on the public port"
         ],
     ),
+    "gRPC on another listener's port": (
+        "listen:\n  workers: 2\next_authz:\n  grpc_address: localhost:9090\n",
+        ["F:4: ext_authz.grpc_address: the same as metrics.address: choose another port"],
+    ),
+    "gRPC on a unix socket for several workers": (
+        "listen:\n  workers: auto\next_authz:\n  grpc_address: unix:/run/authz\n",
+        [
+            "F:4: ext_authz.grpc_address: several workers cannot share a unix socket here: use host:port, or listen.workers: 1"
+        ],
+    ),
     "upstream is ourselves": (
         "listen:\n  address: 0.0.0.0:8000\nupstream:\n  url: http://localhost:8000\n",
         [

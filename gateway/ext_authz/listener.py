@@ -1,0 +1,105 @@
+"""The gRPC listener: one Check after the other, decided by the newest configuration, in the worker's loop.
+
+Its peers are trusted as such: who can reach this address may ask about any request, as an Envoy must. It is
+told nothing but verdicts.
+
+Invariant: a check that cannot be decided is never answered with OK.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from envoy.service.auth.v3.external_auth_pb2_grpc import add_AuthorizationServicer_to_server
+
+from gateway.config.model import Address
+from gateway.errors import GatewayError, InternalError, Refusal
+from gateway.ext_authz import messages
+from gateway.proxy.application import Recorder
+from gateway.proxy.exchange import Forward
+from gateway.proxy.request import Peer, Request, RequestIds
+
+
+class Decider(Protocol):
+    """One running configuration, as this listener sees it."""
+
+    @property
+    def request_ids(self) -> RequestIds: ...
+
+    @property
+    def record(self) -> Recorder: ...
+
+    def peer(self, address: str, *, secure: bool) -> Peer: ...
+
+    def judge_original(self, request: Request) -> Forward | None:
+        """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
+
+    async def judge_original_slowly(self, request: Request) -> Forward:
+        """The same with the wait in it."""
+
+
+class ExtAuthz:
+    """Serves `envoy.service.auth.v3.Authorization`, from `start` to `stop`."""
+
+    def __init__(self, address: Address, decider: Callable[[], Decider], *, shared: bool) -> None:
+        """`shared`: several workers listen on this address, among which the kernel spreads connections."""
+        self._address = address
+        self._decider = decider
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", int(shared))])
+        add_AuthorizationServicer_to_server(self, self._server)
+        # The real one where the configuration says 0.
+        self.port = 0
+
+    async def start(self) -> None:
+        """Raises GatewayError when the address cannot be had."""
+        try:
+            self.port = self._server.add_insecure_port(str(self._address))
+        except RuntimeError:
+            told = (
+                "is taken, or cannot be listened on: stop the program that listens there, or choose another"
+            )
+            raise GatewayError(f"ext_authz.grpc_address {self._address} {told}") from None
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """Take no more checks; those under way have `grace` seconds. Idempotent."""
+        await self._server.stop(grace)
+
+    async def Check(  # noqa: N802 - the service's own name
+        self, check: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, CheckResponse]
+    ) -> CheckResponse:
+        decider = self._decider()
+        try:
+            peer = decider.peer(messages.client_address(check), secure=messages.secure(check))
+        except ValueError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the source has no IP address")
+        request = Request(peer, decider.request_ids.next(), time.monotonic())
+        request.wire_method = "POST"  # as gRPC has it
+        decider.record.began(request)
+        try:
+            return await _answer(decider, request, check)
+        finally:
+            decider.record.ended(request)
+
+
+async def _answer(decider: Decider, request: Request, check: CheckRequest) -> CheckResponse:
+    try:
+        messages.read(request, check)
+        forward = decider.judge_original(request)
+        if forward is None:
+            forward = await decider.judge_original_slowly(request)
+        allowed = messages.allowed(request, check, forward)
+        request.status = 202
+    except Refusal as refusal:
+        answer = decider.record.refuse(request, refusal)
+    except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+        decider.record.failed(request, error)
+        answer = decider.record.refuse(request, InternalError())
+    else:
+        return allowed
+    request.status = answer.status
+    return messages.denied(answer)

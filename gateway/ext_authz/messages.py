@@ -1,0 +1,133 @@
+"""Envoy's messages and ours: CheckRequest to the Request it is about, verdict to CheckResponse. All pure.
+
+Invariant: whatever client header the upstream might take for an identity header is either overwritten by ours
+or on the list of those to remove; never on both, for Envoy removes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from envoy.service.auth.v3.external_auth_pb2 import (
+    CheckRequest,
+    CheckResponse,
+    DeniedHttpResponse,
+    OkHttpResponse,
+)
+from envoy.type.v3.http_status_pb2 import HttpStatus
+from google.protobuf.wrappers_pb2 import BoolValue
+from google.rpc.status_pb2 import Status
+
+from gateway.errors import BadRequest, MethodRefused
+from gateway.policy.paths import split_target
+from gateway.proxy.answers import Answer
+from gateway.proxy.exchange import Forward
+from gateway.proxy.headers import bearer_free, part_cookies, scan
+from gateway.proxy.request import Request, check_host
+
+# google.rpc.Code. Envoy looks at OK or not; other clients of this protocol and its logs show the word.
+_UNAUTHENTICATED, _PERMISSION_DENIED, _UNAVAILABLE = 16, 7, 14
+
+
+def client_address(check: CheckRequest) -> str:
+    """The address of Envoy's client; a pipe is as near as loopback. Empty where Envoy did not say."""
+    address = check.attributes.source.address
+    return "127.0.0.1" if address.HasField("pipe") else str(address.socket_address.address)
+
+
+def secure(check: CheckRequest) -> bool:
+    """Whether Envoy's client spoke TLS with it."""
+    return bool(check.attributes.request.http.scheme == "https")
+
+
+def read(request: Request, check: CheckRequest) -> None:
+    """Make `request` the one that is asked about. Raises Refusal for what `Request.read_head` refuses."""
+    http = check.attributes.request.http
+    request.method = http.method
+    head = request.scanned = scan(_headers(http), request.peer.table)
+    if head.request_id is not None:
+        request.request_id = head.request_id
+    if head.forwarded_for is not None:
+        request.client = head.forwarded_for.decode("utf-8").rpartition(",")[2].strip()
+    if request.method in {"CONNECT", "TRACE"}:
+        raise MethodRefused(f"method {request.method}")
+    try:
+        head.host = http.host.encode("ascii")
+    except UnicodeEncodeError:
+        raise BadRequest("Host is not a host") from None
+    check_host(head.host)
+    request.raw_path, request.query = split_target(http.path)
+
+
+def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckResponse:
+    """The request may pass: what Envoy is to set, and what to remove, before it sends it on."""
+    lines = [line.split(b": ", 1) for line in forward.identity.split(b"\r\n") if line]
+    ours = {name.decode("ascii").lower(): value.decode("ascii") for name, value in lines}
+    table, remove = request.peer.table, set()
+    cookies = []
+    for name, value in _headers(check.attributes.request.http):
+        key = name.decode("utf-8").lower()
+        if table.is_identity(name) and key not in ours:
+            remove.add(key)
+        elif key == "cookie":
+            cookies.append(value)
+    if forward.authorization != "all":
+        authorization = request.head.authorization
+        # An Authorization that may travel on is one value: with more of them no request comes this far.
+        if authorization and (forward.authorization == "none" or not bearer_free(authorization)):
+            remove.add("authorization")
+    if request.head.own_cookies:
+        # Our session stays with us.
+        kept = [part_cookies(value)[0] for value in cookies]
+        remaining = b"; ".join(value for value in kept if value).decode("utf-8")
+        if remaining:
+            ours["cookie"] = remaining
+        else:
+            remove.add("cookie")
+    return CheckResponse(
+        status=Status(code=0),
+        ok_response=OkHttpResponse(headers=_options(ours.items()), headers_to_remove=sorted(remove)),
+    )
+
+
+def denied(answer: Answer) -> CheckResponse:
+    """The very answer that Envoy's client is to get."""
+    code = _PERMISSION_DENIED
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        code = _UNAUTHENTICATED
+    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        code = _UNAVAILABLE
+    headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in answer.headers]
+    return CheckResponse(
+        status=Status(code=code),
+        denied_response=DeniedHttpResponse(
+            # An open enumeration: a status that Envoy's has no name for travels as its number.
+            status=HttpStatus(code=answer.status),
+            headers=_options(headers),
+            body=answer.body.decode("utf-8"),
+        ),
+    )
+
+
+def _headers(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
+    """The client's headers: one by one where Envoy was told `encode_raw_headers`, else joined by commas."""
+    pairs: list[tuple[bytes, bytes]]
+    if http.HasField("header_map"):
+        pairs = [
+            (each.key.encode(), each.raw_value or each.value.encode()) for each in http.header_map.headers
+        ]
+    else:
+        pairs = [(name.encode(), value.encode()) for name, value in http.headers.items()]
+    # HTTP/2's pseudo-headers have fields of their own; a Host beside :authority is checked in one place.
+    return [(name, value) for name, value in pairs if name[:1] != b":" and name.lower() != b"host"]
+
+
+def _options(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:
+    # `append: false` and not `append_action`: the one that every version of Envoy reads as "overwrite".
+    return [
+        HeaderValueOption(header=HeaderValue(key=name, value=value), append=BoolValue(value=False))
+        for name, value in headers
+    ]

@@ -1,0 +1,6 @@
+"""Forward auth: pure, on sockets, over gRPC, and behind the real proxies."""
+
+import pytest
+
+# Its assertions are the tests' own.
+pytest.register_assert_rewrite("tests.forward_auth.behind")

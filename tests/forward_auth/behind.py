@@ -1,0 +1,184 @@
+"""What every proxy in front must hold, asked through the real one: the documented configuration, unchanged.
+
+`check_all` is one long conversation, so that a proxy is started once.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tests.support.running import Running
+from tests.support.wire import Reply, Upstream, get, once
+
+# Everything that a client may send to be taken for somebody, or for another request.
+CLIENTS_OWN = (
+    "X-Auth-Request-User: root",
+    "x-auth-request-user: root",
+    "X_Auth_Request_User: root",
+    "X.Auth.Request.User: root",
+    "X-Auth_Request-Groups: admins",
+    "X-Auth-Request-Groups: admins",
+    "X-Auth-Request-Email: root@example.com",
+    "X-Auth-Request-Access-Token: x",
+)
+MISLEADING = (
+    "X-Original-URL: /public/x",
+    "X-Original-URI: /public/x",
+    "X-Original-Method: GET",
+    "X-Forwarded-Uri: /public/x",
+    "X-Forwarded-Method: OPTIONS",
+    "X_Original_URL: /public/x",
+    "X-Rewrite-URL: /public/x",
+    "X-Forwarded-Host: evil.example",
+    "X-Forwarded-For: 10.0.0.1",
+)
+# A header that the proxy has to write for us, named as one that ends at it.
+NAMED_AWAY = (
+    "Connection: X-Original-URL, X-Original-Method",
+    "Connection: X-Forwarded-Uri, X-Forwarded-Method",
+    "Connection: X-Auth-Request-User",
+    "Connection: Authorization",
+)
+
+
+class Front:
+    """A proxy on `port`, before `upstream`, that asks `gateway`."""
+
+    def __init__(self, port: int, gateway: Running, upstream: Upstream) -> None:
+        self.port = port
+        self.gateway = gateway
+        self.upstream = upstream
+
+    async def ask(self, target: str, *lines: str, method: str = "GET") -> Reply:
+        return await once(self.port, get(target, *lines, "Connection: close", method=method), method=method)
+
+    async def check_all(self) -> None:
+        await self.routes_decide()
+        await self.the_identity_is_ours_alone()
+        await self.nothing_a_client_says_changes_the_question()
+        await self.ambiguous_paths_stay_out()
+        await self.refusals_tell_what_is_missing()
+        await self.bodies_pass()
+        await self.the_endpoint_is_nobodys_business()
+
+    async def routes_decide(self) -> None:
+        user = self.gateway.bearer()
+        admin = self.gateway.bearer(**{"cognito:groups": ["admins"]})
+        for target, method, lines, status in (
+            ("/public/x", "GET", (), 200),
+            ("/public/x?y=/admin/", "DELETE", (), 200),
+            ("/form", "GET", (), 200),
+            ("/form", "HEAD", (), 200),
+            ("/form", "POST", (), 401),
+            ("/form", "OPTIONS", (), 401),
+            ("/maybe", "GET", (), 200),
+            ("/maybe", "GET", ("Authorization: Bearer x.y.z",), 401),
+            ("/api", "GET", (), 401),
+            ("/api?x=/public/", "GET", (), 401),
+            ("/api?x=1&y=%20", "GET", (user,), 200),
+            ("/admin/x", "GET", (user,), 403),
+            ("/admin/x", "PUT", (admin,), 200),
+        ):
+            before = len(self.upstream.requests)
+            reply = await self.ask(target, *lines, method=method)
+            assert (target, method, reply.status) == (target, method, status)
+            assert len(self.upstream.requests) - before == (status == 200)
+            if status == 200:
+                assert self.upstream.last.request_line.decode() == f"{method} {target} HTTP/1.1"
+
+    async def the_identity_is_ours_alone(self) -> None:
+        groups = ["admins", "a,b"]
+        admin = self.gateway.bearer(**{"cognito:groups": groups})
+        for lines in ((), CLIENTS_OWN, *((line,) for line in CLIENTS_OWN)):
+            assert (await self.ask("/admin/x", admin, *lines)).status == 200
+            names = self._identity()
+            assert names.pop("x-auth-request-groups") == ["admins,a%2Cb"]
+            assert len(names.pop("x-auth-request-user")) == 1
+            assert len(names.pop("x-auth-request-preferred-username")) == 1
+            assert names == {}
+            assert self.upstream.last.all("Authorization") == []
+            assert b"root" not in self.upstream.last.head
+            for target in ("/public/x", "/maybe"):
+                assert (await self.ask(target, *lines)).status == 200
+                assert self._identity() == {}
+
+    def _identity(self) -> dict[str, list[str]]:
+        """The identity headers that the upstream got, names folded as CGI does; empty ones say nobody."""
+        found: dict[str, list[str]] = {}
+        for name, value in self.upstream.last.headers:
+            folded = name.decode("latin-1").lower().replace("_", "-").replace(".", "-")
+            if folded.startswith("x-auth-") and value:
+                found.setdefault(folded, []).append(value.decode("latin-1"))
+        return found
+
+    async def nothing_a_client_says_changes_the_question(self) -> None:
+        user = self.gateway.bearer()
+        before = len(self.upstream.requests)
+        for lines in (MISLEADING, *((line,) for line in (*MISLEADING, *NAMED_AWAY))):
+            head = get("/admin/x", user, *lines)
+            reply = await once(self.port, head)
+            assert (lines, reply.status) == (lines, 403) or (lines, reply.status) == (lines, 401)
+            assert (await once(self.port, get("/api", *lines))).status in {401, 403}
+            assert (await once(self.port, get("/form", *lines, method="POST"))).status in {401, 403}
+        assert len(self.upstream.requests) == before
+
+    async def ambiguous_paths_stay_out(self) -> None:
+        user = self.gateway.bearer()
+        before = len(self.upstream.requests)
+        for target in (
+            "/public/../admin/x",
+            "/public/%2e%2e/admin/x",
+            "/public/..%2fadmin/x",
+            "/public\\..\\admin",
+            "/public/..;/admin/x",
+            "//admin/x",
+            "/admin//x",
+            "/public/%252e%252e/admin/x",
+            "/%61dmin/x",
+            "/admin/x#/public/x",
+            "/admin/x?/public/x",
+            "/ADMIN/../admin/x",
+        ):
+            reply = await self.ask(target, user)
+            assert (target, reply.status) in {(target, 400), (target, 403), (target, 404)}
+        for host in ("a?x", "a#x", "user@a"):
+            reply = await once(self.port, get("/admin/x", user, "Connection: close", host=host))
+            assert (host, reply.status) in {(host, 400), (host, 403)}
+        absolute = get(
+            "http://evil.example/public/../admin/x", user, "Connection: close", host="evil.example"
+        )
+        assert (await once(self.port, absolute)).status in {400, 403}
+        assert len(self.upstream.requests) == before
+
+    async def refusals_tell_what_is_missing(self) -> None:
+        nobody = await self.ask("/api?x=1")
+        assert nobody.all("WWW-Authenticate") == [
+            'Bearer realm="cognito-gateway", resource_metadata='
+            '"http://api.test/.well-known/oauth-protected-resource/api"'
+        ]
+        user = await self.ask("/admin/x", self.gateway.bearer())
+        assert user.status == 403
+        assert 'error="insufficient_scope"' in (user.get("WWW-Authenticate") or "")
+        two = await self.ask("/api", self.gateway.bearer(), self.gateway.bearer())
+        assert two.status in {400, 401}
+        document = await self.ask("/.well-known/oauth-protected-resource/api")
+        assert json.loads(document.body)["resource"] == "http://api.test/api"
+
+    async def bodies_pass(self) -> None:
+        head = get(
+            "/api", self.gateway.bearer(), "Content-Length: 100000", "Connection: close", method="POST"
+        )
+        reply = await once(self.port, head + b"x" * 100_000)
+        assert reply.status == 200
+        assert len(self.upstream.last.body) == 100_000
+        chunked = get(
+            "/api", self.gateway.bearer(), "Transfer-Encoding: chunked", "Connection: close", method="POST"
+        )
+        assert (await once(self.port, chunked + b"5\r\nhello\r\n0\r\n\r\n")).status == 200
+        assert self.upstream.last.body == b"hello"
+
+    async def the_endpoint_is_nobodys_business(self) -> None:
+        for target in ("/oauth2/auth", "/oauth2/auth/public/x", "/oauth2/auth?x"):
+            reply = await self.ask(target, self.gateway.bearer())
+            assert (target, reply.status) == (target, 404)
+        assert (await self.ask("/oauth2/nothing")).status == 404

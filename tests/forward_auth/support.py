@@ -1,0 +1,103 @@
+"""What the tests of forward auth share: a gateway with routes, the documentation's own configurations."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import load
+from gateway.run.worker import Worker
+from tests.outside.support import started, until
+from tests.support.key_server import KeyServer
+from tests.support.running import Running, running
+from tests.support.tokens import CLIENT_ID, POOL_ID
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "forward-auth.md"
+
+ROUTES = """
+routes:
+  - {path: /public/**, auth: none}
+  - {path: /form, methods: [GET], auth: none}
+  - {path: /maybe, auth: optional}
+  - {path: /admin/**, groups: [admins]}
+"""
+TRUSTED = "trusted_proxies: [127.0.0.1]"
+
+
+@contextlib.asynccontextmanager
+async def asked_gateway(folder: Path, yaml: str = ROUTES, **more: str) -> AsyncIterator[Running]:
+    """A gateway whose peers on loopback are proxies that ask."""
+    async with running(folder, yaml, listen_lines=TRUSTED, **more) as gateway:
+        yield gateway
+
+
+@contextlib.asynccontextmanager
+async def keyless(folder: Path, endpoint: KeyServer, more: str = ROUTES) -> AsyncIterator[Worker]:
+    """A gateway that has to fetch its keys, and did not wait for them."""
+    path = folder / "gateway.yaml"
+    path.write_text(
+        f"listen: {{address: '127.0.0.1:0', {TRUSTED}}}\n"
+        "metrics: {address: '127.0.0.1:0'}\n"
+        f"cognito: {{user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}],"
+        f" jwks_url: '{endpoint.url}'}}]}}\nlog: {{level: error}}\n" + more
+    )
+    worker = Worker(load(path, {}).config)
+    await worker.start()
+    try:
+        yield worker
+    finally:
+        await worker.stop()
+
+
+def documented(language: str, number: int = 0) -> str:
+    """A configuration as docs/forward-auth.md shows it: block `number` of that language."""
+    blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"))
+    return str(blocks[number])
+
+
+def moved(text: str, **places: str) -> str:
+    """The configuration with other addresses in it; each one must have been there."""
+    for old, new in places.items():
+        assert old in text, f"the documented configuration has no {old}"
+        text = text.replace(old, new)
+    return text
+
+
+def require(program: str) -> str:
+    """The program's path. Without it the test is skipped, in CI it fails."""
+    # Debian keeps servers where a user's PATH may not look.
+    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if path is None:
+        told = f"{program} is not installed: apt-get install {program}"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+    return path
+
+
+@contextlib.asynccontextmanager
+async def proxy(
+    folder: Path, command: list[str | Path], port: int, environ: dict[str, str] | None = None
+) -> AsyncIterator[None]:
+    """Another proxy in the foreground, listening."""
+    async with started(folder, command, name="proxy", environ=environ) as program:
+
+        async def listens() -> bool:
+            if program.process.poll() is not None:
+                raise AssertionError(f"it ended: {program.stdout}{program.stderr}")
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await until(listens, seconds=30)
+        yield

@@ -1,0 +1,255 @@
+"""Envoy's gRPC ext_authz, asked by a real client on loopback, and what an Envoy would make of the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
+from envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
+from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
+
+from gateway.config.load import load
+from gateway.errors import GatewayError
+from gateway.run.worker import Worker
+from tests.forward_auth.support import ROUTES, keyless
+from tests.support.key_server import KeyServer
+from tests.support.running import Running, logged, running
+
+GRPC = "ext_authz: {grpc_address: '127.0.0.1:0'}\n"
+
+
+@contextlib.asynccontextmanager
+async def envoy(folder: Path, yaml: str = GRPC + ROUTES, **more: str) -> AsyncIterator[tuple[Running, Any]]:
+    """A gateway, and the stub that an Envoy has of it."""
+    async with running(folder, yaml, **more) as gateway:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.worker.grpc_port}") as channel:
+            yield gateway, AuthorizationStub(channel)
+
+
+def check(
+    path: str = "/api",
+    headers: Mapping[str, str] | None = None,
+    *,
+    method: str = "GET",
+    host: str = "api.test",
+    raw: list[tuple[str, str]] | None = None,
+    client: str = "192.0.2.7",
+) -> CheckRequest:
+    """What Envoy sends: names in lower case, values of one name joined by commas (or one by one: `raw`)."""
+    http = AttributeContext.HttpRequest(
+        id="1", method=method, path=path, host=host, scheme="https", protocol="HTTP/1.1"
+    )
+    if raw is not None:
+        http.header_map.CopyFrom(
+            HeaderMap(headers=[HeaderValue(key=name, raw_value=value.encode()) for name, value in raw])
+        )
+    else:
+        http.headers.update({":path": path, ":method": method, ":authority": host, **(headers or {})})
+    source = AttributeContext.Peer(address=Address(socket_address=SocketAddress(address=client)))
+    return CheckRequest(
+        attributes=AttributeContext(source=source, request=AttributeContext.Request(http=http))
+    )
+
+
+def sent_on(request: CheckRequest, response: CheckResponse) -> dict[str, str]:
+    """The headers that Envoy sends upstream: sets or appends, and then removes, as its filter does."""
+    assert response.status.code == 0
+    headers = dict(request.attributes.request.http.headers)
+    for option in response.ok_response.headers:
+        key, value = option.header.key.lower(), option.header.value
+        append = option.append.value if option.HasField("append") else option.append_action == 0
+        headers[key] = f"{headers[key]},{value}" if append and key in headers else value
+    for name in response.ok_response.headers_to_remove:
+        headers.pop(name.lower(), None)
+    return {name: value for name, value in headers.items() if not name.startswith(":")}
+
+
+def bearer(gateway: Running, **changes: Any) -> dict[str, str]:
+    return {"authorization": f"Bearer {gateway.token(**changes)}"}
+
+
+async def test_the_routes_decide_as_they_do_everywhere(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (gateway, stub):
+        user, admin = bearer(gateway), bearer(gateway, **{"cognito:groups": ["admins"]})
+        for path, method, headers, status in (
+            ("/public/x", "GET", {}, 0),
+            ("/public/x?y=/admin/", "DELETE", {}, 0),
+            ("/form", "HEAD", {}, 0),
+            ("/form", "POST", {}, 401),
+            ("/maybe", "GET", {}, 0),
+            ("/maybe", "GET", {"authorization": "Bearer x.y.z"}, 401),
+            ("/api", "GET", {}, 401),
+            ("/api?x=/public/", "GET", {}, 401),
+            ("/api", "POST", user, 0),
+            ("/admin/x", "GET", user, 403),
+            ("/admin/x", "GET", admin, 0),
+            ("/public/../admin/x", "GET", admin, 403),
+            ("/public/%2e%2e/admin/x", "GET", {}, 403),
+            ("//admin", "GET", user, 403),
+            ("/admin#/public", "GET", user, 403),
+            ("*", "OPTIONS", user, 403),
+            ("", "GET", user, 403),
+            ("/api", "CONNECT", user, 403),
+            ("/api", "TRACE", user, 403),
+            ("/api", "GET", {"authorization": f"{user['authorization']},{user['authorization']}"}, 401),
+            ("/oauth2/auth", "GET", user, 403),
+            ("/oauth2/auth/public/x", "GET", user, 403),
+            ("/oauth2/sign_in", "GET", user, 403),
+            # What other proxies say of an original request means nothing here.
+            ("/api", "GET", {"x-original-url": "/public/x", "x-original-method": "GET"}, 401),
+            ("/api", "GET", {"x-forwarded-uri": "/public/x", "x-forwarded-method": "GET"}, 401),
+        ):
+            response = await stub.Check(check(path, headers, method=method))
+            seen = response.denied_response.status.code if response.HasField("denied_response") else 0
+            assert (path, method, seen) == (path, method, status)
+            assert (response.status.code == 0) is (status == 0)
+            assert response.HasField("ok_response") is (status == 0)
+
+
+async def test_the_upstream_gets_our_identity_and_no_spelling_of_the_clients(tmp_path: Path) -> None:
+    spellings = ("x-auth-request-user", "x_auth_request_user", "x.auth.request.user", "x-auth-request-email")
+    spellings += ("x-auth_request-groups", "x-auth-request-access-token", "x-tenant", "x_tenant")
+    yaml = GRPC + ROUTES + "identity_headers: {claims: {X-Tenant: 'custom:tenant'}}\n"
+    async with envoy(tmp_path, yaml) as (gateway, stub):
+        token = bearer(gateway, **{"cognito:groups": ["admins", "a,b"], "custom:tenant": "acme"})
+        request = check("/admin/x", {**dict.fromkeys(spellings, "root"), **token, "accept": "*/*"})
+        upstream = sent_on(request, await stub.Check(request))
+        assert upstream.pop("x-auth-request-user") not in {"", "root"}
+        assert upstream.pop("x-auth-request-preferred-username") not in {"", "root"}
+        assert upstream == {"accept": "*/*", "x-auth-request-groups": "admins,a%2Cb", "x-tenant": "acme"}
+        for path, headers in (("/public/x", token), ("/maybe", {})):
+            request = check(path, {**dict.fromkeys(spellings, "root"), **headers, "accept": "*/*"})
+            assert sent_on(request, await stub.Check(request)) == {"accept": "*/*"}
+        # Envoys that were told encode_raw_headers.
+        raw = [(name, "root") for name in (*spellings, *spellings)] + [
+            ("Authorization", token["authorization"])
+        ]
+        response = await stub.Check(check("/admin/x", raw=raw))
+        ours = {option.header.key for option in response.ok_response.headers}
+        assert set(response.ok_response.headers_to_remove) == {*spellings, "authorization"} - ours
+
+
+async def test_token_other_schemes_and_our_cookies(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (gateway, stub):
+        token = bearer(gateway)
+        basic = {"authorization": "Basic YTpi"}
+        for path, headers, stays in (
+            ("/api", token, None),
+            ("/public/x", token, None),
+            ("/public/x", basic, "Basic YTpi"),
+            ("/maybe", basic, "Basic YTpi"),
+        ):
+            request = check(path, headers)
+            assert sent_on(request, await stub.Check(request)).get("authorization") == stays
+        for cookie, stays in (
+            ("a=1; cognito_gateway=x; b=2", "a=1; b=2"),
+            ("__Host-cognito_gateway_state=x", None),
+            ("a=1", "a=1"),
+        ):
+            request = check("/public/x", {"cookie": cookie})
+            assert sent_on(request, await stub.Check(request)).get("cookie") == stays
+    async with envoy(tmp_path, upstream_lines="forward_token: true") as (gateway, stub):
+        request = check("/api", bearer(gateway))
+        assert "authorization" in sent_on(request, await stub.Check(request))
+
+
+async def test_a_refusal_is_the_clients_answer_whole(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (gateway, stub):
+        response = await stub.Check(check("/api?x=1", {"x-request-id": "abc-1"}, host="api.test:8443"))
+        denied = response.denied_response
+        headers = {option.header.key: option.header.value for option in denied.headers}
+        assert headers["WWW-Authenticate"] == (
+            'Bearer realm="cognito-gateway", resource_metadata='
+            '"https://api.test:8443/.well-known/oauth-protected-resource/api"'
+        )
+        assert headers["Content-Type"] == "application/problem+json"
+        assert json.loads(denied.body)["request_id"] == headers["X-Request-Id"] == "abc-1"
+        for host in ("a b", "a/b", "é", "user@a"):
+            assert (await stub.Check(check("/public/x", host=host))).denied_response.status.code == 403
+        lines = await logged(gateway, "request", 5)
+        assert (lines[0]["method"], lines[0]["path"], lines[0]["status"]) == ("GET", "/api", 401)
+        assert (lines[0]["client"], lines[0]["reason"]) == ("192.0.2.7", "no_credentials")
+
+
+async def test_a_source_that_is_no_address_gets_no_verdict(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (_, stub):
+        for client in ("", "evil", "1.2.3.4.5"):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await stub.Check(check("/public/x", client=client))
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+        request = check("/public/x")
+        request.attributes.source.address.CopyFrom(Address(pipe=Pipe(path="/run/envoy")))
+        assert (await stub.Check(request)).status.code == 0
+
+
+async def test_what_breaks_in_the_middle_is_refused(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (gateway, stub):
+        # A seam of ours made to raise: whatever it is, nobody passes.
+        gateway.worker.app.judge_original = None  # type: ignore[assignment,method-assign]
+        response = await stub.Check(check("/public/x"))
+        assert (response.status.code, response.denied_response.status.code) == (14, 500)
+        assert gateway.worker.app.record.in_flight == 0
+
+
+async def test_keys_that_are_slow_are_waited_for_and_without_any_it_is_503(tmp_path: Path) -> None:
+    endpoint, folder = KeyServer(b"{}"), tmp_path / "second"
+    folder.mkdir()
+    async with running(tmp_path) as donor, endpoint.running():
+        for mode, document, status in (
+            ("good", b"{}", 503),
+            ("slow", (tmp_path / "jwks.json").read_bytes(), 0),
+        ):
+            endpoint.mode, endpoint.document = mode, document
+            async with keyless(folder, endpoint, GRPC) as worker:
+                async with grpc.aio.insecure_channel(f"127.0.0.1:{worker.grpc_port}") as channel:
+                    response = await AuthorizationStub(channel).Check(check("/api", bearer(donor)))
+            assert response.denied_response.status.code == status
+            retry = [each for each in response.denied_response.headers if each.header.key == "Retry-After"]
+            assert len(retry) == (status == 503)
+
+
+async def test_a_reload_decides_the_next_check(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (gateway, stub):
+        assert (await stub.Check(check("/public/x"))).status.code == 0
+        path = tmp_path / "gateway.yaml"
+        path.write_text(path.read_text().replace("/public/**", "/open/**"))
+        await gateway.worker.reload(load(path, {}).config)
+        assert (await stub.Check(check("/public/x"))).denied_response.status.code == 401
+        assert (await stub.Check(check("/open/x"))).status.code == 0
+
+
+async def test_a_drain_finishes_the_checks_under_way_and_takes_no_more(tmp_path: Path) -> None:
+    endpoint, folder = KeyServer(b"{}"), tmp_path / "second"
+    folder.mkdir()
+    async with running(tmp_path) as donor, endpoint.running():
+        endpoint.mode, endpoint.document = "slow", (tmp_path / "jwks.json").read_bytes()
+        endpoint.slowness = 0.5
+        async with keyless(folder, endpoint, GRPC) as worker:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{worker.grpc_port}") as channel:
+                waiting = asyncio.ensure_future(
+                    AuthorizationStub(channel).Check(check("/api", bearer(donor)))
+                )
+                while not worker.metrics.requests_in_flight:
+                    await asyncio.sleep(0.01)
+                await worker.stop()
+                assert (await waiting).status.code == 0
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", worker.grpc_port)
+
+
+async def test_an_address_that_is_taken_is_said_in_a_sentence(tmp_path: Path) -> None:
+    async with envoy(tmp_path) as (gateway, _):
+        path = tmp_path / "gateway.yaml"
+        taken = f"127.0.0.1:{gateway.worker.grpc_port}"
+        path.write_text(path.read_text().replace("grpc_address: '127.0.0.1:0'", f"grpc_address: '{taken}'"))
+        with pytest.raises(GatewayError, match=rf"^ext_authz.grpc_address {taken} is taken: stop "):
+            await Worker(load(path, {}).config, log=gateway.worker.log).start()

@@ -1,0 +1,33 @@
+"""HAProxy and its Lua as docs/forward-auth.md has them, for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.forward_auth.behind import Front
+from tests.forward_auth.support import asked_gateway, documented, moved, proxy, require
+from tests.outside.support import free_port
+from tests.support.wire import Upstream
+
+
+async def test_haproxy_asks_and_serves(tmp_path: Path) -> None:
+    upstream, port = Upstream(), free_port()
+    async with asked_gateway(tmp_path) as gateway, upstream.running():
+        lua = moved(documented("lua"), **{"127.0.0.1:8000": f"127.0.0.1:{gateway.port}"})
+        config = moved(
+            documented("haproxy"),
+            **{
+                "127.0.0.1:8000": f"127.0.0.1:{gateway.port}",
+                "127.0.0.1:8080": f"127.0.0.1:{upstream.port}",
+                "bind 127.0.0.1:80\n": f"bind 127.0.0.1:{port}\n",
+                "lua-load gateway.lua": f"lua-load {tmp_path}/gateway.lua",
+            },
+        )
+        (tmp_path / "gateway.lua").write_text(lua)
+        (tmp_path / "haproxy.cfg").write_text(config)
+        command: list[str | Path] = [require("haproxy"), "-db", "-f", tmp_path / "haproxy.cfg"]
+        async with proxy(tmp_path, command, port):
+            front = Front(port, gateway, upstream)
+            await front.check_all()
+            await gateway.worker.stop()
+            assert (await front.ask("/public/x")).status == 503

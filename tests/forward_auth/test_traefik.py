@@ -1,0 +1,114 @@
+"""Traefik's forwardAuth, by a client that does what its source does; no Traefik can be had where these run.
+
+Read in pkg/middlewares/auth/forward.go: `forward_request` is its `writeHeader`, `sent_on` what it does with a
+2xx and `authResponseHeadersRegex`.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml
+
+from tests.forward_auth.behind import CLIENTS_OWN, MISLEADING
+from tests.forward_auth.support import asked_gateway, documented
+from tests.support.wire import Reply, get, once
+
+Headers = dict[str, list[str]]
+
+HOP_BY_HOP = (
+    "Connection", "Keep-Alive", "Te", "Trailers", "Transfer-Encoding", "Upgrade",
+    "Proxy-Authenticate", "Proxy-Authorization",
+)  # fmt: skip
+
+
+def canonical(name: str) -> str:
+    """net/http's CanonicalHeaderKey: names with a dot or underscore are tokens as well."""
+    return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
+
+
+def received(*lines: str) -> Headers:
+    headers: Headers = {}
+    for line in lines:
+        name, _, value = line.partition(": ")
+        headers.setdefault(canonical(name), []).append(value)
+    return headers
+
+
+def forward_request(method: str, uri: str, host: str, headers: Headers) -> bytes:
+    """The GET that Traefik sends, with trustForwardHeader off."""
+    asked = {name: values for name, values in headers.items() if name not in HOP_BY_HOP}
+    for named in headers.get("Connection", []):
+        for each in named.split(","):
+            asked.pop(canonical(each.strip()), None)
+    asked |= {
+        "X-Forwarded-For": ["192.0.2.7"],
+        "X-Forwarded-Method": [method],
+        "X-Forwarded-Proto": ["https"],
+        "X-Forwarded-Host": [host],
+        "X-Forwarded-Uri": [uri],
+    }
+    lines = [f"{name}: {value}" for name, values in asked.items() for value in values]
+    return get("/oauth2/auth", *lines, "Accept-Encoding: gzip", "Content-Length: 0")
+
+
+def sent_on(headers: Headers, reply: Reply, pattern: re.Pattern[str]) -> Headers:
+    kept = {name: values for name, values in headers.items() if not pattern.search(name)}
+    for line in reply.head.decode().split("\r\n")[1:]:
+        name, _, value = line.partition(": ")
+        if pattern.search(canonical(name)):
+            kept.setdefault(canonical(name), []).append(value)
+    return kept
+
+
+async def test_traefiks_requests_get_the_routes_verdicts_and_identity(tmp_path: Path) -> None:
+    middlewares = yaml.safe_load(documented("yaml", 2))["http"]["middlewares"]
+    settings = middlewares["cognito-gateway"]["forwardAuth"]
+    assert settings["address"].endswith("/oauth2/auth")
+    pattern = re.compile(settings["authResponseHeadersRegex"])
+    async with asked_gateway(tmp_path) as gateway:
+        user = gateway.bearer()
+        admin = gateway.bearer(**{"cognito:groups": ["admins"]})
+        for uri, method, lines, status in (
+            ("/public/x", "POST", (), 202),
+            ("/public/x", "POST", CLIENTS_OWN, 202),
+            ("/form", "GET", (), 202),
+            ("/form", "POST", (), 401),
+            ("/api?x=/public/", "GET", (), 401),
+            ("/admin/x", "GET", (user,), 403),
+            ("/admin/x", "GET", (admin, *CLIENTS_OWN), 202),
+            ("/admin/x", "GET", (user, *CLIENTS_OWN), 403),
+            ("/public/../admin/x", "GET", (admin,), 403),
+            # Its client's headers for nginx travel along: they can only disagree with Traefik's own.
+            ("/admin/x", "GET", (admin, "X-Original-URL: /public/x", "X-Original-Method: GET"), 403),
+            *(("/admin/x", "GET", (user, line), 403) for line in MISLEADING),
+            ("/admin/x", "GET", (user, "Connection: X-Forwarded-Uri, X-Forwarded-Method"), 403),
+        ):
+            headers = received(*lines)
+            reply = await once(gateway.port, forward_request(method, uri, "api.test", headers))
+            assert (uri, method, lines, reply.status) == (uri, method, lines, status)
+            if status != 202:
+                assert reply.get("Location") is None
+                continue
+            upstream = sent_on(headers, reply, pattern)
+            identity = {
+                name: values for name, values in upstream.items() if "uth" in name and name != "Authorization"
+            }
+            assert "root" not in str(identity)
+            assert ("X-Auth-Request-Groups" in identity) is (admin in lines)
+            assert set(identity) <= {
+                "X-Auth-Request-User", "X-Auth-Request-Preferred-Username", "X-Auth-Request-Groups",
+            }  # fmt: skip
+
+
+def test_the_labels_say_what_the_file_says() -> None:
+    middlewares = yaml.safe_load(documented("yaml", 2))["http"]["middlewares"]
+    labels = yaml.safe_load(documented("yaml", 3))["labels"]
+    forward = middlewares["cognito-gateway"]["forwardAuth"]
+    prefix = "traefik.http.middlewares."
+    assert labels[f"{prefix}cognito-gateway.forwardauth.address"] == forward["address"]
+    regex = labels[f"{prefix}cognito-gateway.forwardauth.authResponseHeadersRegex"]
+    assert regex == forward["authResponseHeadersRegex"]
+    assert middlewares["without-token"]["headers"]["customRequestHeaders"] == {"Authorization": ""}
+    assert labels[f"{prefix}without-token.headers.customrequestheaders.Authorization"] == ""
