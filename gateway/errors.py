@@ -175,6 +175,13 @@ class FormRefused(Refusal):
     title, detail = "Form expired", "This form is too old, or was not made for this browser: open it again."
 
 
+class OriginRefused(Refusal):
+    """A browser asks on behalf of a page of an origin that may not read our answers."""
+
+    status, reason = 403, "origin_refused"
+    title, detail = "Forbidden", "Pages of this origin may not use this API."
+
+
 # --- what is asked: 400, 404, 408, 413, 431 ----------------------------------------------------------------
 
 

@@ -148,6 +148,20 @@ def origin(text: str) -> str:
     return text.removesuffix("/")
 
 
+def web_origin(text: str) -> str:
+    """An origin as browsers send it in `Origin` (RFC 6454 section 6.2), since it is compared byte by byte."""
+    if text in {"*", "null"}:
+        return text
+    parts = url(text)
+    host = f"[{parts.host}]" if ":" in parts.host else parts.host
+    default = {"https": 443, "http": 80}.get(parts.scheme)
+    port = "" if parts.port in {None, default} else f":{parts.port}"
+    sent = f"{parts.scheme}://{host}{port}"
+    if text != sent:
+        raise ValueError(f"{shown(text)} is never what a browser sends: write {sent}")
+    return text
+
+
 def trusted(text: str) -> str:
     """A URL that keys or credentials may come from: nobody on the way can change the answer."""
     parts = url(text)

@@ -25,6 +25,7 @@ def check(typed: Typed, report: Report) -> None:
     _listeners(typed, report)
     check_routes(list(_items("routes", typed.values["routes"])), typed, report)
     _redis(typed, report)
+    _cors(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
             path = f"listen.trusted_proxies[{index}]"
@@ -123,6 +124,20 @@ def _is_ourselves(listen: Address, target: addresses.Target) -> bool:
     if listen.host in _EVERYWHERE:
         return listen.port == target.port and addresses.is_loopback(target.host)
     return _collide(listen, Address(target.host, target.port))
+
+
+def _cors(typed: Typed, report: Report) -> None:
+    cors = typed.values["cors"]
+    if cors is None or "*" not in (cors["allow_origins"] or ()):
+        return
+    if len(cors["allow_origins"]) > 1:
+        told = "* allows every origin: leave out the others, or *"
+        report.mistake(typed.place("cors.allow_origins"), "cors.allow_origins", told)
+    if cors["allow_credentials"]:
+        # Fetch section 3.3.5: browsers refuse the pair; to name whoever asks instead would hand every site
+        # the answers its visitors get.
+        told = "cannot be true with allow_origins: [*]: name the origins that may use their visitors' cookies"
+        report.mistake(typed.place("cors.allow_credentials"), "cors.allow_credentials", told)
 
 
 def _items(path: str, items: Sequence[dict[str, Any] | None] | None) -> Iterator[tuple[str, dict[str, Any]]]:

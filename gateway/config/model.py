@@ -170,6 +170,8 @@ class Cors:
     allow_headers: tuple[str, ...]
     allow_methods: tuple[str, ...]
     max_age: float
+    allow_credentials: bool
+    expose_headers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,9 +235,10 @@ CORS = Key(
         (
             Key(
                 "allow_origins",
-                ListOf(s.ORIGIN, least=1),
+                ListOf(s.WEB_ORIGIN, least=1),
                 None,
-                "Origins that may call us.",
+                "Origins whose pages may call us, exactly as browsers send them. *: all; null: sandboxed "
+                "frames and files, whoever wrote them.",
                 required=True,
                 example="[https://app.example.com]",
             ),
@@ -246,10 +247,23 @@ CORS = Key(
             ),
             Key("allow_methods", ListOf(s.METHOD), ("GET", "HEAD", "POST"), "Methods they may use."),
             Key("max_age", s.duration("0s", "24h"), "10m", "How long a browser remembers the answer."),
+            Key(
+                "allow_credentials",
+                s.BOOLEAN,
+                "false",
+                "true: requests with cookies too. A token in the Authorization header needs no such leave.",
+            ),
+            Key(
+                "expose_headers",
+                ListOf(s.HEADER),
+                (),
+                "Headers of the upstream's answers that pages may read.",
+            ),
         )
     ),
     None,
-    "Answer browsers' preflight requests here. null: they go to the upstream as any other.",
+    "Answer browsers' preflight requests here, and let pages of these origins read answers, our refusals "
+    "too. null: preflights are requests as any other.",
     nullable=True,
 )
 

@@ -28,7 +28,6 @@ NOT_BUILT: Mapping[str, str] = {
     "sign_in.session.secret_file": "sessions are not built yet: leave it at null",
     "sign_in.session.max_age": "sessions are not built yet: leave it at 12h",
     "sign_in.state_dir": "the set-up page is not built yet: leave it at null",
-    "cors": "answering preflight requests is not built yet: leave it at null",
     "tracing": "tracing is not built yet: leave it at null",
 }
 

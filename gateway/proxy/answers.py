@@ -22,7 +22,7 @@ REALM = "cognito-gateway"
 class Answer:
     """A whole answer of ours: small, in memory, never cached by anybody unless it says so."""
 
-    __slots__ = ("body", "close", "headers", "reason", "status")
+    __slots__ = ("body", "close", "content_type", "headers", "reason", "status")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Answer:
         self.status = status
         self.body = body
         self.headers: HeaderLines = headers or []
+        self.content_type = content_type or ""
         if content_type is not None:
             self.headers.append((b"Content-Type", content_type.encode("ascii")))
         self.close = close
@@ -121,7 +122,8 @@ def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, m
     ]
     lines += [b"%b: %b\r\n" % header for header in answer.headers]
     lines.append(more)
-    lines.append(b"Content-Length: %d\r\n" % len(answer.body))
+    if answer.status != 204:  # RFC 9110 section 8.6: no length stands there
+        lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     lines.append(connection_line(keep_alive=keep_alive, http10=http10))
     lines.append(b"\r\n")
     if not head_only:

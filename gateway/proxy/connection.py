@@ -286,6 +286,8 @@ class ClientConnection(ClientTransport):
         head_only = (request.wire_method or request.method) == "HEAD"
         request.response_bytes = 0 if head_only else len(answer.body)
         more = request.answer_lines
+        if request.peer.cors is not None:
+            more += request.peer.cors.own_lines(request, answer)
         data = render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only, more=more)
         self.post(data)
         if answer.close:

@@ -292,6 +292,8 @@ class Exchange:
         else:
             self._chunked_out = True
             parts.append(b"Transfer-Encoding: chunked\r\n")
+        if request.peer.cors is not None:
+            parts.append(request.peer.cors.proxied_lines(request, head.lines))
         if request.answer_lines:
             parts.append(private(request.answer_lines))
         parts.append(connection_line(keep_alive=self._keep_alive, http10=request.http10))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -21,6 +22,7 @@ from gateway.proxy.headers import HeaderTable, Scanned, scan
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
 
+    from gateway.proxy.answers import Answer
     from gateway.verify.authenticate import Principal
 
 # RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
@@ -31,6 +33,14 @@ _valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256
 # RFC 9112 section 3.2.2: a server accepts the absolute-form too.
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+
+
+class CrossOrigin(Protocol):
+    """What is said to browsers about pages of other origins (proxy/cors.py)."""
+
+    def own_lines(self, request: Request, answer: Answer) -> bytes: ...
+
+    def proxied_lines(self, request: Request, answer: Sequence[bytes]) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +56,8 @@ class Peer:
     table: HeaderTable
     # Replaces the client's Host towards the upstream (upstream.host_header: upstream); None keeps it.
     upstream_host: bytes | None
+    # What pages of other origins may read; None: nothing is configured, and nothing is said about it.
+    cors: CrossOrigin | None = None
 
 
 class RequestIds:

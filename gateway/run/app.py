@@ -31,6 +31,7 @@ from gateway.policy.routes import RouteTable
 from gateway.portal.secrets import make_secret, read_secrets
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Verdict
+from gateway.proxy.cors import CorsPolicy
 from gateway.proxy.exchange import Forward
 from gateway.proxy.forward_auth import allowed, asks, original, stand_for
 from gateway.proxy.headers import HeaderTable
@@ -91,8 +92,9 @@ class Gateway:
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)
+        self._cors = None if config.cors is None else CorsPolicy(config.cors)
         self._tables = _header_tables(config)
-        # (method, raw path) → what its route asks for. Never a path of our own: `judge` asks here first.
+        # (method, raw path) → what its route asks for; never of what `judge` answers itself.
         self._asked: dict[tuple[str, str], Need] = {}
         self._own_prefix = config.sign_in.prefix
         # Where other proxies ask (forward auth).
@@ -174,6 +176,7 @@ class Gateway:
             proto=b"https" if secure else b"http",
             table=self._tables[trusted],
             upstream_host=_upstream_host(self.config),
+            cors=self._cors,
         )
 
     # --- the order of the checks ---
@@ -185,6 +188,8 @@ class Gateway:
             if asks(request.raw_path, self._endpoint):
                 return self._answer_proxy(request)
             paths = readings(request.raw_path, self.config.paths)
+            if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
+                return preflight
             if self._limits is not None and self._is_own(paths):
                 self._limits.count_here(request)
             if self._is_page(paths):
@@ -264,7 +269,9 @@ class Gateway:
 
     def _need(self, method: str, raw_path: str, paths: Sequence[str]) -> Need:
         need = self._routes.need(paths, method)
-        if len(method) + len(raw_path) <= _REMEMBERED_LENGTH and not self._is_own(paths):
+        # `judge` looks at preflights and at what is ours before it comes here.
+        kept = not self._is_own(paths) and (self._cors is None or method != "OPTIONS")
+        if kept and len(method) + len(raw_path) <= _REMEMBERED_LENGTH:
             if len(self._asked) >= _REMEMBERED_TARGETS:
                 self._asked.clear()
             self._asked[method, raw_path] = need

@@ -10,7 +10,7 @@ import pytest
 from .support import said
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("routes.md",)
+PAGES = ("cors.md", "routes.md")
 
 
 def examples() -> list[tuple[str, str]]:

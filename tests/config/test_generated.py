@@ -152,7 +152,6 @@ def test_the_examples_in_the_example_are_right_but_for_what_is_not_built(tmp_pat
     lines = said(tmp_path, example(live=True).replace("/etc/tls/", ""))
     sentences = tuple(NOT_BUILT.values())
     assert [line for line in lines if not line.endswith(sentences)] == []
-    assert len(lines) == 3
 
 
 def test_every_key_is_in_the_documentation() -> None:

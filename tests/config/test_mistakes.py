@@ -128,7 +128,6 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         "cors:\n  max_age: 1m\n",
         [
             "F:1: cors.allow_origins: missing: this key is required",
-            "F:1: cors: answering preflight requests is not built yet: leave it at null",
         ],
     ),
     # types

@@ -24,7 +24,6 @@ ASKED: dict[str, str] = {
     "sign_in.session.secret_file": "sign_in:\n  session:\n    secret_file: ok\n",
     "sign_in.session.max_age": "sign_in:\n  session:\n    max_age: 1h\n",
     "sign_in.state_dir": "sign_in:\n  state_dir: .\n",
-    "cors": "cors: {allow_origins: [https://a.example]}\n",
     "tracing": "tracing: {otlp_endpoint: http://127.0.0.1:4318}\n",
 }
 
