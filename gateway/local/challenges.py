@@ -27,15 +27,15 @@ _ATTRIBUTE = "userAttributes."
 
 def respond(state: State, request: Request, now: float) -> Answer:
     pool, client = state.client(request["ClientId"])
-    return _respond(Turn(state, pool, client, now), request)
+    return answer_challenge(Turn(state, pool, client, now), request)
 
 
 def admin_respond(state: State, request: Request, now: float) -> Answer:
     pool, client = state.client(request["ClientId"], request["UserPoolId"])
-    return _respond(Turn(state, pool, client, now), request)
+    return answer_challenge(Turn(state, pool, client, now), request)
 
 
-def _respond(turn: Turn, request: Request) -> Answer:
+def answer_challenge(turn: Turn, request: Request) -> Answer:
     answers = request.get("ChallengeResponses", {})
     username = mfa.answer_of(answers, "USERNAME")
     check_secret_hash(turn.client, username, answers.get("SECRET_HASH"))

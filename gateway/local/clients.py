@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.local.client_oauth import check_oauth
 from gateway.local.errors import invalid_parameter, not_authorized
 from gateway.local.pages import page
 from gateway.local.state import Client, Pool, State, new_client_id, new_client_secret
@@ -36,7 +37,9 @@ def create_client(state: State, request: Request, now: float, client_id: str | N
     if request.get("GenerateSecret") and "ClientSecret" in request:
         raise invalid_parameter("ClientSecret and GenerateSecret cannot be given together.")
     secret = request.get("ClientSecret") or (new_client_secret() if request.get("GenerateSecret") else None)
-    client = Client(client_id or new_client_id(), secret, _settings(request), now, now)
+    settings = _settings(request)
+    check_oauth(pool, settings, secret)
+    client = Client(client_id or new_client_id(), secret, settings, now, now)
     pool.clients[client.id] = client
     return {"UserPoolClient": _describe(pool, client)}
 
@@ -48,7 +51,9 @@ def describe_client(state: State, request: Request, now: float) -> Answer:
 
 def update_client(state: State, request: Request, now: float) -> Answer:
     pool, client = state.client(request["ClientId"], request["UserPoolId"])
-    client.settings = _settings({"ClientName": client.settings["ClientName"], **request})
+    settings = _settings({"ClientName": client.settings["ClientName"], **request})
+    check_oauth(pool, settings, client.secret)
+    client.settings = settings
     client.modified = now
     return {"UserPoolClient": _describe(pool, client)}
 

@@ -29,7 +29,9 @@ _ANSWERS = {SMS_MFA: SMS_MFA, SOFTWARE_TOKEN: SOFTWARE_TOKEN, EMAIL_OTP: EMAIL_O
 
 
 def signed_in(turn: Turn, user: User) -> Answer:
-    """The end of every sign-in at the API: a new grant and its tokens."""
+    """The end of every sign-in: a new grant and its tokens, or, in managed login, the user's name."""
+    if turn.managed:
+        return {"SignedIn": user.username}
     grant = new_grant(turn.pool, turn.client, user, turn.now)
     result = authentication_result(turn.state, turn.pool, turn.client, user, grant, now=turn.now)
     return {

@@ -26,8 +26,10 @@ from gateway.local import (
     users,
 )
 from gateway.local import fields_account as account
+from gateway.local import fields_domain as domain
 from gateway.local import fields_mfa as mfa
 from gateway.local.errors import AwsError
+from gateway.local.oauth import domains
 from gateway.local.shapes import check
 from gateway.local.state import State
 
@@ -99,6 +101,14 @@ OPERATIONS: dict[str, Operation] = {
     "AdminSetUserMFAPreference": Operation(mfa.ADMIN_PREFER, mfa_settings.admin_set_user_mfa_preference),
     "SetUserPoolMfaConfig": Operation(mfa.SET_CONFIG, mfa_settings.set_user_pool_mfa_config),
     "GetUserPoolMfaConfig": Operation(fields.POOL_ONLY, mfa_settings.get_user_pool_mfa_config),
+    "CreateUserPoolDomain": Operation(domain.CREATE_DOMAIN, domains.create_user_pool_domain),
+    "DescribeUserPoolDomain": Operation(domain.DESCRIBE_DOMAIN, domains.describe_user_pool_domain),
+    "DeleteUserPoolDomain": Operation(domain.DELETE_DOMAIN, domains.delete_user_pool_domain),
+    "CreateResourceServer": Operation(domain.RESOURCE_SERVER, domains.create_resource_server),
+    "DescribeResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.describe_resource_server),
+    "UpdateResourceServer": Operation(domain.RESOURCE_SERVER, domains.update_resource_server),
+    "DeleteResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.delete_resource_server),
+    "ListResourceServers": Operation(domain.LIST_RESOURCE_SERVERS, domains.list_resource_servers),
     "GetUser": Operation(fields.ACCESS_TOKEN, signed_in.read_user, signed=False),
     "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
     "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),

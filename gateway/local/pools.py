@@ -13,15 +13,13 @@ from gateway.local.attributes import schema_of
 from gateway.local.errors import invalid_parameter
 from gateway.local.pages import page
 from gateway.local.passwords import PasswordPolicy
-from gateway.local.state import Pool, State, new_pool_id
+from gateway.local.state import ACCOUNT, Pool, State, new_pool_id
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 # Chosen when the pool is made, never changed again.
 _FIXED = ("AliasAttributes", "UsernameAttributes", "UsernameConfiguration")
-# An account that cannot exist (12 zeros) marks ARNs as made up.
-_ACCOUNT = "000000000000"
 
 
 def create_user_pool(state: State, request: Request, now: float, pool_id: str | None = None) -> Answer:
@@ -144,7 +142,7 @@ def _describe(pool: Pool) -> Answer:
         **pool.fixed,
         "Id": pool.id,
         "Name": pool.name,
-        "Arn": f"arn:aws:cognito-idp:{region}:{_ACCOUNT}:userpool/{pool.id}",
+        "Arn": f"arn:aws:cognito-idp:{region}:{ACCOUNT}:userpool/{pool.id}",
         "Policies": {
             "PasswordPolicy": {
                 "MinimumLength": policy.minimum_length,
@@ -156,6 +154,7 @@ def _describe(pool: Pool) -> Answer:
             },
             "SignInPolicy": pool.settings["SignInPolicy"],
         },
+        **({"Domain": pool.domain} if pool.domain is not None else {}),
         "SchemaAttributes": list(pool.schema.values()),
         "EstimatedNumberOfUsers": len(pool.users),
         "CreationDate": pool.created,

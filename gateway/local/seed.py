@@ -34,7 +34,15 @@ from gateway.local.users import add_user, set_password
 DEMO = Path(__file__).with_name("demo_seed.yaml")
 
 _STRUCTURES = Field(list, item=Field(dict))
-_POOL = {"Id": fields.POOL_ID, "Clients": _STRUCTURES, "Groups": _STRUCTURES, "Users": _STRUCTURES}
+_POOL = {
+    "Id": fields.POOL_ID,
+    "Domain": Field(str),
+    "Mfa": Field(dict),
+    "ResourceServers": _STRUCTURES,
+    "Clients": _STRUCTURES,
+    "Groups": _STRUCTURES,
+    "Users": _STRUCTURES,
+}
 _USER: fields.Fields = {
     "Username": fields.USERNAME,
     "Password": fields.PASSWORD,
@@ -68,10 +76,14 @@ def apply(state: State, document: Mapping[str, Any], now: float) -> None:
     for place, given in _each("UserPools", document["UserPools"]):
         with _at(place):
             pool = _add_pool(state, given, now)
-        for what, add in (("Clients", _add_client), ("Groups", _add_group), ("Users", _add_user)):
+        for what, add in _ADD.items():
             for inner, one in _each(f"{place}.{what}", given.get(what) or []):
                 with _at(inner):
                     add(state, pool, one, now)
+
+
+def _add_resource_server(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:
+    operations.call(state, "CreateResourceServer", {**given, "UserPoolId": pool.id}, now)
 
 
 def _each(place: str, items: Any) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -99,6 +111,11 @@ def _add_pool(state: State, given: Mapping[str, Any], now: float) -> Pool:
     create_user_pool(
         state, {name: value for name, value in request.items() if name not in _POOL}, now, pool_id
     )
+    if "Domain" in request:
+        domain = {"UserPoolId": pool_id, "Domain": request["Domain"]}
+        operations.call(state, "CreateUserPoolDomain", domain, now)
+    if "Mfa" in request:
+        operations.call(state, "SetUserPoolMfaConfig", {**request["Mfa"], "UserPoolId": pool_id}, now)
     return state.pools[pool_id]
 
 
@@ -139,3 +156,12 @@ def _sub(request: Mapping[str, Any]) -> str | None:
         return str(uuid.UUID(given))
     except ValueError:
         raise invalid_parameter("Sub is not a UUID") from None
+
+
+# In this order: a client's scopes need their resource server, a user's groups the groups.
+_ADD = {
+    "ResourceServers": _add_resource_server,
+    "Clients": _add_client,
+    "Groups": _add_group,
+    "Users": _add_user,
+}

@@ -26,6 +26,8 @@ class Turn:
     pool: Pool
     client: Client
     now: float
+    # Managed login: the browser gets a session at the end, and nobody tokens.
+    managed: bool = False
 
 
 def open_session(turn: Turn, name: str, challenge: str, key: str | None = None, **more: Any) -> str:

@@ -19,6 +19,8 @@ from gateway.local.keys import PoolKeys
 from gateway.local.passwords import PasswordHash, PasswordPolicy
 from gateway.local.srp import Exchange, Verifier
 
+# An account that cannot exist (12 zeros) marks ARNs as made up.
+ACCOUNT = "000000000000"
 CONFIRMED = "CONFIRMED"
 UNCONFIRMED = "UNCONFIRMED"
 FORCE_CHANGE_PASSWORD = "FORCE_CHANGE_PASSWORD"  # noqa: S105  a status, not a password
@@ -116,6 +118,32 @@ class Grant:
     # Refresh tokens that were rotated away → until when they are still honoured.
     rotated: dict[str, float] = field(default_factory=dict, repr=False)
     revoked: bool = False
+    # Sign-ins at the API have this one scope, and are not managed login's.
+    scopes: tuple[str, ...] = ("aws.cognito.signin.user.admin",)
+    managed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuthCode:
+    """An authorization code of managed login: what it was given for."""
+
+    client_id: str
+    username: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    nonce: str | None
+    challenge: str | None
+    auth_time: int
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """Somebody signed in to managed login in one browser."""
+
+    username: str
+    auth_time: int
+    expires: float
 
 
 @dataclass(slots=True)
@@ -169,6 +197,13 @@ class Pool:
     # What SetUserPoolMfaConfig turns on; SMS is on with SmsConfiguration.
     software_token_mfa: bool = False
     email_mfa: dict[str, Any] | None = None
+    domain: str | None = None
+    managed_login_version: int = 1
+    # Identifier → name and scopes.
+    resource_servers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    auth_codes: dict[str, AuthCode] = field(default_factory=dict, repr=False)
+    # The managed-login cookie's value → its session.
+    browsers: dict[str, BrowserSession] = field(default_factory=dict, repr=False)
     clients: dict[str, Client] = field(default_factory=dict)
     # Internal username, folded as the pool folds → user.
     users: dict[str, User] = field(default_factory=dict)
@@ -278,5 +313,7 @@ def forget_expired(pool: Pool, now: float) -> None:
         token: grant for token, grant in pool.refresh_tokens.items() if grant.event_id in pool.grants
     }
     pool.attempts = {key: one for key, one in pool.attempts.items() if one.last + 900 > now}
+    pool.auth_codes = {key: one for key, one in pool.auth_codes.items() if one.expires > now}
+    pool.browsers = {key: one for key, one in pool.browsers.items() if one.expires > now}
     pool.codes = {key: one for key, one in pool.codes.items() if one.expires > now}
     pool.calls = {key: times for key, times in pool.calls.items() if times and times[-1] + 3600 > now}

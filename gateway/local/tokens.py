@@ -7,6 +7,7 @@ Sources: developer guide, "Understanding the access token", "… the identity to
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import secrets
 import uuid
@@ -15,14 +16,13 @@ from typing import Any
 import jwt
 
 from gateway.local.attributes import BOOLEANS
+from gateway.local.client_oauth import SELF_SERVICE
 from gateway.local.clients import lifetime, readable
 from gateway.local.errors import not_authorized
 from gateway.local.groups import of_user, preferred_role
 from gateway.local.keys import SigningKey
 from gateway.local.state import Client, Grant, Pool, State, User, find_user, forget_expired
 
-# The one scope of tokens made by the API; custom scopes come from the OAuth endpoints only.
-_SCOPE = "aws.cognito.signin.user.admin"
 # How many sign-ins pass between two looks for what has expired.
 _FORGET_EVERY = 500
 
@@ -49,14 +49,26 @@ def new_grant(pool: Pool, client: Client, user: User, now: float) -> Grant:
 
 
 def authentication_result(
-    state: State, pool: Pool, client: Client, user: User, grant: Grant, *, now: float
+    state: State,
+    pool: Pool,
+    client: Client,
+    user: User,
+    grant: Grant,
+    *,
+    now: float,
+    nonce: str | None = None,
 ) -> dict[str, Any]:
     """AuthenticationResult without the refresh token: refreshing does not give it out again."""
+    keys = pool.keys.result()
+    access = _sign(keys.access, _access_claims(state, pool, client, user, grant, now=now))
+    identity = _id_claims(state, pool, client, user, grant, now=now)
+    if grant.managed:
+        identity["at_hash"] = _at_hash(access)
+    if nonce is not None:
+        identity["nonce"] = nonce
     return {
-        "AccessToken": _sign(
-            pool.keys.result().access, _access_claims(state, pool, client, user, grant, now=now)
-        ),
-        "IdToken": _sign(pool.keys.result().id, _id_claims(state, pool, client, user, grant, now=now)),
+        "AccessToken": access,
+        "IdToken": _sign(keys.id, identity),
         "ExpiresIn": lifetime(client, "AccessToken"),
         "TokenType": "Bearer",
     }
@@ -74,7 +86,7 @@ def _access_claims(
         **_origin(client, grant),
         "event_id": grant.event_id,
         "token_use": "access",
-        "scope": _SCOPE,
+        "scope": " ".join(grant.scopes),
         "auth_time": grant.auth_time,
         "exp": int(now) + lifetime(client, "AccessToken"),
         "iat": int(now),
@@ -109,6 +121,29 @@ def _id_claims(
     }
 
 
+def client_credentials_token(state: State, pool: Pool, client: Client, scopes: list[str], now: float) -> str:
+    """A machine's access token: nobody signed in, so there is no username, group or grant."""
+    claims = {
+        "sub": client.id,
+        "token_use": "access",
+        "scope": " ".join(scopes),
+        "auth_time": int(now),
+        "iss": state.issuer(pool),
+        "exp": int(now) + lifetime(client, "AccessToken"),
+        "iat": int(now),
+        "version": 2,
+        "jti": str(uuid.uuid4()),
+        "client_id": client.id,
+    }
+    return _sign(pool.keys.result().access, claims)
+
+
+def _at_hash(access: str) -> str:
+    """OpenID Connect Core section 3.1.3.6: the left half of the SHA-256."""
+    half = hashlib.sha256(access.encode()).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
+
+
 def _groups(pool: Pool, user: User) -> dict[str, list[str]]:
     names = [group.name for group in of_user(pool, user)]
     return {"cognito:groups": names} if names else {}
@@ -132,11 +167,16 @@ def new_refresh_token() -> str:
     return ".".join(parts)
 
 
-def read_access_token(state: State, token: str, now: float) -> tuple[Pool, User, Grant]:
+def read_access_token(
+    state: State, token: str, now: float, *, scope: str = SELF_SERVICE
+) -> tuple[Pool, User, Grant]:
     """Whose access token this is; raises NotAuthorizedException in Cognito's words when it is no good."""
     for pool in state.pools.values():
         claims = _verified_claims(pool, token)
         if claims is not None and claims["iss"] == state.issuer(pool):
+            # Before the grant: a machine's token has none, and never this scope.
+            if claims["exp"] > now and scope not in claims["scope"].split():
+                raise not_authorized("Access Token does not have required scopes")
             return _holder(pool, claims, now)
     raise not_authorized("Invalid Access Token")
 
@@ -144,7 +184,7 @@ def read_access_token(state: State, token: str, now: float) -> tuple[Pool, User,
 def _holder(pool: Pool, claims: dict[str, Any], now: float) -> tuple[Pool, User, Grant]:
     if claims["exp"] <= now:
         raise not_authorized("Access Token has expired")
-    grant = pool.grants.get(claims["event_id"])
+    grant = pool.grants.get(claims.get("event_id", ""))
     if grant is None or grant.revoked:
         raise not_authorized("Access Token has been revoked")
     user = find_user(pool, grant.username)

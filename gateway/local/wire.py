@@ -17,6 +17,7 @@ from aiohttp import web
 
 from gateway.local import operations
 from gateway.local.errors import AwsError
+from gateway.local.oauth import http as oauth
 from gateway.local.outbox import asked_on_loopback, messages
 from gateway.local.state import Pool, State
 
@@ -34,11 +35,21 @@ _SIGNATURE = re.compile(
 )
 
 
+_ENDPOINTS = {
+    "authorization_endpoint": "/oauth2/authorize",
+    "token_endpoint": "/oauth2/token",
+    "userinfo_endpoint": "/oauth2/userInfo",
+    "revocation_endpoint": "/oauth2/revoke",
+    "end_session_endpoint": "/logout",
+}
+
+
 def application(state: State, clock: Callable[[], float]) -> web.Application:
     """The server's routes over this state; `clock` gives epoch seconds."""
     wire = _Wire(state, clock)
     app = web.Application(client_max_size=_MAX_BODY)
     app.router.add_post("/", wire.api)
+    oauth.add_routes(app, state, clock)
     app.router.add_get("/_outbox", wire.outbox)
     app.router.add_get("/{pool}/.well-known/jwks.json", wire.jwks)
     app.router.add_get("/{pool}/.well-known/openid-configuration", wire.openid_configuration)
@@ -101,16 +112,20 @@ class _Wire:
         if pool is None:
             return _no_such_pool()
         issuer = self._state.issuer(pool)
-        # Only what exists here: there are no OAuth endpoints yet to name.
-        return web.json_response(
-            {
-                "issuer": issuer,
-                "jwks_uri": f"{issuer}/.well-known/jwks.json",
-                "id_token_signing_alg_values_supported": ["RS256"],
-                "response_types_supported": ["code", "token"],
-                "subject_types_supported": ["public"],
-            }
-        )
+        document = {
+            "issuer": issuer,
+            "jwks_uri": f"{issuer}/.well-known/jwks.json",
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "response_types_supported": ["code"],
+            "scopes_supported": ["openid", "email", "phone", "profile"],
+            "subject_types_supported": ["public"],
+            "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+            "code_challenge_methods_supported": ["S256"],
+        }
+        # Only what exists: without a domain there are no endpoints to name.
+        if pool.domain is not None:
+            document |= {name: self._state.url + path for name, path in _ENDPOINTS.items()}
+        return web.json_response(document)
 
     def _pool(self, request: web.Request) -> Pool | None:
         return self._state.pools.get(request.match_info["pool"])
