@@ -70,7 +70,8 @@ class UserPool:
         name = challenge.username
         request: dict[str, Any] = {
             "ChallengeName": challenge.name,
-            "Session": challenge.session,
+            # SRP's first challenge comes without one; its secret block says the same.
+            **({"Session": challenge.session} if challenge.session else {}),
             "ChallengeResponses": self._parameters(name, answers),
         }
         if self._flow == "admin":
