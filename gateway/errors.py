@@ -279,6 +279,15 @@ class NoKeys(Refusal):
     retry_after = 10
 
 
+class SessionsAway(Refusal):
+    """The store of sessions cannot be reached: whether this one still lives is not known."""
+
+    status, reason = 503, "sessions_away"
+    title, detail = "Service unavailable", "Sessions cannot be looked up at the moment."
+    # Redis takes about a second to restart.
+    retry_after = 1
+
+
 class NotConfigured(Refusal):
     status, reason = 503, "not_configured"
     title, detail = "Not configured", "This gateway has no user pool yet."

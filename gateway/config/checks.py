@@ -26,6 +26,7 @@ def check(typed: Typed, report: Report) -> None:
     check_routes(list(_items("routes", typed.values["routes"])), typed, report)
     _redis(typed, report)
     _cors(typed, report)
+    _memory(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
             path = f"listen.trusted_proxies[{index}]"
@@ -72,12 +73,22 @@ def _identity_headers(typed: Typed, report: Report) -> None:
             report.mistake(typed.place(path), path, told)
 
 
+def _memory(typed: Typed, report: Report) -> None:
+    if typed.values["sign_in"]["session"]["store"] == "memory" and typed.values["listen"]["workers"] != 1:
+        key = "sign_in.session.store"
+        told = "memory is of one process, and listen.workers is not 1: use cookie or redis"
+        report.mistake(typed.place(key), key, told)
+
+
 def _redis(typed: Typed, report: Report) -> None:
     values = typed.values
     for path, section in (
         ("sign_in.session", values["sign_in"]["session"]),
         ("rate_limit", values["rate_limit"]),
     ):
+        if section.get("store") == "redis" and section["redis_url"] is None:
+            key = f"{path}.store"
+            report.mistake(typed.place(key), key, "redis needs sign_in.session.redis_url: say where it is")
         url, key = section["redis_url"], f"{path}.redis_password_file"
         if url is not None and section["redis_password_file"] and redis_place(url).password is not None:
             report.mistake(typed.place(key), key, "redis_url holds a password too: keep one of them")

@@ -22,11 +22,6 @@ NOT_BUILT: Mapping[str, str] = {
     "cognito.revocation.check_every": "asking Cognito for revocation is not built yet: leave it at null",
     "sign_in.auth_flow": "the sign-in pages are not built yet: leave it at USER_PASSWORD_AUTH",
     "sign_in.sign_up": "the sign-up page is not built yet: leave it at auto",
-    "sign_in.session.store": "sessions are not built yet: leave it at cookie",
-    "sign_in.session.redis_url": "sessions are not built yet: leave it at null",
-    "sign_in.session.redis_password_file": "sessions are not built yet: leave it at null",
-    "sign_in.session.secret_file": "sessions are not built yet: leave it at null",
-    "sign_in.session.max_age": "sessions are not built yet: leave it at 12h",
     "sign_in.state_dir": "the set-up page is not built yet: leave it at null",
     "tracing": "tracing is not built yet: leave it at null",
 }

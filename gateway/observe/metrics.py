@@ -129,6 +129,20 @@ METRICS = (
         "sum",
         "Reloads of the configuration: success, failure (the old one stays), unchanged.",
     ),
+    Metric(
+        "sessions_total",
+        "counter",
+        ("event",),
+        "sum",
+        "Sessions that began (signed_in) or ended (signed_out; expired: Cognito refused new tokens).",
+    ),
+    Metric(
+        "session_renewals_total",
+        "counter",
+        ("result",),
+        "sum",
+        "Renewals of a session's tokens: success, elsewhere (another replica did it), refused, failure.",
+    ),
     Metric("workers", "gauge", (), "view", "Worker processes serving now."),
     Metric("build_info", "gauge", ("version",), "view", "Always 1; the label says which version runs."),
 )
@@ -171,6 +185,8 @@ class WorkerMetrics:
         "request_duration",
         "requests",
         "requests_in_flight",
+        "session_renewals",
+        "sessions",
         "token_cache_hits",
         "token_cache_misses",
         "upstream_duration",
@@ -192,6 +208,8 @@ class WorkerMetrics:
         self.limits_reached: defaultdict[str, int] = defaultdict(int)
         self.rate_limited: defaultdict[str, int] = defaultdict(int)  # principal or address
         self.rate_limit_errors = 0
+        self.sessions: defaultdict[str, int] = defaultdict(int)
+        self.session_renewals: defaultdict[str, int] = defaultdict(int)
         # All three from the start, so that rate() sees the first failure.
         self.config_reloads: defaultdict[str, int] = defaultdict(int, success=0, failure=0, unchanged=0)
 
@@ -213,6 +231,8 @@ class WorkerMetrics:
                 "limits_reached_total": _one_label(self.limits_reached),
                 "rate_limited_total": _one_label(self.rate_limited),
                 "rate_limit_errors_total": [[[], self.rate_limit_errors]],
+                "sessions_total": _one_label(self.sessions),
+                "session_renewals_total": _one_label(self.session_renewals),
                 "config_reloads_total": _one_label(self.config_reloads),
             },
             "gauges": {

@@ -10,9 +10,19 @@ from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer, json_answer
 
+# Of the ID token alone: what bound it to its sign-in tells nobody who the user is.
+_OF_THE_TOKEN = frozenset({"at_hash", "nonce"})
+
 
 async def userinfo(portal: Portal, page: PageRequest) -> Answer:
     principal = await portal.caller(page)
     if principal is None:
         raise NoCredentials
-    return json_answer(principal.claims.every)
+    page.request.principal = principal
+    claims = dict(principal.claims.every)
+    about = None if page.request.head.authorization else await portal.id_claims(page)
+    if about is not None:
+        # The ID token knows the e-mail address and the like; where both speak, the token that opens the API.
+        extra = {name: value for name, value in about.every.items() if name not in _OF_THE_TOKEN}
+        claims = extra | claims
+    return json_answer(claims)

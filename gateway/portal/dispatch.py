@@ -91,6 +91,7 @@ class Dispatcher:
         if methods is None:
             raise NotFound
         handler = _handler(methods, page.method)
+        await self._portal.welcome(page)
         if page.method == "POST":
             await self._take_form(page)
         return await handler(self._portal, page)

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.config.model import Config
+from gateway.config.model import Config, UserPool
+from gateway.errors import InvalidToken
+from gateway.portal.cognito import Threads, Users
 from gateway.portal.page import PageRequest
+from gateway.portal.proof import Prover
 from gateway.portal.sealing import Sealer
+from gateway.portal.sessions import Sessions
 from gateway.verify.authenticate import Authenticator, Principal
+from gateway.verify.tokens import Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,55 @@ class Sealers:
 class Portal:
     """Handlers are functions of this and of their page request; they stand in modules by subject."""
 
-    def __init__(self, config: Config, *, authenticator: Authenticator, sealers: Sealers) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        authenticator: Authenticator,
+        sealers: Sealers,
+        sessions: Sessions,
+        prover: Prover,
+        users: Users,
+        threads: Threads,
+    ) -> None:
         self.config = config
         self.sealers = sealers
+        # `await portal.sessions.begin(page, pool, tokens)` is what a sign-in ends with.
+        self.sessions = sessions
+        self.users = users
+        # Where calls of gateway/aws run: `await portal.threads.run(…)`.
+        self.threads = threads
         self._authenticator = authenticator
+        self._prover = prover
+
+    async def welcome(self, page: PageRequest) -> None:
+        """Find out whose browser it is, by its session. Raises SessionsAway or NoKeys."""
+        session = await self.sessions.find(page.request, secure=page.secure)
+        if session is None:
+            return
+        try:
+            bearer = self.sessions.bearer(session)
+            page.principal = await self._authenticator.authenticate(bearer, page.now)
+        except InvalidToken:
+            return  # of a pool or client that is not configured any more
+        page.session = session
+        page.request.principal = page.principal
+
+    def pool(self, pool_id: str) -> UserPool | None:
+        """The pool of that ID, if it is configured."""
+        return next((pool for pool in self.config.cognito.user_pools if pool.id == pool_id), None)
+
+    async def id_claims(self, page: PageRequest) -> Claims | None:
+        """What the ID token of the page's session says of the user; None without a session, or where it does
+        not hold any more."""
+        session = page.session
+        pool = None if session is None else self.pool(session.pool_id)
+        if session is None or pool is None:
+            return None
+        try:
+            return await self._prover.verified(pool, session.id_token, "id", now=page.now)
+        except InvalidToken:
+            return None
 
     async def caller(self, page: PageRequest) -> Principal | None:
         """Who asks: by the Authorization header if there is one, else by the session. Raises Refusal."""

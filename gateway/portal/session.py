@@ -29,9 +29,9 @@ class Session:
     # The internal name, which Cognito's SECRET_HASH wants.
     username: str
     created: float
-    # When the tokens in it were issued to us, and when the access token ends.
+    # When its tokens were issued to us, and when the first of access and ID token ends.
     renewed: float
-    access_expires: float
+    expires: float
     access: str = field(repr=False)
     id_token: str = field(repr=False)
     # Empty where Cognito gave none: then it lives as long as its access token.
@@ -40,7 +40,7 @@ class Session:
     @property
     def refresh_at(self) -> float:
         """From when on its tokens should be renewed."""
-        return self.access_expires - min(_AHEAD, _SHARE * (self.access_expires - self.renewed))
+        return self.expires - min(_AHEAD, _SHARE * (self.expires - self.renewed))
 
 
 def encode(session: Session) -> bytes:

@@ -131,6 +131,16 @@ def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, m
     return b"".join(lines)
 
 
+def redirect(address: str, *, request_id: str) -> Answer:
+    """To sign in and come back; nobody may remember it (RFC 9110 section 15.4.3). `address` is ours."""
+    headers: HeaderLines = [
+        (b"Location", address.encode("ascii")),
+        (b"Cache-Control", b"no-store"),
+        (b"X-Request-Id", request_id.encode("ascii")),
+    ]
+    return Answer(302, headers=headers)
+
+
 def private(lines: bytes) -> bytes:
     """Set-Cookie lines of ours for an answer of the upstream's, which no shared cache may keep from now on.
 

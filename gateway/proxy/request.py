@@ -78,6 +78,7 @@ class Request:
     __slots__ = (
         "answer_lines",
         "body",
+        "by_cookie",
         "client",
         "decision",
         "failure",
@@ -123,6 +124,8 @@ class Request:
         self.reason = ""
         # What went wrong after the decision: a Refusal's reason, or client_gone.
         self.failure = ""
+        # Whether `head.authorization` is a session's token, and not what the client wrote there.
+        self.by_cookie = False
         # Header lines that go out with the answer, whoever gives it: the cookies of a session that changed.
         self.answer_lines = b""
         self.status = 0

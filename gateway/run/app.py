@@ -28,7 +28,7 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.policy.decide import VALID_TOKEN, Need, decide
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
-from gateway.portal.secrets import make_secret, read_secrets
+from gateway.portal.secrets import make_secret
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Verdict
 from gateway.proxy.cors import CorsPolicy
@@ -46,7 +46,7 @@ from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
 
 if TYPE_CHECKING:
-    from gateway.portal.dispatch import Dispatcher
+    from gateway.portal.build import Built
 
 # Targets whose route is remembered; clients that ask for ever new ones only make it begin anew.
 _REMEMBERED_TARGETS = 4096
@@ -88,7 +88,9 @@ class Gateway:
             metrics=metrics,
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
-        self._portal = self._new_portal() if config.sign_in.enabled else None
+        self.portal = self._new_portal(previous) if config.sign_in.enabled else None
+        if self.portal is not None:
+            self.record.sign_in_at = self.portal.sign_in_at
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)
@@ -112,6 +114,8 @@ class Gateway:
             self.pool.close()
         if not any(other._key_sets is self._key_sets for other in keep):
             await self._key_sets.stop()
+        if self.portal is not None:
+            await self.portal.stop([other.portal for other in keep if other.portal is not None])
         if self._limits is not None and not any(other._limits is self._limits for other in keep):
             await self._limits.stop()
 
@@ -205,6 +209,10 @@ class Gateway:
         if need.auth == "none":  # credentials are not even looked at
             return self._admit(request, need, None)
         credentials = request.head.authorization
+        if not credentials and request.head.own_cookies and self.portal is not None:
+            if not self.portal.by_cookie.recognise(request, time.time()):
+                return None
+            credentials = request.head.authorization  # the session's token
         principal = None
         if len(credentials) == 1:  # who asks: most often a token verified before
             principal = self._authenticator.recognise(credentials[0], time.time())
@@ -217,6 +225,9 @@ class Gateway:
             except NoCredentials:
                 return self._admit(request, need, None)  # another scheme proves nothing to us
             except (InvalidToken, MalformedAuthorization):
+                if request.by_cookie:  # of a pool or client that is not configured any more
+                    request.head.authorization = []
+                    return self._admit(request, need, None)
                 self._disproved(request)
                 raise
             if principal is None:
@@ -229,8 +240,8 @@ class Gateway:
         if request.wire_method is not None:
             return allowed(request, await self.judge_original_slowly(request))
         paths = readings(request.raw_path, self.config.paths)
-        if self._portal is not None and self._is_page(paths):
-            return await self._portal.answer(request, paths[0])
+        if self.portal is not None and self._is_page(paths):
+            return await self.portal.answer(request, paths[0])
         return await self.judge_slowly_by(self.need(request.method, request.raw_path), request)
 
     async def judge_slowly_by(self, need: Need, request: Request) -> Forward:
@@ -242,6 +253,8 @@ class Gateway:
 
     async def _who(self, request: Request) -> Principal | None:
         """Who asks, as `judge_by` finds out, with the waiting. Raises Refusal."""
+        if not request.head.authorization and request.head.own_cookies and self.portal is not None:
+            await self.portal.by_cookie.resolve(request)
         credentials, now = request.head.authorization, time.time()
         if not credentials:
             return None
@@ -253,6 +266,9 @@ class Gateway:
         except NoCredentials:
             return None
         except InvalidToken:
+            if request.by_cookie:
+                request.head.authorization = []
+                return None
             self._disproved(request)
             raise
         self.record.proven(request, principal)
@@ -349,17 +365,22 @@ class Gateway:
 
     def _is_page(self, paths: Sequence[str]) -> bool:
         """Whether the portal answers it, if only with 404; what can be read in several ways is no page."""
-        return self._portal is not None and len(paths) == 1 and under(paths[0], self._own_prefix)
+        return self.portal is not None and len(paths) == 1 and under(paths[0], self._own_prefix)
 
-    def _new_portal(self) -> Dispatcher:
+    def _new_portal(self, previous: Gateway | None) -> Built:
         # Whoever has turned the pages off does not pay for them.
-        from gateway.portal.dispatch import Dispatcher  # noqa: PLC0415
-        from gateway.portal.portal import Portal, Sealers  # noqa: PLC0415
+        from gateway.portal.build import Built  # noqa: PLC0415
 
-        file = self.config.sign_in.session.secret_file
-        sealers = Sealers.of((self._secret,) if file is None else read_secrets(file))
-        portal = Portal(self.config, authenticator=self._authenticator, sealers=sealers)
-        return Dispatcher(portal, self.record.refuse)
+        return Built(
+            self.config,
+            authenticator=self._authenticator,
+            key_sets=self._key_sets,
+            secret=self._secret,
+            refuse=self.record.refuse,
+            metrics=self._metrics,
+            log=self._log,
+            previous=None if previous is None else previous.portal,
+        )
 
 
 def under(path: str, prefix: str) -> bool:

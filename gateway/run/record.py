@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 
-from gateway.errors import Forbidden, Refusal
+from gateway.errors import Forbidden, NoCredentials, Refusal
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
-from gateway.proxy.answers import Answer, problem
+from gateway.proxy.answers import Answer, problem, redirect
 from gateway.proxy.forward_auth import status_for_proxy
 from gateway.proxy.metadata import metadata_url
 from gateway.proxy.request import Request
@@ -32,6 +33,8 @@ class Record:
         self._metrics = metrics
         self._log = log
         self._public_url = public_url
+        # Where a person who is not signed in is sent; None where there are no pages.
+        self.sign_in_at: Callable[[Request], str | None] | None = None
 
     def began(self, request: Request) -> None:
         self.in_flight += 1
@@ -66,6 +69,10 @@ class Record:
                     reason=refusal.reason,
                     exact=exact,
                 )
+        if isinstance(refusal, NoCredentials) and self.sign_in_at is not None and request.wire_method is None:
+            address = self.sign_in_at(request)
+            if address is not None:
+                return redirect(address, request_id=request_id)
         return problem(
             refusal,
             request_id=request_id,

@@ -13,6 +13,17 @@ from gateway.config.load import examine
 from .support import POOL, said
 
 WRONG: dict[str, tuple[str, list[str]]] = {
+    # sessions
+    "sessions in a Redis that is nowhere": (
+        "sign_in:\n  session:\n    store: redis\n",
+        ["F:3: sign_in.session.store: redis needs sign_in.session.redis_url: say where it is"],
+    ),
+    "sessions in the memory of several processes": (
+        "listen:\n  workers: 2\nsign_in:\n  session:\n    store: memory\n",
+        [
+            "F:5: sign_in.session.store: memory is of one process, and listen.workers is not 1: use cookie or redis"
+        ],
+    ),
     # spelling of YAML
     "tab in the indentation": (
         "listen:\n\taddress: :8000\n\tworkers: 0\n",

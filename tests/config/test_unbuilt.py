@@ -18,11 +18,6 @@ ASKED: dict[str, str] = {
     "cognito.revocation.check_every": "cognito:\n  revocation:\n    check_every: 30s\n",
     "sign_in.auth_flow": "sign_in:\n  auth_flow: USER_AUTH\n",
     "sign_in.sign_up": "sign_in:\n  sign_up: never\n",
-    "sign_in.session.store": "sign_in:\n  session:\n    store: memory\n",
-    "sign_in.session.redis_url": "sign_in:\n  session:\n    redis_url: redis://:hunter2@r\n",
-    "sign_in.session.redis_password_file": "sign_in: {session: {redis_password_file: ok}}\n",
-    "sign_in.session.secret_file": "sign_in:\n  session:\n    secret_file: ok\n",
-    "sign_in.session.max_age": "sign_in:\n  session:\n    max_age: 1h\n",
     "sign_in.state_dir": "sign_in:\n  state_dir: .\n",
     "tracing": "tracing: {otlp_endpoint: http://127.0.0.1:4318}\n",
 }

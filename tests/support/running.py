@@ -71,6 +71,7 @@ async def running(
     upstream_url: str | None = None,
     upstream_lines: str = "",
     listen_lines: str = "",
+    pool_lines: str = "",
     drain_timeout: str = "2s",
 ) -> AsyncIterator[Running]:
     """A gateway (in front of `upstream`, unless `upstream_url` says otherwise) with one pool whose keys
@@ -87,7 +88,7 @@ async def running(
             f"metrics: {{address: '127.0.0.1:0'}}\n"
             f"upstream: {{url: '{upstream_url or upstream.url}'{_more(upstream_lines)}}}\n"
             f"cognito: {{user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}],"
-            f" jwks_file: {folder}/jwks.json}}]}}\n" + yaml
+            f" jwks_file: {folder}/jwks.json{_more(pool_lines)}}}]}}\n" + yaml
         )
         stream = _Stream()
         config = load(path, {}).config

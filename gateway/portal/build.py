@@ -1,0 +1,123 @@
+"""The portal of one configuration, built; and what of the one before it goes on.
+
+Invariant: what a reload does not change keeps its sessions: those in memory, those that were ended, the
+newest tokens of those in cookies, the connection to Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.config.model import Config
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.portal.by_cookie import ByCookie
+from gateway.portal.cognito import Threads, Users
+from gateway.portal.dispatch import Dispatcher, Refuse
+from gateway.portal.navigation import navigates
+from gateway.portal.portal import Portal, Sealers
+from gateway.portal.proof import Prover
+from gateway.portal.return_to import with_return
+from gateway.portal.secrets import read_secrets
+from gateway.portal.sessions import Sessions
+from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store
+from gateway.proxy.request import Request
+from gateway.shared.redis import Redis
+from gateway.verify.authenticate import Authenticator
+from gateway.verify.jwks import KeySets
+
+
+class Built:
+    """`answer` is for pages, `by_cookie` for requests that are forwarded. Owned by the gateway."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        authenticator: Authenticator,
+        key_sets: KeySets,
+        secret: bytes,
+        refuse: Refuse,
+        metrics: WorkerMetrics,
+        log: Logger,
+        previous: Built | None,
+    ) -> None:
+        """`secret` is used where no secret_file is named. Raises GatewayError."""
+        self.config = config
+        file = config.sign_in.session.secret_file
+        self.sealers = sealers = Sealers.of((secret,) if file is None else read_secrets(file))
+        self.threads: Threads = previous.threads if previous is not None else Threads()
+        self.redis = self._same_redis(previous) or self._new_redis(log)
+        self.ended: Ended = previous.ended if previous is not None else Ended()
+        self.store = self._same_store(previous) or self._new_store(sealers)
+        users = Users(config.cognito, self.threads)
+        prover = Prover(key_sets, leeway=config.cognito.clock_leeway)
+        self.sessions = Sessions(config, self.store, users, prover, metrics=metrics, log=log)
+        if previous is not None and _same_sessions(config, previous.config):
+            self.sessions.inherit(previous.sessions)
+        portal = Portal(
+            config,
+            authenticator=authenticator,
+            sealers=sealers,
+            sessions=self.sessions,
+            prover=prover,
+            users=users,
+            threads=self.threads,
+        )
+        self.answer = Dispatcher(portal, refuse).answer
+        self.by_cookie = ByCookie(self.sessions, config.listen.public_url)
+
+    def sign_in_at(self, request: Request) -> str | None:
+        """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""
+        prefix, pools = self.config.sign_in.prefix, self.config.cognito.user_pools
+        if not pools or request.raw_path.startswith(prefix) or not navigates(request):
+            return None
+        page = "/start" if pools[0].domain is not None else "/sign_in"
+        return with_return(prefix + page, request.raw_path + request.query)
+
+    async def stop(self, keep: Sequence[Built]) -> None:
+        """End all that is not shared with one of `keep`. Idempotent."""
+        await self.sessions.stop()
+        if self.redis is not None and not any(other.redis is self.redis for other in keep):
+            await self.redis.close()
+        if not any(other.threads is self.threads for other in keep):
+            self.threads.close()
+
+    def _same_redis(self, previous: Built | None) -> Redis | None:
+        if previous is None:
+            return None
+        now, before = self.config.sign_in.session, previous.config.sign_in.session
+        same = _redis_of(now) == _redis_of(before)
+        return previous.redis if same else None
+
+    def _new_redis(self, log: Logger) -> Redis | None:
+        session = self.config.sign_in.session
+        if session.store != "redis":
+            return None
+        assert session.redis_url is not None, "config/checks.py sees to it"
+        return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
+
+    def _same_store(self, previous: Built | None) -> Store | None:
+        """Memory alone holds something; the others are made anew, with new keys perhaps."""
+        if previous is None or self.config.sign_in.session.store != "memory":
+            return None
+        return previous.store if isinstance(previous.store, MemoryStore) else None
+
+    def _new_store(self, sealers: Sealers) -> Store:
+        if self.redis is not None:
+            # An extra; loaded when it is configured.
+            from gateway.portal.redis_store import RedisStore  # noqa: PLC0415
+
+            return RedisStore(self.redis)
+        if self.config.sign_in.session.store == "memory":
+            return MemoryStore()
+        return CookieStore(sealers.session, self.ended)
+
+
+def _redis_of(session: object) -> tuple[object, ...]:
+    return tuple(getattr(session, name) for name in ("store", "redis_url", "redis_password_file"))
+
+
+def _same_sessions(now: Config, before: Config) -> bool:
+    """Whether a session known under one configuration is the same under the other."""
+    return (now.cognito, now.sign_in.session) == (before.cognito, before.sign_in.session)

@@ -1,0 +1,68 @@
+"""Requests that bring a session instead of a token: the session's token is put where a client's own would be,
+and everything after that is the same for both.
+
+An Authorization header wins: whoever sends one means it. Invariant: a request whose method may change
+something, or that becomes a WebSocket, is authenticated by a cookie only if a page of this site made it
+(browsers send cookies along with what other sites' pages ask for).
+"""
+
+from __future__ import annotations
+
+from gateway.errors import CrossOrigin
+from gateway.portal.origin import SAFE_METHODS, same_origin
+from gateway.portal.sessions import Sessions
+from gateway.proxy.headers import value_of
+from gateway.proxy.metadata import public_origin
+from gateway.proxy.request import Request
+
+
+class ByCookie:
+    def __init__(self, sessions: Sessions, public_url: str | None) -> None:
+        self._sessions = sessions
+        self._public_url = public_url
+
+    def recognise(self, request: Request, now: float) -> bool:
+        """Whether the session was known and its token is in place; else `resolve` finds out.
+
+        Only for requests with cookies of ours and no Authorization. Raises CrossOrigin.
+        """
+        authorization = self._sessions.recognise(request, secure=self._secure(request), now=now)
+        if authorization is None:
+            return False
+        self._put(request, authorization)
+        return True
+
+    async def resolve(self, request: Request) -> None:
+        """The same with the waiting; without a session the request stays as it is.
+
+        Raises SessionsAway too."""
+        session = await self._sessions.find(request, secure=self._secure(request))
+        if session is not None:
+            self._put(request, self._sessions.bearer(session))
+
+    def _put(self, request: Request, authorization: list[bytes]) -> None:
+        if request.upgrade or request.method not in SAFE_METHODS or _asks_about_websocket(request):
+            self._check_origin(request)
+        request.head.authorization = authorization
+        request.by_cookie = True
+
+    def _check_origin(self, request: Request) -> None:
+        head = request.head
+        origin, fetch_site = value_of(head, b"origin"), value_of(head, b"sec-fetch-site")
+        if not same_origin(
+            None if origin is None else origin.decode("latin-1"),
+            None if fetch_site is None else fetch_site.decode("latin-1"),
+            public_origin(request, self._public_url),
+        ):
+            raise CrossOrigin("cookie-authenticated, and no page of this site made it")
+
+    def _secure(self, request: Request) -> bool:
+        origin = public_origin(request, self._public_url)
+        return origin is not None and origin.startswith("https:")
+
+
+def _asks_about_websocket(request: Request) -> bool:
+    """Forward auth: the proxy that asks has dropped Upgrade, but no browser lets a page write this header."""
+    if request.wire_method is None:
+        return False
+    return any(line[:18].lower() == b"sec-websocket-key:" for line in request.head.kept)

@@ -1,0 +1,105 @@
+"""Cognito as the portal asks it: through the adapters over boto3, which block, in threads of their own.
+
+Nothing of it is imported before the first question. Invariant: the event loop never waits for Cognito, and a
+Cognito that does not answer holds up nobody who does not ask it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from gateway.aws.values import PoolAddress, Tokens
+from gateway.config.model import Cognito as CognitoConfig
+from gateway.config.model import UserPool
+from gateway.errors import GatewayError
+from gateway.portal.session import Session
+
+if TYPE_CHECKING:
+    from gateway.aws.renewal import Renewal
+
+T = TypeVar("T")
+
+# Questions at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an account may
+# sign in 120 a second in all. A thread costs nothing until it is needed.
+_THREADS = 8
+
+
+class Threads:
+    """Where blocking calls run; owned by the gateway, and outlives reloads."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="cognito")
+
+    async def run(self, do: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, do)
+
+    def close(self) -> None:
+        """What waits is dropped, what runs ends by its own time limits."""
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+
+class Users:
+    """What a session wants of the user pool. Raises GatewayError; refusals are CognitoRefused."""
+
+    def __init__(self, config: CognitoConfig, threads: Threads) -> None:
+        self._config = config
+        self._threads = threads
+        self._renewals: dict[tuple[str, str], Renewal] = {}
+        self._making = threading.Lock()
+
+    async def renew(self, session: Session) -> Tokens:
+        ask = self._renewal(session)
+        return await self._threads.run(lambda: ask().renew(session.refresh, session.username))
+
+    async def revoke(self, session: Session) -> None:
+        ask = self._renewal(session)
+        await self._threads.run(lambda: ask().revoke(session.refresh))
+
+    async def sign_out_everywhere(self, session: Session) -> None:
+        ask = self._renewal(session)
+        await self._threads.run(lambda: ask().sign_out_everywhere(session.access))
+
+    def _renewal(self, session: Session) -> Callable[[], Renewal]:
+        return partial(self._made, session.pool_id, session.client_id)
+
+    def _made(self, pool_id: str, client_id: str) -> Renewal:
+        # boto3 takes some 100 ms to load and to make a client: in the thread, and once.
+        from gateway.aws.renewal import Renewal  # noqa: PLC0415
+
+        with self._making:
+            known = self._renewals.get((pool_id, client_id))
+            if known is None:
+                known = Renewal(self.address(pool_id, client_id))
+                self._renewals[pool_id, client_id] = known
+            return known
+
+    def address(self, pool_id: str, client_id: str) -> PoolAddress:
+        """How the adapters reach a pool of the configuration. Raises GatewayError."""
+        pool = next((each for each in self._config.user_pools if each.id == pool_id), None)
+        if pool is None:
+            raise GatewayError("the session's user pool is not configured any more")
+        return PoolAddress(
+            user_pool_id=pool_id,
+            client_id=client_id,
+            client_secret=client_secret(pool),
+            endpoint_url=self._config.endpoint_url,
+        )
+
+
+def client_secret(pool: UserPool) -> str | None:
+    """The app client's secret, if it has one. Raises GatewayError."""
+    path = pool.client_secret_file
+    if path is None:
+        return None
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GatewayError(f"client_secret_file: {path}: cannot be read") from error
+    if not secret:
+        raise GatewayError(f"client_secret_file: {path}: is empty")
+    return secret

@@ -1,0 +1,101 @@
+"""Sessions in Redis, for replicas that share them.
+
+What is stored is sealed with a key made from the ticket, which only the browser has: neither Redis nor a
+gateway alone can read a session, and replicas need no secret in common for it. Invariant: no ticket and no
+token is in Redis in the clear, and every key of ours there ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import TypeVar
+
+from gateway.portal import session as form
+from gateway.portal.sealing import Sealer
+from gateway.portal.session import Session
+from gateway.portal.stores import Lock, StoreAway, hashed, new_ticket
+from gateway.shared.lock import Lock as SharedLock
+from gateway.shared.redis import Redis, RedisAway, Script
+
+T = TypeVar("T")
+
+_PREFIX = "cognito_gateway:session:"
+# Seconds after which a replica that died while it renewed a session is not waited for any more. Renewed
+# three times in that time while the work goes on, so a slow Cognito does not lose it.
+LOCK_TTL = 10.0
+# Seconds: a session that was ended by one replica is served by another for so long at most; one look-up a
+# second and session costs Redis nothing.
+_RECHECK = 1.0
+
+# Only what is still there is replaced: a sign-out that came between is not undone.
+_REPLACE = Script("""
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+""")
+
+
+class RedisStore:
+    recheck = _RECHECK
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def keep(self, session: Session, *, until: float) -> str:
+        ticket = new_ticket()
+        sealed = _sealer(ticket).seal(form.encode(session), until=until)
+        await _reached(self._redis.set(_key(ticket), sealed, max(1.0, until - session.created)))
+        return ticket
+
+    async def find(self, ticket: str, *, now: float) -> Session | None:
+        sealed = await _reached(self._redis.get(_key(ticket)))
+        if sealed is None:
+            return None
+        data = _sealer(ticket).open(sealed.decode("latin-1"), now=now)
+        return None if data is None else form.decode(data)
+
+    async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
+        sealed = _sealer(ticket).seal(form.encode(session), until=until)
+        left = max(1, round((until - now) * 1000))
+        replaced = await _reached(self._redis.run(_REPLACE, [_key(ticket)], [sealed, left]))
+        return ticket if replaced else None
+
+    async def end(self, ticket: str, session: Session, *, until: float) -> None:
+        await _reached(self._redis.delete(_key(ticket)))
+
+    def lock(self, session: Session) -> Lock | None:
+        return _Lock(SharedLock(self._redis, f"{_PREFIX}renewal:{session.id}", ttl=LOCK_TTL))
+
+    def __repr__(self) -> str:
+        return f"<RedisStore in {self._redis!r}>"
+
+
+class _Lock:
+    """gateway/shared's, with our exception."""
+
+    def __init__(self, lock: SharedLock) -> None:
+        self._lock = lock
+
+    async def acquire(self) -> bool:
+        return await _reached(self._lock.acquire())
+
+    async def renew(self) -> bool:
+        return await _reached(self._lock.renew())
+
+    async def release(self) -> bool:
+        return await _reached(self._lock.release())
+
+
+async def _reached(asked: Awaitable[T]) -> T:
+    try:
+        return await asked
+    except RedisAway as away:
+        raise StoreAway(f"Redis: {away}") from None
+
+
+def _key(ticket: str) -> str:
+    return _PREFIX + hashed(ticket)
+
+
+def _sealer(ticket: str) -> Sealer:
+    return Sealer([ticket.encode("utf-8", "surrogatepass")], "stored session")

@@ -1,0 +1,350 @@
+"""Sessions from sign-in to sign-out, and what of them a request's cookies prove.
+
+`recognise` is the hot way, for cookies seen before; `find` the long one: unsealed or looked up, renewed where
+it is time. Both give what a bearer would have sent, so that a session's tokens go through the very checks and
+caches of every other token. Invariant: only verified tokens make a session, a new sign-in makes a new one,
+and an ended one authenticates nobody here from that moment on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from hashlib import sha256
+from weakref import WeakValueDictionary
+
+from gateway.aws.values import Tokens
+from gateway.config.model import Config, UserPool
+from gateway.errors import GatewayError, SessionsAway
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.portal.cognito import Users
+from gateway.portal.cookies import Cookies
+from gateway.portal.live import Live
+from gateway.portal.page import PageRequest
+from gateway.portal.proof import Prover
+from gateway.portal.renewing import Renewing
+from gateway.portal.session import Session
+from gateway.portal.stores import Store, StoreAway
+from gateway.proxy.request import Request
+
+# The cookie's name behind the prefix.
+COOKIE = "session"
+# Cookies and sessions remembered, 6 KiB each. Those left out cost one unsealing a request, 50 µs.
+_REMEMBERED = 1024
+# Seconds a request waits for new tokens while its old ones are good, and when they are not: Cognito takes
+# 0.1 s, and its adapter gives up after 20.
+_PATIENCE, _LONG_PATIENCE = 5.0, 25.0
+# After a renewal that failed, the next is tried so much later (seconds).
+_RETRY = 5.0
+_ID_BYTES = 16
+
+
+class Sessions:
+    """All sessions that one configuration knows of. Owns the renewals under way."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        users: Users,
+        prover: Prover,
+        *,
+        metrics: WorkerMetrics,
+        log: Logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pools = {pool.id: pool for pool in config.cognito.user_pools}
+        self._max_age = config.sign_in.session.max_age
+        self._store = store
+        self._users = users
+        self._prover = prover
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._renewing = Renewing(store, users, prover, clock)
+        # By the digest of the cookies as they came: the session, and the ticket that was in them.
+        self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
+        # All that are in `_seen`, by their ID: what ends a session must reach it there.
+        self._live: WeakValueDictionary[str, Live] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def inherit(self, previous: Sessions) -> None:
+        """Go on with what was known under a configuration that says the same about sessions."""
+        self._seen, self._live = previous._seen, previous._live
+
+    async def stop(self) -> None:
+        """End what is under way. Idempotent."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    # --- who asks ---
+
+    def recognise(self, request: Request, *, secure: bool, now: float) -> list[bytes] | None:
+        """The Authorization that this request's cookies stand for, if nothing has to be waited for."""
+        digest = _digest(request, secure)
+        seen = self._seen.get(digest)
+        if seen is None:
+            return None
+        live, ticket = seen
+        authorization = live.authorization(now)
+        if authorization is not None:
+            self._seen.move_to_end(digest)
+            if ticket != live.ticket:
+                self._hand_over(request, live, secure=secure, now=now)
+        return authorization
+
+    async def find(self, request: Request, *, secure: bool) -> Session | None:
+        """The session of this request's cookies, with tokens that are good. Raises SessionsAway.
+
+        Cookies that should change go out with the answer (request.answer_lines).
+        """
+        cookies = Cookies(request.head.own_cookies, secure=secure)
+        ticket = cookies.joined(COOKIE)
+        if ticket is None:
+            return None
+        digest, now = _digest(request, secure), self._clock()
+        live = await self._looked_up(digest, ticket, now)
+        if live is not None and now >= live.due:
+            await self._renew(live, now)
+            now = self._clock()
+        if live is None or not live.alive(now):
+            request.answer_lines += b"".join(cookies.clear_split(COOKIE))
+            return None
+        self._remember(digest, live, ticket)
+        if live.ticket != ticket:
+            self._hand_over(request, live, secure=secure, now=now)
+        return live.session
+
+    def bearer(self, session: Session) -> list[bytes]:
+        """The Authorization that a session just found stands for."""
+        live = self._live.get(session.id)
+        return self._bearer_of(session) if live is None or live.session is None else live.bearer
+
+    async def _looked_up(self, digest: bytes, ticket: str, now: float) -> Live | None:
+        seen = self._seen.get(digest)
+        known = seen[0] if seen is not None else None
+        if known is not None and known.renewal is not None:
+            return known
+        try:
+            session = await self._store.find(ticket, now=now)
+        except StoreAway as away:
+            if known is not None and known.alive(now):
+                # Its tokens were good a moment ago and still are: a store that restarts signs nobody out.
+                known.wait_until(now + _RETRY)
+                return known
+            raise SessionsAway(str(away)) from None
+        if session is None or self._pools.get(session.pool_id) is None or now >= self._ends(session):
+            if known is not None:
+                known.ended()
+            return None
+        return self._known(session, ticket, now)
+
+    def _known(self, session: Session, ticket: str, now: float) -> Live:
+        """The one object for this session; whichever tokens are newer are its tokens."""
+        uses_id, checked = self._uses_id(session), now + self._store.recheck
+        live = self._live.get(session.id)
+        if live is None or live.session is None:
+            live = Live(session, ticket, uses_id=uses_id, ends=self._ends(session), checked=checked)
+            self._live[session.id] = live
+            return live
+        if session.renewed > live.session.renewed:
+            live.take(session, ticket, uses_id=uses_id, checked=checked)
+        elif live.renewal is None:
+            live.take(live.session, live.ticket, uses_id=uses_id, checked=checked)
+        return live
+
+    def _remember(self, digest: bytes, live: Live, ticket: str) -> None:
+        # The very object where it is the same: compared faster than 5,000 characters.
+        self._seen[digest] = live, live.ticket if ticket == live.ticket else ticket
+        self._seen.move_to_end(digest)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _hand_over(self, request: Request, live: Live, *, secure: bool, now: float) -> None:
+        """Give the browser the ticket that replaced the one it sent."""
+        if live.session is not None:
+            left = self._ends(live.session) - now
+            cookies = Cookies(request.head.own_cookies, secure=secure)
+            request.answer_lines += b"".join(cookies.set_split(COOKIE, live.ticket, max_age=left))
+
+    # --- renewing ---
+
+    async def _renew(self, live: Live, now: float) -> None:
+        session = live.session
+        if session is None or (live.renewal is None and now < live.renew_at):
+            return
+        if live.renewal is None:
+            # Meanwhile the others go on with what there is.
+            live.wait_until(session.expires)
+            live.renewal = self._task(self._renewed(live, session))
+        patience = _PATIENCE if live.alive(now) else _LONG_PATIENCE
+        done, _ = await asyncio.wait((live.renewal,), timeout=patience)
+        for task in done:
+            task.result()
+
+    async def _renewed(self, live: Live, session: Session) -> None:
+        pool = self._pools[session.pool_id]
+        try:
+            until = self._ends(session)
+            outcome = await self._renewing.renew(session, live.ticket, pool, until=until)
+        finally:
+            live.renewal = None
+            live.retry_at = self._clock() + _RETRY
+            live.wait_until(live.retry_at)
+        if live.session is None:
+            return  # signed out while we asked
+        self._metrics.session_renewals[outcome.result] += 1
+        if outcome.result in {"refused", "failure"}:
+            self._log.event(
+                "refresh_failed",
+                level="warning",
+                pool=session.pool_id,
+                subject=session.subject,
+                result=outcome.result,
+                exact=outcome.exact,
+            )
+        if outcome.session is None:
+            await self._forget(live, session)
+            self._metrics.sessions["expired"] += 1
+        elif outcome.session is not session:
+            live.retry_at = 0.0
+            checked = self._clock() + self._store.recheck
+            live.take(outcome.session, outcome.ticket, uses_id=self._uses_id(session), checked=checked)
+
+    def _task(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name="session")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- sign in, sign out ---
+
+    async def begin(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> Session:
+        """A new session of tokens that Cognito has just given for this browser, whose old one ends.
+
+        Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsAway.
+        """
+        now = page.now
+        proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
+        session = Session(
+            id=secrets.token_hex(_ID_BYTES),
+            pool_id=pool.id,
+            client_id=proven.access.client_id,
+            subject=proven.access.subject,
+            username=proven.access.username or proven.access.subject,
+            created=now,
+            renewed=now,
+            expires=min(proven.access.expires_at, proven.id.expires_at),
+            access=tokens.access,
+            id_token=tokens.id,
+            refresh=tokens.refresh,
+        )
+        try:
+            ticket = await self._store.keep(session, until=self._ends(session))
+            # Session fixation (OWASP): whatever the browser had before opens nothing any more.
+            await self._end_ticket(page)
+        except StoreAway as away:
+            raise SessionsAway(str(away)) from None
+        page.set_cookies += page.cookies.set_split(COOKIE, ticket, max_age=self._max_age)
+        page.session = session
+        self._metrics.sessions["signed_in"] += 1
+        self._log.event(
+            "sign_in",
+            request_id=page.request_id,
+            client=page.client,
+            pool=pool.id,
+            subject=session.subject,
+        )
+        return session
+
+    async def _end_ticket(self, page: PageRequest) -> None:
+        ticket = page.cookies.joined(COOKIE)
+        old = None if ticket is None else await self._store.find(ticket, now=page.now)
+        if ticket is not None and old is not None:
+            await self._store.end(ticket, old, until=self._ends(old))
+            self._ended(old)
+
+    async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
+        """Sign out: the session is dead here, its refresh token at Cognito; whether Cognito knows.
+
+        `everywhere`: all of the user's tokens. Without a session only the cookies go. Raises SessionsAway.
+        """
+        page.set_cookies += page.cookies.clear_split(COOKIE)
+        session, ticket = page.session, page.cookies.joined(COOKIE)
+        if session is None or ticket is None:
+            return True
+        try:
+            await self._store.end(ticket, session, until=self._ends(session))
+        except StoreAway as away:
+            raise SessionsAway(str(away)) from None
+        self._ended(session)
+        page.session = page.principal = None
+        self._metrics.sessions["signed_out"] += 1
+        told = await self._revoked(session, everywhere=everywhere)
+        self._log.event(
+            "sign_out",
+            request_id=page.request_id,
+            client=page.client,
+            pool=session.pool_id,
+            subject=session.subject,
+            everywhere=everywhere,
+            revoked=told,
+        )
+        return told
+
+    async def _revoked(self, session: Session, *, everywhere: bool) -> bool:
+        try:
+            if everywhere:
+                await self._users.sign_out_everywhere(session)
+            elif session.refresh:
+                await self._users.revoke(session)
+        except GatewayError as error:
+            self._log.event(
+                "revocation_failed",
+                level="warning",
+                pool=session.pool_id,
+                subject=session.subject,
+                exact=str(error),
+            )
+            return False
+        return True
+
+    async def _forget(self, live: Live, session: Session) -> None:
+        ticket = live.ticket
+        self._ended(session)
+        try:
+            await self._store.end(ticket, session, until=self._ends(session))
+        except StoreAway:
+            return  # nothing renews it any more, so it ends with its access token
+
+    def _ended(self, session: Session) -> None:
+        live = self._live.pop(session.id, None)
+        if live is not None:
+            live.ended()
+
+    # --- what follows from the configuration ---
+
+    def _ends(self, session: Session) -> float:
+        return session.created + self._max_age
+
+    def _uses_id(self, session: Session) -> bool:
+        pool = self._pools.get(session.pool_id)
+        return pool is not None and "access" not in pool.token_use
+
+    def _bearer_of(self, session: Session) -> list[bytes]:
+        token = session.id_token if self._uses_id(session) else session.access
+        return [b"Bearer " + token.encode("ascii")]
+
+    def __repr__(self) -> str:
+        return f"<Sessions in {self._store!r}>"
+
+
+def _digest(request: Request, secure: bool) -> bytes:
+    return sha256(b";".join(request.head.own_cookies) + (b"s" if secure else b"p")).digest()

@@ -1,0 +1,38 @@
+"""Signing out: here, or everywhere; Cognito's own session in the browser ends with it where there is one.
+
+Invariant: whatever Cognito says, the session is over for this gateway once this has answered; that Cognito
+could not be told is said in so many words.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from gateway.portal import respond
+from gateway.portal.page import PageRequest
+from gateway.portal.portal import Portal
+from gateway.portal.return_to import return_path
+from gateway.proxy.answers import Answer
+
+_NOT_TOLD = (
+    "You are signed out of this site. Cognito could not be reached, so tokens that were copied from here "
+    "stay good until they end by themselves."
+)
+
+
+async def sign_out(portal: Portal, page: PageRequest) -> Answer:
+    """POST: `everywhere` ends all sessions of the user, `return_to` says where to go afterwards."""
+    session = page.session
+    told = await portal.sessions.end(page, everywhere=page.form.get("everywhere") == "yes")
+    if not told:
+        return respond.message("Signed out here", [_NOT_TOLD], status=502, prefix=page.prefix)
+    pool = None if session is None else portal.pool(session.pool_id)
+    if session is not None and pool is not None and pool.domain is not None:
+        return respond.see_other(logout_url(pool.domain, session.client_id, page.url("/")))
+    wanted = return_path(page.form.get("return_to"))
+    return respond.see_other(f"{page.prefix}/" if wanted == "/" else wanted)
+
+
+def logout_url(domain: str, client_id: str, back: str) -> str:
+    """AWS, "The managed login sign-out endpoint": `back` must be one of the app client's LogoutURLs."""
+    return f"{domain.rstrip('/')}/logout?{urlencode({'client_id': client_id, 'logout_uri': back})}"

@@ -1,0 +1,158 @@
+"""Where sessions are kept: sealed in the browser's cookie, in this process, or in Redis. One seam for all.
+
+A *ticket* is what the browser holds: the sealed session itself, or a name of 256 random bits that is stored
+only as its hash. Invariant: a store gives out only what it was given, for as long as it was told to, and
+nothing for a session that was ended here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections import OrderedDict
+from typing import Protocol
+
+from gateway.portal import session as form
+from gateway.portal.cookies import longest
+from gateway.portal.sealing import Sealer
+from gateway.portal.session import Session
+
+# Sessions in this process's memory; each holds about 5 KiB of tokens. Beyond it the oldest go.
+_MOST_KEPT = 10_000
+# Ended sessions whose cookies are still good; about 150 bytes each.
+_MOST_ENDED = 20_000
+_TICKET_BYTES = 32
+
+
+class Lock(Protocol):
+    """Held by one of many processes (gateway/shared/lock.py). Raises StoreAway."""
+
+    async def acquire(self) -> bool: ...
+
+    async def renew(self) -> bool: ...
+
+    async def release(self) -> bool: ...
+
+
+class Store(Protocol):
+    """`until`: Unix time when the session ends at the latest. All of it may raise StoreAway."""
+
+    # Seconds for which a session that was found may be served without asking again.
+    recheck: float
+
+    async def keep(self, session: Session, *, until: float) -> str:
+        """The ticket of a new session."""
+
+    async def find(self, ticket: str, *, now: float) -> Session | None:
+        """The session as it was last kept or replaced; None for whatever is no ticket (any more)."""
+
+    async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
+        """The ticket of the same session with new tokens; None when it was ended meanwhile."""
+
+    async def end(self, ticket: str, session: Session, *, until: float) -> None:
+        """From now on nothing finds it. Idempotent."""
+
+    def lock(self, session: Session) -> Lock | None:
+        """What keeps other processes from renewing it at the same time; None where there are none."""
+
+
+class StoreAway(Exception):
+    """Sessions cannot be looked up at the moment."""
+
+
+class Ended:
+    """Sessions that were ended before their cookies did; the oldest are forgotten first."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, session_id: str, until: float) -> None:
+        self._until[session_id] = until
+        while len(self._until) > _MOST_ENDED:
+            self._until.popitem(last=False)
+
+    def __contains__(self, session_id: str) -> bool:
+        return session_id in self._until
+
+
+class CookieStore:
+    """Nothing is kept here but the names of sessions that were ended: those of this process."""
+
+    recheck = float("inf")
+
+    def __init__(self, sealer: Sealer, ended: Ended) -> None:
+        self._sealer = sealer
+        self.ended = ended
+
+    async def keep(self, session: Session, *, until: float) -> str:
+        ticket = self._sealer.seal(form.encode(session), until=until)
+        if len(ticket) > longest():
+            # The largest tokens Cognito makes would fit four times.
+            raise StoreAway(f"a session of {len(ticket)} bytes does not fit into cookies")
+        return ticket
+
+    async def find(self, ticket: str, *, now: float) -> Session | None:
+        data = self._sealer.open(ticket, now=now)
+        found = None if data is None else form.decode(data)
+        return None if found is None or found.id in self.ended else found
+
+    async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
+        return None if session.id in self.ended else await self.keep(session, until=until)
+
+    async def end(self, ticket: str, session: Session, *, until: float) -> None:
+        self.ended.add(session.id, until)
+
+    def lock(self, session: Session) -> Lock | None:
+        return None
+
+    def __repr__(self) -> str:
+        return "<CookieStore>"
+
+
+class MemoryStore:
+    """Sessions of this process; they end with it, and no other worker knows them."""
+
+    recheck = float("inf")
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+
+    async def keep(self, session: Session, *, until: float) -> str:
+        ticket = new_ticket()
+        self._kept[hashed(ticket)] = session, until
+        while len(self._kept) > _MOST_KEPT:
+            self._kept.popitem(last=False)
+        return ticket
+
+    async def find(self, ticket: str, *, now: float) -> Session | None:
+        key = hashed(ticket)
+        session, until = self._kept.get(key, (None, 0.0))
+        if session is None or now < until:
+            return session
+        del self._kept[key]
+        return None
+
+    async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
+        key = hashed(ticket)
+        if key not in self._kept:
+            return None
+        self._kept[key] = session, until
+        return ticket
+
+    async def end(self, ticket: str, session: Session, *, until: float) -> None:
+        self._kept.pop(hashed(ticket), None)
+
+    def lock(self, session: Session) -> Lock | None:
+        return None
+
+    def __repr__(self) -> str:
+        return f"<MemoryStore of {len(self._kept)} sessions>"
+
+
+def new_ticket() -> str:
+    return secrets.token_urlsafe(_TICKET_BYTES)
+
+
+def hashed(ticket: str) -> str:
+    """What is stored: whoever reads the store cannot make a cookie of it."""
+    return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).hexdigest()

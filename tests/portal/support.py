@@ -1,0 +1,93 @@
+"""Browsers for the tests of this room: sessions made at the seam of the stores, cookies as they are sent."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.portal.cookies import Cookies
+from gateway.portal.session import Session
+from gateway.portal.sessions import COOKIE
+from tests.support.running import Running
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, sign
+from tests.support.wire import Reply, get, once
+
+HTML = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
+SUB = "5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11"
+
+
+def a_session(key: KeyPair, *, lifetime: float = 3600, now: float | None = None, **changes: Any) -> Session:
+    """Signed in just now, with tokens that live so long; `changes` replace fields."""
+    at = time.time() if now is None else now
+    fields = {
+        "id": secrets.token_hex(16),
+        "pool_id": POOL_ID,
+        "client_id": CLIENT_ID,
+        "subject": SUB,
+        "username": "alice",
+        "created": at,
+        "renewed": at,
+        "expires": float(int(at) + int(lifetime)),
+        "access": sign(key, access_claims(lifetime=lifetime, now=at)).decode(),
+        "id_token": sign(key, id_claims(lifetime=lifetime, now=at)).decode(),
+        "refresh": "refresh-token-" + "r" * 1800,
+    }
+    return Session(**{**fields, **changes})
+
+
+@dataclass
+class Browser:
+    """Keeps cookies and sends them, over a connection per request; http only."""
+
+    port: int
+    jar: dict[str, str] = field(default_factory=dict)
+    host: str = "api.test"
+
+    @property
+    def cookie(self) -> str:
+        return "Cookie: " + "; ".join(f"{name}={value}" for name, value in self.jar.items())
+
+    def take(self, reply: Reply) -> Reply:
+        for line in reply.all("set-cookie"):
+            name, _, value = line.partition(";")[0].partition("=")
+            if "Max-Age=0" in line:
+                self.jar.pop(name, None)
+            else:
+                self.jar[name] = value
+        return reply
+
+    def copy(self) -> Browser:
+        """Another one with the same cookies: a second request at the same time, or a thief."""
+        return Browser(self.port, dict(self.jar), self.host)
+
+    async def get(self, target: str, *lines: str, method: str = "GET") -> Reply:
+        sent = [self.cookie] if self.jar else []
+        request = get(target, *sent, *lines, method=method, host=self.host)
+        return self.take(await once(self.port, request, method=method))
+
+    async def post(
+        self, target: str, body: str = "", *lines: str, origin: str | None = "http://api.test"
+    ) -> Reply:
+        told = [f"Origin: {origin}"] if origin is not None else []
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        sent = [self.cookie] if self.jar else []
+        head = get(target, *sent, *told, kind, f"Content-Length: {len(body)}", *lines, method="POST")
+        return self.take(await once(self.port, head + body.encode()))
+
+
+async def signed_in(gateway: Running, session: Session | None = None) -> Browser:
+    """A browser with a session of this gateway's store."""
+    portal = gateway.worker.app.portal
+    assert portal is not None
+    made = session or a_session(gateway.key)
+    ticket = await portal.store.keep(made, until=made.created + 12 * 3600)
+    lines = Cookies([], secure=False).set_split(COOKIE, ticket, max_age=3600)
+    jar = {}
+    for line in lines:
+        match = re.match(rb"Set-Cookie: ([^=]+)=([^;]*)", line)
+        assert match is not None
+        jar[match[1].decode()] = match[2].decode()
+    return Browser(gateway.port, jar)

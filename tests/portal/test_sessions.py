@@ -1,0 +1,293 @@
+"""Sessions over time: renewed once, signed out, ended; with Cognito played at our own seam."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.aws.values import CognitoRefused, Tokens
+from gateway.errors import GatewayError
+from gateway.portal.cookies import Cookies
+from gateway.portal.csrf import Guard
+from gateway.portal.page import BROWSER, PageRequest
+from gateway.portal.session import Session
+from tests.portal.support import Browser, a_session, signed_in
+from tests.support.running import Running, logged, running
+from tests.support.tokens import access_claims, id_claims, sign
+
+
+class Cognito:
+    """Plays gateway.portal.cognito.Users."""
+
+    def __init__(self, gateway: Running) -> None:
+        self.gateway = gateway
+        self.renewed: list[str] = []
+        self.revoked: list[str] = []
+        self.everywhere: list[str] = []
+        self.error: Exception | None = None
+        self.wait = 0.0
+        self.changes: dict[str, Any] = {}
+        self.lifetime = 3600.0
+
+    async def renew(self, session: Session) -> Tokens:
+        self.renewed.append(session.refresh)
+        await asyncio.sleep(self.wait)
+        if self.error is not None:
+            raise self.error
+        key, lifetime = self.gateway.key, self.lifetime
+        return Tokens(
+            access=sign(key, access_claims(lifetime=lifetime, **self.changes)).decode(),
+            id=sign(key, id_claims(lifetime=lifetime, **self.changes)).decode(),
+            refresh=f"refresh-{len(self.renewed)}",
+            expires_in=int(lifetime),
+        )
+
+    async def revoke(self, session: Session) -> None:
+        self.revoked.append(session.refresh)
+        if self.error is not None:
+            raise self.error
+
+    async def sign_out_everywhere(self, session: Session) -> None:
+        self.everywhere.append(session.access)
+
+
+@contextlib.asynccontextmanager
+async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[Running, Cognito]]:
+    async with running(tmp_path, f"sign_in: {{session: {{store: {store}}}}}\n") as gateway:
+        cognito = Cognito(gateway)
+        play(gateway, cognito)
+        yield gateway, cognito
+
+
+def play(gateway: Running, cognito: Cognito) -> None:
+    portal = gateway.worker.app.portal
+    assert portal is not None
+    portal.sessions._users = cognito  # type: ignore[assignment]
+    portal.sessions._renewing._renewer = cognito
+
+
+def old(gateway: Running, **changes: Any) -> Session:
+    """In the last minute of its access token's life."""
+    return a_session(gateway.key, lifetime=40, **{"renewed": time.time() - 3560, **changes})
+
+
+@pytest.mark.parametrize("store", ["cookie", "memory"])
+async def test_tokens_are_renewed_before_they_end_and_the_browser_hears_of_it(
+    tmp_path: Path, store: str
+) -> None:
+    async with served(tmp_path, store) as (gateway, cognito):
+        browser = await signed_in(gateway, old(gateway))
+        before = dict(browser.jar)
+        reply = await browser.get("/api")
+        assert reply.status == 200
+        assert (browser.jar != before) == (store == "cookie"), "a cookie is the session, else it names it"
+        if store == "cookie":
+            assert "no-store" in reply.all("cache-control")
+        for _ in range(3):
+            assert (await browser.get("/api")).all("set-cookie") == []
+        assert len(cognito.renewed) == 1
+        assert gateway.worker.metrics.session_renewals["success"] == 1
+
+
+async def test_one_renewal_for_many_requests(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.wait = 0.2
+        browser = await signed_in(gateway, old(gateway))
+        replies = await asyncio.gather(*(browser.copy().get("/api") for _ in range(20)))
+        assert {reply.status for reply in replies} == {200}
+        assert len(cognito.renewed) == 1
+
+
+async def test_one_renewal_for_many_requests_whose_tokens_have_ended(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.wait = 0.2
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))
+        replies = await asyncio.gather(*(browser.copy().get("/api") for _ in range(20)))
+        assert {reply.status for reply in replies} == {200}
+        assert len(cognito.renewed) == 1
+
+
+async def test_the_old_cookie_finds_the_new_tokens(tmp_path: Path) -> None:
+    """Answers get lost, and requests overtake them."""
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway, old(gateway))
+        lost = Browser(gateway.port, {**browser.jar, "cognito_gateway_browser": "x" * 22})
+        await browser.get("/api")
+        for _ in range(2):
+            late = lost.copy()
+            reply = await late.get("/api")
+            assert reply.status == 200
+            assert late.jar["cognito_gateway_session"] == browser.jar["cognito_gateway_session"]
+        assert len(cognito.renewed) == 1
+
+
+async def test_a_refused_renewal_signs_out_cleanly(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway, old(gateway))
+        stolen = browser.copy()
+        cognito.error = CognitoRefused("NotAuthorizedException", "refused")
+        reply = await browser.get("/api")
+        assert (reply.status, browser.jar) == (401, {})
+        assert (await stolen.get("/api")).status == 401, "the cookie is dead, not only gone"
+        assert len(cognito.renewed) == 1
+        (line,) = await logged(gateway, "refresh_failed", 1)
+        assert (line["result"], line["exact"]) == ("refused", "NotAuthorizedException")
+        assert gateway.worker.metrics.sessions["expired"] == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [GatewayError("cannot reach Cognito"), CognitoRefused("TooManyRequestsException", "later"),
+     CognitoRefused("RefreshTokenReuseException", "used")],
+)  # fmt: skip
+async def test_a_cognito_that_is_away_ends_nothing(tmp_path: Path, error: Exception) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway, old(gateway))
+        before = dict(browser.jar)
+        cognito.error = error
+        for _ in range(5):
+            assert (await browser.get("/api")).status == 200
+        assert browser.jar == before
+        assert len(cognito.renewed) == 1, "and is left alone for a while"
+
+
+async def test_without_cognito_a_session_lives_as_long_as_its_token(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.error = GatewayError("cannot reach Cognito")
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=2, renewed=time.time() - 3598))
+        assert (await browser.get("/api")).status == 200
+        await asyncio.sleep(2.1)
+        assert (await browser.get("/api")).status == 401
+
+
+async def test_tokens_of_somebody_else_are_not_taken(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.changes = {"sub": "somebody-else"}
+        browser = await signed_in(gateway, old(gateway))
+        assert (await browser.get("/api")).status == 200
+        assert gateway.upstream.last.get("X-Auth-Request-User") == b"5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11"
+        assert gateway.worker.metrics.session_renewals["failure"] == 1
+
+
+@pytest.mark.parametrize("store", ["cookie", "memory"])
+async def test_signing_out_ends_it_here_and_at_cognito(tmp_path: Path, store: str) -> None:
+    async with served(tmp_path, store) as (gateway, cognito):
+        browser = await signed_in(gateway)
+        await browser.get("/api")
+        stolen = browser.copy()
+        token = await form_token(gateway, browser)
+        reply = await browser.post("/oauth2/sign_out", f"csrf={token}")
+        assert (reply.status, reply.get("location")) == (303, "/oauth2/")
+        assert "cognito_gateway_session" not in browser.jar
+        assert cognito.revoked == ["refresh-token-" + "r" * 1800]
+        assert (await stolen.get("/api")).status == 401
+        (line,) = await logged(gateway, "sign_out", 1)
+        assert (line["everywhere"], line["revoked"]) == (False, True)
+        assert gateway.worker.metrics.sessions["signed_out"] == 1
+
+
+async def test_signing_out_everywhere_and_back_to_where_one_was(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway)
+        token = await form_token(gateway, browser)
+        reply = await browser.post("/oauth2/sign_out", f"csrf={token}&everywhere=yes&return_to=%2Fbye")
+        assert (reply.status, reply.get("location")) == (303, "/bye")
+        assert len(cognito.everywhere) == 1
+        evil = await browser.post(
+            "/oauth2/sign_out", f"csrf={await form_token(gateway, browser)}&return_to=//evil"
+        )
+        assert (evil.status, evil.get("location")) == (303, "/oauth2/")
+
+
+async def test_signing_out_says_when_cognito_was_not_told(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway)
+        cognito.error = GatewayError("cannot reach Cognito")
+        reply = await browser.post("/oauth2/sign_out", f"csrf={await form_token(gateway, browser)}")
+        assert reply.status == 502
+        assert b"could not be reached" in reply.body
+        assert (await browser.get("/api")).status == 401
+
+
+async def test_a_renewal_under_way_does_not_undo_a_sign_out(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.wait = 0.3
+        browser = await signed_in(gateway, old(gateway))
+        other = browser.copy()
+        token = await form_token(gateway, browser)
+        first = asyncio.create_task(other.get("/api"))
+        await asyncio.sleep(0.1)
+        assert (await browser.post("/oauth2/sign_out", f"csrf={token}")).status == 303
+        await first
+        assert (await other.get("/api")).status == 401
+
+
+@pytest.mark.parametrize(
+    ("body", "origin", "status"),
+    [
+        ("", "http://api.test", 403),
+        ("csrf=x", "http://api.test", 403),
+        ("csrf=OTHER", "http://api.test", 403),
+        ("csrf=TOKEN", "https://evil.test", 403),
+        ("csrf=TOKEN", "null", 403),
+        ("csrf=TOKEN&csrf=TOKEN", "http://api.test", 400),
+        ("csrf=TOKEN", "http://api.test", 303),
+        ("csrf=TOKEN", None, 303),
+    ],
+)
+async def test_forms_of_others_are_refused(
+    tmp_path: Path, body: str, origin: str | None, status: int
+) -> None:
+    async with served(tmp_path) as (gateway, _):
+        browser, stranger = await signed_in(gateway), Browser(gateway.port)
+        token, other = await form_token(gateway, browser), await form_token(gateway, stranger)
+        body = body.replace("TOKEN", token).replace("OTHER", other)
+        assert (await browser.post("/oauth2/sign_out", body, origin=origin)).status == status
+        assert (await browser.get("/api")).status == (401 if status == 303 else 200)
+
+
+async def test_a_token_of_before_the_sign_in_is_no_good_after_it(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, _):
+        stranger = Browser(gateway.port)
+        token = await form_token(gateway, stranger)
+        browser = await signed_in(gateway)
+        browser.jar |= stranger.jar
+        assert (await browser.post("/oauth2/sign_out", f"csrf={token}")).status == 403
+
+
+async def test_bodies_that_are_no_forms(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, _):
+        browser = await signed_in(gateway)
+        token = await form_token(gateway, browser)
+        large = await browser.post("/oauth2/sign_out", f"csrf={token}&a=" + "a" * 70_000)
+        assert large.status == 413
+        plain = await browser.get(
+            "/oauth2/sign_out", "Content-Type: text/plain", "Content-Length: 0", method="POST"
+        )
+        assert plain.status == 400
+        assert (await browser.get("/api")).status == 200
+
+
+async def form_token(gateway: Running, browser: Browser) -> str:
+    """What a page would have put into its form for this browser."""
+    portal = gateway.worker.app.portal
+    assert portal is not None
+    sealers = portal.sealers
+    guard = Guard(sealers.csrf)
+    cookies = Cookies([f"{name}={value}".encode() for name, value in browser.jar.items()], secure=False)
+    ticket = cookies.joined("session")
+    session = None if ticket is None else await portal.store.find(ticket, now=time.time())
+    page: Any = PageRequest(
+        method="GET", path="/", query={}, origin="http://api.test", prefix="/oauth2", cookies=cookies,
+        client="127.0.0.1", request_id="r", now=time.time(), request=None, make_token=guard.token,  # type: ignore[arg-type]
+    )  # fmt: skip
+    page.session = session
+    token = str(page.csrf)
+    browser.jar.setdefault(f"cognito_gateway_{BROWSER}", page.browser_id)
+    return token

@@ -1,0 +1,172 @@
+"""One contract for every place where sessions are kept."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import zlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gateway.portal.redis_store import RedisStore
+from gateway.portal.sealing import Sealer
+from gateway.portal.session import Session, decode, encode
+from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store, StoreAway
+from tests.portal.support import a_session
+from tests.shared.support import Lines, logging_to, redis_at
+from tests.support.redis_server import RedisServer, redis_server
+from tests.support.tokens import KeyPair
+
+KEY = KeyPair.generate("key-1")
+KEPT = ["cookie", "memory", "redis"]
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    with redis_server(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+@contextlib.asynccontextmanager
+async def store_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[Store]:
+    if kind == "cookie":
+        yield CookieStore(Sealer([b"k" * 32], "session"), Ended())
+    elif kind == "memory":
+        yield MemoryStore()
+    else:
+        server: RedisServer = request.getfixturevalue("redis")
+        with logging_to(folder, Lines()) as log:
+            async with redis_at(server.url, log, timeout=2.0) as client:
+                yield RedisStore(client)
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_what_is_kept_is_found_by_its_ticket_alone(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    now, session, other = time.time(), a_session(KEY), a_session(KEY)
+    async with store_of(kind, request, tmp_path) as store:
+        ticket = await store.keep(session, until=now + 60)
+        await store.keep(other, until=now + 60)
+        assert await store.find(ticket, now=now) == session
+        for wrong in ("", "x", ticket[:-1], ticket + "A", ticket[::-1], session.id, "\udcff"):
+            assert await store.find(wrong, now=now) is None
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_it_ends_when_it_was_told_to(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    now = time.time()
+    async with store_of(kind, request, tmp_path) as store:
+        ticket = await store.keep(a_session(KEY), until=now + 60)
+        assert await store.find(ticket, now=now + 59) is not None
+        assert await store.find(ticket, now=now + 60) is None
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_new_tokens_take_the_place_of_the_old(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    now, session = time.time(), a_session(KEY)
+    new = replace(session, refresh="another", renewed=now + 1)
+    async with store_of(kind, request, tmp_path) as store:
+        ticket = await store.keep(session, until=now + 60)
+        renewed = await store.replace(ticket, new, until=now + 60, now=now)
+        assert renewed is not None
+        assert await store.find(renewed, now=now) == new
+        assert await store.find(renewed, now=now + 60) is None, "it lives no longer for it"
+
+
+@pytest.mark.parametrize("kind", KEPT)
+async def test_what_was_ended_is_gone_and_cannot_be_renewed(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    now, session = time.time(), a_session(KEY)
+    async with store_of(kind, request, tmp_path) as store:
+        ticket = await store.keep(session, until=now + 60)
+        await store.end(ticket, session, until=now + 60)
+        await store.end(ticket, session, until=now + 60)
+        assert await store.find(ticket, now=now) is None
+        assert await store.replace(ticket, session, until=now + 60, now=now) is None
+
+
+async def test_redis_holds_nothing_that_can_be_read(redis: RedisServer, tmp_path: Path) -> None:
+    session = a_session(KEY)
+    with logging_to(tmp_path, Lines()) as log:
+        async with redis_at(redis.url, log, timeout=2.0) as client:
+            ticket = await RedisStore(client).keep(session, until=time.time() + 60)
+            for key in await client.command("KEYS", "*"):
+                value = await client.get(key.decode())
+                assert ticket.encode() not in key + (value or b"")
+                assert session.refresh[:20].encode() not in (value or b"")
+                assert 0 < await client.command("PTTL", key) <= 61_000
+
+
+async def test_without_redis_it_says_so(tmp_path: Path) -> None:
+    with logging_to(tmp_path, Lines()) as log:
+        async with redis_at("redis://127.0.0.1:1", log, timeout=0.5) as client:
+            with pytest.raises(StoreAway):
+                await RedisStore(client).find("ticket", now=time.time())
+
+
+async def test_one_replica_at_a_time_renews(redis: RedisServer, tmp_path: Path) -> None:
+    session = a_session(KEY)
+    with logging_to(tmp_path, Lines()) as log:
+        async with redis_at(redis.url, log, timeout=2.0) as one, redis_at(redis.url, log, timeout=2.0) as two:
+            mine, theirs = RedisStore(one).lock(session), RedisStore(two).lock(session)
+            assert mine is not None
+            assert theirs is not None
+            assert await mine.acquire()
+            assert not await theirs.acquire()
+            assert await mine.release()
+            assert await theirs.acquire()
+            assert await theirs.renew()
+            assert await theirs.release()
+
+
+async def test_keys_rotate_under_cookies() -> None:
+    now, session = time.time(), a_session(KEY)
+    old = await CookieStore(Sealer([b"o" * 32], "session"), Ended()).keep(session, until=now + 60)
+    both = CookieStore(Sealer([b"n" * 32, b"o" * 32], "session"), Ended())
+    assert await both.find(old, now=now) == session
+    new = await both.replace(old, session, until=now + 60, now=now)
+    assert new is not None
+    only_new = CookieStore(Sealer([b"n" * 32], "session"), Ended())
+    assert await only_new.find(new, now=now) == session
+    assert await only_new.find(old, now=now) is None
+
+
+async def test_a_session_too_large_for_cookies_is_refused_at_sign_in() -> None:
+    store = CookieStore(Sealer([b"k" * 32], "session"), Ended())
+    large = replace(a_session(KEY), refresh="".join(f"{n:x}" for n in range(20_000)))
+    with pytest.raises(StoreAway, match="does not fit into cookies"):
+        await store.keep(large, until=time.time() + 60)
+
+
+async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.portal.stores._MOST_KEPT", 3)
+    monkeypatch.setattr("gateway.portal.stores._MOST_ENDED", 3)
+    now, store, ended = time.time(), MemoryStore(), Ended()
+    tickets = [await store.keep(a_session(KEY), until=now + 60) for _ in range(5)]
+    found = [await store.find(ticket, now=now) is not None for ticket in tickets]
+    assert found == [False, False, True, True, True]
+    for name in "abcde":
+        ended.add(name, now)
+    assert [name in ended for name in "abcde"] == [False, False, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "spoil", [lambda d: b"", lambda d: d[:-1], lambda d: b"x" + d, lambda d: zlib.compress(b"{}")]
+)
+def test_what_another_version_wrote_is_no_session(spoil: Callable[[bytes], bytes]) -> None:
+    data = encode(a_session(KEY))
+    assert isinstance(decode(data), Session)
+    assert decode(spoil(data)) is None
+
+
+def test_a_sessions_repr_shows_no_token() -> None:
+    session = a_session(KEY)
+    for secret in (session.access, session.id_token, session.refresh):
+        assert secret[:10] not in repr(session)
