@@ -128,13 +128,13 @@ class ClientConnection(ClientTransport):
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)
         self.server.connections.discard(self)
-        self._queue.clear()
-        if self._tunnel is not None:
-            self._tunnel.client_gone()
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.client_gone()
         elif self._exchange is not None:
             self._exchange.client_gone()
         if self._request is not None:
-            if self._tunnel is None:
+            if tunnel is None:
                 self._request.failure = "client_gone"
             self._end_request()
 

@@ -72,6 +72,13 @@ class RequestReader(BaseProtocol):
 
     # --- reading ---
 
+    def connection_lost(self, exc: BaseException | None) -> None:
+        super().connection_lost(exc)
+        self._queue.clear()
+        # Both refer back to this connection. A ring of them would live until the collector looks at old
+        # objects, which it hardly ever does here (run/loops.py), and a whole configuration with it.
+        self._parser, self._incoming = None, EMPTY_PAYLOAD
+
     def next_item(self) -> tuple[RawRequestMessage, StreamReader] | Refusal:
         """What is next in the queue, which is not empty: a request, or the refusal of what came behind."""
         item = self._queue.popleft()

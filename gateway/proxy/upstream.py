@@ -261,6 +261,7 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.transport = None
+        self.end_reading()
         self._owner.lost(self)
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:

@@ -66,6 +66,10 @@ def _named_headers(value: bytes) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for token in value.split(b",")) - _OPTIONS
 
 
+# In the place of the parser of a connection that is lost.
+_ENDED = HttpResponseParser(object())
+
+
 class AnswerReader:
     """The reading half of a connection to the upstream; the acting half (upstream.py) is built on it."""
 
@@ -113,6 +117,10 @@ class AnswerReader:
         self._excess = False
         self._broken: str | None = None
         self._keep_alive = False
+
+    def end_reading(self) -> None:
+        """Nothing more comes. The parser refers back to this, and such a ring lives long (run/loops.py)."""
+        self._parser = _ENDED
 
     # --- httptools: these only take notes ---
 

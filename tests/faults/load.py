@@ -252,7 +252,7 @@ GARBAGE = (
 )
 
 
-class _Answering(asyncio.Protocol):
+class Answering(asyncio.Protocol):
     def __init__(self, upstream: NamingUpstream) -> None:
         self._upstream = upstream
         self.answers = 0
@@ -302,7 +302,7 @@ class NamingUpstream:
     """Answers every GET with the body, or the fault, that its target wants; stops and starts on one port."""
 
     port: int = 0
-    connections: set[_Answering] = field(default_factory=set)
+    connections: set[Answering] = field(default_factory=set)
     _server: asyncio.Server | None = None
 
     @property
@@ -319,7 +319,7 @@ class NamingUpstream:
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Answering(self), "127.0.0.1", self.port)
+        self._server = await loop.create_server(lambda: Answering(self), "127.0.0.1", self.port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:

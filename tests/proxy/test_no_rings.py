@@ -1,0 +1,122 @@
+"""What a connection leaves behind: nothing that only the collector could find.
+
+The serving process has it look at old objects hardly ever (run/loops.py), so a ring of references, from a
+connection to its parser and back, would keep all that hangs on it: requests, configurations, verified tokens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import load
+from gateway.proxy.connection import ClientConnection
+from gateway.proxy.exchange import Exchange
+from gateway.proxy.request import Request
+from gateway.proxy.tunnel import Tunnel
+from gateway.proxy.upstream import UpstreamConnection
+from gateway.run.app import Gateway
+from tests.proxy.test_limits import OPEN, chunked, settled
+from tests.proxy.test_tunnel import SWITCH, UPGRADE
+from tests.support.running import Running, running
+from tests.support.wire import OK, Client, Received, Upstream, get, once, read_body
+
+KINDS = (ClientConnection, UpstreamConnection, Exchange, Request, Tunnel)
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def living(*kinds: type) -> Counter[str]:
+    return Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, kinds))
+
+
+async def odd(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    match received.target:
+        case b"/silent":
+            await reader.read()
+        case b"/cut":
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+            writer.close()
+        case b"/garbage":
+            writer.write(b"\0\r\n\r\n")
+        case b"/ws":
+            writer.write(SWITCH)
+            await reader.read()
+            writer.close()
+        case _:
+            received.body = await read_body(received.head, reader)
+            writer.write(OK)
+
+
+# Sent, and whether an answer comes that is waited for.
+LIVES: dict[str, tuple[bytes, bool]] = {
+    "never a word": (b"", False),
+    "half a head": (get("/")[:-3], False),
+    "answered": (get("/"), True),
+    "pipelined": (get("/") * 3, True),
+    "counted body": (get("/", "Content-Length: 3", method="POST") + b"abc", True),
+    "chunked body": (get("/", "Transfer-Encoding: chunked", method="POST") + chunked(b"abc"), True),
+    "gone in its body": (get("/", "Content-Length: 10", method="POST") + b"abc", False),
+    "gone while waiting": (get("/silent"), False),
+    "gone with more in the queue": (get("/silent") + get("/") * 3, False),
+    "refused": (b"nonsense\r\n\r\n", True),
+    "refused in its body": (
+        get("/", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\nzz\r\n",
+        True,
+    ),
+    "cut": (get("/cut"), True),
+    "broken": (get("/garbage"), True),
+    "tunnel": (get("/ws", *UPGRADE), True),
+}
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
+async def test_a_connection_that_ended_is_gone(tmp_path: Path, life: tuple[bytes, bool]) -> None:
+    sent, answered = life
+    async with running(tmp_path, OPEN, upstream=Upstream(script=odd)) as gateway:
+        for _ in range(5):
+            async with await Client.connect(gateway.port) as client:
+                await client.send(sent[:-1])
+                await asyncio.sleep(0.01)
+                await client.send(sent[-1:])
+                if answered:
+                    await client.reply()
+                else:
+                    await asyncio.sleep(0.01)
+        await settled(gateway)
+        await asyncio.sleep(0.05)
+        idle = gateway.worker.app.pool.idle
+        assert living(*KINDS) == ({"UpstreamConnection": idle} if idle else {})
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_a_configuration_that_was_replaced_is_gone(tmp_path: Path) -> None:
+    async with running(tmp_path, OPEN) as gateway:
+        path = tmp_path / "gateway.yaml"
+        text = path.read_text()
+        for number in range(5):
+            path.write_text(text + f"identity_headers: {{user: X-User-{number}}}\n")
+            await gateway.worker.reload(load(path, {}).config)
+            for target in ("/", "/silent"):
+                assert (await once(gateway.port, get(target, gateway.bearer()))).status == 200
+        await _swept(gateway)
+        assert living(Gateway) == {"Gateway": 1}
+
+
+async def _swept(gateway: Running) -> None:
+    """Replaced configurations are looked for with the deadlines."""
+    async with asyncio.timeout(5):
+        while gateway.worker.connections or living(Gateway)["Gateway"] > 1:
+            await asyncio.sleep(0.05)
