@@ -10,12 +10,22 @@ import binascii
 
 # RFC 4648 section 5.
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_TO_STANDARD = bytes.maketrans(b"-_", b"+/")
+# To the alphabet that the standard library decodes; what is in neither becomes a byte that it refuses. The
+# dot stays, so that a whole token can be translated before it is split.
+TO_STANDARD = bytes(
+    ord({"-": "+", "_": "/"}.get(chr(byte), chr(byte))) if byte in ALPHABET + b"." else 0
+    for byte in range(256)
+)
 _TO_URLSAFE = bytes.maketrans(b"+/", b"-_")
 # By length modulo 4: what to pad with, and the last characters whose bits beyond the last byte are zero. One
 # character over a group of four encodes no whole byte.
 _PADDING = (b"", b"", b"==", b"=")
-_LAST = (frozenset(ALPHABET), frozenset(b""), frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
+_LAST = (
+    frozenset(ALPHABET.translate(TO_STANDARD)),
+    frozenset(b""),
+    frozenset(b"AQgw"),
+    frozenset(b"AEIMQUYcgkosw048"),
+)
 
 
 def encode(data: bytes) -> bytes:
@@ -28,15 +38,13 @@ def decode(text: bytes) -> bytes:
 
     Stricter than RFC 4648 section 3.5, which only allows refusing trailing bits that are not zero.
     """
-    # The standard library's decoder skips what is not in its alphabet.
-    if text.translate(None, ALPHABET):
-        raise ValueError("not base64url")
-    return decode_alphabet(text)
+    return decode_translated(text.translate(TO_STANDARD))
 
 
-def decode_alphabet(text: bytes) -> bytes:
-    """As `decode`, for a text that is known to hold nothing but characters of the alphabet."""
+def decode_translated(text: bytes) -> bytes:
+    """As `decode`, for a text that went through TO_STANDARD, with others like it, in one go."""
     over = len(text) & 3
     if text and text[-1] not in _LAST[over]:
         raise ValueError("not canonical base64url")
-    return binascii.a2b_base64(text.translate(_TO_STANDARD) + _PADDING[over])
+    # strict_mode: without it the decoder skips what is not in its alphabet.
+    return binascii.a2b_base64(text + _PADDING[over], strict_mode=True)

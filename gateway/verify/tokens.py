@@ -132,23 +132,24 @@ def verify(
     if not subject:
         raise TokenPayloadRefused("sub is missing or empty")
     scope = _text(claims, "scope", clean)
+    # By position, in the order of the class: names would cost as much as all the checks of texts.
     return Claims(
-        pool_id=rules.pool_id,
+        rules.pool_id,
         # Checked to be ours, so there are few of them: one object for all tokens that say the same.
-        issuer=intern(issuer),
-        subject=subject,
-        token_use=intern(use),
-        client_id=intern(client_id),
-        username=_text(claims, "username" if use == "access" else "cognito:username", clean),
-        email=_text(claims, "email", clean) if use == "id" else None,
-        groups=_groups(claims),
-        scopes=_scopes(scope) if scope else frozenset(),
-        expires_at=expires_at,
-        issued_at=issued_at,
-        jti=_text(claims, "jti", clean),
-        origin_jti=_text(claims, "origin_jti", clean),
-        kid=key.kid,
-        payload=payload,
+        intern(issuer),
+        subject,
+        intern(use),
+        intern(client_id),
+        _text(claims, "username" if use == "access" else "cognito:username", clean),
+        _text(claims, "email", clean) if use == "id" else None,
+        _groups(claims) if "cognito:groups" in claims else (),
+        _scopes(scope) if scope else frozenset(),
+        expires_at,
+        issued_at,
+        _text(claims, "jti", clean),
+        _text(claims, "origin_jti", clean),
+        key.kid,
+        payload,
     )
 
 
@@ -209,8 +210,6 @@ def _check_start(claims: dict[str, object], now: float, leeway: float) -> float 
 
 
 def _groups(claims: dict[str, object]) -> tuple[str, ...]:
-    if "cognito:groups" not in claims:
-        return ()
     groups = claims["cognito:groups"]
     if not isinstance(groups, list):
         raise TokenPayloadRefused("cognito:groups is not a list")
@@ -223,13 +222,13 @@ def _groups(claims: dict[str, object]) -> tuple[str, ...]:
 
 def _number(claims: dict[str, object], name: str) -> float | None:
     """A NumericDate (RFC 7519 section 2), None when it is missing."""
-    if name not in claims:
-        return None
-    value = claims[name]
+    value = claims.get(name)
     # Exactly these: bool is an int in Python.
-    if type(value) is not int and type(value) is not float:
+    if type(value) is int or type(value) is float:
+        return float(value)
+    if name in claims:
         raise TokenPayloadRefused(f"{name} is not a number")
-    return float(value)
+    return None
 
 
 def _text(claims: dict[str, object], name: str, clean: bool) -> str | None:
