@@ -36,9 +36,10 @@ def _token_flags(parser: Flags) -> None:
     parser.add_argument("--username", metavar="U", help="default: asked for")
     parser.add_argument(
         "--flow",
-        choices=("admin", "password", "srp"),
+        choices=("admin", "password", "srp", "choice"),
         default="password",
-        help="password: as any user; srp: the password is proved, not sent; admin: with AWS credentials "
+        help="password: as any user; choice: Cognito offers what to sign in with; "
+        "srp: the password is proved, not sent; admin: with AWS credentials "
         "(default: password)",
     )
     output = parser.add_mutually_exclusive_group()
@@ -49,6 +50,15 @@ def _token_flags(parser: Flags) -> None:
     ):
         output.add_argument(f"--{name}", dest="output", action="store_const", const=name, help=shown)
     parser.set_defaults(output="access")
+    parser.add_argument(
+        "--cache",
+        dest="keep",
+        action="store_true",
+        help="keep the tokens (mode 0600, in $XDG_STATE_HOME) and take them from there while they last",
+    )
+    parser.add_argument(
+        "--refresh", action="store_true", help="new tokens for the kept refresh token; with --cache implied"
+    )
     parser.add_argument(
         "--password-file", type=Path, metavar="FILE", help="default: prompt, or standard input"
     )
@@ -73,6 +83,8 @@ def _token(arguments: argparse.Namespace, environ: Environ) -> int:
             region=arguments.region,
             profile=arguments.profile,
             endpoint_url=arguments.endpoint_url,
+            keep=arguments.keep or arguments.refresh,
+            refresh=arguments.refresh,
             environ=environ,
         )
     )

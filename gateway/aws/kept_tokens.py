@@ -1,0 +1,95 @@
+"""Tokens kept on disk between two commands, only where `--cache` asks for it.
+
+Invariant: a file only its owner can read, one per pool, client and user; what it holds is used while the
+access token has a minute left, else renewed or replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import jwt
+
+from gateway.aws.values import PoolAddress, Tokens
+from gateway.errors import GatewayError
+
+# Seconds a token must still live to be worth printing: somebody is going to paste it.
+_LEAST_LIFE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class KeptTokens:
+    """Where one user's tokens are kept."""
+
+    path: Path
+
+    @classmethod
+    def of(cls, address: PoolAddress, username: str | None, environ: Mapping[str, str]) -> KeptTokens:
+        """In the user's state folder (XDG Base Directory Specification: $XDG_STATE_HOME)."""
+        home = environ.get("XDG_STATE_HOME") or (
+            f"{environ['HOME']}/.local/state" if environ.get("HOME") else ""
+        )
+        if not home:
+            raise GatewayError("token: --cache needs a place: set HOME or XDG_STATE_HOME")
+        if username is None:
+            raise GatewayError("token: --cache keeps tokens by user: name one with --username")
+        whose = "\n".join((address.user_pool_id, address.client_id, username, address.endpoint_url or ""))
+        return cls(Path(home) / "cognito-gateway" / f"{sha256(whose.encode()).hexdigest()[:32]}.json")
+
+    def read(self, now: float) -> Tokens | None:
+        """Tokens whose access token lives for another minute at `now` (Unix time), else None."""
+        kept = self._load()
+        if kept is None or kept["expires_at"] - now < _LEAST_LIFE:
+            return None
+        return Tokens(kept["access"], kept["id"], kept["refresh"], int(kept["expires_at"] - now))
+
+    def refresh_token(self) -> str | None:
+        kept = self._load()
+        return None if kept is None else kept["refresh"] or None
+
+    def internal_name(self) -> str:
+        """The name that a renewal must use: an alias would not do where the client has a secret."""
+        kept = self._load() or {}
+        try:
+            # Only read: this is our own copy of what Cognito gave us, and Cognito checks what comes of it.
+            unverified = jwt.decode(kept.get("access", ""), options={"verify_signature": False})
+        except jwt.InvalidTokenError:
+            return ""
+        return str(unverified.get("username", ""))
+
+    def write(self, tokens: Tokens, now: float) -> None:
+        """Replaces what is kept. Raises GatewayError where it cannot be written."""
+        content = {
+            "access": tokens.access,
+            "id": tokens.id,
+            "refresh": tokens.refresh,
+            "expires_at": now + tokens.expires_in,
+        }
+        beside = self.path.with_suffix(f".{os.getpid()}")
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Never readable by others, not even for a moment.
+            file = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(file, "w", encoding="utf-8") as out:
+                json.dump(content, out)
+            beside.replace(self.path)
+        except OSError as error:
+            beside.unlink(missing_ok=True)
+            raise GatewayError(f"token: {self.path}: cannot be written: {error.strerror}") from None
+
+    def _load(self) -> dict[str, Any] | None:
+        try:
+            kept = json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            # Not ours any more, or half of it: as good as none, and the next sign-in replaces it.
+            return None
+        whole = isinstance(kept, dict) and {"access", "id", "refresh", "expires_at"} <= kept.keys()
+        return kept if whole else None

@@ -1,0 +1,174 @@
+"""`token` beyond one sign-in: kept and renewed tokens, second factors, choices; against a local Cognito."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from gateway.local import totp
+from gateway.local.server import LocalCognito
+from tests.cli.test_cli import SCRIPT
+from tests.support import local_cognito
+
+POOL, CLIENT = "us-east-1_Token1234", "tokenclient"
+PASSWORD = "Correct-Horse-1"
+FLOWS = [
+    *("ALLOW_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_USER_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"),
+]
+SEED: dict[str, Any] = {
+    "UserPools": [
+        {
+            "Id": POOL,
+            "PoolName": "tokens",
+            "Clients": [{"ClientId": CLIENT, "ClientName": "a", "ExplicitAuthFlows": FLOWS}],
+            "Users": [{"Username": "alice", "Password": PASSWORD}],
+        }
+    ]
+}
+
+
+@pytest.fixture
+def local() -> Iterator[LocalCognito]:
+    with local_cognito.running(SEED) as server:
+        yield server
+
+
+def command(local: LocalCognito, home: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    flags = (
+        "--username",
+        "alice",
+        "--user-pool-id",
+        POOL,
+        "--client-id",
+        CLIENT,
+        "--endpoint-url",
+        local.url,
+    )
+    environ = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    return [str(SCRIPT), "token", *flags, *arguments], environ
+
+
+def token(
+    local: LocalCognito, home: Path, *arguments: str, stdin: str = f"{PASSWORD}\n"
+) -> subprocess.CompletedProcess[str]:
+    words, environ = command(local, home, *arguments)
+    return subprocess.run(
+        words, input=stdin, env=environ, cwd=home, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def claims(access_token: str) -> dict[str, Any]:
+    unverified: dict[str, Any] = jwt.decode(access_token.strip(), options={"verify_signature": False})
+    return unverified
+
+
+@pytest.mark.parametrize("flow", ["srp", "choice", "password"])
+def test_every_flow_that_needs_no_aws_credentials(local: LocalCognito, tmp_path: Path, flow: str) -> None:
+    done = token(local, tmp_path, "--flow", flow)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert claims(done.stdout)["username"] == "alice"
+    wrong = token(local, tmp_path, "--flow", flow, stdin="Wrong-Horse-1\n")
+    assert (wrong.returncode, wrong.stdout) == (1, "")
+    assert "ncorrect username or password" in wrong.stderr
+
+
+def test_nothing_is_kept_unless_asked_for(local: LocalCognito, tmp_path: Path) -> None:
+    assert token(local, tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_kept_tokens_need_no_password_and_are_the_owner_s_alone(local: LocalCognito, tmp_path: Path) -> None:
+    first = token(local, tmp_path, "--cache")
+    assert first.returncode == 0, first.stderr
+    again = token(local, tmp_path, "--cache", stdin="")
+    assert (again.returncode, again.stdout) == (0, first.stdout)
+    folder = tmp_path / ".local/state/cognito-gateway"
+    (kept,) = folder.iterdir()
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    # Another user's name is another file.
+    assert "alice" not in kept.name
+
+
+def test_an_old_token_is_not_handed_out(local: LocalCognito, tmp_path: Path) -> None:
+    token(local, tmp_path, "--cache")
+    (kept,) = (tmp_path / ".local/state/cognito-gateway").iterdir()
+    content = json.loads(kept.read_text())
+    kept.write_text(json.dumps(content | {"expires_at": time.time() + 30}))
+    none = token(local, tmp_path, "--cache", stdin="")
+    assert none.returncode == 1
+    assert none.stderr == "cognito-gateway: token: stdin holds no password\n"
+    assert token(local, tmp_path, "--cache").returncode == 0
+    kept.write_text("{half")
+    assert token(local, tmp_path, "--cache").returncode == 0
+    assert json.loads(kept.read_text())["expires_at"] > time.time() + 60
+
+
+def test_refresh_renews_without_a_password(local: LocalCognito, tmp_path: Path) -> None:
+    none = token(local, tmp_path, "--refresh", stdin="")
+    assert none.stderr == (
+        "cognito-gateway: token: no refresh token is kept: sign in once with --cache, then --refresh renews\n"
+    )
+    first = claims(token(local, tmp_path, "--cache").stdout)
+    renewed = token(local, tmp_path, "--refresh", stdin="")
+    assert renewed.returncode == 0, renewed.stderr
+    second = claims(renewed.stdout)
+    assert second["jti"] != first["jti"]
+    assert second["origin_jti"] == first["origin_jti"]
+    local_cognito.client(local.url).admin_user_global_sign_out(UserPoolId=POOL, Username="alice")
+    refused = token(local, tmp_path, "--refresh", stdin="")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "Refresh Token has been revoked" in refused.stderr
+
+
+def conversation(local: LocalCognito, home: Path, secret: str | None = None) -> tuple[int, str, str, str]:
+    """Signs in and answers for an authenticator app; exit code, token, what was said, the app's secret."""
+    words, environ = command(local, home)
+    with subprocess.Popen(
+        words,
+        env=environ,
+        cwd=home,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(f"{PASSWORD}\n")
+        process.stdin.flush()
+        said = ""
+        if secret is None:
+            said = process.stderr.readline()
+            found = re.search(r"authenticator app: ([A-Z2-7]{32,})", said)
+            assert found, said
+            secret = found.group(1)
+        # A code is good once: the second one is the next step's, which clocks that differ make acceptable.
+        step = int(time.time()) // 30 + (not said)
+        process.stdin.write(totp.code_at(secret, step) + "\n")
+        process.stdin.close()
+        token, more = process.stdout.read(), process.stderr.read()
+        return process.wait(60), token, said + more, secret
+
+
+def test_a_second_factor_is_set_up_and_then_asked_for(local: LocalCognito, tmp_path: Path) -> None:
+    local_cognito.client(local.url).set_user_pool_mfa_config(
+        UserPoolId=POOL, SoftwareTokenMfaConfiguration={"Enabled": True}, MfaConfiguration="ON"
+    )
+    code, printed, said, secret = conversation(local, tmp_path)
+    assert code == 0, said
+    assert claims(printed)["username"] == "alice"
+    code, printed, said, _ = conversation(local, tmp_path, secret)
+    assert (code, said) == (0, "")
+    assert claims(printed)["username"] == "alice"
