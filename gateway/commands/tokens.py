@@ -97,6 +97,8 @@ def _explain_flags(parser: Flags) -> None:
         metavar="TOKEN|-",
         help="default, and with -: standard input, which keeps it out of the shell's history",
     )
+    parser.add_argument("--path", help="say too which route decides over a request for this path, and what")
+    parser.add_argument("--method", default="GET", help="of that request (default: GET)")
     parser.add_argument("--json", action="store_true", help="for machines")
     config_flag(parser)
 
@@ -108,6 +110,8 @@ def _explain(arguments: argparse.Namespace, environ: Environ) -> int:
         ExplainRequest(
             config_path=config_path(arguments.config, environ),
             token=arguments.token,
+            method=arguments.method,
+            target=arguments.path,
             as_json=arguments.json,
             environ=environ,
         )

@@ -11,16 +11,22 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from gateway.config.load import load
 from gateway.config.model import Config, UserPool
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Refusal
+from gateway.policy.decide import decide
+from gateway.policy.paths import split_target
+from gateway.policy.readings import readings
+from gateway.policy.routes import RouteTable
 from gateway.terminal import Mark, Paint, columns, paint_for
+from gateway.verify.authenticate import Principal
 from gateway.verify.explain import Check, Explanation, Keys, explain
 from gateway.verify.fetch import FetchFailed, FileSource, HttpSource
 from gateway.verify.jwk import KeySetRefused, parse_key_set
+from gateway.verify.tokens import Claims
 
 # A token has at most 16 KiB; more than this is not one, and need not be read.
 _MOST_INPUT = 64 * 1024
@@ -34,6 +40,9 @@ class ExplainRequest:
 
     config_path: Path
     token: str | None = field(repr=False)
+    method: str
+    # Of a request whose route is to be told too; None: none.
+    target: str | None
     as_json: bool
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -46,11 +55,59 @@ def explain_command(request: ExplainRequest) -> int:
     explanation = explain(
         token, config.cognito.user_pools, keys, now=time.time(), leeway=config.cognito.clock_leeway
     )
+    decision = None
+    if request.target is not None:
+        decision = decide_for(config, request.method, request.target, explanation)
     if request.as_json:
-        sys.stdout.write(as_json(explanation))
+        sys.stdout.write(as_json(explanation, decision))
     else:
-        sys.stdout.write(as_text(explanation, paint_for(sys.stdout, request.environ)))
-    return 0 if explanation.claims is not None else 1
+        sys.stdout.write(as_text(explanation, decision, paint_for(sys.stdout, request.environ)))
+    accepted = explanation.claims is not None if decision is None else decision.allowed
+    return 0 if accepted else 1
+
+
+# --- may they ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What would become of a request with this token."""
+
+    request: str
+    route: str
+    allowed: bool
+    told: str
+
+
+def decide_for(config: Config, method: str, target: str, explanation: Explanation) -> Decision:
+    """By the gateway's own steps: every reading of the path, the strictest need, the decision. Pure."""
+    name = f"{method} {target}"
+    try:
+        paths = readings(split_target(target)[0], config.paths)
+    except Refusal as refusal:
+        return Decision(name, "none: the path is refused before any route", False, _refused(refusal))
+    table = RouteTable(config.routes)
+    route, need = table.match(paths[0], method), table.need(paths, method)
+    told = "none: a valid token is needed" if route is None else f"{route.path} (auth: {route.auth})"
+    if need.auth == "none":
+        return Decision(name, told, True, "allowed (open_route): the token is not looked at")
+    if explanation.refusal is not None:
+        return Decision(name, told, False, _refused(explanation.refusal))
+    assert explanation.claims is not None, "there is one of both"
+    try:
+        reason = decide(need, _who(explanation.claims, config))
+    except Refusal as refusal:
+        return Decision(name, told, False, _refused(refusal))
+    return Decision(name, told, True, f"allowed ({reason})")
+
+
+def _who(claims: Claims, config: Config) -> Principal:
+    every = claims.every
+    return Principal(claims, b"", {name: every[name] for name in config.claims_in_routes if name in every})
+
+
+def _refused(refusal: Refusal) -> str:
+    return f"refused with {refusal.status} ({refusal.reason}): {refusal}"
 
 
 def _token(request: ExplainRequest) -> bytes:
@@ -86,7 +143,7 @@ async def _key_set(pool: UserPool) -> Keys:
 # --- what is printed ---------------------------------------------------------------------------------------
 
 
-def as_text(explanation: Explanation, paint: Paint) -> str:
+def as_text(explanation: Explanation, decision: Decision | None, paint: Paint) -> str:
     checks = explanation.checks
     told = columns([_row(check) for check in checks])
     lines = [f"{paint.mark(_mark(check))} {line}" for check, line in zip(checks, told, strict=True)]
@@ -95,6 +152,9 @@ def as_text(explanation: Explanation, paint: Paint) -> str:
         title = "claims" if proven else "claims, unverified: do not believe them"
         lines += ["", paint.bold(title), json.dumps(explanation.unverified_claims, indent=2)]
     lines += ["", paint.bold(_verdict(explanation))]
+    if decision is not None:
+        lines += ["", *columns([("request", decision.request), ("route", decision.route)])]
+        lines.append(paint.bold(decision.told))
     return "\n".join(lines) + "\n"
 
 
@@ -117,10 +177,10 @@ def _verdict(explanation: Explanation) -> str:
     refusal = explanation.refusal
     if refusal is None:
         return f"accepted, as a token of pool {explanation.pool_id}"
-    return f"refused with {refusal.status} ({refusal.reason}): {refusal}"
+    return _refused(refusal)
 
 
-def as_json(explanation: Explanation) -> str:
+def as_json(explanation: Explanation, decision: Decision | None) -> str:
     refusal = explanation.refusal
     answer = {
         "accepted": refusal is None,
@@ -140,5 +200,6 @@ def as_json(explanation: Explanation) -> str:
         ],
         "header": explanation.unverified_header,
         "claims": explanation.unverified_claims,
+        "decision": None if decision is None else asdict(decision),
     }
     return json.dumps(answer, indent=2) + "\n"

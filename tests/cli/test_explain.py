@@ -106,3 +106,48 @@ def test_keys_that_cannot_be_had(place: Path) -> None:
     assert "✗ key" in done.stdout
     assert "keys.json: not JSON" in done.stdout
     assert "refused with 503 (no_keys)" in done.stdout
+
+
+ROUTES = """
+routes:
+  - path: /status
+    auth: none
+  - path: /admin/**
+    groups: [admins]
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "route", "told"),
+    [
+        ("/orders?x=1", 0, "none: a valid token is needed", "allowed (valid_token)"),
+        ("/status", 0, "/status (auth: none)", "allowed (open_route): the token is not looked at"),
+        (
+            "/admin/users",
+            1,
+            "/admin/** (auth: required)",
+            "refused with 403 (missing_group): in none of the groups admins",
+        ),
+        (
+            "/a/../admin",
+            1,
+            "none: the path is refused before any route",
+            "refused with 400 (ambiguous_path): dot segment in the path",
+        ),
+    ],
+)
+def test_which_route_decides_what(place: Path, path: str, code: int, route: str, told: str) -> None:
+    (place / "g.yaml").write_text((place / "g.yaml").read_text() + ROUTES)
+    done = explain(place, "--path", path, token=sign(KEY, access_claims()))
+    assert done.returncode == code, done.stdout
+    assert done.stdout.splitlines()[-3:] == [f"request  GET {path}", f"route    {route}", told]
+    answer = json.loads(explain(place, "--path", path, "--json", token=sign(KEY, access_claims())).stdout)
+    assert answer["decision"] == {"request": f"GET {path}", "route": route, "allowed": not code, "told": told}
+
+
+def test_a_bad_token_decides_before_the_route_does(place: Path) -> None:
+    (place / "g.yaml").write_text((place / "g.yaml").read_text() + ROUTES)
+    done = explain(place, "--path", "/admin/x", token=sign(KEY, access_claims(lifetime=-5)))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "refused with 401 (token_expired): exp has passed"
+    assert explain(place, "--path", "/status", token=b"rubbish").returncode == 0
