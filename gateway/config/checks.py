@@ -66,6 +66,8 @@ def _identity_headers(typed: Typed, report: Report) -> None:
     section = typed.values["identity_headers"]
     given = [(f"identity_headers.{name}", section[name]) for name in ("user", "username", "email", "groups")]
     given += [(f"identity_headers.claims.{name}", name) for name in section["claims"] or ()]
+    if section["assertion"] is not None:
+        given.append(("identity_headers.assertion.header", section["assertion"]["header"]))
     owner: dict[str, str] = {}
     for path, name in given:
         if name is not None and owner.setdefault(names.folded(name), path) != path:

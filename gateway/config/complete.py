@@ -25,9 +25,7 @@ def complete(values: Values, folder: Path) -> model.Config:
         cognito=_cognito(values["cognito"], folder),
         routes=tuple(_route(route) for route in values["routes"]),
         paths=model.Paths(**values["paths"]),
-        identity_headers=model.IdentityHeaders(
-            **{**values["identity_headers"], "claims": tuple(values["identity_headers"]["claims"].items())}
-        ),
+        identity_headers=_identity_headers(values["identity_headers"], folder),
         sign_in=_sign_in(values["sign_in"], folder),
         rate_limit=_shared(model.RateLimit, values["rate_limit"], folder),
         cors=None if cors is None else model.Cors(**_frozen(cors)),
@@ -133,6 +131,16 @@ def _user_pool(values: Values, endpoint_url: str | None, folder: Path) -> model.
 def _route(values: Values) -> model.Route:
     claims = tuple((name, tuple(accepted)) for name, accepted in values["claims"].items())
     return model.Route(**{**_frozen(values), "methods": methods(values["methods"]), "claims": claims})
+
+
+def _identity_headers(values: Values, folder: Path) -> model.IdentityHeaders:
+    given = values["assertion"]
+    assertion = None
+    if given is not None:
+        assertion = model.Assertion(**{**given, "key_file": folder / given["key_file"]})
+    return model.IdentityHeaders(
+        **{**values, "claims": tuple(values["claims"].items()), "assertion": assertion}
+    )
 
 
 def _sign_in(values: Values, folder: Path) -> model.SignIn:

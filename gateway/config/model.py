@@ -127,6 +127,14 @@ class Paths:
 
 
 @dataclass(frozen=True, slots=True)
+class Assertion:
+    header: str
+    key_file: Path
+    audience: str | None  # None: the upstream's URL
+    lifetime: float
+
+
+@dataclass(frozen=True, slots=True)
 class IdentityHeaders:
     """Header names; None where the operator wrote null: not sent, a client's copy removed all the same."""
 
@@ -135,6 +143,7 @@ class IdentityHeaders:
     email: str | None
     groups: str | None
     claims: tuple[tuple[str, str], ...]  # (header name, claim name)
+    assertion: Assertion | None
 
 
 @dataclass(frozen=True, slots=True)

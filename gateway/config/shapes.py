@@ -144,6 +144,7 @@ IDENTITY_POOL_ID = named(
 )
 # RFC 6749 section 3.3: scope-token.
 SCOPE = named("scope", values.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
+AUDIENCE = named("text", values.shaped(r"[!-~]+", "an audience: printable ASCII without blanks", 256))
 GROUP = Kind(
     "group's name",
     # GroupNameType of cognito-idp: letters, marks, signs, digits, punctuation of any script, 1 to 128.

@@ -202,6 +202,40 @@ IDENTITY_HEADERS = section(
         "More claims to send, as {header name: claim name}.",
         example="{X-Auth-Request-Tenant: custom:tenant}",
     ),
+    Key(
+        "assertion",
+        Section(
+            (
+                Key("header", s.IDENTITY_HEADER, "X-Gateway-Jwt-Assertion", "The header that carries it."),
+                Key(
+                    "key_file",
+                    s.FILE,
+                    None,
+                    "Private keys, PEM: EC P-256 (ES256, cheap to sign with) or RSA (RS256). The first one "
+                    "signs, all are published. The file is watched.",
+                    required=True,
+                    example="/etc/keys/assertion.key",
+                ),
+                Key(
+                    "audience",
+                    s.AUDIENCE,
+                    None,
+                    "The aud of assertions, which the upstream expects. null: the URL of the upstream.",
+                    nullable=True,
+                ),
+                Key(
+                    "lifetime",
+                    s.duration("10s", "1h"),
+                    "2m",
+                    "How long one is valid, though never longer than the token it was made from.",
+                ),
+            )
+        ),
+        None,
+        "The principal once more, as a JWT that we sign, for an upstream that does not trust the network. "
+        "Its keys are at sign_in.prefix + /jwks.json. null: none is sent.",
+        nullable=True,
+    ),
 )
 
 SIGN_IN = section(

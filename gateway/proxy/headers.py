@@ -65,7 +65,7 @@ _FORWARDING_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-amzn-oidc-")
 _FORWARDING_NAMES = frozenset({b"forwarded", b"x-forwarded", b"x-real-ip", b"x-rewrite-url"})
 
 # Whatever the configured names are, nobody gets to write what upstreams of oauth2-proxy and of us trust.
-_IDENTITY_PREFIX = b"x-auth-request-"
+_IDENTITY_PREFIXES = (b"x-auth-request-", b"x-gateway-jwt-assertion")
 
 # No server sends that many names: the cap keeps a client from filling the memory with names it invents.
 _REMEMBERED_NAMES = 1024
@@ -107,7 +107,7 @@ class HeaderTable:
     def is_identity(self, name: bytes) -> bool:
         """Whether somebody behind us may take it for an identity header."""
         folded = fold(name)
-        return folded in self._identity or folded.startswith(_IDENTITY_PREFIX)
+        return folded in self._identity or folded.startswith(_IDENTITY_PREFIXES)
 
     def _classify(self, name: bytes) -> Kind:
         lower, folded = name.lower(), fold(name)

@@ -31,6 +31,7 @@ from gateway.policy.routes import RouteTable
 from gateway.portal.secrets import make_secret
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Verdict
+from gateway.proxy.assertion import Signer
 from gateway.proxy.cors import CorsPolicy
 from gateway.proxy.exchange import Forward
 from gateway.proxy.forward_auth import allowed, asks, original, stand_for
@@ -80,11 +81,14 @@ class Gateway:
         self.pool = self._same_pool(previous) or UpstreamPool(
             config.upstream, tls=upstream_tls(config.upstream, log)
         )
+        assertion = config.identity_headers.assertion
+        self._signer = None if assertion is None else Signer(config, assertion)
         self._key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
         self._authenticator = self._same_authenticator(previous) or Authenticator(
             config,
             self._key_sets,
             describe=lambda claims: identity_lines(claims, config.identity_headers),
+            assertion=None if self._signer is None else self._signer.assertion,
             metrics=metrics,
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
@@ -99,6 +103,8 @@ class Gateway:
         # (method, raw path) → what its route asks for; never of what `judge` answers itself.
         self._asked: dict[tuple[str, str], Need] = {}
         self._own_prefix = config.sign_in.prefix
+        # Where the upstream finds the keys of assertions; None: there are none.
+        self._keys_path = None if self._signer is None else f"{config.sign_in.prefix}/jwks.json"
         # Where other proxies ask (forward auth).
         self._endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
@@ -147,6 +153,7 @@ class Gateway:
             (now.cognito, now.identity_headers) == (before.cognito, before.identity_headers)
             # Principals hold the claims that routes ask for.
             and now.claims_in_routes == before.claims_in_routes
+            and self._signer == previous._signer
         )
         return previous._authenticator if same else None
 
@@ -300,14 +307,17 @@ class Gateway:
         return self._decide(request, need, principal)
 
     def _decide(self, request: Request, need: Need, principal: Principal | None) -> Forward:
+        if principal is None and need.auth == "required":
+            self._need_pool()
+        request.principal = principal
+        reason = decide(need, principal)
         if principal is None:
-            if need.auth == "required":
-                self._need_pool()
             forward = Forward(b"", "all" if self._forward_token else "other")
         else:
-            request.principal = principal
-            forward = Forward(principal.identity_lines, "all" if self._forward_token else "none")
-        reason = decide(need, principal)
+            identity = principal.identity_lines
+            if principal.assertion is not None:
+                identity += principal.assertion.line(time.time())
+            forward = Forward(identity, "all" if self._forward_token else "none")
         request.decision, request.reason = "allowed", reason
         return forward
 
@@ -352,11 +362,13 @@ class Gateway:
         if not self._is_own(paths):
             return None
         path = paths[0]
-        if len(paths) > 1 or not path.startswith(WELL_KNOWN):
+        if len(paths) > 1 or not (under(path, WELL_KNOWN) or path == self._keys_path):
             raise NotFound
         if request.method not in {"GET", "HEAD"}:
             raise ReadOnly
         request.decision, request.reason = "allowed", "own_page"
+        if self._signer is not None and path == self._keys_path:
+            return self._signer.key_set()
         return metadata(request, path, self.config)
 
     def _is_own(self, paths: Sequence[str]) -> bool:
@@ -365,7 +377,9 @@ class Gateway:
 
     def _is_page(self, paths: Sequence[str]) -> bool:
         """Whether the portal answers it, if only with 404; what can be read in several ways is no page."""
-        return self.portal is not None and len(paths) == 1 and under(paths[0], self._own_prefix)
+        if self.portal is None or len(paths) > 1 or paths[0] == self._keys_path:
+            return False
+        return under(paths[0], self._own_prefix)
 
     def _new_portal(self, previous: Gateway | None) -> Built:
         # Whoever has turned the pages off does not pay for them.
@@ -392,6 +406,8 @@ def _header_tables(config: Config) -> dict[bool, HeaderTable]:
     headers = config.identity_headers
     names = [name for name in (headers.user, headers.username, headers.email, headers.groups) if name]
     names += [name for name, _ in headers.claims]
+    if headers.assertion is not None:
+        names.append(headers.assertion.header)
     return {trusted: HeaderTable(names, trusted=trusted) for trusted in (False, True)}
 
 

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.config.model import Config, UserPool
 from gateway.errors import (
@@ -44,15 +44,22 @@ _PARAMETER = re.compile(rb"[ ]*(?:" + _TOKEN + rb"[ ]*=.*)?")
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
+class Assertion(Protocol):
+    """A header line that grows old (proxy/assertion.py)."""
+
+    def line(self, now: float) -> bytes: ...
+
+
 class Principal(NamedTuple):
     """Whoever a verified token speaks for; `identity_lines` are the header lines for the upstream.
 
-    `named` are the claims that routes ask for by name, parsed once.
+    `named` are the claims that routes ask for by name, parsed once; `assertion` is one more header line.
     """
 
     claims: Claims
     identity_lines: bytes
     named: Mapping[str, object] = _NOTHING
+    assertion: Assertion | None = None
 
     def __repr__(self) -> str:
         return f"<Principal {self.claims!r}>"
@@ -67,10 +74,12 @@ class Authenticator:
         key_sets: KeySets,
         *,
         describe: Callable[[Claims], bytes],
+        assertion: Callable[[Claims], Assertion] | None = None,
         metrics: WorkerMetrics,
     ) -> None:
         self._key_sets = key_sets
         self._describe = describe
+        self._assertion = assertion
         self._metrics = metrics
         self._leeway = config.cognito.clock_leeway
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
@@ -148,7 +157,8 @@ class Authenticator:
         if self._named:
             every = claims.every
             named = {name: every[name] for name in self._named if name in every}
-        principal = Principal(claims, self._describe(claims), named)
+        assertion = None if self._assertion is None else self._assertion(claims)
+        principal = Principal(claims, self._describe(claims), named, assertion)
         until = claims.expires_at + self._leeway
         self._cache.put(digest, len(token), principal, key=key, pool_id=rules.pool_id, until=until)
         return principal

@@ -147,9 +147,9 @@ def test_the_example_is_all_defaults_and_names_every_key(tmp_path: Path) -> None
 
 
 def test_the_examples_in_the_example_are_right_but_for_what_is_not_built(tmp_path: Path) -> None:
-    for name in ("tls.crt", "tls.key"):
+    for name in ("tls.crt", "tls.key", "assertion.key"):
         (tmp_path / name).touch(mode=0o600)
-    lines = said(tmp_path, example(live=True).replace("/etc/tls/", ""))
+    lines = said(tmp_path, re.sub("/etc/(tls|keys)/", "", example(live=True)))
     sentences = tuple(NOT_BUILT.values())
     assert [line for line in lines if not line.endswith(sentences)] == []
 
