@@ -197,6 +197,13 @@ class AmbiguousPath(Refusal):
     title, detail = "Bad request", "The path is ambiguous: servers do not agree on what it means."
 
 
+class SignInRefused(Refusal):
+    """A browser came back from managed login with something that this gateway did not send it for."""
+
+    status, reason = 400, "sign_in_refused"
+    title, detail = "Sign-in failed", "This sign-in cannot be completed: begin again."
+
+
 class MalformedForm(Refusal):
     status, reason = 400, "malformed_form"
     title, detail = "Bad request", "The form or the query is malformed."
@@ -277,6 +284,15 @@ class NoKeys(Refusal):
     title, detail = "Service unavailable", "Tokens cannot be verified at the moment."
     # 10 s: the cool-down between two fetches of a key set; asking sooner cannot help.
     retry_after = 10
+
+
+class CognitoAway(Refusal):
+    """Cognito is needed for this very request, and gives no answer."""
+
+    status, reason = 503, "cognito_away"
+    title, detail = "Service unavailable", "Cognito cannot be reached at the moment: try again."
+    # Nobody knows; soon enough for a person who waits.
+    retry_after = 5
 
 
 class SessionsAway(Refusal):

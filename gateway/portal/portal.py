@@ -55,11 +55,11 @@ class Portal:
         self.sealers = sealers
         # `await portal.sessions.begin(page, pool, tokens)` is what a sign-in ends with.
         self.sessions = sessions
+        self.prover = prover
         self.users = users
         # Where calls of gateway/aws run: `await portal.threads.run(…)`.
         self.threads = threads
         self._authenticator = authenticator
-        self._prover = prover
 
     async def welcome(self, page: PageRequest) -> None:
         """Find out whose browser it is, by its session. Raises SessionsAway or NoKeys."""
@@ -86,7 +86,7 @@ class Portal:
         if session is None or pool is None:
             return None
         try:
-            return await self._prover.verified(pool, session.id_token, "id", now=page.now)
+            return await self.prover.verified(pool, session.id_token, "id", now=page.now)
         except InvalidToken:
             return None
 

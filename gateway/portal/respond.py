@@ -25,15 +25,20 @@ def see_other(location: str) -> Answer:
     return Answer(303, headers=[(b"Location", location.encode("ascii"))])
 
 
-def message(title: str, sentences: Sequence[str], *, status: int, prefix: str) -> Answer:
-    """A page that says something and leads back; needs no template, so that nothing can keep it from being
-    shown."""
+def message(
+    title: str, sentences: Sequence[str], *, status: int, prefix: str, back: tuple[str, str] | None = None
+) -> Answer:
+    """A page that says something and leads on: `back` is a link's text and address, by default the portal.
+
+    It needs no template, so that nothing can keep it from being shown.
+    """
+    text, address = back or ("Back", f"{prefix}/")
     body = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
     return html(
         '<!doctype html><html lang="en"><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{escape(title)}</title><h1>{escape(title)}</h1>{body}"
-        f'<p><a href="{escape(prefix)}/">Back</a></p></html>\n',
+        f'<p><a href="{escape(address)}">{escape(text)}</a></p></html>\n',
         status=status,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from gateway.portal import claims, sign_out
+from gateway.portal import claims, managed, sign_out
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer
@@ -20,6 +20,8 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
 
 def routes() -> Routes:
     return {
+        "/callback": {"GET": managed.callback},
         "/sign_out": {"POST": sign_out.sign_out},
+        "/start": {"GET": managed.start},
         "/userinfo": {"GET": claims.userinfo},
     }

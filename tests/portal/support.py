@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.portal.cookies import Cookies
+from gateway.portal.csrf import Guard
+from gateway.portal.page import BROWSER, PageRequest
 from gateway.portal.session import Session
 from gateway.portal.sessions import COOKIE
 from tests.support.running import Running
@@ -91,3 +93,22 @@ async def signed_in(gateway: Running, session: Session | None = None) -> Browser
         assert match is not None
         jar[match[1].decode()] = match[2].decode()
     return Browser(gateway.port, jar)
+
+
+async def form_token(gateway: Running, browser: Browser) -> str:
+    """What a page would have put into its form for this browser."""
+    portal = gateway.worker.app.portal
+    assert portal is not None
+    sealers = portal.sealers
+    guard = Guard(sealers.csrf)
+    cookies = Cookies([f"{name}={value}".encode() for name, value in browser.jar.items()], secure=False)
+    ticket = cookies.joined("session")
+    session = None if ticket is None else await portal.store.find(ticket, now=time.time())
+    page: Any = PageRequest(
+        method="GET", path="/", query={}, origin="http://api.test", prefix="/oauth2", cookies=cookies,
+        client="127.0.0.1", request_id="r", now=time.time(), request=None, make_token=guard.token,  # type: ignore[arg-type]
+    )  # fmt: skip
+    page.session = session
+    token = str(page.csrf)
+    browser.jar.setdefault(f"cognito_gateway_{BROWSER}", page.browser_id)
+    return token

@@ -13,11 +13,8 @@ import pytest
 
 from gateway.aws.values import CognitoRefused, Tokens
 from gateway.errors import GatewayError
-from gateway.portal.cookies import Cookies
-from gateway.portal.csrf import Guard
-from gateway.portal.page import BROWSER, PageRequest
 from gateway.portal.session import Session
-from tests.portal.support import Browser, a_session, signed_in
+from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.support.running import Running, logged, running
 from tests.support.tokens import access_claims, id_claims, sign
 
@@ -272,22 +269,3 @@ async def test_bodies_that_are_no_forms(tmp_path: Path) -> None:
         )
         assert plain.status == 400
         assert (await browser.get("/api")).status == 200
-
-
-async def form_token(gateway: Running, browser: Browser) -> str:
-    """What a page would have put into its form for this browser."""
-    portal = gateway.worker.app.portal
-    assert portal is not None
-    sealers = portal.sealers
-    guard = Guard(sealers.csrf)
-    cookies = Cookies([f"{name}={value}".encode() for name, value in browser.jar.items()], secure=False)
-    ticket = cookies.joined("session")
-    session = None if ticket is None else await portal.store.find(ticket, now=time.time())
-    page: Any = PageRequest(
-        method="GET", path="/", query={}, origin="http://api.test", prefix="/oauth2", cookies=cookies,
-        client="127.0.0.1", request_id="r", now=time.time(), request=None, make_token=guard.token,  # type: ignore[arg-type]
-    )  # fmt: skip
-    page.session = session
-    token = str(page.csrf)
-    browser.jar.setdefault(f"cognito_gateway_{BROWSER}", page.browser_id)
-    return token

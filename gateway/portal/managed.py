@@ -1,0 +1,118 @@
+"""Managed login: to Cognito's own pages and back with a code (OpenID Connect Core section 3.1, RFC 7636).
+
+`/oauth2/start` leaves, `/oauth2/callback` comes back. Invariant: a session begins only with tokens that were
+issued for the very request this browser left with: state, nonce, PKCE verifier and redirect URI all match.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from urllib.parse import urlencode
+
+from gateway.aws.values import Tokens
+from gateway.config.model import UserPool
+from gateway.errors import GatewayError, InternalError, NotFound, SignInRefused
+from gateway.portal import login_state, respond
+from gateway.portal.cognito import client_secret
+from gateway.portal.login_state import LoginState
+from gateway.portal.page import PageRequest
+from gateway.portal.portal import Portal
+from gateway.portal.return_to import return_path, with_return
+from gateway.portal.token_endpoint import redeem
+from gateway.proxy.answers import Answer
+
+# What may be shown of what Cognito says went wrong: prose, and nothing like a link.
+_PROSE = re.compile(r"[A-Za-z0-9 .,'()_-]{1,200}")
+
+
+async def start(portal: Portal, page: PageRequest) -> Answer:
+    pool, domain = _pool(portal)
+    state = login_state.begin(page, portal.sealers.login, return_path(page.query.get("return_to")))
+    # No scope: Cognito then grants all that the app client allows, and openid must be among them.
+    asked = {
+        "response_type": "code",
+        "client_id": pool.client_ids[0],
+        "redirect_uri": page.url("/callback"),
+        "state": state.state,
+        "nonce": state.nonce,
+        "code_challenge": state.challenge,
+        "code_challenge_method": "S256",
+    }
+    return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(asked)}")
+
+
+async def callback(portal: Portal, page: PageRequest) -> Answer:
+    """RFC 6749 section 4.1.2. Who gives a parameter twice was refused before this (forms.py)."""
+    pool, domain = _pool(portal)
+    state = login_state.finish(page, portal.sealers.login, page.query.get("state", ""))
+    if state is None:
+        raise SignInRefused("state is missing, used, old or another browser's")
+    if "error" in page.query:
+        return _told(page, state)
+    code = page.query.get("code", "")
+    if not code:
+        raise SignInRefused("neither code nor error came back")
+    tokens = await redeem(
+        domain,
+        client_id=pool.client_ids[0],
+        client_secret=_secret(pool),
+        code=code,
+        verifier=state.verifier,
+        redirect_uri=page.url("/callback"),
+    )
+    await _check_id_token(portal, pool, tokens, state, page.now)
+    await portal.sessions.begin(page, pool, tokens)
+    return respond.see_other(state.return_to)
+
+
+def _pool(portal: Portal) -> tuple[UserPool, str]:
+    """The pool one signs in at, and its domain: the first of the configuration."""
+    pools = portal.config.cognito.user_pools
+    domain = pools[0].domain if pools else None
+    if domain is None:
+        raise NotFound
+    return pools[0], domain.rstrip("/")
+
+
+def _secret(pool: UserPool) -> str | None:
+    try:
+        return client_secret(pool)
+    except GatewayError as error:
+        raise InternalError(str(error)) from None
+
+
+async def _check_id_token(
+    portal: Portal, pool: UserPool, tokens: Tokens, state: LoginState, now: float
+) -> None:
+    """OpenID Connect Core section 3.1.3.7 number 11, and section 3.1.3.8."""
+    claims = (await portal.prover.verified(pool, tokens.id, "id", now=now)).every
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), state.nonce.encode()):
+        raise SignInRefused("the ID token's nonce is not the one that was sent")
+    expected = claims.get("at_hash")
+    if expected is not None and expected != at_hash(tokens.access):
+        raise SignInRefused("the ID token was not issued with this access token")
+
+
+def at_hash(access_token: str) -> str:
+    """OpenID Connect Core section 3.1.3.6: the left half of the token's SHA-256, for RS256."""
+    half = hashlib.sha256(access_token.encode("ascii")).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
+
+
+def _told(page: PageRequest, state: LoginState) -> Answer:
+    """RFC 6749 section 4.1.2.1: what Cognito says, as text, and a way to try again."""
+    error, why = page.query["error"], page.query.get("error_description", "")
+    said = [text for text in (error, why) if _PROSE.fullmatch(text)]
+    again = with_return(f"{page.prefix}/start", state.return_to)
+    page.request.decision, page.request.reason = "refused", SignInRefused.reason
+    return respond.message(
+        "Sign-in failed",
+        ["Cognito did not sign you in.", *said],
+        status=SignInRefused.status,
+        prefix=page.prefix,
+        back=("Try again", again),
+    )

@@ -1,0 +1,99 @@
+"""A gateway in front of a local Cognito with managed login, and a browser that visits both."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import aiohttp
+
+from gateway.local.server import LocalCognito
+from tests.portal.support import Browser
+from tests.support.running import Running, running
+from tests.support.wire import Reply
+
+PASSWORD = "Correct-Horse-1"
+ORIGIN = "http://localhost:8000"
+CALLBACK = f"{ORIGIN}/oauth2/callback"
+
+
+@dataclass
+class Site:
+    gateway: Running
+    local: LocalCognito
+    pool_id: str
+    client_id: str
+
+    def browser(self) -> Browser:
+        return Browser(self.gateway.port, host="localhost:8000")
+
+    async def leave(self, browser: Browser, return_to: str = "") -> dict[str, str]:
+        """The authorization request that the browser is sent away with."""
+        query = f"?{urlencode({'return_to': return_to})}" if return_to else ""
+        reply = await browser.get(f"/oauth2/start{query}")
+        assert reply.status == 303, reply.body
+        location = urlsplit(reply.get("location") or "")
+        assert f"{location.scheme}://{location.netloc}{location.path}" == f"{self.local.url}/oauth2/authorize"
+        return dict(parse_qsl(location.query))
+
+    async def come_back(self, asked: dict[str, str], name: str = "alice") -> str:
+        """Sign in at Cognito; the target of the callback it redirects to."""
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+            url = f"{self.local.url}/oauth2/authorize?{urlencode(asked)}"
+            async with http.get(url) as answer:
+                page = await answer.text()
+            action = unescape(re.findall(r'action="([^"]*)"', page)[0])
+            inputs = re.findall(r'<input[^>]*name="([^"]*)"[^>]*value="([^"]*)"', page)
+            form = {unescape(key): unescape(value) for key, value in inputs}
+            form |= {"username": name, "password": PASSWORD}
+            async with http.post(self.local.url + action, data=form, allow_redirects=False) as answer:
+                location = answer.headers["Location"]
+        assert location.startswith(CALLBACK), location
+        return location.removeprefix(ORIGIN)
+
+    async def sign_in(self, browser: Browser, return_to: str = "") -> Reply:
+        return await browser.get(await self.come_back(await self.leave(browser, return_to)))
+
+
+@contextlib.asynccontextmanager
+async def site(folder: Path, yaml: str = "", **client: Any) -> AsyncIterator[Site]:
+    """`client`: settings of the app client."""
+    local = LocalCognito()
+    await local.start(port=0)
+    try:
+        pool_id = local.call("CreateUserPool", PoolName="web")["UserPool"]["Id"]
+        local.call("CreateUserPoolDomain", UserPoolId=pool_id, Domain="web")
+        settings = {
+            "AllowedOAuthFlowsUserPoolClient": True,
+            "AllowedOAuthFlows": ["code"],
+            "AllowedOAuthScopes": ["openid", "email", "aws.cognito.signin.user.admin"],
+            "CallbackURLs": [CALLBACK],
+            "LogoutURLs": [f"{ORIGIN}/oauth2/"],
+            "ExplicitAuthFlows": ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_PASSWORD_AUTH"],
+            **client,
+        }
+        made = local.call("CreateUserPoolClient", UserPoolId=pool_id, ClientName="c", **settings)
+        client_id, secret = made["UserPoolClient"]["ClientId"], made["UserPoolClient"].get("ClientSecret")
+        for name in ("alice", "bob"):
+            email = {"Name": "email", "Value": f"{name}@example.com"}
+            local.call("AdminCreateUser", UserPoolId=pool_id, Username=name, UserAttributes=[email])
+            local.call(
+                "AdminSetUserPassword", UserPoolId=pool_id, Username=name, Password=PASSWORD, Permanent=True
+            )
+        more = ""
+        if secret:
+            (folder / "secret").write_text(secret + "\n")
+            more = f", client_secret_file: {folder}/secret"
+        pool = f"id: {pool_id}, client_ids: [{client_id}], domain: '{local.url}'{more}"
+        cognito = f"cognito: {{endpoint_url: '{local.url}', user_pools: [{{{pool}}}]}}\n"
+        lines = f"public_url: '{ORIGIN}'"
+        async with running(folder, yaml, cognito=cognito, listen_lines=lines) as gateway:
+            yield Site(gateway, local, pool_id, client_id)
+    finally:
+        await local.stop()
