@@ -163,9 +163,9 @@ def fetch(
         connection.close()
 
 
-def answers(port: int, path: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Whether a GET brings 200 now."""
+def answers(port: int, path: str, headers: Mapping[str, str] | None = None, *, status: int = 200) -> bool:
+    """Whether a GET brings this status now."""
     try:
-        return fetch(port, path, headers)[0] == 200
+        return fetch(port, path, headers)[0] == status
     except (OSError, http.client.HTTPException):
         return False

@@ -137,4 +137,5 @@ def _setup(name: str, work: Work, arena: Arena) -> Setup:
         upstream_port=work.upstream_port(arena),
         jwks_url=arena.key_server.url,
         public_key_file=arena.directory / "public.pem",
+        asked=work.asked,
     )

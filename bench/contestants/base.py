@@ -34,6 +34,12 @@ class Setup:
     pool_id: str = tokens.POOL_ID
     # Paths that need a token, in order; none: everything does, without a route.
     routes: tuple[str, ...] = ()
+    # Another proxy asks whether requests may pass, and forwards them itself (forward auth).
+    asked: bool = False
+
+
+# How nginx names the request that it asks about.
+ORIGINAL = {"X-Original-URL": upstream.PATH, "X-Original-Method": "GET"}
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -51,6 +57,8 @@ class Contestant(ABC):
     fetches_keys: ClassVar[bool] = False
     # Faults of a token (as Mint.hostile names them) that it has no means to see; said in the report.
     cannot_check: ClassVar[frozenset[str]] = frozenset()
+    # Where it answers other proxies; None where it does not.
+    decision_path: ClassVar[str | None] = None
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -85,6 +93,18 @@ class Contestant(ABC):
             raise BenchError(f"{self.name} is not running")
         return self._process.pid
 
+    @property
+    def decides(self) -> bool:
+        """Whether it is asked for decisions here, and gives some."""
+        return self.setup.asked and self.decision_path is not None
+
+    def target(self) -> str:
+        return self.decision_path if self.decides and self.decision_path else upstream.PATH
+
+    def naming(self) -> dict[str, str]:
+        """What names the request a decision is about."""
+        return dict(ORIGINAL) if self.decides else {}
+
     def start(self, cpus: frozenset[int]) -> None:
         """Returns at once after exec; `wait_ready` waits. Raises BenchError when it cannot be executed."""
         directory = self.setup.directory
@@ -101,7 +121,8 @@ class Contestant(ABC):
         return self.serves(token)
 
     def serves(self, token: str) -> bool:
-        return answers(self.setup.port, upstream.PATH, bearer(token))
+        wanted = 202 if self.decides else 200
+        return answers(self.setup.port, self.target(), bearer(token) | self.naming(), status=wanted)
 
     def wait_ready(self, token: str) -> None:
         assert self._process is not None
@@ -120,18 +141,19 @@ class Contestant(ABC):
 
     def _check(self, mint: tokens.Mint) -> list[str]:
         wrong = []
-        status, body = fetch(self.setup.port, upstream.PATH, bearer(mint.valid()))
-        if status != 200 or body != upstream.body():
+        path, naming = self.target(), self.naming()
+        status, body = fetch(self.setup.port, path, bearer(mint.valid()) | naming)
+        if (status, body) != ((202, b"") if self.decides else (200, upstream.body())):
             wrong.append(f"a valid token got {status} and {len(body)} bytes")
         if not self.authenticates:
             return wrong
-        status, _ = fetch(self.setup.port, upstream.PATH)
+        status, _ = fetch(self.setup.port, path, naming)
         if status != 401:
             wrong.append(f"no token got {status}")
         for fault, token in mint.hostile().items():
             if fault in self.cannot_check:
                 continue
-            status, _ = fetch(self.setup.port, upstream.PATH, bearer(token))
+            status, _ = fetch(self.setup.port, path, bearer(token) | naming)
             if status not in (401, 403):
                 wrong.append(f"{fault} got {status}")
         return wrong

@@ -18,6 +18,7 @@ class Gateway(Contestant):
     name = "gateway"
     title = "cognito-gateway"
     fetches_keys = True
+    decision_path = "/oauth2/auth"
     # `--gateway` replaces it, to compare with another checkout or another Python.
     executable: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "gateway")
 
@@ -36,9 +37,10 @@ class Gateway(Contestant):
     def render(self) -> Mapping[str, str]:
         setup = self.setup
         routes = "".join(f"  - path: {path}\n    auth: required\n" for path in setup.routes)
+        asking = "\n  trusted_proxies: [127.0.0.1]" if setup.asked else ""
         config = f"""listen:
   address: 127.0.0.1:{setup.port}
-  workers: 1
+  workers: 1{asking}
 upstream:
   url: http://127.0.0.1:{setup.upstream_port}
 cognito:

@@ -5,17 +5,22 @@ Its audience check reads `client_id` here. It has no check for `token_use`, so i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from bench.contestants.base import Contestant
 from bench.processes import which
+
+_MODULE = re.compile(rb"mod\tgithub\.com/oauth2-proxy/oauth2-proxy/v\d+\tv([0-9A-Za-z.+-]+)")
 
 
 class OAuth2Proxy(Contestant):
     name = "oauth2-proxy"
     title = "oauth2-proxy"
     fetches_keys = True
+    decision_path = "/oauth2/auth"
     cannot_check: ClassVar[frozenset[str]] = frozenset({"wrong token_use"})
 
     @classmethod
@@ -25,6 +30,13 @@ class OAuth2Proxy(Contestant):
     @classmethod
     def version_command(cls) -> Sequence[str]:
         return [which("oauth2-proxy") or "oauth2-proxy", "--version"]
+
+    @classmethod
+    def version(cls) -> str:
+        """From the binary's own build information: one made by `go install` calls itself "undefined"."""
+        binary = which("oauth2-proxy")
+        found = None if binary is None else _MODULE.search(Path(binary).read_bytes())
+        return found.group(1).decode("ascii") if found else ""
 
     def render(self) -> Mapping[str, str]:
         setup = self.setup
@@ -46,6 +58,9 @@ class OAuth2Proxy(Contestant):
             "insecure_oidc_allow_unverified_email": True,
             "email_domains": ["*"],
             "skip_jwt_bearer_tokens": True,
+            # Believe what names the original request, as a proxy in front of it has to be believed.
+            "reverse_proxy": setup.asked,
+            **({"trusted_proxy_ips": ["127.0.0.1"]} if setup.asked else {}),
             "api_routes": ["^/"],
             "request_logging": False,
             "auth_logging": False,

@@ -21,7 +21,8 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 
 def render(plan: LoadPlan, token: str) -> bytes:
     host = f"127.0.0.1:{plan.port}"
-    return f"GET {plan.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+    more = "".join(f"{name}: {value}\r\n" for name, value in plan.headers.items())
+    return f"GET {plan.path} HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {token}\r\n{more}\r\n".encode()
 
 
 def raise_file_limit() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 
@@ -16,7 +17,8 @@ class LoadPlan:
     Without a `rate` each connection sends when its answer is in (closed loop), for `seconds` or, in
     `once`, at most that long. With a rate (requests/s) requests leave by the schedule and latency counts
     from the scheduled moment (open loop). `window`: requests under way at a time where connections take turns
-    (steady.py). `upgrade`: ask for a WebSocket (crowd.py).
+    (steady.py). `upgrade`: ask for a WebSocket (crowd.py). `headers` go along with every
+    request.
     """
 
     port: int
@@ -30,6 +32,7 @@ class LoadPlan:
     rate: float | None = None
     window: int = 32
     upgrade: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -3,7 +3,9 @@
 -- without it wrk sends one buffer again and again at no cost.
 
 local function bearer(token)
-   return wrk.format("GET", nil, { Authorization = "Bearer " .. token })
+   local headers = { Authorization = "Bearer " .. token }
+   for name, value in pairs(wrk.headers) do headers[name] = value end
+   return wrk.format("GET", nil, headers)
 end
 
 local function cycle(requests)

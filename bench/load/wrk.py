@@ -21,6 +21,7 @@ def command(binary: str, plan: LoadPlan) -> list[str]:
     # wrk takes whole seconds only.
     duration = f"{max(1, math.ceil(plan.seconds))}s"
     flags = ["-t", "1", "-c", str(plan.connections), "-d", duration, "--timeout", "10s", "-s", str(SCRIPT)]
+    flags += [part for name, value in plan.headers.items() for part in ("-H", f"{name}: {value}")]
     arguments = [plan.tokens, plan.order, str(plan.offset), str(plan.count)]
     return [binary, *flags, f"http://127.0.0.1:{plan.port}{plan.path}", "--", *arguments]
 

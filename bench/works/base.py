@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from bench import procfs, upstream
+from bench import procfs
 from bench.contestants import Contestant
 from bench.goals import Goal
 from bench.keyserver import KeyServer
@@ -58,7 +58,8 @@ class Arena:
         """The usual closed loop on this contestant, first token of the file only."""
         return LoadPlan(
             port=contestant.setup.port,
-            path=upstream.PATH,
+            path=contestant.target(),
+            headers=contestant.naming(),
             tokens=str(tokens),
             seconds=self.options.seconds if seconds is None else seconds,
             connections=self.options.connections,
@@ -108,6 +109,8 @@ class Work(ABC):
     headline: ClassVar[Column | None]
     # The most rounds that make sense: one, where a round is costly and its outcome steady.
     most_rounds: ClassVar[int | None] = None
+    # The contestants are asked by another proxy, instead of forwarding.
+    asked: ClassVar[bool] = False
     # What the figures have to show.
     goals: ClassVar[tuple[Goal, ...]] = ()
 

@@ -19,7 +19,8 @@ from envoy.service.auth.v3.external_auth_pb2_grpc import add_AuthorizationServic
 from gateway.config.model import Address
 from gateway.errors import GatewayError, InternalError, Refusal
 from gateway.ext_authz import messages
-from gateway.proxy.application import Recorder
+from gateway.proxy.answers import Answer
+from gateway.proxy.application import Recorder, Verdict
 from gateway.proxy.exchange import Forward
 from gateway.proxy.request import Peer, Request, RequestIds
 
@@ -35,7 +36,7 @@ class Decider(Protocol):
 
     def peer(self, address: str, *, secure: bool) -> Peer: ...
 
-    def judge_original(self, request: Request) -> Forward | None:
+    def judge_original(self, request: Request) -> Verdict | None:
         """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
 
     async def judge_original_slowly(self, request: Request) -> Forward:
@@ -89,17 +90,17 @@ class ExtAuthz:
 async def _answer(decider: Decider, request: Request, check: CheckRequest) -> CheckResponse:
     try:
         messages.read(request, check)
-        forward = decider.judge_original(request)
-        if forward is None:
-            forward = await decider.judge_original_slowly(request)
-        allowed = messages.allowed(request, check, forward)
-        request.status = 202
+        verdict = decider.judge_original(request) or await decider.judge_original_slowly(request)
+        if isinstance(verdict, Forward):
+            response = messages.allowed(request, check, verdict)
+            request.status = 202
+            return response
+        answer: Answer = verdict
     except Refusal as refusal:
         answer = decider.record.refuse(request, refusal)
     except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
         decider.record.failed(request, error)
         answer = decider.record.refuse(request, InternalError())
-    else:
-        return allowed
     request.status = answer.status
-    return messages.denied(answer)
+    cors = request.peer.cors
+    return messages.denied(answer, b"" if cors is None else cors.own_lines(request, answer))

@@ -64,7 +64,7 @@ def read(request: Request, check: CheckRequest) -> None:
 
 def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckResponse:
     """The request may pass: what Envoy is to set, and what to remove, before it sends it on."""
-    lines = [line.split(b": ", 1) for line in forward.identity.split(b"\r\n") if line]
+    lines = _pairs(forward.identity)
     ours = {name.decode("ascii").lower(): value.decode("ascii") for name, value in lines}
     table, remove = request.peer.table, set()
     cookies = []
@@ -93,14 +93,15 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
     )
 
 
-def denied(answer: Answer) -> CheckResponse:
-    """The very answer that Envoy's client is to get."""
+def denied(answer: Answer, more: bytes) -> CheckResponse:
+    """The very answer that Envoy's client is to get; `more` are further header lines of it."""
     code = _PERMISSION_DENIED
     if answer.status == HTTPStatus.UNAUTHORIZED:
         code = _UNAUTHENTICATED
     elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         code = _UNAVAILABLE
     headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in answer.headers]
+    headers += [(name.decode("ascii"), value.decode("latin-1")) for name, value in _pairs(more)]
     return CheckResponse(
         status=Status(code=code),
         denied_response=DeniedHttpResponse(
@@ -123,6 +124,12 @@ def _headers(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
         pairs = [(name.encode(), value.encode()) for name, value in http.headers.items()]
     # HTTP/2's pseudo-headers have fields of their own; a Host beside :authority is checked in one place.
     return [(name, value) for name, value in pairs if name[:1] != b":" and name.lower() != b"host"]
+
+
+def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as names and values."""
+    parted = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in parted]
 
 
 def _options(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:

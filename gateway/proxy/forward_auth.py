@@ -11,11 +11,11 @@ two, or half of one, is refused, so that a client's own copy of such a header ca
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gateway.errors import AmbiguousPath, BadRequest, OriginalUnclear, Refusal
 from gateway.policy.paths import split_target
-from gateway.proxy.answers import Answer, HeaderLines
+from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
 from gateway.proxy.request import Request
 
@@ -32,10 +32,11 @@ _NAMES = frozenset(name for pair in _PAIRS for name in pair)
 _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f:.]+\](?::[0-9]{0,5})?)(/.*)")
 # RFC 9110 section 5.6.2.
 _METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
+# What passed once passes as long as its token lasts, and nobody but us knows how long that is.
+_UNCACHED = (b"Cache-Control", b"no-store")
 
 
-@dataclass(frozen=True, slots=True)
-class Original:
+class Original(NamedTuple):
     """The request that is asked about; `host` and `proto` where its URL was named whole."""
 
     method: str
@@ -66,7 +67,7 @@ def original(request: Request, endpoint: str) -> Original | None:
         if headers:
             raise OriginalUnclear("the method of a request is named without its URL")
         return None
-    if len({each.target for each in named}) > 1:
+    if len(named) > 1 and len({each.target for each in named}) > 1:
         raise OriginalUnclear("the headers, or headers and path, name different requests")
     return named[0]
 
@@ -74,17 +75,21 @@ def original(request: Request, endpoint: str) -> Original | None:
 def stand_for(request: Request, named: Original) -> None:
     """From here on `request` (its `wire_method` is set) is the one that was named: for verdict, challenge,
     log and metrics."""
-    request.method, request.raw_path, request.query = named.target
+    request.method, request.raw_path, request.query = named[:3]
     if named.host is not None:
         request.head.forwarded_host, request.head.forwarded_proto = named.host, named.proto
 
 
-def allowed(request: Request, forward: Forward) -> Answer:
-    """202: the request may pass, with the identity headers that its proxy is to send on."""
-    lines = [line.split(b": ", 1) for line in forward.identity.split(b"\r\n") if line]
-    headers: HeaderLines = [(name, value) for name, value in lines]
-    headers += [(b"Cache-Control", b"no-store"), (b"X-Request-Id", request.request_id)]
-    return Answer(202, headers=headers)
+def allowed(request: Request, verdict: Forward | Answer) -> Answer:
+    """202: the request may pass, with the identity headers that its proxy is to send on.
+
+    A preflight that the gateway would have answered passes as well, for its proxy takes no answer with a 2xx
+    from us: with the headers of that answer, and nobody's identity.
+    """
+    if isinstance(verdict, Answer):
+        return Answer(202, headers=[_UNCACHED, *verdict.headers])
+    request.answer_lines += verdict.identity
+    return Answer(202, headers=[_UNCACHED, (b"X-Request-Id", request.request_id)])
 
 
 def status_for_proxy(refusal: Refusal) -> int:

@@ -330,20 +330,23 @@ class Gateway:
             raise NotFound
         request.wire_method = request.method
         named = original(request, self._endpoint) if trusted else None
+        verdict: Verdict | None
         if named is None:
-            forward = self.judge_by(VALID_TOKEN, request)
+            verdict = self.judge_by(VALID_TOKEN, request)
         else:
             stand_for(request, named)
-            forward = self.judge_original(request)
-        return None if forward is None else allowed(request, forward)
+            verdict = self.judge_original(request)
+        return None if verdict is None else allowed(request, verdict)
 
-    def judge_original(self, request: Request) -> Forward | None:
+    def judge_original(self, request: Request) -> Verdict | None:
         """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
         need = self._asked.get((request.method, request.raw_path))
         if need is None:
             paths = readings(request.raw_path, self.config.paths)
             if self._is_own(paths):
                 raise NotFound  # never proxied, whoever proxies
+            if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
+                return preflight
             need = self._need(request.method, request.raw_path, paths)
         return self.judge_by(need, request)
 

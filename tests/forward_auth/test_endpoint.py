@@ -301,3 +301,36 @@ async def test_without_keys_the_answer_is_503_and_keys_that_are_slow_to_come_are
             reply = await once(worker.port, get("/oauth2/auth/api", donor.bearer()))
             assert reply.status == 202
             assert reply.get("X-Auth-Request-User")
+
+
+CORS = "cors: {allow_origins: ['https://app.example.com']}\n"
+PREFLIGHT = ("Origin: https://app.example.com", "Access-Control-Request-Method: PUT")
+
+
+@pytest.mark.parametrize("style", STYLES)
+async def test_a_preflight_passes_where_the_gateway_would_answer_it(style: str, tmp_path: Path) -> None:
+    async with asked_gateway(tmp_path, ROUTES + CORS) as gateway:
+        reply = await ask(gateway, style, "/admin/x", *PREFLIGHT, gateway.bearer(), method="OPTIONS")
+        assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (202, "https://app.example.com")
+        assert b"x-auth-request-" not in reply.head.lower()
+        for method, lines, status in (
+            ("OPTIONS", ("Origin: https://evil.example", PREFLIGHT[1]), 403),
+            ("OPTIONS", PREFLIGHT[:1], 401),
+            ("OPTIONS", PREFLIGHT[1:], 401),
+            ("GET", PREFLIGHT, 401),
+            ("POST", PREFLIGHT, 401),
+        ):
+            reply = await ask(gateway, style, "/api", *lines, method=method)
+            assert (method, lines, reply.status) == (method, lines, status)
+        # What the page of a listed origin is told of a refusal it may read.
+        assert reply.get("Access-Control-Allow-Origin") == "https://app.example.com"
+        assert (await ask(gateway, style, "/oauth2/sign_in", *PREFLIGHT, method="OPTIONS")).status == 403
+        assert (await ask(gateway, style, "/a/../b", *PREFLIGHT, method="OPTIONS")).status == 403
+    async with asked_gateway(tmp_path) as gateway:
+        assert (await ask(gateway, style, "/api", *PREFLIGHT, method="OPTIONS")).status == 401
+
+
+async def test_a_preflight_without_a_named_request_needs_a_token_as_any_other(tmp_path: Path) -> None:
+    async with asked_gateway(tmp_path, ROUTES + CORS) as gateway:
+        reply = await once(gateway.port, get("/oauth2/auth", *PREFLIGHT, method="OPTIONS"))
+        assert reply.status == 401

@@ -253,3 +253,20 @@ async def test_an_address_that_is_taken_is_said_in_a_sentence(tmp_path: Path) ->
         path.write_text(path.read_text().replace("grpc_address: '127.0.0.1:0'", f"grpc_address: '{taken}'"))
         with pytest.raises(GatewayError, match=rf"^ext_authz.grpc_address {taken} is taken: stop "):
             await Worker(load(path, {}).config, log=gateway.worker.log).start()
+
+
+async def test_preflights_are_answered_and_refusals_made_readable_for_listed_origins(tmp_path: Path) -> None:
+    origin = "https://app.example.com"
+    yaml = GRPC + ROUTES + f"cors: {{allow_origins: ['{origin}']}}\n"
+    async with envoy(tmp_path, yaml) as (_, stub):
+        asked = {"origin": origin, "access-control-request-method": "PUT"}
+        preflight = (await stub.Check(check("/admin/x", asked, method="OPTIONS"))).denied_response
+        headers = {option.header.key: option.header.value for option in preflight.headers}
+        assert preflight.status.code == 204
+        assert headers["Access-Control-Allow-Origin"] == origin
+        assert "Access-Control-Allow-Methods" in headers
+        refused = (await stub.Check(check("/api", {"origin": origin}))).denied_response
+        headers = {option.header.key: option.header.value for option in refused.headers}
+        assert (refused.status.code, headers["Access-Control-Allow-Origin"]) == (401, origin)
+        evil = await stub.Check(check("/api", {**asked, "origin": "https://evil.example"}, method="OPTIONS"))
+        assert evil.denied_response.status.code == 403
