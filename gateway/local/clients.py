@@ -58,6 +58,14 @@ def update_client(state: State, request: Request, now: float) -> Answer:
     return {"UserPoolClient": _describe(pool, client)}
 
 
+def delete_client(state: State, request: Request, now: float) -> Answer:
+    """Its sign-ins end with it: no token names a client that is gone."""
+    pool, client = state.client(request["ClientId"], request["UserPoolId"])
+    pool.sessions = {key: one for key, one in pool.sessions.items() if one.client_id != client.id}
+    del pool.clients[client.id]
+    return {}
+
+
 def list_clients(state: State, request: Request, now: float) -> Answer:
     pool = state.pool(request["UserPoolId"])
     items = [

@@ -125,6 +125,10 @@ _POOL_SETTINGS: dict[str, Field] = {
             )
         },
     ),
+    # Issuers here are this server's address; the kind is AWS's first.
+    "IssuerConfiguration": Field(
+        dict, members={"Type": Field(str, True, values=("ORIGINAL", "UPDATED"), only=("ORIGINAL",))}
+    ),
     "UserPoolTier": Field(str, values=("LITE", "ESSENTIALS", "PLUS")),
 }
 
@@ -261,6 +265,11 @@ CREATE_GROUP: Fields = {
     "RoleArn": Field(str, minimum=20, maximum=2048, pattern=r"arn:[\w+=/,.@-]+(:[\w+=/,.@-]*)+"),
     "Precedence": Field(int, minimum=0),
 }
+_LIMIT: Fields = {"Limit": Field(int, minimum=0, maximum=60), "NextToken": PAGE}
+LIST_IN_POOL: Fields = {"UserPoolId": POOL_ID, **_LIMIT}
+LIST_OF_USER: Fields = {**USER_ONLY, **_LIMIT}
+GROUP_ONLY: Fields = {"UserPoolId": POOL_ID, "GroupName": GROUP_NAME}
+LIST_IN_GROUP: Fields = {**GROUP_ONLY, **_LIMIT}
 USER_AND_GROUP: Fields = {**USER_ONLY, "GroupName": GROUP_NAME}
 
 _FLOW = Field(

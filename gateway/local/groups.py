@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.local.errors import AwsError, not_found
+from gateway.local.membership import of_user
+from gateway.local.pages import page
 from gateway.local.state import Group, Pool, State, User, get_user
+from gateway.local.users import describe
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -21,15 +24,66 @@ def create_group(state: State, request: Request, now: float) -> Answer:
         name, request.get("Description"), request.get("RoleArn"), request.get("Precedence"), now, now
     )
     pool.groups[name] = group
+    return {"Group": _describe(pool, group)}
+
+
+def get_group(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    return {"Group": _describe(pool, _group(pool, request["GroupName"]))}
+
+
+def update_group(state: State, request: Request, now: float) -> Answer:
+    """Changes what is given."""
+    pool = state.pool(request["UserPoolId"])
+    group = _group(pool, request["GroupName"])
+    group.description = request.get("Description", group.description)
+    group.role_arn = request.get("RoleArn", group.role_arn)
+    group.precedence = request.get("Precedence", group.precedence)
+    group.modified = now
+    return {"Group": _describe(pool, group)}
+
+
+def delete_group(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    group = _group(pool, request["GroupName"])
+    for user in pool.users.values():
+        user.groups.discard(group.name)
+    del pool.groups[group.name]
+    return {}
+
+
+def list_groups(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    return _page([_describe(pool, group) for group in pool.groups.values()], "Groups", request)
+
+
+def admin_list_groups_for_user(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    groups = of_user(pool, get_user(pool, request["Username"]))
+    return _page([_describe(pool, group) for group in groups], "Groups", request)
+
+
+def list_users_in_group(state: State, request: Request, now: float) -> Answer:
+    pool = state.pool(request["UserPoolId"])
+    group = _group(pool, request["GroupName"])
+    members = [user for user in pool.users.values() if group.name in user.groups]
+    return _page([describe(user, "Attributes") for user in members], "Users", request)
+
+
+def _page(items: list[Answer], name: str, request: Request) -> Answer:
+    # 0 and absent both mean the maximum.
+    return page(items, request.get("Limit") or 60, request.get("NextToken"), names=(name, "NextToken"))
+
+
+def _describe(pool: Pool, group: Group) -> Answer:
     answer: Answer = {
-        "GroupName": name,
+        "GroupName": group.name,
         "UserPoolId": pool.id,
         "CreationDate": group.created,
         "LastModifiedDate": group.modified,
     }
     optional = {"Description": group.description, "RoleArn": group.role_arn, "Precedence": group.precedence}
-    answer.update({key: value for key, value in optional.items() if value is not None})
-    return {"Group": answer}
+    return {**answer, **{key: value for key, value in optional.items() if value is not None}}
 
 
 def admin_add_user_to_group(state: State, request: Request, now: float) -> Answer:
@@ -47,30 +101,11 @@ def admin_remove_user_from_group(state: State, request: Request, now: float) -> 
 def _both(state: State, request: Request) -> tuple[User, Group]:
     pool = state.pool(request["UserPoolId"])
     user = get_user(pool, request["Username"])
-    group = pool.groups.get(request["GroupName"])
+    return user, _group(pool, request["GroupName"])
+
+
+def _group(pool: Pool, name: str) -> Group:
+    group = pool.groups.get(name)
     if group is None:
         raise not_found("Group not found.")
-    return user, group
-
-
-def of_user(pool: Pool, user: User) -> list[Group]:
-    """The user's groups, the one with the lowest precedence number first; those without one last."""
-    unranked = float("inf")
-
-    def rank(group: Group) -> tuple[float, str]:
-        return (unranked if group.precedence is None else group.precedence, group.name)
-
-    return sorted((pool.groups[name] for name in user.groups), key=rank)
-
-
-def preferred_role(groups: list[Group]) -> str | None:
-    """The role of the group with the lowest precedence number; None when two different roles share it.
-
-    Source: API reference, CreateGroup, `Precedence`.
-    """
-    ranked = [group for group in groups if group.role_arn is not None and group.precedence is not None]
-    if not ranked:
-        return None
-    lowest = min(group.precedence for group in ranked if group.precedence is not None)
-    roles = {group.role_arn for group in ranked if group.precedence == lowest}
-    return roles.pop() if len(roles) == 1 else None
+    return group

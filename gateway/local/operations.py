@@ -1,11 +1,11 @@
-"""The table of operations: name → shapes, function, and whether the caller must sign.
+"""The table of the user pools' operations, and how an operation is found and run.
 
-Invariant: `call` is the only way into an operation, and it checks the shapes first.
+Invariant: `run` is the only way into an operation, and it checks the shapes first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,24 +23,17 @@ from gateway.local import (
     sign_up,
     signed_in,
     software_token,
+    tags,
     users,
 )
 from gateway.local import fields_account as account
 from gateway.local import fields_domain as domain
+from gateway.local import fields_identity as identity
 from gateway.local import fields_mfa as mfa
-from gateway.local.errors import AwsError
+from gateway.local.identity.operations import IDENTITY_OPERATIONS
 from gateway.local.oauth import domains
-from gateway.local.shapes import check
 from gateway.local.state import State
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    fields: fields.Fields
-    run: Callable[[State, Mapping[str, Any], float], dict[str, Any]]
-    # False where the service model says `authtype: none`: those calls carry no AWS signature.
-    signed: bool = True
-
+from gateway.local.table import Operation, find, run
 
 OPERATIONS: dict[str, Operation] = {
     "CreateUserPool": Operation(fields.CREATE_USER_POOL, pools.create_user_pool),
@@ -109,6 +102,16 @@ OPERATIONS: dict[str, Operation] = {
     "UpdateResourceServer": Operation(domain.RESOURCE_SERVER, domains.update_resource_server),
     "DeleteResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.delete_resource_server),
     "ListResourceServers": Operation(domain.LIST_RESOURCE_SERVERS, domains.list_resource_servers),
+    "ListGroups": Operation(fields.LIST_IN_POOL, groups.list_groups),
+    "GetGroup": Operation(fields.GROUP_ONLY, groups.get_group),
+    "UpdateGroup": Operation(fields.CREATE_GROUP, groups.update_group),
+    "DeleteGroup": Operation(fields.GROUP_ONLY, groups.delete_group),
+    "AdminListGroupsForUser": Operation(fields.LIST_OF_USER, groups.admin_list_groups_for_user),
+    "ListUsersInGroup": Operation(fields.LIST_IN_GROUP, groups.list_users_in_group),
+    "DeleteUserPoolClient": Operation(fields.CLIENT_ONLY, clients.delete_client),
+    "TagResource": Operation(identity.TAG, tags.tag_resource),
+    "UntagResource": Operation(identity.UNTAG, tags.untag_resource),
+    "ListTagsForResource": Operation(identity.LIST_TAGS, tags.list_tags_for_resource),
     "GetUser": Operation(fields.ACCESS_TOKEN, signed_in.read_user, signed=False),
     "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
     "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),
@@ -116,15 +119,25 @@ OPERATIONS: dict[str, Operation] = {
 }
 
 
-def find(name: str) -> Operation:
-    """Raises UnknownOperationException, which is what AWS's JSON services answer; the message is ours."""
-    operation = OPERATIONS.get(name)
-    if operation is None:
-        raise AwsError("UnknownOperationException", "The local Cognito does not have this operation")
-    return operation
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A JSON service: what its signatures are made for, and its operations."""
+
+    signing_name: str
+    operations: Mapping[str, Operation]
+
+
+# The X-Amz-Target's first part → the service.
+SERVICES = {
+    "AWSCognitoIdentityProviderService": Service("cognito-idp", OPERATIONS),
+    "AWSCognitoIdentityService": Service("cognito-identity", IDENTITY_OPERATIONS),
+}
 
 
 def call(state: State, name: str, request: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Runs one operation at the time `now` (epoch seconds); raises AwsError."""
-    operation = find(name)
-    return operation.run(state, check(operation.fields, request), now)
+    """Runs one operation at the time `now` (epoch seconds); raises AwsError.
+
+    A name both services have (TagResource and its kin) is the user pools'.
+    """
+    table = OPERATIONS if name in OPERATIONS else IDENTITY_OPERATIONS
+    return run(find(table, name), state, request, now)

@@ -13,7 +13,7 @@ from gateway.local.attributes import schema_of
 from gateway.local.errors import invalid_parameter
 from gateway.local.pages import page
 from gateway.local.passwords import PasswordPolicy
-from gateway.local.state import ACCOUNT, Pool, State, new_pool_id
+from gateway.local.state import Pool, State, new_pool_id
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
@@ -92,6 +92,9 @@ def _settings(request: Request) -> dict[str, Any]:
     policy = request.get("Policies", {}).get("SignInPolicy", {})
     settings: dict[str, Any] = {
         "DeletionProtection": "INACTIVE",
+        "EmailConfiguration": {"EmailSendingAccount": "COGNITO_DEFAULT"},
+        "IssuerConfiguration": {"Type": "ORIGINAL"},
+        "VerificationMessageTemplate": {"DefaultEmailOption": "CONFIRM_WITH_CODE"},
         "LambdaConfig": {},
         "MfaConfiguration": "OFF",
         "SignInPolicy": {"AllowedFirstAuthFactors": policy.get("AllowedFirstAuthFactors") or ["PASSWORD"]},
@@ -100,7 +103,17 @@ def _settings(request: Request) -> dict[str, Any]:
     }
     settings.update({name: value for name, value in request.items() if name not in dropped})
     create = settings.get("AdminCreateUserConfig", {})
-    settings["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": False, **create}
+    days = request.get("Policies", {}).get("PasswordPolicy", {}).get("TemporaryPasswordValidityDays")
+    # DescribeUserPool tells both, and whoever sends both back is refused.
+    if days is not None and "UnusedAccountValidityDays" in create:
+        raise invalid_parameter(
+            "Please use TemporaryPasswordValidityDays in PasswordPolicy instead of UnusedAccountValidityDays"
+        )
+    settings["AdminCreateUserConfig"] = {
+        "AllowAdminCreateUserOnly": False,
+        "UnusedAccountValidityDays": days or 7,
+        **create,
+    }
     return settings
 
 
@@ -120,8 +133,10 @@ def check_mfa(settings: Mapping[str, Any], *, offered: bool) -> None:
 
 def _policy(request: Request) -> PasswordPolicy:
     given = request.get("Policies", {}).get("PasswordPolicy")
+    # The older name of the same setting.
+    unused = request.get("AdminCreateUserConfig", {}).get("UnusedAccountValidityDays")
     if given is None:
-        return PasswordPolicy()
+        return PasswordPolicy(temporary_days=unused or 7)
     # A policy that is given at all requires only what it names.
     return PasswordPolicy(
         minimum_length=given.get("MinimumLength", 8),
@@ -130,19 +145,18 @@ def _policy(request: Request) -> PasswordPolicy:
         numbers=given.get("RequireNumbers", False),
         symbols=given.get("RequireSymbols", False),
         # 0 means "not set" to Cognito, too.
-        temporary_days=given.get("TemporaryPasswordValidityDays") or 7,
+        temporary_days=given.get("TemporaryPasswordValidityDays") or unused or 7,
     )
 
 
 def _describe(pool: Pool) -> Answer:
     policy = pool.policy
-    region = pool.id.partition("_")[0]
     return {
         **{name: value for name, value in pool.settings.items() if name != "SignInPolicy"},
         **pool.fixed,
         "Id": pool.id,
         "Name": pool.name,
-        "Arn": f"arn:aws:cognito-idp:{region}:{ACCOUNT}:userpool/{pool.id}",
+        "Arn": pool.arn,
         "Policies": {
             "PasswordPolicy": {
                 "MinimumLength": policy.minimum_length,

@@ -6,6 +6,7 @@ The format is described in docs/local-cognito.md.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +17,12 @@ import yaml
 
 from gateway.errors import ConfigurationError
 from gateway.local import fields, groups, operations
+from gateway.local import fields_identity as identity
 from gateway.local.clients import create_client
 from gateway.local.errors import AwsError, invalid_parameter
+from gateway.local.iam.roles import create_role
+from gateway.local.iam.trust import trust_policy
+from gateway.local.identity.pools import create_identity_pool
 from gateway.local.passwords import check_policy
 from gateway.local.pools import create_user_pool
 from gateway.local.shapes import Field, check
@@ -43,6 +48,7 @@ _POOL = {
     "Groups": _STRUCTURES,
     "Users": _STRUCTURES,
 }
+_IDENTITY_POOL = {"Id": identity.IDENTITY_POOL_ID, "AuthenticatedRole": Field(str)}
 _USER: fields.Fields = {
     "Username": fields.USERNAME,
     "Password": fields.PASSWORD,
@@ -66,8 +72,15 @@ def read(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigurationError(f"{path}{line}: is not YAML: {getattr(error, 'problem', error)}") from error
-    if not isinstance(document, dict) or set(document) != {"UserPools"} or not document["UserPools"]:
-        raise ConfigurationError(f"{path}: must hold one key, UserPools, with a list of pools")
+    keys = set(document) if isinstance(document, dict) else set()
+    if (
+        not isinstance(document, dict)
+        or keys - {"UserPools", "IdentityPools"}
+        or not document.get("UserPools")
+    ):
+        raise ConfigurationError(
+            f"{path}: must hold UserPools, a list of pools, and may hold IdentityPools besides"
+        )
     return document
 
 
@@ -80,6 +93,24 @@ def apply(state: State, document: Mapping[str, Any], now: float) -> None:
             for inner, one in _each(f"{place}.{what}", given.get(what) or []):
                 with _at(inner):
                     add(state, pool, one, now)
+    for place, given in _each("IdentityPools", document.get("IdentityPools") or []):
+        with _at(place):
+            _add_identity_pool(state, given, now)
+
+
+def _add_identity_pool(state: State, given: Mapping[str, Any], now: float) -> None:
+    request = check({**identity.CREATE_POOL, **_IDENTITY_POOL}, given)
+    pool_id, role = request.pop("Id"), request.pop("AuthenticatedRole", None)
+    if pool_id in state.identity_pools:
+        raise invalid_parameter(f"Id {pool_id} is taken")
+    create_identity_pool(state, request, now, pool_id)
+    if role is None:
+        return
+    made = create_role(
+        state, {"RoleName": role, "AssumeRolePolicyDocument": json.dumps(trust_policy(pool_id))}, now
+    )
+    roles = {"authenticated": (made or {})["Role"]["Arn"]}
+    operations.call(state, "SetIdentityPoolRoles", {"IdentityPoolId": pool_id, "Roles": roles}, now)
 
 
 def _add_resource_server(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:

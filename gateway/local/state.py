@@ -194,6 +194,8 @@ class Pool:
     keys: Future[PoolKeys]
     created: float
     modified: float
+    # Keys that were rotated away, newest first: tokens signed with them are still Cognito's own.
+    old_keys: list[PoolKeys] = field(default_factory=list)
     # What SetUserPoolMfaConfig turns on; SMS is on with SmsConfiguration.
     software_token_mfa: bool = False
     email_mfa: dict[str, Any] | None = None
@@ -221,6 +223,13 @@ class Pool:
     refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)
 
     @property
+    def arn(self) -> str:
+        return f"arn:aws:cognito-idp:{self.id.partition('_')[0]}:{ACCOUNT}:userpool/{self.id}"
+
+    def all_keys(self) -> list[PoolKeys]:
+        return [self.keys.result(), *self.old_keys]
+
+    @property
     def first_factors(self) -> list[str]:
         """What choice-based sign-in may begin with."""
         return list(self.settings["SignInPolicy"]["AllowedFirstAuthFactors"])
@@ -232,6 +241,50 @@ class Pool:
 
 
 @dataclass(slots=True)
+class Identity:
+    """Somebody an identity pool knows: by provider and subject; None: nobody in particular."""
+
+    login: tuple[str, str] | None
+
+
+@dataclass(slots=True)
+class IdentityPool:
+    id: str
+    settings: dict[str, Any]
+    tags: dict[str, str] = field(default_factory=dict)
+    # authenticated and unauthenticated → role ARN; `provider:client` → how a token chooses a role.
+    roles: dict[str, str] = field(default_factory=dict)
+    role_mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Role:
+    """An IAM role: the documents are JSON text."""
+
+    name: str
+    arn: str
+    role_id: str
+    path: str
+    trust: str
+    description: str | None
+    max_session: int
+    created: float
+    tags: dict[str, str]
+    policies: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Temporary credentials that were given out for a role (by name)."""
+
+    secret: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expires: float
+    role: str
+
+
+@dataclass(slots=True)
 class State:
     region: str
     # The origin under which clients reach us: the first part of every issuer.
@@ -239,6 +292,10 @@ class State:
     # Makes a pool's keys outside the event loop.
     new_keys: Callable[[], Future[PoolKeys]]
     pools: dict[str, Pool] = field(default_factory=dict)
+    identity_pools: dict[str, IdentityPool] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    # Access key → what belongs to it.
+    credentials: dict[str, Credentials] = field(default_factory=dict, repr=False)
     # Bounded: nobody empties it when nobody looks.
     outbox: deque[Message] = field(default_factory=lambda: deque(maxlen=1000))
 

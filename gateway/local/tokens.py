@@ -11,6 +11,7 @@ import hashlib
 import json
 import secrets
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 import jwt
@@ -19,8 +20,8 @@ from gateway.local.attributes import BOOLEANS
 from gateway.local.client_oauth import SELF_SERVICE
 from gateway.local.clients import lifetime, readable
 from gateway.local.errors import not_authorized
-from gateway.local.groups import of_user, preferred_role
 from gateway.local.keys import SigningKey
+from gateway.local.membership import of_user, preferred_role
 from gateway.local.state import Client, Grant, Pool, State, User, find_user, forget_expired
 
 # How many sign-ins pass between two looks for what has expired.
@@ -172,7 +173,7 @@ def read_access_token(
 ) -> tuple[Pool, User, Grant]:
     """Whose access token this is; raises NotAuthorizedException in Cognito's words when it is no good."""
     for pool in state.pools.values():
-        claims = _verified_claims(pool, token)
+        claims = _verified_claims((keys.access for keys in pool.all_keys()), token)
         if claims is not None and claims["iss"] == state.issuer(pool):
             # Before the grant: a machine's token has none, and never this scope.
             if claims["exp"] > now and scope not in claims["scope"].split():
@@ -195,14 +196,33 @@ def _holder(pool: Pool, claims: dict[str, Any], now: float) -> tuple[Pool, User,
     return pool, user, grant
 
 
-def _verified_claims(pool: Pool, token: str) -> dict[str, Any] | None:
-    """The claims if this pool's access-token key signed it. Time is checked by our own clock, not PyJWT's."""
+def _verified_claims(keys: Iterable[SigningKey], token: str) -> dict[str, Any] | None:
+    """The claims if one of these keys signed it. Time is checked by our own clock, not PyJWT's."""
     options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
     try:
-        key = pool.keys.result().access.private.public_key()
-        return dict(jwt.decode(token, key, algorithms=["RS256"], options=options))
+        kid = jwt.get_unverified_header(token).get("kid")
+        key = next((one for one in keys if one.kid == kid), None)
+        if key is None:
+            return None
+        return dict(jwt.decode(token, key.private.public_key(), algorithms=["RS256"], options=options))
     except jwt.InvalidTokenError:
         return None
+
+
+def read_id_token(state: State, pool_id: str, token: str, now: float) -> tuple[dict[str, Any], bool]:
+    """An ID token's claims, and whether its sign-in still lives; raises what an identity pool answers."""
+    pool = state.pools.get(pool_id)
+    claims = None
+    if pool is not None:
+        keys = [keys.id for keys in pool.all_keys()]
+        claims = _verified_claims(keys, token)
+    if pool is None or claims is None or claims["iss"] != state.issuer(pool):
+        raise not_authorized("Invalid login token. Not a valid OpenId Connect identity token.")
+    if claims["exp"] <= now:
+        raise not_authorized(f"Invalid login token. Token expired: {claims['exp']} >= {int(now)}")
+    grant = pool.grants.get(claims.get("event_id", ""))
+    user = find_user(pool, grant.username) if grant is not None and not grant.revoked else None
+    return claims, user is not None and user.enabled
 
 
 def is_signed_token(token: str) -> bool:

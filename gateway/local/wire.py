@@ -17,20 +17,22 @@ from aiohttp import web
 
 from gateway.local import operations
 from gateway.local.errors import AwsError
+from gateway.local.iam import wire as iam
+from gateway.local.iam.sigv4 import Signed
 from gateway.local.oauth import http as oauth
 from gateway.local.outbox import asked_on_loopback, messages
 from gateway.local.state import Pool, State
+from gateway.local.table import find, run
 
 LOG = logging.getLogger("gateway.local")
 
 _CONTENT_TYPE = "application/x-amz-json-1.1"
-_TARGET = "AWSCognitoIdentityProviderService."
 # The largest requests of the API (a pool with all its texts) are far below this.
 _MAX_BODY = 256 * 1024
 # AWS signature version 4. There are no AWS accounts here, so no signature can be wrong; that one is there,
 # made for this service, tells an administrator's call from a public one.
 _SIGNATURE = re.compile(
-    r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/[0-9]{8}/[^/,\s]+/cognito-idp/aws4_request, *"
+    r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/[0-9]{8}/[^/,\s]+/(?P<service>[\w-]+)/aws4_request, *"
     r"SignedHeaders=[^,\s]+, *Signature=[0-9a-f]{64}"
 )
 
@@ -63,6 +65,9 @@ class _Wire:
 
     async def api(self, request: web.Request) -> web.Response:
         try:
+            # IAM and STS; the JSON services' requests are never forms.
+            if request.content_type == "application/x-www-form-urlencoded":
+                return await self._query(request)
             answer = await self._call(request)
         except AwsError as error:
             return _refusal(error)
@@ -76,17 +81,23 @@ class _Wire:
         return _json(answer)
 
     async def _call(self, request: web.Request) -> dict[str, Any]:
-        target = request.headers.get("X-Amz-Target", "")
-        if not target.startswith(_TARGET):
+        prefix, _, name = request.headers.get("X-Amz-Target", "").partition(".")
+        service = operations.SERVICES.get(prefix)
+        if service is None:
             raise AwsError(
                 "UnknownOperationException", "The X-Amz-Target header names no operation of Cognito"
             )
-        name = target.removeprefix(_TARGET)
-        if operations.find(name).signed:
-            _check_signature(request.headers)
+        operation = find(service.operations, name)
+        if operation.signed:
+            _check_signature(request.headers, service.signing_name)
         body = _parse(await request.read())
         await self._keys_made()
-        return operations.call(self._state, name, body, self._clock())
+        return run(operation, self._state, body, self._clock())
+
+    async def _query(self, request: web.Request) -> web.Response:
+        headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
+        status, text = iam.answer(self._state, Signed(headers, await request.read()), self._clock())
+        return web.Response(text=text, status=status, content_type="text/xml")
 
     async def _keys_made(self) -> None:
         """Operations may need a pool's keys; here the event loop waits for them without standing still."""
@@ -104,8 +115,9 @@ class _Wire:
         pool = self._pool(request)
         if pool is None:
             return _no_such_pool()
-        keys = await asyncio.wrap_future(pool.keys)
-        return web.json_response(keys.jwks(), headers={"Cache-Control": "public, max-age=86400"})
+        await asyncio.wrap_future(pool.keys)
+        published = [jwk for keys in pool.all_keys() for jwk in keys.jwks()["keys"]]
+        return web.json_response({"keys": published}, headers={"Cache-Control": "public, max-age=86400"})
 
     async def openid_configuration(self, request: web.Request) -> web.Response:
         pool = self._pool(request)
@@ -131,11 +143,12 @@ class _Wire:
         return self._state.pools.get(request.match_info["pool"])
 
 
-def _check_signature(headers: Mapping[str, str]) -> None:
+def _check_signature(headers: Mapping[str, str], service: str) -> None:
     authorization = headers.get("Authorization")
     if authorization is None:
         raise AwsError("MissingAuthenticationTokenException", "Missing Authentication Token")
-    if _SIGNATURE.fullmatch(authorization) is None:
+    match = _SIGNATURE.fullmatch(authorization)
+    if match is None or match["service"] != service:
         raise AwsError(
             "IncompleteSignatureException", "The Authorization header is no AWS signature version 4"
         )

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.local.errors import AwsError
+from gateway.local.operations import OPERATIONS
 from gateway.local.passwords import PasswordPolicy, check_policy, generate
 from tests.local.conftest import PASSWORD, TEMPORARY, Cognito
 
@@ -248,3 +249,54 @@ def test_the_policy_names_what_is_missing(password: str, missing: str) -> None:
 def test_generated_passwords_hold_to_the_policy(length: int) -> None:
     policy = PasswordPolicy(minimum_length=length)
     check_policy(policy, generate(policy))
+
+
+def test_groups_are_listed_changed_and_deleted(cognito: Cognito) -> None:
+    where = {"UserPoolId": cognito.pool_id}
+    role = "arn:aws:iam::000000000000:role/admins"
+    for name in ("admins", "users"):
+        cognito.call("CreateGroup", **where, GroupName=name)
+        cognito.call("AdminAddUserToGroup", **where, GroupName=name, Username="alice")
+    changed = {"Precedence": 1, "RoleArn": role}
+    cognito.call("UpdateGroup", **where, GroupName="admins", Description="d", **changed)
+    group = cognito.call("UpdateGroup", **where, GroupName="admins", Precedence=2)["Group"]
+    assert (group["Description"], group["Precedence"], group["RoleArn"]) == ("d", 2, role)
+    assert cognito.call("GetGroup", **where, GroupName="admins")["Group"] == group
+    first = cognito.call("ListGroups", **where, Limit=1)
+    assert [one["GroupName"] for one in first["Groups"]] == ["admins"]
+    second = cognito.call("ListGroups", **where, NextToken=first["NextToken"])
+    assert [one["GroupName"] for one in second["Groups"]] == ["users"]
+    mine = cognito.call("AdminListGroupsForUser", **where, Username="alice")["Groups"]
+    assert [one["GroupName"] for one in mine] == ["admins", "users"]
+    cognito.call("DeleteGroup", **where, GroupName="users")
+    assert len(cognito.call("AdminListGroupsForUser", **where, Username="alice")["Groups"]) == 1
+    members = cognito.call("ListUsersInGroup", **where, GroupName="admins")["Users"]
+    assert [one["Username"] for one in members] == ["alice"]
+    for operation in ("GetGroup", "UpdateGroup", "DeleteGroup", "ListUsersInGroup"):
+        refusal = cognito.refused(operation, **where, GroupName="users")
+        assert refusal == ("ResourceNotFoundException", "Group not found.")
+
+
+def test_a_deleted_clients_tokens_and_sessions_are_dead(cognito: Cognito) -> None:
+    token = {"AccessToken": cognito.sign_in()["AccessToken"]}
+    cognito.new_user("bob")
+    session = cognito.call("InitiateAuth", **cognito.password_request("bob", TEMPORARY))["Session"]
+    cognito.call("DeleteUserPoolClient", UserPoolId=cognito.pool_id, ClientId=cognito.client_id)
+    assert cognito.refused("GetUser", **token)[1] == "Access Token has been revoked"
+    assert session not in cognito.state.pools[cognito.pool_id].sessions
+    assert cognito.sign_in_refused()[0] == "ResourceNotFoundException"
+
+
+def test_sending_back_all_that_is_told_meets_the_two_names_of_one_setting(cognito: Cognito) -> None:
+    """As at Cognito: whoever updates a pool must leave one of them out, and else loses nothing."""
+    told = cognito.call("DescribeUserPool", UserPoolId=cognito.pool_id)["UserPool"]
+    settings = {name: told[name] for name in told if name in OPERATIONS["UpdateUserPool"].fields}
+    refusal = cognito.refused("UpdateUserPool", UserPoolId=cognito.pool_id, **settings)
+    assert refusal[1].startswith("Please use TemporaryPasswordValidityDays")
+    del settings["AdminCreateUserConfig"]["UnusedAccountValidityDays"]
+    cognito.clock.forward(1)
+    cognito.call("UpdateUserPool", UserPoolId=cognito.pool_id, **settings)
+    again = cognito.call("DescribeUserPool", UserPoolId=cognito.pool_id)["UserPool"]
+    assert again == {**told, "LastModifiedDate": told["LastModifiedDate"] + 1} | {
+        "AdminCreateUserConfig": {**told["AdminCreateUserConfig"], "UnusedAccountValidityDays": 7}
+    }

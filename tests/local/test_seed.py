@@ -99,10 +99,10 @@ def test_a_mistake_is_named_with_its_place(cognito: Cognito, changes: dict[str, 
     ("text", "what"),
     [
         ("a: [", ":1: is not YAML|:2: is not YAML"),
-        ("- 1", "one key, UserPools"),
-        ("UserPools: []", "one key, UserPools"),
-        ("UserPools: [{}]\nOther: 1", "one key, UserPools"),
-        ("", "one key, UserPools"),
+        ("- 1", "must hold UserPools"),
+        ("UserPools: []", "must hold UserPools"),
+        ("UserPools: [{}]\nOther: 1", "must hold UserPools"),
+        ("", "must hold UserPools"),
     ],
 )
 def test_a_file_that_is_no_seed_is_named(tmp_path: Path, text: str, what: str) -> None:

@@ -46,14 +46,9 @@ def running(
         loop.close()
 
 
-def client(url: str, *, region: str = "us-east-1") -> Any:
+def client(url: str, *, region: str = "us-east-1", service: str = "cognito-idp", **keys: str) -> Any:
     """A real boto3 client for this endpoint, one attempt per call."""
     config = Config(retries={"total_max_attempts": 1}, proxies={})
-    return boto3.client(
-        "cognito-idp",
-        endpoint_url=url,
-        region_name=region,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=config,
-    )
+    make: Any = boto3.client
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", **keys}
+    return make(service, endpoint_url=url, region_name=region, config=config, **keys)

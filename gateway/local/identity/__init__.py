@@ -1,0 +1,1 @@
+"""Identity pools: an ID token in, temporary AWS credentials out."""
