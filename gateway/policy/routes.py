@@ -69,6 +69,19 @@ class RouteTable:
         index, _ = self._first_two(path, method)
         return None if index is None else self._routes[index]
 
+    def scopes(self, path: str) -> tuple[str, ...]:
+        """The scopes that some method of this path may need, in the configuration's order; for the empty path
+        all there are."""
+        found = range(len(self._routes)) if not path else self._all(path)
+        return tuple(dict.fromkeys(scope for index in found for scope in self._routes[index].scopes))
+
+    def _all(self, path: str) -> list[int]:
+        """Every route for the path, whatever its methods."""
+        states = _with_deep(self._root)
+        for segment in path.split("/")[1:]:
+            states = _advance(states, segment)
+        return sorted(index for node in states for index in node.ends)
+
     def _first_two(self, path: str, method: str) -> tuple[int | None, int | None]:
         """The first route for the path, and the first for it with its last slash taken away, or one added."""
         *front, last = path.split("/")[1:]

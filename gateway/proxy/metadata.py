@@ -6,8 +6,10 @@ Invariant: built from the configuration and the checked Host alone.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from gateway.config.model import Config
+from gateway.errors import NotFound
 from gateway.proxy.answers import Answer, json_answer
 from gateway.proxy.request import Request
 
@@ -47,14 +49,19 @@ def metadata_url(request: Request, public_url: str | None) -> str | None:
     return origin + WELL_KNOWN + (path if path != "/" else "")
 
 
-def metadata(request: Request, path: str, config: Config) -> Answer:
-    """The document itself (section 3.2). `path` is the canonical path; what stands behind the well-known part
-    names a resource below the origin (section 3.1)."""
+def metadata(request: Request, config: Config, scopes: Sequence[str]) -> Answer:
+    """The document itself (section 3.2): what stands behind the well-known part names a resource below the
+    origin (section 3.1). `scopes` are those that the resource may need. Raises NotFound."""
+    # Section 3.3: the resource must be what was asked for, to the letter; so no other spelling is understood.
+    if not request.raw_path.startswith(WELL_KNOWN):
+        raise NotFound
     origin = public_origin(request, config.listen.public_url) or ""
     servers = [pool.issuers[0] for pool in config.cognito.user_pools]
-    document: dict[str, object] = {"resource": origin + (path[len(WELL_KNOWN) :] or "/")}
+    document: dict[str, object] = {"resource": origin + (request.raw_path[len(WELL_KNOWN) :] or "/")}
     if servers:
         document["authorization_servers"] = servers
+    if scopes:
+        document["scopes_supported"] = list(scopes)
     # RFC 6750 section 2.1 only: tokens in bodies and query strings end up in logs.
     document["bearer_methods_supported"] = ["header"]
     return json_answer(document)

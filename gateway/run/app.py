@@ -21,7 +21,6 @@ from gateway.errors import (
     NoCredentials,
     NotConfigured,
     NotFound,
-    ReadOnly,
 )
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
@@ -37,11 +36,11 @@ from gateway.proxy.exchange import Forward
 from gateway.proxy.forward_auth import allowed, asks, original, stand_for
 from gateway.proxy.headers import HeaderTable
 from gateway.proxy.identity import identity_lines
-from gateway.proxy.metadata import WELL_KNOWN, metadata
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.rotation import upstream_tls
 from gateway.run.limits import Limits
+from gateway.run.own_paths import OwnPaths
 from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
@@ -98,13 +97,11 @@ class Gateway:
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)
+        self._own = OwnPaths(config, self._routes, self._signer)
         self._cors = None if config.cors is None else CorsPolicy(config.cors)
         self._tables = _header_tables(config)
         # (method, raw path) → what its route asks for; never of what `judge` answers itself.
         self._asked: dict[tuple[str, str], Need] = {}
-        self._own_prefix = config.sign_in.prefix
-        # Where the upstream finds the keys of assertions; None: there are none.
-        self._keys_path = None if self._signer is None else f"{config.sign_in.prefix}/jwks.json"
         # Where other proxies ask (forward auth).
         self._endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
@@ -201,13 +198,12 @@ class Gateway:
             paths = readings(request.raw_path, self.config.paths)
             if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
                 return preflight
-            if self._limits is not None and self._is_own(paths):
-                self._limits.count_here(request)
-            if self._is_page(paths):
-                return None
-            own = self._own_answer(request, paths)
-            if own is not None:
-                return own
+            if self._own.hold(paths):  # never proxied, known or not
+                if self._limits is not None:
+                    self._limits.count_here(request)
+                if self.portal is not None and self._own.is_page(paths):
+                    return None
+                return self._own.answer(request, paths)
             need = self._need(request.method, request.raw_path, paths)
         return self.judge_by(need, request)
 
@@ -247,7 +243,7 @@ class Gateway:
         if request.wire_method is not None:
             return allowed(request, await self.judge_original_slowly(request))
         paths = readings(request.raw_path, self.config.paths)
-        if self.portal is not None and self._is_page(paths):
+        if self.portal is not None and self._own.is_page(paths):
             return await self.portal.answer(request, paths[0])
         return await self.judge_slowly_by(self.need(request.method, request.raw_path), request)
 
@@ -293,7 +289,7 @@ class Gateway:
     def _need(self, method: str, raw_path: str, paths: Sequence[str]) -> Need:
         need = self._routes.need(paths, method)
         # `judge` looks at preflights and at what is ours before it comes here.
-        kept = not self._is_own(paths) and (self._cors is None or method != "OPTIONS")
+        kept = not self._own.hold(paths) and (self._cors is None or method != "OPTIONS")
         if kept and len(method) + len(raw_path) <= _REMEMBERED_LENGTH:
             if len(self._asked) >= _REMEMBERED_TARGETS:
                 self._asked.clear()
@@ -343,7 +339,7 @@ class Gateway:
         need = self._asked.get((request.method, request.raw_path))
         if need is None:
             paths = readings(request.raw_path, self.config.paths)
-            if self._is_own(paths):
+            if self._own.hold(paths):
                 raise NotFound  # never proxied, whoever proxies
             if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
                 return preflight
@@ -360,30 +356,6 @@ class Gateway:
         if not self.config.cognito.user_pools:
             raise NotConfigured
 
-    def _own_answer(self, request: Request, paths: Sequence[str]) -> Answer | None:
-        """What is ours is never proxied, known or not."""
-        if not self._is_own(paths):
-            return None
-        path = paths[0]
-        if len(paths) > 1 or not (under(path, WELL_KNOWN) or path == self._keys_path):
-            raise NotFound
-        if request.method not in {"GET", "HEAD"}:
-            raise ReadOnly
-        request.decision, request.reason = "allowed", "own_page"
-        if self._signer is not None and path == self._keys_path:
-            return self._signer.key_set()
-        return metadata(request, path, self.config)
-
-    def _is_own(self, paths: Sequence[str]) -> bool:
-        """Whether one of them is, or lies under, a path that the gateway keeps for itself."""
-        return any(under(path, WELL_KNOWN) or under(path, self._own_prefix) for path in paths)
-
-    def _is_page(self, paths: Sequence[str]) -> bool:
-        """Whether the portal answers it, if only with 404; what can be read in several ways is no page."""
-        if self.portal is None or len(paths) > 1 or paths[0] == self._keys_path:
-            return False
-        return under(paths[0], self._own_prefix)
-
     def _new_portal(self, previous: Gateway | None) -> Built:
         # Whoever has turned the pages off does not pay for them.
         from gateway.portal.build import Built  # noqa: PLC0415
@@ -398,11 +370,6 @@ class Gateway:
             log=self._log,
             previous=None if previous is None else previous.portal,
         )
-
-
-def under(path: str, prefix: str) -> bool:
-    """Whether the path is the prefix, or lies below it."""
-    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}
 
 
 def _header_tables(config: Config) -> dict[bool, HeaderTable]:

@@ -118,3 +118,18 @@ def test_a_thousand_routes_cost_like_ten() -> None:
         return best
 
     assert cost(1000) < 3 * cost(10)
+
+
+def test_the_scopes_of_a_path_are_those_any_method_may_need() -> None:
+    table = RouteTable(
+        [
+            Route("/a/*", frozenset({"GET"}), "required", scopes=("r",)),
+            Route("/a/b", frozenset({"PUT"}), "required", scopes=("w", "r")),
+            Route("/c/**", None, "required", scopes=("c",)),
+        ]
+    )
+    assert table.scopes("/a/b") == ("r", "w")
+    assert table.scopes("/a/x") == ("r",)
+    assert table.scopes("/c") == ("c",)
+    assert table.scopes("/x") == ()
+    assert table.scopes("") == ("r", "w", "c")
