@@ -41,6 +41,7 @@ COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 
 lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashes and without addresses
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
+	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing pyproject.toml -o requirements/image.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 clean: ## remove what these targets made
