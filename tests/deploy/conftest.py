@@ -1,0 +1,44 @@
+"""One engine and one build of the image for all tests of the deployment."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.engine import (
+    BASE_IMAGE,
+    IMAGE,
+    PROGRAMS,
+    Engine,
+    make_base_image,
+    require_programs,
+    running,
+)
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """With the image built from this checkout's Dockerfile, as it stands."""
+    require_programs(*PROGRAMS)
+    directory = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
+    try:
+        with running(directory) as engine:
+            make_base_image(engine, directory)
+            build = (
+                "build",
+                "--build-arg",
+                f"PYTHON_IMAGE={BASE_IMAGE}",
+                "--network",
+                "host",
+                "-t",
+                IMAGE,
+                ".",
+            )
+            engine.docker(*build, seconds=600)
+            yield engine
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)

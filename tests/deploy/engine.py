@@ -1,0 +1,128 @@
+"""A real container engine of our own, and a base image made from Debian's packages: no registry is needed.
+
+The engine lives in a temporary directory and is gone with it, but for its iptables chains and the bridge,
+which it leaves behind like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = ("dockerd", "docker", "docker-compose", "mmdebstrap", "iptables")
+BASE_IMAGE = "python:3.11-slim"
+IMAGE = "cognito-gateway:local"
+
+# As images of the official kind have it: `python` and `pip`, and pip may install where it likes.
+_HOOKS = (
+    'rm -f "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED',
+    'ln -s /usr/bin/python3 "$1"/usr/local/bin/python; ln -s /usr/bin/pip3 "$1"/usr/local/bin/pip',
+)
+# What this machine needs to reach its package index, if anything.
+_CARRIED = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
+
+
+def require_programs(*names: str) -> None:
+    """Skips where they are missing; in CI, where .ci/run installs them, that is a failure."""
+    missing = [name for name in names if shutil.which(name) is None]
+    if not missing and os.geteuid() == 0:
+        return
+    told = (
+        f"needs root and {', '.join(missing or names)}: apt-get install docker.io docker-compose mmdebstrap"
+    )
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
+
+
+class Engine:
+    """A running engine, spoken to by its command line client."""
+
+    def __init__(self, directory: Path) -> None:
+        self.host = f"unix://{directory}/docker.sock"
+        self._environ = {**os.environ, "DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "0"}
+
+    def run(self, *words: str | Path, seconds: float = 60, check: bool = True, **environ: str) -> str:
+        """Standard output; the error stream is in the exception where it fails."""
+        done = subprocess.run(
+            words,
+            cwd=ROOT,
+            env={**self._environ, **environ},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if check and done.returncode:
+            raise AssertionError(
+                f"{' '.join(map(str, words))}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+            )
+        return done.stdout
+
+    def docker(self, *words: str | Path, seconds: float = 60, check: bool = True) -> str:
+        return self.run("docker", *words, seconds=seconds, check=check)
+
+    def inspect(self, name: str) -> dict[str, object]:
+        (found,) = json.loads(self.docker("inspect", name))
+        assert isinstance(found, dict)
+        return found
+
+    def ready(self) -> bool:
+        return bool(self.docker("version", "--format", "{{.Server.Version}}", check=False).strip())
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Engine]:
+    """An engine whose every file is under `directory`; a short path, for a socket's has 108 bytes at most."""
+    engine = Engine(directory)
+    log = (directory / "dockerd.log").open("wb")
+    process = subprocess.Popen(
+        [
+            *("dockerd", "-H", engine.host, "--pidfile", directory / "pid"),
+            *("--data-root", directory / "data", "--exec-root", directory / "exec"),
+        ],
+        stdout=log,
+        stderr=log,
+        # A Ctrl-C at the terminal is for pytest, which then stops the engine in its order.
+        start_new_session=True,
+    )
+    try:
+        until = time.monotonic() + 60
+        while not engine.ready():
+            assert process.poll() is None, (directory / "dockerd.log").read_text()[-3000:]
+            assert time.monotonic() < until, "the engine was not ready within 60 s"
+            time.sleep(0.2)
+        yield engine
+    finally:
+        process.terminate()
+        process.wait(60)
+        log.close()
+
+
+def make_base_image(engine: Engine, directory: Path) -> None:
+    archive = directory / "base.tar"
+    hooks = [*_HOOKS, *(f"upload {path} {path}" for path in _CARRIED if path.exists())]
+    subprocess.run(
+        [
+            # A session of its own: mmdebstrap signals its whole group when it is done.
+            *("setsid", "--wait", "mmdebstrap", "--quiet", "--variant=apt"),
+            "--include=python3,python3-pip,python3-venv,ca-certificates",
+            *(f"--customize-hook={hook}" for hook in hooks),
+            *("bookworm", archive),
+        ],
+        check=True,
+        timeout=300,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    engine.docker("import", archive, BASE_IMAGE, seconds=120)
+    archive.unlink()
