@@ -186,6 +186,7 @@ async def test_headers_that_name_two_requests_or_half_of_one_are_refused(tmp_pat
             (*named, "X-Original-URL: /public/x"),
             (*named, "X-Original-Method: OPTIONS"),
             (*named, "Connection: X-Original-URL"),
+            (*named, "Connection: X-Original-URL, X-Original-Method"),
             ("X-Original-Method: OPTIONS",),
             ("X-Original-URL: /public/x",),
             ("X-Original-URL: https://a?/public/x", "X-Original-Method: GET"),

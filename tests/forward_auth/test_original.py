@@ -89,6 +89,9 @@ def test_nothing_named_is_none_and_a_query_of_the_endpoint_names_nothing() -> No
         (*NGINX, ("X-Original-Method", "GET")),
         (*NGINX, ("Connection", "close, X-Original-URL")),
         (("Connection", "x-forwarded-uri"), *TRAEFIK),
+        # All of it named away: what is left names nothing, and "a valid token" is not the question.
+        (("Connection", "X-Original-URL, X-Original-Method"), *NGINX),
+        (("Connection", "close"), ("Connection", "X-Forwarded-Method,X-Forwarded-Uri"), *TRAEFIK),
         (("Connection", "keep-alive"), ("Connection", "X-ORIGINAL-METHOD"), *NGINX),
         (NGINX[0], ("X-Original-Method", "CONNECT")),
         (NGINX[0], ("X-Original-Method", "TRACE")),
