@@ -129,6 +129,13 @@ class WrongClient(InvalidToken):
     reason = "wrong_client"
 
 
+class TokenRevoked(InvalidToken):
+    """Cognito does not stand by it any more: signed out, disabled, deleted."""
+
+    reason = "token_revoked"
+    detail = "The access token has been revoked."
+
+
 # --- may they: 403 (RFC 6750 section 3.1) ------------------------------------------------------------------
 
 
@@ -302,6 +309,15 @@ class SessionsAway(Refusal):
     title, detail = "Service unavailable", "Sessions cannot be looked up at the moment."
     # Redis takes about a second to restart.
     retry_after = 1
+
+
+class RevocationUnknown(Refusal):
+    """Cognito cannot be asked whether it stands by the token, and `on_error: deny` waits for that."""
+
+    status, reason = 503, "revocation_unknown"
+    title, detail = "Service unavailable", "Tokens cannot be checked at the moment."
+    # The longest pause between two attempts.
+    retry_after = 10
 
 
 class NotConfigured(Refusal):

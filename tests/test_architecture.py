@@ -25,7 +25,7 @@ FLOORS: dict[str, set[str]] = {
     "verify": BASE,
     "aws": BASE,
     "local": BASE,
-    "shared": BASE,
+    "shared": BASE | {"verify"},
     "proxy": BASE | {"verify", "policy"},
     "portal": BASE | {"aws", "verify", "policy", "proxy", "shared"},
     "ext_authz": BASE | {"policy", "proxy"},

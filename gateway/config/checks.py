@@ -87,6 +87,7 @@ def _redis(typed: Typed, report: Report) -> None:
     for path, section in (
         ("sign_in.session", values["sign_in"]["session"]),
         ("rate_limit", values["rate_limit"]),
+        ("cognito.revocation", values["cognito"]["revocation"]),
     ):
         if section.get("store") == "redis" and section["redis_url"] is None:
             key = f"{path}.store"

@@ -13,7 +13,7 @@ from gateway.config import model
 
 # What a typed section is; its values' types are the table's promise, which mypy cannot follow.
 Values = Mapping[str, Any]
-Shared = TypeVar("Shared", bound=model.RateLimit)
+Shared = TypeVar("Shared", bound=model.RateLimit | model.Revocation)
 
 
 def complete(values: Values, folder: Path) -> model.Config:
@@ -111,7 +111,7 @@ def _cognito(values: Values, folder: Path) -> model.Cognito:
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
         clock_leeway=values["clock_leeway"],
-        revocation_check_every=values["revocation"]["check_every"],
+        revocation=_shared(model.Revocation, values["revocation"], folder),
     )
 
 

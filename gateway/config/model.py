@@ -98,11 +98,24 @@ class UserPool:
 
 
 @dataclass(frozen=True, slots=True)
+class Revocation:
+    # Seconds; None: Cognito is never asked.
+    check_every: float | None
+    first_use: Literal["allow", "check"]
+    on_error: Literal["allow", "deny"]
+    calls_per_second: float
+    # How many gateways share calls_per_second without Redis.
+    replicas: int
+    redis_url: str | None = field(repr=False)
+    redis_password_file: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Cognito:
     endpoint_url: str | None
     user_pools: tuple[UserPool, ...]
     clock_leeway: float
-    revocation_check_every: float | None
+    revocation: Revocation
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,6 +106,11 @@ RATE = Kind(
     values.within(values.number, 0.0, 1_000_000.0, "{:g}".format),
     {"type": "number", "minimum": 0, "maximum": 1_000_000},
 )
+CALLS = Kind(
+    "number, 0.1 to 10000",
+    values.within(values.number, 0.1, 10_000.0, "{:g}".format),
+    {"type": "number", "minimum": 0.1, "maximum": 10_000},
+)
 WORKERS = Kind(
     "whole number, 1 to 256, or `auto`",
     values.workers,

@@ -111,6 +111,45 @@ COGNITO = section(
             nullable=True,
             example="30s",
         ),
+        Key(
+            "first_use",
+            s.choice("allow", "check"),
+            "allow",
+            "A token not seen lately: allow lets it in and asks at once; check asks first, and it waits.",
+        ),
+        Key(
+            "on_error",
+            s.choice("allow", "deny"),
+            "allow",
+            "When Cognito cannot be asked: allow goes on; deny answers 503 where a check became too old.",
+        ),
+        Key(
+            "calls_per_second",
+            s.CALLS,
+            "30",
+            "Calls to Cognito at most, of all workers and replicas. A quarter of AWS's quota (UserRead, 120 "
+            "a second for an account in a region).",
+        ),
+        Key(
+            "replicas",
+            s.integer(1, 10_000),
+            "1",
+            "How many gateways share calls_per_second; not needed with redis_url.",
+        ),
+        Key(
+            "redis_url",
+            s.REDIS,
+            None,
+            "Set it so that replicas ask once for all of them.",
+            nullable=True,
+        ),
+        Key(
+            "redis_password_file",
+            s.FILE,
+            None,
+            "That Redis's password, where it is not in redis_url; read for every new connection.",
+            nullable=True,
+        ),
     ),
 )
 

@@ -38,8 +38,8 @@ class Metric:
     kind: Literal["counter", "histogram", "gauge"]
     labels: tuple[str, ...]
     # Counters and histograms are summed. Of a gauge that every worker has for itself, the view shows the
-    # worst worker (min), so that an alert sees the one that has no keys. "view": known to the viewer only.
-    merge: Literal["sum", "min", "view"]
+    # worst worker (min, max), so that an alert sees the one that has no keys. "view": the viewer alone knows.
+    merge: Literal["sum", "min", "max", "view"]
     help: str
 
 
@@ -123,6 +123,31 @@ METRICS = (
         "Requests that were counted by one worker alone because Redis did not answer.",
     ),
     Metric(
+        "revocation_checks_total",
+        "counter",
+        ("result",),
+        "sum",
+        "Sign-ins looked at again, by result: active, revoked, shared (another replica had asked) or error.",
+    ),
+    Metric(
+        "revocation_oldest_check_seconds",
+        "gauge",
+        (),
+        "max",
+        "Age of the oldest check among the sign-ins in use, in the worker where it is oldest.",
+    ),
+    Metric("revocation_watched", "gauge", (), "sum", "Sign-ins in use that Cognito is asked about."),
+    Metric(
+        "revocation_denied", "gauge", (), "max", "Sign-ins and users denied, in the worker with the most."
+    ),
+    Metric(
+        "revocation_unwatched_total",
+        "counter",
+        ("reason",),
+        "sum",
+        "Tokens let in that Cognito is not asked about: id_token, no_user, no_scope or no_room.",
+    ),
+    Metric(
         "config_reloads_total",
         "counter",
         ("result",),
@@ -147,7 +172,7 @@ METRICS = (
     Metric("build_info", "gauge", ("version",), "view", "Always 1; the label says which version runs."),
 )
 
-_COMBINE: dict[str, Callable[[Any, Any], Any]] = {"sum": lambda a, b: a + b, "min": min}
+_COMBINE: dict[str, Callable[[Any, Any], Any]] = {"sum": lambda a, b: a + b, "min": min, "max": max}
 _GAUGE_MERGE = {metric.name: metric.merge for metric in METRICS if metric.kind == "gauge"}
 
 
@@ -185,6 +210,11 @@ class WorkerMetrics:
         "request_duration",
         "requests",
         "requests_in_flight",
+        "revocation_checks",
+        "revocation_denied",
+        "revocation_oldest_check",
+        "revocation_unwatched",
+        "revocation_watched",
         "session_renewals",
         "sessions",
         "token_cache_hits",
@@ -210,6 +240,11 @@ class WorkerMetrics:
         self.rate_limit_errors = 0
         self.sessions: defaultdict[str, int] = defaultdict(int)
         self.session_renewals: defaultdict[str, int] = defaultdict(int)
+        self.revocation_checks: defaultdict[str, int] = defaultdict(int)
+        self.revocation_oldest_check = 0.0  # seconds
+        self.revocation_watched = 0
+        self.revocation_denied = 0
+        self.revocation_unwatched: defaultdict[str, int] = defaultdict(int)
         # All three from the start, so that rate() sees the first failure.
         self.config_reloads: defaultdict[str, int] = defaultdict(int, success=0, failure=0, unchanged=0)
 
@@ -233,10 +268,15 @@ class WorkerMetrics:
                 "rate_limit_errors_total": [[[], self.rate_limit_errors]],
                 "sessions_total": _one_label(self.sessions),
                 "session_renewals_total": _one_label(self.session_renewals),
+                "revocation_checks_total": _one_label(self.revocation_checks),
+                "revocation_unwatched_total": _one_label(self.revocation_unwatched),
                 "config_reloads_total": _one_label(self.config_reloads),
             },
             "gauges": {
                 "requests_in_flight": [[[], self.requests_in_flight]],
+                "revocation_oldest_check_seconds": [[[], self.revocation_oldest_check]],
+                "revocation_watched": [[[], self.revocation_watched]],
+                "revocation_denied": [[[], self.revocation_denied]],
                 "jwks_keys": _one_label(self.jwks_keys),
                 "jwks_last_success_timestamp_seconds": _one_label(self.jwks_last_success),
             },

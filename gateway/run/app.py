@@ -39,11 +39,13 @@ from gateway.proxy.identity import identity_lines
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.rotation import upstream_tls
+from gateway.run.asking import revocation_of
 from gateway.run.limits import Limits
 from gateway.run.own_paths import OwnPaths
 from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
+from gateway.verify.revocation import Revocation
 
 if TYPE_CHECKING:
     from gateway.portal.build import Built
@@ -83,12 +85,19 @@ class Gateway:
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
         self._key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
-        self._authenticator = self._same_authenticator(previous) or Authenticator(
+        before = None if previous is None else previous._revocation
+        kept = self._same_authenticator(previous)
+        # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
+        self._revocation: Revocation | None = (
+            before if kept else revocation_of(config, metrics=metrics, log=log, previous=before)
+        )
+        self._authenticator = kept or Authenticator(
             config,
             self._key_sets,
             describe=lambda claims: identity_lines(claims, config.identity_headers),
             assertion=None if self._signer is None else self._signer.assertion,
             metrics=metrics,
+            revocation=self._revocation,
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
@@ -110,6 +119,8 @@ class Gateway:
         """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
         self.pool.start()
         await self._key_sets.start()
+        if self._revocation is not None:
+            await self._revocation.start()
 
     async def stop(self, keep: Sequence[Gateway] = ()) -> None:
         """End all that is not shared with a gateway of `keep`. Idempotent."""
@@ -119,6 +130,8 @@ class Gateway:
             await self._key_sets.stop()
         if self.portal is not None:
             await self.portal.stop([other.portal for other in keep if other.portal is not None])
+        if self._revocation is not None and not any(o._revocation is self._revocation for o in keep):
+            await self._revocation.stop()
         if self._limits is not None and not any(other._limits is self._limits for other in keep):
             await self._limits.stop()
 

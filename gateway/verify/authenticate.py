@@ -28,6 +28,7 @@ from gateway.verify import tokens
 from gateway.verify.cache import TokenCache
 from gateway.verify.jwk import VerificationKey
 from gateway.verify.jwks import KeySets
+from gateway.verify.revocation import Admission, Revocation
 from gateway.verify.tokens import Claims, PoolRules, UnverifiedToken
 
 # RFC 9110 section 5.6.2: what a scheme's name may consist of.
@@ -76,6 +77,7 @@ class Authenticator:
         describe: Callable[[Claims], bytes],
         assertion: Callable[[Claims], Assertion] | None = None,
         metrics: WorkerMetrics,
+        revocation: Revocation | None = None,
     ) -> None:
         self._key_sets = key_sets
         self._describe = describe
@@ -87,6 +89,9 @@ class Authenticator:
         # What `recognise` looked up last in vain, and its hash.
         self._missed = (b"", b"")
         self._cache: TokenCache[Principal] = TokenCache(key_sets.key)
+        self._revocation = revocation
+        if revocation is not None:
+            revocation.watch_over(self._cache)
 
     def recognise(self, authorization: bytes, now: float) -> Principal | None:
         """The principal of a token verified before; None = unknown here, go the long way. Never raises.
@@ -124,15 +129,32 @@ class Authenticator:
         unverified = tokens.decode(token)
         rules = self._rules(unverified)
         key = self._key_sets.key(rules.pool_id, unverified.kid)
-        return None if key is None else self._prove(token, digest, unverified, key, rules, now=now)
+        if key is None:
+            return None
+        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+        admission = Admission.KNOWN
+        if self._revocation is not None:
+            admission = self._revocation.admit(claims, token, digest, now)
+            if admission is Admission.ASK:
+                return None
+        return self._principal(claims, key, digest, len(token), remember=admission is Admission.KNOWN)
 
     async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal:
-        """The rest where `authenticate_now` gave None: fetch the key set. Raises UnknownKey, NoKeys too."""
+        """The rest where `authenticate_now` gave None: fetch the key set, ask Cognito.
+
+        Raises UnknownKey, NoKeys, RevocationUnknown too.
+        """
         token = bearer_token(authorization)
         unverified = tokens.decode(token)
         rules = self._rules(unverified)
         key = await self._key_sets.find(rules.pool_id, unverified.kid)
-        return self._prove(token, sha256(token).digest(), unverified, key, rules, now=now)
+        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+        digest, admission = sha256(token).digest(), Admission.KNOWN
+        if self._revocation is not None:
+            admission = self._revocation.admit(claims, token, digest, now)
+            if admission is Admission.ASK:
+                admission = await self._revocation.ask_first(claims, token, digest, now)
+        return self._principal(claims, key, digest, len(token), remember=admission is Admission.KNOWN)
 
     def _rules(self, unverified: UnverifiedToken) -> PoolRules:
         """Whose rules and keys the token is held against; `verify` checks the issuer again."""
@@ -142,25 +164,18 @@ class Authenticator:
             raise WrongIssuer("iss is not an issuer of any configured pool")
         return rules
 
-    def _prove(
-        self,
-        token: bytes,
-        digest: bytes,
-        unverified: UnverifiedToken,
-        key: VerificationKey,
-        rules: PoolRules,
-        *,
-        now: float,
+    def _principal(
+        self, claims: Claims, key: VerificationKey, digest: bytes, size: int, *, remember: bool
     ) -> Principal:
-        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
         named = _NOTHING
         if self._named:
             every = claims.every
             named = {name: every[name] for name in self._named if name in every}
         assertion = None if self._assertion is None else self._assertion(claims)
         principal = Principal(claims, self._describe(claims), named, assertion)
-        until = claims.expires_at + self._leeway
-        self._cache.put(digest, len(token), principal, key=key, pool_id=rules.pool_id, until=until)
+        if remember:
+            until = claims.expires_at + self._leeway
+            self._cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until)
         return principal
 
     def __repr__(self) -> str:

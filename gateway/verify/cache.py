@@ -26,6 +26,8 @@ MAX_TEXT = 4 * 1024 * 1024
 # How many recently used entries one new token may spare before it takes the oldest anyway. Each spared one
 # paid for it with a hit; the bound keeps one unlucky request from walking through all of them.
 _SPARED = 16
+# Who wants to know whether an entry was used since they last looked.
+_FOR_EVICTION, _FOR_CHECKS = 1, 2
 
 P = TypeVar("P")
 
@@ -39,7 +41,8 @@ class _Entry(Generic[P]):
         self.pool_id = pool_id
         self.until = until
         self.size = size
-        self.used = False
+        # Two readers of one mark, each with a bit of its own: _FOR_EVICTION, _FOR_CHECKS.
+        self.used = 0
 
 
 class TokenCache(Generic[P]):
@@ -62,7 +65,7 @@ class TokenCache(Generic[P]):
             return None
         key = entry.key
         if now < entry.until and self._current_key(entry.pool_id, key.kid) is key:
-            entry.used = True
+            entry.used = 3
             return entry.value
         self._drop(digest)
         return None
@@ -77,13 +80,32 @@ class TokenCache(Generic[P]):
         self._entries[digest] = _Entry(value, key, pool_id, until, size)
         self._text += size
 
+    # --- what revocation needs ---
+
+    def used(self, digest: bytes) -> bool | None:
+        """Whether it was used since this was last asked; None: it is not here."""
+        entry = self._entries.get(digest)
+        if entry is None:
+            return None
+        used = bool(entry.used & _FOR_CHECKS)
+        entry.used &= ~_FOR_CHECKS
+        return used
+
+    def forget(self, digest: bytes) -> None:
+        self._drop(digest)
+
+    def forget_where(self, denied: Callable[[P], bool]) -> None:
+        """Forget all of whom this is true."""
+        for digest in [digest for digest, entry in self._entries.items() if denied(entry.value)]:
+            self._drop(digest)
+
     def _evict(self) -> None:
         for _ in range(_SPARED):
             digest = next(iter(self._entries))
             entry = self._entries[digest]
-            if not entry.used:
+            if not entry.used & _FOR_EVICTION:
                 break
-            entry.used = False
+            entry.used &= ~_FOR_EVICTION
             self._entries.move_to_end(digest)
         self._drop(next(iter(self._entries)))
 

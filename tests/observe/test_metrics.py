@@ -63,6 +63,10 @@ def used_metrics() -> WorkerMetrics:
     metrics.upstream_errors["upstream_timeout"] += 1
     metrics.limits_reached["upstream.response_timeout"] += 1
     metrics.rate_limited["principal"] += 1
+    metrics.sessions["signed_in"] += 1
+    metrics.session_renewals["success"] += 1
+    metrics.revocation_checks["active"] += 1
+    metrics.revocation_unwatched["no_user"] += 1
     metrics.config_reloads["failure"] += 1
     return metrics
 

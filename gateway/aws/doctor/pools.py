@@ -73,7 +73,7 @@ def _issuer(described: Described, pool: UserPool, about: str) -> Iterator[Findin
 
 
 def _quota(described: Described, config: Config, about: str) -> Iterator[Finding]:
-    every, users = config.cognito.revocation_check_every, described.get("EstimatedNumberOfUsers", 0)
+    every, users = config.cognito.revocation.check_every, described.get("EstimatedNumberOfUsers", 0)
     if every is not None and users / every > _USER_READ:
         yield warning(
             about,
@@ -137,7 +137,7 @@ def _secret(described: Described, pool: UserPool, about: str) -> Iterator[Findin
 def _life(described: Described, config: Config, about: str) -> Iterator[Finding]:
     unit = described.get("TokenValidityUnits", {}).get("AccessToken", "hours")
     seconds = described.get("AccessTokenValidity", 1) * _UNITS.get(unit, 3600)
-    if seconds > _USUAL_LIFE and config.cognito.revocation_check_every is None:
+    if seconds > _USUAL_LIFE and config.cognito.revocation.check_every is None:
         yield warning(
             about,
             f"its access tokens live for {seconds / 3600:g} hours",

@@ -1,0 +1,145 @@
+"""The edge of revocation: asks Cognito whether it still stands by one access token.
+
+GetUser is not signed and needs no AWS credentials: the token is the proof. Of a good answer only the status
+counts, its attributes are not even read. Invariant: an answer is one of `Answer`, or `CheckFailed`, whose
+text holds no byte of answer or token; and a question ends within `TOTAL_TIMEOUT`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from enum import Enum
+
+from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+
+from gateway.version import VERSION
+
+# Seconds for connection, TLS and answer. AWS answers in 20–100 ms.
+TOTAL_TIMEOUT = 5.0
+# An error's document has 200 bytes.
+_MAX_ERROR = 16 * 1024
+_HEADERS = {
+    "Content-Type": "application/x-amz-json-1.1",
+    "X-Amz-Target": "AWSCognitoIdentityProviderService.GetUser",
+    "Accept-Encoding": "identity",
+    "User-Agent": f"cognito-gateway/{VERSION}",
+}
+# Cognito's word for what is wrong with the user behind a token. AWS, GetUser, "Errors".
+_USER_GONE = "UserNotFoundException"
+_USER_STOPPED = frozenset({"PasswordResetRequiredException", "UserNotConfirmedException"})
+_THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "LimitExceededException"})
+
+
+class Answer(Enum):
+    """What Cognito says of the token, or of the user it speaks for."""
+
+    HOLDS = "holds"
+    ENDED = "its time is over"
+    REVOKED = "revoked"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+    # Cognito does not accept it, for a reason that concerns the user.
+    REFUSED = "refused"
+
+
+class CheckFailed(Exception):
+    """Nobody could tell. `reason`: timeout, unreachable, throttled, status, foreign."""
+
+    def __init__(self, reason: str, exact: str) -> None:
+        super().__init__(exact)
+        self.reason = reason
+
+
+class UserPoolApi:
+    """Cognito's API, with connections that are kept. Its owner calls `close`."""
+
+    def __init__(self, endpoint_url: str | None, *, timeout: float = TOTAL_TIMEOUT) -> None:
+        """`endpoint_url` None: AWS's own for a pool's region."""
+        self._endpoint_url = endpoint_url
+        self._timeout = timeout
+        self._session: ClientSession | None = None
+
+    async def ask(self, region: str, token: bytes) -> Answer:
+        """Raises CheckFailed."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._ask(self._url(region), token)
+        except TimeoutError:
+            raise CheckFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
+        except (ClientError, OSError, ValueError) as error:
+            # The class alone: aiohttp quotes the peer's bytes in the text of protocol errors.
+            raise CheckFailed("unreachable", type(error).__name__) from None
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    def _url(self, region: str) -> str:
+        if self._endpoint_url is not None:
+            return self._endpoint_url + "/"
+        # The European Sovereign Cloud's own suffix, from botocore's endpoint rules.
+        suffix = "amazonaws.eu" if region.startswith("eusc-") else "amazonaws.com"
+        return f"https://cognito-idp.{region}.{suffix}/"
+
+    async def _ask(self, url: str, token: bytes) -> Answer:
+        if self._session is None:
+            self._session = ClientSession(
+                connector=TCPConnector(limit=0),
+                cookie_jar=DummyCookieJar(),
+                trust_env=False,  # HTTP_PROXY does not choose who gets the tokens
+                auto_decompress=False,
+                timeout=ClientTimeout(total=None),
+            )
+        body = json.dumps({"AccessToken": token.decode("ascii")}).encode("ascii")
+        # Tokens are not taken elsewhere by a redirect.
+        async with self._session.post(url, data=body, headers=_HEADERS, allow_redirects=False) as answer:
+            if answer.status == 200:
+                return Answer.HOLDS
+            return judge(answer.status, await _read(answer))
+
+
+async def _read(answer: ClientResponse) -> bytes:
+    document = bytearray()
+    async for chunk in answer.content.iter_any():
+        document += chunk
+        if len(document) > _MAX_ERROR:
+            raise CheckFailed("status", f"status {answer.status} and a long document")
+    return bytes(document)
+
+
+def judge(status: int, document: bytes) -> Answer:
+    """What an answer other than 200 says. Raises CheckFailed for what says nothing about the token."""
+    kind, message = _error(document)
+    if kind in _THROTTLED or status == 429:
+        raise CheckFailed("throttled", f"status {status}")
+    if kind == _USER_GONE:
+        return Answer.DELETED
+    if kind in _USER_STOPPED:
+        return Answer.REFUSED
+    if kind != "NotAuthorizedException":
+        raise CheckFailed("status", f"status {status}")
+    if "invalid access token" in message:
+        # Its signature is the pool's, we checked: so this is not the Cognito that signed it.
+        raise CheckFailed("foreign", "Cognito does not know its own token: look at cognito.endpoint_url")
+    # The messages tell them apart and are promised by nobody: whatever else Cognito says, it refuses.
+    if "expired" in message:
+        return Answer.ENDED
+    if "disabled" in message:
+        return Answer.DISABLED
+    return Answer.REVOKED if "revoked" in message else Answer.REFUSED
+
+
+def _error(document: bytes) -> tuple[str, str]:
+    """The name of the exception and its message, in AWS's JSON protocol 1.1; empty where it is none."""
+    try:
+        error = json.loads(document)
+    except (ValueError, RecursionError):
+        return "", ""
+    if not isinstance(error, dict):
+        return "", ""
+    kind, message = error.get("__type"), error.get("message") or error.get("Message")
+    # Some services write a namespace before the name.
+    name = kind.rpartition("#")[2] if isinstance(kind, str) else ""
+    return name, message.lower() if isinstance(message, str) else ""

@@ -1,0 +1,38 @@
+"""What replicas tell each other of revocation, as the checks see it; gateway/shared/revocation.py does it."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Protocol
+
+from gateway.verify.denied import Denial
+
+
+class Claim(NamedTuple):
+    """What is known of a family, and who asks about it.
+
+    `ask`: this worker does, and tells the outcome. `fresh`: somebody did, `seconds` ago. `busy`: somebody is
+    asking, come back in `seconds`. `wait`: there are no calls left for so long. `denied`: by this `key`.
+    """
+
+    kind: Literal["ask", "fresh", "busy", "wait", "denied"]
+    seconds: float = 0.0
+    key: str = ""
+    cause: str = ""
+    issued_until: float = 0.0
+
+
+class SharedVerdicts(Protocol):
+    """Where replicas look first. Nothing here raises: what cannot be told is not."""
+
+    async def claim(self, family: str, subject: str, *, issued_at: float) -> Claim | None:
+        """None: nobody can tell, ask for yourself."""
+
+    async def settle(self, family: str) -> None:
+        """It held, just now."""
+
+    async def give_up(self, family: str) -> None:
+        """It could not be asked about: somebody else may."""
+
+    async def deny(self, key: str, denial: Denial) -> None: ...
+
+    async def close(self) -> None: ...

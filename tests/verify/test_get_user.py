@@ -1,0 +1,171 @@
+"""What Cognito's answers mean, and an endpoint that misbehaves on a real socket."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.verify.get_user import Answer, CheckFailed, UserPoolApi, judge
+
+TOKEN = b"eyJ.hunter2.c2ln"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def error(kind: str, message: str = "") -> bytes:
+    return json.dumps({"__type": kind, "message": message}).encode()
+
+
+@pytest.mark.parametrize(
+    ("document", "answer"),
+    [
+        (error("NotAuthorizedException", "Access Token has been revoked"), Answer.REVOKED),
+        (error("NotAuthorizedException", "Access Token has expired"), Answer.ENDED),
+        (error("NotAuthorizedException", "User is disabled."), Answer.DISABLED),
+        (error("NotAuthorizedException", "words that AWS may choose tomorrow"), Answer.REFUSED),
+        (error("NotAuthorizedException"), Answer.REFUSED),
+        (b'{"__type": "NotAuthorizedException"}', Answer.REFUSED),
+        (error("com.amazonaws.cognito#UserNotFoundException", "User does not exist."), Answer.DELETED),
+        (error("PasswordResetRequiredException"), Answer.REFUSED),
+        (error("UserNotConfirmedException"), Answer.REFUSED),
+    ],
+)
+def test_what_an_answer_means(document: bytes, answer: Answer) -> None:
+    assert judge(400, document) is answer
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "reason"),
+    [
+        (400, error("TooManyRequestsException"), "throttled"),
+        (429, b"", "throttled"),
+        (500, error("InternalErrorException"), "status"),
+        (400, error("ResourceNotFoundException"), "status"),
+        (403, error("ForbiddenException"), "status"),
+        (400, error("NotAuthorizedException", "Invalid Access Token"), "foreign"),
+        (302, b"", "status"),
+        (400, b"<html>", "status"),
+        (400, b'"NotAuthorizedException"', "status"),
+        (400, b'{"__type": 7}', "status"),
+        (400, b"[" * 100_000, "status"),
+    ],
+)
+def test_what_says_nothing_about_a_token_is_a_failure(status: int, document: bytes, reason: str) -> None:
+    with pytest.raises(CheckFailed) as failed:
+        judge(status, document)
+    assert failed.value.reason == reason
+
+
+@given(st.integers(201, 599), st.binary(max_size=300))
+def test_no_document_is_taken_for_a_yes(status: int, document: bytes) -> None:
+    with contextlib.suppress(CheckFailed):
+        assert judge(status, document) is not Answer.HOLDS
+
+
+@contextlib.asynccontextmanager
+async def endpoint(handler: Handler) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_route("*", "/{tail:.*}", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def ask(url: str, timeout: float = 2.0) -> Answer:
+    api = UserPoolApi(url, timeout=timeout)
+    try:
+        return await api.ask("us-east-1", TOKEN)
+    finally:
+        await api.close()
+
+
+async def test_the_question_on_the_wire() -> None:
+    seen: list[tuple[str, str, dict[str, str], bytes]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.method, request.path, dict(request.headers), await request.read()))
+        return web.json_response({"Username": "alice", "UserAttributes": []})
+
+    async with endpoint(handler) as url:
+        assert await ask(url) is Answer.HOLDS
+    ((method, path, headers, body),) = seen
+    assert (method, path, json.loads(body)) == ("POST", "/", {"AccessToken": TOKEN.decode()})
+    assert headers["Content-Type"] == "application/x-amz-json-1.1"
+    assert headers["X-Amz-Target"] == "AWSCognitoIdentityProviderService.GetUser"
+    assert "Authorization" not in headers
+
+
+async def test_a_redirect_is_not_followed_with_the_token() -> None:
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=307, headers={"Location": "/elsewhere"})
+
+    async with endpoint(handler) as url:
+        with pytest.raises(CheckFailed):
+            await ask(url)
+    assert asked == ["/"]
+
+
+async def test_connections_are_kept() -> None:
+    ports: set[int] = set()
+
+    async def handler(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        ports.add(request.transport.get_extra_info("peername")[1])
+        return web.json_response({})
+
+    async with endpoint(handler) as url:
+        api = UserPoolApi(url)
+        for _ in range(5):
+            await api.ask("us-east-1", TOKEN)
+        await api.close()
+    assert len(ports) == 1
+
+
+async def test_silence_length_and_absence_are_failures_that_quote_nothing() -> None:
+    import asyncio
+
+    async def silent(request: web.Request) -> web.Response:
+        await asyncio.sleep(0.5)
+        return web.Response()
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(status=400)
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(100):
+                await answer.write(b"hunter2" * 1000)
+        return answer
+
+    reasons = []
+    for handler, timeout in ((silent, 0.1), (endless, 2.0)):
+        async with endpoint(handler) as url:
+            with pytest.raises(CheckFailed) as failed:
+                await ask(url, timeout)
+            reasons.append(failed.value.reason)
+            assert "hunter2" not in f"{failed.value!r}"
+    with pytest.raises(CheckFailed) as failed:
+        await ask("http://127.0.0.1:1")
+    assert [*reasons, failed.value.reason] == ["timeout", "status", "unreachable"]
+
+
+@pytest.mark.parametrize(
+    ("region", "url"),
+    [
+        ("ap-south-1", "https://cognito-idp.ap-south-1.amazonaws.com/"),
+        ("eusc-de-east-1", "https://cognito-idp.eusc-de-east-1.amazonaws.eu/"),
+    ],
+)
+def test_where_aws_is_asked(region: str, url: str) -> None:
+    assert UserPoolApi(None)._url(region) == url
