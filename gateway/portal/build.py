@@ -65,7 +65,7 @@ class Built:
             threads=self.threads,
         )
         self.answer = Dispatcher(portal, refuse).answer
-        self.by_cookie = ByCookie(self.sessions, config.listen.public_url)
+        self.by_cookie = ByCookie(self.sessions, config.listen.public_url, config.cors)
 
     def sign_in_at(self, request: Request) -> str | None:
         """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""

@@ -2,12 +2,13 @@
 and everything after that is the same for both.
 
 An Authorization header wins: whoever sends one means it. Invariant: a request whose method may change
-something, or that becomes a WebSocket, is authenticated by a cookie only if a page of this site made it
-(browsers send cookies along with what other sites' pages ask for).
+something, or that becomes a WebSocket, is authenticated by a cookie only if a page of this site made it, or
+of an origin that `cors` trusts with cookies (browsers send them along with what any site's pages ask for).
 """
 
 from __future__ import annotations
 
+from gateway.config.model import Cors
 from gateway.errors import CrossOrigin
 from gateway.portal.origin import SAFE_METHODS, same_origin
 from gateway.portal.sessions import Sessions
@@ -17,9 +18,13 @@ from gateway.proxy.request import Request
 
 
 class ByCookie:
-    def __init__(self, sessions: Sessions, public_url: str | None) -> None:
+    def __init__(self, sessions: Sessions, public_url: str | None, cors: Cors | None = None) -> None:
         self._sessions = sessions
         self._public_url = public_url
+        # Other origins whose pages may use their visitors' cookies, by the operator's word. Never `null`,
+        # which any page can become by way of a sandboxed frame.
+        trusted = cors.allow_origins if cors is not None and cors.allow_credentials else ()
+        self._trusted = frozenset(origin.encode("ascii") for origin in trusted) - {b"null"}
 
     def recognise(self, request: Request, now: float) -> bool:
         """Whether the session was known and its token is in place; else `resolve` finds out.
@@ -49,6 +54,8 @@ class ByCookie:
     def _check_origin(self, request: Request) -> None:
         head = request.head
         origin, fetch_site = value_of(head, b"origin"), value_of(head, b"sec-fetch-site")
+        if origin in self._trusted:
+            return
         if not same_origin(
             None if origin is None else origin.decode("latin-1"),
             None if fetch_site is None else fetch_site.decode("latin-1"),

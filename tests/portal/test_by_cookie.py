@@ -208,3 +208,25 @@ async def test_nothing_secret_is_logged(tmp_path: Path) -> None:
         for secret in (*browser.jar.values(), session.access, session.id_token, session.refresh):
             assert secret[:24] not in written
         assert session.access not in repr(session)
+
+
+CORS = "cors: {{allow_origins: ['https://app.test', 'null'], allow_credentials: {}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "origin", "status"),
+    [
+        ("true", "https://app.test", 200),
+        ("false", "https://app.test", 403),
+        ("true", "https://evil.test", 403),
+        ("true", "null", 403),
+    ],
+)
+async def test_an_origin_that_cors_trusts_with_cookies_may_use_them(
+    tmp_path: Path, credentials: str, origin: str, status: int
+) -> None:
+    async with running(tmp_path, CORS.format(credentials)) as gateway:
+        browser = await signed_in(gateway)
+        reply = await browser.post("/api", origin=origin)
+        assert reply.status == status
+        assert len(gateway.upstream.requests) == (1 if status == 200 else 0)
