@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint format bench config lock clean
+.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench config lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.run ## install the gateway into .venv
 
@@ -20,6 +20,15 @@ test: $(VENV)/.test ## install what the tests need and run the fast ones
 
 test-slow: $(VENV)/.test ## the slow ones, and what they measured
 	$(BIN)/python -m pytest -m slow -rA $(ARGS)
+
+test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
+	$(BIN)/python -m pytest -n auto --uvloop tests/proxy tests/run tests/fuzz $(ARGS)
+
+soak: $(VENV)/.test ## two million requests of every kind; fails unless memory stays flat
+	$(BIN)/python -m tests.faults.soak $(ARGS)
+
+fuzz: $(VENV)/.test ## the fuzz targets, fifty times as long as in a test run
+	FUZZ_TIMES=50 $(BIN)/python -m pytest -n auto --timeout 0 tests/fuzz $(ARGS)
 
 lint: $(VENV)/.test ## ruff, mypy strict, yamllint
 	$(BIN)/ruff check .

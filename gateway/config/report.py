@@ -33,7 +33,16 @@ class Finding:
 
     def __str__(self) -> str:
         parts = [str(self.place), "warning" if self.warning else "", self.path, self.text]
-        return ": ".join(part for part in parts if part)
+        return _visible(": ".join(part for part in parts if part))
+
+
+def _visible(text: str) -> str:
+    """With escapes for what would end the line, or move a terminal's cursor: file names may hold anything."""
+    if text.isprintable():
+        return text
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text
+    )
 
 
 @dataclass(slots=True)

@@ -127,8 +127,9 @@ ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
 REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(rediss?://|unix:/)")
 HOST_NAME = named("host name", addresses.host_name)
 
-FILE = named("file", values.shaped(r"[^\0]+", "a file's path", 4096))
-FOLDER = named("folder", values.shaped(r"[^\0]+", "a folder's path", 4096))
+# YAML can write a half of a surrogate pair ("\\ud800"); the system takes none in a name.
+FILE = named("file", values.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096))
+FOLDER = named("folder", values.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096))
 
 # Shapes from the API models: UserPoolIdType, ClientIdType of cognito-idp, IdentityPoolId of cognito-identity.
 POOL_ID = named(

@@ -21,6 +21,7 @@ from gateway.proxy.connection import ClientConnection
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.rotation import listen_tls, server_options
 from gateway.run.app import Gateway
+from gateway.run.loops import collect
 from gateway.run.sockets import BACKLOG
 from gateway.run.waiting import happens
 
@@ -143,10 +144,12 @@ class Server:
                     _log.exception("a deadline could not be acted on")
                     connection.abort()
             self.app.pool.drop_stale(now)
-            if self._replaced:
-                await self._stop_unused(now)
+            if self._replaced and await self._stop_unused(now):
+                collect()  # here, where nothing refers to them any more
 
-    async def _stop_unused(self, now: float) -> None:
+    async def _stop_unused(self, now: float) -> bool:
+        """Stop the replaced gateways that nobody uses any more; whether there were any."""
+        before = len(self._replaced)
         for app in [app for app, until in self._replaced.items() if not app.record.in_flight or until < now]:
             del self._replaced[app]
             await app.stop(keep=[self.app, *self._replaced])
@@ -155,6 +158,7 @@ class Server:
         for gone in self._metrics.jwks_keys.keys() - pools:
             del self._metrics.jwks_keys[gone]
             self._metrics.jwks_last_success.pop(gone, None)
+        return len(self._replaced) < before
 
 
 def _pause(config: Config) -> float:

@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,13 @@ from tests.support.wire import Client, get
 MIB = 1024 * 1024
 # Users whose tokens come again and again; more than a worker's cache of verified tokens need not hold.
 USERS = 1500
-BULK_CONNECTIONS, PIPELINED, PER_CONNECTION = 16, 25, 5_000
+PIPELINED, PER_CONNECTION = 25, 5_000
+# Actor → how many of them, and the pause (seconds) between two of its acts.
+CREW = {
+    "bulk": (16, 0.0),
+    **dict.fromkeys(("new_token", "refused", "body", "websocket", "fault", "leaver"), (2, 0.01)),
+    "reload": (1, 0.0),
+}
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 700\r\n\r\n" + b"x" * 700
 SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
 UPGRADE = (
@@ -79,7 +85,7 @@ class Figures:
 
     def __str__(self) -> str:
         points = [statistics.median(self.share(at / 20, at / 20 + 0.05)) / MIB for at in range(20)]
-        kinds = ", ".join(f"{number} {kind}" for kind, number in self.requests.most_common())
+        kinds = ", ".join(f"{number} {kind}" for kind, number in self.requests.most_common() if number)
         return (
             f"{self.total} requests in {self.seconds:.0f} s ({kinds})\n"
             f"resident memory, MiB, each twentieth of the run: {' '.join(f'{p:.1f}' for p in points)};"
@@ -137,7 +143,7 @@ class _SoakUpstream(NamingUpstream):
         self.port = self._server.sockets[0].getsockname()[1]
 
 
-# --- the actors: each does one thing once and gives the number of requests that was -------------------------
+# --- the actors: each does one thing once and gives the number of its requests ------------------------------
 
 
 @dataclass
@@ -146,6 +152,7 @@ class Actors:
     key: KeyPair
     tokens: list[str]
     folder: Path
+    figures: Figures
 
     def bearer(self) -> str:
         return f"Authorization: Bearer {random.choice(self.tokens)}"
@@ -163,9 +170,10 @@ class Actors:
                     answer = await reader.readexactly(len(PLAIN) * PIPELINED)
                 if answer != PLAIN * PIPELINED:
                     raise Wrong(answer[:500])
+                self.figures.requests["plain"] += PIPELINED
         finally:
             writer.transport.abort()
-        return PER_CONNECTION
+        return 0
 
     async def new_token(self) -> int:
         token = sign(self.key, access_claims(sub=f"user-{random.getrandbits(64)}"))
@@ -260,13 +268,16 @@ def _counted(right: bool, reply: object) -> int:
 # --- the run ----------------------------------------------------------------------------------------------
 
 
-async def soak(folder: Path, requests: int) -> Figures:
-    """So many requests through one worker. Raises Wrong for the first answer that is not right."""
+async def soak(folder: Path, requests: int, without: Collection[str] = ()) -> Figures:
+    """So many requests through one worker. Raises Wrong for the first answer that is not right.
+
+    `without`: actors that have the day off, for whoever looks for what makes memory grow.
+    """
     key = KeyPair.generate("key-1")
     figures = Figures()
     tokens = [sign(key, access_claims(sub=f"user-{each}")).decode() for each in range(USERS)]
     async with _SoakUpstream().running() as upstream, _gateway(folder, upstream, key, figures) as served:
-        actors = Actors(served, key, tokens, folder)
+        actors = Actors(served, key, tokens, folder, figures)
         over = asyncio.Event()
         before = len(sockets_of(served.pid))
         began = time.monotonic()
@@ -286,20 +297,9 @@ async def soak(folder: Path, requests: int) -> Figures:
 
         async with asyncio.TaskGroup() as group:
             group.create_task(watch())
-            for _ in range(BULK_CONNECTIONS):
-                group.create_task(act("plain", actors.bulk, 0))
-            kinds = (
-                actors.new_token,
-                actors.refused,
-                actors.body,
-                actors.websocket,
-                actors.fault,
-                actors.leaver,
-            )
-            for once in kinds:
-                for _ in range(2):
-                    group.create_task(act(once.__name__, once, 0.01))
-            group.create_task(act("reload", actors.reload, 0))
+            for name, (number, pause) in CREW.items():
+                for _ in range(0 if name in without else number):
+                    group.create_task(act(name, getattr(actors, name), pause))
         figures.seconds = time.monotonic() - began
         await until(lambda: _at_rest(served, upstream), seconds=20)
         # What is left: the pool's idle connections, closed a minute later.
@@ -356,10 +356,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.soak", description=__doc__)
     parser.add_argument("--requests", type=int, default=2_000_000)
     parser.add_argument("--growth", type=float, default=4.0, help="MiB of growth that fail it")
+    parser.add_argument("--without", nargs="*", default=(), choices=CREW, help="leave these kinds out")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            figures = runner.run(soak(Path(folder), arguments.requests))
+            figures = runner.run(soak(Path(folder), arguments.requests, arguments.without))
     print(figures)
     if figures.errors:
         print(f"{len(figures.errors)} lines of error, the first: {figures.errors[0]!r}", file=sys.stderr)

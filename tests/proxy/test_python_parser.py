@@ -15,16 +15,19 @@ import pytest
 
 from tests.proxy.test_framing import PYTHON_PARSER
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 # ATTACKS "Framing", "Paths" and "Headers".
-ATTACKS = ("framing", "fuzz", "headers", "paths_on_the_wire")
+ATTACKS = (
+    *("proxy/test_framing.py", "proxy/test_headers.py", "proxy/test_paths_on_the_wire.py"),
+    *("fuzz/test_heads.py", "fuzz/test_paths.py"),
+)
 # All else that depends on where the parser sees a body end.
 BODIES = ("limits", "streaming", "tunnel", "upstream_faults")
 
 
 @pytest.mark.skipif(PYTHON_PARSER, reason="this is that run")
 @pytest.mark.parametrize(
-    "module", [*ATTACKS, *(pytest.param(each, marks=pytest.mark.slow) for each in BODIES)]
+    "module", [*ATTACKS, *(pytest.param(f"proxy/test_{each}.py", marks=pytest.mark.slow) for each in BODIES)]
 )
 def test_the_python_parser_passes_as_well(module: str, request: pytest.FixtureRequest) -> None:
     """test_framing.test_the_parser_is_the_one_this_run_is_about sees there that the variable took effect."""
@@ -32,9 +35,9 @@ def test_the_python_parser_passes_as_well(module: str, request: pytest.FixtureRe
     if request.config.getoption("--uvloop"):
         command.append("--uvloop")
     ran = subprocess.run(
-        [*command, HERE / f"test_{module}.py"],
+        [*command, TESTS / module],
         env={**os.environ, "AIOHTTP_NO_EXTENSIONS": "1"},
-        cwd=HERE.parents[1],
+        cwd=TESTS.parent,
         capture_output=True,
         text=True,
         check=False,

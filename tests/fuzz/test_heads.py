@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.proxy.test_limits import settled
+from tests.support.fuzz import examples
 from tests.support.running import running
 from tests.support.wire import Client
 
@@ -89,7 +90,7 @@ def _requests(head: bytes) -> bytes:
     return b"POST /public/x HTTP/1.1\r\nHost: api.test\r\n" + head
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_whole | _whole.map(_requests), min_size=1, max_size=12), st.integers(1, 4000))
 def test_no_bytes_bring_it_down(all_sent: list[bytes], piece: int) -> None:
     asyncio.run(_send(all_sent, piece))
