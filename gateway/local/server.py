@@ -20,6 +20,7 @@ from aiohttp import web
 
 from gateway.errors import GatewayError
 from gateway.local import keys, operations
+from gateway.local.hooks import Hooks
 from gateway.local.seed import apply, read
 from gateway.local.state import State
 from gateway.local.wire import application
@@ -38,7 +39,8 @@ class LocalCognito:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._seed = seed
-        self._clock = clock
+        self._real_clock = clock
+        self._hooks = Hooks()
         self._makers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pool-keys")
         self._runner: web.AppRunner | None = None
         self.state = State(region=region, url="", new_keys=self._new_keys)
@@ -48,10 +50,15 @@ class LocalCognito:
         """The endpoint URL for SDKs and the first part of every issuer; empty before the start."""
         return self.state.url
 
+    def _clock(self) -> float:
+        return self._real_clock() + self._hooks.offset
+
     async def start(self, host: str = "127.0.0.1", port: int = 9229) -> None:
         """Listens (port 0: any free one); raises GatewayError off loopback, OSError for a taken port."""
         require_loopback(host)
-        runner = web.AppRunner(application(self.state, self._clock), access_log=None, handle_signals=False)
+        runner = web.AppRunner(
+            application(self.state, self._clock, self._hooks), access_log=None, handle_signals=False
+        )
         await runner.setup()
         self._runner = runner
         try:

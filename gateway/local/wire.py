@@ -17,6 +17,8 @@ from aiohttp import web
 
 from gateway.local import operations
 from gateway.local.errors import AwsError
+from gateway.local.hooks import Hooks, middleware
+from gateway.local.hooks import add_routes as hook_routes
 from gateway.local.iam import wire as iam
 from gateway.local.iam.sigv4 import Signed
 from gateway.local.oauth import http as oauth
@@ -46,10 +48,11 @@ _ENDPOINTS = {
 }
 
 
-def application(state: State, clock: Callable[[], float]) -> web.Application:
-    """The server's routes over this state; `clock` gives epoch seconds."""
+def application(state: State, clock: Callable[[], float], hooks: Hooks) -> web.Application:
+    """The server's routes over this state; `clock` gives epoch seconds, the hooks' offset included."""
     wire = _Wire(state, clock)
-    app = web.Application(client_max_size=_MAX_BODY)
+    app = web.Application(client_max_size=_MAX_BODY, middlewares=[middleware(hooks)])
+    hook_routes(app, state, hooks, clock)
     app.router.add_post("/", wire.api)
     oauth.add_routes(app, state, clock)
     app.router.add_get("/_outbox", wire.outbox)
