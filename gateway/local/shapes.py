@@ -49,7 +49,19 @@ def check(fields: Mapping[str, Field], request: Mapping[str, Any]) -> dict[str, 
     for name in given:
         if name not in fields:
             raise invalid_parameter(f"{name} is not supported by the local Cognito")
-    return given
+    return {name: _without_nulls(value) for name, value in given.items()}
+
+
+def _without_nulls(value: Any, depth: int = 0) -> Any:
+    """A copy in which a member that is null is absent, as AWS reads it."""
+    # No structure of the model is half as deep; what is deeper has no members anybody reads.
+    if depth > 12:
+        return value
+    if isinstance(value, dict):
+        return {name: _without_nulls(one, depth + 1) for name, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_without_nulls(one, depth + 1) for one in value]
+    return value
 
 
 def _check_value(place: str, field: Field, value: Any) -> None:

@@ -300,3 +300,21 @@ def test_sending_back_all_that_is_told_meets_the_two_names_of_one_setting(cognit
     assert again == {**told, "LastModifiedDate": told["LastModifiedDate"] + 1} | {
         "AdminCreateUserConfig": {**told["AdminCreateUserConfig"], "UnusedAccountValidityDays": 7}
     }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"Policies": {"SignInPolicy": None, "PasswordPolicy": None}},
+        {"Policies": {"PasswordPolicy": {"MinimumLength": None, "TemporaryPasswordValidityDays": None}}},
+        {"AccountRecoverySetting": {"RecoveryMechanisms": None}},
+        {"AdminCreateUserConfig": {"UnusedAccountValidityDays": None, "AllowAdminCreateUserOnly": None}},
+    ],
+)
+def test_a_null_member_is_an_absent_one(cognito: Cognito, settings: dict[str, Any]) -> None:
+    pool_id = cognito.new_pool(**settings)
+    with_nulls, without = (
+        cognito.call("DescribeUserPool", UserPoolId=one)["UserPool"] for one in (pool_id, cognito.pool_id)
+    )
+    assert with_nulls["AdminCreateUserConfig"] == without["AdminCreateUserConfig"]
+    assert with_nulls["Policies"]["SignInPolicy"] == without["Policies"]["SignInPolicy"]

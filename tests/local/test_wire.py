@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from gateway.errors import GatewayError
 from gateway.local import seed
 from gateway.local.errors import AwsError
+from gateway.local.identity.operations import IDENTITY_OPERATIONS
 from gateway.local.operations import OPERATIONS
 from gateway.local.server import LocalCognito, require_loopback
+from gateway.local.shapes import Field
 from tests.local.conftest import Cognito
 
 SIGNATURE = (
@@ -152,36 +154,46 @@ _JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
-_MEMBERS = [
-    "UserPoolId",
-    "ClientId",
-    "AuthFlow",
-    "AuthParameters",
-    "Session",
-    "ChallengeName",
-    "Username",
-    "ChallengeResponses",
-    "Token",
-    "AccessToken",
-    "Schema",
-    "PoolName",
-    "UserAttributes",
-    "Policies",
-]
+_TABLE = {**IDENTITY_OPERATIONS, **OPERATIONS}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    operation=st.sampled_from(sorted(OPERATIONS)),
-    body=st.dictionaries(st.sampled_from(_MEMBERS), _JSON, max_size=4),
-    known=st.booleans(),
-)
-def test_no_json_makes_an_operation_fail(
-    cognito: Cognito, operation: str, body: dict[str, Any], known: bool
-) -> None:
+def _shaped(field: Field) -> st.SearchStrategy[Any]:
+    """Mostly what the field's shape allows, so that the operation itself is reached; nulls anywhere."""
+    if field.values or field.only:
+        right: st.SearchStrategy[Any] = st.sampled_from([*field.values, *(field.only or ())])
+    elif field.members is not None:
+        right = _members(field.members)
+    elif field.kind is list:
+        right = st.lists(_shaped(field.item) if field.item else _JSON, max_size=2)
+    elif field.kind is dict:
+        right = (
+            st.dictionaries(st.text("ab", min_size=1, max_size=2), _shaped(field.item), max_size=2)
+            if (field.item)
+            else st.dictionaries(st.text(max_size=4), _JSON, max_size=2)
+        )
+    elif field.kind is int:
+        right = st.integers(field.minimum or 0, field.maximum or 10)
+    elif field.kind is bool:
+        right = st.booleans()
+    else:
+        right = st.sampled_from(["alice", "a@b.c", "+15550000000", "Correct-Horse-1", "a" * 24, "email"])
+    return right | st.none()
+
+
+def _members(fields: Mapping[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries({}, optional={name: _shaped(field) for name, field in fields.items()})
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data(), operation=st.sampled_from(sorted(_TABLE)))
+def test_no_json_makes_an_operation_fail(cognito: Cognito, data: st.DataObject, operation: str) -> None:
     """Whatever the members hold, the answer is a result or an AwsError; anything else would be a 500."""
-    ids = {"UserPoolId": cognito.pool_id, "ClientId": cognito.client_id} if known else {}
-    request = {name: value for name, value in ids.items() if name in OPERATIONS[operation].fields} | body
+    fields = _TABLE[operation].fields
+    ids = {"UserPoolId": cognito.pool_id, "ClientId": cognito.client_id, "Username": "alice"}
+    known = {name: value for name, value in ids.items() if name in fields}
+    request = {**data.draw(_members(fields)), **(known if data.draw(st.booleans()) else {})}
+    if data.draw(st.integers(0, 9)) == 0:
+        request |= data.draw(st.dictionaries(st.sampled_from(sorted(fields)), _JSON, max_size=2))
     with contextlib.suppress(AwsError):
         cognito.call(operation, **request)
 
