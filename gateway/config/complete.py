@@ -16,13 +16,14 @@ Values = Mapping[str, Any]
 Shared = TypeVar("Shared", bound=model.RateLimit | model.Revocation)
 
 
-def complete(values: Values, folder: Path) -> model.Config:
-    """`folder`: where the configuration file is; relative paths in it begin there."""
+def complete(values: Values, folder: Path, *, stored: bool = False) -> model.Config:
+    """`folder`: where the configuration file is; relative paths in it begin there. `stored`: the user pools
+    are the set-up page's answer (stored.py)."""
     cors, tracing = values["cors"], values["tracing"]
     return model.Config(
         listen=_listen(values["listen"], folder),
         upstream=_upstream(values["upstream"], folder),
-        cognito=_cognito(values["cognito"], folder),
+        cognito=_cognito(values["cognito"], folder, stored=stored),
         routes=tuple(_route(route) for route in values["routes"]),
         paths=model.Paths(**values["paths"]),
         identity_headers=_identity_headers(values["identity_headers"], folder),
@@ -105,13 +106,14 @@ def _upstream(values: Values, folder: Path) -> model.Upstream:
     )
 
 
-def _cognito(values: Values, folder: Path) -> model.Cognito:
+def _cognito(values: Values, folder: Path, *, stored: bool) -> model.Cognito:
     endpoint_url = values["endpoint_url"]
     return model.Cognito(
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
         clock_leeway=values["clock_leeway"],
         revocation=_shared(model.Revocation, values["revocation"], folder),
+        stored=stored,
     )
 
 
@@ -147,4 +149,5 @@ def _sign_in(values: Values, folder: Path) -> model.SignIn:
     session = values["session"]
     files = {name: _path(folder, session[name]) for name in ("secret_file", "redis_password_file")}
     kept = model.Session(**{**session, **files})
-    return model.SignIn(**{**values, "session": kept, "state_dir": _path(folder, values["state_dir"])})
+    state_dir = _path(folder, values["state_dir"])
+    return model.SignIn(**{**_frozen(values), "session": kept, "state_dir": state_dir})

@@ -14,6 +14,7 @@ from gateway.config.files import check_files
 from gateway.config.model import Config
 from gateway.config.overrides import override
 from gateway.config.report import Report
+from gateway.config.stored import with_stored
 from gateway.config.unbuilt import refuse_unbuilt
 from gateway.config.validate import validate
 from gateway.errors import ConfigurationError
@@ -49,12 +50,13 @@ def examine(
     tree = override(tree, environ, overrides, report)
     typed = validate(tree, str(path), environ, report)
     folder = path.resolve().parent
+    typed, stored = with_stored(typed, folder, report)
     # Half a file says nothing about what belongs together.
     if tree.complete:
         check_values(typed, report)
         check_files(typed, folder, report)
         refuse_unbuilt(typed, report)
-    return (None if report.mistakes else complete(typed.values, folder)), report
+    return (None if report.mistakes else complete(typed.values, folder, stored=stored)), report
 
 
 def _bytes(path: Path) -> bytes:

@@ -116,6 +116,8 @@ class Cognito:
     user_pools: tuple[UserPool, ...]
     clock_leeway: float
     revocation: Revocation
+    # The pools are the set-up page's answer, not the configuration file's.
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class SignIn:
     sign_up: Literal["auto", "never"]
     session: Session
     state_dir: Path | None
+    admin_groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -327,4 +327,11 @@ SIGN_IN = section(
         "Where the set-up page stores its answer. null: the page shows the YAML and writes nothing.",
         nullable=True,
     ),
+    Key(
+        "admin_groups",
+        ListOf(s.GROUP),
+        (),
+        "Users in any of these groups may change on the set-up page what it has stored. Empty: nobody.",
+        example="[admins]",
+    ),
 )

@@ -18,9 +18,6 @@ _INDEX = re.compile(r"\[[0-9]+\]")
 # Key → what to do instead. Such a key is accepted at its default only; [] stands for every item of a list.
 NOT_BUILT: Mapping[str, str] = {
     "cognito.user_pools[].identity_pool_id": "identity pools are not built yet: leave it at null",
-    "sign_in.auth_flow": "the sign-in pages are not built yet: leave it at USER_PASSWORD_AUTH",
-    "sign_in.sign_up": "the sign-up page is not built yet: leave it at auto",
-    "sign_in.state_dir": "the set-up page is not built yet: leave it at null",
     "tracing": "tracing is not built yet: leave it at null",
 }
 

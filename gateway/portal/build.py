@@ -15,12 +15,14 @@ from gateway.portal.by_cookie import ByCookie
 from gateway.portal.cognito import Threads, Users
 from gateway.portal.dispatch import Dispatcher, Refuse
 from gateway.portal.navigation import navigates
+from gateway.portal.pages import Pages
 from gateway.portal.portal import Portal, Sealers
 from gateway.portal.proof import Prover
 from gateway.portal.return_to import with_return
 from gateway.portal.secrets import read_secrets
 from gateway.portal.sessions import Sessions
 from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store
+from gateway.proxy.metadata import public_origin
 from gateway.proxy.request import Request
 from gateway.shared.redis import Redis
 from gateway.verify.authenticate import Authenticator
@@ -55,6 +57,13 @@ class Built:
         self.sessions = Sessions(config, self.store, users, prover, metrics=metrics, log=log)
         if previous is not None and _same_sessions(config, previous.config):
             self.sessions.inherit(previous.sessions)
+        self.pages: Pages = Pages(
+            config,
+            self.threads,
+            log,
+            secret=secret,
+            previous=None if previous is None else previous.pages,
+        )
         portal = Portal(
             config,
             authenticator=authenticator,
@@ -63,6 +72,7 @@ class Built:
             prover=prover,
             users=users,
             threads=self.threads,
+            pages=self.pages,
         )
         self.answer = Dispatcher(portal, refuse).answer
         self.by_cookie = ByCookie(self.sessions, config.listen.public_url, config.cors)
@@ -70,14 +80,22 @@ class Built:
     def sign_in_at(self, request: Request) -> str | None:
         """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""
         prefix, pools = self.config.sign_in.prefix, self.config.cognito.user_pools
-        if not pools or request.raw_path.startswith(prefix) or not navigates(request):
+        if request.raw_path.startswith(prefix) or not navigates(request):
             return None
+        if not pools:
+            return f"{prefix}/"
         page = "/start" if pools[0].domain is not None else "/sign_in"
         return with_return(prefix + page, request.raw_path + request.query)
+
+    def portal_at(self, request: Request) -> str | None:
+        """The whole address of the portal; None where the request does not say what it calls us."""
+        origin = public_origin(request, self.config.listen.public_url)
+        return None if origin is None else f"{origin}{self.config.sign_in.prefix}/"
 
     async def stop(self, keep: Sequence[Built]) -> None:
         """End all that is not shared with one of `keep`. Idempotent."""
         await self.sessions.stop()
+        self.pages.close()
         if self.redis is not None and not any(other.redis is self.redis for other in keep):
             await self.redis.close()
         if not any(other.threads is self.threads for other in keep):

@@ -27,6 +27,8 @@ T = TypeVar("T")
 # Questions at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an account may
 # sign in 120 a second in all. A thread costs nothing until it is needed.
 _THREADS = 8
+# Some seconds' worth of questions that wait; who stands behind them would have given up.
+_WAITING = 64
 
 
 class Threads:
@@ -34,9 +36,17 @@ class Threads:
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="cognito")
+        self._asked = 0
 
     async def run(self, do: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, do)
+        """Raises GatewayError where too many wait already, and whatever `do` raises."""
+        if self._asked >= _THREADS + _WAITING:
+            raise GatewayError(f"{self._asked} questions to Cognito are under way: no more are asked for now")
+        self._asked += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, do)
+        finally:
+            self._asked -= 1
 
     def close(self) -> None:
         """What waits is dropped, what runs ends by its own time limits."""

@@ -13,6 +13,7 @@ from gateway.config.model import Config, UserPool
 from gateway.errors import InvalidToken
 from gateway.portal.cognito import Threads, Users
 from gateway.portal.page import PageRequest
+from gateway.portal.pages import Pages
 from gateway.portal.proof import Prover
 from gateway.portal.sealing import Sealer
 from gateway.portal.sessions import Sessions
@@ -50,6 +51,7 @@ class Portal:
         prover: Prover,
         users: Users,
         threads: Threads,
+        pages: Pages,
     ) -> None:
         self.config = config
         self.sealers = sealers
@@ -59,6 +61,7 @@ class Portal:
         self.users = users
         # Where calls of gateway/aws run: `await portal.threads.run(…)`.
         self.threads = threads
+        self.pages = pages
         self._authenticator = authenticator
 
     async def welcome(self, page: PageRequest) -> None:

@@ -9,7 +9,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
-from gateway.portal import claims, managed, sign_out
+from gateway.portal import (
+    assets,
+    challenge,
+    change_password,
+    claims,
+    confirm,
+    forgotten,
+    home,
+    managed,
+    setup,
+    sign_in,
+    sign_out,
+    sign_up,
+)
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer
@@ -20,8 +33,18 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
 
 def routes() -> Routes:
     return {
+        "/": {"GET": home.show},
         "/callback": {"GET": managed.callback},
+        "/challenge": {"GET": challenge.show, "POST": challenge.submit},
+        "/change_password": {"GET": change_password.show, "POST": change_password.submit},
+        "/confirm": {"GET": confirm.show, "POST": confirm.submit},
+        "/forgot_password": {"GET": forgotten.show, "POST": forgotten.submit},
+        "/reset_password": {"GET": forgotten.show_reset, "POST": forgotten.submit_reset},
+        "/setup": {"GET": setup.show, "POST": setup.submit},
+        "/sign_in": {"GET": sign_in.show, "POST": sign_in.submit},
         "/sign_out": {"POST": sign_out.sign_out},
         "/start": {"GET": managed.start},
+        "/sign_up": {"GET": sign_up.show, "POST": sign_up.submit},
         "/userinfo": {"GET": claims.userinfo},
+        **{asset.path: {"GET": asset.serve} for asset in assets.load().values()},
     }

@@ -54,13 +54,18 @@ def json_answer(
 
 
 def problem(
-    refusal: Refusal, *, request_id: str, metadata_url: str | None, status: int | None = None
+    refusal: Refusal,
+    *,
+    request_id: str,
+    metadata_url: str | None,
+    status: int | None = None,
+    help_url: str | None = None,
 ) -> Answer:
     """The one renderer of refusals.
 
     `metadata_url` is the RFC 9728 document for this resource; challenges carry it. `status` replaces the
-    refusal's own for an asker that knows only some. What exactly failed is in str(refusal) and stays in the
-    log.
+    refusal's own for an asker that knows only some. `help_url` is a page of ours that mends it. What exactly
+    failed is in str(refusal) and stays in the log.
     """
     title = refusal.title
     if status is None or status == refusal.status:
@@ -74,7 +79,7 @@ def problem(
                 "type": "about:blank",
                 "title": title,
                 "status": status,
-                "detail": refusal.detail,
+                "detail": refusal.detail if help_url is None else f"{refusal.detail} See {help_url}",
                 "request_id": request_id,
             }
         ).encode("ascii")
@@ -85,6 +90,9 @@ def problem(
         headers.append((b"WWW-Authenticate", _challenge(refusal, metadata_url)))
     if refusal.retry_after is not None:
         headers.append((b"Retry-After", b"%d" % refusal.retry_after))
+    if help_url is not None:
+        # RFC 8288, with HTML's link type: "context-sensitive help".
+        headers.append((b"Link", f'<{help_url}>; rel="help"'.encode("ascii")))
     if isinstance(refusal, MethodRefused):
         headers.append((b"Allow", refusal.allow.encode("ascii")))
     if isinstance(refusal, RateLimited):

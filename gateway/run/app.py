@@ -39,6 +39,7 @@ from gateway.proxy.identity import identity_lines
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.rotation import upstream_tls
+from gateway.run.announce import announce_setup
 from gateway.run.asking import revocation_of
 from gateway.run.limits import Limits
 from gateway.run.own_paths import OwnPaths
@@ -103,6 +104,7 @@ class Gateway:
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
         if self.portal is not None:
             self.record.sign_in_at = self.portal.sign_in_at
+            self.record.portal_at = self.portal.portal_at
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)
@@ -134,6 +136,10 @@ class Gateway:
             await self._revocation.stop()
         if self._limits is not None and not any(other._limits is self._limits for other in keep):
             await self._limits.stop()
+
+    def announce(self) -> None:
+        """Tell the log what only a gateway that begins has to tell."""
+        announce_setup(self.config, self._secret, self._log)
 
     # --- what a reload keeps ---
 

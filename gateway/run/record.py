@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from gateway.errors import Forbidden, NoCredentials, Refusal
+from gateway.errors import Forbidden, NoCredentials, NotConfigured, Refusal
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.proxy.answers import Answer, problem, redirect
@@ -33,8 +33,11 @@ class Record:
         self._metrics = metrics
         self._log = log
         self._public_url = public_url
-        # Where a person who is not signed in is sent; None where there are no pages.
+        # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
+        # are no pages.
         self.sign_in_at: Callable[[Request], str | None] | None = None
+        # The portal's address, for programs that meet a gateway without a user pool.
+        self.portal_at: Callable[[Request], str | None] | None = None
 
     def began(self, request: Request) -> None:
         self.in_flight += 1
@@ -69,7 +72,8 @@ class Record:
                     reason=refusal.reason,
                     exact=exact,
                 )
-        if isinstance(refusal, NoCredentials) and self.sign_in_at is not None and request.wire_method is None:
+        sends_on = isinstance(refusal, (NoCredentials, NotConfigured)) and request.wire_method is None
+        if sends_on and self.sign_in_at is not None:
             address = self.sign_in_at(request)
             if address is not None:
                 return redirect(address, request_id=request_id)
@@ -78,7 +82,13 @@ class Record:
             request_id=request_id,
             metadata_url=metadata_url(request, self._public_url),
             status=None if request.wire_method is None else status_for_proxy(refusal),
+            help_url=self._help(request, refusal),
         )
+
+    def _help(self, request: Request, refusal: Refusal) -> str | None:
+        if self.portal_at is None or not isinstance(refusal, NotConfigured):
+            return None
+        return self.portal_at(request)
 
     def _denied(self, request: Request, refusal: Forbidden) -> None:
         """Somebody known asked for what is not theirs."""

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 
 from gateway.config.load import Loaded
 from gateway.config.model import Config
+from gateway.config.stored import stored_file
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
@@ -205,6 +206,9 @@ def _files(value: Any) -> Iterator[Path]:
             if isinstance(each, Path):
                 if field.name.endswith("_file") and field.name != "jwks_file":
                     yield each
+                elif field.name == "state_dir":
+                    # There or not: the set-up page may write it at any time.
+                    yield stored_file(each)
             elif field.name != "tls":
                 yield from _files(each)
 

@@ -19,6 +19,7 @@ from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import Snapshot, WorkerMetrics, merge, retired
 from gateway.portal.secrets import make_secret
 from gateway.run import sockets
+from gateway.run.announce import announce_setup
 from gateway.run.app import Gateway
 from gateway.run.control import BEAT
 from gateway.run.listener import MetricsListener
@@ -124,6 +125,7 @@ class Supervisor:
             raise
         address = str(self.config.listen.address)
         self.log.event("started", address=address, workers=self._workers, version=VERSION)
+        announce_setup(self.config, self._secret, self.log)
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
         """Drain all workers: say so, wait drain_delay, stop accepting, let them finish; idempotent.

@@ -83,6 +83,7 @@ class Worker:
             await self._listener.stop()
             raise
         self.log.event("started", address=str(self._address), workers=1, version=VERSION)
+        self.app.announce()
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
         """Drain: say so, wait drain_delay, stop accepting, finish what is in flight, abort what is not done.

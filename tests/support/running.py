@@ -18,7 +18,7 @@ from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key
 from tests.support.wire import Upstream
 
 
-class _Stream(io.RawIOBase):
+class Stream(io.RawIOBase):
     """Collects what the logger's thread writes."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Running:
     worker: Worker
     upstream: Upstream
     key: KeyPair
-    stream: _Stream
+    stream: Stream
 
     @property
     def port(self) -> int:
@@ -91,7 +91,7 @@ async def running(
             + (cognito or _pinned(folder, pool_lines))
             + yaml
         )
-        stream = _Stream()
+        stream = Stream()
         config = load(path, {}).config
         log = configure(config.log, stream)  # type: ignore[arg-type]  # a raw stream is all it needs
         worker = Worker(config, log=log)

@@ -1,0 +1,47 @@
+"""Style sheet, script and icon: served under names that change with their content.
+
+Invariant: what a name stands for never changes, so browsers may keep it for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.portal.page import PageRequest
+from gateway.proxy.answers import Answer
+
+_FOLDER = Path(__file__).with_name("static")
+_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+# RFC 8246: not even a reload asks again. A year is what RFC 9111 takes for ever.
+_FOR_EVER = b"public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    # Behind the prefix: `/static/pages.0123456789ab.css`.
+    path: str
+    body: bytes
+    content_type: str
+
+    async def serve(self, _portal: object, _page: PageRequest) -> Answer:
+        """The handler."""
+        return Answer(200, self.body, content_type=self.content_type, headers=[(b"Cache-Control", _FOR_EVER)])
+
+
+def load() -> Mapping[str, Asset]:
+    """By file name. Raises OSError when the installation is broken."""
+    assets = {}
+    for file in sorted(_FOLDER.iterdir()):
+        if file.suffix in _TYPES:
+            body = file.read_bytes()
+            digest = hashlib.sha256(body).hexdigest()[:12]
+            path = f"/static/{file.stem}.{digest}{file.suffix}"
+            assets[file.name] = Asset(path, body, _TYPES[file.suffix])
+    return assets

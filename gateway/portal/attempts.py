@@ -1,0 +1,79 @@
+"""How often somebody may be wrong: counted by address, by browser and by name, before Cognito counts. Pure.
+
+Cognito locks a user after five wrong passwords, but neither an address that tries one password on a thousand
+names, nor what is sent by e-mail on somebody's word. Kept in each worker's memory: with n workers a limit is
+up to n times as high, which is said in docs/pages.md. Invariant: memory is bounded, and who was refused is
+not counted again, so that a limit always ends.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Seconds in which attempts are counted together: as long as Cognito's own longest lock.
+WINDOW = 900.0
+# Keys remembered; the ones longest untouched are forgotten. A flood of invented names is stopped by the limit
+# on its address before it has filled this.
+_MOST_KEYS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many attempts in WINDOW, for one key of this kind."""
+
+    kind: str
+    most: int
+
+
+# An office behind one address: dozens mistype a password in a quarter of an hour, hundreds don't.
+ADDRESS = Limit("address", 60)
+BROWSER = Limit("browser", 20)
+# A person from one address; Cognito begins to slow them down after 5.
+PERSON = Limit("person", 10)
+# A name from all the world: high, so that a stranger cannot easily keep its owner out.
+NAME = Limit("name", 100)
+# E-mails and text messages that somebody else gets and pays for: Cognito allows 5 an hour for each user.
+SENT_BY_ADDRESS = Limit("sent-address", 20)
+SENT_TO_NAME = Limit("sent-name", 5)
+SETUP_BY_ADDRESS = Limit("setup", 5)
+
+Key = tuple[Limit, str]
+
+
+class Attempts:
+    """The times of what counted, by key."""
+
+    def __init__(self) -> None:
+        self._times: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+
+    def wait(self, keys: Iterable[Key], now: float) -> float:
+        """Seconds until all of these may try again; 0: now."""
+        return max((self._wait(limit, name, now) for limit, name in keys), default=0.0)
+
+    def count(self, keys: Iterable[Key], now: float) -> None:
+        for limit, name in keys:
+            key = (limit.kind, name)
+            times = self._times.setdefault(key, deque(maxlen=limit.most))
+            times.append(now)
+            self._times.move_to_end(key)
+        while len(self._times) > _MOST_KEYS:
+            self._times.popitem(last=False)
+
+    def forgive(self, keys: Iterable[Key]) -> None:
+        """Forget these: the right answer came."""
+        for limit, name in keys:
+            self._times.pop((limit.kind, name), None)
+
+    def _wait(self, limit: Limit, name: str, now: float) -> float:
+        times = self._times.get((limit.kind, name))
+        if times is None or len(times) < limit.most:
+            return 0.0
+        return max(0.0, times[0] + WINDOW - now)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def __repr__(self) -> str:
+        return f"<Attempts of {len(self._times)} keys>"

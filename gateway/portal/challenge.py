@@ -1,0 +1,122 @@
+"""`/challenge`: whatever Cognito wants to know between a password and its tokens (steps.py says what).
+
+Invariant: an answer goes to the challenge that was sealed for this browser, and each form answers its own
+step only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gateway.aws.values import Challenge, Tokens
+from gateway.errors import GatewayError
+from gateway.portal import steps, words
+from gateway.portal.kept import forget_step, kept_step
+from gateway.portal.page import PageRequest
+from gateway.portal.password_rules import broken, rules
+from gateway.portal.picture import authenticator_uri, qr_code
+from gateway.portal.respond import see_other
+from gateway.portal.steps import Step
+from gateway.portal.turn import Turn
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.aws.user_pool import UserPool
+    from gateway.portal.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    at = _at(portal, page)
+    return _lost(page) if at is None else await _form(*at)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    at = _at(portal, page)
+    if at is None:
+        return _lost(page)
+    turn, step = at
+    if page.form.get("step") != step.id:
+        return await _form(turn, step, told=Told("This page was out of date. Here is where you are."))
+    planned = steps.plan(step.challenge, page.form)
+    errors = dict(planned.errors) if isinstance(planned, steps.Wrong) else {}
+    if step.challenge.name == "NEW_PASSWORD_REQUIRED":
+        sentence = broken(await turn.policy(), page.form.get("new_password", ""))
+        errors |= {} if sentence is None else {"new_password": sentence}
+    if errors or isinstance(planned, steps.Wrong):
+        return await _form(turn, step, errors=errors)
+    keys = turn.guessing(step.challenge.username)
+    if turn.must_wait(keys):
+        return await _form(turn, step, told=words.TOO_MANY)
+    try:
+        return await turn.go_on(await turn.pool.sign_in(_sending(step.challenge, planned)))
+    except GatewayError as error:
+        told = words.challenge(error)
+        turn.report("challenge", error, told)
+        if told.next == "again":
+            forget_step(page)
+            return turn.to("/sign_in", notice="expired")
+        if not told.fault:
+            turn.count(keys)
+        return await _form(turn, step, told=told)
+
+
+def _sending(challenge: Challenge, planned: steps.Sent) -> Callable[[UserPool], Tokens | Challenge]:
+    """How a planned answer is sent."""
+
+    def send(adapter: UserPool) -> Tokens | Challenge:
+        if isinstance(planned, steps.Password):
+            return adapter.answer_with_password(challenge, planned.text)
+        if isinstance(planned, steps.AuthenticatorCode):
+            return adapter.finish_authenticator(challenge, planned.text)
+        return adapter.answer(challenge, planned.members)
+
+    return send
+
+
+def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Step] | None:
+    step = kept_step(page, portal.sealers.challenge)
+    # A reload may have taken the pool away meanwhile.
+    if step is None or step.pool_id not in portal.pages.pools:
+        return None
+    return Turn(portal, page, portal.pages.pool(step.pool_id), step.return_to), step
+
+
+def _lost(page: PageRequest) -> Answer:
+    return see_other(page.prefix + "/sign_in?notice=expired")
+
+
+async def _form(
+    turn: Turn, step: Step, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    shown = steps.view(step.challenge, turn.form)
+    again = turn.link("/sign_in")
+    if shown.kind == "unknown":
+        link = {"href": again, "text": "Start again"}
+        return await turn.show("message", shown.title, sentences=[shown.lead], link=link)
+    return await turn.show(
+        "challenge",
+        shown.title,
+        told=told,
+        errors=errors,
+        lead=shown.lead,
+        step=shown,
+        rules=rules(await turn.policy()) if shown.kind == "new_password" else None,
+        kept={"step": step.id},
+        links={"sign_in": again},
+        authenticator=_authenticator(turn, step),
+    )
+
+
+def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
+    """The key that is being set up, to scan and to type."""
+    if not step.secret:
+        return None
+    site = turn.page.origin.partition("://")[2]
+    uri = authenticator_uri(site, step.challenge.username, step.secret)
+    # In fours, as one reads it off a screen; apps drop the spaces.
+    spaced = " ".join(step.secret[at : at + 4] for at in range(0, len(step.secret), 4))
+    return {"picture": qr_code(uri), "secret": spaced}

@@ -1,0 +1,82 @@
+"""`/change_password`: a new password for whoever is signed in and knows the old one.
+
+Invariant: the access token of the session that asks is the one that Cognito sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError, NotFound
+from gateway.portal import words
+from gateway.portal.page import PageRequest
+from gateway.portal.password_rules import broken, rules
+from gateway.portal.respond import see_other
+from gateway.portal.session import Session
+from gateway.portal.turn import Turn
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    at = _at(portal, page)
+    return at if isinstance(at, Answer) else await _form(*at)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    at = _at(portal, page)
+    if isinstance(at, Answer):
+        return at
+    turn, session = at
+    old, new = page.form.get("password", ""), page.form.get("new_password", "")
+    errors = {} if old else {"password": "Enter your current password"}
+    sentence = broken(await turn.policy(), new)
+    if sentence is not None:
+        errors["new_password"] = sentence
+    if errors:
+        return await _form(turn, session, errors=errors)
+    keys = turn.guessing(session.username)
+    if turn.must_wait(keys):
+        return await _form(turn, session, told=words.TOO_MANY)
+    try:
+        await turn.pool.account(lambda accounts: accounts.change_password(session.access, old, new))
+    except GatewayError as error:
+        told = words.change_password(error)
+        turn.report("change_password", error, told)
+        if told.next == "again":
+            await portal.sessions.end(page)
+            return turn.to("/sign_in", notice="ended")
+        if told.field == "password":
+            turn.count(keys)
+        return await _form(turn, session, told=told)
+    return see_other(page.prefix + "/?notice=changed")
+
+
+def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
+    """Raises NotFound where passwords are changed on Cognito's own pages."""
+    session = page.session
+    if session is None or session.pool_id not in portal.pages.pools:
+        return see_other(f"{page.prefix}/sign_in?return_to={page.prefix}/change_password")
+    pool = portal.pages.pool(session.pool_id)
+    if pool.domain is not None:
+        raise NotFound("managed login changes passwords itself")
+    return Turn(portal, page, pool), session
+
+
+async def _form(
+    turn: Turn, session: Session, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    return await turn.show(
+        "change_password",
+        "Change your password",
+        told=told,
+        errors=errors,
+        username=session.username,
+        rules=rules(await turn.policy()),
+    )

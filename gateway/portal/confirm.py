@@ -1,0 +1,112 @@
+"""`/confirm`: the code that proves a new account's address, and another one where it did not arrive.
+
+Invariant: neither the code's verdict nor the resending tells whether there is such an account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.portal import words
+from gateway.portal.codes import awaited, clean, destination_of, not_told
+from gateway.portal.kept import Account, keep_account, kept_account
+from gateway.portal.page import PageRequest
+from gateway.portal.respond import see_other
+from gateway.portal.sign_in import NO_USERNAME
+from gateway.portal.sign_up import RESEND_AFTER
+from gateway.portal.turn import Turn
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    at = awaited(portal, page, "confirm")
+    if isinstance(at, Answer):
+        return at
+    notice = "Another code is on its way." if page.query.get("notice") == "sent" else None
+    return await _form(*at, notice=notice)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    at = awaited(portal, page, "confirm")
+    if isinstance(at, Answer):
+        return at
+    turn, account = at
+    if page.form.get("action") == "resend":
+        return await _resend(turn, account)
+    code = clean(page.form.get("code", ""))
+    errors = {} if code else {"code": "Enter the code"}
+    if not account.username:
+        errors["username"] = NO_USERNAME
+    if errors:
+        return await _form(turn, account, errors=errors)
+    keys = turn.guessing(account.username)
+    if turn.must_wait(keys):
+        return await _form(turn, account, told=words.TOO_MANY)
+    try:
+        await turn.pool.account(lambda accounts: accounts.confirm(account.username, code))
+    except GatewayError as error:
+        told = words.code(error)
+        turn.report("confirm", error, told)
+        turn.count(keys)
+        return await _form(turn, account, told=told)
+    # Kept, so that the next page knows the name.
+    keep_account(page, portal.sealers.challenge, account)
+    return turn.to("/sign_in", notice="confirmed")
+
+
+async def _resend(turn: Turn, account: Account) -> Answer:
+    if not account.username:
+        return await _form(turn, account, errors={"username": NO_USERNAME})
+    wait = ceil(account.resend_at - turn.page.now)
+    if wait > 0:
+        told = Told(f"Another code can be sent in {wait} seconds.", status=429)
+        return await _form(turn, account, told=told)
+    keys = turn.sending(account.username)
+    if turn.must_wait(keys):
+        return await _form(turn, account, told=words.TOO_MANY)
+    turn.count(keys)
+    destination = account.destination
+    try:
+        delivery = await turn.pool.account(lambda accounts: accounts.resend(account.username))
+        destination = delivery.destination
+    except GatewayError as error:
+        told = words.code(error)
+        turn.report("confirm", error, told)
+        if not not_told(error):
+            return await _form(turn, account, told=told)
+    sent = replace(account, destination=destination, resend_at=turn.page.now + RESEND_AFTER)
+    keep_account(turn.page, turn.portal.sealers.challenge, sent)
+    return see_other(turn.page.prefix + "/confirm?notice=sent")
+
+
+async def _form(
+    turn: Turn,
+    account: Account,
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
+) -> Answer:
+    kept = kept_account(turn.page, turn.portal.sealers.challenge, "confirm")
+    where = f"to {destination_of(account)}" if kept else "you"
+    return await turn.show(
+        "confirm",
+        "Confirm your account",
+        told=told,
+        errors=errors,
+        lead=f"Enter the code we sent {where}.",
+        notice=notice,
+        username=account.username,
+        wait=max(0, ceil(account.resend_at - turn.page.now)),
+        links={"sign_in": turn.link("/sign_in")},
+    )

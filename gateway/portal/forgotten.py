@@ -1,0 +1,118 @@
+"""`/forgot_password` sends a code, `/reset_password` takes it with a new password.
+
+Invariant: both answer the same whether there is such an account or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.portal import words
+from gateway.portal.codes import awaited, clean, not_told
+from gateway.portal.kept import Account, forget_account, keep_account
+from gateway.portal.page import PageRequest
+from gateway.portal.password_rules import broken, rules
+from gateway.portal.respond import see_other
+from gateway.portal.sign_in import NO_USERNAME
+from gateway.portal.turn import Turn, turn_of
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET /forgot_password."""
+    turn = turn_of(portal, page)
+    return turn if isinstance(turn, Answer) else await _ask(turn)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST /forgot_password."""
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    username = turn.username
+    if not username:
+        return await _ask(turn, errors={"username": NO_USERNAME})
+    keys = turn.sending(username)
+    if turn.must_wait(keys):
+        return await _ask(turn, told=words.TOO_MANY)
+    turn.count(keys)
+    try:
+        # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
+        await turn.pool.account(lambda accounts: accounts.forgot_password(username))
+    except GatewayError as error:
+        told = words.code(error)
+        turn.report("forgot_password", error, told)
+        if not not_told(error):
+            return await _ask(turn, told=told)
+    account = Account("reset", turn.pool.id, username, return_to=turn.return_to)
+    keep_account(page, portal.sealers.challenge, account)
+    return see_other(page.prefix + "/reset_password")
+
+
+async def show_reset(portal: Portal, page: PageRequest) -> Answer:
+    """GET /reset_password."""
+    at = awaited(portal, page, "reset")
+    return at if isinstance(at, Answer) else await _form(*at)
+
+
+async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
+    """POST /reset_password."""
+    at = awaited(portal, page, "reset")
+    if isinstance(at, Answer):
+        return at
+    turn, account = at
+    code, password = clean(page.form.get("code", "")), page.form.get("new_password", "")
+    errors = {} if code else {"code": "Enter the code"}
+    if not account.username:
+        errors["username"] = NO_USERNAME
+    sentence = broken(await turn.policy(), password)
+    if sentence is not None:
+        errors["new_password"] = sentence
+    if errors:
+        return await _form(turn, account, errors=errors)
+    keys = turn.guessing(account.username)
+    if turn.must_wait(keys):
+        return await _form(turn, account, told=words.TOO_MANY)
+    try:
+        await turn.pool.account(lambda accounts: accounts.reset_password(account.username, code, password))
+    except GatewayError as error:
+        told = words.code(error)
+        turn.report("reset_password", error, told)
+        turn.count(keys)
+        return await _form(turn, account, told=told)
+    turn.forgive(keys)
+    forget_account(page)
+    return turn.to("/sign_in", notice="reset")
+
+
+async def _ask(turn: Turn, *, told: Told | None = None, errors: Mapping[str, str] | None = None) -> Answer:
+    return await turn.show(
+        "forgot_password",
+        "Forgot your password?",
+        told=told,
+        errors=errors,
+        lead="We send a code to the address of your account. With it you choose a new password.",
+        username=turn.form.get("username", "")[:128],
+        links={"sign_in": turn.link("/sign_in")},
+    )
+
+
+async def _form(
+    turn: Turn, account: Account, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    return await turn.show(
+        "reset_password",
+        "Choose a new password",
+        told=told,
+        errors=errors,
+        lead="If there is an account of that name, a code is on its way to its address.",
+        username=account.username,
+        rules=rules(await turn.policy()),
+        links={"sign_in": turn.link("/sign_in"), "forgot": turn.link("/forgot_password")},
+    )

@@ -1,0 +1,91 @@
+"""`/`: the portal. Who is signed in and until when, the access token to copy, AWS credentials, the way out.
+
+Not connected yet: what is missing, and the way to the set-up form. Invariant: a token is shown only on the
+page of the session it belongs to, and nothing on it is kept by a browser (respond.guarded).
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from gateway.portal.badge import NOT_CONNECTED, Badge
+from gateway.portal.page import PageRequest
+from gateway.portal.respond import see_other
+from gateway.portal.session import Session
+from gateway.portal.setup import may_change
+from gateway.proxy.answers import Answer
+from gateway.verify.tokens import Claims
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+NOTICES = {"changed": "Your password is changed."}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point in time as a page shows it; `seconds` are counted from when the page was made."""
+
+    text: str
+    iso: str
+    seconds: int
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    if not portal.config.cognito.user_pools:
+        badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
+        return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
+    if page.session is None or page.principal is None:
+        return see_other(page.prefix + "/sign_in")
+    return await _portal(portal, page, page.session)
+
+
+async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer:
+    claims = await portal.id_claims(page)
+    name, second = names(session, claims)
+    pool = portal.pages.pool(session.pool_id)
+    groups = page.principal.claims.groups if page.principal is not None else ()
+    command = ["curl", "-H", f"Authorization: Bearer {session.access}", page.origin + "/"]
+    return await portal.pages.show(
+        page,
+        "portal",
+        "Your account",
+        badge=Badge(session.pool_id, connected=True),
+        notice=NOTICES.get(page.query.get("notice", "")),
+        name=name,
+        second=second,
+        initial=name[:1].upper(),
+        pool=session.pool_id,
+        groups=groups,
+        token=session.access,
+        token_ends=moment(session.expires, page.now),
+        session_ends=moment(session.created + portal.config.sign_in.session.max_age, page.now),
+        curl=shlex.join(command),
+        # Managed login has a page of its own for it.
+        changes_password=pool.domain is None,
+        may_set_up=may_change(portal, page),
+        after=f"{page.prefix}/sign_in?notice=signed_out",
+    )
+
+
+def names(session: Session, claims: Claims | None) -> tuple[str, str | None]:
+    """What to call the person, and a second line that tells them from others of that name. Pure."""
+    every = {} if claims is None else claims.every
+    known = [every.get(name) for name in ("name", "preferred_username", "email")]
+    texts = [text for text in known if isinstance(text, str) and text.strip()]
+    # The internal name is an UUID where one signs in with an address.
+    first = texts[0] if texts else session.username
+    email = every.get("email")
+    return first, email if isinstance(email, str) and email != first else None
+
+
+def moment(when: float, now: float) -> Moment:
+    """In UTC: a server does not know where its reader is."""
+    at = datetime.fromtimestamp(when, UTC)
+    today = at.date() == datetime.fromtimestamp(now, UTC).date()
+    text = at.strftime("%H:%M UTC" if today else "%d %b %Y, %H:%M UTC")
+    return Moment(text, at.strftime("%Y-%m-%dT%H:%M:%SZ"), max(0, int(when - now)))

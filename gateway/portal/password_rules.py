@@ -1,0 +1,93 @@
+"""What a pool asks of a password, as sentences and as a check. Pure.
+
+Where the pool's own policy is not known (to read it takes AWS credentials, which a gateway need not have),
+nothing is refused here: Cognito's default is shown as advice, and Cognito has the word.
+
+Invariant: a password that the pool would take is never refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+# Developer guide, "Adding user pool password requirements": the characters Cognito counts as symbols; a space
+# inside counts too.
+_SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
+# API reference: Password is `[\S]+` … `[\S ]`, at most 256 characters.
+_LONGEST = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A user pool's PasswordPolicy; the defaults are those of a pool made without one."""
+
+    length: int = 8
+    uppercase: bool = True
+    lowercase: bool = True
+    number: bool = True
+    symbol: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`kind` is what static/pages.js checks while one types."""
+
+    kind: str
+    text: str
+    least: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    heading: str
+    items: tuple[Rule, ...]
+
+
+def rules(policy: Policy | None) -> Rules:
+    """What to show; None: the pool's policy is not known."""
+    shown = policy or Policy()
+    items = [Rule("length", f"{shown.length} characters or more", shown.length)]
+    items += [Rule(kind, text) for kind, text, wanted in _kinds(shown) if wanted]
+    heading = "The password needs" if policy else "A password usually needs"
+    return Rules(heading, tuple(items))
+
+
+def broken(policy: Policy | None, password: str) -> str | None:
+    """A sentence with what is missing, or None."""
+    if not password:
+        return "Enter a password"
+    if len(password) > _LONGEST:
+        return f"The password has more than {_LONGEST} characters"
+    if policy is None:
+        return None
+    missing = [text for kind, text, wanted in _kinds(policy) if wanted and not _MET[kind](password)]
+    if len(password) < policy.length:
+        missing.insert(0, f"{policy.length} characters or more")
+    return f"The password still needs {_listed(missing)}" if missing else None
+
+
+def _kinds(policy: Policy) -> Iterable[tuple[str, str, bool]]:
+    return (
+        ("uppercase", "an uppercase letter", policy.uppercase),
+        ("lowercase", "a lowercase letter", policy.lowercase),
+        ("number", "a number", policy.number),
+        ("symbol", "a symbol", policy.symbol),
+    )
+
+
+def _has_symbol(password: str) -> bool:
+    return any(character in _SYMBOLS for character in password) or " " in password.strip(" ")
+
+
+# Cognito counts the letters of ASCII only (its policy page: "basic Latin").
+_MET = {
+    "uppercase": lambda password: any("A" <= character <= "Z" for character in password),
+    "lowercase": lambda password: any("a" <= character <= "z" for character in password),
+    "number": lambda password: any("0" <= character <= "9" for character in password),
+    "symbol": _has_symbol,
+}
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

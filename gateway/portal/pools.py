@@ -1,0 +1,166 @@
+"""The configured user pools as the pages use them: sign in, accounts, and what is known of a pool's settings.
+
+A pool's settings (password policy, self-service sign-up, required attributes) are read with DescribeUserPool
+where the gateway has AWS credentials that allow it; where not, pages ask less, and learn from Cognito's
+refusals. Invariant: nothing here waits on the event loop, and what could not be found out is None, never a
+guess.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from gateway.aws.values import Flow, PoolAddress
+from gateway.config.model import Cognito, SignIn, UserPool
+from gateway.errors import GatewayError
+from gateway.portal.cognito import Threads, client_secret
+from gateway.portal.password_rules import Policy
+
+if TYPE_CHECKING:
+    from gateway.aws.accounts import Accounts
+    from gateway.aws.user_pool import UserPool as Adapter
+
+Result = TypeVar("Result")
+
+# Seconds for which settings are believed: an administrator who changes them looks again after some minutes.
+_KEPT = 600.0
+# Seconds a page waits for them at most; where no credentials are to be had, that takes longer to find out.
+_PATIENCE = 1.5
+FLOWS: Mapping[str, Flow] = {
+    "USER_PASSWORD_AUTH": "password",
+    "USER_SRP_AUTH": "srp",
+    "USER_AUTH": "choice",
+}
+# Made by Cognito itself; no form asks for them.
+_MADE = frozenset({"sub", "email_verified", "phone_number_verified", "updated_at", "identities"})
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What pages want to know of a pool."""
+
+    policy: Policy
+    sign_up: bool
+    # The username is an e-mail address, a phone number, or either; empty: a name of one's own.
+    username_attributes: tuple[str, ...]
+    required: tuple[str, ...]
+
+
+class Pool:
+    """One pool with its first app client."""
+
+    def __init__(self, configured: UserPool, cognito: Cognito, sign_in: SignIn, threads: Threads) -> None:
+        self.id = configured.id
+        self.domain = configured.domain
+        self.flow: Flow = FLOWS[sign_in.auth_flow]
+        self.configured = configured
+        self._endpoint_url = cognito.endpoint_url
+        self._threads = threads
+        self._adapter: Adapter | None = None
+        self._accounts: Accounts | None = None
+        self._described: Described | None = None
+        self._described_until = 0.0
+        self._describing: asyncio.Task[None] | None = None
+        self._never = sign_in.sign_up == "never"
+        # Set when Cognito refused a sign-up as such; until then a pool of unknown settings is asked.
+        self._refused_until = 0.0
+
+    async def sign_in(self, work: Callable[[Adapter], Result]) -> Result:
+        """`work` with the adapter for sign-ins, in a thread. Raises GatewayError."""
+        return await self._threads.run(lambda: work(self._user_pool()))
+
+    async def account(self, work: Callable[[Accounts], Result]) -> Result:
+        """`work` with the adapter for accounts, in a thread. Raises GatewayError."""
+        return await self._threads.run(lambda: work(self._account()))
+
+    # --- what is known of it ---
+
+    async def described(self) -> Described | None:
+        """The pool's settings, if they are to be had without waiting long."""
+        if time.monotonic() >= self._described_until and self._describing is None:
+            self._describing = asyncio.create_task(self._describe(), name=f"settings of {self.id}")
+        if self._describing is not None:
+            await asyncio.wait((self._describing,), timeout=_PATIENCE)
+        return self._described
+
+    async def offers_sign_up(self) -> bool:
+        """Whether to offer it: not where it is known to be refused."""
+        if self._never or self.domain is not None or time.monotonic() < self._refused_until:
+            return False
+        described = await self.described()
+        return described is None or described.sign_up
+
+    def sign_up_was_refused(self) -> None:
+        self._refused_until = time.monotonic() + _KEPT
+
+    def close(self) -> None:
+        if self._describing is not None:
+            self._describing.cancel()
+
+    async def _describe(self) -> None:
+        try:
+            self._described = await self._threads.run(self._ask)
+        except GatewayError:
+            # No credentials, or none that allow it: the usual case, for which the pages are made.
+            self._described = None
+        finally:
+            self._described_until = time.monotonic() + _KEPT
+            self._describing = None
+
+    # --- in a thread; boto3 is loaded by the first of these ---
+
+    def _ask(self) -> Described:
+        from gateway.aws.clients import Aws, Where  # noqa: PLC0415
+        from gateway.aws.pool_settings import describe_pool  # noqa: PLC0415
+
+        where = Where(region=self.configured.region, endpoint_url=self._endpoint_url)
+        return described_by(describe_pool(Aws(where), self.id))
+
+    def _user_pool(self) -> Adapter:
+        from gateway.aws.user_pool import UserPool as Adapter  # noqa: PLC0415
+
+        if self._adapter is None:
+            self._adapter = Adapter(self._address(), self.flow)
+        return self._adapter
+
+    def _account(self) -> Accounts:
+        from gateway.aws.accounts import Accounts  # noqa: PLC0415
+
+        if self._accounts is None:
+            self._accounts = Accounts(self._address())
+        return self._accounts
+
+    def _address(self) -> PoolAddress:
+        return PoolAddress(
+            user_pool_id=self.id,
+            client_id=self.configured.client_ids[0],
+            client_secret=client_secret(self.configured),
+            endpoint_url=self._endpoint_url,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.id}>"
+
+
+def described_by(answer: Mapping[str, Any]) -> Described:
+    """From DescribeUserPool's UserPool."""
+    policy = (answer.get("Policies") or {}).get("PasswordPolicy") or {}
+    schema = answer.get("SchemaAttributes") or []
+    return Described(
+        policy=Policy(
+            length=policy.get("MinimumLength", 8),
+            uppercase=policy.get("RequireUppercase", False),
+            lowercase=policy.get("RequireLowercase", False),
+            number=policy.get("RequireNumbers", False),
+            symbol=policy.get("RequireSymbols", False),
+        ),
+        sign_up=not (answer.get("AdminCreateUserConfig") or {}).get("AllowAdminCreateUserOnly", False),
+        username_attributes=tuple(answer.get("UsernameAttributes") or ()),
+        required=tuple(
+            each["Name"] for each in schema if each.get("Required") and each.get("Name") not in _MADE
+        ),
+    )

@@ -1,0 +1,174 @@
+"""`/setup`: connects a gateway that has no user pool yet, by whoever holds the code from its log.
+
+Once it is connected the form is closed; what the form itself stored may be changed by a signed-in member of
+`sign_in.admin_groups`. Invariant: nothing is stored that was not checked at Cognito, and nothing is asked of
+Cognito for somebody who may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from gateway.config.stored import connection_text, store
+from gateway.errors import GatewayError, NotFound
+from gateway.portal import words
+from gateway.portal.attempts import SETUP_BY_ADDRESS, Key
+from gateway.portal.badge import NOT_CONNECTED
+from gateway.portal.connection import FIELDS, Connection, check, read
+from gateway.portal.page import PageRequest
+from gateway.portal.respond import see_other
+from gateway.portal.setup_code import matches
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+# By what right somebody uses the form.
+Right = Literal["code", "admin"]
+# The page asks so often, once a second, whether the new configuration is served; then something is wrong.
+_LOOKS = 15
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    looks = page.query.get("saved")
+    if looks is not None:
+        return await _saved(portal, page, looks)
+    right = _right(portal, page)
+    values = _stored_values(portal) if right == "admin" else {}
+    return await _form(portal, page, right, values)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    right, form = _right(portal, page), page.form
+    keys: list[Key] = [(SETUP_BY_ADDRESS, page.client)]
+    attempts = portal.pages.attempts
+    if right == "code":
+        if attempts.wait(keys, page.now):
+            return await _form(portal, page, right, form, told=words.TOO_MANY)
+        if not matches(form.get("setup_code", ""), portal.pages.setup_code):
+            attempts.count(keys, page.now)
+            _log(portal, page, "refused", level="warning")
+            errors = {"setup_code": "This is not the code in the gateway's log since its last start"}
+            return await _form(portal, page, right, form, errors=errors)
+    connection, errors = read(form)
+    errors = errors or await check(
+        connection,
+        endpoint_url=portal.config.cognito.endpoint_url,
+        auth_flow=portal.config.sign_in.auth_flow,
+        threads=portal.pages.threads,
+    )
+    if errors:
+        return await _form(portal, page, right, form, errors=errors)
+    return await _keep(portal, page, right, connection)
+
+
+async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Connection) -> Answer:
+    text, folder = connection_text(connection.as_pool), portal.config.sign_in.state_dir
+    if folder is None:
+        lead = "The gateway stores nothing (sign_in.state_dir is not set): put this into its configuration."
+        return await portal.pages.show(
+            page, "setup_done", "Everything fits", lead=lead, yaml=text, refresh=None, badge=NOT_CONNECTED
+        )
+    try:
+        await asyncio.to_thread(store, folder, text)
+    except GatewayError as error:
+        _log(portal, page, "failed", level="error", exact=str(error))
+        told = Told("The connection fits, but it could not be stored. The log says why.", status=500)
+        return await _form(portal, page, right, page.form, told=told)
+    _log(portal, page, "connected", pool=connection.user_pool_id)
+    # Every worker looks at its files once a second.
+    return see_other(f"{page.prefix}/setup?saved={_LOOKS}")
+
+
+async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
+    """Wait, without a script, until the new configuration is served; then on to sign in."""
+    if portal.config.cognito.user_pools:
+        return see_other(page.prefix + "/sign_in?notice=connected")
+    left = int(looks) if looks.isascii() and looks.isdigit() and len(looks) < 3 else 0
+    if left <= 0:
+        lead = "The gateway has not taken up its new connection. Its log says why."
+        link = {"href": page.prefix + "/", "text": "Look again"}
+        return await portal.pages.show(
+            page, "setup_done", "Not connected yet", lead=lead, yaml="", link=link, badge=NOT_CONNECTED
+        )
+    return await portal.pages.show(
+        page,
+        "setup_done",
+        "Connecting …",
+        lead="The connection is stored; the gateway takes it up within some seconds.",
+        yaml="",
+        refresh=f"{page.prefix}/setup?saved={left - 1}",
+        link={"href": page.prefix + "/sign_in", "text": "Go on to sign in"},
+        badge=NOT_CONNECTED,
+    )
+
+
+def _right(portal: Portal, page: PageRequest) -> Right:
+    """Raises NotFound for whoever may not: to them there is no such page."""
+    if not portal.config.cognito.user_pools:
+        return "code"
+    if may_change(portal, page):
+        return "admin"
+    raise NotFound("the gateway is connected already, and this is nobody who may change it")
+
+
+def may_change(portal: Portal, page: PageRequest) -> bool:
+    """Whether the caller may change what the form stored; what the file says only the file changes."""
+    sign_in = portal.config.sign_in
+    if not portal.config.cognito.stored or sign_in.state_dir is None or page.principal is None:
+        return False
+    return bool(set(sign_in.admin_groups) & set(page.principal.claims.groups))
+
+
+def _stored_values(portal: Portal) -> dict[str, str]:
+    pool = portal.config.cognito.user_pools[0]
+    values = (pool.region, pool.id, pool.client_ids[0], pool.identity_pool_id or "")
+    return dict(zip(FIELDS, values, strict=True))
+
+
+def _log(
+    portal: Portal,
+    page: PageRequest,
+    result: str,
+    *,
+    level: str = "info",
+    pool: str | None = None,
+    exact: str | None = None,
+) -> None:
+    portal.pages.log.event(
+        "setup",
+        level=level,
+        request_id=page.request_id,
+        client=page.client,
+        result=result,
+        pool=pool,
+        exact=exact,
+    )
+
+
+async def _form(
+    portal: Portal,
+    page: PageRequest,
+    right: Right,
+    values: Mapping[str, str],
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> Answer:
+    return await portal.pages.show(
+        page,
+        "setup",
+        "Connect to Cognito" if right == "code" else "Change the connection",
+        status=told.status if told else 400 if errors else 200,
+        lead="The AWS console has the values, under Amazon Cognito. They are checked before they are kept.",
+        errors=errors,
+        problem=told.sentence if told else None,
+        values={name: values.get(name, "")[:128] for name in (*FIELDS, "setup_code")},
+        asks_code=right == "code",
+        badge=NOT_CONNECTED if right == "code" else None,
+    )

@@ -1,0 +1,131 @@
+"""`/sign_in`: a username and a password, or with choice-based sign-in a username alone.
+
+Invariant: a wrong password and a name nobody has get the same words, the same status and the same count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from gateway.errors import GatewayError
+from gateway.portal import words
+from gateway.portal.asked import Asked, asked
+from gateway.portal.attempts import Key
+from gateway.portal.kept import Account, keep_account, kept_account
+from gateway.portal.page import PageRequest
+from gateway.portal.respond import see_other
+from gateway.portal.turn import Turn, turn_of
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+NO_USERNAME = "Enter your username or e-mail address"
+# A word in the address → what it says; the address bar is not believed further than that.
+NOTICES: Mapping[str, str] = {
+    "confirmed": "Your account is confirmed. You can sign in now.",
+    "created": "Your account is ready. You can sign in now.",
+    "reset": "Your password is changed. Sign in with the new one.",
+    "signed_out": "You are signed out.",
+    "ended": "Your sign-in has ended. Sign in again to go on.",
+    "expired": "This took too long, or the page was used twice. Sign in again.",
+    "connected": "The gateway is connected to your user pool.",
+}
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    wanted = asked(page, portal.pages.pools)
+    if page.session is not None:
+        # Signed in already; the portal, where no page waits.
+        return see_other(page.prefix + "/" if wanted.return_to == "/" else wanted.return_to)
+    if portal.pages.pools and wanted.pool_id is None:
+        return await _choose(portal, page, wanted)
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    return await _form(turn, notice=NOTICES.get(page.query.get("notice", "")))
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    username, password = turn.username, page.form.get("password", "")
+    choice = turn.pool.flow == "choice"
+    errors = {} if username else {"username": NO_USERNAME}
+    if not password and not choice:
+        errors |= {"password": "Enter your password"}
+    if errors:
+        return await _form(turn, errors=errors)
+    keys = turn.guessing(username)
+    if turn.must_wait(keys):
+        return await _form(turn, told=words.TOO_MANY)
+    try:
+        outcome = await turn.pool.sign_in(
+            lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)
+        )
+        if not choice:
+            turn.forgive(keys)
+        return await turn.go_on(outcome)
+    except GatewayError as error:
+        return await _refused(turn, error, keys)
+
+
+async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
+    told = words.sign_in(error)
+    turn.report("sign_in", error, told)
+    if told.next in {"confirm", "reset"}:
+        why: Literal["confirm", "reset"] = "confirm" if told.next == "confirm" else "reset"
+        account = Account(why, turn.pool.id, turn.username, return_to=turn.return_to)
+        keep_account(turn.page, turn.portal.sealers.challenge, account)
+        return see_other(turn.page.prefix + ("/confirm" if why == "confirm" else "/reset_password"))
+    if told in {words.WRONG, words.TOO_MANY}:
+        turn.count(keys)
+    return await _form(turn, told=told)
+
+
+async def _form(
+    turn: Turn,
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
+) -> Answer:
+    page, several = turn.page, len(turn.portal.pages.pools) > 1
+    elsewhere = Asked(None, turn.return_to).link(page, "/sign_in")
+    links = {
+        "forgot": turn.link("/forgot_password"),
+        "sign_up": turn.link("/sign_up") if await turn.pool.offers_sign_up() else None,
+        "other_pool": elsewhere if several else None,
+    }
+    lead = turn.pool.id if several else None
+    if turn.pool.domain is not None:
+        start = turn.link("/start")
+        return await turn.show("managed", "Sign in", lead=lead, start=start, links=links, notice=notice)
+    # Who has just confirmed an account need not type its name once more.
+    confirmed = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice else None
+    username = page.form.get("username", "") or (confirmed.username if confirmed else "")
+    return await turn.show(
+        "sign_in",
+        "Sign in",
+        told=told,
+        errors=errors,
+        lead=lead,
+        notice=notice,
+        links=links,
+        username=username[:128],
+        asks_password=turn.pool.flow != "choice",
+    )
+
+
+async def _choose(portal: Portal, page: PageRequest, wanted: Asked) -> Answer:
+    pools = [
+        {"name": pool_id, "link": Asked(pool_id, wanted.return_to).link(page, "/sign_in")}
+        for pool_id in portal.pages.pools
+    ]
+    lead = "Which user pool is your account in?"
+    return await portal.pages.show(page, "choose_pool", "Sign in", lead=lead, pools=pools)

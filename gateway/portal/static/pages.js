@@ -1,0 +1,126 @@
+// What a script adds to pages that work without one: showing a password, checking its rules while one types,
+// copying, counting down. Nothing is fetched and nothing is kept.
+"use strict";
+
+const all = (selector) => document.querySelectorAll(selector);
+
+// --- show and hide a password ---
+for (const button of all("[data-reveals]")) {
+  const field = document.getElementById(button.dataset.reveals);
+  button.hidden = false;
+  button.addEventListener("click", () => {
+    const shown = field.type === "password";
+    field.type = shown ? "text" : "password";
+    button.textContent = shown ? "Hide" : "Show";
+    button.setAttribute("aria-pressed", String(shown));
+    field.focus();
+  });
+}
+
+// --- the rules of a new password ---
+// Cognito's own idea of a symbol (developer guide, "Password requirements"); a space counts, but not at the ends.
+const SYMBOL = /[\^$*.[\]{}()?"!@#%&/\\,><':;|_~`=+-]|\S \S/;
+const RULES = {
+  length: (text, least) => [...text].length >= Number(least),
+  uppercase: (text) => /[A-Z]/.test(text),
+  lowercase: (text) => /[a-z]/.test(text),
+  number: (text) => /[0-9]/.test(text),
+  symbol: (text) => SYMBOL.test(text),
+};
+for (const list of all("[data-rules-of]")) {
+  const field = document.getElementById(list.dataset.rulesOf);
+  const status = document.getElementById(`${list.id}-status`);
+  let timer = 0;
+  const check = () => {
+    const items = [...list.querySelectorAll("[data-rule]")];
+    for (const item of items) {
+      const met = RULES[item.dataset.rule](field.value, item.dataset.least);
+      item.classList.toggle("met", met);
+    }
+    // Said once one has stopped typing; a screen reader would read every letter's verdict otherwise.
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      const open = items.filter((item) => !item.classList.contains("met"));
+      status.textContent = !field.value ? "" : open.length
+        ? `Still needed: ${open.map((item) => item.textContent.trim()).join(", ")}`
+        : "The password meets all rules";
+    }, 800);
+  };
+  field.addEventListener("input", check);
+  check();
+}
+
+// --- copy ---
+const fallback = (field) => {
+  field.select();
+  return document.execCommand("copy");
+};
+for (const button of all("[data-copies]")) {
+  const field = document.getElementById(button.dataset.copies);
+  const status = document.getElementById("copied");
+  const text = button.textContent;
+  let timer = 0;
+  button.addEventListener("click", async () => {
+    let done = true;
+    try {
+      // Only on https and localhost is there a clipboard.
+      if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
+      else done = fallback(field);
+    } catch {
+      done = fallback(field);
+    }
+    button.textContent = done ? "Copied" : "Press Ctrl+C";
+    status.textContent = done ? `${button.dataset.named} copied` : "Selected: press Ctrl+C to copy";
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      button.textContent = text;
+      status.textContent = "";
+    }, 2000);
+  });
+}
+for (const field of all("input[readonly], textarea[readonly]")) {
+  field.addEventListener("focus", () => field.select());
+}
+
+// --- count down ---
+const spoken = (seconds) => {
+  const hours = Math.floor(seconds / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  const rest = String(Math.floor(seconds % 60)).padStart(2, "0");
+  return hours ? `${hours} h ${String(minutes).padStart(2, "0")} min` : `${minutes}:${rest}`;
+};
+const started = performance.now();
+for (const element of all("[data-seconds]")) {
+  // Seconds from the server, not a time of day: this machine's clock may be wrong.
+  const total = Number(element.dataset.seconds);
+  const tick = () => {
+    const left = Math.max(0, total - (performance.now() - started) / 1000);
+    element.textContent = left > 0 ? `${element.dataset.before}${spoken(left)}` : element.dataset.after;
+    if (left > 0) setTimeout(tick, Math.min(1000, left * 1000));
+    else if (element.dataset.enables) ready(document.getElementById(element.dataset.enables));
+  };
+  tick();
+}
+function ready(button) {
+  button.removeAttribute("aria-disabled");
+}
+
+// --- one press of a button is one request ---
+for (const form of all("form")) {
+  let sent = false;
+  form.addEventListener("submit", (event) => {
+    const pressed = event.submitter;
+    if (sent || (pressed && pressed.getAttribute("aria-disabled") === "true")) {
+      event.preventDefault();
+      return;
+    }
+    sent = true;
+    if (pressed) pressed.setAttribute("aria-disabled", "true");
+  });
+  // The page comes back from the browser's own cache, button pressed.
+  addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    sent = false;
+    for (const button of form.querySelectorAll("[aria-disabled]")) ready(button);
+  });
+}

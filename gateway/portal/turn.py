@@ -1,0 +1,145 @@
+"""One page request of a sign-in: its portal, its user pool, and where it leads in the end.
+
+What all forms do alike is here: who is counted, what is logged, how a page is shown with what was wrong.
+Invariant: a session begins in `Turn.go_on` only, with tokens that Cognito gave for this very sign-in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gateway.aws.values import Challenge, CognitoRefused, Tokens
+from gateway.errors import GatewayError
+from gateway.portal import steps
+from gateway.portal.asked import Asked, asked
+from gateway.portal.attempts import ADDRESS, BROWSER, NAME, PERSON, SENT_BY_ADDRESS, SENT_TO_NAME, Key
+from gateway.portal.kept import forget_account, forget_step, keep_step, new_step
+from gateway.portal.page import PageRequest
+from gateway.portal.password_rules import Policy
+from gateway.portal.pools import Pool
+from gateway.portal.respond import see_other
+from gateway.portal.words import Told
+from gateway.proxy.answers import Answer
+
+if TYPE_CHECKING:
+    from gateway.portal.portal import Portal
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    portal: Portal
+    page: PageRequest
+    pool: Pool
+    return_to: str = "/"
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        return self.page.form
+
+    @property
+    def username(self) -> str:
+        """As the form has it; nobody's name has a space at its ends, but keyboards add one."""
+        return self.form.get("username", "").strip()
+
+    @property
+    def wanted(self) -> Asked:
+        return Asked(self.pool.id, self.return_to)
+
+    def link(self, path: str, **more: str) -> str:
+        return self.wanted.link(self.page, path, **more)
+
+    def to(self, path: str, **more: str) -> Answer:
+        """On to another page of this sign-in."""
+        return see_other(self.link(path, **more))
+
+    async def policy(self) -> Policy | None:
+        described = await self.pool.described()
+        return None if described is None else described.policy
+
+    # --- attempts ---
+
+    def guessing(self, username: str) -> list[Key]:
+        """Who is counted when a password or a code is wrong."""
+        name, client = self._name(username), self.page.client
+        return [
+            (ADDRESS, client),
+            (BROWSER, self.page.browser_id),
+            (PERSON, f"{name}\0{client}"),
+            (NAME, name),
+        ]
+
+    def sending(self, username: str) -> list[Key]:
+        """Who is counted when something is sent to somebody's address."""
+        return [(SENT_BY_ADDRESS, self.page.client), (SENT_TO_NAME, self._name(username))]
+
+    def must_wait(self, keys: list[Key]) -> bool:
+        return self.portal.pages.attempts.wait(keys, self.page.now) > 0
+
+    def count(self, keys: list[Key]) -> None:
+        self.portal.pages.attempts.count(keys, self.page.now)
+
+    def forgive(self, keys: list[Key]) -> None:
+        self.portal.pages.attempts.forgive(keys)
+
+    def _name(self, username: str) -> str:
+        # NUL is in no form (forms.py), so that two names cannot be made to look like a third.
+        return f"{self.pool.id}\0{username.casefold()}"
+
+    # --- answers ---
+
+    def report(self, form: str, error: GatewayError, told: Told) -> None:
+        """A refusal in the log: Cognito's name for it always, its sentence where the operator must look."""
+        self.portal.pages.log.event(
+            "form_refused",
+            level="error" if told.fault else "info",
+            request_id=self.page.request_id,
+            client=self.page.client,
+            form=form,
+            pool=self.pool.id,
+            code=error.code if isinstance(error, CognitoRefused) else None,
+            exact=str(error) if told.fault else None,
+        )
+
+    async def show(
+        self,
+        template: str,
+        title: str,
+        *,
+        told: Told | None = None,
+        errors: Mapping[str, str] | None = None,
+        **context: Any,
+    ) -> Answer:
+        """A form with what was wrong with it: `told` by Cognito, or `errors` by field."""
+        problem = None if told is None or told.field is not None else told.sentence
+        if told is not None and told.field is not None:
+            errors = {told.field: told.sentence}
+        status = told.status if told else 400 if errors else 200
+        context = {"kept": self.wanted.kept, **context}
+        return await self.portal.pages.show(
+            self.page, template, title, status=status, errors=errors, problem=problem, **context
+        )
+
+    async def go_on(self, outcome: Tokens | Challenge) -> Answer:
+        """After an answer that Cognito took: the next step, or a session. Raises GatewayError, Refusal."""
+        page, sealer = self.page, self.portal.sealers.challenge
+        if isinstance(outcome, Tokens):
+            await self.portal.sessions.begin(page, self.pool.configured, outcome)
+            forget_step(page)
+            forget_account(page)
+            # The portal, where no page waits: an API's own root is nothing to look at.
+            return see_other(page.prefix + "/" if self.return_to == "/" else self.return_to)
+        challenge, secret = outcome, ""
+        if steps.needs_authenticator(challenge):
+            secret, challenge = await self.pool.sign_in(lambda adapter: adapter.begin_authenticator(outcome))
+        keep_step(page, sealer, new_step(self.pool.id, challenge, self.return_to, secret))
+        return see_other(page.prefix + "/challenge")
+
+
+def turn_of(portal: Portal, page: PageRequest) -> Turn | Answer:
+    """The turn, or where to choose a pool first."""
+    wanted = asked(page, portal.pages.pools)
+    if wanted.pool_id is None:
+        return see_other(wanted.link(page, "/sign_in") if portal.pages.pools else page.prefix + "/")
+    return Turn(portal, page, portal.pages.pool(wanted.pool_id), wanted.return_to)

@@ -1,0 +1,261 @@
+"""Pages as a browser meets them: a gateway in front of a local Cognito, and a browser made of sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import html
+import json
+import re
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from gateway.config.load import load
+from gateway.local import totp
+from gateway.local.server import LocalCognito
+from gateway.observe.logs import configure
+from gateway.run.reload import Source
+from gateway.run.worker import Worker
+from tests.support.running import Stream
+from tests.support.wire import Reply, Upstream, get, once
+
+POOL, CLIENT = "us-east-1_Pages1234", "pagesclient"
+ALICE, PASSWORD, TEMPORARY = "alice@example.com", "Correct-Horse-1", "Temporary-1"
+FLOWS = [
+    "ALLOW_USER_AUTH",
+    "ALLOW_USER_PASSWORD_AUTH",
+    "ALLOW_USER_SRP_AUTH",
+    "ALLOW_REFRESH_TOKEN_AUTH",
+]
+HTML = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
+
+
+def seed(*users: Mapping[str, Any], pool: Mapping[str, Any] | None = None, **client: Any) -> dict[str, Any]:
+    """One pool whose usernames are e-mail addresses, one client, alice and `users`."""
+    return {
+        "UserPools": [
+            {
+                "Id": POOL,
+                "PoolName": "pages",
+                "UsernameAttributes": ["email"],
+                "AutoVerifiedAttributes": ["email"],
+                "Clients": [
+                    {
+                        "ClientId": CLIENT,
+                        "ClientName": "pages",
+                        "ExplicitAuthFlows": FLOWS,
+                        "PreventUserExistenceErrors": "ENABLED",
+                        **client,
+                    }
+                ],
+                "Groups": [{"GroupName": "admins"}, {"GroupName": "editors"}],
+                "Users": [
+                    {
+                        "Username": ALICE,
+                        "Password": PASSWORD,
+                        "Attributes": {"email_verified": "true", "name": "Alice Example"},
+                        "Groups": ["admins", "editors"],
+                    },
+                    *users,
+                ],
+                **(pool or {}),
+            }
+        ]
+    }
+
+
+@dataclass
+class Site:
+    """The gateway, its Cognito and its log."""
+
+    worker: Worker
+    local: LocalCognito
+    upstream: Upstream
+    stream: Stream
+    folder: Path
+    source: Source
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.worker.port}"
+
+    def log(self, *events: str) -> list[dict[str, Any]]:
+        lines = [json.loads(line) for line in self.stream.data.splitlines()]
+        return [line for line in lines if not events or line["event"] in events]
+
+    async def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """The log's lines of this event, once there are so many (a thread writes them)."""
+        async with asyncio.timeout(5):
+            while len(lines := self.log(event)) < count:
+                await asyncio.sleep(0.01)
+        return lines
+
+    async def code(self, kind: str, count: int = 1) -> str:
+        """The code of the `count`-th message of this kind."""
+        async with asyncio.timeout(5):
+            while len(sent := [each for each in self.local.state.outbox if each.kind == kind]) < count:
+                await asyncio.sleep(0.01)
+        return str(sent[count - 1].code)
+
+    def browser(self) -> Browser:
+        return Browser(self.worker.port)
+
+
+@contextlib.asynccontextmanager
+async def site(
+    folder: Path,
+    *,
+    seeded: Mapping[str, Any] | None = None,
+    sign_in: str = "",
+    pools: bool = True,
+    more: str = "",
+) -> AsyncIterator[Site]:
+    """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet."""
+    local = LocalCognito(seed=seeded or seed())
+    await local.start("127.0.0.1", 0)
+    upstream = Upstream()
+    async with upstream.running():
+        path = folder / "gateway.yaml"
+        ids = [pool["Id"] for pool in (seeded or seed())["UserPools"]] if pools else []
+        clients = {pool["Id"]: pool["Clients"][0]["ClientId"] for pool in (seeded or seed())["UserPools"]}
+        configured = [{"id": pool_id, "client_ids": [clients[pool_id]]} for pool_id in ids]
+        path.write_text(
+            "listen: {address: '127.0.0.1:0', drain_timeout: 1s}\n"
+            "metrics: {address: '127.0.0.1:0'}\n"
+            f"upstream: {{url: '{upstream.url}'}}\n"
+            f"cognito: {{endpoint_url: '{local.url}', user_pools: {json.dumps(configured)}}}\n"
+            f"sign_in: {{{sign_in}}}\n" + more
+        )
+        stream = Stream()
+        source = Source(path, lambda: load(path, {}))
+        config = source.load().config
+        log = configure(config.log, stream)  # type: ignore[arg-type]  # a raw stream is all it needs
+        worker = Worker(config, log=log)
+        await worker.start()
+        while pools and worker.app.unready():
+            await asyncio.sleep(0.005)
+        try:
+            yield Site(worker, local, upstream, stream, folder, source)
+        finally:
+            await worker.stop()
+            await local.stop()
+            log.close()
+
+
+@dataclass
+class Browser:
+    """Cookies, forms and redirects, over raw HTTP and without a script."""
+
+    port: int
+    cookies: dict[str, str] = field(default_factory=dict)
+    location: str = "/"
+    last: Reply | None = None
+
+    @property
+    def text(self) -> str:
+        assert self.last is not None
+        return self.last.body.decode()
+
+    async def open(self, target: str, *lines: str) -> Reply:
+        """GET, redirects followed."""
+        reply = await self._send(get(target, HTML, *self._cookie(), *lines))
+        return await self._follow(target, reply)
+
+    async def submit(self, *lines: str, form: int = 0, **fields: str) -> Reply:
+        """Post a form of the current page, the first unless `form` says which."""
+        target, hidden = self.form(form)
+        return await self.post(target, {**hidden, **fields}, *lines)
+
+    async def post(self, target: str, fields: Mapping[str, str], *lines: str) -> Reply:
+        body = urlencode(fields)
+        head = get(
+            target,
+            HTML,
+            *self._cookie(),
+            "Content-Type: application/x-www-form-urlencoded",
+            f"Content-Length: {len(body)}",
+            *lines,
+            method="POST",
+        )
+        reply = await self._send(head + body.encode("ascii"))
+        return await self._follow(target, reply)
+
+    def form(self, number: int = 0) -> tuple[str, dict[str, str]]:
+        """Where a form of the current page leads, and its hidden fields."""
+        forms = list(re.finditer(r'<form method="post" action="([^"]+)".*?</form>', self.text, re.DOTALL))
+        assert len(forms) > number, f"no such form on the page at {self.location}"
+        hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', forms[number][0])
+        fields = {name: html.unescape(value) for name, value in hidden}
+        return html.unescape(forms[number][1]), fields
+
+    async def _send(self, data: bytes) -> Reply:
+        reply = await once(self.port, data)
+        for line in reply.all("set-cookie"):
+            name, _, rest = line.partition("=")
+            value, _, attributes = rest.partition(";")
+            if "Max-Age=0" in attributes:
+                self.cookies.pop(name, None)
+            else:
+                self.cookies[name] = value
+        return reply
+
+    async def _follow(self, target: str, reply: Reply) -> Reply:
+        for _ in range(5):
+            if reply.status != 303:
+                self.location, self.last = target, reply
+                return reply
+            target = reply.get("location") or ""
+            if not target.startswith("/oauth2"):
+                self.location, self.last = target, reply
+                return reply
+            reply = await self._send(get(target, HTML, *self._cookie()))
+        raise AssertionError("too many redirects")
+
+    def _cookie(self) -> list[str]:
+        pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+        return [f"Cookie: {pairs}"] if pairs else []
+
+
+# --- accounts with more than a password ---
+
+
+SES = {"EmailSendingAccount": "DEVELOPER", "SourceArn": "arn:aws:ses:us-east-1:000000000000:identity/e.org"}
+SMS = {"SmsConfiguration": {"SnsCallerArn": "arn:aws:iam::000000000000:role/sms"}}
+PHONE = {"phone_number": "+15551239934", "phone_number_verified": "true"}
+
+
+def second_factors(at: Site, setting: str = "OPTIONAL", *, email: bool = False) -> None:
+    """Turn them on for the pool: an app, text messages; mails where the pool has SES."""
+    at.local.call(
+        "SetUserPoolMfaConfig",
+        UserPoolId=POOL,
+        MfaConfiguration=setting,
+        SoftwareTokenMfaConfiguration={"Enabled": True},
+        SmsMfaConfiguration=SMS,
+        **({"EmailMfaConfiguration": {}} if email else {}),
+    )
+
+
+def prefer(at: Site, username: str = ALICE, **settings: Any) -> None:
+    at.local.call("AdminSetUserMFAPreference", UserPoolId=POOL, Username=username, **settings)
+
+
+def add_app(at: Site) -> str:
+    """Give alice an authenticator; its secret."""
+    parameters = {"USERNAME": ALICE, "PASSWORD": PASSWORD}
+    flow = "USER_PASSWORD_AUTH"
+    signed_in = at.local.call("InitiateAuth", ClientId=CLIENT, AuthFlow=flow, AuthParameters=parameters)
+    access = {"AccessToken": signed_in["AuthenticationResult"]["AccessToken"]}
+    secret = str(at.local.call("AssociateSoftwareToken", **access)["SecretCode"])
+    # One step back: each step's code is good once, and the next one is the browser's.
+    at.local.call("VerifySoftwareToken", **access, UserCode=app_code(secret, steps=-1))
+    at.local.call("SetUserMFAPreference", **access, SoftwareTokenMfaSettings={"Enabled": True})
+    return secret
+
+
+def app_code(secret: str, *, steps: int = 0) -> str:
+    return totp.code_at(secret, int(time.time()) // 30 + steps)

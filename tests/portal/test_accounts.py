@@ -1,0 +1,207 @@
+"""Signing up, confirming, a forgotten password: without a script, against the local Cognito."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, seed, site
+
+BOB, NEW = "bob@example.com", "Another-Horse-2"
+
+
+async def test_an_account_is_made_confirmed_and_used(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        assert f'href="/oauth2/sign_up?pool={POOL}"' in browser.text
+        await browser.open("/oauth2/sign_up?return_to=/app")
+        refused = await browser.submit(attribute_email=BOB, password="Short-1")
+        assert refused.status == 400
+        assert "still needs 8 characters or more" in browser.text
+        assert f'value="{BOB}"' in browser.text
+        assert "Short-1" not in browser.text
+        await browser.submit(attribute_email=BOB, password=PASSWORD)
+        assert browser.location == "/oauth2/confirm"
+        assert "b***@e***" in browser.text
+        await browser.submit(code="000000", action="confirm")
+        assert "not right or no longer valid" in browser.text
+        await browser.submit(code=await at.code("sign-up"), action="confirm")
+        assert "Your account is confirmed" in browser.text
+        assert f'value="{BOB}"' in browser.text
+        await browser.submit(username=BOB, password=PASSWORD)
+        assert browser.location == "/app"
+
+
+async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up")
+        await browser.submit(attribute_email=BOB, password=PASSWORD)
+        assert " in 60 seconds" in browser.text
+        early = await browser.submit(form=1, action="resend")
+        assert early.status == 429
+        assert "Another code can be sent in" in browser.text
+        assert len(at.local.state.outbox) == 1
+    # The same under a wait that is over at once.
+    monkeypatch.setattr("gateway.portal.sign_up.RESEND_AFTER", -1.0)
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up")
+        await browser.submit(attribute_email=BOB, password=PASSWORD)
+        await browser.submit(form=1, action="resend")
+        assert "Another code is on its way" in browser.text
+        await browser.submit(code=await at.code("sign-up", 2), action="confirm")
+        assert "Your account is confirmed" in browser.text
+
+
+async def test_a_name_that_is_taken_gets_the_same_answer(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        pages = []
+        for username in (ALICE, BOB):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_up")
+            await browser.submit(attribute_email=username, password=PASSWORD)
+            assert browser.location == "/oauth2/confirm"
+            pages.append(browser.text.replace(username, "X").replace("b***@e***", "X"))
+        assert _without_tokens(pages[0]) == _without_tokens(pages[1])
+        assert len(at.local.state.outbox) == 1
+
+
+async def test_who_signs_in_unconfirmed_is_asked_for_the_code(tmp_path: Path) -> None:
+    users = {"Username": BOB, "Password": PASSWORD, "Status": "UNCONFIRMED", "Attributes": {"email": BOB}}
+    async with site(tmp_path, seeded=seed(users)) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=BOB, password="Wrong-Horse-1")
+        assert "The username or the password is not right" in browser.text
+        await browser.submit(username=BOB, password=PASSWORD)
+        assert browser.location == "/oauth2/confirm"
+        await browser.submit(form=1, action="resend")
+        await browser.submit(code=await at.code("sign-up"), action="confirm")
+        assert "Your account is confirmed" in browser.text
+
+
+@pytest.mark.parametrize("settings", [{"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}}])
+async def test_where_sign_up_is_closed_there_is_no_page(tmp_path: Path, settings: dict[str, object]) -> None:
+    async with site(tmp_path, seeded=seed(pool=settings)) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        assert "sign_up" not in browser.text
+        assert (await browser.open("/oauth2/sign_up")).status == 404
+    async with site(tmp_path, sign_in="sign_up: never") as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        assert "sign_up" not in browser.text
+        assert (await browser.open("/oauth2/sign_up")).status == 404
+
+
+async def test_a_closed_sign_up_is_learnt_where_the_settings_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _no_credentials(monkeypatch)
+    closed = seed(pool={"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}})
+    async with site(tmp_path, seeded=closed) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up")
+        assert "A password usually needs" in browser.text
+        refused = await browser.submit(attribute_email=BOB, password=PASSWORD)
+        assert refused.status == 404
+        await browser.open("/oauth2/sign_in")
+        assert "sign_up" not in browser.text
+
+
+async def test_what_the_pool_misses_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _no_credentials(monkeypatch)
+    wants = {"Schema": [{"Name": "given_name", "Required": True}, {"Name": "email", "Required": True}]}
+    async with site(tmp_path, seeded=seed_without_alice(wants)) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up")
+        await browser.submit(attribute_email=BOB, password="Short-1")
+        assert "Password not long enough" in browser.text
+        await browser.submit(attribute_email=BOB, password=PASSWORD)
+        assert "wants to know a little more" in browser.text
+        assert "First name" in browser.text
+        await browser.submit(attribute_email=BOB, attribute_given_name="Bob", password=PASSWORD)
+        assert browser.location == "/oauth2/confirm"
+
+
+async def test_a_forgotten_password_is_replaced(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/forgot_password?return_to=/app")
+        await browser.submit(username=ALICE)
+        assert browser.location == "/oauth2/reset_password"
+        await browser.submit(code="000000", new_password=NEW)
+        assert "not right or no longer valid" in browser.text
+        await browser.submit(code=await at.code("forgot-password"), new_password="weak")
+        assert "still needs" in browser.text
+        await browser.submit(code=await at.code("forgot-password"), new_password=NEW)
+        assert "Your password is changed" in browser.text
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert "not right" in browser.text
+        await browser.submit(username=ALICE, password=NEW)
+        assert browser.location == "/app"
+
+
+@pytest.mark.parametrize("errors", ["ENABLED", "LEGACY"])
+async def test_a_forgotten_password_tells_nobody_who_has_an_account(tmp_path: Path, errors: str) -> None:
+    async with site(tmp_path, seeded=seed(PreventUserExistenceErrors=errors)) as at:
+        pages = []
+        for username in (ALICE, "nobody@example.com"):
+            browser = at.browser()
+            await browser.open("/oauth2/forgot_password")
+            await browser.submit(username=username)
+            assert browser.location == "/oauth2/reset_password"
+            await browser.submit(code="000000", new_password=NEW)
+            pages.append(browser.text.replace(username, "X"))
+        assert _without_tokens(pages[0]) == _without_tokens(pages[1])
+
+
+async def test_a_code_may_come_with_another_browser(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/forgot_password")
+        await browser.submit(username=ALICE)
+        other = at.browser()
+        await other.open("/oauth2/reset_password")
+        await other.submit(username=ALICE, code=await at.code("forgot-password"), new_password=NEW)
+        assert "Your password is changed" in other.text
+
+
+async def test_a_gateway_that_does_not_fit_its_pool_says_so_and_logs_why(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=seed(ExplicitAuthFlows=["ALLOW_USER_SRP_AUTH"])) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        reply = await browser.submit(username=ALICE, password=PASSWORD)
+        assert reply.status == 503
+        assert "do not fit together" in browser.text
+        assert CLIENT not in browser.text.replace(f"pool={POOL}", "")
+        (line,) = await at.logged("form_refused")
+        assert (line["level"], line["form"], line["code"]) == (
+            "error",
+            "sign_in",
+            "InvalidParameterException",
+        )
+        assert "ALLOW_USER_PASSWORD_AUTH" in line["exact"]
+
+
+def seed_without_alice(pool: dict[str, object]) -> dict[str, object]:
+    document = seed(pool={**pool, "Users": []})
+    return dict(document)
+
+
+def _no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at AWS without credentials: the pool's settings cannot be read."""
+    monkeypatch.setattr("gateway.aws.clients.is_loopback", lambda url: False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+
+
+def _without_tokens(page: str) -> str:
+    """Without what differs from page to page anyway."""
+    return "\n".join(line for line in page.splitlines() if 'name="csrf"' not in line)

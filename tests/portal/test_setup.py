@@ -1,0 +1,222 @@
+"""The set-up form: who may use it, what it checks, what becomes of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import examine
+from gateway.config.stored import connection_text, store, stored_file
+from gateway.errors import GatewayError
+from gateway.portal import connection
+from gateway.portal.attempts import SETUP_BY_ADDRESS
+from gateway.portal.setup_code import matches, setup_code
+from gateway.run.reload import Reloader, files_of
+from tests.portal.site import ALICE, CLIENT, HTML, PASSWORD, POOL, Browser, Site, seed, site
+from tests.support.wire import get, once
+
+GOOD = {"region": "us-east-1", "user_pool_id": POOL, "client_id": CLIENT, "identity_pool_id": ""}
+
+
+async def code_of(at: Site) -> str:
+    (line,) = await at.logged("setup_code")
+    assert line["page"] == "/oauth2/setup"
+    return str(line["setup_code"])
+
+
+async def form_of(at: Site) -> Browser:
+    browser = at.browser()
+    reply = await browser.open("/oauth2/")
+    assert reply.status == 200
+    assert "Not connected" in browser.text
+    assert 'href="/oauth2/setup"' in browser.text
+    assert (await browser.open("/oauth2/setup")).status == 200
+    return browser
+
+
+async def test_api_requests_are_pointed_to_the_page(tmp_path: Path) -> None:
+    async with site(tmp_path, pools=False) as at:
+        reply = await once(at.worker.port, get("/api/v1/things"))
+        assert reply.status == 503
+        problem = json.loads(reply.body)
+        assert "/oauth2/" in problem["detail"]
+        assert reply.get("link") == '<http://api.test/oauth2/>; rel="help"'
+        # Whoever looks at it with a browser is led there.
+        seen = await once(at.worker.port, get("/app", HTML))
+        assert (seen.status, seen.get("location")) == (302, "/oauth2/")
+
+
+async def test_without_a_folder_the_page_shows_what_to_write(tmp_path: Path) -> None:
+    async with site(tmp_path, pools=False) as at:
+        browser = await form_of(at)
+        await browser.submit(**GOOD, setup_code=await code_of(at))
+        assert "Everything fits" in browser.text
+        text = browser.text.partition('spellcheck="false">')[2].partition("</textarea>")[0]
+        path = tmp_path / "copied.yaml"
+        path.write_text(text)
+        config, _ = examine(path, {})
+        assert config is not None
+        assert [pool.id for pool in config.cognito.user_pools] == [POOL]
+
+
+async def test_the_answer_is_stored_served_and_closed(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    async with site(tmp_path, pools=False, sign_in="state_dir: state, admin_groups: [admins]") as at:
+        reloader = Reloader(at.source, at.worker)
+        reloader.start()
+        browser = await form_of(at)
+        # Case and blanks aside: it is read off another screen.
+        code = (await code_of(at)).lower().replace("-", " ")
+        await browser.submit(**GOOD, setup_code=code)
+        assert "Connecting" in browser.text
+        async with asyncio.timeout(10):
+            while not at.worker.config.cognito.user_pools or at.worker.app.unready():
+                await asyncio.sleep(0.02)
+        await browser.open("/oauth2/setup?saved=5")
+        assert "The gateway is connected to your user pool" in browser.text
+        assert stat.S_IMODE(stored_file(tmp_path / "state").stat().st_mode) == 0o600
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert "Alice Example" in browser.text
+        # Closed for all but admins.
+        assert (await at.browser().open("/oauth2/setup")).status == 404
+        await browser.open("/oauth2/setup")
+        assert "Change the connection" in browser.text
+        assert f'value="{POOL}"' in browser.text
+        await browser.submit(**{**GOOD, "client_id": "unknown"})
+        assert "Cognito knows no such app client" in browser.text
+        await reloader.stop()
+    (tmp_path / "state" / "connection.yaml").unlink()
+
+
+async def test_nobody_else_may_change_it(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    store(tmp_path / "state", connection_text(connection.Connection(**GOOD).as_pool))
+    # alice is an editor, but editors are not named; and a code does not open it again.
+    async with site(tmp_path, pools=False, sign_in="state_dir: state, admin_groups: [others]") as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        _, fields = browser.form()
+        assert (await browser.open("/oauth2/setup")).status == 404
+        assert "Connection" not in browser.text
+        reply = await browser.post("/oauth2/setup", {"csrf": fields["csrf"], **GOOD, "setup_code": "x"})
+        assert reply.status == 404
+        assert at.log("setup_code") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "sentence"),
+    [
+        ({"region": "nowhere"}, "region", "Enter the region"),
+        ({"region": "eu-west-1"}, "region", "The user pool is in us-east-1"),
+        ({"region": "127.0.0.1:9"}, "region", "Enter the region"),
+        ({"user_pool_id": "../../x"}, "user_pool_id", "a user pool ID such as"),
+        ({"user_pool_id": "us-east-1_Unknown00"}, "user_pool_id", "no such user pool"),
+        ({"client_id": "unknown"}, "client_id", "no such app client"),
+        ({"client_id": ""}, "client_id", "Enter it"),
+        ({"client_id": "secretclient"}, "client_id", "has a secret"),
+        ({"client_id": "srponly"}, "client_id", "does not allow USER_PASSWORD_AUTH"),
+        ({"identity_pool_id": "nonsense"}, "identity_pool_id", "an identity pool ID such as"),
+    ],
+)
+async def test_each_field_has_its_sentence(
+    tmp_path: Path, change: dict[str, str], field: str, sentence: str
+) -> None:
+    document = seed()
+    clients = document["UserPools"][0]["Clients"]
+    clients.append({**clients[0], "ClientId": "secretclient", "ClientSecret": "s" * 24})
+    clients.append({**clients[0], "ClientId": "srponly", "ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH"]})
+    async with site(tmp_path, seeded=document, pools=False) as at:
+        browser = await form_of(at)
+        reply = await browser.submit(**{**GOOD, **change}, setup_code=await code_of(at))
+        assert reply.status == 400
+        wrong = browser.text.partition(f'id="{field}-error">')[2].partition("</p>")[0]
+        assert sentence in wrong
+
+
+async def test_without_the_code_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
+    async with site(tmp_path, pools=False) as at:
+        browser = await form_of(at)
+        for _ in range(SETUP_BY_ADDRESS.most):
+            reply = await browser.submit(**{**GOOD, "client_id": "unknown"}, setup_code="AAAA-AAAA-AAAA-AAAA")
+            assert reply.status == 400
+            assert "not the code" in browser.text
+            assert "app client." not in browser.text
+        # Even the right one comes too late now.
+        reply = await browser.submit(**GOOD, setup_code=await code_of(at))
+        assert reply.status == 429
+
+
+def test_the_code_is_of_one_start() -> None:
+    one, other = setup_code(b"1" * 32), setup_code(b"2" * 32)
+    assert one != other
+    assert len(one.replace("-", "")) == 16
+    assert matches(f" {one.lower()} ", one)
+    assert not matches(other, one)
+    assert not matches("", one)
+    assert not matches("é" * 16, one)
+
+
+# --- the file ----------------------------------------------------------------------------------------------
+
+
+def write(folder: Path, stored: str | None, pools: str = "[]") -> Path:
+    (folder / "state").mkdir(exist_ok=True)
+    if stored is not None:
+        stored_file(folder / "state").write_text(stored)
+    path = folder / "gateway.yaml"
+    path.write_text(f"cognito: {{user_pools: {pools}}}\nsign_in: {{state_dir: state}}\n")
+    return path
+
+
+def test_the_stored_pool_stands_in(tmp_path: Path) -> None:
+    path = write(tmp_path, connection_text({"id": POOL, "client_ids": ["c"], "identity_pool_id": ""}))
+    config, report = examine(path, {})
+    assert config is not None, report.lines
+    assert config.cognito.stored
+    assert config.cognito.user_pools[0].client_ids == ("c",)
+    assert stored_file(tmp_path / "state") in files_of(config)
+
+
+def test_a_file_that_names_pools_wins_and_says_so(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, connection_text({"id": POOL, "client_ids": ["c"]}), f"[{{id: {POOL}, client_ids: [d]}}]"
+    )
+    config, report = examine(path, {})
+    assert config is not None
+    assert config.cognito.user_pools[0].client_ids == ("d",)
+    assert not config.cognito.stored
+    assert "is not used: this file names user pools itself" in "\n".join(report.warnings)
+
+
+@pytest.mark.parametrize(
+    ("stored", "sentence"),
+    [
+        (
+            "cognito: {user_pools: [{id: nonsense, client_ids: [c]}]}\n",
+            "connection.yaml:1: cognito.user_pools[0].id",
+        ),
+        (
+            "cognito: {user_pools: []}\nupstream: {url: http://10.0.0.1}\n",
+            "only cognito.user_pools may stand",
+        ),
+        ("cognito: {endpoint_url: http://127.0.0.1:1}\n", "only cognito.user_pools may stand"),
+        ("cognito: {user_pools: [{id: '${HOME}', client_ids: [c]}]}\n", "connection.yaml:1"),
+        ("{", "connection.yaml"),
+    ],
+)
+def test_a_broken_one_is_a_mistake_with_its_line(tmp_path: Path, stored: str, sentence: str) -> None:
+    config, report = examine(write(tmp_path, stored), {"HOME": POOL})
+    assert config is None
+    assert sentence in "\n".join(report.lines)
+
+
+def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    store(tmp_path, "cognito: {}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["connection.yaml"]
+    with pytest.raises(GatewayError, match=r"sign_in\.state_dir"):
+        store(tmp_path / "missing", "cognito: {}\n")

@@ -1,0 +1,343 @@
+"""Signing in without a script: every flow, every challenge, and what an attacker may try with the forms."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from gateway.portal.attempts import PERSON
+from tests.portal.site import (
+    ALICE,
+    CLIENT,
+    PASSWORD,
+    PHONE,
+    POOL,
+    SES,
+    TEMPORARY,
+    add_app,
+    app_code,
+    prefer,
+    second_factors,
+    seed,
+    site,
+)
+from tests.support.wire import get, once
+
+WRONG = "The username or the password is not right"
+NEW = "Another-Horse-2"
+CHOICE = {
+    "EmailConfiguration": SES,
+    "Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}},
+}
+
+
+@pytest.mark.parametrize("flow", ["USER_PASSWORD_AUTH", "USER_SRP_AUTH"])
+async def test_a_password_opens_the_page_one_came_for(tmp_path: Path, flow: str) -> None:
+    async with site(tmp_path, sign_in=f"auth_flow: {flow}") as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in?return_to=/app/7")
+        wrong = await browser.submit(username=ALICE, password="Wrong-Horse-1")
+        assert wrong.status == 400
+        assert WRONG in browser.text
+        assert f'value="{ALICE}"' in browser.text
+        assert "Wrong-Horse-1" not in browser.text
+        await browser.submit(username=f" {ALICE} ", password=PASSWORD)
+        assert browser.location == "/app/7"
+        # The API is open now, and the page of sign-in is behind us.
+        await browser.open("/app/7")
+        assert at.upstream.requests[-1].target == b"/app/7"
+        await browser.open("/oauth2/sign_in")
+        assert browser.location == "/oauth2/"
+        assert "Alice Example" in browser.text
+
+
+async def test_wrong_passwords_and_unknown_users_look_alike(tmp_path: Path) -> None:
+    for errors in ("ENABLED", "LEGACY"):
+        async with site(tmp_path, seeded=seed(PreventUserExistenceErrors=errors)) as at:
+            seen = set()
+            for username in (ALICE, "nobody@example.com", "no address"):
+                browser = at.browser()
+                await browser.open("/oauth2/sign_in")
+                reply = await browser.submit(username=username, password="Wrong-Horse-1")
+                lines = [line for line in browser.text.splitlines() if 'name="csrf"' not in line]
+                seen.add((reply.status, "\n".join(lines).replace(username, "X")))
+            assert len(seen) == 1
+
+
+async def test_what_is_left_out_is_said_beside_its_field(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username="", password="")
+        assert (
+            '<p class="wrong" id="username-error">Enter your username or e-mail address</p>' in browser.text
+        )
+        assert 'aria-describedby="password-error" aria-invalid="true"' in browser.text
+        assert "<title>Error: Sign in" in browser.text
+
+
+async def test_attempts_are_limited_before_cognito_is_asked(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        for _ in range(PERSON.most):
+            await browser.submit(username="nobody@example.com", password="Wrong-Horse-1")
+        await at.logged("form_refused", PERSON.most)
+        reply = await browser.submit(username="nobody@example.com", password="Wrong-Horse-1")
+        assert reply.status == 429
+        assert "Too many attempts" in browser.text
+        await asyncio.sleep(0.05)
+        assert len(at.log("form_refused")) == PERSON.most
+        # Spelled otherwise it is the same name; another name is another.
+        assert (await browser.submit(username="NOBODY@example.com", password="x")).status == 429
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert browser.location == "/oauth2/"
+
+
+async def test_a_first_password_is_replaced(tmp_path: Path) -> None:
+    new = {"Username": "new@example.com", "Password": TEMPORARY, "Status": "FORCE_CHANGE_PASSWORD"}
+    schema = {"Schema": [{"Name": "given_name", "Required": True, "Mutable": True}]}
+    document = seed(new, pool=schema)
+    document["UserPools"][0]["Users"].pop(0)
+    async with site(tmp_path, seeded=document) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in?return_to=/app")
+        await browser.submit(username="new@example.com", password=TEMPORARY)
+        assert browser.location == "/oauth2/challenge"
+        assert "Choose a new password" in browser.text
+        await browser.submit(new_password="weak")
+        assert "still needs" in browser.text
+        assert "Enter: first name" in browser.text
+        assert "weak" not in browser.text
+        await browser.submit(new_password=NEW, attribute_given_name="")
+        assert "Enter: first name" in browser.text
+        await browser.submit(new_password=NEW, attribute_given_name="Nell")
+        assert browser.location == "/app"
+
+
+async def test_an_authenticator_is_asked_for(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        second_factors(at)
+        secret = add_app(at)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert "authenticator app shows six digits" in browser.text
+        await browser.submit(code="000000")
+        assert "This code is not right" in browser.text
+        code = app_code(secret)
+        await browser.submit(code=f"{code[:3]} {code[3:]}")
+        assert browser.location == "/oauth2/"
+
+
+async def test_an_authenticator_is_set_up(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        second_factors(at, "ON")
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert "Set up an authenticator" in browser.text
+        assert "<svg" in browser.text
+        assert "<path" in browser.text
+        key = re.search(r'id="secret" value="([A-Z2-7 ]+)"', browser.text)
+        assert key
+        await browser.submit(code="12345")
+        assert "The code is six digits" in browser.text
+        await browser.submit(code="000000")
+        assert "This code is not right" in browser.text
+        # The same key after a reload and after a mistake: it is in somebody's app by now.
+        await browser.open("/oauth2/challenge")
+        assert key[1] in browser.text
+        await browser.submit(code=app_code(key[1].replace(" ", "")))
+        assert browser.location == "/oauth2/"
+
+
+async def test_codes_by_message_and_the_choice_between_them(tmp_path: Path) -> None:
+    users = {
+        "Username": "bob@example.com",
+        "Password": PASSWORD,
+        "Attributes": {"email_verified": "true", **PHONE},
+    }
+    async with site(tmp_path, seeded=seed(users, pool={"EmailConfiguration": SES})) as at:
+        second_factors(at, email=True)
+        prefer(at, "bob@example.com", SMSMfaSettings={"Enabled": True}, EmailMfaSettings={"Enabled": True})
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username="bob@example.com", password=PASSWORD)
+        assert "How do you want to prove" in browser.text
+        await browser.submit(choice="SMS_MFA")
+        assert "text message to" in browser.text
+        assert "9934" in browser.text
+        await browser.submit(code=await at.code("mfa"))
+        assert browser.location == "/oauth2/"
+
+
+async def test_the_choice_based_flow(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        assert 'type="password"' not in browser.text
+        await browser.submit(username=ALICE)
+        assert "Enter your password" in browser.text
+        await browser.submit(form=1, choice="EMAIL_OTP")
+        assert "We sent an e-mail to a***@e***" in browser.text
+        await browser.submit(code=await at.code("sign-in"))
+        assert browser.location == "/oauth2/"
+        other = at.browser()
+        await other.open("/oauth2/sign_in")
+        await other.submit(username=ALICE)
+        await other.submit(password=PASSWORD)
+        assert other.location == "/oauth2/"
+
+
+async def test_choice_based_sign_in_tells_nobody_who_has_an_account(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username="nobody@example.com")
+        if browser.location == "/oauth2/challenge":
+            await browser.submit(password=PASSWORD)
+        assert WRONG in browser.text or "This took too long" in browser.text
+
+
+async def test_a_step_belongs_to_its_browser_and_to_its_page(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        second_factors(at)
+        secret = add_app(at)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        thief = at.browser()
+        thief.cookies = {name: value for name, value in browser.cookies.items() if "browser" not in name}
+        await thief.open("/oauth2/challenge")
+        assert thief.location.startswith("/oauth2/sign_in")
+        target, fields = browser.form()
+        await browser.post(target, {**fields, "step": "0" * 16, "code": app_code(secret)})
+        assert "out of date" in browser.text
+        await browser.submit(code=app_code(secret))
+        assert browser.location == "/oauth2/"
+        # It is used up.
+        await browser.open("/oauth2/challenge")
+        assert browser.location == "/oauth2/"
+
+
+async def test_a_session_that_cognito_has_forgotten_begins_again(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        second_factors(at)
+        secret = add_app(at)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in?return_to=/app")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        at.local.state.pools[POOL].sessions.clear()
+        await browser.submit(code=app_code(secret))
+        assert "This took too long" in browser.text
+        assert 'name="return_to" value="/app"' in browser.text
+
+
+async def test_several_pools_are_a_choice(tmp_path: Path) -> None:
+    document = seed()
+    other = json.loads(json.dumps(document["UserPools"][0]).replace(POOL, "eu-west-1_Other1234"))
+    other["Clients"][0]["ClientId"] = "otherclient"
+    document["UserPools"].append(other)
+    async with site(tmp_path, seeded=document) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in?return_to=/app")
+        assert "Which user pool" in browser.text
+        assert f'href="/oauth2/sign_in?pool={POOL}&amp;return_to=/app"' in browser.text
+        await browser.open("/oauth2/sign_in?pool=eu-west-1_Other1234&return_to=/app")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert browser.location == "/app"
+        (line,) = await at.logged("sign_in")
+        assert line["pool"] == "eu-west-1_Other1234"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        '/oauth2/sign_in?return_to="><script>alert(1)</script>',
+        "/oauth2/sign_in?pool=<script>alert(1)</script>&notice=<script>",
+        "/oauth2/confirm?username=<script>alert(1)</script>",
+        "/oauth2/setup?saved=<script>alert(1)</script>",
+    ],
+)
+async def test_addresses_are_not_shown(tmp_path: Path, target: str) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        quoted = target.replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
+        await browser.open(quoted)
+        assert "alert" not in browser.text
+
+
+async def test_what_was_typed_is_shown_escaped(tmp_path: Path) -> None:
+    evil = '"><script>alert(1)</script>'
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        for target, field in (
+            ("/oauth2/sign_in", "username"),
+            ("/oauth2/sign_up", "attribute_email"),
+            ("/oauth2/forgot_password", "username"),
+        ):
+            await browser.open(target)
+            await browser.submit(**{field: evil})
+            assert "<script>alert" not in browser.text
+        assert browser.location == "/oauth2/reset_password"
+        assert "&lt;script&gt;alert(1)" in browser.text
+
+
+async def test_pages_carry_their_guards_and_hold_no_inline_code(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        for path in ("sign_in", "sign_up", "forgot_password", "reset_password", "confirm"):
+            reply = await browser.open(f"/oauth2/{path}")
+            assert reply.status == 200
+            policy = reply.get("content-security-policy") or ""
+            assert "default-src 'none'" in policy
+            assert "unsafe" not in policy
+            assert reply.all("cache-control") == ["no-store"]
+            assert not re.search(r"<style|style=|<script(?! src=)| on[a-z]+=", browser.text)
+
+
+async def test_assets_are_kept_for_ever_under_names_of_their_content(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        names = re.findall(r'(?:href|src)="(/oauth2/static/[^"]+)"', browser.text)
+        assert {name.rpartition(".")[2] for name in names} == {"css", "js", "svg"}
+        for name in names:
+            reply = await once(at.worker.port, get(name))
+            assert (reply.status, reply.all("cache-control")) == (
+                200,
+                ["public, max-age=31536000, immutable"],
+            )
+            assert reply.get("x-content-type-options") == "nosniff"
+        assert (await once(at.worker.port, get("/oauth2/static/../sign_in"))).status == 400
+        assert (await once(at.worker.port, get("/oauth2/static/pages.css"))).status == 404
+
+
+async def test_a_form_without_its_token_is_refused(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        reply = await browser.post("/oauth2/sign_in", {"username": ALICE, "password": PASSWORD})
+        assert reply.status == 403
+        assert "cognito_gateway_session" not in browser.cookies
+
+
+async def test_nothing_secret_reaches_the_log(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        second_factors(at)
+        secret = add_app(at)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password="Wrong-Horse-1")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        code = app_code(secret)
+        await browser.submit(code=code)
+        log = at.stream.data.decode()
+        for word in ("Wrong-Horse-1", PASSWORD, code, secret, *browser.cookies.values()):
+            assert word not in log
+        assert CLIENT not in log
