@@ -112,6 +112,7 @@ def _cognito(values: Values, folder: Path, *, stored: bool) -> model.Cognito:
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
         clock_leeway=values["clock_leeway"],
+        token_cache_size=values["token_cache_size"],
         revocation=_shared(model.Revocation, values["revocation"], folder),
         stored=stored,
     )

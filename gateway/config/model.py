@@ -115,6 +115,7 @@ class Cognito:
     endpoint_url: str | None
     user_pools: tuple[UserPool, ...]
     clock_leeway: float
+    token_cache_size: int
     revocation: Revocation
     # The pools are the set-up page's answer, not the configuration file's.
     stored: bool = False

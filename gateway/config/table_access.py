@@ -100,6 +100,13 @@ COGNITO = section(
         "0s",
         "How long after its end a token is still accepted, for clocks that differ. 0: exact.",
     ),
+    Key(
+        "token_cache_size",
+        s.size("1MiB", "64GiB"),
+        "160MiB",
+        "Memory that verified tokens may take in each worker, about 1.6 KB each; the default holds 100,000. "
+        "Only tokens in use take any. A token that is not remembered costs a signature check per request.",
+    ),
     section(
         "revocation",
         "Tokens outlive a sign-out unless Cognito is asked.",

@@ -25,7 +25,7 @@ from gateway.errors import (
 )
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify import tokens
-from gateway.verify.cache import TokenCache
+from gateway.verify.cache import OVERHEAD, TokenCache
 from gateway.verify.jwk import VerificationKey
 from gateway.verify.jwks import KeySets
 from gateway.verify.revocation import Admission, Revocation
@@ -88,7 +88,9 @@ class Authenticator:
         self._named = config.claims_in_routes
         # What `recognise` looked up last in vain, and its hash.
         self._missed = (b"", b"")
-        self._cache: TokenCache[Principal] = TokenCache(key_sets.key)
+        self._cache: TokenCache[Principal] = TokenCache(
+            key_sets.key, max_size=config.cognito.token_cache_size
+        )
         self._revocation = revocation
         if revocation is not None:
             revocation.watch_over(self._cache)
@@ -137,7 +139,8 @@ class Authenticator:
             admission = self._revocation.admit(claims, token, digest, now)
             if admission is Admission.ASK:
                 return None
-        return self._principal(claims, key, digest, len(token), remember=admission is Admission.KNOWN)
+        remember = admission is Admission.KNOWN
+        return self._principal(claims, key, digest, len(token), remember=remember, now=now)
 
     async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal:
         """The rest where `authenticate_now` gave None: fetch the key set, ask Cognito.
@@ -154,7 +157,8 @@ class Authenticator:
             admission = self._revocation.admit(claims, token, digest, now)
             if admission is Admission.ASK:
                 admission = await self._revocation.ask_first(claims, token, digest, now)
-        return self._principal(claims, key, digest, len(token), remember=admission is Admission.KNOWN)
+        remember = admission is Admission.KNOWN
+        return self._principal(claims, key, digest, len(token), remember=remember, now=now)
 
     def _rules(self, unverified: UnverifiedToken) -> PoolRules:
         """Whose rules and keys the token is held against; `verify` checks the issuer again."""
@@ -165,7 +169,7 @@ class Authenticator:
         return rules
 
     def _principal(
-        self, claims: Claims, key: VerificationKey, digest: bytes, size: int, *, remember: bool
+        self, claims: Claims, key: VerificationKey, digest: bytes, length: int, *, remember: bool, now: float
     ) -> Principal:
         named = _NOTHING
         if self._named:
@@ -174,8 +178,11 @@ class Authenticator:
         assertion = None if self._assertion is None else self._assertion(claims)
         principal = Principal(claims, self._describe(claims), named, assertion)
         if remember:
-            until = claims.expires_at + self._leeway
-            self._cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until)
+            # Without a leeway they share one number, as with 100,000 of them everything counts.
+            until = claims.expires_at + self._leeway if self._leeway else claims.expires_at
+            # An assertion is a token itself.
+            size = OVERHEAD + length * (1 if assertion is None else 2)
+            self._cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until, now=now)
         return principal
 
     def __repr__(self) -> str:

@@ -17,17 +17,19 @@ from typing import Generic, TypeVar
 
 from gateway.verify.jwk import VerificationKey
 
-# Bytes of token text that the entries stand for: 4,200 tokens of Cognito's usual 1 KB. What is kept of one
-# takes about one and a half times its text, so this is 7 MB of the 64 MiB that a worker may take. Text and
-# not a count, because a token may have up to 16 KiB. Less than the tokens in use at a time costs those left
-# out one signature check per request, nothing worse.
-MAX_TEXT = 4 * 1024 * 1024
+# What a remembered token takes beyond as many bytes as its own text: its payload is half of a usual one's
+# text, the rest is Python's objects. A test holds it against the truth.
+OVERHEAD = 600
 
 # How many recently used entries one new token may spare before it takes the oldest anyway. Each spared one
 # paid for it with a hit; the bound keeps one unlucky request from walking through all of them.
 _SPARED = 16
 # Who wants to know whether an entry was used since they last looked.
 _FOR_EVICTION, _FOR_CHECKS = 1, 2
+
+# How many of the oldest are looked at with every new one, to see whether their time is over: twice as fast as
+# they come in. Tokens that live equally long end in the order they came.
+_REAPED = 2
 
 P = TypeVar("P")
 
@@ -48,12 +50,11 @@ class _Entry(Generic[P]):
 class TokenCache(Generic[P]):
     """From a token's SHA-256 to what it proved. Evicts the oldest entry not used since it was last spared."""
 
-    def __init__(
-        self, current_key: Callable[[str, str], VerificationKey | None], *, max_text: int = MAX_TEXT
-    ) -> None:
+    def __init__(self, current_key: Callable[[str, str], VerificationKey | None], *, max_size: int) -> None:
+        """`max_size`: bytes that all entries may take together."""
         self._current_key = current_key
-        self._max_text = max_text
-        self._text = 0
+        self._max_size = max_size
+        self._size = 0
         # By digest: the tokens themselves are secrets, and would take the memory twice. OrderedDict because
         # taking the first item of a plain dict again and again walks over the gaps of all those taken before.
         self._entries: OrderedDict[bytes, _Entry[P]] = OrderedDict()
@@ -71,14 +72,31 @@ class TokenCache(Generic[P]):
         return None
 
     def put(
-        self, digest: bytes, size: int, value: P, *, key: VerificationKey, pool_id: str, until: float
+        self,
+        digest: bytes,
+        size: int,
+        value: P,
+        *,
+        key: VerificationKey,
+        pool_id: str,
+        until: float,
+        now: float,
     ) -> None:
-        """Remember a token of `size` bytes that was verified with `key` of `pool_id`; good before `until`."""
+        """Remember what a token proved that was verified with `key` of `pool_id`; good before `until`.
+
+        `size`: the bytes that it takes.
+        """
+        entries = self._entries
         self._drop(digest)
-        while self._entries and self._text + size > self._max_text:
+        for _ in range(_REAPED):
+            oldest = next(iter(entries), None)
+            if oldest is None or now < entries[oldest].until:
+                break
+            self._drop(oldest)
+        while entries and self._size + size > self._max_size:
             self._evict()
-        self._entries[digest] = _Entry(value, key, pool_id, until, size)
-        self._text += size
+        entries[digest] = _Entry(value, key, pool_id, until, size)
+        self._size += size
 
     # --- what revocation needs ---
 
@@ -112,7 +130,7 @@ class TokenCache(Generic[P]):
     def _drop(self, digest: bytes) -> None:
         entry = self._entries.pop(digest, None)
         if entry is not None:
-            self._text -= entry.size
+            self._size -= entry.size
 
     def __len__(self) -> int:
         return len(self._entries)

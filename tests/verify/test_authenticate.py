@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import gc
 import json
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, settings
@@ -35,6 +38,7 @@ from gateway.errors import (
 )
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.authenticate import Authenticator, Principal, bearer_token
+from gateway.verify.cache import OVERHEAD
 from gateway.verify.jwks import KeySets
 from gateway.verify.refetch import Timing
 from gateway.verify.tokens import Claims
@@ -427,3 +431,23 @@ async def test_nothing_secret_in_a_repr(gate: Gate) -> None:
     assert token.decode() not in text
     assert "secret/scope" not in text
     assert "user: " not in text
+
+
+async def test_what_a_remembered_token_takes_is_no_more_than_is_counted(gate: Gate) -> None:
+    tokens = [
+        sign(ACCESS, access_claims() | {name: str(uuid4()) for name in ("sub", "jti", "origin_jti")})
+        for _ in range(400)
+    ]
+    for token in tokens[:100]:
+        await gate.ask(token)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for token in tokens[100:]:
+            await gate.ask(token)
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    counted = sum(OVERHEAD + len(token) for token in tokens[100:])
+    assert 0.7 * counted < taken < counted

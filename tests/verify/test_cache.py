@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.verify.cache import TokenCache
+from gateway.config.load import load
+from gateway.verify.cache import OVERHEAD, TokenCache
 from gateway.verify.jwk import VerificationKey, parse_key_set
+from gateway.verify.jws import MAX_TOKEN_SIZE
 from tests.support.tokens import KeyPair, key_set_document
 
 POOL = "ap-south-1_AbCdEfGhI"
@@ -32,19 +35,21 @@ def keys() -> Keys:
     return Keys()
 
 
-def put(cache: TokenCache[str], token: bytes, *, until: float = FOREVER, pool_id: str = POOL) -> None:
-    cache.put(token, len(token), token.decode(), key=KEY, pool_id=pool_id, until=until)
+def put(
+    cache: TokenCache[str], token: bytes, *, until: float = FOREVER, pool_id: str = POOL, now: float = 0.0
+) -> None:
+    cache.put(token, len(token), token.decode(), key=KEY, pool_id=pool_id, until=until, now=now)
 
 
 def test_what_went_in_comes_out(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token")
     assert cache.get(b"token", 0.0) == "token"
     assert cache.get(b"Token", 0.0) is None
 
 
 def test_expiry_is_looked_at_on_every_hit(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token", until=100.0)
     assert cache.get(b"token", 99.999) == "token"
     # RFC 7519 section 4.1.4: on or after. And it does not come back when the clock does.
@@ -54,7 +59,7 @@ def test_expiry_is_looked_at_on_every_hit(keys: Keys) -> None:
 
 
 def test_a_key_that_leaves_takes_its_tokens_along(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token")
     del keys.current[POOL, "one"]
     assert cache.get(b"token", 0.0) is None
@@ -62,21 +67,21 @@ def test_a_key_that_leaves_takes_its_tokens_along(keys: Keys) -> None:
 
 
 def test_another_key_of_the_same_name_is_another_key(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token")
     keys.current[POOL, "one"] = parse_key_set(key_set_document(KeyPair.generate("one", serial=1)))["one"]
     assert cache.get(b"token", 0.0) is None
 
 
 def test_another_pools_key_of_the_same_name_does_not_count(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token", pool_id="ap-south-1_Other")
     keys.current["ap-south-1_Other", "one"] = dataclasses.replace(KEY)
     assert cache.get(b"token", 0.0) is None
 
 
 def test_used_tokens_outlive_a_flood_of_valid_ones(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys, max_text=100 * 8)
+    cache: TokenCache[str] = TokenCache(keys, max_size=100 * 8)
     for number in range(10):
         put(cache, b"good%04d" % number)
     for number in range(5000):
@@ -87,7 +92,7 @@ def test_used_tokens_outlive_a_flood_of_valid_ones(keys: Keys) -> None:
 
 
 def test_as_many_tokens_as_fit_in_turn_are_all_hits(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys, max_text=3000 * 8)
+    cache: TokenCache[str] = TokenCache(keys, max_size=3000 * 8)
     tokens = [b"%08d" % number for number in range(3000)]
     for token in tokens:
         put(cache, token)
@@ -95,7 +100,7 @@ def test_as_many_tokens_as_fit_in_turn_are_all_hits(keys: Keys) -> None:
 
 
 def test_when_all_are_in_use_a_new_one_still_gets_in(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys, max_text=1000 * 8)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1000 * 8)
     for number in range(1000):
         put(cache, b"%08d" % number)
         cache.get(b"%08d" % number, 0.0)
@@ -104,19 +109,27 @@ def test_when_all_are_in_use_a_new_one_still_gets_in(keys: Keys) -> None:
     assert len(cache) == 1000
 
 
-def test_the_usual_size_holds_three_thousand_cognito_tokens(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
-    for number in range(20_000):
-        put(cache, b"%01100d" % number)
-    assert 3000 < len(cache) < 5000
-    # As many of the largest would be hundreds of megabytes.
-    for number in range(1000):
-        put(cache, b"%016384d" % number)
-    assert len(cache) == 256
+def test_those_whose_time_is_over_make_room_before_any_other(keys: Keys) -> None:
+    cache: TokenCache[str] = TokenCache(keys, max_size=1000 * 8)
+    for number in range(500):
+        put(cache, b"%08d" % number, until=100.0)
+    for number in range(500, 750):
+        put(cache, b"%08d" % number, now=100.0)
+    # Far from full, and yet none of the first 500 is left.
+    assert len(cache) == 250
+    assert all(cache.get(b"%08d" % number, 100.0) for number in range(500, 750))
+
+
+def test_the_default_holds_a_hundred_thousand_usual_tokens(tmp_path: Path) -> None:
+    (tmp_path / "gateway.yaml").write_text("")
+    size = load(tmp_path / "gateway.yaml", {}).config.cognito.token_cache_size
+    assert size // (OVERHEAD + 983) > 100_000
+    # As many of the largest would be gigabytes.
+    assert size // (OVERHEAD + MAX_TOKEN_SIZE) < 10_000
 
 
 def test_the_same_token_again_takes_no_more_room(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys, max_text=16)
+    cache: TokenCache[str] = TokenCache(keys, max_size=16)
     put(cache, b"12345678")
     for _ in range(10):
         put(cache, b"87654321")
@@ -125,7 +138,7 @@ def test_the_same_token_again_takes_no_more_room(keys: Keys) -> None:
 
 
 def test_repr_holds_no_token(keys: Keys) -> None:
-    cache: TokenCache[str] = TokenCache(keys)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"secret-token")
     assert repr(cache) == "<TokenCache of 1 tokens>"
 
@@ -139,7 +152,7 @@ OPERATIONS = st.lists(
 @given(OPERATIONS)
 def test_never_more_than_fits_and_never_the_wrong_one(operations: list[tuple[str, int, int]]) -> None:
     keys = Keys()
-    cache: TokenCache[str] = TokenCache(keys, max_text=1000)
+    cache: TokenCache[str] = TokenCache(keys, max_size=1000)
     held: dict[bytes, int] = {}
     for operation, name, size in operations:
         token = b"%0*d" % (size, name)
