@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench import procfs, upstream
-from bench.contestants import Contestant, Gateway
+from bench.contestants import Contestant, Gateway, Nginx
 from bench.goals import Goal
 from bench.load.crowd import crowd
 from bench.load.plan import LoadPlan
@@ -50,6 +50,7 @@ class GrowingConnections(Growth):
     """Three kinds of many: idle beside 32 busy ones, all taking turns, 1,000 asking at once.
 
     Taking turns has its own small side, 32 connections under the same generator; only the number differs.
+    nginx runs beside it: its growth is what the kernel and the caches ask of everybody.
     """
 
     name = "growth-connections"
@@ -71,6 +72,9 @@ class GrowingConnections(Growth):
         Goal("many taking turns ÷ 32 taking turns", "turns_growth", LIMIT),
         Goal("1,000 of many asking at once ÷ 32", "at_once_growth", LIMIT),
     )
+
+    def unfit(self, contestant: Contestant) -> str | None:
+        return None if contestant.name == Nginx.name else super().unfit(contestant)
 
     def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
         plan = replace(arena.plan(contestant, arena.one_token()), connections=32, window=32)

@@ -21,20 +21,24 @@ _ENCODE_IN_LIST = re.compile(r"[^\x20-\x24\x26-\x2b\x2d-\x7e]")
 
 def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
     """The header lines that describe this principal; a claim the token lacks gives no line."""
-    lines: list[bytes] = []
+    lines: list[str] = []
     for name, value in (
         (headers.user, claims.subject),
         (headers.username, claims.username),
         (headers.email, claims.email),
     ):
         if name and value:
-            lines.append(_line(name, encode(value)))
+            lines.append(_line(name, value))
     if headers.groups and claims.groups:
-        lines.append(_line(headers.groups, encode_list(claims.groups)))
+        lines.append(_encoded_line(headers.groups, encode_list(claims.groups)))
     if headers.claims:
         every = claims.every
-        lines += [_line(name, encode_claim(every[claim])) for name, claim in headers.claims if claim in every]
-    return b"".join(lines)
+        lines += [
+            _encoded_line(name, encode_claim(every[claim]))
+            for name, claim in headers.claims
+            if claim in every
+        ]
+    return "".join(lines).encode("ascii")
 
 
 def encode(value: str) -> str:
@@ -63,8 +67,16 @@ def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
 
 
-def _line(name: str, value: str) -> bytes:
+def _line(name: str, value: str) -> str:
+    """The line for a value that is not empty."""
+    plain = value.isascii() and value.isprintable() and "%" not in value
+    if plain and value[0] != " " and value[-1] != " ":
+        return f"{name}: {value}\r\n"  # as almost all are
+    return _encoded_line(name, encode(value))
+
+
+def _encoded_line(name: str, value: str) -> str:
     # A value's outer spaces are no part of it on the wire (RFC 9110 section 5.5).
     if value[:1] == " " or value[-1:] == " ":
         value = _OUTER_SPACES.sub(lambda spaces: "%20" * len(spaces.group()), value)
-    return f"{name}: {value}\r\n".encode("ascii")
+    return f"{name}: {value}\r\n"

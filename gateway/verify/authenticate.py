@@ -35,6 +35,8 @@ from gateway.verify.tokens import Claims, PoolRules, UnverifiedToken
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SCHEME = re.compile(_TOKEN)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+# The two spellings of the scheme in use, with what stands behind them.
+_USUAL = frozenset({b"Bearer ", b"bearer "})
 # RFC 9110 section 11.2: the characters of a token68, which RFC 6750 calls b64token.
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 # Possessive, and content with a missing end: no input makes it look twice at the same byte.
@@ -130,7 +132,7 @@ class Authenticator:
         self._metrics.token_cache_misses += 1
         unverified = tokens.decode(token)
         rules = self._rules(unverified)
-        key = self._key_sets.key(rules.pool_id, unverified.kid)
+        key = self._key_sets.key(rules.pool_id, unverified.jws.kid)
         if key is None:
             return None
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
@@ -199,12 +201,13 @@ def bearer_token(authorization: Sequence[bytes]) -> bytes:
     # RFC 9110 section 5.3: a field that is no list is sent once (Envoy CVE-2026-26308).
     if len(authorization) > 1:
         raise TwoCredentials("more than one Authorization header")
+    token = authorization[0][7:]
+    if authorization[0][:7] in _USUAL and token and not token.translate(None, _TOKEN68):
+        # Nothing else but one token: what nearly all requests hold.
+        return token
     # RFC 9110 section 11.4: credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
     scheme, _, rest = authorization[0].strip(b" \t").partition(b" ")
     rest = rest.lstrip(b" ")
-    if scheme in {b"Bearer", b"bearer"} and rest and not rest.translate(None, _TOKEN68):
-        # Nothing else but one token: what nearly all requests hold.
-        return rest
     if _SCHEME.fullmatch(scheme) is None or _CONTROL.search(rest) is not None:
         raise MalformedAuthorization("the Authorization header is not a scheme and its credentials")
     if _holds_second_scheme(rest):

@@ -87,7 +87,8 @@ class TokenCache(Generic[P]):
         `size`: the bytes that it takes.
         """
         entries = self._entries
-        self._drop(digest)
+        if digest in entries:
+            self._drop(digest)
         for _ in range(_REAPED):
             oldest = next(iter(entries), None)
             if oldest is None or now < entries[oldest].until:
