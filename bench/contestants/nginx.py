@@ -44,7 +44,7 @@ http {{
     scgi_temp_path {directory}/scgi;
     upstream api {{
         server 127.0.0.1:{self.setup.upstream_port};
-        keepalive 64;
+        keepalive 1024;
         keepalive_requests 1000000000;
     }}
     server {{
