@@ -1,0 +1,149 @@
+"""What a request costs in the gateway's own code alone, without kernel, network and generator.
+
+`python -m bench.inprocess [--quick] [--profile]`: real connections of the gateway on transports that swallow
+what is written; the upstream's answer is put in by hand. µs per request, the least of many rounds, so that a
+busy machine spoils little; what the kernel asks comes on top. `--profile`: cProfile's list for a new token.
+
+Invariant: every answer that is counted was written to the client whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import cProfile
+import pstats
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+from bench.tokens import CLIENT_ID, ISSUER, POOL_ID, Mint
+from bench.upstream import PATH, body
+from gateway.config.load import load
+from gateway.observe.logs import configure
+from gateway.observe.metrics import WorkerMetrics
+from gateway.proxy.connection import ClientConnection
+from gateway.proxy.upstream import UpstreamConnection
+from gateway.run import loops
+from gateway.run.server import Server
+
+ROUNDS = 250
+ROUNDS_QUICK = 3
+# As many as the load of the benchmark has connections.
+LANES = 32
+# Connections of both kinds with a request under way at the same time.
+AT_ONCE = (1, LANES, 1_000)
+ANSWER = (
+    b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 20:20:20 GMT\r\n"
+    b"Content-Type: application/json\r\nContent-Length: %d\r\nConnection: keep-alive\r\n\r\n" % len(body())
+) + body()
+
+
+class Swallowing(asyncio.Transport):
+    """A transport that keeps only what was written last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = b""
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1) if name == "peername" else default
+
+    def write(self, data: Any) -> None:
+        self.last = data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def abort(self) -> None:
+        """Nothing is open."""
+
+
+class Lane:
+    """A client's connection and one to the upstream, which the pool holds."""
+
+    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+        self.client, self.sink = ClientConnection(server, loop), Swallowing()
+        self.client.connection_made(self.sink)
+        self.upstream = UpstreamConnection(server.app.pool)
+        self.upstream.connection_made(Swallowing())
+        server.app.pool.give_back(self.upstream)
+
+
+async def prepared(directory: Path, mint: Mint) -> Server:
+    """A server without sockets that knows its keys."""
+    (directory / "jwks.json").write_bytes(mint.key_set())
+    file = directory / "gateway.yaml"
+    file.write_text(
+        "metrics: {address: '127.0.0.1:0'}\nlog: {access: false, level: warning}\ncognito: {user_pools: [{"
+        f"id: {POOL_ID}, client_ids: [{CLIENT_ID}], issuers: ['{ISSUER}'], jwks_file: {directory}/jwks.json"
+        "}]}\n"
+    )
+    config = load(file, {}).config
+    server = Server(config, metrics=WorkerMetrics(), log=configure(config.log))
+    await server.start([])
+    while server.app.unready():
+        await asyncio.sleep(0.005)
+    return server
+
+
+def turn(server: Server, lanes: Sequence[Lane], requests: Sequence[bytes]) -> None:
+    """One request on each lane: all are asked, then all are answered, as two turns of the event loop."""
+    for lane, request in zip(lanes, requests, strict=True):
+        lane.client.data_received(request)
+    server.outbox.flush()
+    for lane in lanes:
+        lane.upstream.data_received(ANSWER)
+    server.outbox.flush()
+
+
+async def measure(directory: Path, *, rounds: int, profile: bool) -> None:
+    loop, mint = asyncio.get_running_loop(), Mint()
+    mint.write(directory / "tokens", rounds * LANES + 1)
+    requests = [
+        f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+        for token in (directory / "tokens").read_text().split()
+    ]
+    warm, new = requests[0], iter(requests[1:])
+    server = await prepared(directory, mint)
+    for count in AT_ONCE:
+        lanes = [Lane(server, loop) for _ in range(count)]
+        loops.settle()
+        times = []
+        for _ in range(max(ROUNDS_QUICK, rounds * LANES // count)):
+            start = perf_counter_ns()
+            turn(server, lanes, [warm] * count)
+            times.append((perf_counter_ns() - start) / count / 1e3)
+            await asyncio.sleep(0)
+        assert all(lane.sink.last.endswith(body()) for lane in lanes)
+        print(f"one warm token, {count} at once: {min(times):.1f} µs")
+        server.app.pool.close()
+        server.connections.clear()
+        server = await prepared(directory, mint)
+    lanes = [Lane(server, loop) for _ in range(LANES)]
+    turn(server, lanes, [warm] * LANES)
+    profiler = cProfile.Profile()
+    times = []
+    for _ in range(rounds):
+        fresh = [next(new) for _ in lanes]
+        if profile:
+            profiler.enable()
+        start = perf_counter_ns()
+        turn(server, lanes, fresh)
+        times.append((perf_counter_ns() - start) / LANES / 1e3)
+        profiler.disable()
+        await asyncio.sleep(0)
+    print(f"every token new, {LANES} at once: {min(times):.1f} µs")
+    if profile:
+        pstats.Stats(profiler).sort_stats("tottime").print_stats(50)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        wanted = ROUNDS_QUICK if "--quick" in sys.argv else ROUNDS
+        loops.run(measure(Path(name), rounds=wanted, profile="--profile" in sys.argv))
