@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench config lock clean
+.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench screenshots config lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ format: $(VENV)/.test ## let ruff arrange the code
 
 bench: $(VENV)/.run ## the gateway beside the peers installed here (nginx, haproxy, apache2, oauth2-proxy)
 	$(BIN)/python -m bench $(ARGS)
+
+screenshots: $(VENV)/.test ## every page, narrow and wide, light and dark, into docs/screenshots (needs chromium)
+	$(BIN)/python -m tests.portal.screenshots docs/screenshots
 
 config: $(VENV)/.run ## write the generated files under config/ again
 	$(BIN)/python -m gateway.config.generate

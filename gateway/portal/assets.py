@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from gateway.portal.page import PageRequest
@@ -35,6 +36,7 @@ class Asset:
         return Answer(200, self.body, content_type=self.content_type, headers=[(b"Cache-Control", _FOR_EVER)])
 
 
+@cache
 def load() -> Mapping[str, Asset]:
     """By file name. Raises OSError when the installation is broken."""
     assets = {}

@@ -1,4 +1,4 @@
-"""`/`: the portal. Who is signed in and until when, the access token to copy, AWS credentials, the way out.
+"""`/`: the portal. Who is signed in and until when, the access token to copy, the way out.
 
 Not connected yet: what is missing, and the way to the set-up form. Invariant: a token is shown only on the
 page of the session it belongs to, and nothing on it is kept by a browser (respond.guarded).
@@ -54,7 +54,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer
         page,
         "portal",
         "Your account",
-        badge=Badge(session.pool_id, connected=True),
+        badge=Badge("Connected", connected=True),
         notice=NOTICES.get(page.query.get("notice", "")),
         name=name,
         second=second,

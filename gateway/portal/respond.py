@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
+from gateway.portal import assets
 from gateway.proxy.answers import Answer
 
 _HTML = "text/html; charset=utf-8"
@@ -34,11 +35,16 @@ def message(
     """
     text, address = back or ("Back", f"{prefix}/")
     body = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
+    style, icon = (prefix + assets.load()[name].path for name in ("pages.css", "icon.svg"))
     return html(
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><h1>{escape(title)}</h1>{body}"
-        f'<p><a href="{escape(address)}">{escape(text)}</a></p></html>\n',
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
+        f'<link rel="icon" href="{escape(icon)}" type="image/svg+xml">\n'
+        f'<link rel="stylesheet" href="{escape(style)}">\n</head>\n<body>\n<main class="middle">\n'
+        f'<section class="card stack" aria-labelledby="title">\n<h1 id="title">{escape(title)}</h1>\n{body}\n'
+        f'<a class="button full" href="{escape(address)}">{escape(text)}</a>\n'
+        "</section>\n</main>\n</body>\n</html>\n",
         status=status,
     )
 
@@ -60,6 +66,8 @@ def guarded(answer: Answer, *, form_targets: Sequence[str] = ()) -> Answer:
         # Files that never change may say otherwise.
         (b"Cache-Control", b"no-store"),
         (b"X-Content-Type-Options", b"nosniff"),
+        # No page of another origin embeds what is ours, a sibling domain's neither.
+        (b"Cross-Origin-Resource-Policy", b"same-origin"),
         # For browsers that do not know frame-ancestors.
         (b"X-Frame-Options", b"DENY"),
         # Not no-referrer: with it browsers send `Origin: null` with our own forms (Fetch standard).

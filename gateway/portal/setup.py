@@ -70,7 +70,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Connection) -> Answer:
     text, folder = connection_text(connection.as_pool), portal.config.sign_in.state_dir
     if folder is None:
-        lead = "The gateway stores nothing (sign_in.state_dir is not set): put this into its configuration."
+        lead = "The gateway has no place to store it (sign_in.state_dir): put this into its configuration."
         return await portal.pages.show(
             page, "setup_done", "Everything fits", lead=lead, yaml=text, refresh=None, badge=NOT_CONNECTED
         )

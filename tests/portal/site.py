@@ -115,14 +115,19 @@ async def site(
     more: str = "",
 ) -> AsyncIterator[Site]:
     """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet."""
-    local = LocalCognito(seed=seeded or seed())
+    document = seeded or seed()
+    local = LocalCognito(seed=document)
     await local.start("127.0.0.1", 0)
     upstream = Upstream()
     async with upstream.running():
         path = folder / "gateway.yaml"
-        ids = [pool["Id"] for pool in (seeded or seed())["UserPools"]] if pools else []
-        clients = {pool["Id"]: pool["Clients"][0]["ClientId"] for pool in (seeded or seed())["UserPools"]}
-        configured = [{"id": pool_id, "client_ids": [clients[pool_id]]} for pool_id in ids]
+        ids = [pool["Id"] for pool in document["UserPools"]] if pools else []
+        clients = {pool["Id"]: pool["Clients"][0]["ClientId"] for pool in document["UserPools"]}
+        identity = [pool["Id"] for pool in document.get("IdentityPools", [])]
+        configured = [
+            {"id": pool_id, "client_ids": [clients[pool_id]], "identity_pool_id": next(iter(identity), None)}
+            for pool_id in ids
+        ]
         path.write_text(
             "listen: {address: '127.0.0.1:0', drain_timeout: 1s}\n"
             "metrics: {address: '127.0.0.1:0'}\n"
@@ -259,3 +264,18 @@ def add_app(at: Site) -> str:
 
 def app_code(secret: str, *, steps: int = 0) -> str:
     return totp.code_at(secret, int(time.time()) // 30 + steps)
+
+
+IDENTITY_POOL = "us-east-1:00000000-0000-4000-8000-0000000000ab"
+
+
+def with_identity_pool(document: dict[str, Any]) -> dict[str, Any]:
+    provider = {"ProviderName": f"cognito-idp.us-east-1.amazonaws.com/{POOL}", "ClientId": CLIENT}
+    pool = {
+        "Id": IDENTITY_POOL,
+        "IdentityPoolName": "pages",
+        "AllowUnauthenticatedIdentities": False,
+        "CognitoIdentityProviders": [{**provider, "ServerSideTokenCheck": True}],
+        "AuthenticatedRole": "pages-authenticated",
+    }
+    return {**document, "IdentityPools": [pool]}

@@ -1,0 +1,68 @@
+"""Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+# Playwright's own browsers are not downloaded: the tests use what the system has.
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+def needs_chromium() -> None:
+    """Skips where it is missing; in CI that is a failure."""
+    if PROGRAM is None:
+        told = "chromium is not installed: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(told)
+        pytest.skip(told)
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def looking(browser: Browser, **options: Any) -> AsyncIterator[Page]:
+    """A page in a context of its own; what it complains of (CSP, script errors, 404s) is a failure."""
+    context = await browser.new_context(**options)
+    page = await context.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: complaints.append(message.text) if _complains(message) else None)
+    try:
+        yield page
+    finally:
+        await context.close()
+    assert complaints == []
+
+
+def _complains(message: Any) -> bool:
+    # A form that is refused is answered with a 4xx, which Chromium reports as an error.
+    refused = "the server responded with a status of" in message.text
+    return message.type in {"error", "warning"} and not refused
+
+
+WIDTHS: Mapping[str, Mapping[str, int]] = {
+    "narrow": {"width": 390, "height": 844},
+    "wide": {"width": 1280, "height": 800},
+}

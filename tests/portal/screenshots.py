@@ -1,0 +1,140 @@
+"""`make screenshots`: every page, narrow and wide, light and dark, as a browser shows it.
+
+Not a test: a way to look. Each page is reached as a person reaches it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from playwright.async_api import Page
+
+from tests.portal.chromium import WIDTHS, chromium
+from tests.portal.site import (
+    ALICE,
+    PASSWORD,
+    SES,
+    TEMPORARY,
+    Site,
+    second_factors,
+    seed,
+    site,
+    with_identity_pool,
+)
+
+_NAME = "for (const name of document.querySelectorAll('.brand span')) name.textContent = 'api.example.com'"
+Shoot = Callable[[str], Awaitable[None]]
+NEW = "new@example.com"
+FIRST = {"Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}}}
+
+
+async def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    async with chromium() as browser:
+        for width, viewport in WIDTHS.items():
+            for scheme in ("light", "dark"):
+                for journey in JOURNEYS:
+                    context = await browser.new_context(viewport=viewport, color_scheme=scheme)
+                    page = await context.new_page()
+
+                    async def shoot(name: str, page: Page = page, place: str = f"{width}-{scheme}") -> None:
+                        # The port of a test is nobody's name.
+                        await page.evaluate(_NAME)
+                        await page.screenshot(path=folder / f"{name}-{place}.png", full_page=True)
+
+                    await journey(page, shoot)
+                    await context.close()
+
+
+async def _accounts(page: Page, shoot: Shoot) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with site(Path(folder), seeded=with_identity_pool(seed())) as at:
+            await page.goto(f"{at.url}/oauth2/sign_in")
+            await shoot("sign-in")
+            await _sign_in(page, "alice@example.com", "wrong")
+            await shoot("sign-in-refused")
+            await page.goto(f"{at.url}/oauth2/forgot_password")
+            await shoot("forgot-password")
+            await page.fill("#username", ALICE)
+            await page.press("#username", "Enter")
+            await shoot("reset-password")
+            await page.goto(f"{at.url}/oauth2/sign_up")
+            await page.fill("#password", "Sunny-day")
+            await page.fill("#attribute_email", "bob@example.com")
+            await shoot("sign-up")
+            await page.fill("#password", PASSWORD)
+            await page.press("#password", "Enter")
+            await shoot("confirm")
+            await page.goto(f"{at.url}/oauth2/sign_in")
+            await _sign_in(page, ALICE, PASSWORD)
+            await shoot("portal")
+            await page.click("text=Get credentials")
+            await shoot("portal-aws")
+            await page.goto(f"{at.url}/oauth2/change_password")
+            await shoot("change-password")
+
+
+async def _challenges(page: Page, shoot: Shoot) -> None:
+    new = {"Username": NEW, "Password": TEMPORARY, "Status": "FORCE_CHANGE_PASSWORD"}
+    with tempfile.TemporaryDirectory() as folder:
+        async with site(Path(folder), seeded=seed(new)) as at:
+            second_factors(at, "ON")
+            await page.goto(f"{at.url}/oauth2/sign_in")
+            await _sign_in(page, NEW, TEMPORARY)
+            await shoot("new-password")
+            await page.goto(f"{at.url}/oauth2/sign_in")
+            await _sign_in(page, ALICE, PASSWORD)
+            await shoot("authenticator")
+            await page.goto(f"{at.url}/oauth2/nothing")
+            await shoot("not-found")
+
+
+async def _choice(page: Page, shoot: Shoot) -> None:
+    pool = {"EmailConfiguration": SES, **FIRST}
+    with tempfile.TemporaryDirectory() as folder:
+        async with site(Path(folder), seeded=seed(pool=pool), sign_in="auth_flow: USER_AUTH") as at:
+            await page.goto(f"{at.url}/oauth2/sign_in")
+            await page.fill("#username", ALICE)
+            await page.press("#username", "Enter")
+            await shoot("choice")
+            await page.click("text=E-mail me a code")
+            await shoot("code")
+
+
+async def _setup(page: Page, shoot: Shoot) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with site(Path(folder), pools=False) as at:
+            await page.goto(f"{at.url}/oauth2/")
+            await shoot("not-connected")
+            await page.goto(f"{at.url}/oauth2/setup")
+            await page.fill("#region", "us-east-1")
+            await page.fill("#user_pool_id", "us-east-1_Unknown00")
+            await page.fill("#client_id", "pagesclient")
+            await _code(page, at)
+            await page.press("#client_id", "Enter")
+            await shoot("setup")
+            await page.fill("#user_pool_id", "us-east-1_Pages1234")
+            await page.press("#client_id", "Enter")
+            await shoot("setup-yaml")
+
+
+async def _code(page: Page, at: Site) -> None:
+    (line,) = await at.logged("setup_code")
+    await page.fill("#setup_code", line["setup_code"])
+
+
+async def _sign_in(page: Page, username: str, password: str) -> None:
+    await page.fill("#username", username)
+    await page.fill("#password", password)
+    await page.press("#password", "Enter")
+
+
+JOURNEYS = (_accounts, _challenges, _choice, _setup)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1])))

@@ -1,0 +1,120 @@
+"""The pages in Chromium: by keyboard, without a script, with one; and looked at, in every shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import Page
+
+from tests.portal.chromium import WIDTHS, chromium, looking, needs_chromium
+from tests.portal.looks import wrong_with
+from tests.portal.screenshots import JOURNEYS
+from tests.portal.site import ALICE, PASSWORD, add_app, app_code, second_factors, site
+
+
+@pytest.fixture(autouse=True)
+def program() -> None:
+    needs_chromium()
+
+
+async def focused(page: Page) -> str:
+    found: object = await page.evaluate(
+        "() => { const at = document.activeElement; return at.id || at.textContent.trim(); }"
+    )
+    return str(found)
+
+
+async def test_signing_in_takes_a_keyboard_only(tmp_path: Path) -> None:
+    async with site(tmp_path) as at, chromium() as browser, looking(browser) as page:
+        await page.goto(f"{at.url}/app")
+        assert page.url == f"{at.url}/oauth2/sign_in?return_to=/app"
+        assert await focused(page) == "username"
+        await page.keyboard.type(ALICE)
+        order = []
+        for _ in range(3):
+            await page.keyboard.press("Tab")
+            order.append(await focused(page))
+        assert order == ["Forgot password?", "password", "Show"]
+        await page.keyboard.press("Shift+Tab")
+        await page.keyboard.type("wrong")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("[role=alert]")
+        assert "not right" in await page.inner_text("[role=alert]")
+        assert await focused(page) == "password"
+        await page.keyboard.type(PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{at.url}/app")
+        assert b"/app" in [request.target for request in at.upstream.requests]
+
+
+async def test_without_a_script_everything_is_there(tmp_path: Path) -> None:
+    async with (
+        site(tmp_path) as at,
+        chromium() as browser,
+        looking(browser, java_script_enabled=False) as page,
+    ):
+        second_factors(at)
+        secret = add_app(at)
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        assert not await page.is_visible(".inside")
+        await page.fill("#username", ALICE)
+        await page.fill("#password", PASSWORD)
+        await page.click("text=Sign in >> nth=-1")
+        await page.fill("#code", app_code(secret))
+        await page.click("text=Continue")
+        assert await page.inner_text("h1") == "Alice Example"
+        assert "ends at" in await page.inner_text("#token-title + p")
+        token = await page.input_value("#token")
+        assert token.count(".") == 2
+        assert not await page.is_visible("[data-copies]")
+        await page.click("text=Sign out everywhere")
+        assert "You are signed out" in await page.inner_text("[role=status]")
+        await page.goto(f"{at.url}/oauth2/")
+        assert page.url == f"{at.url}/oauth2/sign_in"
+
+
+async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
+    async with (
+        site(tmp_path) as at,
+        chromium() as browser,
+        looking(browser, permissions=["clipboard-read", "clipboard-write"]) as page,
+    ):
+        await page.goto(f"{at.url}/oauth2/sign_up")
+        await page.fill("#password", "Sunny-day")
+        met = await page.locator(".rules li.met").all_inner_texts()
+        assert met == ["8 characters or more", "an uppercase letter", "a lowercase letter", "a symbol"]
+        await page.wait_for_selector("#password-rules-status:not(:empty)")
+        assert await page.inner_text("#password-rules-status") == "Still needed: a number"
+        await page.click(".inside")
+        assert await page.get_attribute("#password", "type") == "text"
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        await page.fill("#username", ALICE)
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.click("[data-copies=token]")
+        await page.wait_for_selector("#copied:not(:empty)")
+        assert await page.inner_text("#copied") == "Access token copied"
+        assert await page.evaluate("navigator.clipboard.readText()") == await page.input_value("#token")
+        assert "ends in 59:" in await page.inner_text("#token-title + p")
+
+
+@pytest.mark.slow  # every page, four times
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("journey", JOURNEYS, ids=lambda journey: journey.__name__.strip("_"))
+async def test_every_page_is_for_everybody(width: str, scheme: str, journey: object) -> None:
+    seen = []
+
+    async def look(name: str) -> None:
+        seen.append(name)
+        wrong = await wrong_with(page)
+        assert not wrong, f"{name}: {wrong}"
+
+    async with (
+        chromium() as browser,
+        looking(browser, viewport=WIDTHS[width], color_scheme=scheme) as page,
+    ):
+        assert callable(journey)
+        await journey(page, look)
+    assert seen

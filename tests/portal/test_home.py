@@ -1,0 +1,91 @@
+"""The portal: what it shows to whom, and the way out of it."""
+
+from __future__ import annotations
+
+import html
+import re
+import shlex
+from pathlib import Path
+
+from gateway.portal.home import moment
+from tests.portal.site import ALICE, PASSWORD, Browser, Site, site
+from tests.support.wire import get, once
+
+NEW = "Another-Horse-2"
+
+
+async def signed_in(at: Site, password: str = PASSWORD) -> Browser:
+    browser = at.browser()
+    await browser.open("/oauth2/sign_in")
+    await browser.submit(username=ALICE, password=password)
+    assert browser.location == "/oauth2/"
+    return browser
+
+
+def value_of(browser: Browser, name: str) -> str:
+    match = re.search(rf'id="{name}" value="([^"]*)"', browser.text)
+    assert match
+    return html.unescape(match[1])
+
+
+async def test_who_one_is_and_what_opens_the_api(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = await signed_in(at)
+        for shown in ("Alice Example", ALICE, "admins", "editors", "us-east-1_Pages1234"):
+            assert shown in browser.text
+        token = value_of(browser, "token")
+        reply = await once(at.worker.port, get("/things", f"Authorization: Bearer {token}"))
+        assert reply.status == 200
+        command = shlex.split(value_of(browser, "curl"))
+        assert command == ["curl", "-H", f"Authorization: Bearer {token}", "http://api.test/"]
+        # To somebody else there is nothing to see.
+        other = at.browser()
+        await other.open("/oauth2/")
+        assert other.location == "/oauth2/sign_in"
+
+
+async def test_signing_out_here_and_everywhere(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        here, there = await signed_in(at), await signed_in(at)
+        await here.submit(form=1)
+        assert "You are signed out" in here.text
+        await here.open("/oauth2/")
+        assert here.location == "/oauth2/sign_in"
+        await there.open("/oauth2/")
+        assert there.location == "/oauth2/"
+        await there.submit(form=0)
+        assert "You are signed out" in there.text
+        lines = await at.logged("sign_out", 2)
+        assert [(line["everywhere"], line["revoked"]) for line in lines] == [(False, True), (True, True)]
+
+
+async def test_a_new_password(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = await signed_in(at)
+        await browser.open("/oauth2/change_password")
+        await browser.submit(password="Wrong-Horse-1", new_password=NEW)
+        assert "The current password is not right" in browser.text
+        await browser.submit(password=PASSWORD, new_password="weak")
+        assert "still needs" in browser.text
+        await browser.submit(password=PASSWORD, new_password=NEW)
+        assert "Your password is changed" in browser.text
+        await signed_in(at, NEW)
+        stranger = at.browser()
+        await stranger.open("/oauth2/change_password")
+        assert stranger.location == "/oauth2/sign_in?return_to=/oauth2/change_password"
+
+
+async def test_who_was_signed_out_elsewhere_cannot_change_it(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = await signed_in(at)
+        await browser.open("/oauth2/change_password")
+        at.local.call("AdminUserGlobalSignOut", UserPoolId="us-east-1_Pages1234", Username=ALICE)
+        await browser.submit(password=PASSWORD, new_password=NEW)
+        assert "Your sign-in has ended" in browser.text
+
+
+def test_a_moment_of_today_needs_no_date() -> None:
+    now = 1_800_000_000.0  # 2027-01-15, 08:00 UTC
+    assert moment(now + 60, now).text == "08:01 UTC"
+    assert moment(now + 86400, now).text == "16 Jan 2027, 08:00 UTC"
+    assert moment(now - 5, now).seconds == 0
