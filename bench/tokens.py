@@ -140,6 +140,11 @@ class Mint:
             self._foreign.sign(claims, kid=base64.b64encode(os.urandom(32)).decode()) for _ in range(count)
         ]
 
+    def forged(self, count: int) -> list[str]:
+        """Distinct tokens that somebody else signed under the pool's own kid."""
+        claims = access_claims(self.now, username=self._username)
+        return [self._foreign.sign(claims | {"jti": str(n)}, kid=self.key.kid) for n in range(count)]
+
     def write(self, path: Path, count: int) -> None:
         """`count` distinct valid tokens, one a line, minted on every CPU."""
         cpus = os.cpu_count() or 1

@@ -3,6 +3,7 @@
 from bench.works.base import Arena, Work
 from bench.works.bodies import Bodies
 from bench.works.flood import Flood
+from bench.works.forged import Forged
 from bench.works.forward_auth import ForwardAuth
 from bench.works.growth import GrowingConnections, GrowingRoutes, GrowingTokens
 from bench.works.idle import IdleConnections, IdleTunnels
@@ -22,6 +23,7 @@ WORKS: dict[str, type[Work]] = {
         Start,
         MemoryAfterRequests,
         Flood,
+        Forged,
         Bodies,
         OpenLoop,
         IdleConnections,

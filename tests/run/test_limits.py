@@ -114,6 +114,23 @@ async def test_addresses_are_those_that_trusted_proxies_tell(tmp_path: Path) -> 
         assert await statuses(gateway, 1, "X-Forwarded-For: 2001:db8:0:1::1", target="/open") == [200]
 
 
+async def test_forward_auth_counts_the_original_client_and_principal(tmp_path: Path) -> None:
+    trusting = "trusted_proxies: [127.0.0.1/32]"
+    async with running(tmp_path, OPEN + SLOW + "}\n", listen_lines=trusting) as gateway:
+
+        async def asked(client: str, path: str, *lines: str) -> int:
+            named = (f"X-Original-URL: https://api.test{path}", "X-Original-Method: GET")
+            told = (*named, f"X-Forwarded-For: {client}", *lines)
+            return (await once(gateway.port, get("/oauth2/auth", *told))).status
+
+        assert [await asked("203.0.113.7", "/open") for _ in range(4)] == [202, 202, 202, 429]
+        assert await asked("203.0.113.8", "/open") == 202
+        line = gateway.bearer()
+        assert [await asked("203.0.113.9", "/", line) for _ in range(2)] == [202, 202]
+        # The same bucket as when it comes by itself.
+        assert await statuses(gateway, 2, line) == [200, 429]
+
+
 async def test_our_own_paths_count(tmp_path: Path) -> None:
     async with running(tmp_path, SLOW + "}\n") as gateway:
         metadata = "/.well-known/oauth-protected-resource"
