@@ -1,0 +1,56 @@
+"""Set-up where several workers serve: one code for all of them, and all of them take up the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from tests.outside.support import serving, until
+from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, Browser, seed
+from tests.support import local_cognito
+from tests.support.wire import Upstream, get, once
+
+
+async def test_any_worker_takes_the_code_and_all_serve_the_pool(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    upstream = Upstream()
+    with local_cognito.running(seed()) as local:
+        async with (
+            upstream.running(),
+            serving(
+                tmp_path,
+                upstream=upstream.url,
+                pools=f"  endpoint_url: {local.url}",
+                more="sign_in: {state_dir: state}",
+                environ={"COGNITO_GATEWAY_LISTEN__WORKERS": "2"},
+                ready=False,
+            ) as served,
+        ):
+            await served.says("setup_code")
+            (line,) = [each for each in served.log if each["event"] == "setup_code"]
+            browser = Browser(served.port)
+            await browser.open("/oauth2/setup")
+            await browser.submit(
+                setup_code=line["setup_code"],
+                region="us-east-1",
+                user_pool_id=POOL,
+                client_id=CLIENT,
+                identity_pool_id="",
+            )
+            assert "Connecting" in browser.text
+            await until(served.is_ready, seconds=20)
+
+            async def connected() -> bool:
+                # Whichever of the two answers.
+                replies = await asyncio.gather(
+                    *(once(served.port, get("/oauth2/setup?saved=5")) for _ in range(8))
+                )
+                return all(reply.status == 303 for reply in replies)
+
+            await until(connected, seconds=10)
+            await browser.open("/oauth2/sign_in")
+            await browser.submit(username=ALICE, password=PASSWORD)
+            assert browser.location == "/oauth2/"
+            # The code opens nothing any more, and is in the log once.
+            assert (await browser.open("/oauth2/setup")).status == 404
+            assert served.stdout.count('"setup_code"') == 2  # the event's name, and the field's
