@@ -1,0 +1,123 @@
+"""Cognito's refusals in words: by exception and sentence, as Cognito has them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.aws.values import CognitoRefused
+from gateway.errors import GatewayError
+from gateway.portal import words
+from gateway.portal.attributes import field_for, fields_for, missing_in
+from gateway.portal.words import TOO_MANY, WRONG
+
+
+def refused(code: str, message: str = "") -> CognitoRefused:
+    return CognitoRefused(code, f"Cognito refused: {code}: {message}", message)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (refused("NotAuthorizedException", "Incorrect username or password."), WRONG),
+        (refused("UserNotFoundException", "User does not exist."), WRONG),
+        (refused("NotAuthorizedException", "User is disabled."), WRONG),
+        (refused("InvalidParameterException", "1 validation error detected"), WRONG),
+        (refused("NotAuthorizedException", "Password attempts exceeded"), TOO_MANY),
+        (refused("TooManyRequestsException"), TOO_MANY),
+        (refused("LimitExceededException", "Attempt limit exceeded, please try after some time."), TOO_MANY),
+    ],
+)
+def test_signing_in(error: GatewayError, told: words.Told) -> None:
+    assert words.sign_in(error) == told
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        refused("InvalidParameterException", "USER_PASSWORD_AUTH flow not enabled for this client"),
+        refused("NotAuthorizedException", "Unable to verify secret hash for client 1example"),
+        refused(
+            "NotAuthorizedException",
+            "Client 1example is configured with secret but SECRET_HASH was not received",
+        ),
+        refused("ResourceNotFoundException", "User pool client 1example does not exist."),
+        refused("InternalErrorException"),
+        refused("SomethingNewException", "text"),
+        GatewayError("cannot reach Cognito"),
+    ],
+)
+def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: GatewayError) -> None:
+    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+        told = tell(error)
+        assert told.fault
+        assert told.status == 503
+        assert "1example" not in told.sentence
+
+
+def test_where_a_sign_in_goes_on() -> None:
+    assert words.sign_in(refused("UserNotConfirmedException")).next == "confirm"
+    assert words.sign_in(refused("PasswordResetRequiredException")).next == "reset"
+    for error in (
+        refused("NotAuthorizedException", "Invalid session for the user, session is expired."),
+        refused("CodeMismatchException", "Invalid session provided"),
+        refused("ExpiredCodeException", "Your session has expired"),
+    ):
+        assert words.challenge(error).next == "again"
+    revoked = refused("NotAuthorizedException", "Access Token has been revoked")
+    assert words.change_password(revoked).next == "again"
+
+
+def test_a_password_is_refused_beside_its_field() -> None:
+    message = "Password did not conform with policy: Password must have uppercase characters"
+    told = words.challenge(refused("InvalidPasswordException", message))
+    assert (told.field, told.sentence) == ("new_password", "Password must have uppercase characters.")
+    assert words.sign_up(refused("InvalidPasswordException", message)).field == "password"
+    assert "before" in words.code(refused("PasswordHistoryPolicyViolationException")).sentence
+
+
+def test_a_code_tells_nothing_of_the_account() -> None:
+    errors = [
+        refused("CodeMismatchException", "Invalid verification code provided, please try again."),
+        refused("ExpiredCodeException", "Invalid code provided, please request a code again."),
+        refused("UserNotFoundException", "Username/client id combination not found."),
+        refused("NotAuthorizedException", "User cannot be confirmed. Current status is CONFIRMED"),
+        refused("AliasExistsException", "An account with the given email already exists."),
+    ]
+    assert len({words.code(error) for error in errors}) == 1
+
+
+def test_the_operators_own_words_reach_the_user() -> None:
+    error = refused(
+        "UserLambdaValidationException", "PreSignUp failed with error Only colleagues may sign up."
+    )
+    assert words.sign_up(error).sentence == "Only colleagues may sign up."
+
+
+@given(st.text(max_size=30), st.text(max_size=80))
+def test_everything_has_a_sentence(code: str, message: str) -> None:
+    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+        told = tell(refused(code, message))
+        assert told.sentence.endswith(".")
+        assert told.status in {400, 429, 503}
+
+
+# --- attributes --------------------------------------------------------------------------------------------
+
+
+def test_what_a_pool_misses_is_read_from_its_refusal() -> None:
+    message = (
+        "Attributes did not conform to the schema: given_name: The attribute is required\n"
+        "custom:tenant: The attribute custom:tenant is required\n"
+    )
+    assert missing_in(message) == ("given_name", "custom:tenant")
+    assert missing_in("Password not long enough") == ()
+
+
+def test_attributes_have_labels_and_help_the_keyboard() -> None:
+    assert field_for("email").type == "email"
+    assert field_for("phone_number").autocomplete == "tel"
+    assert field_for("custom:cost_centre").label == "Cost centre"
+    (field,) = fields_for(["email", '"><script>'], {"attribute_email": "a@b"})
+    assert (field.field, field.value) == ("attribute_email", "a@b")
