@@ -6,6 +6,7 @@ step only.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -107,11 +108,11 @@ async def _form(
         rules=rules(await turn.policy()) if shown.kind == "new_password" else None,
         kept={"step": step.id},
         links={"sign_in": again},
-        authenticator=_authenticator(turn, step),
+        authenticator=await _authenticator(turn, step),
     )
 
 
-def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
+async def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
     """The key that is being set up, to scan and to type."""
     if not step.secret:
         return None
@@ -119,4 +120,4 @@ def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
     uri = authenticator_uri(site, step.challenge.username, step.secret)
     # In fours, as one reads it off a screen; apps drop the spaces.
     spaced = " ".join(step.secret[at : at + 4] for at in range(0, len(step.secret), 4))
-    return {"picture": qr_code(uri), "secret": spaced}
+    return {"picture": await asyncio.to_thread(qr_code, uri), "secret": spaced}

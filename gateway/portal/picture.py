@@ -6,10 +6,11 @@ only.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-import segno
-from markupsafe import Markup
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 
 def authenticator_uri(issuer: str, username: str, secret: str) -> str:
@@ -19,6 +20,10 @@ def authenticator_uri(issuer: str, username: str, secret: str) -> str:
 
 
 def qr_code(text: str) -> Markup:
+    """Takes some 20 ms, and 50 the first time: call it in a thread."""
+    import segno  # noqa: PLC0415 - for those few who set up an authenticator
+    from markupsafe import Markup  # noqa: PLC0415
+
     # Level M (15 %): a screen is not a crumpled label. The border of four modules is the standard's
     # (ISO/IEC 18004 section 5.3.8).
     svg = segno.make(text, error="m", micro=False).svg_inline(
