@@ -175,6 +175,13 @@ class CrossOrigin(Refusal):
     title, detail = "Forbidden", "This request was made by another site."
 
 
+class CredentialsRefused(Refusal):
+    """The identity pool gives this user no AWS credentials."""
+
+    status, reason = 403, "credentials_refused"
+    title, detail = "Forbidden", "AWS gives this user no credentials."
+
+
 class FormRefused(Refusal):
     """A form without a token that this gateway wrote for this browser."""
 

@@ -310,7 +310,13 @@ SIGN_IN = section(
             "cookie",
             "cookie: sealed, nothing is kept here. memory: gone at restart. redis: shared between replicas.",
         ),
-        Key("redis_url", s.REDIS, None, "Where sessions are kept with store: redis.", nullable=True),
+        Key(
+            "redis_url",
+            s.REDIS,
+            None,
+            "Where sessions are kept with store: redis. With store: cookie, sign-outs are shared through it.",
+            nullable=True,
+        ),
         Key(
             "redis_password_file",
             s.FILE,

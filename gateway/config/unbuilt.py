@@ -17,7 +17,6 @@ from gateway.config.validate import Typed, default_of
 _INDEX = re.compile(r"\[[0-9]+\]")
 # Key → what to do instead. Such a key is accepted at its default only; [] stands for every item of a list.
 NOT_BUILT: Mapping[str, str] = {
-    "cognito.user_pools[].identity_pool_id": "identity pools are not built yet: leave it at null",
     "tracing": "tracing is not built yet: leave it at null",
 }
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from gateway.config.model import Config
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
+from gateway.portal.aws_credentials import CredentialsCache
 from gateway.portal.by_cookie import ByCookie
 from gateway.portal.cognito import Threads, Users
 from gateway.portal.dispatch import Dispatcher, Refuse
@@ -64,6 +65,7 @@ class Built:
             secret=secret,
             previous=None if previous is None else previous.pages,
         )
+        self.credentials = CredentialsCache(config.cognito, self.threads)
         portal = Portal(
             config,
             authenticator=authenticator,
@@ -71,6 +73,7 @@ class Built:
             sessions=self.sessions,
             prover=prover,
             users=users,
+            credentials=self.credentials,
             threads=self.threads,
             pages=self.pages,
         )
@@ -96,6 +99,7 @@ class Built:
         """End all that is not shared with one of `keep`. Idempotent."""
         await self.sessions.stop()
         self.pages.close()
+        await self.credentials.stop()
         if self.redis is not None and not any(other.redis is self.redis for other in keep):
             await self.redis.close()
         if not any(other.threads is self.threads for other in keep):
@@ -110,9 +114,8 @@ class Built:
 
     def _new_redis(self, log: Logger) -> Redis | None:
         session = self.config.sign_in.session
-        if session.store != "redis":
+        if session.redis_url is None or session.store == "memory":
             return None
-        assert session.redis_url is not None, "config/checks.py sees to it"
         return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
 
     def _same_store(self, previous: Built | None) -> Store | None:
@@ -122,14 +125,17 @@ class Built:
         return previous.store if isinstance(previous.store, MemoryStore) else None
 
     def _new_store(self, sealers: Sealers) -> Store:
-        if self.redis is not None:
-            # An extra; loaded when it is configured.
-            from gateway.portal.redis_store import RedisStore  # noqa: PLC0415
-
-            return RedisStore(self.redis)
-        if self.config.sign_in.session.store == "memory":
+        kept = self.config.sign_in.session.store
+        if kept == "memory":
             return MemoryStore()
-        return CookieStore(sealers.session, self.ended)
+        if self.redis is None:
+            return CookieStore(sealers.session, self.ended)
+        # An extra; loaded when it is configured.
+        from gateway.portal.redis_store import RECHECK, RedisStore, SharedEnded  # noqa: PLC0415
+
+        if kept == "redis":
+            return RedisStore(self.redis)
+        return CookieStore(sealers.session, self.ended, SharedEnded(self.redis), recheck=RECHECK)
 
 
 def _redis_of(session: object) -> tuple[object, ...]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from gateway.config.model import Config, UserPool
 from gateway.errors import InvalidToken
+from gateway.portal.aws_credentials import CredentialsCache
 from gateway.portal.cognito import Threads, Users
 from gateway.portal.page import PageRequest
 from gateway.portal.pages import Pages
@@ -50,6 +51,7 @@ class Portal:
         sessions: Sessions,
         prover: Prover,
         users: Users,
+        credentials: CredentialsCache,
         threads: Threads,
         pages: Pages,
     ) -> None:
@@ -59,6 +61,8 @@ class Portal:
         self.sessions = sessions
         self.prover = prover
         self.users = users
+        # `await portal.credentials.of(pool, id_token, now=…)`, for an ID token that was verified just now.
+        self.credentials = credentials
         # Where calls of gateway/aws run: `await portal.threads.run(…)`.
         self.threads = threads
         self.pages = pages

@@ -25,7 +25,7 @@ _PREFIX = "cognito_gateway:session:"
 LOCK_TTL = 10.0
 # Seconds: a session that was ended by one replica is served by another for so long at most; one look-up a
 # second and session costs Redis nothing.
-_RECHECK = 1.0
+RECHECK = 1.0
 
 # Only what is still there is replaced: a sign-out that came between is not undone.
 _REPLACE = Script("""
@@ -36,7 +36,7 @@ return 1
 
 
 class RedisStore:
-    recheck = _RECHECK
+    recheck = RECHECK
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -70,6 +70,24 @@ class RedisStore:
         return f"<RedisStore in {self._redis!r}>"
 
 
+class SharedEnded:
+    """Sessions in cookies that were ended by one replica, told to all."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def add(self, session_id: str, *, left: float) -> None:
+        """`left`: seconds until its cookie ends by itself."""
+        await _reached(self._redis.set(_ended(session_id), b"1", max(1.0, left)))
+
+    async def has(self, session_id: str) -> bool:
+        """Whether it was; no, while Redis is away: sessions in cookies do not depend on it."""
+        try:
+            return await self._redis.get(_ended(session_id)) is not None
+        except RedisAway:
+            return False
+
+
 class _Lock:
     """gateway/shared's, with our exception."""
 
@@ -91,6 +109,10 @@ async def _reached(asked: Awaitable[T]) -> T:
         return await asked
     except RedisAway as away:
         raise StoreAway(f"Redis: {away}") from None
+
+
+def _ended(session_id: str) -> str:
+    return f"{_PREFIX}ended:{session_id}"
 
 
 def _key(ticket: str) -> str:

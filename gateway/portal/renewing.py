@@ -70,16 +70,21 @@ class Renewing:
 
     async def renew(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
         """New tokens for it, from Cognito or from whoever was faster. Raises nothing that can be expected."""
+        until_then = self._clock() + _PATIENCE
         try:
-            async with _held(self._store.lock(session)) as ours:
-                if not ours:
-                    return await self._by_another(session, ticket)
-                current = await self._store.find(ticket, now=self._clock())
-                if current is None:
-                    return Outcome("refused", None, ticket, "the session was ended meanwhile")
-                if current.renewed > session.renewed:
-                    return Outcome("elsewhere", current, ticket)
-                return await self._asked(session, ticket, pool, until=until)
+            while True:
+                async with _held(self._store.lock(session)) as ours:
+                    current = await self._store.find(ticket, now=self._clock())
+                    if current is None:
+                        return Outcome("refused", None, ticket, "the session was ended meanwhile")
+                    if current.renewed > session.renewed:
+                        return Outcome("elsewhere", current, ticket)
+                    if ours:
+                        return await self._asked(session, ticket, pool, until=until)
+                if self._clock() >= until_then:
+                    return Outcome("failure", session, ticket, "another replica got no new tokens in time")
+                # It may also die: its lock ends then, and is taken.
+                await asyncio.sleep(_LOOK)
         except StoreAway as away:
             return Outcome("failure", session, ticket, str(away))
 
@@ -125,17 +130,6 @@ class Renewing:
             return Outcome("success", new, kept)
         # This process at least goes on with them.
         return Outcome("success", new, ticket, "the new tokens could not be stored")
-
-    async def _by_another(self, session: Session, ticket: str) -> Outcome:
-        until = self._clock() + _PATIENCE
-        while self._clock() < until:
-            await asyncio.sleep(_LOOK)
-            current = await self._store.find(ticket, now=self._clock())
-            if current is None:
-                return Outcome("refused", None, ticket, "the session was ended meanwhile")
-            if current.renewed > session.renewed:
-                return Outcome("elsewhere", current, ticket)
-        return Outcome("failure", session, ticket, "another replica did not get new tokens in time")
 
 
 @contextlib.asynccontextmanager

@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gateway.config.model import Config
 from gateway.errors import GatewayError
+from gateway.observe.logs import Logger
 
 # 256 bits, what the keys derived from it have; `openssl rand -base64 32` gives 44 characters.
 _LEAST = 32
@@ -17,6 +19,18 @@ _LEAST = 32
 def make_secret() -> bytes:
     """For a gateway without secret_file: made once by the first process, the same for all its workers."""
     return os.urandom(_LEAST)
+
+
+def warn_of_made_secret(config: Config, log: Logger) -> None:
+    """Say at start what a restart and a second replica will mean, where browsers can sign in at all."""
+    sign_in = config.sign_in
+    if sign_in.enabled and config.cognito.user_pools and sign_in.session.secret_file is None:
+        log.event(
+            "secret_made",
+            level="warning",
+            exact="sign_in.session.secret_file is not set: sign-ins under way, and sessions in cookies, end "
+            "with this process, and other replicas do not know them",
+        )
 
 
 def read_secrets(path: Path) -> tuple[bytes, ...]:

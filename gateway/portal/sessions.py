@@ -270,6 +270,8 @@ class Sessions:
         if ticket is not None and old is not None:
             await self._store.end(ticket, old, until=self._ends(old))
             self._ended(old)
+            # Nobody waits for it: a copy of the old cookie ends with its access token in any case.
+            self._task(self._retired(old))
 
     async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
         """Sign out: the session is dead here, its refresh token at Cognito; whether Cognito knows.
@@ -298,6 +300,9 @@ class Sessions:
             revoked=told,
         )
         return told
+
+    async def _retired(self, session: Session) -> None:
+        await self._revoked(session, everywhere=False)
 
     async def _revoked(self, session: Session, *, everywhere: bool) -> bool:
         try:

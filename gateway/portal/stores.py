@@ -75,14 +75,30 @@ class Ended:
         return session_id in self._until
 
 
+class SharedEnded(Protocol):
+    """What other replicas ended (redis_store.py)."""
+
+    async def add(self, session_id: str, *, left: float) -> None: ...
+
+    async def has(self, session_id: str) -> bool: ...
+
+
 class CookieStore:
-    """Nothing is kept here but the names of sessions that were ended: those of this process."""
+    """Nothing is kept here but the names of sessions that were ended: those of this process, and where there
+    is a Redis, of all."""
 
-    recheck = float("inf")
-
-    def __init__(self, sealer: Sealer, ended: Ended) -> None:
+    def __init__(
+        self,
+        sealer: Sealer,
+        ended: Ended,
+        shared: SharedEnded | None = None,
+        *,
+        recheck: float = float("inf"),
+    ) -> None:
         self._sealer = sealer
-        self.ended = ended
+        self._ended = ended
+        self._shared = shared
+        self.recheck = recheck
 
     async def keep(self, session: Session, *, until: float) -> str:
         ticket = self._sealer.seal(form.encode(session), until=until)
@@ -94,16 +110,24 @@ class CookieStore:
     async def find(self, ticket: str, *, now: float) -> Session | None:
         data = self._sealer.open(ticket, now=now)
         found = None if data is None else form.decode(data)
-        return None if found is None or found.id in self.ended else found
+        return None if found is None or await self._was_ended(found) else found
 
     async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
-        return None if session.id in self.ended else await self.keep(session, until=until)
+        return None if await self._was_ended(session) else await self.keep(session, until=until)
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
-        self.ended.add(session.id, until)
+        self._ended.add(session.id, until)
+        if self._shared is not None:
+            await self._shared.add(session.id, left=until - session.created)
 
     def lock(self, session: Session) -> Lock | None:
+        # Whoever waited for another's renewal could not see its result: that is in the browser's cookie.
         return None
+
+    async def _was_ended(self, session: Session) -> bool:
+        if session.id in self._ended:
+            return True
+        return self._shared is not None and await self._shared.has(session.id)
 
     def __repr__(self) -> str:
         return "<CookieStore>"

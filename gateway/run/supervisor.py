@@ -17,7 +17,7 @@ from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import Snapshot, WorkerMetrics, merge, retired
-from gateway.portal.secrets import make_secret
+from gateway.portal.secrets import make_secret, warn_of_made_secret
 from gateway.run import sockets
 from gateway.run.announce import announce_setup
 from gateway.run.app import Gateway
@@ -126,6 +126,7 @@ class Supervisor:
         address = str(self.config.listen.address)
         self.log.event("started", address=address, workers=self._workers, version=VERSION)
         announce_setup(self.config, self._secret, self.log)
+        warn_of_made_secret(self.config, self.log)
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
         """Drain all workers: say so, wait drain_delay, stop accepting, let them finish; idempotent.

@@ -12,6 +12,7 @@ import socket
 from gateway.config.model import Config
 from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import WorkerMetrics
+from gateway.portal.secrets import warn_of_made_secret
 from gateway.proxy.connection import ClientConnection
 from gateway.proxy.rotation import WatchedContext
 from gateway.run import sockets
@@ -84,6 +85,7 @@ class Worker:
             raise
         self.log.event("started", address=str(self._address), workers=1, version=VERSION)
         self.app.announce()
+        warn_of_made_secret(self.config, self.log)
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
         """Drain: say so, wait drain_delay, stop accepting, finish what is in flight, abort what is not done.

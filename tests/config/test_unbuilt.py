@@ -13,7 +13,6 @@ from .support import POOL, said
 
 ROUTE = "routes:\n  - path: /a\n"
 ASKED: dict[str, str] = {
-    "cognito.user_pools[].identity_pool_id": POOL + "      identity_pool_id: ap-south-1:0-a\n",
     "sign_in.auth_flow": "sign_in:\n  auth_flow: USER_AUTH\n",
     "sign_in.sign_up": "sign_in:\n  sign_up: never\n",
     "sign_in.state_dir": "sign_in:\n  state_dir: .\n",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
 
+from gateway.local.iam.roles import create_role
+from gateway.local.iam.trust import trust_policy
 from gateway.local.server import LocalCognito
 from tests.portal.support import Browser
 from tests.support.running import Running, running
@@ -62,8 +65,10 @@ class Site:
 
 
 @contextlib.asynccontextmanager
-async def site(folder: Path, yaml: str = "", **client: Any) -> AsyncIterator[Site]:
-    """`client`: settings of the app client."""
+async def site(
+    folder: Path, yaml: str = "", *, identity_pool: bool = False, **client: Any
+) -> AsyncIterator[Site]:
+    """`client`: settings of the app client; `identity_pool`: with one that takes this client's tokens."""
     local = LocalCognito()
     await local.start(port=0)
     try:
@@ -90,6 +95,8 @@ async def site(folder: Path, yaml: str = "", **client: Any) -> AsyncIterator[Sit
         if secret:
             (folder / "secret").write_text(secret + "\n")
             more = f", client_secret_file: {folder}/secret"
+        if identity_pool:
+            more += f", identity_pool_id: '{_identity_pool(local, pool_id, client_id)}'"
         pool = f"id: {pool_id}, client_ids: [{client_id}], domain: '{local.url}'{more}"
         cognito = f"cognito: {{endpoint_url: '{local.url}', user_pools: [{{{pool}}}]}}\n"
         lines = f"public_url: '{ORIGIN}'"
@@ -97,3 +104,20 @@ async def site(folder: Path, yaml: str = "", **client: Any) -> AsyncIterator[Sit
             yield Site(gateway, local, pool_id, client_id)
     finally:
         await local.stop()
+
+
+def _identity_pool(local: LocalCognito, pool_id: str, client_id: str) -> str:
+    provider = f"cognito-idp.us-east-1.amazonaws.com/{pool_id}"
+    accepted = {"ProviderName": provider, "ClientId": client_id, "ServerSideTokenCheck": True}
+    made = local.call(
+        "CreateIdentityPool",
+        IdentityPoolName="p",
+        AllowUnauthenticatedIdentities=False,
+        CognitoIdentityProviders=[accepted],
+    )
+    document = json.dumps(trust_policy(made["IdentityPoolId"]))
+    role = create_role(local.state, {"RoleName": "signed-in", "AssumeRolePolicyDocument": document}, 0.0)
+    assert role is not None
+    roles = {"authenticated": role["Role"]["Arn"]}
+    local.call("SetIdentityPoolRoles", IdentityPoolId=made["IdentityPoolId"], Roles=roles)
+    return str(made["IdentityPoolId"])

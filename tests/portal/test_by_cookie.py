@@ -178,6 +178,34 @@ async def test_a_session_of_a_client_that_is_not_ours_any_more_is_none(tmp_path:
         assert (await browser.get("/a", HTML)).status == 302
 
 
+async def test_a_token_that_does_not_hold_is_not_forwarded(tmp_path: Path) -> None:
+    lines = "forward_token: true"
+    async with running(tmp_path, ROUTES, upstream_lines=lines) as gateway:
+        foreign = sign(gateway.key, access_claims(client_id="2another")).decode()
+        browser = await signed_in(gateway, a_session(gateway.key, access=foreign))
+        for _ in range(2):  # the long way and the hot one
+            assert (await browser.get("/maybe/a")).status == 200
+            assert gateway.upstream.last.get("Authorization") is None
+
+
+async def test_another_proxy_asks_about_a_request_with_a_session(tmp_path: Path) -> None:
+    async with running(tmp_path, listen_lines="trusted_proxies: [127.0.0.1]") as gateway:
+        browser = await signed_in(gateway)
+
+        async def ask(method: str, *lines: str) -> int:
+            named = ["X-Original-URL: http://api.test/a", f"X-Original-Method: {method}"]
+            return (await browser.get("/oauth2/auth", *named, *lines)).status
+
+        for _ in range(2):
+            assert await ask("GET") == 202
+            assert await ask("POST") == 403
+            assert await ask("POST", "Origin: http://api.test") == 202
+            assert await ask("GET", "Sec-WebSocket-Key: x", "Origin: http://evil.test") == 403
+            assert await ask("GET", "Sec-WebSocket-Key: x", "Origin: http://api.test") == 202
+        browser.jar.clear()
+        assert await ask("GET", HTML) == 401, "never a redirect: its proxy decides"
+
+
 async def test_id_tokens_where_the_pool_wants_them(tmp_path: Path) -> None:
     async with running(tmp_path, pool_lines="token_use: [id]") as gateway:
         browser = await signed_in(gateway)

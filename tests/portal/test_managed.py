@@ -116,6 +116,15 @@ async def test_a_code_of_another_request_is_refused(tmp_path: Path) -> None:
         assert "cognito_gateway_session" not in victim.jar
 
 
+async def test_an_id_token_for_another_nonce_is_refused(tmp_path: Path) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        asked = await place.leave(browser)
+        reply = await browser.get(await place.come_back({**asked, "nonce": "of-another-request"}))
+        assert reply.status == 400
+        assert "cognito_gateway_session" not in browser.jar
+
+
 async def test_what_cognito_says_is_shown_as_text(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
@@ -125,7 +134,7 @@ async def test_what_cognito_says_is_shown_as_text(tmp_path: Path) -> None:
             reply = await browser.get(f"/oauth2/callback?{urlencode(said)}", HTML)
             assert reply.status == 400
             assert (why.encode() in reply.body) == shown
-            assert b"<script" not in reply.body
+            assert b"script" not in reply.body
             assert b'href="/oauth2/start?return_to=/back"' in reply.body
         spoofed = urlencode({"error": "call", "error_description": "Call 555 0100 now", "state": "x"})
         reply = await browser.get(f"/oauth2/callback?{spoofed}", HTML)

@@ -148,8 +148,11 @@ async def test_a_cognito_that_is_away_ends_nothing(tmp_path: Path, error: Except
         browser = await signed_in(gateway, old(gateway))
         before = dict(browser.jar)
         cognito.error = error
-        for _ in range(5):
+        for number in range(5):
             assert (await browser.get("/api")).status == 200
+            other = browser.copy()
+            other.jar["cognito_gateway_browser"] = f"{number}"  # remembered as another cookie
+            assert (await other.get("/api")).status == 200
         assert browser.jar == before
         assert len(cognito.renewed) == 1, "and is left alone for a while"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.redis_store import RedisStore
+from gateway.portal.redis_store import RedisStore, SharedEnded
 from gateway.portal.sealing import Sealer
 from gateway.portal.session import Session, decode, encode
 from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store, StoreAway
@@ -21,7 +21,7 @@ from tests.support.redis_server import RedisServer, redis_server
 from tests.support.tokens import KeyPair
 
 KEY = KeyPair.generate("key-1")
-KEPT = ["cookie", "memory", "redis"]
+KEPT = ["cookie", "cookie and redis", "memory", "redis"]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,10 @@ async def store_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> A
         server: RedisServer = request.getfixturevalue("redis")
         with logging_to(folder, Lines()) as log:
             async with redis_at(server.url, log, timeout=2.0) as client:
-                yield RedisStore(client)
+                if kind == "redis":
+                    yield RedisStore(client)
+                else:
+                    yield CookieStore(Sealer([b"k" * 32], "session"), Ended(), SharedEnded(client))
 
 
 @pytest.mark.parametrize("kind", KEPT)
@@ -170,3 +173,19 @@ def test_a_sessions_repr_shows_no_token() -> None:
     session = a_session(KEY)
     for secret in (session.access, session.id_token, session.refresh):
         assert secret[:10] not in repr(session)
+
+
+async def test_sessions_in_cookies_are_ended_for_all_replicas(redis: RedisServer, tmp_path: Path) -> None:
+    now, session, sealer = time.time(), a_session(KEY), Sealer([b"k" * 32], "session")
+    with logging_to(tmp_path, Lines()) as log:
+        async with redis_at(redis.url, log, timeout=2.0) as one, redis_at(redis.url, log, timeout=2.0) as two:
+            here = CookieStore(sealer, Ended(), SharedEnded(one))
+            there = CookieStore(sealer, Ended(), SharedEnded(two))
+            ticket = await here.keep(session, until=now + 60)
+            assert await there.find(ticket, now=now) == session
+            await here.end(ticket, session, until=now + 60)
+            assert await there.find(ticket, now=now) is None
+            other = await here.keep(a_session(KEY), until=now + 60)
+        # Both are closed now: whoever is not known to have been ended goes on.
+        assert await there.find(other, now=now) is not None
+        assert await here.find(ticket, now=now) is None

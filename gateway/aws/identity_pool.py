@@ -1,0 +1,61 @@
+"""An identity pool: an ID token in, temporary AWS credentials out (AWS: the enhanced authentication flow).
+
+Both operations are unsigned: the ID token is all the proof there is. Invariant: neither the token nor the
+credentials are in a repr or in the text of what is raised.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.aws.clients import Aws, Where
+from gateway.errors import GatewayError
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """`expires` is Unix time; `identity_id` names the user in this identity pool."""
+
+    identity_id: str
+    access_key_id: str
+    secret_access_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expires: float
+
+
+class IdentityPool:
+    """All of it raises GatewayError; refusals are AwsRefused. Threads may share it."""
+
+    def __init__(self, identity_pool_id: str, user_pool_id: str, *, endpoint_url: str | None) -> None:
+        self._id = identity_pool_id
+        region = user_pool_id.partition("_")[0]
+        # API reference, GetId: how a user pool is called among an identity pool's logins.
+        self._login = f"cognito-idp.{region}.amazonaws.com/{user_pool_id}"
+        self._aws = Aws(Where(region=identity_pool_id.partition(":")[0], endpoint_url=endpoint_url))
+        # Made here: boto3's clients may be shared by threads, making one may not.
+        self._aws.client("cognito-identity", signed=False)
+
+    def credentials(self, id_token: str) -> Credentials:
+        logins = {self._login: id_token}
+        found = self._aws.call(
+            "cognito-identity", "GetId", signed=False, IdentityPoolId=self._id, Logins=logins
+        )
+        identity_id = found["IdentityId"]
+        answer = self._aws.call(
+            "cognito-identity",
+            "GetCredentialsForIdentity",
+            signed=False,
+            IdentityId=identity_id,
+            Logins=logins,
+        )
+        given = answer.get("Credentials") or {}
+        try:
+            return Credentials(
+                identity_id=identity_id,
+                access_key_id=given["AccessKeyId"],
+                secret_access_key=given["SecretKey"],
+                session_token=given["SessionToken"],
+                expires=given["Expiration"].timestamp(),
+            )
+        except KeyError:
+            raise GatewayError("the identity pool answered without credentials") from None

@@ -1,0 +1,103 @@
+"""Temporary AWS credentials for verified ID tokens: asked for once, however many want them, and kept until
+shortly before they end.
+
+Invariant: what is kept is found by the ID token it was given for, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from gateway.aws.values import CognitoRefused
+from gateway.config.model import Cognito, UserPool
+from gateway.errors import CognitoAway, CredentialsRefused, GatewayError, NotFound
+from gateway.portal.cognito import Threads
+
+if TYPE_CHECKING:
+    from gateway.aws.identity_pool import Credentials, IdentityPool
+
+# Credentials live an hour; AWS's own SDKs renew theirs 5 minutes (at the latest 15) before the end.
+_AHEAD = 300.0
+# Of so many users; 2 KiB each.
+_REMEMBERED = 1000
+# AWS asks to be left alone, or is unwell; everything else is an answer.
+_AWAY = frozenset(
+    {
+        "TooManyRequestsException",
+        "LimitExceededException",
+        "InternalErrorException",
+        "ExternalServiceException",
+        "ThrottlingException",
+    }
+)
+
+
+class CredentialsCache:
+    """Asks the identity pools; owned by the portal."""
+
+    def __init__(self, config: Cognito, threads: Threads) -> None:
+        self._config = config
+        self._threads = threads
+        self._pools: dict[str, IdentityPool] = {}
+        self._making = threading.Lock()
+        self._kept: OrderedDict[bytes, Credentials] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Task[Credentials]] = {}
+
+    async def of(self, pool: UserPool, id_token: str, *, now: float) -> Credentials:
+        """The credentials of a *verified* ID token. Raises NotFound, CredentialsRefused or CognitoAway."""
+        if pool.identity_pool_id is None:
+            raise NotFound("no identity_pool_id is configured for the user's pool")
+        key = sha256(f"{pool.identity_pool_id} {id_token}".encode()).digest()
+        kept = self._kept.get(key)
+        if kept is not None and now < kept.expires - _AHEAD:
+            self._kept.move_to_end(key)
+            return kept
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = asyncio.create_task(self._ask(key, pool, id_token), name="AWS credentials")
+            self._asked[key] = asked
+            asked.add_done_callback(lambda _: self._asked.pop(key, None))
+        # Whoever leaves does not take the answer away from those who wait as well.
+        await asyncio.wait((asked,))
+        return asked.result()
+
+    async def stop(self) -> None:
+        """Idempotent."""
+        asked = list(self._asked.values())
+        for task in asked:
+            task.cancel()
+        if asked:
+            await asyncio.wait(asked)
+
+    async def _ask(self, key: bytes, pool: UserPool, id_token: str) -> Credentials:
+        try:
+            given = await self._threads.run(lambda: self._pool(pool).credentials(id_token))
+        except CognitoRefused as refused:
+            if refused.code in _AWAY:
+                raise CognitoAway(f"the identity pool: {refused.code}") from None
+            raise CredentialsRefused(f"the identity pool: {refused.code}") from None
+        except GatewayError as error:
+            raise CognitoAway(str(error)) from None
+        self._kept[key] = given
+        while len(self._kept) > _REMEMBERED:
+            self._kept.popitem(last=False)
+        return given
+
+    def _pool(self, pool: UserPool) -> IdentityPool:
+        # boto3 takes some 100 ms to load: in the thread, and once.
+        from gateway.aws.identity_pool import IdentityPool  # noqa: PLC0415
+
+        assert pool.identity_pool_id is not None, "asked before"
+        with self._making:
+            known = self._pools.get(pool.id)
+            if known is None:
+                known = IdentityPool(pool.identity_pool_id, pool.id, endpoint_url=self._config.endpoint_url)
+                self._pools[pool.id] = known
+            return known
+
+    def __repr__(self) -> str:
+        return f"<CredentialsCache of {len(self._kept)}>"

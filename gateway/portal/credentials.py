@@ -1,0 +1,50 @@
+"""`/oauth2/credentials`: temporary AWS credentials of whoever is signed in, or brings an ID token.
+
+Invariant: credentials go only to who shows, at that moment, the valid ID token they were given for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from gateway.config.model import UserPool
+from gateway.errors import NoCredentials, WrongIssuer
+from gateway.portal.page import PageRequest
+from gateway.portal.portal import Portal
+from gateway.proxy.answers import Answer, json_answer
+from gateway.verify import tokens
+from gateway.verify.authenticate import bearer_token
+
+
+async def credentials(portal: Portal, page: PageRequest) -> Answer:
+    """In the form that the AWS CLI's credential_process reads, with the identity besides."""
+    pool, id_token = await _proven(portal, page)
+    given = await portal.credentials.of(pool, id_token, now=page.now)
+    return json_answer(
+        {
+            "Version": 1,
+            "AccessKeyId": given.access_key_id,
+            "SecretAccessKey": given.secret_access_key,
+            "SessionToken": given.session_token,
+            "Expiration": datetime.fromtimestamp(given.expires, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "IdentityId": given.identity_id,
+        }
+    )
+
+
+async def _proven(portal: Portal, page: PageRequest) -> tuple[UserPool, str]:
+    """The caller's pool and ID token, verified just now: from the Authorization header, else the session."""
+    authorization = page.request.head.authorization
+    if not authorization:
+        claims = await portal.id_claims(page)
+        pool = None if claims is None else portal.pool(claims.pool_id)
+        if page.session is None or pool is None:
+            raise NoCredentials
+        return pool, page.session.id_token
+    token = bearer_token(authorization)
+    issuer = tokens.decode(token).unverified_issuer
+    for pool in portal.config.cognito.user_pools:
+        if issuer in pool.issuers:
+            await portal.prover.verified(pool, token.decode("ascii"), "id", now=page.now)
+            return pool, token.decode("ascii")
+    raise WrongIssuer("iss is not an issuer of any configured pool")

@@ -1,0 +1,161 @@
+"""Temporary AWS credentials: for whom, how often they are asked for, how long they are kept."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from gateway.aws.identity_pool import Credentials
+from gateway.aws.values import CognitoRefused
+from gateway.errors import GatewayError
+from tests.portal.managed_login import site
+from tests.portal.support import Browser, a_session, signed_in
+from tests.support.running import Running, running
+from tests.support.tokens import POOL_ID, id_claims, sign
+
+POOL_LINES = "identity_pool_id: 'ap-south-1:00000000-0000-4000-8000-000000000001'"
+
+
+class Identities:
+    """Plays gateway.aws.identity_pool.IdentityPool."""
+
+    def __init__(self, gateway: Running, *, life: float = 3600.0) -> None:
+        self.asked: list[str] = []
+        self.life, self.wait = life, 0.0
+        self.error: Exception | None = None
+        portal = gateway.worker.app.portal
+        assert portal is not None
+        portal.credentials._pools[POOL_ID] = self  # type: ignore[assignment]
+
+    def credentials(self, id_token: str) -> Credentials:
+        self.asked.append(id_token)
+        time.sleep(self.wait)
+        if self.error is not None:
+            raise self.error
+        number = len(self.asked)
+        return Credentials(
+            f"ap-south-1:{number}", f"ASIA{number}", "secret", "session", time.time() + self.life
+        )
+
+
+async def test_for_a_session(tmp_path: Path) -> None:
+    async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
+        identities, session = Identities(gateway), a_session(gateway.key)
+        browser = await signed_in(gateway, session)
+        for _ in range(3):
+            reply = await browser.get("/oauth2/credentials")
+            assert reply.status == 200
+            given = json.loads(reply.body)
+            assert given["AccessKeyId"] == "ASIA1"
+            assert given["Version"] == 1
+            assert given["Expiration"].endswith("Z")
+            assert reply.get("cache-control") == "no-store"
+            assert reply.get("cross-origin-resource-policy") == "same-origin"
+        assert identities.asked == [session.id_token]
+
+
+async def test_for_an_id_token_and_for_nothing_else(tmp_path: Path) -> None:
+    async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
+        identities = Identities(gateway)
+        browser = Browser(gateway.port)
+
+        def bearer(**changes: Any) -> str:
+            return "Authorization: Bearer " + sign(gateway.key, id_claims(**changes)).decode()
+
+        assert (await browser.get("/oauth2/credentials", bearer())).status == 200
+        for lines in (
+            [],
+            [gateway.bearer()],
+            [bearer(lifetime=-1)],
+            [bearer(aud="2another")],
+            [bearer(iss="https://evil.test")],
+            ["Authorization: Bearer x.y.z"],
+            ["Authorization: Basic YTpi"],
+        ):
+            assert (await browser.get("/oauth2/credentials", *lines)).status == 401
+        assert len(identities.asked) == 1
+
+
+async def test_one_question_for_many_askers(tmp_path: Path) -> None:
+    async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
+        identities = Identities(gateway)
+        identities.wait = 0.2
+        browser = await signed_in(gateway)
+        asking = [asyncio.create_task(browser.copy().get("/oauth2/credentials")) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        asking.pop(0).cancel()  # the one that asked first leaves
+        assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
+        assert len(identities.asked) == 1
+
+
+async def test_renewed_shortly_before_they_end(tmp_path: Path) -> None:
+    async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
+        identities = Identities(gateway, life=299)
+        browser = await signed_in(gateway)
+        given = [json.loads((await browser.get("/oauth2/credentials")).body) for _ in range(2)]
+        assert [each["AccessKeyId"] for each in given] == ["ASIA1", "ASIA2"]
+        identities.life = 302
+        given = [json.loads((await browser.get("/oauth2/credentials")).body) for _ in range(2)]
+        assert [each["AccessKeyId"] for each in given] == ["ASIA3", "ASIA3"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (CognitoRefused("NotAuthorizedException", "no"), 403),
+        (CognitoRefused("InvalidIdentityPoolConfigurationException", "no"), 403),
+        (CognitoRefused("TooManyRequestsException", "later"), 503),
+        (GatewayError("cannot reach Cognito"), 503),
+    ],
+)
+async def test_refusals_are_not_kept(tmp_path: Path, error: Exception, status: int) -> None:
+    async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
+        identities = Identities(gateway)
+        identities.error = error
+        browser = await signed_in(gateway)
+        assert (await browser.get("/oauth2/credentials")).status == status
+        identities.error = None
+        assert (await browser.get("/oauth2/credentials")).status == 200
+
+
+async def test_without_an_identity_pool_there_are_none(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        browser = await signed_in(gateway)
+        assert (await browser.get("/oauth2/credentials")).status == 404
+
+
+def test_their_repr_shows_no_secret() -> None:
+    shown = repr(Credentials("id", "ASIA", "hunter2", "hunter3", 0.0))
+    assert "hunter" not in shown
+
+
+async def test_from_an_identity_pool_to_credentials_that_sts_knows(tmp_path: Path) -> None:
+    async with site(tmp_path, identity_pool=True) as place:
+        browser = place.browser()
+        await place.sign_in(browser)
+        reply = await browser.get("/oauth2/credentials")
+        assert reply.status == 200
+        given = json.loads(reply.body)
+        again = json.loads((await browser.get("/oauth2/credentials")).body)
+        assert again == given
+        assert await asyncio.to_thread(caller, place.local.url, given)
+
+
+def caller(url: str, given: dict[str, str]) -> str:
+    sts = boto3.client(
+        "sts",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id=given["AccessKeyId"],
+        aws_secret_access_key=given["SecretAccessKey"],
+        aws_session_token=given["SessionToken"],
+        config=Config(proxies={}, retries={"total_max_attempts": 1}),
+    )
+    return str(sts.get_caller_identity()["Arn"])
