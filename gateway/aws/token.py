@@ -18,7 +18,7 @@ from gateway.aws.answering import answer
 from gateway.aws.console import Console, first_line
 from gateway.aws.kept_tokens import KeptTokens
 from gateway.aws.renewal import Renewal
-from gateway.aws.user_pool import Challenge, Flow, PoolAddress, Tokens, UserPool
+from gateway.aws.user_pool import Challenge, CognitoRefused, Flow, PoolAddress, Tokens, UserPool
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
@@ -50,16 +50,21 @@ class TokenRequest:
 
 def token_command(request: TokenRequest) -> int:
     """Prints the token and returns 0; raises GatewayError."""
-    address = _address(request)
-    kept = KeptTokens.of(address, request.username, request.environ) if request.keep else None
-    if request.refresh:
-        tokens = _renewed(address, kept)
-    else:
-        tokens = (None if kept is None else kept.read(time.time())) or _sign_in(address, request)
-    if kept is not None:
-        kept.write(tokens, time.time())
+    tokens = obtain(request, address_of(request))
     sys.stdout.write(_render(tokens, request.output) + "\n")
     return 0
+
+
+def obtain(request: TokenRequest, address: PoolAddress) -> Tokens:
+    """Kept tokens or renewed ones, where that is asked for, else by signing in. Raises GatewayError."""
+    kept = KeptTokens.of(address, request.username, request.environ) if request.keep else None
+    if kept is None:
+        return _sign_in(address, request)
+    tokens = None if request.refresh else kept.read(time.time())
+    if tokens is None:
+        tokens = _renewed(address, request, kept) or _sign_in(address, request)
+        kept.write(tokens, time.time())
+    return tokens
 
 
 def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
@@ -74,17 +79,25 @@ def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
     return outcome
 
 
-def _renewed(address: PoolAddress, kept: KeptTokens | None) -> Tokens:
-    """New tokens for the kept refresh token: no password is asked for."""
-    refresh = None if kept is None else kept.refresh_token()
-    if kept is None or refresh is None:
-        raise GatewayError(
-            "token: no refresh token is kept: sign in once with --cache, then --refresh renews"
-        )
-    return Renewal(address).renew(refresh, kept.internal_name())
+def _renewed(address: PoolAddress, request: TokenRequest, kept: KeptTokens) -> Tokens | None:
+    """New tokens for the kept refresh token, without a password; None where that leads nowhere."""
+    refresh = kept.refresh_token()
+    if refresh is None:
+        if request.refresh:
+            raise GatewayError(
+                "token: no refresh token is kept: sign in once with --cache, then --refresh renews"
+            )
+        return None
+    try:
+        return Renewal(address).renew(refresh, kept.internal_name())
+    except CognitoRefused:
+        # Signed out, or its time is over: a password is left, unless renewing was all that was wanted.
+        if request.refresh:
+            raise
+        return None
 
 
-def _address(request: TokenRequest) -> PoolAddress:
+def address_of(request: TokenRequest) -> PoolAddress:
     given = PoolAddress(
         user_pool_id=request.user_pool_id or "",
         client_id=request.client_id or "",

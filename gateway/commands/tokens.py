@@ -1,4 +1,4 @@
-"""token, explain: a token is got, or looked at."""
+"""token, credentials, explain: a token is got, exchanged or looked at."""
 
 # ruff: noqa: PLC0415 - commands import what they need when they run
 
@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.commands.adding import (
     Commands,
@@ -17,10 +18,21 @@ from gateway.commands.adding import (
     config_path_if_any,
 )
 
+if TYPE_CHECKING:
+    from gateway.aws.token import Output, TokenRequest
+
 
 def add(commands: Commands) -> None:
     _token_flags(
         commands.add("token", _token, "sign in and print the access token", "token --username alice --header")
+    )
+    _credentials_flags(
+        commands.add(
+            "credentials",
+            _credentials,
+            "exchange a user's ID token at the identity pool for temporary AWS credentials",
+            "credentials --username alice --format env",
+        )
     )
     _explain_flags(
         commands.add(
@@ -33,6 +45,36 @@ def add(commands: Commands) -> None:
 
 
 def _token_flags(parser: Flags) -> None:
+    output = parser.add_mutually_exclusive_group()
+    for name, shown in (
+        ("id", "print the ID token"),
+        ("json", "print the whole answer as JSON"),
+        ("header", "print a ready Authorization header"),
+    ):
+        output.add_argument(f"--{name}", dest="output", action="store_const", const=name, help=shown)
+    parser.set_defaults(output="access")
+    _sign_in_flags(parser)
+
+
+def _credentials_flags(parser: Flags) -> None:
+    parser.add_argument(
+        "--format",
+        dest="output",
+        choices=("env", "json", "process"),
+        default="json",
+        help="env: for a shell's eval; process: for credential_process in ~/.aws/config (default: json)",
+    )
+    parser.add_argument("--identity-pool-id", metavar="ID", help="default: that of the configured user pool")
+    parser.add_argument(
+        "--id-token-file",
+        type=Path,
+        metavar="FILE",
+        help="instead of signing in: a file that holds an ID token",
+    )
+    _sign_in_flags(parser)
+
+
+def _sign_in_flags(parser: Flags) -> None:
     parser.add_argument("--username", metavar="U", help="default: asked for")
     parser.add_argument(
         "--flow",
@@ -42,14 +84,6 @@ def _token_flags(parser: Flags) -> None:
         "srp: the password is proved, not sent; admin: with AWS credentials "
         "(default: password)",
     )
-    output = parser.add_mutually_exclusive_group()
-    for name, shown in (
-        ("id", "print the ID token"),
-        ("json", "print the whole answer as JSON"),
-        ("header", "print a ready Authorization header"),
-    ):
-        output.add_argument(f"--{name}", dest="output", action="store_const", const=name, help=shown)
-    parser.set_defaults(output="access")
     parser.add_argument(
         "--cache",
         dest="keep",
@@ -69,24 +103,41 @@ def _token_flags(parser: Flags) -> None:
 
 
 def _token(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.aws.token import TokenRequest, token_command
+    from gateway.aws.token import token_command
 
-    return token_command(
-        TokenRequest(
-            config_path=config_path_if_any(arguments.config, environ),
-            username=arguments.username,
-            flow=arguments.flow,
+    return token_command(_token_request(arguments, environ, arguments.output))
+
+
+def _credentials(arguments: argparse.Namespace, environ: Environ) -> int:
+    from gateway.aws.credentials import CredentialsRequest, credentials_command
+
+    return credentials_command(
+        CredentialsRequest(
+            token=_token_request(arguments, environ, "id"),
+            identity_pool_id=arguments.identity_pool_id,
+            id_token_file=arguments.id_token_file,
             output=arguments.output,
-            password_file=arguments.password_file,
-            user_pool_id=arguments.user_pool_id,
-            client_id=arguments.client_id,
-            region=arguments.region,
-            profile=arguments.profile,
-            endpoint_url=arguments.endpoint_url,
-            keep=arguments.keep or arguments.refresh,
-            refresh=arguments.refresh,
-            environ=environ,
         )
+    )
+
+
+def _token_request(arguments: argparse.Namespace, environ: Environ, output: Output) -> TokenRequest:
+    from gateway.aws.token import TokenRequest
+
+    return TokenRequest(
+        config_path=config_path_if_any(arguments.config, environ),
+        username=arguments.username,
+        flow=arguments.flow,
+        output=output,
+        password_file=arguments.password_file,
+        user_pool_id=arguments.user_pool_id,
+        client_id=arguments.client_id,
+        region=arguments.region,
+        profile=arguments.profile,
+        endpoint_url=arguments.endpoint_url,
+        keep=arguments.keep or arguments.refresh,
+        refresh=arguments.refresh,
+        environ=environ,
     )
 
 

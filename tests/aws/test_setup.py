@@ -207,15 +207,15 @@ def test_an_error_half_way_says_what_is_there_and_how_to_go_on(local: LocalCogni
 
 def test_the_ids_go_into_a_file_that_then_serves(local: LocalCognito, tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("# ours\nlisten:\n  address: 127.0.0.1:0  # any\n")
-    done = setup(local, *FULL[1:], "--write", tmp_path / "g.yaml")
+    done = setup(local, *FULL, "--write", tmp_path / "g.yaml")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "g.yaml").read_text()
     assert text.startswith("# ours\nlisten:\n  address: 127.0.0.1:0  # any\n")
     (pool,) = load(tmp_path / "g.yaml", {}).config.cognito.user_pools
-    answer = made(local, *FULL[1:])
+    answer = made(local, *FULL)
     assert (pool.id, pool.client_ids) == (answer["user_pool_id"], (answer["client_id"],))
-    assert pool.domain == answer["domain"]
-    assert "g.yaml: has the IDs already" in setup(local, *FULL[1:], "--write", tmp_path / "g.yaml").stderr
+    assert (pool.domain, pool.identity_pool_id) == (answer["domain"], answer["identity_pool_id"])
+    assert "g.yaml: has the IDs already" in setup(local, *FULL, "--write", tmp_path / "g.yaml").stderr
 
 
 def test_destroy_takes_away_its_own_after_consent(local: LocalCognito) -> None:

@@ -100,15 +100,24 @@ def test_kept_tokens_need_no_password_and_are_the_owner_s_alone(local: LocalCogn
     assert "alice" not in kept.name
 
 
-def test_an_old_token_is_not_handed_out(local: LocalCognito, tmp_path: Path) -> None:
-    token(local, tmp_path, "--cache")
+def test_an_old_token_is_renewed_and_not_handed_out(local: LocalCognito, tmp_path: Path) -> None:
+    first = claims(token(local, tmp_path, "--cache").stdout)
     (kept,) = (tmp_path / ".local/state/cognito-gateway").iterdir()
-    content = json.loads(kept.read_text())
-    kept.write_text(json.dumps(content | {"expires_at": time.time() + 30}))
-    none = token(local, tmp_path, "--cache", stdin="")
-    assert none.returncode == 1
-    assert none.stderr == "cognito-gateway: token: stdin holds no password\n"
-    assert token(local, tmp_path, "--cache").returncode == 0
+
+    def age(**changes: object) -> None:
+        kept.write_text(json.dumps(json.loads(kept.read_text()) | {"expires_at": time.time() + 30} | changes))
+
+    age()
+    renewed = token(local, tmp_path, "--cache", stdin="")
+    assert renewed.returncode == 0, renewed.stderr
+    second = claims(renewed.stdout)
+    assert (second["jti"] != first["jti"], second["origin_jti"]) == (True, first["origin_jti"])
+    # Where nothing can be renewed any more a password is asked for.
+    for worthless in ("", "rubbish"):
+        age(refresh=worthless)
+        none = token(local, tmp_path, "--cache", stdin="")
+        assert none.returncode == 1
+        assert none.stderr == "cognito-gateway: token: stdin holds no password\n"
     kept.write_text("{half")
     assert token(local, tmp_path, "--cache").returncode == 0
     assert json.loads(kept.read_text())["expires_at"] > time.time() + 60

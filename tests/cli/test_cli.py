@@ -32,6 +32,7 @@ COMMANDS = (
     "sign-up",
     "setup",
     "doctor",
+    "credentials",
     "version",
 )
 
