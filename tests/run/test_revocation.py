@@ -15,6 +15,8 @@ import pytest
 from gateway.config.load import load
 from gateway.local.server import LocalCognito
 from gateway.observe.logs import configure
+from gateway.observe.metrics import WorkerMetrics
+from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
 from tests.shared.support import Lines, until
 from tests.support.redis_server import RedisServer, redis_server
@@ -397,3 +399,25 @@ async def test_redis_killed_and_restarted_in_the_middle(
         end(cognito, "GlobalSignOut", bob, "bob")
         for gateway in both:
             await gateway.refuses(bob.access, CHECK_EVERY + 1.0)
+
+
+# --- several workers ---
+
+
+@pytest.mark.parametrize(("workers", "replicas"), [(1, 1), (4, 1), (2, 5)])
+def test_workers_and_replicas_share_the_calls(tmp_path: Path, workers: int, replicas: int) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        f"listen: {{workers: {workers}}}\n"
+        f"cognito: {{revocation: {{check_every: 30s, calls_per_second: 30, replicas: {replicas}}}}}\n"
+    )
+    config = load(path, {}).config
+    log = configure(config.log, Lines())  # type: ignore[arg-type]  # a raw stream is all it needs
+    made = revocation_of(config, metrics=WorkerMetrics(), log=log, previous=None)
+    log.close()
+    assert made is not None
+    budget, taken = made._checker._budget, 0
+    for tick in range(2000):
+        while budget.take(tick / 20) == 0:
+            taken += 1
+    assert taken == pytest.approx(100 * 30 / (workers * replicas), rel=0.03)
