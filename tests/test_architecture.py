@@ -44,6 +44,7 @@ ONLY = {
     "grpc": {"ext_authz"},
     "httptools": {"proxy"},
     "jinja2": {"portal"},
+    "opentelemetry": {"observe", "run"},
     "prometheus_client": {"observe"},
     "ruamel": {"config"},
     "redis": {"shared"},

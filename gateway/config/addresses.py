@@ -171,6 +171,14 @@ def trusted(text: str) -> str:
     return text
 
 
+def collector(text: str) -> str:
+    """An OTLP/HTTP collector's base URL; a trailing /v1/traces, as some write it, is understood."""
+    parts = url(text)
+    if parts.scheme not in {"http", "https"}:
+        raise ValueError(f"{shown(text)} must begin with http:// or https://")
+    return text.rstrip("/").removesuffix("/v1/traces")
+
+
 def issuer(text: str) -> str:
     """An issuer exactly as tokens spell it; nothing is normalised."""
     parts = url(text)

@@ -15,7 +15,6 @@ from gateway.config.model import Config
 from gateway.config.overrides import override
 from gateway.config.report import Report
 from gateway.config.stored import with_stored
-from gateway.config.unbuilt import refuse_unbuilt
 from gateway.config.validate import validate
 from gateway.errors import ConfigurationError
 
@@ -55,7 +54,6 @@ def examine(
     if tree.complete:
         check_values(typed, report)
         check_files(typed, folder, report)
-        refuse_unbuilt(typed, report)
     return (None if report.mistakes else complete(typed.values, folder, stored=stored)), report
 
 

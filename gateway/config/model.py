@@ -221,6 +221,8 @@ class Log:
 @dataclass(frozen=True, slots=True)
 class Tracing:
     otlp_endpoint: str
+    # The share of traces that begin here; of the others whoever began them has decided.
+    sample: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from gateway.config.example import value_of
 from gateway.config.overrides import scalar_paths, variable
 from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section, Shape
 from gateway.config.table import SCHEMA
-from gateway.config.unbuilt import NOT_BUILT
 
 _HEAD = """\
 <!-- Generated from gateway/config/table_*.py and reference.py by `make config`. -->
@@ -66,17 +65,14 @@ literally (no `${…}`). A variable with a double underscore that sets no key is
   lies under `sign_in.prefix`; `trusted_proxies` that trusts everybody; a `jwks_url` beside a
   `jwks_file`; secrets that others may read.
 
-## Not built yet
-
-These keys are known and accepted at their default only; anything else is a mistake that says so.
+## Keys
 
 """
 
 
 def reference() -> str:
     """The page's text."""
-    lines = [f"- `{path}`: {sentence}" for path, sentence in NOT_BUILT.items()]
-    return _HEAD + "\n".join([*lines, "", "## Keys", "", *_chapters()]) + "\n"
+    return _HEAD + "\n".join(_chapters()) + "\n"
 
 
 def _chapters() -> Iterator[str]:

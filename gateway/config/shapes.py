@@ -111,6 +111,11 @@ CALLS = Kind(
     values.within(values.number, 0.1, 10_000.0, "{:g}".format),
     {"type": "number", "minimum": 0.1, "maximum": 10_000},
 )
+SHARE = Kind(
+    "number, 0 to 1",
+    values.within(values.number, 0.0, 1.0, "{:g}".format),
+    {"type": "number", "minimum": 0, "maximum": 1},
+)
 WORKERS = Kind(
     "whole number, 1 to 256, or `auto`",
     values.workers,
@@ -124,6 +129,7 @@ ORIGIN = named("URL without a path", addresses.origin, "^https?://")
 WEB_ORIGIN = named("origin, `*` or `null`", addresses.web_origin)
 TRUSTED_URL = named("URL: https, or http on loopback", addresses.trusted, "^https?://")
 ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
+COLLECTOR = named("URL", addresses.collector, "^https?://")
 REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(rediss?://|unix:/)")
 HOST_NAME = named("host name", addresses.host_name)
 

@@ -303,15 +303,22 @@ TRACING = Key(
         (
             Key(
                 "otlp_endpoint",
-                s.ISSUER,
+                s.COLLECTOR,
                 None,
-                "Where spans are sent.",
+                "The OTLP/HTTP collector; spans are sent to /v1/traces under it.",
                 required=True,
                 example="http://127.0.0.1:4318",
+            ),
+            Key(
+                "sample",
+                s.SHARE,
+                "1",
+                "The share of the traces begun here that is kept. A traceparent's own flag comes first.",
             ),
         )
     ),
     None,
-    "OpenTelemetry. null: no spans of our own; W3C traceparent is passed through in any case.",
+    "OpenTelemetry spans; needs the extra cognito-gateway[tracing]. null: none of our own; W3C traceparent "
+    "is passed through in any case.",
     nullable=True,
 )

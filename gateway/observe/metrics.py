@@ -168,6 +168,13 @@ METRICS = (
         "sum",
         "Renewals of a session's tokens: success, elsewhere (another replica did it), refused, failure.",
     ),
+    Metric(
+        "spans_total",
+        "counter",
+        ("result",),
+        "sum",
+        "Spans by what became of them: exported, failed (not taken by the collector), dropped (no room).",
+    ),
     Metric("workers", "gauge", (), "view", "Worker processes serving now."),
     Metric("build_info", "gauge", ("version",), "view", "Always 1; the label says which version runs."),
 )
@@ -217,6 +224,7 @@ class WorkerMetrics:
         "revocation_watched",
         "session_renewals",
         "sessions",
+        "spans",
         "token_cache_hits",
         "token_cache_misses",
         "upstream_duration",
@@ -240,6 +248,7 @@ class WorkerMetrics:
         self.rate_limit_errors = 0
         self.sessions: defaultdict[str, int] = defaultdict(int)
         self.session_renewals: defaultdict[str, int] = defaultdict(int)
+        self.spans: defaultdict[str, int] = defaultdict(int)
         self.revocation_checks: defaultdict[str, int] = defaultdict(int)
         self.revocation_oldest_check = 0.0  # seconds
         self.revocation_watched = 0
@@ -268,6 +277,7 @@ class WorkerMetrics:
                 "rate_limit_errors_total": [[[], self.rate_limit_errors]],
                 "sessions_total": _one_label(self.sessions),
                 "session_renewals_total": _one_label(self.session_renewals),
+                "spans_total": _one_label(self.spans),
                 "revocation_checks_total": _one_label(self.revocation_checks),
                 "revocation_unwatched_total": _one_label(self.revocation_unwatched),
                 "config_reloads_total": _one_label(self.config_reloads),

@@ -95,7 +95,6 @@ class Exchange:
         "_repeatable",
         "_request",
         "_room",
-        "_sent_at",
         "_upstream",
         "answering",
         "uploading",
@@ -115,7 +114,6 @@ class Exchange:
         self._repeatable = False
         self._keep_alive = request.keep_alive
         self._chunked_out = False
-        self._sent_at = 0.0
         self._ended = False
         # Whether a byte of the final answer went to the client: from then on it is abort or nothing.
         self.answering = False
@@ -137,7 +135,7 @@ class Exchange:
             request_complete=not self.uploading,
             upgrade=request.upgrade,
         )
-        self._sent_at = now = time.monotonic()
+        request.sent_at = now = time.monotonic()
         self._client.deadline = now + self._config.upstream.response_timeout
         upstream.post(self._opening, self._client.outbox)
         if self.uploading:
@@ -173,10 +171,13 @@ class Exchange:
             passed = request.head.authorization
         elif forward.authorization == "other":
             passed = bearer_free(request.head.authorization)
+        ours, tracing = forward.identity, request.peer.tracing
+        if tracing is not None:
+            ours += tracing.upstream_lines(request)
         return upstream_head(
             request.head,
             request_line=f"{request.method} {request.raw_path}{request.query} HTTP/1.1\r\n".encode("ascii"),
-            identity=forward.identity,
+            identity=ours,
             authorization=passed,
             request_id=request.request_id,
             client=request.peer.address_bytes,
@@ -276,7 +277,7 @@ class Exchange:
     def answer_started(self, head: AnswerHead, body: list[bytes], end: list[bytes] | None) -> None:
         request = self._request
         request.status = head.status
-        request.upstream_seconds = time.monotonic() - self._sent_at
+        request.upstream_seconds = time.monotonic() - request.sent_at
         if self.uploading or request.upgrade or self._client.closing:
             self._keep_alive = False
         parts = [_status_line(head), *head.lines]
@@ -340,9 +341,10 @@ class Exchange:
 
     def answer_upgraded(self, head: AnswerHead, early: bytes) -> None:
         """RFC 6455 section 4.2.2: the 101 goes on as it is; what follows is not HTTP any more."""
-        self._request.status = head.status
-        self._request.upstream_seconds = time.monotonic() - self._sent_at
-        ours = self._request.answer_lines + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        request = self._request
+        request.status = head.status
+        request.upstream_seconds = time.monotonic() - request.sent_at
+        ours = request.answer_lines + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
         lines = (_status_line(head), *head.lines, ours)
         self._client.write(b"".join(lines))
         upstream, self._upstream = self._upstream, None

@@ -36,6 +36,8 @@ class Kind(IntEnum):
     FORWARDED_HOST = 11
     EXPECT = 12
     UPGRADE = 13
+    TRACEPARENT = 14
+    TRACESTATE = 15
 
 
 # These end at each hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2
@@ -59,6 +61,8 @@ _FORWARDED: dict[bytes, Kind] = {
     b"x-forwarded-proto": Kind.FORWARDED_PROTO,
     b"x-forwarded-host": Kind.FORWARDED_HOST,
 }
+# Ours to write where we have spans of our own; else headers as any other.
+_TRACE: dict[bytes, Kind] = {b"traceparent": Kind.TRACEPARENT, b"tracestate": Kind.TRACESTATE}
 # Written by proxies for the servers behind them; a client who writes them wants to be believed
 # (oauth2-proxy CVE-2026-40575, Traefik CVE-2026-35051, Oathkeeper GHSA-vhr5, ALBeast).
 _FORWARDING_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-amzn-oidc-")
@@ -84,11 +88,15 @@ def fold(name: bytes) -> bytes:
 
 
 class HeaderTable:
-    """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen."""
+    """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen.
 
-    def __init__(self, identity_names: Iterable[str], *, trusted: bool) -> None:
+    `traced`: we say to the upstream which trace a request belongs to.
+    """
+
+    def __init__(self, identity_names: Iterable[str], *, trusted: bool, traced: bool = False) -> None:
         self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
         self._trusted = trusted
+        self._traced = traced
         self._kinds: dict[bytes, Kind] = {}
 
     def kind(self, name: bytes) -> Kind:
@@ -117,6 +125,8 @@ class HeaderTable:
             return Kind.DROP
         if lower in _SPECIAL:
             return _SPECIAL[lower]
+        if self._traced and lower in _TRACE:
+            return _TRACE[lower]
         if folded in _FORWARDING_NAMES or folded.startswith(_FORWARDING_PREFIXES):
             # Only a trusted proxy's own, plain spelling is believed; a folded one never is.
             if not self._trusted or folded != lower:
@@ -144,6 +154,8 @@ class Scanned:
         "kept",
         "own_cookies",
         "request_id",
+        "traceparent",
+        "tracestate",
         "upgrade",
     )
 
@@ -162,6 +174,9 @@ class Scanned:
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
         self.forwarded_host: bytes | None = None
+        self.traceparent: bytes | None = None
+        # Whole lines: a list may be spread over several (W3C Trace Context section 3.3.1).
+        self.tracestate = b""
 
 
 def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
@@ -219,6 +234,11 @@ def _scan_special(scanned: Scanned, kind: Kind, value: bytes) -> None:  # noqa: 
         scanned.forwarded_for = value if before is None else before + b", " + value
     elif kind is Kind.FORWARDED_PROTO:
         scanned.forwarded_proto = value
+    elif kind is Kind.TRACEPARENT:
+        # W3C Trace Context section 3.2: one of them, or none that can be used.
+        scanned.traceparent = value if scanned.traceparent is None else b""
+    elif kind is Kind.TRACESTATE:
+        scanned.tracestate += b"tracestate: %b\r\n" % value
     else:
         scanned.forwarded_host = value
 

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -43,6 +43,22 @@ class CrossOrigin(Protocol):
     def proxied_lines(self, request: Request, answer: Sequence[bytes]) -> bytes: ...
 
 
+class TraceContext(Protocol):
+    """Who says to the upstream which trace a request belongs to (run/tracer.py)."""
+
+    def upstream_lines(self, request: Request) -> bytes: ...
+
+
+class Trace(NamedTuple):
+    """A request's place in its trace: the span it was made in (0: none), ours, ours of asking upstream."""
+
+    trace_id: int
+    parent_id: int
+    server_id: int
+    client_id: int
+    flags: int
+
+
 @dataclass(frozen=True, slots=True)
 class Peer:
     """Who is at the other end of a client's connection, under one configuration."""
@@ -58,6 +74,8 @@ class Peer:
     upstream_host: bytes | None
     # What pages of other origins may read; None: nothing is configured, and nothing is said about it.
     cors: CrossOrigin | None = None
+    # None: no spans of ours; what the client says of its trace travels on as it is.
+    tracing: TraceContext | None = None
 
 
 class RequestIds:
@@ -94,8 +112,10 @@ class Request:
         "request_id",
         "response_bytes",
         "scanned",
+        "sent_at",
         "started",
         "status",
+        "trace",
         "upgrade",
         "upstream_seconds",
         "wire_method",
@@ -131,7 +151,11 @@ class Request:
         self.status = 0
         self.request_bytes = 0
         self.response_bytes = 0
+        # When it went to the upstream, time.monotonic(); 0: it did not.
+        self.sent_at = 0.0
         self.upstream_seconds: float | None = None
+        # None: nothing of it was said to the upstream.
+        self.trace: Trace | None = None
 
     @property
     def head(self) -> Scanned:

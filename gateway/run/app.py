@@ -44,12 +44,14 @@ from gateway.run.asking import revocation_of
 from gateway.run.limits import Limits
 from gateway.run.own_paths import OwnPaths
 from gateway.run.record import Record
+from gateway.run.tracing import tracer_of
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.jwks import KeySetReport, KeySets
 from gateway.verify.revocation import Revocation
 
 if TYPE_CHECKING:
     from gateway.portal.build import Built
+    from gateway.run.tracer import Tracer
 
 # Targets whose route is remembered; clients that ask for ever new ones only make it begin anew.
 _REMEMBERED_TARGETS = 4096
@@ -77,9 +79,16 @@ class Gateway:
         only this process and its later configurations know."""
         self.config = config
         self.request_ids = RequestIds()
-        self.record = Record(metrics, log, public_url=config.listen.public_url)
         self._metrics = metrics
         self._log = log
+        # None: no spans of ours.
+        self._tracer: Tracer | None = tracer_of(
+            config,
+            metrics=metrics,
+            log=log,
+            previous=None if previous is None else (previous.config, previous._tracer),
+        )
+        self.record = Record(metrics, log, public_url=config.listen.public_url, tracer=self._tracer)
         self.pool = self._same_pool(previous) or UpstreamPool(
             config.upstream, tls=upstream_tls(config.upstream, log)
         )
@@ -120,6 +129,8 @@ class Gateway:
     async def start(self) -> None:
         """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
         self.pool.start()
+        if self._tracer is not None:
+            self._tracer.start()
         await self._key_sets.start()
         if self._revocation is not None:
             await self._revocation.start()
@@ -136,6 +147,8 @@ class Gateway:
             await self._revocation.stop()
         if self._limits is not None and not any(other._limits is self._limits for other in keep):
             await self._limits.stop()
+        if self._tracer is not None and not any(other._tracer is self._tracer for other in keep):
+            await self._tracer.stop()
 
     def announce(self) -> None:
         """Tell the log what only a gateway that begins has to tell."""
@@ -204,6 +217,7 @@ class Gateway:
             table=self._tables[trusted],
             upstream_host=_upstream_host(self.config),
             cors=self._cors,
+            tracing=self._tracer,
         )
 
     # --- the order of the checks ---
@@ -397,7 +411,8 @@ def _header_tables(config: Config) -> dict[bool, HeaderTable]:
     names += [name for name, _ in headers.claims]
     if headers.assertion is not None:
         names.append(headers.assertion.header)
-    return {trusted: HeaderTable(names, trusted=trusted) for trusted in (False, True)}
+    traced = config.tracing is not None
+    return {trusted: HeaderTable(names, trusted=trusted, traced=traced) for trusted in (False, True)}
 
 
 def _upstream_host(config: Config) -> bytes | None:

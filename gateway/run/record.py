@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gateway.errors import Forbidden, NoCredentials, NotConfigured, Refusal
 from gateway.observe.logs import Logger
@@ -18,6 +19,9 @@ from gateway.proxy.metadata import metadata_url
 from gateway.proxy.request import Request
 from gateway.verify.authenticate import Principal
 
+if TYPE_CHECKING:
+    from gateway.run.tracer import Tracer
+
 _log = logging.getLogger(__name__)
 
 # nginx's word for a client that left before it was answered; no server sends it.
@@ -27,12 +31,16 @@ CLIENT_GONE = 499
 class Record:
     """One configuration's requests, in metrics and log."""
 
-    def __init__(self, metrics: WorkerMetrics, log: Logger, *, public_url: str | None) -> None:
+    def __init__(
+        self, metrics: WorkerMetrics, log: Logger, *, public_url: str | None, tracer: Tracer | None = None
+    ) -> None:
         # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
         self.in_flight = 0
         self._metrics = metrics
         self._log = log
         self._public_url = public_url
+        # None: no spans.
+        self._tracer = tracer
         # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
         # are no pages.
         self.sign_in_at: Callable[[Request], str | None] | None = None
@@ -138,6 +146,8 @@ class Record:
             metrics.upstream_duration.observe(request.upstream_seconds)
         if self._log.access_enabled:
             self._log_access(request, status, seconds)
+        if self._tracer is not None:
+            self._tracer.ended(request, status, seconds)
 
     def _log_access(self, request: Request, status: int, seconds: float) -> None:
         principal = request.principal

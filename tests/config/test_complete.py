@@ -13,7 +13,7 @@ from gateway.config.load import load
 from gateway.config.model import Address
 from gateway.errors import ConfigurationError
 
-from .support import POOL, config
+from .support import POOL, config, said
 
 
 def test_the_defaults_are_those_of_the_public_surface(tmp_path: Path) -> None:
@@ -106,6 +106,17 @@ def test_relative_files_begin_at_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "keys.json").write_text("{}")
     found = config(tmp_path, POOL + "      jwks_file: keys.json\n")
     assert found.cognito.user_pools[0].jwks_file == tmp_path / "keys.json"
+
+
+def test_defaults_written_out_are_accepted(tmp_path: Path) -> None:
+    text = (
+        "listen: {workers: 1, tls: null}\nupstream: {tls: }\npaths: {semicolon: reject}\ncors: null\n"
+        "sign_in: {enabled: false, session: {store: cookie, max_age: 720m}, state_dir: null}\n"
+        "rate_limit: {requests_per_second: 0, burst: 0}\n"
+        + POOL
+        + "      identity_pool_id: null\nroutes:\n  - path: /a\n    groups: []\n    claims: {}\n"
+    )
+    assert said(tmp_path, text) == []
 
 
 def test_the_completed_form_is_frozen_and_hashable(tmp_path: Path) -> None:
