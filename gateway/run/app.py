@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from gateway.config.model import Config
@@ -34,7 +33,6 @@ from gateway.proxy.assertion import Signer
 from gateway.proxy.cors import CorsPolicy
 from gateway.proxy.exchange import Forward
 from gateway.proxy.forward_auth import allowed, asks, original, stand_for
-from gateway.proxy.headers import HeaderTable
 from gateway.proxy.identity import identity_lines
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
@@ -43,6 +41,7 @@ from gateway.run.announce import announce_setup
 from gateway.run.asking import revocation_of
 from gateway.run.limits import Limits
 from gateway.run.own_paths import OwnPaths
+from gateway.run.peers import Peers
 from gateway.run.record import Record
 from gateway.run.tracing import tracer_of
 from gateway.verify.authenticate import Authenticator, Principal
@@ -119,7 +118,7 @@ class Gateway:
         self._routes = RouteTable(config.routes)
         self._own = OwnPaths(config, self._routes, self._signer)
         self._cors = None if config.cors is None else CorsPolicy(config.cors)
-        self._tables = _header_tables(config)
+        self._peers = Peers(config, self._cors, self._tracer)
         # (method, raw path) → what its route asks for; never of what `judge` answers itself.
         self._asked: dict[tuple[str, str], Need] = {}
         # Where other proxies ask (forward auth).
@@ -206,19 +205,8 @@ class Gateway:
         ]
 
     def peer(self, address: str, *, secure: bool) -> Peer:
-        """What is known of a client's address under this configuration; `secure`: it speaks TLS with us."""
-        known = ip_address(address.partition("%")[0])
-        trusted = any(known in network for network in self.config.listen.trusted_proxies)
-        return Peer(
-            address=address,
-            address_bytes=address.encode("ascii"),
-            trusted=trusted,
-            proto=b"https" if secure else b"http",
-            table=self._tables[trusted],
-            upstream_host=_upstream_host(self.config),
-            cors=self._cors,
-            tracing=self._tracer,
-        )
+        """Who is at the other end of a connection from this address; `secure`: it speaks TLS with us."""
+        return self._peers.of(address, secure=secure)
 
     # --- the order of the checks ---
 
@@ -403,24 +391,3 @@ class Gateway:
             log=self._log,
             previous=None if previous is None else previous.portal,
         )
-
-
-def _header_tables(config: Config) -> dict[bool, HeaderTable]:
-    headers = config.identity_headers
-    names = [name for name in (headers.user, headers.username, headers.email, headers.groups) if name]
-    names += [name for name, _ in headers.claims]
-    if headers.assertion is not None:
-        names.append(headers.assertion.header)
-    traced = config.tracing is not None
-    return {trusted: HeaderTable(names, trusted=trusted, traced=traced) for trusted in (False, True)}
-
-
-def _upstream_host(config: Config) -> bytes | None:
-    upstream = config.upstream
-    if upstream.host_header == "preserve":
-        return None
-    if upstream.unix is not None:
-        return b"localhost"
-    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
-    default = 443 if upstream.scheme == "https" else 80
-    return (host if upstream.port == default else f"{host}:{upstream.port}").encode("ascii")

@@ -1,0 +1,64 @@
+"""What a configuration makes of a client's address: whether it is believed, what its requests may say.
+
+Invariant: nobody is trusted who is not in listen.trusted_proxies.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from gateway.config.model import Config
+from gateway.proxy.cors import CorsPolicy
+from gateway.proxy.headers import HeaderTable
+from gateway.proxy.request import Peer
+
+if TYPE_CHECKING:
+    from gateway.run.tracer import Tracer
+
+
+class Peers:
+    """One configuration's view of whoever connects."""
+
+    def __init__(self, config: Config, cors: CorsPolicy | None, tracer: Tracer | None) -> None:
+        self._config = config
+        self._cors = cors
+        self._tracer = tracer
+        self._tables = _header_tables(config)
+        self._upstream_host = _upstream_host(config)
+
+    def of(self, address: str, *, secure: bool) -> Peer:
+        """`secure`: this client speaks TLS with us."""
+        known = ip_address(address.partition("%")[0])
+        trusted = any(known in network for network in self._config.listen.trusted_proxies)
+        return Peer(
+            address=address,
+            address_bytes=address.encode("ascii"),
+            trusted=trusted,
+            proto=b"https" if secure else b"http",
+            table=self._tables[trusted],
+            upstream_host=self._upstream_host,
+            cors=self._cors,
+            tracing=self._tracer,
+        )
+
+
+def _header_tables(config: Config) -> dict[bool, HeaderTable]:
+    headers = config.identity_headers
+    names = [name for name in (headers.user, headers.username, headers.email, headers.groups) if name]
+    names += [name for name, _ in headers.claims]
+    if headers.assertion is not None:
+        names.append(headers.assertion.header)
+    traced = config.tracing is not None
+    return {trusted: HeaderTable(names, trusted=trusted, traced=traced) for trusted in (False, True)}
+
+
+def _upstream_host(config: Config) -> bytes | None:
+    upstream = config.upstream
+    if upstream.host_header == "preserve":
+        return None
+    if upstream.unix is not None:
+        return b"localhost"
+    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    default = 443 if upstream.scheme == "https" else 80
+    return (host if upstream.port == default else f"{host}:{upstream.port}").encode("ascii")
