@@ -83,7 +83,8 @@ class Pool:
         """The pool's settings, if they are to be had without waiting long."""
         if time.monotonic() >= self._described_until and self._describing is None:
             self._describing = asyncio.create_task(self._describe(), name=f"settings of {self.id}")
-        if self._describing is not None:
+        if self._describing is not None and not self._described_until:
+            # The first time only: what was known ten minutes ago is good enough while it is asked again.
             await asyncio.wait((self._describing,), timeout=_PATIENCE)
         return self._described
 
