@@ -1,4 +1,4 @@
-"""`/`: the portal. Who is signed in and until when, the access token to copy, the way out.
+"""`/`: the portal. Who is signed in and until when, the access token to copy, AWS credentials, the way out.
 
 Not connected yet: what is missing, and the way to the set-up form. Invariant: a token is shown only on the
 page of the session it belongs to, and nothing on it is kept by a browser (respond.guarded).
@@ -7,10 +7,11 @@ page of the session it belongs to, and nothing on it is kept by a browser (respo
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from gateway.errors import CognitoAway, CredentialsRefused
 from gateway.portal.badge import NOT_CONNECTED, Badge
 from gateway.portal.page import PageRequest
 from gateway.portal.respond import see_other
@@ -20,6 +21,7 @@ from gateway.proxy.answers import Answer
 from gateway.verify.tokens import Claims
 
 if TYPE_CHECKING:
+    from gateway.aws.identity_pool import Credentials
     from gateway.portal.portal import Portal
 
 NOTICES = {"changed": "Your password is changed."}
@@ -32,6 +34,14 @@ class Moment:
     text: str
     iso: str
     seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Aws:
+    """Temporary credentials as a page shows them."""
+
+    env: str = field(repr=False)
+    ends: Moment
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -47,6 +57,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer:
     claims = await portal.id_claims(page)
     name, second = names(session, claims)
+    aws, aws_problem = await _aws(portal, page, session)
     pool = portal.pages.pool(session.pool_id)
     groups = page.principal.claims.groups if page.principal is not None else ()
     command = ["curl", "-H", f"Authorization: Bearer {session.access}", page.origin + "/"]
@@ -68,8 +79,34 @@ async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer
         # Managed login has a page of its own for it.
         changes_password=pool.domain is None,
         may_set_up=may_change(portal, page),
+        has_credentials=pool.configured.identity_pool_id is not None,
+        aws=aws,
+        aws_problem=aws_problem,
         after=f"{page.prefix}/sign_in?notice=signed_out",
     )
+
+
+async def _aws(portal: Portal, page: PageRequest, session: Session) -> tuple[Aws | None, str | None]:
+    """Temporary credentials, where the page was asked to show them; or why there are none."""
+    pool = portal.pages.pool(session.pool_id).configured
+    if pool.identity_pool_id is None or page.query.get("credentials") != "show":
+        return None, None
+    try:
+        given = await portal.credentials.of(pool, session.id_token, now=page.now)
+    except (CredentialsRefused, CognitoAway) as refusal:
+        return None, refusal.detail
+    return Aws(environment(given, pool.region), moment(given.expires, page.now)), None
+
+
+def environment(given: Credentials, region: str) -> str:
+    """One line for a shell. Pure."""
+    variables = {
+        "AWS_ACCESS_KEY_ID": given.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": given.secret_access_key,
+        "AWS_SESSION_TOKEN": given.session_token,
+        "AWS_REGION": region,
+    }
+    return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def names(session: Session, claims: Claims | None) -> tuple[str, str | None]:

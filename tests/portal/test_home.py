@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from gateway.portal.home import moment
-from tests.portal.site import ALICE, PASSWORD, Browser, Site, site
+from tests.portal.site import ALICE, PASSWORD, Browser, Site, seed, site, with_identity_pool
 from tests.support.wire import get, once
 
 NEW = "Another-Horse-2"
@@ -38,10 +38,31 @@ async def test_who_one_is_and_what_opens_the_api(tmp_path: Path) -> None:
         assert reply.status == 200
         command = shlex.split(value_of(browser, "curl"))
         assert command == ["curl", "-H", f"Authorization: Bearer {token}", "http://api.test/"]
+        assert "AWS as you" not in browser.text
         # To somebody else there is nothing to see.
         other = at.browser()
         await other.open("/oauth2/")
         assert other.location == "/oauth2/sign_in"
+
+
+async def test_aws_credentials_when_asked_for(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=with_identity_pool(seed())) as at:
+        browser = await signed_in(at)
+        assert "AWS_SECRET_ACCESS_KEY" not in browser.text
+        await browser.open("/oauth2/?credentials=show")
+        assignments = dict(word.split("=", 1) for word in shlex.split(value_of(browser, "aws-env"))[1:])
+        assert set(assignments) == {
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_SESSION_TOKEN",
+            "AWS_REGION",
+        }
+        # The pool forgets its roles: the page says so and stays.
+        at.local.call("DeleteIdentityPool", IdentityPoolId="us-east-1:00000000-0000-4000-8000-0000000000ab")
+        again = await signed_in(at)
+        await again.open("/oauth2/?credentials=show")
+        assert 'role="alert"' in again.text
+        assert "Alice Example" in again.text
 
 
 async def test_signing_out_here_and_everywhere(tmp_path: Path) -> None:
