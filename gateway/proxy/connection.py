@@ -88,7 +88,8 @@ class ClientConnection(ClientTransport):
 
     @property
     def closing(self) -> bool:
-        return self._broken or self.server.draining
+        """Whether the answer that begins now is the last; whole requests ahead of a doubtful one are served."""
+        return self.server.draining or (self._broken and not self._queue)
 
     def failed(self, error: Exception) -> None:
         if self._request is not None and self._app is not None:
