@@ -153,6 +153,7 @@ class Actors:
     tokens: list[str]
     folder: Path
     figures: Figures
+    over: asyncio.Event
 
     def bearer(self) -> str:
         return f"Authorization: Bearer {random.choice(self.tokens)}"
@@ -164,6 +165,8 @@ class Actors:
         try:
             at = random.randrange(len(heads))
             for _ in range(PER_CONNECTION // PIPELINED):
+                if self.over.is_set():
+                    break
                 writer.write(b"".join(heads[(at + step) % len(heads)] for step in range(PIPELINED)))
                 at += PIPELINED
                 async with asyncio.timeout(30):
@@ -277,8 +280,8 @@ async def soak(folder: Path, requests: int, without: Collection[str] = ()) -> Fi
     figures = Figures()
     tokens = [sign(key, access_claims(sub=f"user-{each}")).decode() for each in range(USERS)]
     async with _SoakUpstream().running() as upstream, _gateway(folder, upstream, key, figures) as served:
-        actors = Actors(served, key, tokens, folder, figures)
         over = asyncio.Event()
+        actors = Actors(served, key, tokens, folder, figures, over)
         before = len(sockets_of(served.pid))
         began = time.monotonic()
 
@@ -302,8 +305,17 @@ async def soak(folder: Path, requests: int, without: Collection[str] = ()) -> Fi
                     group.create_task(act(name, getattr(actors, name), pause))
         figures.seconds = time.monotonic() - began
         await until(lambda: _at_rest(served, upstream), seconds=20)
-        # What is left: the pool's idle connections, closed a minute later.
-        figures.descriptors = (before, len(sockets_of(served.pid)) - len(upstream.connections))
+
+        def sockets() -> int:
+            # Without the pool's idle connections, which are closed a minute later.
+            return len(sockets_of(served.pid)) - len(upstream.connections)
+
+        async def closed() -> bool:
+            return sockets() <= before
+
+        with contextlib.suppress(TimeoutError):
+            await until(closed, seconds=10)
+        figures.descriptors = (before, sockets())
         if await served.stop() != 0:
             raise Wrong("it did not end with 0")
     return figures

@@ -1,4 +1,4 @@
-"""SIGTERM under load: whatever was sent is answered, and the process ends with 0."""
+"""Start and SIGTERM under load: whatever was accepted is answered, and the process ends with 0."""
 
 from __future__ import annotations
 
@@ -8,11 +8,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import TWO, Clients, NamingUpstream, tokens
-from tests.outside.support import pinned, serving
+from tests.faults.load import TWO, Clients, Kind, NamingUpstream, tokens
+from tests.outside.support import SCRIPT, configuration, free_port, pinned, serving, started
 from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow
+
+STARTS = 4
+
+
+async def test_two_workers_start_under_load(tmp_path: Path) -> None:
+    """The clients are there first: refused while nobody listens, then answered, every one of them."""
+    key = KeyPair.generate("key-1")
+    async with NamingUpstream().running() as upstream:
+        for times in range(STARTS):
+            folder = tmp_path / str(times)
+            folder.mkdir()
+            port = free_port()
+            path = folder / "gateway.yaml"
+            path.write_text(
+                configuration(
+                    port=port, metrics_port=free_port(), upstream=upstream.url, pools=pinned(folder, key)
+                )
+            )
+            # A worker may be asked before it has read its keys.
+            clients = Clients(port, tokens(key, 12), tolerated=frozenset({503}))
+            async with started(folder, [SCRIPT, "serve", "--config", path], environ=TWO) as program:
+                async with clients.running() as board:
+                    await clients.more(200, seconds=60)
+                assert await program.stop() == 0
+            print(f"start: {board}")
+            assert {failure.kind for failure in board.failures} <= {Kind.REFUSED}
 
 
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])

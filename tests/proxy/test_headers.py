@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.running import running
-from tests.support.wire import Upstream, get, once
+from tests.support.wire import Client, Upstream, get, once
 
 ROUTES = "routes: [{path: '/open/**', auth: none}, {path: '/maybe/**', auth: optional}]\n"
 SUBJECT = b"5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11"
@@ -69,6 +70,19 @@ async def test_no_client_speaks_for_us(tmp_path: Path, method: str, path: str) -
             assert seen.all("Host") == [b"api.test"]
             assert len(seen.all("X-Request-Id")) == 1
             assert seen.get("Authorization") is None
+
+
+@pytest.mark.parametrize("path", ["/open/a", "/maybe/a", "/private"])
+async def test_no_client_speaks_for_us_in_a_handshake(tmp_path: Path, path: str) -> None:
+    async with running(tmp_path, ROUTES, upstream=Upstream(answer=SWITCH)) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            reply = await client.ask(get(path, *SPOOFED[:-1], *FORWARDING, gateway.bearer(), *UPGRADE))
+            assert reply.status == 101
+            seen = gateway.upstream.last
+            assert seen.all("X-Auth-Request-User") == ([] if path == "/open/a" else [SUBJECT])
+            for word in (b"root", b"admins", b"evil", b"9.9.9.9", b"authorization"):
+                assert word not in seen.head.lower()
+            assert seen.all("X-Forwarded-For") == [b"127.0.0.1"]
 
 
 async def test_a_trusted_proxy_is_believed_in_its_plain_spelling(tmp_path: Path) -> None:

@@ -18,11 +18,12 @@ from tests.proxy.test_framing import PYTHON_PARSER
 TESTS = Path(__file__).parents[1]
 # ATTACKS "Framing", "Paths" and "Headers".
 ATTACKS = (
-    *("proxy/test_framing.py", "proxy/test_headers.py", "proxy/test_paths_on_the_wire.py"),
+    *("proxy/test_framing.py", "proxy/test_headers.py", "proxy/test_identity_on_the_wire.py"),
+    *("proxy/test_paths_on_the_wire.py", "proxy/test_routes_on_the_wire.py"),
     *("fuzz/test_heads.py", "fuzz/test_paths.py"),
 )
 # All else that depends on where the parser sees a body end.
-BODIES = ("limits", "streaming", "tunnel", "upstream_faults")
+BODIES = ("answers_on_the_wire", "limits", "streaming", "tunnel", "upstream_faults")
 
 
 @pytest.mark.skipif(PYTHON_PARSER, reason="this is that run")
