@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench screenshots config lock clean
+.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench screenshots config lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,22 @@ lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashe
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing pyproject.toml -o requirements/image.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
+
+VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
+dist: $(VENV)/.test ## sdist and wheel in dist/, and what they bring along (sbom)
+	rm -rf dist build
+	$(BIN)/python -m build --no-isolation
+	@$(MAKE) --no-print-directory sbom
+
+# Of an environment that holds what the image holds, and nothing else: so the graph and the licenses are known.
+sbom: $(VENV)/.test ## every package of the image with version and license, as CycloneDX, in dist/
+	rm -rf build/sbom
+	$(BIN)/python -m venv --without-pip build/sbom
+	$(PIP) --python build/sbom/bin/python install --require-hashes -r requirements/image.txt
+	sed 's/^dynamic = \["version"\]/version = "$(VERSION)"/' pyproject.toml > build/sbom/pyproject.toml
+	@mkdir -p dist
+	$(BIN)/cyclonedx-py environment build/sbom/bin/python --pyproject build/sbom/pyproject.toml \
+	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove what these targets made
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out

@@ -1,0 +1,190 @@
+"""`make dist` from a checkout, and the wheel installed where no source tree is: it has all it needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.version import VERSION
+from tests.outside.support import DEMO_PASSWORD, DEMO_USER, environment, free_port, run, started
+from tests.support.wire import get, once
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+NAME = f"cognito_gateway-{VERSION}"
+SOURCE = ("CHANGELOG.md", "MANIFEST.in", "Makefile", "README.md", "pyproject.toml", "requirements", "config")
+# In a venv of its own nothing of the test's environment may be found.
+OWN = {"PYTHONPATH": "", "PYTHONHOME": "", "VIRTUAL_ENV": ""}
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `make dist` makes, of a copy: a build writes into its tree."""
+    tree = tmp_path_factory.mktemp("tree")
+    for name in (*SOURCE, "gateway", "docs"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, tree)
+    (tree / ".venv").symlink_to(sys.prefix)
+    made = subprocess.run(
+        ["make", "-o", ".venv/.run", "-o", ".venv/.test", "dist"],
+        cwd=tree,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return tree / "dist"
+
+
+@pytest.fixture(scope="module")
+def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The `bin` of a fresh environment with the wheel and its locked dependencies, without the extras."""
+    venv = tmp_path_factory.mktemp("installed") / "venv"
+    python = venv / "bin/python"
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "--python", python, "install")
+    lock = ROOT / "requirements/run.txt"
+    for command in (
+        (sys.executable, "-m", "venv", "--without-pip", venv),
+        (*pip, "--require-hashes", "-r", lock),
+        (*pip, "--no-deps", "--no-index", dist / f"{NAME}-py3-none-any.whl"),
+    ):
+        subprocess.run(command, env=environment(), check=True, timeout=300)
+    yield venv / "bin"
+    shutil.rmtree(venv)
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
+    with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
+        names = {name for name in wheel.namelist() if not name.startswith(f"{NAME}.dist-info/")}
+    package = {path for path in (ROOT / "gateway").rglob("*") if path.is_file()}
+    assert names == {str(p.relative_to(ROOT)) for p in package if "__pycache__" not in p.parts}
+
+
+def test_the_sdist_can_be_built_again(dist: Path) -> None:
+    with tarfile.open(dist / f"{NAME}.tar.gz") as sdist:
+        names = {name.partition("/")[2] for name in sdist.getnames()}
+    assert {"pyproject.toml", "CHANGELOG.md", "requirements/build.txt", "gateway/version.py"} <= names
+    assert {"docs/logs.md", "config/gateway.example.yaml"} <= names
+    assert [name for name in names if name.startswith("tests")] == []
+
+
+def test_the_sbom_lists_what_is_installed(dist: Path) -> None:
+    bom = json.loads((dist / f"cognito-gateway-{VERSION}.cdx.json").read_text())
+    assert bom["bomFormat"] == "CycloneDX"
+    root = bom["metadata"]["component"]
+    assert (root["name"], root["version"]) == ("cognito-gateway", VERSION)
+    found = {re.sub("[-_.]+", "-", each["name"]).lower(): each["version"] for each in bom["components"]}
+    locked = dict(re.findall(r"(?m)^([\w.-]+)==([^ ]+)", (ROOT / "requirements/image.txt").read_text()))
+    assert found.items() <= locked.items()
+    # What is only locked for other interpreters is not installed here.
+    assert {"aiohttp", "pyjwt", "cryptography", "grpcio", "redis", "opentelemetry-sdk"} <= found.keys()
+    (of_root,) = [each for each in bom["dependencies"] if each["ref"] == root["bom-ref"]]
+    assert any(ref.startswith("aiohttp==") for ref in of_root["dependsOn"])
+    text = json.dumps(bom)
+    assert str(dist.parents[1]) not in text
+    assert str(ROOT) not in text
+
+
+def test_the_commands_work_without_a_source_tree(installed: Path, tmp_path: Path) -> None:
+    where = run(
+        installed / "python", "-c", "import gateway; print(gateway.__file__)", cwd=tmp_path, environ=OWN
+    )
+    assert Path(where.stdout.strip()).is_relative_to(installed.parent), where.stderr
+    script = installed / "cognito-gateway"
+    shutil.copy(ROOT / "config/gateway.minimal.yaml", tmp_path)
+    for arguments, said in (
+        (["version"], f"cognito-gateway {VERSION}\n"),
+        (["config-schema"], (ROOT / "config/gateway.schema.json").read_text()),
+        (["check-config", "gateway.minimal.yaml"], "gateway.minimal.yaml: valid"),
+    ):
+        for command in ([script], [installed / "python", "-m", "gateway"]):
+            done = run(*command, *arguments, cwd=tmp_path, environ=OWN)
+            assert (done.returncode, done.stderr) == (0, "")
+            assert done.stdout.startswith(said)
+
+
+async def test_the_demo_runs_without_a_source_tree(installed: Path, tmp_path: Path) -> None:
+    port = free_port()
+    command = [installed / "cognito-gateway", "demo", "--port", str(port)]
+    async with started(tmp_path, command, environ=OWN) as program:
+        printed = await program.says("Ctrl-C stops everything.")
+        page = await once(port, get("/oauth2/sign_in", "Accept: text/html"))
+        assert page.status == 200
+        files = re.findall(rb'(?:href|src)="(/oauth2/[^"]+\.(?:css|js|svg))', page.body)
+        assert {file.rpartition(b".")[2] for file in files} == {b"css", b"js", b"svg"}
+        for file in files:
+            assert (await once(port, get(file.decode()))).status == 200
+
+        (cognito,) = re.findall(r"(?m)^local Cognito +(http://\S+?)(?:/| |$)", printed)
+        pool, client = re.findall(r"us-east-1_LocalDemo|1demo2client3local4cognito", printed)[:2]
+        flags = ["--endpoint-url", cognito, "--user-pool-id", "us-east-1_LocalDemo"]
+        flags += ["--client-id", "1demo2client3local4cognito", "--username", DEMO_USER]
+        assert {pool, client} <= set(flags)
+        token = run(
+            installed / "cognito-gateway",
+            "token",
+            *flags,
+            cwd=tmp_path,
+            environ=OWN,
+            stdin=DEMO_PASSWORD + "\n",
+        )
+        assert token.returncode == 0, token.stderr
+        called = await once(port, get("/api/v1/config", f"Authorization: Bearer {token.stdout.strip()}"))
+        assert called.status == 200
+        assert (await once(port, get("/api/v1/config"))).status == 401
+        program.interrupt()
+        assert await program.end(10) == 0
+        assert program.stderr == ""
+
+
+def test_an_extra_that_is_missing_is_named(installed: Path, tmp_path: Path) -> None:
+    for name, yaml in (
+        ("tracing", "tracing: {otlp_endpoint: 'http://127.0.0.1:4318'}\n"),
+        ("grpc", "ext_authz: {grpc_address: '127.0.0.1:0'}\n"),
+    ):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"listen: {{address: '127.0.0.1:0'}}\nmetrics: {{address: '127.0.0.1:0'}}\n{yaml}")
+        done = run(installed / "cognito-gateway", "serve", "--config", path, cwd=tmp_path, environ=OWN)
+        assert done.returncode == 1
+        assert done.stderr.endswith(f"pip install 'cognito-gateway[{name}]'\n")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_outside_tests_pass_against_the_wheel(installed: Path, tmp_path: Path) -> None:
+    """With what tests need from the environment that runs them, behind what is installed; our package is not
+    found there: it is an editable one, whose path a .pth file adds, and those count in site-packages only."""
+    (site,) = (installed.parent / "lib").glob("python3.*/site-packages")
+    (site / "for-tests.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    for name in ("tests", "bench", "config", "pyproject.toml"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    suite = ["tests/outside/test_main_job.py", "tests/outside/test_interface.py"]
+    try:
+        command = [installed / "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"]
+        done = subprocess.run(
+            [*command, "--rootdir", tmp_path, *suite],
+            cwd=tmp_path,
+            env={**environment(), **OWN, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            timeout=400,
+            check=False,
+        )
+    finally:
+        (site / "for-tests.pth").unlink()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not os.path.lexists(tmp_path / "gateway")
