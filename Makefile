@@ -57,10 +57,9 @@ lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashe
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
-dist: $(VENV)/.test ## sdist and wheel in dist/, and what they bring along (sbom)
-	rm -rf dist build
+dist: sbom ## sdist and wheel in dist/, and what they bring along (sbom)
+	rm -f dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
-	@$(MAKE) --no-print-directory sbom
 
 # Of an environment that holds what the image holds, and nothing else: so the graph and the licenses are known.
 sbom: $(VENV)/.test ## every package of the image with version and license, as CycloneDX, in dist/

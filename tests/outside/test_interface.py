@@ -313,13 +313,17 @@ async def test_methods_heads_and_bodies_that_are_too_much(bench: Bench) -> None:
 # --- endpoints ---
 
 
-@pytest.mark.parametrize(
-    "target", ["/oauth2", "/oauth2/", "/oauth2/whatever", "/%6Fauth2/x", "/oauth2/auth/x?y"]
-)
+@pytest.mark.parametrize("target", ["/oauth2", "/oauth2/whatever", "/%6Fauth2/x", "/oauth2/auth/x?y"])
 async def test_the_reserved_prefix_is_never_proxied(bench: Bench, target: str) -> None:
     for reply in (await bench.bearer(target), await bench.served.ask(target)):
         assert reply.status == 404
         problem(reply)
+    assert bench.upstream.requests == []
+
+
+async def test_the_portal_sends_strangers_to_sign_in(bench: Bench) -> None:
+    reply = await bench.served.ask("/oauth2/", "Accept: text/html")
+    assert (reply.status, reply.get("Location")) == (303, "/oauth2/sign_in")
     assert bench.upstream.requests == []
 
 
