@@ -87,7 +87,8 @@ class Built:
             return None
         if not pools:
             return f"{prefix}/"
-        page = "/start" if pools[0].domain is not None else "/sign_in"
+        # Of several one is chosen first.
+        page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
         return with_return(prefix + page, request.raw_path + request.query)
 
     def portal_at(self, request: Request) -> str | None:

@@ -29,6 +29,8 @@ _STATE = re.compile(r"([0-9a-f]{16})\.([A-Za-z0-9_-]{22})")
 @dataclass(frozen=True, slots=True)
 class LoginState:
     tab: str
+    # Where one is to sign in: the answer is redeemed there, and nowhere else (RFC 9700 section 4.4, mix-up).
+    pool_id: str
     return_to: str
     began: float
     # RFC 6749 section 10.12, OpenID Connect Core section 3.1.2.1, RFC 7636 section 4.1: 128, 128, 256 bits.
@@ -47,10 +49,11 @@ class LoginState:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
-def begin(page: PageRequest, sealer: Sealer, return_to: str) -> LoginState:
+def begin(page: PageRequest, sealer: Sealer, pool_id: str, return_to: str) -> LoginState:
     """A new one, in a cookie of its own; beyond the bound the tab that left first is forgotten."""
     made = LoginState(
         tab=secrets.token_hex(8),
+        pool_id=pool_id,
         return_to=return_to,
         began=page.now,
         secret=secrets.token_urlsafe(16),

@@ -1,7 +1,8 @@
 """Managed login: to Cognito's own pages and back with a code (OpenID Connect Core section 3.1, RFC 7636).
 
 `/oauth2/start` leaves, `/oauth2/callback` comes back. Invariant: a session begins only with tokens that were
-issued for the very request this browser left with: state, nonce, PKCE verifier and redirect URI all match.
+issued for the very request this browser left with: user pool, state, nonce, PKCE verifier and redirect URI
+all match.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from gateway.aws.values import Tokens
 from gateway.config.model import UserPool
 from gateway.errors import GatewayError, InternalError, NotFound, SignInRefused
 from gateway.portal import login_state, respond
+from gateway.portal.asked import Asked, asked
 from gateway.portal.cognito import client_secret
 from gateway.portal.login_state import LoginState
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
-from gateway.portal.return_to import return_path, with_return
 from gateway.portal.token_endpoint import redeem
 from gateway.proxy.answers import Answer
 
@@ -29,10 +30,14 @@ _PROSE = re.compile(r"[A-Za-z0-9 .,'()_-]{1,200}")
 
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
-    pool, domain = _pool(portal)
-    state = login_state.begin(page, portal.sealers.login, return_path(page.query.get("return_to")))
+    """`pool` says which one to sign in at; where there are several and it does not, a page asks."""
+    wanted = asked(page, portal.pages.pools)
+    if wanted.pool_id is None and _any_domain(portal):
+        return respond.see_other(wanted.link(page, "/sign_in"))
+    pool, domain = _pool(portal, wanted.pool_id)
+    state = login_state.begin(page, portal.sealers.login, pool.id, wanted.return_to)
     # No scope: Cognito then grants all that the app client allows, and openid must be among them.
-    asked = {
+    query = {
         "response_type": "code",
         "client_id": pool.client_ids[0],
         "redirect_uri": page.url("/callback"),
@@ -41,17 +46,19 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
         "code_challenge": state.challenge,
         "code_challenge_method": "S256",
     }
-    return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(asked)}")
+    return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
 
 
 async def callback(portal: Portal, page: PageRequest) -> Answer:
     """RFC 6749 section 4.1.2. Who gives a parameter twice was refused before this (forms.py)."""
-    pool, domain = _pool(portal)
+    if not _any_domain(portal):
+        raise NotFound
     state = login_state.finish(page, portal.sealers.login, page.query.get("state", ""))
     if state is None:
         raise SignInRefused("state is missing, used, old or another browser's")
     if "error" in page.query:
-        return _told(page, state)
+        return _told(portal, page, state)
+    pool, domain = _pool(portal, state.pool_id)
     code = page.query.get("code", "")
     if not code:
         raise SignInRefused("neither code nor error came back")
@@ -68,13 +75,16 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
     return respond.see_other(state.return_to)
 
 
-def _pool(portal: Portal) -> tuple[UserPool, str]:
-    """The pool one signs in at, and its domain: the first of the configuration."""
-    pools = portal.config.cognito.user_pools
-    domain = pools[0].domain if pools else None
-    if domain is None:
+def _any_domain(portal: Portal) -> bool:
+    return any(pool.domain is not None for pool in portal.config.cognito.user_pools)
+
+
+def _pool(portal: Portal, pool_id: str | None) -> tuple[UserPool, str]:
+    """A pool with managed login, and its domain; not one whose users sign in at our own pages."""
+    pool = None if pool_id is None else portal.pool(pool_id)
+    if pool is None or pool.domain is None:
         raise NotFound
-    return pools[0], domain.rstrip("/")
+    return pool, pool.domain.rstrip("/")
 
 
 def _secret(pool: UserPool) -> str | None:
@@ -103,11 +113,13 @@ def at_hash(access_token: str) -> str:
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
 
 
-def _told(page: PageRequest, state: LoginState) -> Answer:
+def _told(portal: Portal, page: PageRequest, state: LoginState) -> Answer:
     """RFC 6749 section 4.1.2.1: what Cognito says, as text, and a way to try again."""
     error, why = page.query["error"], page.query.get("error_description", "")
     said = [text for text in (error, why) if _PROSE.fullmatch(text)]
-    again = with_return(f"{page.prefix}/start", state.return_to)
+    # The only one need not be named.
+    pool_id = state.pool_id if len(portal.pages.pools) > 1 else None
+    again = Asked(pool_id, state.return_to).link(page, "/start")
     page.request.decision, page.request.reason = "refused", SignInRefused.reason
     return respond.message(
         "Sign-in failed",

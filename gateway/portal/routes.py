@@ -44,7 +44,7 @@ def routes() -> Routes:
         "/reset_password": {"GET": forgotten.show_reset, "POST": forgotten.submit_reset},
         "/setup": {"GET": setup.show, "POST": setup.submit},
         "/sign_in": {"GET": sign_in.show, "POST": sign_in.submit},
-        "/sign_out": {"POST": sign_out.sign_out},
+        "/sign_out": {"GET": sign_out.show, "POST": sign_out.sign_out},
         "/start": {"GET": managed.start},
         "/sign_up": {"GET": sign_up.show, "POST": sign_up.submit},
         "/userinfo": {"GET": claims.userinfo},

@@ -127,6 +127,16 @@ class Sessions:
         live = self._live.get(session.id)
         return self._bearer_of(session) if live is None or live.session is None else live.bearer
 
+    def access_of(self, id_token: bytes) -> bytes | None:
+        """The access token that came with an ID token, where a session in use here holds both.
+
+        Asked for when an ID token is verified, not when it is known: so a look at all of them will do."""
+        text = id_token.decode("latin-1")
+        for live in list(self._live.values()):
+            if live.session is not None and live.session.id_token == text:
+                return live.session.access.encode("ascii")
+        return None
+
     async def _looked_up(self, digest: bytes, ticket: str, now: float) -> Live | None:
         seen = self._seen.get(digest)
         known = seen[0] if seen is not None else None

@@ -124,8 +124,14 @@ async def _form(
 
 async def _choose(portal: Portal, page: PageRequest, wanted: Asked) -> Answer:
     pools = [
-        {"name": pool_id, "link": Asked(pool_id, wanted.return_to).link(page, "/sign_in")}
-        for pool_id in portal.pages.pools
+        {
+            "name": pool.id,
+            # Managed login's own page comes next: one of ours in between would only be a click more.
+            "link": Asked(pool.id, wanted.return_to).link(
+                page, "/sign_in" if pool.domain is None else "/start"
+            ),
+        }
+        for pool in portal.pages.pools.values()
     ]
     lead = "Which user pool is your account in?"
     return await portal.pages.show(page, "choose_pool", "Sign in", lead=lead, pools=pools)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from urllib.parse import urlencode
 
 from gateway.portal import respond
+from gateway.portal.home import names
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.portal.return_to import return_path
@@ -18,6 +19,21 @@ _NOT_TOLD = (
     "You are signed out of this site. Cognito could not be reached, so tokens that were copied from here "
     "stay good until they end by themselves."
 )
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET: a question, for who comes by a link. Following one changes nothing (RFC 9110 section 9.2.1), else
+    any site's picture could sign its visitors out."""
+    wanted = return_path(page.query.get("return_to") or page.query.get("rd"))
+    if page.session is None:
+        return respond.see_other(f"{page.prefix}/sign_in?notice=signed_out" if wanted == "/" else wanted)
+    return await portal.pages.show(
+        page,
+        "sign_out",
+        "Sign out?",
+        lead=names(page.session, await portal.id_claims(page))[0],
+        after=f"{page.prefix}/sign_in?notice=signed_out" if wanted == "/" else wanted,
+    )
 
 
 async def sign_out(portal: Portal, page: PageRequest) -> Answer:

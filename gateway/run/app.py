@@ -113,6 +113,7 @@ class Gateway:
         if self.portal is not None:
             self.record.sign_in_at = self.portal.sign_in_at
             self.record.portal_at = self.portal.portal_at
+        self._authenticator.access_of = None if self.portal is None else self.portal.sessions.access_of
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from types import MappingProxyType
 from typing import NamedTuple, Protocol
@@ -94,6 +95,9 @@ class Authenticator:
             key_sets.key, max_size=config.cognito.token_cache_size
         )
         self._revocation = revocation
+        # An ID token → the access token that came with it, where a session holds both: Cognito can be asked
+        # about no ID token, and about this one it answers for both.
+        self.access_of: Callable[[bytes], bytes | None] | None = None
         if revocation is not None:
             revocation.watch_over(self._cache)
 
@@ -138,7 +142,13 @@ class Authenticator:
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
         admission = Admission.KNOWN
         if self._revocation is not None:
-            admission = self._revocation.admit(claims, token, digest, now)
+            asked, access = (claims, token), self._access_of(claims, token)
+            if access is not None:
+                key_of_access = self._key_sets.key(rules.pool_id, tokens.decode(access).kid)
+                if key_of_access is None:
+                    return None
+                asked = self._verified(access, key_of_access, now), access
+            admission = self._revocation.admit(*asked, digest, now)
             if admission is Admission.ASK:
                 return None
         remember = admission is Admission.KNOWN
@@ -156,11 +166,27 @@ class Authenticator:
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
         digest, admission = sha256(token).digest(), Admission.KNOWN
         if self._revocation is not None:
-            admission = self._revocation.admit(claims, token, digest, now)
+            asked, access = (claims, token), self._access_of(claims, token)
+            if access is not None:
+                key_of_access = await self._key_sets.find(rules.pool_id, tokens.decode(access).kid)
+                asked = self._verified(access, key_of_access, now), access
+            admission = self._revocation.admit(*asked, digest, now)
             if admission is Admission.ASK:
-                admission = await self._revocation.ask_first(claims, token, digest, now)
+                admission = await self._revocation.ask_first(*asked, digest, now)
         remember = admission is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
+
+    def _access_of(self, claims: Claims, token: bytes) -> bytes | None:
+        """What Cognito can be asked about in place of an ID token; None: nobody has it."""
+        if claims.token_use != "id" or self.access_of is None:  # noqa: S105 - a kind of token
+            return None
+        return self.access_of(token)
+
+    def _verified(self, access: bytes, key: VerificationKey, now: float) -> Claims:
+        """An access token's claims, whether or not its pool lets access tokens in. Raises InvalidToken."""
+        unverified = tokens.decode(access)
+        rules = replace(self._rules(unverified), token_uses=frozenset({"access"}))
+        return tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
 
     def _rules(self, unverified: UnverifiedToken) -> PoolRules:
         """Whose rules and keys the token is held against; `verify` checks the issuer again."""

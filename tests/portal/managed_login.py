@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import aiohttp
+from aiohttp import web
 
 from gateway.local.iam.roles import create_role
 from gateway.local.iam.trust import trust_policy
@@ -32,17 +33,21 @@ class Site:
     local: LocalCognito
     pool_id: str
     client_id: str
+    domain: str
+    # Another one, where `site` was asked for it.
+    other_pool_id: str = ""
+    other_client_id: str = ""
 
     def browser(self) -> Browser:
         return Browser(self.gateway.port, host="localhost:8000")
 
-    async def leave(self, browser: Browser, return_to: str = "") -> dict[str, str]:
+    async def leave(self, browser: Browser, return_to: str = "", **more: str) -> dict[str, str]:
         """The authorization request that the browser is sent away with."""
-        query = f"?{urlencode({'return_to': return_to})}" if return_to else ""
-        reply = await browser.get(f"/oauth2/start{query}")
+        asked = {**({"return_to": return_to} if return_to else {}), **more}
+        reply = await browser.get(f"/oauth2/start{'?' if asked else ''}{urlencode(asked)}")
         assert reply.status == 303, reply.body
         location = urlsplit(reply.get("location") or "")
-        assert f"{location.scheme}://{location.netloc}{location.path}" == f"{self.local.url}/oauth2/authorize"
+        assert f"{location.scheme}://{location.netloc}{location.path}" == f"{self.domain}/oauth2/authorize"
         return dict(parse_qsl(location.query))
 
     async def come_back(self, asked: dict[str, str], name: str = "alice") -> str:
@@ -66,44 +71,87 @@ class Site:
 
 @contextlib.asynccontextmanager
 async def site(
-    folder: Path, yaml: str = "", *, identity_pool: bool = False, **client: Any
+    folder: Path,
+    yaml: str = "",
+    *,
+    identity_pool: bool = False,
+    domain: str | None = None,
+    another: bool = False,
+    **client: Any,
 ) -> AsyncIterator[Site]:
-    """`client`: settings of the app client; `identity_pool`: with one that takes this client's tokens."""
+    """`client`: settings of the app client; `identity_pool`: with one that takes this client's tokens;
+    `domain`: what stands in front of Cognito; `another`: a second pool besides."""
     local = LocalCognito()
     await local.start(port=0)
     try:
-        pool_id = local.call("CreateUserPool", PoolName="web")["UserPool"]["Id"]
-        local.call("CreateUserPoolDomain", UserPoolId=pool_id, Domain="web")
-        settings = {
-            "AllowedOAuthFlowsUserPoolClient": True,
-            "AllowedOAuthFlows": ["code"],
-            "AllowedOAuthScopes": ["openid", "email", "aws.cognito.signin.user.admin"],
-            "CallbackURLs": [CALLBACK],
-            "LogoutURLs": [f"{ORIGIN}/oauth2/"],
-            "ExplicitAuthFlows": ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_PASSWORD_AUTH"],
-            **client,
-        }
-        made = local.call("CreateUserPoolClient", UserPoolId=pool_id, ClientName="c", **settings)
-        client_id, secret = made["UserPoolClient"]["ClientId"], made["UserPoolClient"].get("ClientSecret")
-        for name in ("alice", "bob"):
-            email = {"Name": "email", "Value": f"{name}@example.com"}
-            local.call("AdminCreateUser", UserPoolId=pool_id, Username=name, UserAttributes=[email])
-            local.call(
-                "AdminSetUserPassword", UserPoolId=pool_id, Username=name, Password=PASSWORD, Permanent=True
-            )
-        more = ""
+        pool_id, client_id, secret = _user_pool(local, "web", client)
+        more, domain = "", domain or local.url
         if secret:
             (folder / "secret").write_text(secret + "\n")
             more = f", client_secret_file: {folder}/secret"
         if identity_pool:
             more += f", identity_pool_id: '{_identity_pool(local, pool_id, client_id)}'"
-        pool = f"id: {pool_id}, client_ids: [{client_id}], domain: '{local.url}'{more}"
-        cognito = f"cognito: {{endpoint_url: '{local.url}', user_pools: [{{{pool}}}]}}\n"
+        pools = f"{{id: {pool_id}, client_ids: [{client_id}], domain: '{domain}'{more}}}"
+        other = _user_pool(local, "other", client) if another else ("", "", None)
+        if another:
+            pools += f", {{id: {other[0]}, client_ids: [{other[1]}], domain: '{domain}'}}"
+        cognito = f"cognito: {{endpoint_url: '{local.url}', user_pools: [{pools}]}}\n"
         lines = f"public_url: '{ORIGIN}'"
         async with running(folder, yaml, cognito=cognito, listen_lines=lines) as gateway:
-            yield Site(gateway, local, pool_id, client_id)
+            yield Site(gateway, local, pool_id, client_id, domain, other[0], other[1])
     finally:
         await local.stop()
+
+
+def _user_pool(local: LocalCognito, name: str, client: dict[str, Any]) -> tuple[str, str, str | None]:
+    """One with alice and bob in it, its client and that one's secret."""
+    pool_id = str(local.call("CreateUserPool", PoolName=name)["UserPool"]["Id"])
+    local.call("CreateUserPoolDomain", UserPoolId=pool_id, Domain=name)
+    settings = {
+        "AllowedOAuthFlowsUserPoolClient": True,
+        "AllowedOAuthFlows": ["code"],
+        "AllowedOAuthScopes": ["openid", "email", "aws.cognito.signin.user.admin"],
+        "CallbackURLs": [CALLBACK],
+        "LogoutURLs": [f"{ORIGIN}/oauth2/"],
+        "ExplicitAuthFlows": ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_PASSWORD_AUTH"],
+        **client,
+    }
+    made = local.call("CreateUserPoolClient", UserPoolId=pool_id, ClientName="c", **settings)
+    for user in ("alice", "bob"):
+        email = {"Name": "email", "Value": f"{user}@example.com"}
+        local.call("AdminCreateUser", UserPoolId=pool_id, Username=user, UserAttributes=[email])
+        local.call(
+            "AdminSetUserPassword", UserPoolId=pool_id, Username=user, Password=PASSWORD, Permanent=True
+        )
+    return pool_id, made["UserPoolClient"]["ClientId"], made["UserPoolClient"].get("ClientSecret")
+
+
+class TokenEndpoint:
+    """Stands before Cognito's token endpoint, and hands out `access` in place of the access token it gave."""
+
+    def __init__(self) -> None:
+        self.url, self.cognito, self.access = "", "", ""
+
+    async def token(self, request: web.Request) -> web.Response:
+        async with aiohttp.ClientSession() as http:
+            form = dict(await request.post())
+            async with http.post(f"{self.cognito}/oauth2/token", data=form) as answer:
+                given = await answer.json()
+        return web.json_response({**given, **({"access_token": self.access} if self.access else {})})
+
+
+@contextlib.asynccontextmanager
+async def token_endpoint() -> AsyncIterator[TokenEndpoint]:
+    made, app = TokenEndpoint(), web.Application()
+    app.router.add_post("/oauth2/token", made.token)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield made
+    finally:
+        await runner.cleanup()
 
 
 def _identity_pool(local: LocalCognito, pool_id: str, client_id: str) -> str:

@@ -80,6 +80,31 @@ async def test_signing_out_here_and_everywhere(tmp_path: Path) -> None:
         assert [(line["everywhere"], line["revoked"]) for line in lines] == [(False, True), (True, True)]
 
 
+async def test_a_link_to_sign_out_asks_first(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = await signed_in(at)
+        for evil in ("//evil.test/", "https://evil.test/", "/%5Cevil.test"):
+            for name in ("return_to", "rd"):
+                await browser.open(f"/oauth2/sign_out?{name}={evil}")
+                assert "evil" not in browser.text
+        await browser.open("/oauth2/sign_out?rd=/bye")
+        assert "Alice Example" in browser.text
+        await browser.open("/oauth2/")
+        assert browser.location == "/oauth2/", "a link alone changes nothing"
+        await browser.open("/oauth2/sign_out?rd=/bye")
+        await browser.submit()
+        assert browser.location == "/bye"
+        await browser.open("/oauth2/sign_out?return_to=/bye")
+        assert browser.location == "/bye", "nobody is signed in: nothing to ask"
+        await browser.open("/oauth2/sign_out?rd=//evil.test/")
+        assert "You are signed out" in browser.text
+        again = await signed_in(at)
+        await again.open("/oauth2/sign_out")
+        await again.submit(form=1)
+        assert "You are signed out" in again.text
+        assert [line["everywhere"] for line in await at.logged("sign_out", 2)] == [False, True]
+
+
 async def test_a_new_password(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = await signed_in(at)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from tests.portal.managed_login import CALLBACK, ORIGIN, site
+from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
 from tests.portal.support import HTML, Browser, form_token
 from tests.support.running import logged, running
 
@@ -122,6 +122,55 @@ async def test_an_id_token_for_another_nonce_is_refused(tmp_path: Path) -> None:
         asked = await place.leave(browser)
         reply = await browser.get(await place.come_back({**asked, "nonce": "of-another-request"}))
         assert reply.status == 400
+        assert "cognito_gateway_session" not in browser.jar
+
+
+async def test_another_access_token_than_the_id_tokens_own_is_refused(tmp_path: Path) -> None:
+    """The same user's, the same client's, well signed: only at_hash tells that it was put in its place."""
+    async with token_endpoint() as endpoint, site(tmp_path, domain=endpoint.url) as place:
+        endpoint.cognito = place.local.url
+        assert (await place.sign_in(place.browser())).status == 303
+        signed_in = place.local.call(
+            "InitiateAuth",
+            ClientId=place.client_id,
+            AuthFlow="USER_PASSWORD_AUTH",
+            AuthParameters={"USERNAME": "alice", "PASSWORD": PASSWORD},
+        )
+        endpoint.access = signed_in["AuthenticationResult"]["AccessToken"]
+        browser = place.browser()
+        assert (await place.sign_in(browser)).status == 400
+        assert "cognito_gateway_session" not in browser.jar
+
+
+async def test_one_of_several_pools_is_chosen(tmp_path: Path) -> None:
+    async with site(tmp_path, another=True) as place:
+        browser = place.browser()
+        sent = await browser.get("/a", HTML)
+        assert (sent.status, sent.get("location")) == (302, "/oauth2/sign_in?return_to=/a")
+        page = (await browser.get("/oauth2/sign_in?return_to=/a", HTML)).body.decode()
+        for pool_id in (place.pool_id, place.other_pool_id):
+            assert f'href="/oauth2/start?pool={pool_id}&amp;return_to=/a"' in page
+        unchosen = await browser.get("/oauth2/start?return_to=/a")
+        assert (unchosen.status, unchosen.get("location")) == (303, "/oauth2/sign_in?return_to=/a")
+        asked = await place.leave(browser, "/a", pool=place.other_pool_id)
+        assert asked["client_id"] == place.other_client_id
+        reply = await browser.get(await place.come_back(asked))
+        assert (reply.status, reply.get("location")) == (303, "/a")
+        (line,) = await logged(place.gateway, "sign_in", 1)
+        assert line["pool"] == place.other_pool_id
+        said = {"error": "access_denied", "state": (await place.leave(browser, pool=place.pool_id))["state"]}
+        reply = await browser.get(f"/oauth2/callback?{urlencode(said)}", HTML)
+        assert f'href="/oauth2/start?pool={place.pool_id}"' in reply.body.decode()
+
+
+async def test_a_code_of_one_pool_is_nothing_at_the_other(tmp_path: Path) -> None:
+    async with site(tmp_path, another=True) as place:
+        browser = place.browser()
+        one = await place.leave(browser, pool=place.pool_id)
+        other = await place.leave(browser, pool=place.other_pool_id)
+        code = dict(parse_qsl(urlsplit(await place.come_back(one)).query))["code"]
+        target = f"/oauth2/callback?{urlencode({'code': code, 'state': other['state']})}"
+        assert (await browser.get(target)).status == 400
         assert "cognito_gateway_session" not in browser.jar
 
 

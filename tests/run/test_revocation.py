@@ -16,8 +16,12 @@ from gateway.config.load import load
 from gateway.local.server import LocalCognito
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
+from gateway.portal.cookies import Cookies
+from gateway.portal.session import Session
+from gateway.portal.sessions import COOKIE
 from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
+from tests.portal.support import Browser
 from tests.shared.support import Lines, until
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.wire import Upstream, get, once
@@ -216,6 +220,45 @@ async def test_a_refreshed_token_and_the_id_token_go_with_their_sign_in(
         end(cognito, "RevokeToken", alice, "alice")
         await gateway.refuses(alice.access, CHECK_EVERY + 0.5)
         assert [await gateway.status(each) for each in (again, alice.id)] == [401, 401]
+
+
+@pytest.mark.parametrize("first_use", ["allow", "check"])
+async def test_a_session_of_a_pool_with_id_tokens_goes_with_its_access_token(
+    tmp_path: Path, cognito: LocalCognito, first_use: str
+) -> None:
+    async with guarded(tmp_path, cognito, f"first_use: {first_use}", token_use="id") as gateway:
+        alice, bob = await visitor(gateway, cognito, "alice"), await visitor(gateway, cognito, "bob")
+        assert [(await each.get("/")).status for each in (alice, bob)] == [200, 200]
+        await until(lambda: gateway.checks.get("active", 0) >= 2)
+        assert gateway.worker.metrics.revocation_unwatched == {}
+        cognito.call("AdminUserGlobalSignOut", UserPoolId=POOL, Username="alice")
+        began = time.monotonic()
+        while (await alice.get("/")).status != 401:
+            assert time.monotonic() - began < CHECK_EVERY + 0.5, "still let in"
+            await asyncio.sleep(0.02)
+        assert (await bob.get("/")).status == 200
+        # Who rests is not watched, and is watched again when it comes back.
+        await asyncio.sleep(2 * CHECK_EVERY)
+        cognito.call("AdminUserGlobalSignOut", UserPoolId=POOL, Username="bob")
+        began = time.monotonic()
+        while (await bob.get("/")).status != 401:
+            assert time.monotonic() - began < CHECK_EVERY + 0.5, "still let in"
+            await asyncio.sleep(0.02)
+
+
+async def visitor(gateway: Guarded, cognito: LocalCognito, name: str) -> Browser:
+    """A browser with a session of this user's tokens."""
+    tokens, now = sign_in(cognito, name), time.time()
+    portal = gateway.worker.app.portal
+    assert portal is not None
+    session = Session(
+        id=name, pool_id=POOL, client_id=CLIENT, subject=name, username=name, created=now, renewed=now,
+        expires=now + 3600, access=tokens.access, id_token=tokens.id, refresh=tokens.refresh,
+    )  # fmt: skip
+    ticket = await portal.store.keep(session, until=now + 3600)
+    lines = Cookies([], secure=False).set_split(COOKIE, ticket, max_age=3600)
+    pairs = (line.decode().removeprefix("Set-Cookie: ").partition(";")[0] for line in lines)
+    return Browser(gateway.worker.port, dict(pair.split("=", 1) for pair in pairs))
 
 
 async def test_another_sign_in_of_the_user_stays_or_goes_as_cognito_says(
