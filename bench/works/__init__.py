@@ -7,6 +7,7 @@ from bench.works.forged import Forged
 from bench.works.forward_auth import ForwardAuth
 from bench.works.growth import GrowingConnections, GrowingRoutes, GrowingTokens
 from bench.works.idle import IdleConnections, IdleTunnels
+from bench.works.logging import AccessLog
 from bench.works.memory import MemoryAfterRequests
 from bench.works.openloop import OpenLoop
 from bench.works.start import Start
@@ -24,6 +25,7 @@ WORKS: dict[str, type[Work]] = {
         MemoryAfterRequests,
         Flood,
         Forged,
+        AccessLog,
         Bodies,
         OpenLoop,
         IdleConnections,

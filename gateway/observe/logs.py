@@ -14,17 +14,23 @@ import sys
 import time
 from collections.abc import Callable
 from io import FileIO
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeVar, cast
 
 from gateway.config.model import Log
 from gateway.observe.bridge import Bridge
 from gateway.observe.lines import fit, json_record, quote, text_record
 from gateway.observe.sink import ATOMIC_WRITE, Sink
 
+_Text = TypeVar("_Text", str, str | None)
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 # A token in a path, as links in mails have it: base64url of `{"`, and all that may belong to it.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_.%-]{16,}")
+
+
+# Literals of access lines that are remembered: methods, addresses, paths, subjects come again and again. Some
+# 0.5 MiB at most; clients that ask for ever new paths only make it begin anew.
+_REMEMBERED, _REMEMBERED_LENGTH = 2048, 128
 
 
 class Logger:
@@ -32,7 +38,10 @@ class Logger:
 
     def __init__(self, log: Log, stream: BinaryIO, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._second = (-1, "")  # a Unix second and its rendering
+        # A Unix second and its rendering, and the same of the last millisecond.
+        self._second = self._moment = (-1, "")
+        self._literals: dict[str | None, str] = {None: "null"}
+        self._paths: dict[str, str] = {}
         self.apply(log)
         self._sink = Sink(stream, self._dropped_line)
         self._bridge = Bridge(self.event)
@@ -84,17 +93,17 @@ class Logger:
         """
         if not self.access_enabled:
             return
-        path = loggable_path(path)
         upstream = "null" if upstream_ms is None else f"{upstream_ms:.3f}"
         if self._json:
             # By hand: a third of the time of the general way below, on every request.
+            literal = self._literal
             line = (
                 f'{{"timestamp":"{self._timestamp()}","level":"info","event":"request"'
-                f',"request_id":{quote(request_id)},"client":{quote(client)},"method":{quote(method)}'
-                f',"path":{quote(path)},"status":{status},"duration_ms":{duration_ms:.3f}'
+                f',"request_id":{quote(request_id)},"client":{literal(client)},"method":{literal(method)}'
+                f',"path":{self._path(path)},"status":{status},"duration_ms":{duration_ms:.3f}'
                 f',"request_bytes":{request_bytes},"response_bytes":{response_bytes},"upstream_ms":{upstream}'
-                f',"subject":{_quote_or_null(subject)},"pool":{_quote_or_null(pool)}'
-                f',"decision":{quote(decision)},"reason":{_quote_or_null(reason)}}}\n'
+                f',"subject":{literal(subject)},"pool":{literal(pool)}'
+                f',"decision":{literal(decision)},"reason":{literal(reason)}}}\n'
             )
             if len(line) <= ATOMIC_WRITE:
                 self._sink.put(line.encode("ascii"))
@@ -104,7 +113,7 @@ class Logger:
             request_id=request_id,
             client=client,
             method=method,
-            path=path,
+            path=loggable_path(path),
             status=status,
             duration_ms=round(duration_ms, 3),
             request_bytes=request_bytes,
@@ -121,15 +130,24 @@ class Logger:
         logging.getLogger().removeHandler(self._bridge)
         self._sink.close(timeout)
 
+    def _literal(self, text: str | None) -> str:
+        known = self._literals.get(text)
+        return known or _remember(self._literals, text, "null" if text is None else quote(text))
+
+    def _path(self, target: str) -> str:
+        return self._paths.get(target) or _remember(self._paths, target, quote(loggable_path(target)))
+
     def _timestamp(self) -> str:
-        """RFC 3339 in UTC with milliseconds; the part down to the second is made once a second."""
-        now = self._clock()
-        second, rendered = self._second
-        if int(now) != second:
-            second = int(now)
-            rendered = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-            self._second = (second, rendered)
-        return f"{rendered}.{int((now - second) * 1000):03d}Z"
+        """RFC 3339 in UTC with milliseconds; made once for each, and down to the second once a second."""
+        now = int(self._clock() * 1000)
+        known, rendered = self._moment
+        if now != known:
+            second, milliseconds = divmod(now, 1000)
+            if second != self._second[0]:
+                self._second = (second, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second)))
+            rendered = f"{self._second[1]}.{milliseconds:03d}Z"
+            self._moment = (now, rendered)
+        return rendered
 
     def _dropped_line(self, lines: int) -> bytes:
         record = {"timestamp": self._timestamp(), "level": "warning", "event": "log_dropped", "lines": lines}
@@ -152,8 +170,12 @@ def loggable_path(target: str) -> str:
     return "*" if target == "*" else "-"
 
 
-def _quote_or_null(text: str | None) -> str:
-    return "null" if text is None else quote(text)
+def _remember(literals: dict[_Text, str], text: _Text, literal: str) -> str:
+    if len(literal) <= _REMEMBERED_LENGTH:
+        if len(literals) >= _REMEMBERED:
+            literals.clear()
+        literals[text] = literal
+    return literal
 
 
 def _stdout() -> BinaryIO:
