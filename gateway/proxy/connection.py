@@ -88,7 +88,7 @@ class ClientConnection(ClientTransport):
 
     @property
     def closing(self) -> bool:
-        """Whether the answer that begins now is the last; whole requests ahead of a doubtful one are served."""
+        """Whether the answer that begins now is the last: whole requests before a doubtful one are served."""
         return self.server.draining or (self._broken and not self._queue)
 
     def failed(self, error: Exception) -> None:
