@@ -34,7 +34,7 @@ lint: $(VENV)/.test ## ruff, mypy strict, yamllint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/yamllint -s config gateway .yamllint.yaml
+	$(BIN)/yamllint -s config gateway helm .yamllint.yaml
 
 format: $(VENV)/.test ## let ruff arrange the code
 	$(BIN)/ruff check --fix-only -q .

@@ -31,7 +31,7 @@ def check_files(typed: Typed, folder: Path, report: Report) -> None:
             # Who pastes a secret in place of its file's name should not find it in a log.
             named = "the file" if key.name.endswith(_SECRET) else str(file)
             report.mistake(typed.place(path), path, f"{named}: {problem}")
-        elif key.name.endswith(_SECRET) and stat.S_IMODE(file.stat().st_mode) & _OTHERS:
+        elif key.name.endswith(_SECRET) and _open_to_others(file.stat()):
             mode = f"{stat.S_IMODE(file.stat().st_mode):04o}"
             told = f"{file} holds a secret and others may read it (mode {mode}): chmod 600 {file}"
             report.warning(typed.place(path), path, told)
@@ -51,6 +51,13 @@ def _named(section: Section, values: dict[str, Any] | None, path: str) -> Iterat
                 yield from _named(key.shape.of, item, f"{where}[{index}].")
         elif isinstance(key.shape, Kind) and key.shape in (shapes.FILE, shapes.FOLDER):
             yield where, key, value
+
+
+def _open_to_others(found: os.stat_result) -> bool:
+    """Kubernetes mounts secrets as root's, mode 0440, for a group (fsGroup) that the pod alone has."""
+    ours = found.st_uid == os.geteuid()
+    allowed = 0 if ours else stat.S_IRGRP
+    return bool(stat.S_IMODE(found.st_mode) & _OTHERS & ~allowed)
 
 
 def _unreadable(file: Path) -> str | None:

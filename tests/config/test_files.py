@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -71,3 +72,14 @@ def test_pinned_keys_beside_a_key_url(tmp_path: Path) -> None:
     ]
     # Nothing is fetched, so the issuer's address does not matter.
     assert said(tmp_path, POOL + "      jwks_file: j\n      issuers: [http://far/pool]\n") == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
+@pytest.mark.parametrize(("mode", "warned"), [(0o440, False), (0o400, False), (0o460, True), (0o444, True)])
+def test_a_secret_of_somebody_else_may_be_read_by_a_group(tmp_path: Path, mode: int, warned: bool) -> None:
+    """As Kubernetes mounts it: root's, and ours by the pod's fsGroup."""
+    secret = tmp_path / "s"
+    secret.touch()
+    os.chown(secret, 65532, 65532)
+    secret.chmod(mode)
+    assert bool(_told(tmp_path, "sign_in:\n  session:\n    secret_file: s\n")) == warned

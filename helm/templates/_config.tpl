@@ -1,0 +1,92 @@
+{{/*
+The gateway's configuration: what the user said, and what only the chart can know. Invariant: the chart writes no
+key that the user gave; where the two could differ, it refuses.
+*/}}
+
+{{- define "cognito-gateway.upstreamUrl" -}}
+{{- $url := .Values.upstream.url -}}
+{{- if eq .Values.mode "standalone" -}}
+{{- if not $url -}}
+{{- fail "upstream.url is empty: name the Service of the API, e.g. http://orders.shop.svc.cluster.local:3000" -}}
+{{- end -}}
+{{- else if has .Values.mode (list "sidecar" "include") -}}
+{{- $url = default (printf "http://127.0.0.1:%d" (int .Values.app.port)) $url -}}
+{{- if not (regexMatch "^(unix:/|https?://(127\\.0\\.0\\.1|localhost|\\[::1\\])(:[0-9]+)?/?$)" $url) -}}
+{{- fail (printf "upstream.url: %s is not in this pod: a sidecar's upstream is on 127.0.0.1 or at unix:/path; or take mode: standalone" $url) -}}
+{{- end -}}
+{{- end -}}
+{{- $url -}}
+{{- end -}}
+
+{{- define "cognito-gateway.config" -}}
+{{- $config := deepCopy .Values.config -}}
+{{- range $path, $instead := dict "listen.address" "containerPort" "metrics.address" "metrics.port" "upstream.url" "upstream.url of the chart" "ext_authz.grpc_address" "extAuthz" -}}
+{{- $parts := splitList "." $path -}}
+{{- if hasKey (default dict (get $config (first $parts))) (last $parts) -}}
+{{- fail (printf "config.%s: the chart writes it: set %s" $path $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- $listen := merge (default dict $config.listen) (dict "address" (printf ":%d" (int .Values.containerPort)) "drain_delay" .Values.drain.delay "drain_timeout" .Values.drain.timeout) -}}
+{{- $metrics := merge (default dict $config.metrics) (dict "address" (printf ":%d" (int .Values.metrics.port))) -}}
+{{- $_ := set $config "listen" $listen -}}
+{{- $_ := set $config "metrics" $metrics -}}
+{{- with include "cognito-gateway.upstreamUrl" . -}}
+{{- $_ := set $config "upstream" (merge (default dict $config.upstream) (dict "url" .)) -}}
+{{- end -}}
+{{- if .Values.extAuthz.enabled -}}
+{{- $_ := set $config "ext_authz" (merge (default dict $config.ext_authz) (dict "grpc_address" (printf ":%d" (int .Values.extAuthz.port)))) -}}
+{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
+
+{{/* Of what a reload cannot apply; a change makes new pods. All of it with configChange: restart. */}}
+{{- define "cognito-gateway.checksum" -}}
+{{- if .Values.existingConfig -}}
+{{- .Values.existingConfig | sha256sum -}}
+{{- else if eq .Values.configChange "restart" -}}
+{{- include "cognito-gateway.config" . | sha256sum -}}
+{{- else -}}
+{{- $listen := default dict .Values.config.listen -}}
+{{- list (get $listen "workers") (get $listen "tls") (default dict .Values.config.metrics) .Values.containerPort .Values.metrics.port .Values.extAuthz | toJson | sha256sum -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Combinations that would look well and not be. */}}
+{{- define "cognito-gateway.refuse" -}}
+{{- $values := .Values -}}
+{{- $own := has $values.mode (list "sidecar" "include") -}}
+{{- range $name, $port := dict "containerPort" $values.containerPort "metrics.port" $values.metrics.port -}}
+{{- if and $own (not $values.upstream.url) (eq (int $port) (int $values.app.port)) -}}
+{{- fail (printf "app.port: %d is the gateway's own %s: containers of a pod share their ports, give one of them another" (int $port) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if eq (int $values.containerPort) (int $values.metrics.port) -}}
+{{- fail "metrics.port: it must differ from containerPort: metrics and probes never share the public port" -}}
+{{- end -}}
+{{- if and $values.existingConfig $values.config -}}
+{{- fail "config and existingConfig: give one of them, the other would be ignored" -}}
+{{- end -}}
+{{- if not $values.existingConfig -}}
+{{- include "cognito-gateway.refuse.config" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-gateway.refuse.config" -}}
+{{- $values := .Values -}}
+{{- $listen := default dict $values.config.listen -}}
+{{- if and (eq $values.mode "forward-auth") (not $values.extAuthz.enabled) (not $listen.trusted_proxies) -}}
+{{- fail "config.listen.trusted_proxies is empty: list the network of the proxy that asks, or /oauth2/auth does not believe which request it asks about" -}}
+{{- end -}}
+{{- $replicas := ternary $values.autoscaling.maxReplicas $values.replicaCount $values.autoscaling.enabled | int -}}
+{{- $signIn := default dict $values.config.sign_in -}}
+{{- $session := default dict $signIn.session -}}
+{{- $enabled := or (not (hasKey $signIn "enabled")) $signIn.enabled -}}
+{{- if and $enabled (gt $replicas 1) (ne $values.mode "include") -}}
+{{- if not $session.secret_file -}}
+{{- fail (printf "config.sign_in.session.secret_file is not set: each of %d replicas would seal cookies with a key of its own; put a key into existingSecret and name its file, or set config.sign_in.enabled: false where no browser signs in" $replicas) -}}
+{{- end -}}
+{{- if eq (default "cookie" $session.store) "memory" -}}
+{{- fail (printf "config.sign_in.session.store: memory is each replica's own, and there are %d: take cookie or redis" $replicas) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

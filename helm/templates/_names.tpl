@@ -1,0 +1,64 @@
+{{/* Names and labels. Nothing here decides anything. */}}
+
+{{- define "cognito-gateway.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The release's name is enough where it holds the chart's. 53: -dashboard and its kin fit behind it. */}}
+{{- define "cognito-gateway.fullname" -}}
+{{- $name := include "cognito-gateway.name" . -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- default $full .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "cognito-gateway.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
+{{- define "cognito-gateway.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "cognito-gateway.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "cognito-gateway.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "cognito-gateway.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.customLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* The labels by which the gateway's pods are found: ours, or in mode include those of the other chart. */}}
+{{- define "cognito-gateway.podSelector" -}}
+{{- if eq .Values.mode "include" -}}
+{{- toYaml .Values.podSelector -}}
+{{- else -}}
+{{- include "cognito-gateway.selectorLabels" . -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-gateway.serviceAccountName" -}}
+{{- if .Values.serviceAccount.enabled -}}
+{{- default (include "cognito-gateway.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-gateway.configMapName" -}}
+{{- default (include "cognito-gateway.fullname" .) .Values.existingConfig -}}
+{{- end -}}
+
+{{- define "cognito-gateway.image" -}}
+{{- $image := .Values.image -}}
+{{- if not $image.repository -}}
+{{- fail "image.repository is empty: build the image (docs/image.md), push it where the cluster can pull it and name it here" -}}
+{{- end -}}
+{{- if $image.digest -}}
+{{- printf "%s@%s" $image.repository $image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $image.repository (default .Chart.AppVersion $image.tag | toString) -}}
+{{- end -}}
+{{- end -}}

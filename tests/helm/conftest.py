@@ -1,0 +1,14 @@
+"""Each version of Helm, where it is installed."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helm.rendering import HELMS
+
+
+@pytest.fixture(params=HELMS)
+def helm(request: pytest.FixtureRequest) -> str:
+    name = request.param
+    assert isinstance(name, str)
+    return name

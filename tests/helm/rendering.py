@@ -1,0 +1,104 @@
+"""The chart as both versions of Helm render it, and what came out as objects."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm"
+SHAPES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
+# The oldest and the newest Kubernetes that the chart is for, and the first with the sleep of a preStop hook.
+OLDEST, SLEEPS, NEWEST = "1.25.0", "1.30.0", "1.37.0"
+HELMS = ("helm3", "helm4")
+
+Object = dict[str, Any]
+
+
+def program(name: str) -> str:
+    """Its path; skips where it is missing, and fails in CI, where .ci/run installs it."""
+    found = shutil.which(name)
+    if found is None and name in HELMS:
+        # People have one Helm, called helm: it stands for the version it is.
+        plain = shutil.which("helm")
+        if plain and _version(plain) == name.removeprefix("helm"):
+            found = plain
+    if found is not None:
+        return found
+    told = f"needs {name} on PATH"
+    if os.environ.get("CI"):
+        pytest.fail(told)
+    pytest.skip(told)
+
+
+def _version(helm: str) -> str:
+    said = subprocess.run([helm, "version", "--short"], capture_output=True, text=True, check=False).stdout
+    match = re.match(r"v(\d+)\.", said)
+    return match.group(1) if match else ""
+
+
+def run(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+
+
+@functools.cache
+def rendered(
+    helm: str, *words: str | Path, kubernetes: str = NEWEST, chart: Path = CHART, release: str = "shop"
+) -> str:
+    done = run(
+        *(program(helm), "template", release, chart, "--namespace", "shop"),
+        *("--kube-version", kubernetes, *words),
+    )
+    assert done.returncode == 0, done.stderr
+    # A warning of a value that does not fit is easy to miss, and the value is lost.
+    assert "warning" not in done.stderr.lower(), done.stderr
+    return done.stdout
+
+
+def shape(helm: str, name: str, *words: str | Path, kubernetes: str = NEWEST) -> str:
+    return rendered(helm, "-f", CHART / "ci" / f"{name}.yaml", *words, kubernetes=kubernetes)
+
+
+def objects(text: str) -> list[Object]:
+    return [each for each in yaml.safe_load_all(text) if each is not None]
+
+
+def of_kind(all_: list[Object], kind: str) -> list[Object]:
+    return [each for each in all_ if each["kind"] == kind]
+
+
+def one(all_: list[Object], kind: str) -> Object:
+    (found,) = of_kind(all_, kind)
+    return found
+
+
+def pod_of(all_: list[Object]) -> Object:
+    spec = one(all_, "Deployment")["spec"]["template"]["spec"]
+    assert isinstance(spec, dict)
+    return spec
+
+
+def containers(pod: Object) -> Iterator[Object]:
+    yield from pod.get("initContainers", [])
+    yield from pod["containers"]
+
+
+def gateway_of(pod: Object) -> Object:
+    (found,) = (each for each in containers(pod) if each["name"] == "gateway")
+    return found
+
+
+def refusal(helm: str, *words: str | Path, kubernetes: str = NEWEST) -> str:
+    """What Helm says when it renders nothing."""
+    done = run(program(helm), "template", "shop", CHART, "--kube-version", kubernetes, *words)
+    assert done.returncode != 0, done.stdout
+    return done.stderr
