@@ -1,0 +1,94 @@
+"""The guides as somebody follows them: every line behind `$ ` is run, in order, in one shell."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+from tests.outside.support import (
+    DEMO_CLIENT,
+    DEMO_PASSWORD,
+    DEMO_POOL,
+    DEMO_USER,
+    ROOT,
+    SCRIPT,
+    free_port,
+    run,
+    serving,
+    started,
+)
+from tests.support import local_cognito
+from tests.support.wire import Upstream
+
+
+def lines_of(name: str) -> list[str]:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+
+
+def exports_of(name: str) -> dict[str, str]:
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    words = [word for line in re.findall(r"(?m)^    export (.*)$", text) for word in line.split()]
+    return dict(word.split("=", 1) for word in words)
+
+
+async def shell(folder: Path, lines: list[str], environ: dict[str, str]) -> str:
+    script = "\n".join([f'PATH="{SCRIPT.parent}:$PATH"', *lines])
+    done = await asyncio.to_thread(run, "bash", "-euc", script, cwd=folder, environ=environ)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+async def test_machine_clients(tmp_path: Path) -> None:
+    lines, exported = lines_of("machine-clients.md"), exports_of("machine-clients.md")
+    pool = exported["POOL"]
+    assert exported.keys() >= {"AWS_ENDPOINT_URL", "DOMAIN", "AWS_DEFAULT_REGION"}
+    setting_up, calling = lines[:-3], lines[-3:]
+    document = {"UserPools": [{"Id": pool, "PoolName": "p", "Clients": []}]}
+    with local_cognito.running(document) as local:
+        environ = exported | {"AWS_ENDPOINT_URL": local.url, "DOMAIN": local.url}
+        shown = await shell(tmp_path, [*setting_up, 'echo "CLIENT $CLIENT_ID $CLIENT_SECRET"'], environ)
+        found = re.search(r"(?m)^CLIENT (\w+) (\S+)$", shown)
+        assert found, shown
+        configured = (
+            f"  endpoint_url: {local.url}\n  user_pools: [{{id: {pool}, client_ids: ['{found[1]}']}}]"
+        )
+        text = (ROOT / "docs/machine-clients.md").read_text(encoding="utf-8")
+        (routes,) = re.findall(r"(?ms)^(routes:\n.*?)^```$", text)
+        headers = "identity_headers: {claims: {X-Auth-Request-Client: client_id}}\n"
+        async with (
+            Upstream().running() as upstream,
+            serving(tmp_path, upstream=upstream.url, pools=configured, more=routes + headers) as served,
+        ):
+            environ |= {"CLIENT_ID": found[1], "CLIENT_SECRET": found[2]}
+            calls = [line.replace(":8000/", f":{served.port}/") for line in calling]
+            shown = await shell(tmp_path, calls, environ)
+            received = upstream.last
+    assert shown.startswith("ok")
+    assert "403 Forbidden" in shown
+    assert 'error="insufficient_scope"' in shown
+    assert 'scope="orders/write"' in shown
+    assert len(upstream.requests) == 1
+    assert received.get("X-Auth-Request-User") == received.get("X-Auth-Request-Client") == found[1].encode()
+    assert received.get("X-Auth-Request-Preferred-Username") is None
+    assert received.get("X-Auth-Request-Groups") is None
+
+
+async def test_five_minutes(tmp_path: Path) -> None:
+    demo, *lines = lines_of("start.md")
+    assert demo == "cognito-gateway demo"
+    port = free_port()
+    async with started(tmp_path, [SCRIPT, "demo", "--port", str(port)]) as program:
+        printed = await program.says("Ctrl-C stops everything.")
+        (cognito,) = re.findall(r"(?m)^local Cognito +http://127\.0\.0\.1:(\d+)", printed)
+        assert all(each in "\n".join(lines) for each in (DEMO_POOL, DEMO_CLIENT, DEMO_USER, DEMO_PASSWORD))
+        lines = [line.replace(":8000/", f":{port}/").replace(":9229", f":{cognito}") for line in lines]
+        shown = await shell(tmp_path, lines, {})
+        program.interrupt()
+        assert await program.end(10) == 0
+    refused, _, answer = shown.rpartition('\n{"')
+    assert " 401 " in refused
+    assert json.loads('{"' + answer)["service"] == "sample-api"
