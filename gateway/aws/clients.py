@@ -92,6 +92,9 @@ class Aws:
             raise AwsRefused.of(service, operation, error) from None
         except BotoCoreError as error:
             raise explain(error, endpoint=self.where.endpoint_url) from None
+        if not answer.keys() - {"ResponseMetadata"} and _foreign(answer):
+            where = self.where.endpoint_url or "the region's endpoint"
+            raise GatewayError(f"what answers at {where} is not AWS: check the endpoint")
         return answer
 
     def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
@@ -136,6 +139,12 @@ class Aws:
             aws_access_key_id=placeholder,
             aws_secret_access_key=placeholder,
         )
+
+
+def _foreign(answer: dict[str, Any]) -> bool:
+    """Whether an answer without members is no answer of AWS's: botocore reads a web page as an empty one."""
+    kind = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "")
+    return bool(kind) and "json" not in kind and "xml" not in kind
 
 
 class AwsRefused(CognitoRefused):

@@ -60,10 +60,10 @@ def first_line(path: Path, name: str) -> str:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise GatewayError(f"token: {name} {path}: cannot be read: {error.strerror}") from error
+        raise GatewayError(f"{name} {path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise GatewayError(f"token: {name} {path}: is not UTF-8 text") from error
+        raise GatewayError(f"{name} {path}: is not UTF-8 text") from error
     line = text.partition("\n")[0].rstrip("\r")
     if not line:
-        raise GatewayError(f"token: {name} {path}: the first line is empty")
+        raise GatewayError(f"{name} {path}: the first line is empty")
     return line

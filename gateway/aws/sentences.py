@@ -84,8 +84,8 @@ def explain(error: BotoCoreError | ValueError, *, endpoint: str | None) -> Gatew
     where = endpoint or "AWS"
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return GatewayError(
-            "no AWS credentials found for the admin flow: name a profile with --profile, "
-            "or use --flow password, which needs none"
+            "no AWS credentials found: name a profile with --profile, or set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY (signing in with --flow password needs none)"
         )
     if isinstance(error, ProfileNotFound):
         return GatewayError("the AWS profile does not exist: check --profile and ~/.aws/config")

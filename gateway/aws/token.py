@@ -108,7 +108,7 @@ def address_of(request: TokenRequest) -> PoolAddress:
     if given.user_pool_id and given.client_id:
         return given
     if request.config_path is None:
-        raise GatewayError("token: which user pool? name --user-pool-id and --client-id, or a --config")
+        raise GatewayError("which user pool? name --user-pool-id and --client-id, or a --config")
     return _completed(given, load(request.config_path, request.environ).config, request.config_path)
 
 
@@ -119,7 +119,7 @@ def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
     elif given.client_id:
         pools = tuple(pool for pool in pools if given.client_id in pool.client_ids)
     if not pools:
-        raise GatewayError(f"token: {path} has no such user pool: name --user-pool-id and --client-id")
+        raise GatewayError(f"{path} has no such user pool: name --user-pool-id and --client-id")
     pool = pools[0]
     secret = pool.client_secret_file
     return replace(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.config.model import Config, UserPool
-from gateway.errors import InvalidToken
+from gateway.errors import InvalidToken, NotConfigured
 from gateway.portal.aws_credentials import CredentialsCache
 from gateway.portal.cognito import Threads, Users
 from gateway.portal.page import PageRequest
@@ -85,6 +85,11 @@ class Portal:
         """The pool of that ID, if it is configured."""
         return next((pool for pool in self.config.cognito.user_pools if pool.id == pool_id), None)
 
+    def need_pool(self) -> None:
+        """Nobody can be known before the gateway is connected. Raises NotConfigured."""
+        if not self.config.cognito.user_pools:
+            raise NotConfigured
+
     async def id_claims(self, page: PageRequest) -> Claims | None:
         """What the ID token of the page's session says of the user; None without a session, or where it does
         not hold any more."""
@@ -99,6 +104,7 @@ class Portal:
 
     async def caller(self, page: PageRequest) -> Principal | None:
         """Who asks: by the Authorization header if there is one, else by the session. Raises Refusal."""
+        self.need_pool()
         credentials = page.request.head.authorization
         if credentials:
             return await self._authenticator.authenticate(credentials, page.now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +113,34 @@ def test_nobody_there(tmp_path: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.startswith("cognito-gateway: cannot reach Cognito at http://127.0.0.1:9: ")
+
+
+class _Page(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<html></html>")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["sign-up", "enable", "--user-pool-id", "us-east-1_Abc"],
+        ["setup", "--plan", "--region", "us-east-1"],
+    ],
+)
+def test_somebody_else_there(tmp_path: Path, arguments: list[str]) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        elsewhere = f"http://127.0.0.1:{server.server_port}"
+        done = run(*arguments, "--endpoint-url", elsewhere, cwd=tmp_path)
+        server.shutdown()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"cognito-gateway: what answers at {elsewhere} is not AWS: check the endpoint\n"
 
 
 # --- the update, against AWS's own model of it ---

@@ -16,13 +16,19 @@ from gateway.portal.return_to import return_path, with_return
     "wanted",
     ["//evil", "///evil", "/\\evil", "\\/evil", "/%09/evil", "/\t/evil", "/%5cevil", "/%2fevil", "/%2Fevil",
      "/%252fevil", "https:evil", "https://evil", "https://good@evil", "good.evil", "javascript:alert(1)",
-     "/\r\nSet-Cookie: a=b", "/%0d%0aevil", " /a", "/a b", "/a#b", "/ä", "", None, "/" + "a" * 3000],
+     "/\r\nSet-Cookie: a=b", "/%0d%0aevil", " /a", "/a b", "/a#b", "/ä", "", None, "/" + "a" * 3000,
+     "/..//evil", "/.//evil", "/a/..//evil", "/%2e%2e//evil", "/.%2f/evil", "/..;//evil", "/a/..", "/.?x",
+     "/a[b]", "/a?b\\c", '/a?b"c'],
 )  # fmt: skip
 def test_addresses_elsewhere_become_the_front_page(wanted: str | None) -> None:
     assert return_path(wanted) == "/"
 
 
-@pytest.mark.parametrize("wanted", ["/", "/a", "/a/b?c=d&e=%2F", "/a//b", "/@user", "/a:b", "/?u=https://x"])
+@pytest.mark.parametrize(
+    "wanted",
+    ["/", "/a", "/a/b?c=d&e=%2F", "/a//b", "/@user", "/a:b", "/?u=https://x",
+     "/a?filter[b]=c|d", "/a?b=../c", "/.well-known/x", "/a..b/...", "/a.b"],
+)  # fmt: skip
 def test_paths_of_this_site_stay(wanted: str) -> None:
     assert return_path(wanted) == wanted
 

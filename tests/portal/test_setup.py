@@ -50,6 +50,15 @@ async def test_api_requests_are_pointed_to_the_page(tmp_path: Path) -> None:
         assert (seen.status, seen.get("location")) == (302, "/oauth2/")
 
 
+async def test_nobody_is_known_before_it_is_connected(tmp_path: Path) -> None:
+    async with site(tmp_path, pools=False) as at:
+        for target in ("/oauth2/userinfo", "/oauth2/credentials", "/oauth2/auth"):
+            for lines in ([], ["Authorization: Bearer a.b.c"]):
+                reply = await once(at.worker.port, get(target, *lines))
+                assert (reply.status, reply.get("www-authenticate")) == (503, None)
+                assert reply.get("link") == '<http://api.test/oauth2/>; rel="help"'
+
+
 async def test_without_a_folder_the_page_shows_what_to_write(tmp_path: Path) -> None:
     async with site(tmp_path, pools=False) as at:
         browser = await form_of(at)
