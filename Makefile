@@ -86,6 +86,9 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VEN
 	$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
 
+# xds-protos carries an old copy of one module of opentelemetry-proto: whichever is installed last wins, so this is.
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	$(PIP) install --require-hashes -r requirements/test.txt
+	@sed -n '/^opentelemetry-proto==/,/[^\\]$$/p' requirements/test.txt > $(VENV)/otlp.txt
+	$(PIP) install --require-hashes --force-reinstall --no-deps -r $(VENV)/otlp.txt
 	@touch $@
