@@ -216,6 +216,8 @@ class Log:
     format: Literal["json", "text"]
     level: Literal["debug", "info", "warning", "error"]
     access: bool
+    # The share of access lines of requests that went well.
+    sample: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -295,6 +295,13 @@ LOG = section(
         "level", s.choice("debug", "info", "warning", "error"), "info", "The least important lines to write."
     ),
     Key("access", s.BOOLEAN, "true", "One line for each request."),
+    Key(
+        "sample",
+        s.SHARE,
+        "1",
+        "The share of access lines that is written of requests answered below 400. All others always are.",
+        example="0.01",
+    ),
 )
 
 TRACING = Key(

@@ -54,6 +54,8 @@ class Logger:
         self._render = json_record if self._json else text_record
         # Public so that the request path can skip gathering the fields.
         self.access_enabled = log.access and self.enabled("info")
+        # Of requests that went well; 1.0: all of them.
+        self.access_share = log.sample
 
     @property
     def dropped(self) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from random import random
 from typing import TYPE_CHECKING
 
 from gateway.errors import Forbidden, NoCredentials, NotConfigured, Refusal
@@ -144,10 +145,17 @@ class Record:
             metrics.upstream_errors[request.failure] += 1
         if request.upstream_seconds is not None:
             metrics.upstream_duration.observe(request.upstream_seconds)
-        if self._log.access_enabled:
+        log = self._log
+        if log.access_enabled and (log.access_share == 1.0 or self._chosen(request, status)):
             self._log_access(request, status, seconds)
         if self._tracer is not None:
             self._tracer.ended(request, status, seconds)
+
+    def _chosen(self, request: Request, status: int) -> bool:
+        """Whether this request's line is among those written; what went wrong always is."""
+        if status >= 400 or request.failure:
+            return True
+        return random() < self._log.access_share  # noqa: S311 - a sample, no secret
 
     def _log_access(self, request: Request, status: int, seconds: float) -> None:
         principal = request.principal

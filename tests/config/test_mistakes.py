@@ -46,7 +46,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:3: log.level: given twice: it stands on line 2 already",
             "F:3: log.level: 'loud' is not one of debug, info, warning, error",
             "F:4: log: given twice: it stands on line 1 already",
-            "F:5: log.colour: unknown key: known here: format, level, access",
+            "F:5: log.colour: unknown key: known here: format, level, access, sample",
         ],
     ),
     "syntax error, what stands before it is still checked": (

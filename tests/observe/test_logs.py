@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -18,6 +19,8 @@ from gateway.config.model import Log
 from gateway.observe.lines import fit, json_record, quote, text_record
 from gateway.observe.logs import Logger, configure, loggable_path
 from gateway.observe.sink import ATOMIC_WRITE
+from tests.support.running import running
+from tests.support.wire import Client, get, once
 
 # The published interface.
 ACCESS = (
@@ -317,3 +320,21 @@ def test_a_process_without_stdout_runs() -> None:
     shell = ["/bin/sh", "-c", 'exec "$0" -c "$1" >&-', sys.executable, program]
     done = subprocess.run(shell, capture_output=True, check=True)
     assert done.stderr == b"0\n"
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.0, 0, 0), (0.5, 60, 140), (1.0, 200, 200)])
+async def test_a_share_of_what_went_well_is_written_and_all_that_did_not(
+    tmp_path: Path, share: float, least: int, most: int
+) -> None:
+    yaml = f"log: {{sample: {share:g}}}\nroutes: [{{path: /open, auth: none}}]\n"
+    async with running(tmp_path, yaml) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            for number in range(200):
+                assert (await client.ask(get("/open"))).status == 200
+                if number % 20 == 0:
+                    assert (await client.ask(get("/closed"))).status == 401
+        gateway.upstream.answer = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+        assert (await once(gateway.port, get("/open"))).status == 500
+    statuses = [line["status"] for line in gateway.log() if line["event"] == "request"]
+    assert least <= statuses.count(200) <= most
+    assert (statuses.count(401), statuses.count(500)) == (10, 1)
