@@ -132,7 +132,10 @@ def _setup(arguments: argparse.Namespace, environ: Environ) -> int:
         return setup.print_iam_policy(wanted)
     request = setup.SetupRequest(
         wanted=wanted,
-        where=Where(arguments.region, arguments.profile, arguments.endpoint_url),
+        # The AWS CLI and all other SDKs read AWS_REGION; boto3 alone knows only AWS_DEFAULT_REGION.
+        where=Where(
+            arguments.region or environ.get("AWS_REGION") or None, arguments.profile, arguments.endpoint_url
+        ),
         pool_id=arguments.user_pool_id,
         plan=arguments.plan,
         fix=arguments.fix,

@@ -36,6 +36,7 @@ PORTS = {"gateway": 8000, "metrics": 9090, "local Cognito": 9229, "sample API": 
 
 # The README's commands, and the tests below that run them.
 COPY = "cp config/gateway.minimal.yaml config/gateway.yaml"
+SETUP = ".venv/bin/cognito-gateway setup --pool-name orders --write config/gateway.yaml"
 CHECK = ".venv/bin/cognito-gateway check-config config/gateway.yaml"
 SERVE = ".venv/bin/cognito-gateway serve --config config/gateway.yaml"
 TOKEN = "TOKEN=$(.venv/bin/cognito-gateway token --config config/gateway.yaml --username alice@example.com)"
@@ -44,6 +45,7 @@ RUN_BY = {
     "make demo": "test_make_demo",
     "make test": "test_make_test",
     COPY: "test_in_front_of_an_api_of_ones_own",
+    SETUP: "test_the_aws_side",
     CHECK: "test_in_front_of_an_api_of_ones_own",
     SERVE: "test_in_front_of_an_api_of_ones_own",
     TOKEN: "test_in_front_of_an_api_of_ones_own",
@@ -230,6 +232,23 @@ async def test_in_front_of_an_api_of_ones_own(checkout: Path, tmp_path: Path) ->
         assert upstream.last.get("X-Auth-Request-Email") is None, "access tokens of Cognito have none"
         assert upstream.last.get("X-Auth-Request-User") == user["Sub"].encode()
         assert upstream.last.get("Authorization") is None
+
+
+def test_the_aws_side(checkout: Path) -> None:
+    """Word for word: where AWS is, the AWS SDK's own variables say."""
+    with local_cognito.running() as local:
+        environ = {
+            "AWS_ENDPOINT_URL": local.url,
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+        }
+        done = run("bash", "-ec", f"{COPY}\n{SETUP}\n{CHECK}", cwd=checkout, environ=environ)
+        assert done.returncode == 0, done.stderr
+        assert "app client orders" in done.stderr
+        assert done.stdout == "config/gateway.yaml: valid (user pools: 1, routes: 0)\n"
+        (pool,) = local.state.pools.values()
+        assert pool.id in (checkout / "config/gateway.yaml").read_text()
 
 
 def test_yaml_blocks_fit_into_the_minimal_configuration(tmp_path: Path) -> None:
