@@ -71,9 +71,10 @@ def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
 
 def _check_config(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.config.load import examine
+    from gateway.run.contents import check_contents
 
     path = config_path(arguments.file, environ)
-    config, report = examine(path, environ)
+    config, report = examine(path, environ, contents=check_contents)
     for line in report.lines:
         print(line, file=sys.stderr)
     if config is None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import TypeAlias
 
 from gateway.config import source
 from gateway.config.checks import check as check_values
@@ -19,6 +20,9 @@ from gateway.config.validate import validate
 from gateway.errors import ConfigurationError
 
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
+
+# Looks into the files that a configuration names: key paths, and what is wrong there.
+Contents: TypeAlias = Callable[[Config], Iterable[tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,14 @@ def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] = 
 
 
 def examine(
-    path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] = _NO_FLAGS
+    path: Path,
+    environ: Mapping[str, str],
+    overrides: Mapping[str, str] = _NO_FLAGS,
+    *,
+    contents: Contents | None = None,
 ) -> tuple[Config | None, Report]:
     """The configuration, if it is valid, and all there is to say about it. Raises ConfigurationError when the
-    file cannot be read at all."""
+    file cannot be read at all. `contents` is asked about what is valid in itself."""
     report = Report()
     tree = source.read(_bytes(path), str(path), report)
     tree = override(tree, environ, overrides, report)
@@ -54,7 +62,12 @@ def examine(
     if tree.complete:
         check_values(typed, report)
         check_files(typed, folder, report)
-    return (None if report.mistakes else complete(typed.values, folder, stored=stored)), report
+    if report.mistakes:
+        return None, report
+    config = complete(typed.values, folder, stored=stored)
+    for key, told in contents(config) if contents is not None else ():
+        report.mistake(typed.place(key), key, told)
+    return (None if report.mistakes else config), report
 
 
 def _bytes(path: Path) -> bytes:

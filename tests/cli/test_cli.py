@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import sys
@@ -104,6 +105,34 @@ def test_the_environment_is_checked_with_the_file(tmp_path: Path) -> None:
         "COGNITO_GATEWAY_LISTEN__ADDRESS: listen.address: 'nowhere' has no port: "
         "write host:port, :port or unix:/path\n"
     )
+
+
+def test_what_the_named_files_hold_is_checked(tmp_path: Path) -> None:
+    """Whatever `serve` would stop at, each with its line."""
+    for name, text in (("cert.pem", "no"), ("empty", ""), ("short", "abc\n"), ("keys.json", '{"keys": 1}')):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    (tmp_path / "g.yaml").write_text(
+        "listen:\n  tls: {certificate_file: cert.pem, key_file: cert.pem}\n"
+        "upstream:\n  url: https://api.test\n  tls: {ca_file: cert.pem}\n"
+        "cognito:\n  user_pools:\n    - id: us-east-1_Abc\n      client_ids: [1abc]\n"
+        "      client_secret_file: empty\n      jwks_file: keys.json\n"
+        "identity_headers:\n  assertion: {header: X-Who, key_file: cert.pem}\n"
+        "sign_in:\n  session:\n    secret_file: short\n"
+    )
+    done = run("check-config", "g.yaml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    told = [re.match(r"(g\.yaml:\d+: [a-z_.\[\]0-9]+): .+", line) for line in done.stderr.splitlines()]
+    assert [match and match[1] for match in told] == [
+        "g.yaml:2: listen.tls.certificate_file",
+        "g.yaml:5: upstream.tls.ca_file",
+        "g.yaml:10: cognito.user_pools[0].client_secret_file",
+        "g.yaml:11: cognito.user_pools[0].jwks_file",
+        "g.yaml:13: identity_headers.assertion.key_file",
+        "g.yaml:16: sign_in.session.secret_file",
+    ]
+    served = run("serve", "--config", "g.yaml", cwd=tmp_path)
+    assert (served.returncode, len(served.stderr.splitlines())) == (1, 1)
 
 
 @pytest.mark.parametrize("command", ["serve", "check-config"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.portal.attempts import PERSON
+from gateway.portal.routes import routes
 from tests.portal.site import (
     ALICE,
     CLIENT,
@@ -325,6 +326,27 @@ async def test_a_form_without_its_token_is_refused(tmp_path: Path) -> None:
         reply = await browser.post("/oauth2/sign_in", {"username": ALICE, "password": PASSWORD})
         assert reply.status == 403
         assert "cognito_gateway_session" not in browser.cookies
+
+
+@pytest.mark.parametrize("path", sorted(path for path, methods in routes().items() if "POST" in methods))
+async def test_no_form_is_taken_from_another_site_or_browser(tmp_path: Path, path: str) -> None:
+    """Every form there is: without its token, with another browser's, and with its own from elsewhere."""
+    async with site(tmp_path) as at:
+        browser, other = at.browser(), at.browser()
+        tokens = []
+        for each in (browser, other):
+            await each.open("/oauth2/sign_in")
+            tokens.append(each.form()[1]["csrf"])
+        own, foreign = tokens
+        refused = [
+            await browser.post(f"/oauth2{path}", {}),
+            await browser.post(f"/oauth2{path}", {"csrf": foreign}),
+            await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://evil.test"),
+            await browser.post(f"/oauth2{path}", {"csrf": own}, "Sec-Fetch-Site: cross-site"),
+        ]
+        assert [reply.status for reply in refused] == [403] * 4
+        taken = await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://api.test")
+        assert (taken.status == 404) if path == "/setup" else (taken.status != 403), "its own page may"
 
 
 async def test_nothing_secret_reaches_the_log(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""What the files of a configuration hold, read by those who use them: for `check-config`, before anything is
+served.
+
+Invariant: what is found here is what `serve` would stop at, or could never verify a token with.
+"""
+
+# ruff: noqa: PLC0415 - a configuration that names no files is checked without loading their readers
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from gateway.config.model import Config, UserPool
+from gateway.errors import GatewayError
+
+Reader = Callable[[], object]
+
+# What the readers' sentences begin with: the key, then the file.
+_KEY = re.compile(r"([a-z_]+(?:\.[a-z_]+)+):? (.*)", re.DOTALL)
+
+
+def check_contents(config: Config) -> Iterator[tuple[str, str]]:
+    """The key's path and what is wrong, for each file that does not hold what it should."""
+    for read in _readers(config):
+        try:
+            read()
+        except GatewayError as error:
+            match = _KEY.fullmatch(str(error))
+            yield (match[1], match[2]) if match else ("", str(error))
+    for index, pool in enumerate(config.cognito.user_pools):
+        for name, read in _readers_of(pool):
+            try:
+                read()
+            except GatewayError as error:
+                yield f"cognito.user_pools[{index}].{name}", str(error).removeprefix(f"{name}: ")
+
+
+def _readers(config: Config) -> Iterator[Reader]:
+    listen, upstream = config.listen.tls, config.upstream.tls
+    assertion, secrets = config.identity_headers.assertion, config.sign_in.session.secret_file
+    if listen is not None:
+        from gateway.proxy.tls import server_context
+
+        yield lambda: server_context(listen)
+    if upstream is not None and config.upstream.scheme == "https":
+        from gateway.proxy.tls import client_context
+
+        yield lambda: client_context(upstream)
+    if assertion is not None:
+        from gateway.proxy.signing_keys import read_signing_keys
+
+        yield lambda: read_signing_keys(assertion.key_file)
+    if secrets is not None and config.sign_in.enabled:
+        from gateway.portal.secrets import read_secrets
+
+        yield lambda: read_secrets(secrets)
+
+
+def _readers_of(pool: UserPool) -> Iterator[tuple[str, Reader]]:
+    if pool.jwks_file is not None:
+        yield "jwks_file", lambda: _key_set(pool)
+    if pool.client_secret_file is not None:
+        from gateway.portal.cognito import client_secret
+
+        yield "client_secret_file", lambda: client_secret(pool)
+
+
+def _key_set(pool: UserPool) -> None:
+    from gateway.verify.jwk import KeySetRefused, parse_key_set
+
+    assert pool.jwks_file is not None
+    try:
+        parse_key_set(pool.jwks_file.read_bytes())
+    except (OSError, KeySetRefused) as error:
+        raise GatewayError(f"{pool.jwks_file}: holds no key set that can be used: {error}") from error
