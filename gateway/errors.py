@@ -182,6 +182,13 @@ class CredentialsRefused(Refusal):
     title, detail = "Forbidden", "AWS gives this user no credentials."
 
 
+class IdTokenNeeded(Refusal):
+    """The upstream is AWS, and an access token cannot be exchanged for AWS credentials."""
+
+    status, reason = 403, "id_token_needed"
+    title, detail = "Forbidden", "This API needs the ID token, or a signed-in browser."
+
+
 class FormRefused(Refusal):
     """A form without a token that this gateway wrote for this browser."""
 
@@ -240,6 +247,13 @@ class BodyTooLarge(BadRequest):
     status, reason = 413, "body_too_large"
     title, detail = "Content too large", "The request body is larger than this server accepts."
     limit = "listen.max_body_size"
+
+
+class UpgradeRefused(BadRequest):
+    """A signature covers one request, and nothing that is said afterwards."""
+
+    status, reason = 400, "upgrade_refused"
+    title, detail = "Bad request", "WebSockets are not served here."
 
 
 class SlowClient(BadRequest):

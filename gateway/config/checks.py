@@ -26,6 +26,7 @@ def check(typed: Typed, report: Report) -> None:
     check_routes(list(_items("routes", typed.values["routes"])), typed, report)
     _redis(typed, report)
     _cors(typed, report)
+    _aws(typed, report)
     _memory(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
@@ -152,6 +153,29 @@ def _cors(typed: Typed, report: Report) -> None:
         # the answers its visitors get.
         told = "cannot be true with allow_origins: [*]: name the origins that may use their visitors' cookies"
         report.mistake(typed.place("cors.allow_credentials"), "cors.allow_credentials", told)
+
+
+def _aws(typed: Typed, report: Report) -> None:
+    upstream, target = typed.values["upstream"], typed.values["upstream"]["url"]
+    if upstream["sigv4"] is None:
+        return
+    if target is not None and target.scheme != "https" and not addresses.is_loopback(target.host):
+        told = "sigv4 needs https (or http on loopback): what is signed must not be read on its way"
+        path = "upstream.url" if "upstream.url" in typed.places else "upstream.sigv4"
+        report.mistake(typed.place(path), path, told)
+    if upstream["forward_token"]:
+        told = "cannot be true with sigv4: the signature stands in the Authorization header"
+        report.mistake(typed.place("upstream.forward_token"), "upstream.forward_token", told)
+    pools = list(_items("cognito.user_pools", typed.values["cognito"]["user_pools"]))
+    lacking = [path for path, pool in pools if pool["identity_pool_id"] is None]
+    # What a set-up page wrote cannot be corrected in this file: its users are told.
+    if pools and len(lacking) == len(pools) and typed.place(lacking[0]).label == typed.place("").label:
+        told = "no user pool has an identity_pool_id, which AWS credentials come from"
+        report.mistake(typed.place("upstream.sigv4"), "upstream.sigv4", told)
+        return
+    for path in lacking:
+        told = "no identity_pool_id: with upstream.sigv4 its users are refused (credentials_refused)"
+        report.warning(typed.place(path), path, told)
 
 
 def _items(path: str, items: Sequence[dict[str, Any] | None] | None) -> Iterator[tuple[str, dict[str, Any]]]:

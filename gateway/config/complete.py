@@ -91,7 +91,7 @@ def _listen(values: Values, folder: Path) -> model.Listen:
 
 
 def _upstream(values: Values, folder: Path) -> model.Upstream:
-    tls, target = values["tls"], values["url"]
+    tls, target, sigv4 = values["tls"], values["url"], values["sigv4"]
     wanted = None
     if tls is not None:
         wanted = model.ClientTls(
@@ -100,9 +100,15 @@ def _upstream(values: Values, folder: Path) -> model.Upstream:
             _path(folder, tls["key_file"]),
             tls["server_name"],
         )
-    rest = {name: value for name, value in values.items() if name not in {"url", "tls"}}
+    rest = {name: value for name, value in values.items() if name not in {"url", "tls", "sigv4"}}
     return model.Upstream(
-        scheme=target.scheme, host=target.host, port=target.port, unix=target.unix, tls=wanted, **rest
+        scheme=target.scheme,
+        host=target.host,
+        port=target.port,
+        unix=target.unix,
+        tls=wanted,
+        sigv4=None if sigv4 is None else model.SigV4(**sigv4),
+        **rest,
     )
 
 

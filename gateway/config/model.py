@@ -63,6 +63,13 @@ class Listen:
 
 
 @dataclass(frozen=True, slots=True)
+class SigV4:
+    service: str
+    region: str
+    max_body_size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Upstream:
     scheme: Literal["http", "https", "unix"]
     host: str
@@ -76,6 +83,8 @@ class Upstream:
     forward_token: bool
     tunnels_end_with_token: bool
     tls: ClientTls | None
+    # None: requests are not signed for AWS.
+    sigv4: SigV4 | None
 
 
 @dataclass(frozen=True, slots=True)

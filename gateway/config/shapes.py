@@ -154,6 +154,12 @@ IDENTITY_POOL_ID = named(
     values.shaped(r"[\w-]+:[0-9a-f-]+", "an identity pool ID such as ap-south-1:00000000-…", 55),
     "^[A-Za-z0-9_-]+:[0-9a-f-]+$",
 )
+# A part of a signature's credential scope, which ends at a slash.
+AWS_NAME = named(
+    "name",
+    values.shaped(r"[a-z0-9]+(?:-[a-z0-9]+)*", "a name such as execute-api or ap-south-1", 64),
+    "^[a-z0-9]+(-[a-z0-9]+)*$",
+)
 # RFC 6749 section 3.3: scope-token.
 SCOPE = named("scope", values.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
 AUDIENCE = named("text", values.shaped(r"[!-~]+", "an audience: printable ASCII without blanks", 256))

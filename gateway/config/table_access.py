@@ -65,6 +65,7 @@ _USER_POOL = Section(
             None,
             "The identity pool that exchanges ID tokens for AWS credentials.",
             nullable=True,
+            example="ap-south-1:00000000-0000-0000-0000-000000000000",
         ),
         Key(
             "domain",

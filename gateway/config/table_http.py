@@ -183,6 +183,32 @@ UPSTREAM = section(
         "How to verify an https upstream. null: the system's authorities and the host in url.",
         nullable=True,
     ),
+    Key(
+        "sigv4",
+        Section(
+            (
+                Key(
+                    "service",
+                    s.AWS_NAME,
+                    None,
+                    "The AWS service's name in signatures.",
+                    required=True,
+                    example="execute-api",
+                ),
+                Key("region", s.AWS_NAME, None, "Its region.", required=True, example="ap-south-1"),
+                Key(
+                    "max_body_size",
+                    s.size("0", "64MiB"),
+                    "1MiB",
+                    "The largest request body: it is held to be signed, but for S3 over https.",
+                ),
+            )
+        ),
+        None,
+        "The upstream is AWS: requests are signed with the temporary credentials that the caller's identity "
+        "pool gives for their ID token; docs/aws-upstream.md. null: nothing is signed.",
+        nullable=True,
+    ),
 )
 
 PATHS = section(

@@ -47,6 +47,10 @@ class CredentialsCache:
         self._kept: OrderedDict[bytes, Credentials] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[Credentials]] = {}
 
+    def inherit(self, previous: CredentialsCache) -> None:
+        """Go on with what was given under a configuration that says the same about Cognito."""
+        self._pools, self._kept = previous._pools, previous._kept
+
     async def of(self, pool: UserPool, id_token: str, *, now: float) -> Credentials:
         """The credentials of a *verified* ID token. Raises NotFound, CredentialsRefused or CognitoAway."""
         if pool.identity_pool_id is None:

@@ -66,6 +66,8 @@ class Built:
             previous=None if previous is None else previous.pages,
         )
         self.credentials = CredentialsCache(config.cognito, self.threads)
+        if previous is not None and config.cognito == previous.config.cognito:
+            self.credentials.inherit(previous.credentials)
         portal = Portal(
             config,
             authenticator=authenticator,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from gateway.config.model import Cors
 from gateway.errors import CrossOrigin
 from gateway.portal.origin import SAFE_METHODS, same_origin
+from gateway.portal.session import Session
 from gateway.portal.sessions import Sessions
 from gateway.proxy.headers import value_of
 from gateway.proxy.metadata import public_origin
@@ -44,6 +45,12 @@ class ByCookie:
         session = await self._sessions.find(request, secure=self._secure(request))
         if session is not None:
             self._put(request, self._sessions.bearer(session))
+
+    async def session(self, request: Request) -> Session | None:
+        """The session that authenticated this request; None: it has ended since. Raises SessionsAway."""
+        secure = self._secure(request)
+        known = self._sessions.known(request, secure=secure)
+        return known or await self._sessions.find(request, secure=secure)
 
     def _put(self, request: Request, authorization: list[bytes]) -> None:
         if request.upgrade or request.method not in SAFE_METHODS or _asks_about_websocket(request):

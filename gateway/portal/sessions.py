@@ -100,6 +100,11 @@ class Sessions:
                 self._hand_over(request, live, secure=secure, now=now)
         return authorization
 
+    def known(self, request: Request, *, secure: bool) -> Session | None:
+        """The session of cookies that were seen before, and nothing else happens."""
+        seen = self._seen.get(_digest(request, secure))
+        return None if seen is None else seen[0].session
+
     async def find(self, request: Request, *, secure: bool) -> Session | None:
         """The session of this request's cookies, with tokens that are good. Raises SessionsAway.
 

@@ -20,6 +20,7 @@ from gateway.proxy.application import Application
 from gateway.proxy.exchange import Exchange, Forward
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Peer, Request
+from gateway.proxy.signing import SignedExchange
 from gateway.proxy.transport import ClientTransport
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel
 from gateway.proxy.upstream import UpstreamConnection
@@ -217,12 +218,15 @@ class ClientConnection(ClientTransport):
             request.read_head(message, body)
             verdict = app.judge(request)
             if isinstance(verdict, Forward):
-                exchange = self._exchange = Exchange(self, request, verdict, app.config)
-                exchange.prepare()
-                connection = app.pool.take()
-                if connection is not None:
-                    exchange.start(connection)
-                    return
+                if verdict.signer is None:
+                    exchange = self._exchange = Exchange(self, request, verdict, app.config)
+                    exchange.prepare()
+                    connection = app.pool.take()
+                    if connection is not None:
+                        exchange.start(connection)
+                        return
+                else:
+                    self._exchange = SignedExchange(self, request, verdict, app.config)
             elif verdict is not None:
                 self._answer(verdict)
                 return
@@ -236,7 +240,7 @@ class ClientConnection(ClientTransport):
         self._task = self._loop.create_task(self._long_way(app, request))
 
     async def _long_way(self, app: Application, request: Request, *, again: bool = False) -> None:
-        """What has to be waited for: keys, a page, a connection to the upstream.
+        """What has to be waited for: keys, a page, a signature, a connection to the upstream.
 
         `again`: not one of the idle connections, which may all be as dead; and never a third time.
         """
@@ -248,8 +252,12 @@ class ClientConnection(ClientTransport):
                 if isinstance(verdict, Answer):
                     self._answer(verdict)
                     return
-                self._exchange = Exchange(self, request, verdict, app.config)
-                self._exchange.prepare()
+                made = Exchange if verdict.signer is None else SignedExchange
+                self._exchange = made(self, request, verdict, app.config)
+                if verdict.signer is None:
+                    self._exchange.prepare()
+            if isinstance(self._exchange, SignedExchange) and not again:
+                await self._exchange.sign()
             connection = (None if again else app.pool.take()) or await app.pool.connect()
             if again:
                 connection.reused = False

@@ -21,7 +21,7 @@ from gateway.proxy.answers import connection_line, private
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.parser import BodyBroken
-from gateway.proxy.request import Request
+from gateway.proxy.request import Request, RequestSigner
 from gateway.proxy.upstream import UpstreamConnection
 from gateway.proxy.upstream_reading import AnswerHead
 
@@ -71,6 +71,9 @@ class Forward:
     """The verdict that a request may go on, and with what."""
 
     __slots__ = ("authorization", "identity")
+
+    # None: nothing has to be signed, as nearly everywhere (signing.SignedForward).
+    signer: RequestSigner | None = None
 
     def __init__(self, identity: bytes, authorization: Literal["all", "other", "none"]) -> None:
         # Header lines that say who the principal is.
@@ -152,7 +155,7 @@ class Exchange:
             raise BodyTooLarge(f"body over {limit} bytes")
         broken = body.exception()
         if broken is not None:
-            raise _body_refusal(broken)
+            raise body_refusal(broken)
         self._opening = self._head()
         if not body.is_eof():
             self.uploading = True
@@ -224,7 +227,7 @@ class Exchange:
             self.body_failed(refusal)
             return
         except BodyBroken as broken:
-            self.body_failed(_body_refusal(broken))
+            self.body_failed(body_refusal(broken))
             return
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody shall wait for the deadline
             client.failed(error)
@@ -407,7 +410,8 @@ class Exchange:
             pump.cancel()
 
 
-def _body_refusal(broken: BaseException) -> Refusal:
+def body_refusal(broken: BaseException) -> Refusal:
+    """For a body that parser.BodyBroken, or another exception, ended."""
     return BadRequest(f"body: {type(broken.__cause__ or broken).__name__}")
 
 

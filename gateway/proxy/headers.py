@@ -68,6 +68,10 @@ _TRACE: dict[bytes, Kind] = {b"traceparent": Kind.TRACEPARENT, b"tracestate": Ki
 _FORWARDING_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-amzn-oidc-")
 _FORWARDING_NAMES = frozenset({b"forwarded", b"x-forwarded", b"x-real-ip", b"x-rewrite-url"})
 
+# What AWS reads a signature, and orders to a service, from: ours alone to write, since AWS takes every one of
+# them for the word of whose signature stands beside it.
+_AWS_PREFIX = b"x-amz-"
+
 # Whatever the configured names are, nobody gets to write what upstreams of oauth2-proxy and of us trust.
 _IDENTITY_PREFIXES = (b"x-auth-request-", b"x-gateway-jwt-assertion")
 
@@ -90,13 +94,16 @@ def fold(name: bytes) -> bytes:
 class HeaderTable:
     """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen.
 
-    `traced`: we say to the upstream which trace a request belongs to.
+    `traced`: we say to the upstream which trace a request belongs to; `signed`: we sign for AWS.
     """
 
-    def __init__(self, identity_names: Iterable[str], *, trusted: bool, traced: bool = False) -> None:
+    def __init__(
+        self, identity_names: Iterable[str], *, trusted: bool, traced: bool = False, signed: bool = False
+    ) -> None:
         self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
         self._trusted = trusted
         self._traced = traced
+        self._signed = signed
         self._kinds: dict[bytes, Kind] = {}
 
     def kind(self, name: bytes) -> Kind:
@@ -121,7 +128,7 @@ class HeaderTable:
         lower, folded = name.lower(), fold(name)
         if self.is_identity(name):
             return Kind.DROP
-        if lower in _HOP_BY_HOP:
+        if lower in _HOP_BY_HOP or (self._signed and folded.startswith(_AWS_PREFIX)):
             return Kind.DROP
         if lower in _SPECIAL:
             return _SPECIAL[lower]

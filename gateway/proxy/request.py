@@ -49,6 +49,17 @@ class TraceContext(Protocol):
     def upstream_lines(self, request: Request) -> bytes: ...
 
 
+class RequestSigner(Protocol):
+    """Signs what goes to an upstream that wants it (run/aws_signing.py)."""
+
+    # Whether a body is part of what is signed; then it is held, and so many bytes long at most.
+    holds_bodies: bool
+    max_body: int
+
+    async def lines(self, request: Request, body: bytes) -> bytes:
+        """The header lines of the signature. Raises Refusal."""
+
+
 class Trace(NamedTuple):
     """A request's place in its trace: the span it was made in (0: none), ours, ours of asking upstream."""
 

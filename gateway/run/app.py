@@ -39,6 +39,7 @@ from gateway.proxy.request import Peer, Request, RequestIds
 from gateway.proxy.rotation import upstream_tls
 from gateway.run.announce import announce_setup
 from gateway.run.asking import revocation_of
+from gateway.run.aws_signing import signer_of
 from gateway.run.limits import Limits
 from gateway.run.own_paths import OwnPaths
 from gateway.run.peers import Peers
@@ -110,10 +111,8 @@ class Gateway:
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
-        if self.portal is not None:
-            self.record.sign_in_at = self.portal.sign_in_at
-            self.record.portal_at = self.portal.portal_at
-        self._authenticator.access_of = None if self.portal is None else self.portal.sessions.access_of
+        # None: the upstream is not AWS.
+        self._aws = signer_of(config, portal=self.portal)
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         self._routes = RouteTable(config.routes)
@@ -145,6 +144,8 @@ class Gateway:
             await self.portal.stop([other.portal for other in keep if other.portal is not None])
         if self._revocation is not None and not any(o._revocation is self._revocation for o in keep):
             await self._revocation.stop()
+        if self._aws is not None:
+            await self._aws.stop()
         if self._limits is not None and not any(other._limits is self._limits for other in keep):
             await self._limits.stop()
         if self._tracer is not None and not any(other._tracer is self._tracer for other in keep):
@@ -336,6 +337,8 @@ class Gateway:
             if principal.assertion is not None:
                 identity += principal.assertion.line(time.time())
             forward = Forward(identity, "all" if self._forward_token else "none")
+        if self._aws is not None and request.wire_method is None:
+            forward = self._aws.forward(request, principal, forward.identity)
         request.decision, request.reason = "allowed", reason
         return forward
 
@@ -382,7 +385,7 @@ class Gateway:
         # Whoever has turned the pages off does not pay for them.
         from gateway.portal.build import Built  # noqa: PLC0415
 
-        return Built(
+        built = Built(
             self.config,
             authenticator=self._authenticator,
             key_sets=self._key_sets,
@@ -392,3 +395,6 @@ class Gateway:
             log=self._log,
             previous=None if previous is None else previous.portal,
         )
+        self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
+        self._authenticator.access_of = built.sessions.access_of
+        return built

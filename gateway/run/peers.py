@@ -49,13 +49,17 @@ def _header_tables(config: Config) -> dict[bool, HeaderTable]:
     names += [name for name, _ in headers.claims]
     if headers.assertion is not None:
         names.append(headers.assertion.header)
-    traced = config.tracing is not None
-    return {trusted: HeaderTable(names, trusted=trusted, traced=traced) for trusted in (False, True)}
+    traced, signed = config.tracing is not None, config.upstream.sigv4 is not None
+    return {
+        trusted: HeaderTable(names, trusted=trusted, traced=traced, signed=signed)
+        for trusted in (False, True)
+    }
 
 
 def _upstream_host(config: Config) -> bytes | None:
     upstream = config.upstream
-    if upstream.host_header == "preserve":
+    # AWS finds the API by it, and it is signed.
+    if upstream.host_header == "preserve" and upstream.sigv4 is None:
         return None
     if upstream.unix is not None:
         return b"localhost"

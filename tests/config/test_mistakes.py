@@ -24,6 +24,34 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:5: sign_in.session.store: memory is of one process, and listen.workers is not 1: use cookie or redis"
         ],
     ),
+    # an upstream that is AWS
+    "signed on the open network": (
+        "upstream:\n  url: http://api.internal\n  forward_token: true\n  sigv4: {service: execute-api, region: eu-west-1}\n",
+        [
+            "F:2: upstream.url: sigv4 needs https (or http on loopback): what is signed must not be read on its way",
+            "F:3: upstream.forward_token: cannot be true with sigv4: the signature stands in the Authorization header",
+        ],
+    ),
+    "signed through a socket": (
+        "upstream:\n  url: unix:/run/api\n  sigv4: {service: Execute API}\n",
+        [
+            "F:2: upstream.url: sigv4 needs https (or http on loopback): what is signed must not be read on its way",
+            "F:3: upstream.sigv4.service: 'Execute API' is not a name such as execute-api or ap-south-1",
+            "F:3: upstream.sigv4.region: missing: this key is required",
+        ],
+    ),
+    "signed with credentials of nowhere": (
+        "upstream:\n  sigv4: {service: execute-api, region: eu-west-1}\n" + POOL,
+        ["F:2: upstream.sigv4: no user pool has an identity_pool_id, which AWS credentials come from"],
+    ),
+    "signed for the users of one pool only": (
+        "upstream:\n  sigv4: {service: execute-api, region: eu-west-1}\n"
+        + POOL
+        + "    - {id: eu-west-1_Other1234, client_ids: [x], identity_pool_id: 'eu-west-1:0a'}\n",
+        [
+            "F:5: warning: cognito.user_pools[0]: no identity_pool_id: with upstream.sigv4 its users are refused (credentials_refused)"
+        ],
+    ),
     # spelling of YAML
     "tab in the indentation": (
         "listen:\n\taddress: :8000\n\tworkers: 0\n",

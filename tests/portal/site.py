@@ -113,6 +113,7 @@ async def site(
     sign_in: str = "",
     pools: bool = True,
     more: str = "",
+    upstream_lines: str = "",
 ) -> AsyncIterator[Site]:
     """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet."""
     document = seeded or seed()
@@ -131,7 +132,7 @@ async def site(
         path.write_text(
             "listen: {address: '127.0.0.1:0', drain_timeout: 1s}\n"
             "metrics: {address: '127.0.0.1:0'}\n"
-            f"upstream: {{url: '{upstream.url}'}}\n"
+            f"upstream: {{url: '{upstream.url}'{upstream_lines and ', ' + upstream_lines}}}\n"
             f"cognito: {{endpoint_url: '{local.url}', user_pools: {json.dumps(configured)}}}\n"
             f"sign_in: {{{sign_in}}}\n" + more
         )
