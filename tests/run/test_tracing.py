@@ -12,9 +12,10 @@ import pytest
 
 from gateway.observe.traceparent import parse
 from gateway.run.worker import Worker
-from tests.outside.support import free_port
+from tests.outside.support import free_port, pinned, serving, until
 from tests.support.collector import REFUSED, TAKEN, Collected, Collector
 from tests.support.running import Running, logged, running
+from tests.support.tokens import KeyPair
 from tests.support.wire import Upstream, get, once
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -22,6 +23,12 @@ SAMPLED, UNSAMPLED = f"00-{TRACE}-{SPAN}-01", f"00-{TRACE}-{SPAN}-00"
 # Of OTLP's Span.SpanKind.
 SERVER, CLIENT = 2, 3
 ROUTES = "routes: [{path: /open/**, auth: none}]\n"
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spans leave after a twentieth of a second here, not after a whole one."""
+    monkeypatch.setattr("gateway.observe.spans._PAUSE", 0.05)
 
 
 def settings(url: str, more: str = "") -> str:
@@ -243,6 +250,34 @@ async def test_a_reload_keeps_the_tracer_or_makes_another(tmp_path: Path) -> Non
             assert gateway.upstream.last.all("traceparent") == [SAMPLED.encode()]
         assert one.spans == []
         assert len(other.spans) == 2
+
+
+async def test_workers_send_their_own_and_are_counted_together(tmp_path: Path) -> None:
+    async with (
+        Collector().running() as collector,
+        Upstream().running() as upstream,
+        serving(
+            tmp_path,
+            upstream=upstream.url,
+            pools=pinned(tmp_path, KeyPair.generate("key-1")),
+            more=settings(collector.url),
+            environ={"COGNITO_GATEWAY_LISTEN__WORKERS": "2"},
+        ) as served,
+    ):
+        for _ in range(20):
+            assert (await served.ask("/open/x", f"traceparent: {SAMPLED}")).status == 200
+        await collector.has(40)
+
+        async def counted_all() -> bool:
+            # Those that ask whether it listens are requests, too.
+            exported = (await served.samples())['cognito_gateway_spans_total{result="exported"}']
+            return exported == len(collector.spans)
+
+        await until(counted_all, seconds=10)
+        instances = {span.resource["service.instance.id"] for span in collector.spans}
+        assert len(instances) == 2
+        assert await served.stop() == 0
+        assert "Traceback" not in served.stdout + served.stderr
 
 
 HIDDEN = """
