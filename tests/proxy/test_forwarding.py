@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.support.running import running
-from tests.support.wire import Client, get, once
+from tests.support.wire import Client, Upstream, get, once
 
 
 async def test_a_valid_token_reaches_the_upstream(tmp_path: Path) -> None:
@@ -32,3 +34,12 @@ async def test_a_connection_serves_many_requests(tmp_path: Path) -> None:
                 reply = await client.ask(get(f"/{number}", bearer))
                 assert reply.status == 200
         assert gateway.upstream.connections == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_the_clients_to_follow(tmp_path: Path, status: int) -> None:
+    answer = f"HTTP/1.1 {status} X\r\nLocation: http://evil.test/x\r\nContent-Length: 0\r\n\r\n".encode()
+    async with running(tmp_path, upstream=Upstream(answer=answer)) as gateway:
+        reply = await once(gateway.port, get("/", gateway.bearer()))
+        assert (reply.status, reply.get("location")) == (status, "http://evil.test/x")
+        assert len(gateway.upstream.requests) == 1

@@ -8,11 +8,17 @@ from pathlib import Path
 
 import pytest
 
+from gateway.policy.routes import RouteTable
+from gateway.portal.by_cookie import ByCookie
+from gateway.proxy import exchange, request
 from gateway.proxy.exchange import Exchange
+from gateway.run import app
 from gateway.run.app import Gateway
+from gateway.run.limits import Limits
+from gateway.verify.authenticate import Authenticator
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import logged, running
-from tests.support.wire import Client, get
+from tests.support.wire import Client, get, once
 
 
 def broken(*_: object, **__: object) -> None:
@@ -49,3 +55,33 @@ async def test_a_bug_is_a_500_at_once(
         monkeypatch.undo()
         async with await Client.connect(gateway.port) as client:
             assert (await client.ask(get("/"))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (app, "readings"),
+        (app, "decide"),
+        (RouteTable, "need"),
+        (Authenticator, "recognise"),
+        (Authenticator, "authenticate_now"),
+        (ByCookie, "recognise"),
+        (Limits, "count"),
+        (request, "scan"),
+        (exchange, "upstream_head"),
+    ],
+    ids=["path", "decision", "route", "remembered token", "token", "session", "limit", "strip", "inject"],
+)
+async def test_a_stage_that_raises_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    limited = "rate_limit: {requests_per_second: 100}"
+    async with running(tmp_path, limited) as gateway:
+        monkeypatch.setattr(owner, name, broken)
+        cookie = owner is ByCookie
+        sent = get("/x", "Cookie: cognito_gateway_session=1.x" if cookie else gateway.bearer())
+        reply = await once(gateway.port, sent)
+        assert reply.status == 500
+        assert gateway.upstream.requests == []
+        monkeypatch.undo()
+        assert (await once(gateway.port, get("/x", gateway.bearer()))).status == 200
