@@ -76,6 +76,8 @@ async def _accounts(page: Page, shoot: Shoot) -> None:
             await shoot("portal-aws")
             await page.goto(f"{at.url}/oauth2/change_password")
             await shoot("change-password")
+            await page.goto(f"{at.url}/oauth2/sign_out?return_to=/app")
+            await shoot("sign-out")
 
 
 async def _challenges(page: Page, shoot: Shoot) -> None:
