@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Credentials live an hour; AWS's own SDKs renew theirs 5 minutes (at the latest 15) before the end.
 _AHEAD = 300.0
+# While AWS cannot be had, those that are good for another minute go on; it is asked again after a pause.
+_STILL, _PAUSE = 60.0, 10.0
 # Of so many users; 2 KiB each.
 _REMEMBERED = 1000
 # AWS asks to be left alone, or is unwell; everything else is an answer.
@@ -44,7 +46,8 @@ class CredentialsCache:
         self._threads = threads
         self._pools: dict[str, IdentityPool] = {}
         self._making = threading.Lock()
-        self._kept: OrderedDict[bytes, Credentials] = OrderedDict()
+        # With when to ask for new ones.
+        self._kept: OrderedDict[bytes, tuple[Credentials, float]] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[Credentials]] = {}
 
     def inherit(self, previous: CredentialsCache) -> None:
@@ -56,8 +59,8 @@ class CredentialsCache:
         if pool.identity_pool_id is None:
             raise NotFound("no identity_pool_id is configured for the user's pool")
         key = sha256(f"{pool.identity_pool_id} {id_token}".encode()).digest()
-        kept = self._kept.get(key)
-        if kept is not None and now < kept.expires - _AHEAD:
+        kept, renew_at = self._kept.get(key, (None, 0.0))
+        if kept is not None and now < renew_at:
             self._kept.move_to_end(key)
             return kept
         asked = self._asked.get(key)
@@ -67,7 +70,13 @@ class CredentialsCache:
             asked.add_done_callback(lambda _: self._asked.pop(key, None))
         # Whoever leaves does not take the answer away from those who wait as well.
         await asyncio.wait((asked,))
-        return asked.result()
+        try:
+            return asked.result()
+        except CognitoAway:
+            if kept is None or now >= kept.expires - _STILL:
+                raise
+            self._keep(key, kept, min(now + _PAUSE, kept.expires - _STILL))
+            return kept
 
     async def stop(self) -> None:
         """Idempotent."""
@@ -86,10 +95,13 @@ class CredentialsCache:
             raise CredentialsRefused(f"the identity pool: {refused.code}") from None
         except GatewayError as error:
             raise CognitoAway(str(error)) from None
-        self._kept[key] = given
+        self._keep(key, given, given.expires - _AHEAD)
+        return given
+
+    def _keep(self, key: bytes, given: Credentials, renew_at: float) -> None:
+        self._kept[key] = given, renew_at
         while len(self._kept) > _REMEMBERED:
             self._kept.popitem(last=False)
-        return given
 
     def _pool(self, pool: UserPool) -> IdentityPool:
         # boto3 takes some 100 ms to load: in the thread, and once.

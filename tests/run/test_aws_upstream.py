@@ -274,6 +274,22 @@ async def test_credentials_are_asked_for_once_and_before_they_end(tmp_path: Path
             assert b"Credential=ASIA%d/" % number in (gateway.upstream.last.get("Authorization") or b"")
 
 
+async def test_credentials_that_are_good_outlast_an_aws_that_is_away(tmp_path: Path) -> None:
+    async with running(tmp_path, upstream_lines=API, pool_lines=BOTH) as gateway:
+        identities, line = Identities(gateway, life=200.0), bearer(gateway)
+        assert (await once(gateway.port, get("/a", line))).status == 200
+        identities.error = GatewayError("no way out")
+        for _ in range(3):
+            assert (await once(gateway.port, get("/a", line))).status == 200
+            assert b"Credential=ASIA1/" in (gateway.upstream.last.get("Authorization") or b"")
+        assert len(identities.asked) == 2, "not asked by every request"
+        identities.error, identities.life = None, 59.0
+        ending = bearer(gateway, sub="bob")
+        assert (await once(gateway.port, get("/a", ending))).status == 200
+        identities.error = GatewayError("no way out")
+        assert (await once(gateway.port, get("/a", ending))).status == 503
+
+
 async def test_what_aws_says_no_to_is_not_sent(tmp_path: Path) -> None:
     async with running(tmp_path, upstream_lines=API, pool_lines=BOTH) as gateway:
         identities, line = Identities(gateway), bearer(gateway)
