@@ -89,7 +89,7 @@ class Aws:
         try:
             answer: dict[str, Any] = getattr(client, method)(**request)
         except ClientError as error:
-            raise AwsRefused.of(service, operation, error) from None
+            raise AwsRefused.of(service, operation, error, signed=signed) from None
         except BotoCoreError as error:
             raise explain(error, endpoint=self.where.endpoint_url) from None
         if not answer.keys() - {"ResponseMetadata"} and _foreign(answer):
@@ -151,10 +151,10 @@ class AwsRefused(CognitoRefused):
     """AWS answered with an error; `code` is its name."""
 
     @classmethod
-    def of(cls, service: str, operation: str, error: ClientError) -> AwsRefused:
+    def of(cls, service: str, operation: str, error: ClientError, *, signed: bool) -> AwsRefused:
         details = error.response.get("Error", {})
         code, message = str(details.get("Code", "unknown")), str(details.get("Message", ""))
-        return cls(code, _sentence(f"{service}:{operation}", code, message))
+        return cls(code, _sentence(f"{service}:{operation}", code, message, signed))
 
     @property
     def missing(self) -> bool:
@@ -162,9 +162,10 @@ class AwsRefused(CognitoRefused):
         return self.code in _NO_SUCH
 
 
-def _sentence(action: str, code: str, message: str) -> str:
+def _sentence(action: str, code: str, message: str, signed: bool) -> str:
     told = shown(message)
-    if code in _DENIED:
+    # Unsigned, it is the user's token that was refused, and AWS says why.
+    if code in _DENIED and signed:
         return (
             f"these AWS credentials may not do {action}: `cognito-gateway setup --iam-policy` prints the "
             "policy they need"

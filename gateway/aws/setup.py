@@ -19,7 +19,7 @@ from gateway.aws.provision.iam_policy import iam_policy
 from gateway.aws.provision.step import Made
 from gateway.aws.provision.walk import Told, walk
 from gateway.aws.provision.wanted import Wanted
-from gateway.config.writing import PoolIds, with_pool, write_pool
+from gateway.config.writing import PoolIds, check_writable, with_pool, write_pool
 from gateway.errors import GatewayError
 from gateway.terminal import Mark, Paint, paint_for
 
@@ -67,6 +67,8 @@ def setup_command(request: SetupRequest) -> int:
     aws = Aws(request.where)
     # Before anything is made: where there is no region nothing can be.
     region = aws.region
+    if request.write is not None and not request.plan:
+        check_writable(request.write)
     paint = paint_for(sys.stderr, request.environ)
     told: list[Told] = []
 

@@ -7,6 +7,7 @@ only by one that the loader accepts.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,8 +65,25 @@ def _ended(text: str) -> str:
     return text if not text or text.endswith("\n") else text + "\n"
 
 
+def check_writable(path: Path) -> None:
+    """Before there are IDs that would be lost: whether `write_pool` can work. Raises GatewayError."""
+    _with_pool_of(path, PoolIds(_EXAMPLE_POOL, "example"))
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        told = "not writable for this user" if path.parent.is_dir() else "no such folder"
+        raise GatewayError(f"{path}: cannot be written ({told}): name another file with --write")
+
+
 def write_pool(path: Path, ids: PoolIds, environ: Mapping[str, str]) -> bool:
     """Put the pool into this file, which may not exist yet; whether anything changed. Raises GatewayError."""
+    before, after = _with_pool_of(path, ids)
+    if after == before:
+        return False
+    _replace(path, after, environ)
+    return True
+
+
+def _with_pool_of(path: Path, ids: PoolIds) -> tuple[str, str]:
+    """The file's text, and the same with the pool in it."""
     try:
         before = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -73,13 +91,9 @@ def write_pool(path: Path, ids: PoolIds, environ: Mapping[str, str]) -> bool:
     except (OSError, UnicodeDecodeError) as error:
         raise GatewayError(f"{path}: cannot be read ({error}): name another file with --write") from None
     try:
-        after = with_pool(before, ids)
+        return before, with_pool(before, ids)
     except ValueError as error:
         raise GatewayError(f"{path}: cannot be changed, {error}: mend it, or name another file") from None
-    if after == before:
-        return False
-    _replace(path, after, environ)
-    return True
 
 
 def _put(document: CommentedMap, ids: PoolIds) -> CommentedMap:

@@ -313,6 +313,19 @@ def test_what_a_user_can_get_wrong(local: LocalCognito, arguments: list[str], to
     assert done.stderr.startswith(f"cognito-gateway: {told}")
 
 
+@pytest.mark.parametrize("file", ["nowhere/g.yaml", "broken.yaml", "folder"])
+def test_a_file_that_cannot_take_the_ids_is_said_before_anything_is_made(
+    local: LocalCognito, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "broken.yaml").write_text("cognito: [\n")
+    (tmp_path / "folder").mkdir()
+    done = setup(local, "--pool-name", "unwritten", "--write", str(tmp_path / file))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"cognito-gateway: {tmp_path / file}: cannot be ")
+    assert len(done.stderr.splitlines()) == 1
+    assert local.state.pools == {}
+
+
 def test_no_region_is_said_before_anything_is_made(local: LocalCognito, tmp_path: Path) -> None:
     environ = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "") | {
         "HOME": str(tmp_path),
