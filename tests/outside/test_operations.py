@@ -27,7 +27,14 @@ async def reloaded(served: Served, result: str, times: int = 1) -> None:
         samples = await served.samples()
         return samples[f'cognito_gateway_config_reloads_total{{result="{result}"}}'] == times
 
+    async def told() -> bool:
+        return [line["result"] for line in served.log if line["event"] == "config_reload"].count(
+            result
+        ) == times
+
     await until(counted, seconds=15)
+    # Lines are gathered before they are written.
+    await until(told, seconds=15)
 
 
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])
