@@ -30,11 +30,13 @@ soak: $(VENV)/.test ## two million requests of every kind; fails unless memory s
 fuzz: $(VENV)/.test ## the fuzz targets, fifty times as long as in a test run
 	FUZZ_TIMES=50 $(BIN)/python -m pytest -n auto --timeout 0 tests/fuzz $(ARGS)
 
-lint: $(VENV)/.test ## ruff, mypy strict, yamllint
+lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint -s config gateway helm .yamllint.yaml
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/shellcheck .ci/run
 
 format: $(VENV)/.test ## let ruff arrange the code
 	$(BIN)/ruff check --fix-only -q .
