@@ -143,8 +143,10 @@ class Aws:
 
 def _foreign(answer: dict[str, Any]) -> bool:
     """Whether an answer without members is no answer of AWS's: botocore reads a web page as an empty one."""
-    kind = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("content-type", "")
-    return bool(kind) and "json" not in kind and "xml" not in kind
+    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    kind = headers.get("content-type", "")
+    # Nothing at all is an empty answer, whatever kind it says it is of (moto).
+    return headers.get("content-length") != "0" and bool(kind) and "json" not in kind and "xml" not in kind
 
 
 class AwsRefused(CognitoRefused):
