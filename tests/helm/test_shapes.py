@@ -37,6 +37,7 @@ from tests.helm.rendering import (
     run,
     shape,
 )
+from tests.support.certificates import Authority
 
 CRDS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "crds").glob("*.json")}
 SCRIPTS = Path(sys.executable).parent
@@ -95,6 +96,21 @@ def test_both_helms_say_the_same(name: str) -> None:
     assert sorted(three, key=key) == sorted(four, key=key)
 
 
+def _contents(folder: Path) -> dict[str, bytes]:
+    """What the secrets of the shapes hold, by file name."""
+    authority = Authority(folder)
+    pair = authority.sign("pod", "gateway.test")
+    return {
+        "tls.crt": pair.certificate.read_bytes(),
+        "tls.key": pair.key.read_bytes(),
+        "ca.crt": authority.file.read_bytes(),
+        "assertion-key": pair.key.read_bytes(),
+        "client-secret": b"s" * 32 + b"\n",
+        "session-secret": b"k" * 64 + b"\n",
+        "redis-password": b"p" * 16 + b"\n",
+    }
+
+
 @pytest.mark.parametrize("name", [name for name in SHAPES if name != "existing-config"])
 def test_our_own_check_takes_the_configuration(name: str, tmp_path: Path) -> None:
     (config,) = (
@@ -103,10 +119,12 @@ def test_our_own_check_takes_the_configuration(name: str, tmp_path: Path) -> Non
         if "gateway.yaml" in each["data"]
     )
     text = str(config["data"]["gateway.yaml"])
-    # Files of the pod, which are not here.
+    # Files of the pod, which are not here; the check looks into them.
+    contents = _contents(tmp_path)
     for file in set(re.findall(r"/etc/[\w-]+/[\w.-]+", text)):
         here = tmp_path / Path(file).name
         here.touch(mode=0o600)
+        here.write_bytes(contents[here.name])
         text = text.replace(file, str(here))
     path = tmp_path / "gateway.yaml"
     path.write_text(text)
