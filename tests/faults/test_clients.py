@@ -140,7 +140,7 @@ def leave(crowd: list[Client], *, politely: bool = False) -> None:
 
 async def at_base(gateway: Running, others: int) -> None:
     """Nothing is held but what the well-behaved hold: at most a connection each, here and at the upstream."""
-    worker, until = gateway.worker, time.monotonic() + 3
+    worker, until = gateway.worker, time.monotonic() + 8
     while time.monotonic() < until:
         pool = worker.app.pool
         if (
@@ -150,7 +150,9 @@ async def at_base(gateway: Running, others: int) -> None:
         ):
             return
         await asyncio.sleep(0.005)
-    raise AssertionError(f"{len(worker.connections)} connections, {worker.app.pool}")
+    raise AssertionError(
+        f"{len(worker.connections)} connections, {worker.app.pool} {worker.metrics.requests_in_flight}"
+    )
 
 
 @pytest.mark.parametrize("way", ["resets", "closes"])
