@@ -50,8 +50,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors or isinstance(planned, steps.Wrong):
         return await _form(turn, step, errors=errors)
     keys = turn.guessing(step.challenge.username)
-    if turn.must_wait(keys):
-        return await _form(turn, step, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, step, told=told)
     try:
         return await turn.go_on(await turn.pool.sign_in(_sending(step.challenge, planned)))
     except GatewayError as error:

@@ -42,8 +42,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, session, errors=errors)
     keys = turn.guessing(session.username)
-    if turn.must_wait(keys):
-        return await _form(turn, session, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, session, told=told)
     try:
         await turn.pool.account(lambda accounts: accounts.change_password(session.access, old, new))
     except GatewayError as error:

@@ -50,8 +50,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, account, errors=errors)
     keys = turn.guessing(account.username)
-    if turn.must_wait(keys):
-        return await _form(turn, account, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, account, told=told)
     try:
         await turn.pool.account(lambda accounts: accounts.confirm(account.username, code))
     except GatewayError as error:
@@ -69,11 +69,11 @@ async def _resend(turn: Turn, account: Account) -> Answer:
         return await _form(turn, account, errors={"username": NO_USERNAME})
     wait = ceil(account.resend_at - turn.page.now)
     if wait > 0:
-        told = Told(f"Another code can be sent in {wait} seconds.", status=429)
-        return await _form(turn, account, told=told)
+        early = Told(f"Another code can be sent in {wait} seconds.", status=429, retry_after=wait)
+        return await _form(turn, account, told=early)
     keys = turn.sending(account.username)
-    if turn.must_wait(keys):
-        return await _form(turn, account, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, account, told=told)
     turn.count(keys)
     destination = account.destination
     try:

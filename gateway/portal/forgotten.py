@@ -39,8 +39,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if not username:
         return await _ask(turn, errors={"username": NO_USERNAME})
     keys = turn.sending(username)
-    if turn.must_wait(keys):
-        return await _ask(turn, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _ask(turn, told=told)
     turn.count(keys)
     try:
         # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
@@ -77,8 +77,8 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, account, errors=errors)
     keys = turn.guessing(account.username)
-    if turn.must_wait(keys):
-        return await _form(turn, account, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, account, told=told)
     try:
         await turn.pool.account(lambda accounts: accounts.reset_password(account.username, code, password))
     except GatewayError as error:

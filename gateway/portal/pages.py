@@ -51,10 +51,20 @@ class Pages:
         return pool
 
     async def show(
-        self, page: PageRequest, template: str, title: str, *, status: int = 200, **context: Any
+        self,
+        page: PageRequest,
+        template: str,
+        title: str,
+        *,
+        status: int = 200,
+        retry_after: int | None = None,
+        **context: Any,
     ) -> Answer:
-        """A page; `context` as for render.Renderer.page."""
-        return (await self.renderer()).page(page, template, title, status=status, **context)
+        """A page; `context` as for render.Renderer.page, `retry_after` in seconds."""
+        answer = (await self.renderer()).page(page, template, title, status=status, **context)
+        if retry_after is not None:
+            answer.headers.append((b"Retry-After", b"%d" % retry_after))
+        return answer
 
     async def renderer(self) -> Renderer:
         async with self._loading:

@@ -48,8 +48,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys: list[Key] = [(SETUP_BY_ADDRESS, page.client)]
     attempts = portal.pages.attempts
     if right == "code":
-        if attempts.wait(keys, page.now):
-            return await _form(portal, page, right, form, told=words.TOO_MANY)
+        if told := words.wait(attempts.wait(keys, page.now)):
+            return await _form(portal, page, right, form, told=told)
         if not matches(form.get("setup_code", ""), portal.pages.setup_code):
             attempts.count(keys, page.now)
             _log(portal, page, "refused", level="warning")
@@ -165,6 +165,7 @@ async def _form(
         "setup",
         "Connect to Cognito" if right == "code" else "Change the connection",
         status=told.status if told else 400 if errors else 200,
+        retry_after=told.retry_after if told else None,
         lead="The AWS console has the values, under Amazon Cognito. They are checked before they are kept.",
         errors=errors,
         problem=told.sentence if told else None,

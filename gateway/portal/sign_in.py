@@ -62,8 +62,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, errors=errors)
     keys = turn.guessing(username)
-    if turn.must_wait(keys):
-        return await _form(turn, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, told=told)
     try:
         outcome = await turn.pool.sign_in(
             lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)

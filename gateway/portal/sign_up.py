@@ -51,8 +51,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, errors=errors)
     keys: list[Key] = [(SENT_BY_ADDRESS, page.client)]
-    if turn.must_wait(keys):
-        return await _form(turn, told=words.TOO_MANY)
+    if told := turn.must_wait(keys):
+        return await _form(turn, told=told)
     username, attributes = account_of(fields)
     # Counted before it is known what becomes of it: each may send an e-mail.
     turn.count(keys)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.aws.values import Challenge, CognitoRefused, Tokens
 from gateway.errors import GatewayError
-from gateway.portal import steps
+from gateway.portal import steps, words
 from gateway.portal.asked import Asked, asked
 from gateway.portal.attempts import ADDRESS, BROWSER, NAME, PERSON, SENT_BY_ADDRESS, SENT_TO_NAME, Key
 from gateway.portal.kept import forget_account, forget_step, keep_step, new_step
@@ -74,8 +74,9 @@ class Turn:
         """Who is counted when something is sent to somebody's address."""
         return [(SENT_BY_ADDRESS, self.page.client), (SENT_TO_NAME, self._name(username))]
 
-    def must_wait(self, keys: list[Key]) -> bool:
-        return self.portal.pages.attempts.wait(keys, self.page.now) > 0
+    def must_wait(self, keys: list[Key]) -> Told | None:
+        """What to say where they must; None: they may try."""
+        return words.wait(self.portal.pages.attempts.wait(keys, self.page.now))
 
     def count(self, keys: list[Key]) -> None:
         self.portal.pages.attempts.count(keys, self.page.now)
@@ -115,10 +116,16 @@ class Turn:
         problem = None if told is None or told.field is not None else told.sentence
         if told is not None and told.field is not None:
             errors = {told.field: told.sentence}
-        status = told.status if told else 400 if errors else 200
         context = {"kept": self.wanted.kept, **context}
         return await self.portal.pages.show(
-            self.page, template, title, status=status, errors=errors, problem=problem, **context
+            self.page,
+            template,
+            title,
+            status=told.status if told else 400 if errors else 200,
+            retry_after=told.retry_after if told else None,
+            errors=errors,
+            problem=problem,
+            **context,
         )
 
     async def go_on(self, outcome: Tokens | Challenge) -> Answer:

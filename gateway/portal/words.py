@@ -7,7 +7,8 @@ and its details go to the log only.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 from typing import Literal
 
 from gateway.aws.values import CognitoRefused
@@ -19,13 +20,17 @@ Next = Literal["", "confirm", "reset", "again"]
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`field`: the form's field it is about; None: about all of it. `fault`: the operator must look."""
+    """`field`: the form's field it is about; None: about all of it. `fault`: the operator must look.
+
+    `retry_after`: seconds until it is worth trying again; None where nobody knows (Cognito does not say).
+    """
 
     sentence: str
     field: str | None = None
     status: int = 400
     next: Next = ""
     fault: bool = False
+    retry_after: int | None = None
 
 
 WRONG = Told("The username or the password is not right.")
@@ -63,6 +68,11 @@ _FAULTS = frozenset(
         "SoftwareTokenMFANotFoundException",
     }
 )
+
+
+def wait(seconds: float) -> Told | None:
+    """What is said to whoever has to wait so long by our own count; None: nobody has to."""
+    return replace(TOO_MANY, retry_after=ceil(seconds)) if seconds > 0 else None
 
 
 def general(error: GatewayError) -> Told:

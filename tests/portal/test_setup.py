@@ -13,7 +13,7 @@ from gateway.config.load import examine
 from gateway.config.stored import connection_text, store, stored_file
 from gateway.errors import GatewayError
 from gateway.portal import connection
-from gateway.portal.attempts import SETUP_BY_ADDRESS
+from gateway.portal.attempts import SETUP_BY_ADDRESS, WINDOW
 from gateway.portal.setup_code import matches, setup_code
 from gateway.run.reload import Reloader, files_of
 from tests.portal.site import ALICE, CLIENT, HTML, PASSWORD, POOL, Browser, Site, seed, site
@@ -158,6 +158,7 @@ async def test_without_the_code_nothing_is_asked_of_anybody(tmp_path: Path) -> N
         # Even the right one comes too late now.
         reply = await browser.submit(**GOOD, setup_code=await code_of(at))
         assert reply.status == 429
+        assert WINDOW - 60 < int(reply.get("Retry-After") or 0) <= WINDOW
 
 
 def test_the_code_is_of_one_start() -> None:
