@@ -10,10 +10,12 @@ from collections.abc import Sequence
 
 from gateway.config.model import Config
 from gateway.errors import NotFound
-from gateway.proxy.answers import Answer, json_answer
+from gateway.proxy.answers import Answer, HeaderLines, json_answer
 from gateway.proxy.request import Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
+# As long as a change of the configuration may go unseen; refused clients come back for it again and again.
+_MAX_AGE = b"public, max-age=300"
 
 _QUOTABLE = re.compile(r"/[A-Za-z0-9/._~%:@!$&'()*+,=-]{0,1000}")
 _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
@@ -64,4 +66,8 @@ def metadata(request: Request, config: Config, scopes: Sequence[str]) -> Answer:
         document["scopes_supported"] = list(scopes)
     # RFC 6750 section 2.1 only: tokens in bodies and query strings end up in logs.
     document["bearer_methods_supported"] = ["header"]
-    return json_answer(document)
+    headers: HeaderLines = [(b"Cache-Control", _MAX_AGE)]
+    if config.listen.public_url is None and request.peer.trusted:
+        # `resource` is made of them: what a cache keeps for one name must not be told to another.
+        headers.append((b"Vary", b"X-Forwarded-Host, X-Forwarded-Proto"))
+    return json_answer(document, headers=headers)

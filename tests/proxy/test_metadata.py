@@ -46,6 +46,7 @@ async def test_a_refused_client_finds_what_it_needs(
         )
         reply = await once(gateway.port, get(url.removeprefix("http://api.test")))
         assert (reply.status, reply.get("Content-Type")) == (200, "application/json")
+        assert (reply.get("Cache-Control"), reply.get("Vary")) == ("public, max-age=300", None)
         document = json.loads(reply.body)
         # Section 3.3: to the letter what was asked for.
         assert document["resource"] == "http://api.test" + target
@@ -63,6 +64,20 @@ async def test_another_spelling_of_it_is_ours_and_nothing(tmp_path: Path, target
     async with running(tmp_path, "routes: [{path: /**, auth: none}]\n") as gateway:
         assert (await once(gateway.port, get(target))).status == 404
         assert gateway.upstream.requests == []
+
+
+async def test_a_cache_keeps_apart_what_a_trusted_proxy_said(tmp_path: Path) -> None:
+    trusted = "trusted_proxies: [127.0.0.0/8]"
+    target, told = "/.well-known/oauth-protected-resource", "X-Forwarded-Host: shop.test"
+    async with running(tmp_path, listen_lines=trusted) as gateway:
+        for lines, resource in (([told], "http://shop.test/"), ([], "http://api.test/")):
+            reply = await once(gateway.port, get(target, *lines))
+            assert json.loads(reply.body)["resource"] == resource
+            assert reply.get("Vary") == "X-Forwarded-Host, X-Forwarded-Proto"
+    async with running(tmp_path, listen_lines=f"{trusted}, public_url: 'https://public.test'") as gateway:
+        reply = await once(gateway.port, get(target, told))
+        assert json.loads(reply.body)["resource"] == "https://public.test/"
+        assert reply.get("Vary") is None
 
 
 async def test_it_can_be_read_only(tmp_path: Path) -> None:
