@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 # RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
 # and challenges, so nothing else may stand in it. Stricter: no sub-delims, `a,b` is two Hosts in one.
-_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")
+_HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 # Those seen so far; one name or two in practice, and bounded against clients that invent them.
 _valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256
@@ -209,7 +209,8 @@ class Request:
 
 def check_host(host: bytes) -> None:
     """Raises BadRequest for what is no host, with or without a port."""
-    if not _HOST.fullmatch(host):
+    found = _HOST.fullmatch(host)
+    if found is None or int(found[1] or 0) > 0xFFFF:
         raise BadRequest("Host is not a host")
     # RFC 1035 section 2.3.4: no name is longer.
     if len(_valid_hosts) < _REMEMBERED_HOSTS and len(host) <= 255:

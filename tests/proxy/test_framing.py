@@ -144,6 +144,7 @@ REFUSED = {
     "Host with a semicolon": b"GET /public/mark HTTP/1.1\r\nHost: a;b\r\n\r\n",
     "Host not ASCII": b"GET /public/mark HTTP/1.1\r\nHost: \xc3\xa9.test\r\n\r\n",
     "Host with a word as port": b"GET /public/mark HTTP/1.1\r\nHost: api.test:http\r\n\r\n",
+    "Host with a port there is none of": b"GET /public/mark HTTP/1.1\r\nHost: api.test:65536\r\n\r\n",
     # request lines
     "HTTP/0.9": b"GET /public/mark\r\n\r\n",
     "HTTP/1.2": line(b"GET /public/mark HTTP/1.2"),
