@@ -11,14 +11,19 @@ import re
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigParseError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    InvalidConfigError,
     InvalidRegionError,
     NoCredentialsError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
     ReadTimeoutError,
+    SSOError,
+    TokenRetrievalError,
 )
 
 from gateway.aws.values import CognitoRefused, Flow
@@ -89,6 +94,13 @@ def explain(error: BotoCoreError | ValueError, *, endpoint: str | None) -> Gatew
         )
     if isinstance(error, ProfileNotFound):
         return GatewayError("the AWS profile does not exist: check --profile and ~/.aws/config")
+    if isinstance(error, (ConfigParseError, InvalidConfigError, CredentialRetrievalError)):
+        return GatewayError(_configured_badly(error))
+    if isinstance(error, (SSOError, TokenRetrievalError)):
+        return GatewayError(
+            "the AWS credentials are those of an SSO session that has ended: run `aws sso login` (with the "
+            "same --profile)"
+        )
     if isinstance(error, (EndpointConnectionError, ConnectTimeoutError)):
         return GatewayError(
             f"cannot reach Cognito at {where}: check the endpoint, the region and the network"
@@ -103,5 +115,37 @@ def explain(error: BotoCoreError | ValueError, *, endpoint: str | None) -> Gatew
         return GatewayError(
             "the request is not one Cognito accepts: check the pool ID, the client ID and the input"
         )
-    # Their texts hold no values of ours, but may hold a URL with more than one wants on a terminal.
+    # The texts of all others hold no values of ours, but may hold a URL with more than one wants to show.
     return GatewayError(f"the request to Cognito at {where} failed ({type(error).__name__})")
+
+
+def _configured_badly(error: BotoCoreError) -> str:
+    """What of AWS's own files keeps a profile from being used, and how it is mended."""
+    told = error.kwargs
+    if isinstance(error, ConfigParseError):
+        # The cause's own text quotes the line, which may be a secret key: its number is enough.
+        line = _line_of(told.get("error"))
+        where = f"{told.get('path')}, {line}" if line else str(told.get("path"))
+        return (
+            f"{where}: this is not AWS's configuration format, sections in [brackets] and `key = value`: "
+            "mend it (`aws configure list` reads the same file)"
+        )
+    if isinstance(error, CredentialRetrievalError):
+        # What the other program wrote is left out: it may hold half of the credentials.
+        return (
+            f"the AWS credentials could not be had from their source ({told.get('provider')}): mend what "
+            "`aws sts get-caller-identity` says of it, or name another profile with --profile"
+        )
+    about = shown(str(told.get("error_msg") or error)).rstrip(". ")
+    return (
+        f"the AWS profile cannot be used: {about}: mend it in ~/.aws/config, or name another with --profile"
+    )
+
+
+def _line_of(cause: object) -> str:
+    """Where configparser stumbled; empty where it does not say."""
+    number = getattr(cause, "lineno", None)
+    errors = getattr(cause, "errors", None)
+    if number is None and errors:
+        number = errors[0][0]
+    return f"line {number}" if number else ""
