@@ -109,6 +109,20 @@ def test_clients(tmp_path: Path, change: dict[str, Any], told: str, level: str) 
     assert said(judge_client(GOOD_CLIENT | change, config.cognito.user_pools[0], config)) == {told: level}
 
 
+def test_more_users_than_the_calls_for_revocation_suffice_for(tmp_path: Path) -> None:
+    def found(users: int, revocation: str) -> dict[str, str]:
+        config = configured(tmp_path, f"  revocation: {{{revocation}}}\n")
+        described = GOOD_POOL | {"EstimatedNumberOfUsers": users}
+        return said(judge_pool(described, config.cognito.user_pools[0], config))
+
+    # docs/revocation.md, "Calls": 30 × 30 × 0.7.
+    assert found(630, "check_every: 30s") == {}
+    told = "640 users asked about every 30 s are 30 calls a second, and calls_per_second is"
+    assert found(640, "check_every: 30s") == {f"{told} 30": "warning"}
+    assert found(640, "check_every: 30s, calls_per_second: 31") == {}
+    assert found(640, "check_every: null") == {}
+
+
 def test_a_secret_that_the_client_does_not_have(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s\n")
     config = configured(tmp_path, "      client_secret_file: secret\n")

@@ -24,6 +24,8 @@ _FLOWS = {
 }
 # UserRead, requests per second for a whole account and Region (AWS, "Quotas in Amazon Cognito").
 _USER_READ = 120
+# A check is due again after so much of check_every on average (docs/revocation.md, "Calls").
+_DUE = 0.7
 
 
 def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator[Finding]:
@@ -73,14 +75,19 @@ def _issuer(described: Described, pool: UserPool, about: str) -> Iterator[Findin
 
 
 def _quota(described: Described, config: Config, about: str) -> Iterator[Finding]:
-    every, users = config.cognito.revocation.check_every, described.get("EstimatedNumberOfUsers", 0)
-    if every is not None and users / every > _USER_READ:
-        yield warning(
-            about,
-            f"{users} users asked about every {every:g} s are more calls than AWS's {_USER_READ} a second",
-            "were they all active at once, revoked users would keep access for longer than check_every says",
-            "raise cognito.revocation.check_every, or have the quota UserRead raised at AWS",
-        )
+    """Whether the calls that the gateway may make, for all pools, are enough for this one's users alone."""
+    revocation, users = config.cognito.revocation, described.get("EstimatedNumberOfUsers", 0)
+    every, granted = revocation.check_every, revocation.calls_per_second
+    if every is None or users / (every * _DUE) <= granted:
+        return
+    yield warning(
+        about,
+        f"{users} users asked about every {every:g} s are {users / (every * _DUE):.0f} calls a second, "
+        f"and calls_per_second is {granted:g}",
+        "were they all active at once, revoked users would keep access for longer than check_every says",
+        "raise cognito.revocation.check_every, or calls_per_second; above AWS's quota UserRead, by default "
+        f"{_USER_READ} a second for the whole account, it has to be raised at AWS first",
+    )
 
 
 def judge_client(described: Described, pool: UserPool, config: Config) -> Iterator[Finding]:
