@@ -239,7 +239,7 @@ class Supervisor:
         Raises GatewayError, and then nothing has changed.
         """
         # Whether it can be built at all shows here, before the first worker hears of it.
-        Gateway(config, metrics=WorkerMetrics(), log=self.log)
+        await Gateway(config, metrics=WorkerMetrics(), log=self.log).stop()
         self.config = config
         self._generation += 1
         for member in self._members():

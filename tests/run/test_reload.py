@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import signal
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +16,8 @@ from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.run.app import Gateway
 from gateway.run.reload import applicable, files_of
+from gateway.run.supervisor import Supervisor
+from gateway.shared.redis import Redis
 from tests.outside.support import SCRIPT, Served, configuration, free_port, pinned, started, until
 from tests.run.support import OPEN, Fleet, fleet
 from tests.support.key_server import KeyServer
@@ -96,6 +100,35 @@ async def test_what_did_not_change_stays_warm(tmp_path: Path) -> None:
     for gateway in (second, third, fourth):
         await gateway.stop()
     log.close()
+
+
+async def test_what_was_built_to_see_whether_it_can_be_is_closed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[Redis] = []
+    make = Redis.__init__
+
+    def remembered(self: Redis, *arguments: Any, **named: Any) -> None:
+        make(self, *arguments, **named)
+        built.append(self)
+
+    monkeypatch.setattr(Redis, "__init__", remembered)
+    path = tmp_path / "g.yaml"
+    path.write_text(
+        f"cognito:\n{pinned(tmp_path, KeyPair.generate('key-1'))}\n"
+        "  revocation: {check_every: 30s, redis_url: 'redis://127.0.0.1:1'}\n"
+        "rate_limit: {requests_per_second: 5, redis_url: 'redis://127.0.0.1:1'}\n"
+        "sign_in: {session: {store: redis, redis_url: 'redis://127.0.0.1:1'}}\n"
+        "tracing: {otlp_endpoint: 'http://127.0.0.1:9'}\nlog: {level: error}\n"
+    )
+    supervisor = Supervisor(load(path, {}).config, 2)
+    threads = threading.active_count()
+    await supervisor.reload(load(path, {}).config)
+    assert len(built) == 3
+    assert {repr(each) for each in built} == {"<Redis 127.0.0.1:1 closed>"}
+    # asyncio keeps the one that stopped the sender of spans, for the next.
+    assert threading.active_count() <= threads + 1
+    supervisor.log.close()
 
 
 # --- as processes ------------------------------------------------------------------------------------------
