@@ -147,7 +147,8 @@ def communicate(process: subprocess.Popen[str], seconds: float) -> tuple[str, st
     finally:
         if process.poll() is None:
             process.kill()
-            process.wait()
+            # Closes the pipes, too.
+            process.communicate()
 
 
 def fetch(

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import signal
 import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from bench.load.plan import LoadPlan, LoadResult
@@ -15,6 +18,30 @@ MARK = "RESULT "
 EXHAUSTED = "EXHAUSTED"
 # From its last request to its report: wrk looks at its clock ten times a second.
 GRACE = 30.0
+# Seconds before each signal.
+INTERRUPTS = 0.1
+
+
+@contextmanager
+def interrupted(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Meanwhile the process is sent SIGINT until it ends.
+
+    More than once, for a busy machine may let the tokens be used up before wrk has begun to sleep, and it
+    sleeps through a signal that came before; not at once, for before it listens the signal would kill it.
+    """
+    ended = threading.Event()
+
+    def send() -> None:
+        while not ended.wait(INTERRUPTS):
+            process.send_signal(signal.SIGINT)
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        sender.join()
 
 
 def command(binary: str, plan: LoadPlan) -> list[str]:
@@ -37,13 +64,13 @@ def run(binary: str, plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
         # The pipe ends with wrk itself, or earlier with the line that says the tokens are used up. wrk would
         # then sleep until its duration is over; the signal it takes for Ctrl-C makes it report at once.
         said = process.stderr.readline()
-        if said.strip() == EXHAUSTED:
-            process.send_signal(signal.SIGINT)
+        interrupts = interrupted(process) if said.strip() == EXHAUSTED else nullcontext()
     except BaseException:
         process.kill()
-        process.wait()
+        process.communicate()
         raise
-    output, errors = communicate(process, GRACE)
+    with interrupts:
+        output, errors = communicate(process, GRACE)
     result = [line.removeprefix(MARK) for line in output.splitlines() if line.startswith(MARK)]
     if process.returncode != 0 or not result:
         raise BenchError(f"wrk failed: {(said + errors + output).strip()[-400:]}")

@@ -159,3 +159,21 @@ async def test_wrk_without_tokens_is_an_error(plan, tmp_path):
     (tmp_path / "tokens").write_text("")
     with pytest.raises(BenchError, match="wrk failed"):
         await asyncio.to_thread(wrk.run, shutil.which("wrk"), replace(plan, order="cycle"), frozenset({0}))
+
+
+def test_wrk_is_interrupted_until_it_ends(plan, tmp_path):
+    """The first signal may come before wrk has begun to sleep, and is lost."""
+    standin = tmp_path / "wrk"
+    standin.write_text(
+        f"""#!{sys.executable}
+import signal, sys, time
+heard = []
+signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+print("EXHAUSTED", file=sys.stderr, flush=True)
+while len(heard) < 2:
+    time.sleep(0.01)
+print('RESULT {{"requests": 2, "failed": 0, "seconds": 1, "p50_ms": 1, "p99_ms": 1}}')
+"""
+    )
+    standin.chmod(0o755)
+    assert wrk.run(str(standin), plan, frozenset({0})).requests == 2
