@@ -19,7 +19,8 @@ _USER_POOL = Section(
             "client_ids",
             ListOf(s.CLIENT_ID, least=1),
             None,
-            "The app clients whose tokens are accepted; another client's token is refused.",
+            "The app clients whose tokens are accepted; another client's token is refused. The first one is "
+            "who people sign in with.",
             required=True,
             example="[1example23456789]",
         ),
@@ -27,7 +28,7 @@ _USER_POOL = Section(
             "client_secret_file",
             s.FILE,
             None,
-            "The app client's secret, for clients that have one.",
+            "The secret of the first app client, where it has one.",
             nullable=True,
         ),
         Key(

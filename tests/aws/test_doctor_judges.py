@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,24 @@ def test_more_users_than_the_calls_for_revocation_suffice_for(tmp_path: Path) ->
     assert found(640, "check_every: 30s") == {f"{told} 30": "warning"}
     assert found(640, "check_every: 30s, calls_per_second: 31") == {}
     assert found(640, "check_every: null") == {}
+
+
+MACHINE = GOOD_CLIENT | {"ClientId": "2nightly", "ClientSecret": "s", "ExplicitAuthFlows": []}
+
+
+def test_a_client_whose_tokens_are_only_verified(tmp_path: Path) -> None:
+    """docs/machine-clients.md: its secret is its own, and nobody signs in with it."""
+    config = configured(tmp_path)
+    pool = dataclasses.replace(config.cognito.user_pools[0], client_ids=("1abc", "2nightly"))
+    assert said(judge_client(MACHINE, pool, config)) == {}
+    first = dataclasses.replace(pool, client_ids=("2nightly", "1abc"))
+    assert set(said(judge_client(MACHINE, first, config)).values()) == {"broken"}
+
+
+def test_nobody_signs_in_where_the_pages_are_off(tmp_path: Path) -> None:
+    config = configured(tmp_path)
+    off = dataclasses.replace(config, sign_in=dataclasses.replace(config.sign_in, enabled=False))
+    assert said(judge_client(MACHINE | {"ClientId": "1abc"}, config.cognito.user_pools[0], off)) == {}
 
 
 def test_a_secret_that_the_client_does_not_have(tmp_path: Path) -> None:

@@ -95,16 +95,9 @@ def judge_client(described: Described, pool: UserPool, config: Config) -> Iterat
     client_id = described["ClientId"]
     about = f"app client {client_id}"
     yield good(about, f"exists, called {described.get('ClientName')}")
-    yield from _secret(described, pool, about)
-    flows = described.get("ExplicitAuthFlows", [])
-    wanted = _FLOWS[config.sign_in.auth_flow]
-    if config.sign_in.enabled and pool.domain is None and wanted not in flows:
-        yield broken(
-            about,
-            f"does not allow {config.sign_in.auth_flow}",
-            "nobody can sign in on the gateway's pages",
-            f"add {wanted} to the client's authentication flows, or choose another sign_in.auth_flow",
-        )
+    # People sign in with the first one; the tokens of the others, of machines often, are only verified.
+    if client_id == pool.client_ids[0]:
+        yield from _signing_in(described, pool, config, about)
     if described.get("PreventUserExistenceErrors") != "ENABLED":
         yield warning(
             about,
@@ -120,12 +113,26 @@ def judge_client(described: Described, pool: UserPool, config: Config) -> Iterat
             "cognito-gateway setup --fix, or the client's setting Enable token revocation",
         )
     yield from _life(described, config, about)
-    yield from _callback(described, pool, config, about)
 
 
-def _secret(described: Described, pool: UserPool, about: str) -> Iterator[Finding]:
+def _signing_in(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
+    yield from _secret(described, pool, config, about)
+    flows = described.get("ExplicitAuthFlows", [])
+    wanted = _FLOWS[config.sign_in.auth_flow]
+    if config.sign_in.enabled and pool.domain is None and wanted not in flows:
+        yield broken(
+            about,
+            f"does not allow {config.sign_in.auth_flow}",
+            "nobody can sign in on the gateway's pages",
+            f"add {wanted} to the client's authentication flows, or choose another sign_in.auth_flow",
+        )
+    if config.sign_in.enabled:
+        yield from _callback(described, pool, config, about)
+
+
+def _secret(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
     has, knows = described.get("ClientSecret") is not None, pool.client_secret_file is not None
-    if has and not knows:
+    if has and not knows and config.sign_in.enabled:
         yield broken(
             about,
             "has a secret that the configuration does not name",
