@@ -10,7 +10,15 @@ import pytest
 from .support import said
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ("cors.md", "machine-clients.md", "routes.md", "start.md", "tracing.md", "upstream-identity.md")
+PAGES = (
+    "cors.md",
+    "machine-clients.md",
+    "migrating.md",
+    "routes.md",
+    "start.md",
+    "tracing.md",
+    "upstream-identity.md",
+)
 
 
 def examples() -> list[tuple[str, str]]:
