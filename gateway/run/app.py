@@ -94,7 +94,7 @@ class Gateway:
         )
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
-        self._key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
+        self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
         before = None if previous is None else previous._revocation
         kept = self._same_authenticator(previous)
         # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
@@ -103,7 +103,7 @@ class Gateway:
         )
         self._authenticator = kept or Authenticator(
             config,
-            self._key_sets,
+            self.key_sets,
             describe=lambda claims: identity_lines(claims, config.identity_headers),
             assertion=None if self._signer is None else self._signer.assertion,
             metrics=metrics,
@@ -130,7 +130,7 @@ class Gateway:
         self.pool.start()
         if self._tracer is not None:
             self._tracer.start()
-        await self._key_sets.start()
+        await self.key_sets.start()
         if self._revocation is not None:
             await self._revocation.start()
 
@@ -138,8 +138,8 @@ class Gateway:
         """End all that is not shared with a gateway of `keep`. Idempotent."""
         if not any(other.pool is self.pool for other in keep):
             self.pool.close()
-        if not any(other._key_sets is self._key_sets for other in keep):
-            await self._key_sets.stop()
+        if not any(other.key_sets is self.key_sets for other in keep):
+            await self.key_sets.stop()
         if self.portal is not None:
             await self.portal.stop([other.portal for other in keep if other.portal is not None])
         if self._revocation is not None and not any(o._revocation is self._revocation for o in keep):
@@ -166,12 +166,12 @@ class Gateway:
         pools = self.config.cognito.user_pools
         if previous is None or previous.config.cognito.user_pools != pools:
             return None
-        return previous._key_sets
+        return previous.key_sets
 
     def _new_key_sets(self, previous: Gateway | None) -> KeySets:
         made = KeySets(self.config.cognito.user_pools, events=KeySetReport(self._metrics, self._log))
         if previous is not None:
-            made.inherit(previous._key_sets)
+            made.inherit(previous.key_sets)
         return made
 
     def _same_authenticator(self, previous: Gateway | None) -> Authenticator | None:
@@ -203,7 +203,7 @@ class Gateway:
         """Why no decision can be made yet; empty when it can."""
         return [
             {"component": "keys", "pool": pool, "reason": reason}
-            for pool, reason in self._key_sets.ready().items()
+            for pool, reason in self.key_sets.ready().items()
         ]
 
     def peer(self, address: str, *, secure: bool) -> Peer:
@@ -388,7 +388,7 @@ class Gateway:
         built = Built(
             self.config,
             authenticator=self._authenticator,
-            key_sets=self._key_sets,
+            key_sets=self.key_sets,
             secret=self._secret,
             refuse=self.record.refuse,
             metrics=self._metrics,

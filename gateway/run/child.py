@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import asdict
 
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger, configure
@@ -22,6 +23,7 @@ from gateway.run.control import Message
 from gateway.run.loops import run, settle
 from gateway.run.server import Server
 from gateway.run.waiting import happens
+from gateway.verify.handover import HandedOver
 
 # Seconds for the last report to leave.
 _FAREWELL = 1.0
@@ -52,6 +54,8 @@ class _Child:
         self._metrics = WorkerMetrics()
         self._server: Server | None = None
         self._generation = 0
+        # The key sets that the supervisor has heard of.
+        self._handed_over: list[HandedOver] = []
 
     def _received(self, message: Message) -> None:
         # At once: whoever asks is waiting, and needs nothing that is waited for here.
@@ -70,9 +74,14 @@ class _Child:
             return 0  # the supervisor had gone before it said anything
         config = control.unpack(order["configuration"])
         log = configure(config.log)
+        self._handed_over = [HandedOver(**each) for each in order["keys"]]
         try:
             self._server = Server(
-                config, metrics=self._metrics, log=log, secret=base64.b64decode(order["secret"])
+                config,
+                metrics=self._metrics,
+                log=log,
+                secret=base64.b64decode(order["secret"]),
+                keys=self._handed_over,
             )
             await self._server.start([socket.socket(fileno=number) for number in order["sockets"]])
         except GatewayError as error:
@@ -104,12 +113,16 @@ class _Child:
 
     def _report(self, *, asked: int | None = None) -> None:
         if self._server is not None:
+            held = self._server.app.key_sets.handed_over()
+            news = [asdict(each) for each in held if each not in self._handed_over]
+            self._handed_over = held
             self.channel.send(
                 {
                     "kind": "report",
                     "asked": asked,
                     "generation": self._generation,
                     "reasons": self._server.app.unready(),
+                    "keys": news,
                     "snapshot": self._metrics.snapshot(),
                 }
             )

@@ -11,12 +11,14 @@ import base64
 import socket
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from gateway.config.model import Config
 from gateway.observe.metrics import Snapshot
 from gateway.run import control
 from gateway.run.control import BEAT, Message
 from gateway.run.waiting import happens
+from gateway.verify.handover import HandedOver, NewestKeySets
 
 # Ticks (of BEAT seconds) without a report after which a worker hangs: 2 s. They are the supervisor's own, so
 # that a machine that stood still, or gave no CPU to anybody, makes nobody look hung.
@@ -31,9 +33,13 @@ _PROGRAM = "import sys; sys.path[:] = {path!r}; from gateway.run.child import ma
 
 
 class Member:
-    """A worker process. Its last report: `reasons` (why it cannot decide), `snapshot` (its counters)."""
+    """A worker process. Its last report: `reasons` (why it cannot decide), `snapshot` (its counters).
 
-    def __init__(self) -> None:
+    The key sets that it reads it adds to `keys`, which all workers share: it begins with those.
+    """
+
+    def __init__(self, keys: NewestKeySets) -> None:
+        self._keys = keys
         self.reasons: list[dict[str, str]] = []
         self.snapshot: Snapshot | None = None
         # Which configuration it serves: the supervisor counts them.
@@ -61,9 +67,9 @@ class Member:
         return self._process.pid
 
     @classmethod
-    async def spawn(cls, sockets: Sequence[socket.socket]) -> Member:
+    async def spawn(cls, sockets: Sequence[socket.socket], keys: NewestKeySets) -> Member:
         """A process that waits for `serve`. Raises OSError when the system has no room for one."""
-        member = cls()
+        member = cls(keys)
         ours, theirs = socket.socketpair()
         try:
             member._process = await asyncio.create_subprocess_exec(
@@ -92,6 +98,7 @@ class Member:
             generation=generation,
             sockets=[sock.fileno() for sock in sockets],
             secret=base64.b64encode(secret).decode("ascii"),
+            keys=[asdict(each) for each in self._keys.all()],
         )
 
     def reload(self, config: Config, generation: int) -> None:
@@ -141,6 +148,8 @@ class Member:
             self.snapshot = message["snapshot"]
             self.reasons = message["reasons"]
             self.generation = message["generation"]
+            for each in message["keys"]:
+                self._keys.add(HandedOver(**each))
             answered = self._answered.get(message["asked"])
             if answered is not None:
                 answered.set()

@@ -24,6 +24,7 @@ from gateway.run.app import Gateway
 from gateway.run.loops import collect
 from gateway.run.sockets import BACKLOG
 from gateway.run.waiting import happens
+from gateway.verify.handover import HandedOver
 
 if TYPE_CHECKING:
     from gateway.ext_authz.listener import ExtAuthz
@@ -41,12 +42,20 @@ class Server:
     """Serves the connections of the sockets it is given, by the newest configuration."""
 
     def __init__(
-        self, config: Config, *, metrics: WorkerMetrics, log: Logger, secret: bytes | None = None
+        self,
+        config: Config,
+        *,
+        metrics: WorkerMetrics,
+        log: Logger,
+        secret: bytes | None = None,
+        keys: Sequence[HandedOver] = (),
     ) -> None:
+        """`keys`: what other workers had read, to begin with."""
         self._metrics = metrics
         self._log = log
         # What ClientConnection needs of its server.
         self.app = Gateway(config, metrics=metrics, log=log, secret=secret)
+        self.app.key_sets.take_over(keys)
         self.tls = listen_tls(config.listen, log)
         self.connections: set[ClientConnection] = set()
         self.draining = False

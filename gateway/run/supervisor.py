@@ -25,6 +25,7 @@ from gateway.run.control import BEAT
 from gateway.run.listener import MetricsListener
 from gateway.run.member import Member
 from gateway.run.waiting import happens
+from gateway.verify.handover import NewestKeySets
 from gateway.version import VERSION
 
 # A worker that lived shorter than this (seconds) died at its start; a second one in a row is waited for.
@@ -74,6 +75,8 @@ class Supervisor:
         self._generation = 0
         # The same for all workers, those that come later too: a browser's next request may meet any of them.
         self._secret = make_secret()
+        # What a worker that is started later begins with: the key endpoint may be down by then.
+        self._keys = NewestKeySets(config.cognito.user_pools)
         self._workers = workers
         self._places: list[_Place] = []
         self._sockets: list[list[socket.socket]] = []
@@ -177,7 +180,7 @@ class Supervisor:
         return [place.member for place in self._places if place.member is not None]
 
     async def _spawn(self, place: _Place) -> Member:
-        member = await Member.spawn(place.sockets)
+        member = await Member.spawn(place.sockets, self._keys)
         place.member, place.since = member, time.monotonic()
         member.serve(self.config, self._generation, place.sockets, self._secret)
         self.log.event("worker_started", worker=place.number, pid=member.pid)
@@ -241,6 +244,7 @@ class Supervisor:
         # Whether it can be built at all shows here, before the first worker hears of it.
         await Gateway(config, metrics=WorkerMetrics(), log=self.log).stop()
         self.config = config
+        self._keys.configure(config.cognito.user_pools)
         self._generation += 1
         for member in self._members():
             member.reload(config, self._generation)

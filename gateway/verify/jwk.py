@@ -7,7 +7,9 @@ the whole document, so that the last good set stays in use instead of a part of 
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
@@ -74,6 +76,27 @@ def parse_key_set(document: bytes) -> dict[str, VerificationKey]:
             raise KeySetRefused(f"key {index}: its kid is that of another key")
         keys[key.kid] = key
     return keys
+
+
+def render_key_set(keys: Iterable[VerificationKey]) -> str:
+    """The document of these keys and of nothing that came along with them: `parse_key_set` gives them back.
+
+    No more than MAX_DOCUMENT_SIZE, whatever the keys.
+    """
+    members = []
+    for key in keys:
+        n = key.public_key.public_numbers().n.to_bytes(key.modulus_bytes, "big")
+        members.append(
+            {
+                "kty": "RSA",
+                "alg": "RS256",
+                "use": "sig",
+                "kid": key.kid,
+                "e": _PUBLIC_EXPONENT_TEXT,
+                "n": base64url.encode(n).decode("ascii"),
+            }
+        )
+    return json.dumps({"keys": members}, separators=(",", ":"))
 
 
 def _parse_key(jwk: object) -> VerificationKey:

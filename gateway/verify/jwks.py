@@ -3,7 +3,8 @@
 One task per pool does all its fetching, so there is never more than one fetch of a pool under way (single
 flight by construction); refetch.py says when, fetch.py does it, jwk.py judges what came. Invariant: a key
 set is replaced only by a whole new one that `parse_key_set` accepted; every failure leaves the last good
-one in place, and a failure never reaches a token whose key is known.
+one in place, and a failure never reaches a token whose key is known. The first fetch comes at the start,
+whatever one begins with, so that keys of before are not in use for longer than where they come from.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from gateway.errors import NoKeys, UnknownKey
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource, Source
-from gateway.verify.jwk import KeySetRefused, VerificationKey, parse_key_set
+from gateway.verify.handover import HandedOver, place_of
+from gateway.verify.jwk import KeySetRefused, VerificationKey, parse_key_set, render_key_set
 from gateway.verify.refetch import Ask, RefetchPolicy, Timing
 
 # jwks_file: a look at a file costs nothing, and its editor waits for the effect. Seconds.
@@ -29,11 +31,18 @@ _NOT_YET = "the key set has not been fetched yet"
 
 
 class KeySetEvents(Protocol):
-    """Told of every fetch. `reason` is from a fixed set; `exact` is safe to log, never the answer's text."""
+    """Told of every fetch. `reason` is from a fixed set; `exact` is safe to log, never the answer's text.
+
+    And of key sets to begin with; `age` is in seconds.
+    """
 
     def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None: ...
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None: ...
+
+    def key_set_taken_over(self, pool_id: str, keys: int, age: float) -> None: ...
+
+    def key_set_not_taken_over(self, pool_id: str, exact: str) -> None: ...
 
 
 class KeySetReport:
@@ -57,6 +66,15 @@ class KeySetReport:
         self._metrics.jwks_keys.setdefault(pool_id, 0)
         self._log.event("key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, detail=exact)
 
+    def key_set_taken_over(self, pool_id: str, keys: int, age: float) -> None:
+        self._metrics.jwks_keys[pool_id] = keys
+        # It is as old as it was where it came from; no fetch is counted, there was none.
+        self._metrics.jwks_last_success[pool_id] = self._wall() - age
+        self._log.event("key_set_taken_over", level="info", pool=pool_id, keys=keys, age_s=round(age, 1))
+
+    def key_set_not_taken_over(self, pool_id: str, exact: str) -> None:
+        self._log.event("key_set_not_taken_over", level="warning", pool=pool_id, exact=exact)
+
     def _count(self, pool_id: str, result: str) -> None:
         # Both series from the first fetch on, so that rate() sees the first failure.
         for name in ("success", "failure"):
@@ -71,6 +89,8 @@ class _PoolKeys:
     ) -> None:
         self.pool = pool
         self.keys: dict[str, VerificationKey] = {}
+        # What another worker may begin with: these keys, with the time of the fetch that brought them.
+        self.handed: HandedOver | None = None
         self.trouble = _NOT_YET
         self._source = source
         self._events = events
@@ -94,6 +114,17 @@ class _PoolKeys:
             self._policy.fail(self._clock(), 0.0)
             self.trouble = "fetching key sets has ended"
             self._landed.set()
+
+    def take_over(self, handed: HandedOver) -> None:
+        try:
+            # What cannot be encoded is no text of ours, and for the parser to refuse.
+            self.keys = parse_key_set(handed.document.encode("utf-8", "surrogatepass"))
+        except KeySetRefused as refused:
+            self._events.key_set_not_taken_over(self.pool.id, str(refused))
+            return
+        # Handed on as it came: with its own age.
+        self.handed = handed
+        self._events.key_set_taken_over(self.pool.id, len(self.keys), self._clock() - handed.read_at)
 
     async def find(self, kid: str) -> VerificationKey:
         key = self.keys.get(kid)
@@ -155,9 +186,11 @@ class _PoolKeys:
         # Tokens verified before hang on the key object: an unchanged key stays the same object.
         kept = {kid: _unchanged(self.keys.get(kid), key) for kid, key in keys.items()}
         changed = kept != self.keys
+        now = self._clock()
         self.keys = kept
+        self.handed = HandedOver(self.pool.id, place_of(self.pool), now, render_key_set(kept.values()))
         self.trouble = ""
-        self._policy.succeed(self._clock(), _spread())
+        self._policy.succeed(now, _spread())
         self._events.key_set_loaded(self.pool.id, len(kept), changed=changed)
 
 
@@ -199,8 +232,23 @@ class KeySets:
         """
         for pool_id, keys in self._pools.items():
             old = previous._pools.get(pool_id)
-            if old is not None and _place(old.pool) == _place(keys.pool):
-                keys.keys = old.keys
+            if old is not None and place_of(old.pool) == place_of(keys.pool):
+                keys.keys, keys.handed = old.keys, old.handed
+
+    def take_over(self, handed: Sequence[HandedOver]) -> None:
+        """Begin with what other workers had read for the same pools from the same places; before `start`.
+
+        For a worker that is started while Cognito is down. What does not parse, or belongs to none of
+        these pools or to another place, is left: then the keys come with the first fetch.
+        """
+        for each in handed:
+            keys = self._pools.get(each.pool_id)
+            if keys is not None and place_of(keys.pool) == each.place:
+                keys.take_over(each)
+
+    def handed_over(self) -> list[HandedOver]:
+        """What another worker may begin with: the key set of each pool that has one."""
+        return [keys.handed for keys in self._pools.values() if keys.handed is not None]
 
     def ready(self) -> dict[str, str]:
         """Pool ID → why its tokens cannot be verified; empty when all can."""
@@ -224,10 +272,6 @@ class KeySets:
 
 def _unchanged(old: VerificationKey | None, new: VerificationKey) -> VerificationKey:
     return old if old is not None and old.thumbprint == new.thumbprint else new
-
-
-def _place(pool: UserPool) -> tuple[object, object]:
-    return (pool.jwks_file, None if pool.jwks_file else pool.jwks_url)
 
 
 def _spread() -> float:

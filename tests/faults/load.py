@@ -12,7 +12,9 @@ import asyncio
 import contextlib
 import enum
 import itertools
+import os
 import random
+import signal
 import socket
 import struct
 import time
@@ -368,6 +370,31 @@ def clients_of(pid: int, port: int) -> set[int]:
 
 def workers(served: Served) -> list[int]:
     return [pid for pid in served.pids if pid != served.pid]
+
+
+# --- workers that are killed ------------------------------------------------------------------------------
+
+
+async def stopped(pid: int) -> None:
+    """SIGSTOP, and the kernel has done it: what the worker has accepted stays what it is."""
+    os.kill(pid, signal.SIGSTOP)
+
+    async def still() -> bool:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+    await until(still, seconds=1, pause=0.001)
+
+
+async def replaced(served: Served, victim: int) -> float:
+    """The seconds until two workers serve without it."""
+
+    async def two() -> bool:
+        now = workers(served)
+        if victim in now or len(now) != 2:
+            return False
+        return (await served.samples()).get("cognito_gateway_workers") == 2
+
+    return await until(two, seconds=10)
 
 
 # --- what the metrics say ---------------------------------------------------------------------------------

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.faults.load import TWO, Clients, NamingUpstream, tokens, watching
+from tests.faults.load import (
+    TWO,
+    Clients,
+    Kind,
+    NamingUpstream,
+    clients_of,
+    replaced,
+    stopped,
+    tokens,
+    watching,
+    workers,
+)
 from tests.outside.support import Served, free_port, pinned, serving, until
 from tests.support.key_server import KeyServer
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
@@ -69,6 +82,38 @@ async def test_keys_once_fetched_outlive_their_endpoint(tmp_path: Path) -> None:
                     await clients.more(500)
             print(f"endpoint down: {board}; {asked} unknown key ids; {server.fetches} fetches")
             assert board.failures == []
+            assert await served.stop() == 0
+            assert "Traceback" not in served.stdout + served.stderr
+
+
+async def test_workers_killed_while_the_endpoint_is_down_are_followed_by_workers_with_keys(
+    tmp_path: Path,
+) -> None:
+    """Lost is what they held; all others are served, in the end by workers that never read a key set."""
+    key = KeyPair.generate("key-1")
+    server = KeyServer(key_set_document(key))
+    async with NamingUpstream().running() as upstream, server.running():
+        async with serving(tmp_path, upstream=upstream.url, pools=pools(server.url), environ=TWO) as served:
+            await both_have_keys(served)
+            clients = Clients(served.port, tokens(key, 16))
+            held: set[int] = set()
+            async with watching(served), clients.running() as board:
+                for mode in ("hang", "error", "cut", "hang"):
+                    server.mode = mode
+                    await clients.more(500)
+                    victim = workers(served)[0]
+                    # What it has accepted stays what it is until it is dead.
+                    await stopped(victim)
+                    held |= clients_of(victim, served.port)
+                    os.kill(victim, signal.SIGKILL)
+                    seconds = await replaced(served, victim)
+                    print(f"killed, endpoint down ({mode}): replaced in {seconds:.2f} s")
+                    await clients.more(500)
+            print(f"killed, endpoint down: {board}; {len(held)} connections held")
+            assert {failure.kind for failure in board.failures} <= {Kind.RESET, Kind.CUT}
+            assert {failure.connection for failure in board.failures} <= held
+            assert len(board.failures) <= len(held)
+            assert board.statuses.keys() == {200}
             assert await served.stop() == 0
             assert "Traceback" not in served.stdout + served.stderr
 

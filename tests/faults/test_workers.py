@@ -15,38 +15,18 @@ from tests.faults.load import (
     Kind,
     NamingUpstream,
     clients_of,
+    replaced,
+    stopped,
     tokens,
     watching,
     workers,
 )
-from tests.outside.support import Served, pinned, serving, until
+from tests.outside.support import pinned, serving
 from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow
 
 REPLACED_WITHIN = 3.0
-
-
-async def stopped(pid: int) -> None:
-    """SIGSTOP, and the kernel has done it: what the worker has accepted stays what it is."""
-    os.kill(pid, signal.SIGSTOP)
-
-    async def still() -> bool:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-    await until(still, seconds=1, pause=0.001)
-
-
-async def replaced(served: Served, victim: int) -> float:
-    """The seconds until two workers serve without it."""
-
-    async def two() -> bool:
-        now = workers(served)
-        if victim in now or len(now) != 2:
-            return False
-        return (await served.samples()).get("cognito_gateway_workers") == 2
-
-    return await until(two, seconds=10)
 
 
 @pytest.mark.parametrize("fault", ["killed", "hung"])

@@ -80,7 +80,7 @@ async def test_what_did_not_change_stays_warm(tmp_path: Path) -> None:
     routes = dataclasses.replace(config, routes=())
     second = Gateway(routes, metrics=metrics, log=log, previous=first)
     assert second.pool is first.pool
-    assert second._key_sets is first._key_sets
+    assert second.key_sets is first.key_sets
     assert second._authenticator is first._authenticator
     await first.stop(keep=[second])
     assert not second.pool._closed
@@ -96,7 +96,7 @@ async def test_what_did_not_change_stays_warm(tmp_path: Path) -> None:
         dataclasses.replace(clients, identity_headers=headers), metrics=metrics, log=log, previous=third
     )
     assert fourth._authenticator is not third._authenticator
-    assert fourth._key_sets is third._key_sets
+    assert fourth.key_sets is third.key_sets
     for gateway in (second, third, fourth):
         await gateway.stop()
     log.close()
