@@ -2,8 +2,8 @@
 
 Cognito locks a user after five wrong passwords, but neither an address that tries one password on a thousand
 names, nor what is sent by e-mail on somebody's word. Kept in each worker's memory: with n workers a limit is
-up to n times as high, which is said in docs/pages.md. Invariant: memory is bounded, and who was refused is
-not counted again, so that a limit always ends.
+up to n times as high, which is said in docs/pages.md. Invariant: memory is bounded, who was refused is not
+counted again, so that a limit always ends, and what is under way counts, so that many at once are not one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+from gateway.policy.rate import address_key
 
 # Seconds in which attempts are counted together: as long as Cognito's own longest lock.
 WINDOW = 900.0
@@ -42,6 +44,11 @@ SETUP_BY_ADDRESS = Limit("setup", 5)
 Key = tuple[Limit, str]
 
 
+def by_address(limit: Limit, client: str) -> Key:
+    """The key of whoever is at this address: of IPv6 a subscriber's whole /64, or each guess has its own."""
+    return limit, address_key(client)
+
+
 class Attempts:
     """The times of what counted, by key."""
 
@@ -60,6 +67,15 @@ class Attempts:
             self._times.move_to_end(key)
         while len(self._times) > _MOST_KEYS:
             self._times.popitem(last=False)
+
+    def take_back(self, keys: Iterable[Key], now: float) -> None:
+        """What was counted at `now` was nothing wrong."""
+        for limit, name in keys:
+            times = self._times.get((limit.kind, name))
+            if times is not None and now in times:
+                times.remove(now)
+                if not times:
+                    del self._times[limit.kind, name]
 
     def forgive(self, keys: Iterable[Key]) -> None:
         """Forget these: the right answer came."""

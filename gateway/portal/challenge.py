@@ -52,16 +52,19 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(step.challenge.username)
     if told := turn.must_wait(keys):
         return await _form(turn, step, told=told)
+    turn.count(keys)
     try:
-        return await turn.go_on(await turn.pool.sign_in(_sending(step.challenge, planned)))
+        outcome = await turn.pool.sign_in(_sending(step.challenge, planned))
+        turn.taken(keys, outcome)
+        return await turn.go_on(outcome)
     except GatewayError as error:
         told = words.challenge(error)
         turn.report("challenge", error, told)
+        if told.fault or told.next == "again":
+            turn.take_back(keys)
         if told.next == "again":
             forget_step(page)
             return turn.to("/sign_in", notice="expired")
-        if not told.fault:
-            turn.count(keys)
         return await _form(turn, step, told=told)
 
 

@@ -44,17 +44,19 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(session.username)
     if told := turn.must_wait(keys):
         return await _form(turn, session, told=told)
+    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.change_password(session.access, old, new))
     except GatewayError as error:
         told = words.change_password(error)
         turn.report("change_password", error, told)
+        if told.field != "password":
+            turn.take_back(keys)
         if told.next == "again":
             await portal.sessions.end(page)
             return turn.to("/sign_in", notice="ended")
-        if told.field == "password":
-            turn.count(keys)
         return await _form(turn, session, told=told)
+    turn.take_back(keys)
     return see_other(page.prefix + "/?notice=changed")
 
 

@@ -52,13 +52,14 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(account.username)
     if told := turn.must_wait(keys):
         return await _form(turn, account, told=told)
+    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.confirm(account.username, code))
     except GatewayError as error:
         told = words.code(error)
         turn.report("confirm", error, told)
-        turn.count(keys)
         return await _form(turn, account, told=told)
+    turn.take_back(keys)
     # Kept, so that the next page knows the name.
     keep_account(page, portal.sealers.challenge, account)
     return turn.to("/sign_in", notice="confirmed")

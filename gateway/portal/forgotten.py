@@ -79,12 +79,12 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(account.username)
     if told := turn.must_wait(keys):
         return await _form(turn, account, told=told)
+    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.reset_password(account.username, code, password))
     except GatewayError as error:
         told = words.code(error)
         turn.report("reset_password", error, told)
-        turn.count(keys)
         return await _form(turn, account, told=told)
     turn.forgive(keys)
     forget_account(page)

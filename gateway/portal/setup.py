@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from gateway.config.stored import connection_text, store
 from gateway.errors import GatewayError, NotFound
 from gateway.portal import words
-from gateway.portal.attempts import SETUP_BY_ADDRESS, Key
+from gateway.portal.attempts import SETUP_BY_ADDRESS, Key, by_address
 from gateway.portal.badge import NOT_CONNECTED
 from gateway.portal.connection import FIELDS, Connection, check, read
 from gateway.portal.page import PageRequest
@@ -45,7 +45,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 async def submit(portal: Portal, page: PageRequest) -> Answer:
     """POST."""
     right, form = _right(portal, page), page.form
-    keys: list[Key] = [(SETUP_BY_ADDRESS, page.client)]
+    keys: list[Key] = [by_address(SETUP_BY_ADDRESS, page.client)]
     attempts = portal.pages.attempts
     if right == "code":
         if told := words.wait(attempts.wait(keys, page.now)):

@@ -64,12 +64,12 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(username)
     if told := turn.must_wait(keys):
         return await _form(turn, told=told)
+    turn.count(keys)
     try:
         outcome = await turn.pool.sign_in(
             lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)
         )
-        if not choice:
-            turn.forgive(keys)
+        turn.taken(keys, outcome)
         return await turn.go_on(outcome)
     except GatewayError as error:
         return await _refused(turn, error, keys)
@@ -78,13 +78,13 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
     told = words.sign_in(error)
     turn.report("sign_in", error, told)
+    if told not in {words.WRONG, words.TOO_MANY}:
+        turn.take_back(keys)
     if told.next in {"confirm", "reset"}:
         why: Literal["confirm", "reset"] = "confirm" if told.next == "confirm" else "reset"
         account = Account(why, turn.pool.id, turn.username, return_to=turn.return_to)
         keep_account(turn.page, turn.portal.sealers.challenge, account)
         return see_other(turn.page.prefix + ("/confirm" if why == "confirm" else "/reset_password"))
-    if told in {words.WRONG, words.TOO_MANY}:
-        turn.count(keys)
     return await _form(turn, told=told)
 
 

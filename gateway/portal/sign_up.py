@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gateway.aws.values import CognitoRefused, Delivery
 from gateway.errors import GatewayError, NotFound
 from gateway.portal import words
-from gateway.portal.attempts import SENT_BY_ADDRESS, Key
+from gateway.portal.attempts import SENT_BY_ADDRESS, Key, by_address
 from gateway.portal.attributes import PREFIX, Field, fields_for, missing_in
 from gateway.portal.kept import Account, keep_account
 from gateway.portal.page import PageRequest
@@ -50,7 +50,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         errors["password"] = sentence
     if errors:
         return await _form(turn, errors=errors)
-    keys: list[Key] = [(SENT_BY_ADDRESS, page.client)]
+    keys: list[Key] = [by_address(SENT_BY_ADDRESS, page.client)]
     if told := turn.must_wait(keys):
         return await _form(turn, told=told)
     username, attributes = account_of(fields)

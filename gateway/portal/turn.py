@@ -14,7 +14,16 @@ from gateway.aws.values import Challenge, CognitoRefused, Tokens
 from gateway.errors import GatewayError
 from gateway.portal import steps, words
 from gateway.portal.asked import Asked, asked
-from gateway.portal.attempts import ADDRESS, BROWSER, NAME, PERSON, SENT_BY_ADDRESS, SENT_TO_NAME, Key
+from gateway.portal.attempts import (
+    ADDRESS,
+    BROWSER,
+    NAME,
+    PERSON,
+    SENT_BY_ADDRESS,
+    SENT_TO_NAME,
+    Key,
+    by_address,
+)
 from gateway.portal.kept import forget_account, forget_step, keep_step, new_step
 from gateway.portal.page import PageRequest
 from gateway.portal.password_rules import Policy
@@ -25,6 +34,10 @@ from gateway.proxy.answers import Answer
 
 if TYPE_CHECKING:
     from gateway.portal.portal import Portal
+
+
+# Cognito's longest username; what is longer is nobody's, and need not be remembered whole.
+_LONGEST_NAME = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,31 +75,51 @@ class Turn:
 
     def guessing(self, username: str) -> list[Key]:
         """Who is counted when a password or a code is wrong."""
-        name, client = self._name(username), self.page.client
+        name, address = self._name(username), by_address(ADDRESS, self.page.client)
         return [
-            (ADDRESS, client),
+            address,
             (BROWSER, self.page.browser_id),
-            (PERSON, f"{name}\0{client}"),
+            (PERSON, f"{name}\0{address[1]}"),
             (NAME, name),
         ]
 
     def sending(self, username: str) -> list[Key]:
         """Who is counted when something is sent to somebody's address."""
-        return [(SENT_BY_ADDRESS, self.page.client), (SENT_TO_NAME, self._name(username))]
+        return [by_address(SENT_BY_ADDRESS, self.page.client), (SENT_TO_NAME, self._name(username))]
 
     def must_wait(self, keys: list[Key]) -> Told | None:
         """What to say where they must; None: they may try."""
         return words.wait(self.portal.pages.attempts.wait(keys, self.page.now))
 
     def count(self, keys: list[Key]) -> None:
+        """Before Cognito is asked, and without a wait after `must_wait`: of a hundred guesses that come at
+        once the last would else be let through by the count of the first."""
         self.portal.pages.attempts.count(keys, self.page.now)
 
+    def take_back(self, keys: list[Key]) -> None:
+        """It was counted, and nothing was wrong that somebody guesses at."""
+        self.portal.pages.attempts.take_back(keys, self.page.now)
+
     def forgive(self, keys: list[Key]) -> None:
-        self.portal.pages.attempts.forgive(keys)
+        """The person has proved to be who they say: what was wrong under that name before is forgotten.
+
+        Not what came from the address: whoever has an account of their own would sign in with it after every
+        so many guesses at others'.
+        """
+        self.take_back(keys)
+        self.portal.pages.attempts.forgive(key for key in keys if key[0] in {PERSON, NAME})
+
+    def taken(self, keys: list[Key], outcome: Tokens | Challenge) -> None:
+        """Cognito took it. A right password alone forgives nothing, or there would be no end to the codes
+        that one can try after it."""
+        if isinstance(outcome, Tokens):
+            self.forgive(keys)
+        else:
+            self.take_back(keys)
 
     def _name(self, username: str) -> str:
         # NUL is in no form (forms.py), so that two names cannot be made to look like a third.
-        return f"{self.pool.id}\0{username.casefold()}"
+        return f"{self.pool.id}\0{username[:_LONGEST_NAME].casefold()}"
 
     # --- answers ---
 

@@ -114,6 +114,7 @@ async def site(
     pools: bool = True,
     more: str = "",
     upstream_lines: str = "",
+    listen_lines: str = "",
 ) -> AsyncIterator[Site]:
     """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet."""
     document = seeded or seed()
@@ -130,7 +131,8 @@ async def site(
             for pool_id in ids
         ]
         path.write_text(
-            "listen: {address: '127.0.0.1:0', drain_timeout: 1s}\n"
+            "listen: {address: '127.0.0.1:0', drain_timeout: 1s"
+            f"{listen_lines and ', ' + listen_lines}}}\n"
             "metrics: {address: '127.0.0.1:0'}\n"
             f"upstream: {{url: '{upstream.url}'{upstream_lines and ', ' + upstream_lines}}}\n"
             f"cognito: {{endpoint_url: '{local.url}', user_pools: {json.dumps(configured)}}}\n"

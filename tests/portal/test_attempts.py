@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.portal import attempts
-from gateway.portal.attempts import ADDRESS, PERSON, WINDOW, Attempts, Key
+from gateway.portal.attempts import ADDRESS, PERSON, WINDOW, Attempts, Key, by_address
 
 ALICE: list[Key] = [(ADDRESS, "10.0.0.1"), (PERSON, "alice")]
 
@@ -33,6 +33,27 @@ def test_an_address_is_counted_over_all_names() -> None:
         counted.count([(ADDRESS, "10.0.0.1"), (PERSON, str(number))], 0)
     assert counted.wait([(ADDRESS, "10.0.0.1"), (PERSON, "new")], 1) > 0
     assert counted.wait([(ADDRESS, "10.0.0.2"), (PERSON, "new")], 1) == 0
+
+
+def test_what_was_nothing_wrong_is_taken_back() -> None:
+    counted = Attempts()
+    for second in range(PERSON.most):
+        counted.count(ALICE, second)
+    assert counted.wait(ALICE, 20) > 0
+    counted.take_back(ALICE, 3)
+    counted.take_back(ALICE, 3)
+    assert counted.wait(ALICE, 20) == 0
+    counted.count(ALICE, 20)
+    assert counted.wait(ALICE, 20) > 0
+    for second in (*range(PERSON.most), 20):
+        counted.take_back(ALICE, second)
+    assert len(counted) == 0
+
+
+def test_a_subscriber_has_one_address() -> None:
+    assert by_address(ADDRESS, "2001:db8::1") == by_address(ADDRESS, "2001:db8::ffff:2")
+    assert by_address(ADDRESS, "2001:db8::1") != by_address(ADDRESS, "2001:db8:0:1::1")
+    assert by_address(ADDRESS, "10.0.0.1:4711") == by_address(ADDRESS, "10.0.0.1")
 
 
 def test_memory_is_bounded() -> None:

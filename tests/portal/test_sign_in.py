@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.attempts import PERSON, WINDOW
+from gateway.portal.attempts import ADDRESS, BROWSER, PERSON, WINDOW
 from gateway.portal.routes import routes
 from tests.portal.site import (
     ALICE,
@@ -101,6 +101,59 @@ async def test_attempts_are_limited_before_cognito_is_asked(tmp_path: Path) -> N
         assert (await browser.submit(username="NOBODY@example.com", password="x")).status == 429
         await browser.submit(username=ALICE, password=PASSWORD)
         assert browser.location == "/oauth2/"
+
+
+async def test_many_guesses_at_once_are_not_one(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browsers = [at.browser() for _ in range(3 * PERSON.most)]
+        for browser in browsers:
+            await browser.open("/oauth2/sign_in")
+        replies = await asyncio.gather(
+            *(each.submit(username="nobody@example.com", password="Wrong-Horse-1") for each in browsers)
+        )
+        assert [reply.status for reply in replies].count(400) <= PERSON.most
+        assert len(at.log("form_refused")) <= PERSON.most
+
+
+async def test_an_account_of_ones_own_buys_no_guesses_at_others(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        for guesses in range(0, ADDRESS.most, BROWSER.most // 2):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_in")
+            for number in range(BROWSER.most // 2):
+                name = f"user{guesses + number}@example.com"
+                assert (await browser.submit(username=name, password="Spring-2024")).status == 400
+            await browser.submit(username=ALICE, password=PASSWORD)
+            assert browser.location == "/oauth2/" or guesses + BROWSER.most // 2 == ADDRESS.most
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        assert (await browser.submit(username="last@example.com", password="Spring-2024")).status == 429
+
+
+async def test_a_right_password_buys_no_second_factor(tmp_path: Path) -> None:
+    # Names of their own: what is typed is the very name that Cognito knows.
+    async with site(tmp_path, seeded=seed(pool={"UsernameAttributes": []})) as at:
+        second_factors(at)
+        add_app(at)
+        for _ in range(PERSON.most):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_in")
+            await browser.submit(username=ALICE, password=PASSWORD)
+            assert "This code is not right" in (await browser.submit(code="000000")).body.decode()
+        await browser.open("/oauth2/sign_in")
+        assert (await browser.submit(username=ALICE, password=PASSWORD)).status == 429
+
+
+async def test_a_subscriber_with_a_network_is_one_address(tmp_path: Path) -> None:
+    async with site(tmp_path, listen_lines="trusted_proxies: [127.0.0.0/8]") as at:
+        for number in range(PERSON.most + 1):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_in")
+            reply = await browser.submit(
+                f"X-Forwarded-For: 2001:db8::{number:x}", username="nobody@example.com", password="Wrong-1"
+            )
+        assert reply.status == 429
+        assert len(await at.logged("form_refused", PERSON.most)) == PERSON.most
 
 
 async def test_a_first_password_is_replaced(tmp_path: Path) -> None:
