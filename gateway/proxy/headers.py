@@ -1,8 +1,8 @@
 """What travels on from a request head, and what never does: strip, then inject. All pure.
 
-Every header name is classified once (and remembered); a name is compared with `_` and `.` folded to `-` and
-its case folded, because servers behind us fold the same way (CGI and WSGI turn `X_Auth_Request_User` and
-`X-Auth-Request-User` into one variable).
+Every header name is classified once (and remembered); a name is compared with its case folded, and every sign
+that is neither letter nor digit folded to `-`, because servers behind us fold the same way (CGI and WSGI turn
+`X_Auth_Request_User` and `X-Auth-Request-User` into one variable; lighttpd `X+Auth+Request+User` as well).
 
 Invariant: no client's spelling of an identity header, and no untrusted forwarding header, is ever part of
 `Scanned.kept`. What the upstream trusts is added after the strip, by `upstream_head` alone.
@@ -79,6 +79,7 @@ _IDENTITY_PREFIXES = (b"x-auth-request-", b"x-gateway-jwt-assertion")
 _REMEMBERED_NAMES = 1024
 _REMEMBERED_LENGTH = 64
 
+_FOLDED = bytes(ord(chr(byte).lower()) if chr(byte).isalnum() and byte < 128 else 0x2D for byte in range(256))
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
 # Ours all begin so, behind `__Host-` on https; they hold the session and stay with us. In any case and with
@@ -88,7 +89,7 @@ _OWN_COOKIE = re.compile(rb"(?i)(?:__Host-|__Secure-)?cognito[^A-Za-z0-9=;]gatew
 
 def fold(name: bytes) -> bytes:
     """The name as the laxest server behind us reads it."""
-    return name.lower().replace(b"_", b"-").replace(b".", b"-")
+    return name.translate(_FOLDED)
 
 
 class HeaderTable:

@@ -18,6 +18,8 @@ SPOOFED = [
     "X_Auth_Request_User: root",
     "X.Auth.Request.User: root",
     "X-Auth_Request.USER: root",
+    # lighttpd makes one variable of these and the first.
+    *(f"X{sign}Auth{sign}Request{sign}User: root" for sign in "!#$%&'*+^`|~"),
     "X-Auth-Request-User: root2",
     "X-Auth-Request-Preferred-Username: root",
     "X-Auth-Request-Groups: admins",
@@ -37,6 +39,7 @@ FORWARDING = [
     "X-Real-IP: 9.9.9.9",
     "X-Original-URL: /evil",
     "X.Original.URL: /evil",
+    "X+Original~URL: /evil",
     "X-Original-Method: evil",
     "X-Rewrite-URL: /evil",
     "X-Amzn-Oidc-Data: evil",
