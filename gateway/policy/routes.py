@@ -1,7 +1,7 @@
 """Which rule a request falls under: patterns compiled into one automaton over path segments.
 
-The cost of a match depends on the number of segments in the path, not on the number of routes. The first
-route in the configuration's order whose pattern and method fit wins.
+The cost of a match depends on the number of segments in the path that patterns look at, not on the number of
+routes. The first route in the configuration's order whose pattern and method fit wins.
 
 Invariant: what is needed is a pure function of the paths a request can be read as and of its method.
 """
@@ -77,19 +77,13 @@ class RouteTable:
 
     def _all(self, path: str) -> list[int]:
         """Every route for the path, whatever its methods."""
-        states = _with_deep(self._root)
-        for segment in path.split("/")[1:]:
-            states = _advance(states, segment)
+        states = _through(_with_deep(self._root), path.split("/")[1:])
         return sorted(index for node in states for index in node.ends)
 
     def _first_two(self, path: str, method: str) -> tuple[int | None, int | None]:
         """The first route for the path, and the first for it with its last slash taken away, or one added."""
         *front, last = path.split("/")[1:]
-        before = _with_deep(self._root)
-        for segment in front:
-            before = _advance(before, segment)
-            if not before:
-                return None, None
+        before = _through(_with_deep(self._root), front)
         states = _advance(before, last)
         other = _advance(states, "") if last else before
         return self._first(states, method), self._first(other, method)
@@ -109,6 +103,24 @@ def _with_deep(node: _Node) -> list[_Node]:
         node = node.deep
         reached.append(node)
     return reached
+
+
+def _through(states: list[_Node], segments: Sequence[str]) -> list[_Node]:
+    """The states behind all of these segments.
+
+    Below a `**` nothing changes until a segment comes that some pattern names: those between are passed over,
+    or a stranger's path of 15,000 segments would hold up everybody for 10 ms.
+    """
+    at, end = 0, len(segments)
+    while at < end and states:
+        following = _advance(states, segments[at])
+        at += 1
+        if following == states and all(node.is_deep and node.star is None for node in states):
+            named = {name for node in states for name in node.literal}
+            while at < end and segments[at] not in named:
+                at += 1
+        states = following
+    return states
 
 
 def _advance(states: list[_Node], segment: str) -> list[_Node]:

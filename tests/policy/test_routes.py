@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gateway.config.model import Auth, Route
@@ -14,7 +15,7 @@ from gateway.policy.routes import RouteTable
 
 _segment = st.sampled_from(["a", "b", "", "*", "**", "a.b"])
 _pattern = st.lists(_segment, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
-_path = st.lists(st.sampled_from(["a", "b", "", "a.b", "axb", "*"]), min_size=1, max_size=5).map(
+_path = st.lists(st.sampled_from(["a", "b", "", "a.b", "axb", "*"]), min_size=1, max_size=8).map(
     lambda parts: "/" + "/".join(parts)
 )
 _methods = st.sampled_from([None, frozenset({"GET", "HEAD"}), frozenset({"POST"})])
@@ -58,6 +59,10 @@ def other_spelling(path: str) -> str:
 
 @settings(max_examples=600)
 @given(_RULES, _path, _METHODS)
+# What was passed over below a `**` was between, and not nothing.
+@example([("/**/a/b", None, "none")], "/a/a/axb/b", "GET")
+@example([("/**/a/*", None, "none")], "/a/a/axb/axb/b", "GET")
+@example([("/**/a/**/b", None, "none"), ("/**", None, "required")], "/a/a/axb/axb/b", "GET")
 def test_the_first_route_that_fits_wins(rules: Rules, path: str, method: str) -> None:
     routes = routes_of(rules)
     assert RouteTable(routes).match(path, method) is first(routes, path, method)
@@ -118,6 +123,23 @@ def test_a_thousand_routes_cost_like_ten() -> None:
         return best
 
     assert cost(1000) < 3 * cost(10)
+
+
+@pytest.mark.parametrize("pattern", ["/a/**", "/**", "/**/x", "/a/**/x/**"])
+def test_a_stranger_cannot_hold_it_up_with_segments(pattern: str) -> None:
+    table = RouteTable([Route(pattern, None, "required")])
+    calls = 0
+
+    def count(frame: object, event: str, _: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        table.need(["/a" * 15_000], "GET")
+    finally:
+        sys.setprofile(None)
+    assert calls < 100
 
 
 def test_the_scopes_of_a_path_are_those_any_method_may_need() -> None:
