@@ -9,6 +9,7 @@ import json
 import sys
 from pathlib import Path
 
+from gateway.config.chart import with_names
 from gateway.config.example import example
 from gateway.config.reference import reference
 from gateway.config.schema import json_schema
@@ -22,6 +23,7 @@ def generated() -> dict[str, str]:
         "config/gateway.schema.json": schema_text(),
         "config/gateway.example.yaml": example(),
         "docs/configuration.md": reference(),
+        "helm/values.schema.json": with_names((ROOT / "helm/values.schema.json").read_text(encoding="utf-8")),
     }
 
 

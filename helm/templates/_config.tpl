@@ -19,7 +19,7 @@ key that the user gave; where the two could differ, it refuses.
 {{- end -}}
 
 {{- define "cognito-gateway.config" -}}
-{{- $config := deepCopy .Values.config -}}
+{{- $config := default dict .Values.config | deepCopy -}}
 {{- range $path, $instead := dict "listen.address" "containerPort" "metrics.address" "metrics.port" "upstream.url" "upstream.url of the chart" "ext_authz.grpc_address" "extAuthz" -}}
 {{- $parts := splitList "." $path -}}
 {{- if hasKey (default dict (get $config (first $parts))) (last $parts) -}}
@@ -36,7 +36,12 @@ key that the user gave; where the two could differ, it refuses.
 {{- if .Values.extAuthz.enabled -}}
 {{- $_ := set $config "ext_authz" (merge (default dict $config.ext_authz) (dict "grpc_address" (printf ":%d" (int .Values.extAuthz.port)))) -}}
 {{- end -}}
-{{- toYaml $config -}}
+{{- $text := toYaml $config -}}
+{{- /* Helm holds numbers as floats of 53 bits; text that looks so is quoted in here. */ -}}
+{{- with regexFind "(?m) -?([0-9.]+e[+][0-9]+|[0-9]{16,})$" $text -}}
+{{- fail (printf "config:%s is a long number, which Helm rounds: put what you wrote in quotes" .) -}}
+{{- end -}}
+{{- $text -}}
 {{- end -}}
 
 {{/* Of what a reload cannot apply; a change makes new pods. All of it with configChange: restart. */}}
@@ -46,8 +51,9 @@ key that the user gave; where the two could differ, it refuses.
 {{- else if eq .Values.configChange "restart" -}}
 {{- include "cognito-gateway.config" . | sha256sum -}}
 {{- else -}}
-{{- $listen := default dict .Values.config.listen -}}
-{{- list (get $listen "workers") (get $listen "tls") (default dict .Values.config.metrics) .Values.containerPort .Values.metrics.port .Values.extAuthz | toJson | sha256sum -}}
+{{- $config := default dict .Values.config -}}
+{{- $listen := default dict $config.listen -}}
+{{- list (get $listen "workers") (get $listen "tls") (default dict $config.metrics) .Values.containerPort .Values.metrics.port .Values.extAuthz | toJson | sha256sum -}}
 {{- end -}}
 {{- end -}}
 
@@ -66,6 +72,9 @@ key that the user gave; where the two could differ, it refuses.
 {{- if and $values.existingConfig $values.config -}}
 {{- fail "config and existingConfig: give one of them, the other would be ignored" -}}
 {{- end -}}
+{{- if hasKey (default dict $values.extraArgs) "config" -}}
+{{- fail "extraArgs.config: the chart mounts the file and names it: give config, or existingConfig" -}}
+{{- end -}}
 {{- if not $values.existingConfig -}}
 {{- include "cognito-gateway.refuse.config" . -}}
 {{- end -}}
@@ -73,12 +82,13 @@ key that the user gave; where the two could differ, it refuses.
 
 {{- define "cognito-gateway.refuse.config" -}}
 {{- $values := .Values -}}
-{{- $listen := default dict $values.config.listen -}}
+{{- $config := default dict $values.config -}}
+{{- $listen := default dict $config.listen -}}
 {{- if and (eq $values.mode "forward-auth") (not $values.extAuthz.enabled) (not $listen.trusted_proxies) -}}
 {{- fail "config.listen.trusted_proxies is empty: list the network of the proxy that asks, or /oauth2/auth does not believe which request it asks about" -}}
 {{- end -}}
 {{- $replicas := ternary $values.autoscaling.maxReplicas $values.replicaCount $values.autoscaling.enabled | int -}}
-{{- $signIn := default dict $values.config.sign_in -}}
+{{- $signIn := default dict $config.sign_in -}}
 {{- $session := default dict $signIn.session -}}
 {{- $enabled := or (not (hasKey $signIn "enabled")) $signIn.enabled -}}
 {{- if and $enabled (gt $replicas 1) (ne $values.mode "include") -}}

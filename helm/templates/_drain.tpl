@@ -18,7 +18,7 @@ and the application outlives both.
 {{- define "cognito-gateway.drainSeconds" -}}
 {{- $listen := dict "drain_delay" .Values.drain.delay "drain_timeout" .Values.drain.timeout -}}
 {{- if not .Values.existingConfig -}}
-{{- $listen = mergeOverwrite $listen (default dict .Values.config.listen) -}}
+{{- $listen = mergeOverwrite $listen (default dict (default dict .Values.config).listen) -}}
 {{- end -}}
 {{- $delay := include "cognito-gateway.seconds" (dict "key" "config.listen.drain_delay" "text" $listen.drain_delay) -}}
 {{- $timeout := include "cognito-gateway.seconds" (dict "key" "config.listen.drain_timeout" "text" $listen.drain_timeout) -}}
@@ -40,10 +40,10 @@ and the application outlives both.
 
 {{/*
 The application's lifecycle. Both containers are told to stop at once, unless the application waits: it sleeps
-while the gateway drains. Kubernetes 1.30 sleeps by itself; before, the image needs the program.
+while the gateway drains. Kubernetes 1.30 sleeps by itself, though not for 0 s; before, the image needs the program.
 */}}
 {{- define "cognito-gateway.sidecar.appLifecycle" -}}
-{{- $seconds := include "cognito-gateway.drainSeconds" . | int -}}
+{{- $seconds := include "cognito-gateway.drainSeconds" . | int | max 1 -}}
 preStop:
 {{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
   sleep:

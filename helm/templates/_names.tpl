@@ -20,14 +20,27 @@ app.kubernetes.io/name: {{ include "cognito-gateway.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "cognito-gateway.labels" -}}
+{{- define "cognito-gateway.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "cognito-gateway.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{- with .Values.customLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- end -}}
+
+{{/*
+All labels of an object: `list CONTEXT (labels of its own)`. Each key once, the object's own before customLabels;
+YAML that says a key twice is refused by some tools, and read either way by others.
+*/}}
+{{- define "cognito-gateway.labels" -}}
+{{- $context := first . -}}
+{{- $ours := include "cognito-gateway.ownLabels" $context | fromYaml -}}
+{{- $theirs := mergeOverwrite (dict) (default dict $context.Values.customLabels) (default dict (last .)) -}}
+{{- range $key := keys $theirs | sortAlpha -}}
+{{- if hasKey $ours $key -}}
+{{- fail (printf "label %s: the chart writes it, and finds its pods by such labels: take another name" $key) -}}
+{{- end -}}
+{{- end -}}
+{{- merge $ours $theirs | toYaml -}}
 {{- end -}}
 
 {{/* The labels by which the gateway's pods are found: ours, or in mode include those of the other chart. */}}

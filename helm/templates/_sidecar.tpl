@@ -3,6 +3,14 @@ The gateway's container, for this chart's pods and for those of other charts. Ea
 another chart that is `index .Subcharts "cognito-gateway"` (README.md).
 */}}
 
+{{- define "cognito-gateway.securityContext" -}}
+{{- with .Values.securityContext -}}
+{{- if .enabled -}}
+{{- omit . "enabled" | toYaml -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* One container: no list, no restartPolicy. */}}
 {{- define "cognito-gateway.container" -}}
 name: gateway
@@ -48,8 +56,10 @@ readinessProbe:
   {{- omit . "enabled" | toYaml | nindent 2 }}
 {{- end }}
 {{- end }}
+{{- with include "cognito-gateway.securityContext" . }}
 securityContext:
-  {{- toYaml .Values.securityContext | nindent 2 }}
+  {{- . | nindent 2 }}
+{{- end }}
 {{- with .Values.resources }}
 resources:
   {{- toYaml . | nindent 2 }}

@@ -68,8 +68,17 @@ def shape(helm: str, name: str, *words: str | Path, kubernetes: str = NEWEST) ->
     return rendered(helm, "-f", CHART / "ci" / f"{name}.yaml", *words, kubernetes=kubernetes)
 
 
+class _Strict(yaml.SafeLoader):
+    """A key that is there twice is an error, as it is to Kustomize and others; PyYAML takes the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        made = super().construct_mapping(node, deep)
+        assert len(made) == len(node.value), f"a key twice in {sorted(key.value for key, _ in node.value)}"
+        return made
+
+
 def objects(text: str) -> list[Object]:
-    return [each for each in yaml.safe_load_all(text) if each is not None]
+    return [each for each in yaml.load_all(text, _Strict) if each is not None]
 
 
 def of_kind(all_: list[Object], kind: str) -> list[Object]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.helm.rendering import CHART, objects, pod_of, refusal, shape
+from tests.helm.rendering import CHART, gateway_of, objects, of_kind, one, pod_of, refusal, shape
 
 STANDALONE = ("-f", CHART / "ci" / "standalone.yaml")
 SIDECAR = ("-f", CHART / "ci" / "sidecar.yaml")
@@ -23,7 +24,10 @@ FORWARD = ("-f", CHART / "ci" / "forward-auth.yaml")
         (("metrics.port=99999",), "/metrics/port"),
         (("image.digest=latest",), "/image/digest"),
         (("upstream.url=ftp://orders",), "/upstream/url"),
-        (("livenessProbe.httpGet.path=/",), "/livenessProbe"),
+        (("livenessProbe.httpGet.path=/",), "at '/livenessProbe': additional properties 'httpGet' not"),
+        (("service.ipFamilies={IPv5}",), "/service/ipFamilies/0"),
+        (("config.sign_in.sesion.store=redis",), "at '/config/sign_in': additional properties 'sesion' not"),
+        (("config.routes[0].group=a",), "at '/config/routes/0': additional properties 'group' not"),
         (("drain.delay=10",), "/drain/delay"),
     ],
 )
@@ -47,6 +51,18 @@ def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str
         (STANDALONE, "terminationGracePeriodSeconds=40", "would cut the drain short"),
         (STANDALONE, "metrics.port=8000", "never share the public port"),
         (STANDALONE, "existingConfig=other", "config and existingConfig"),
+        (STANDALONE, "extraArgs.config=/other.yaml", "extraArgs.config: the chart mounts the file"),
+        (
+            STANDALONE,
+            r"podLabels.app\.kubernetes\.io/name=x",
+            "label app.kubernetes.io/name: the chart writes",
+        ),
+        (STANDALONE, r"customLabels.helm\.sh/chart=x", "label helm.sh/chart: the chart writes it"),
+        (
+            STANDALONE,
+            "podDisruptionBudget.minAvailable=1,podDisruptionBudget.maxUnavailable=1",
+            "give minAvailable or maxUnavailable",
+        ),
         (STANDALONE, "replicaCount=2", "config.sign_in.session.secret_file is not set"),
         (STANDALONE, "autoscaling.enabled=true", "each of 10 replicas"),
         (
@@ -70,6 +86,70 @@ def test_a_combination_is_refused(helm: str, base: tuple[str, str], words: str, 
     assert said in refusal(helm, *base, "--set", words)
 
 
+def test_a_label_is_there_once_and_the_nearer_one_counts(helm: str) -> None:
+    words = [
+        *("customLabels.team=a", "podLabels.team=b", r"customLabels.app\.kubernetes\.io/component=gateway"),
+        r"podAnnotations.kubectl\.kubernetes\.io/default-container=other",
+        *("metrics.serviceMonitor.enabled=true", "metrics.serviceMonitor.labels.release=prometheus"),
+    ]
+    all_ = objects(shape(helm, "standalone", "--set", ",".join(words)))
+    deployment, monitor = one(all_, "Deployment"), one(all_, "ServiceMonitor")
+    assert deployment["metadata"]["labels"]["team"] == "a"
+    pod = deployment["spec"]["template"]["metadata"]
+    assert pod["labels"]["team"] == "b"
+    assert pod["annotations"]["kubectl.kubernetes.io/default-container"] == "other"
+    assert pod["annotations"]["checksum/gateway-config"]
+    assert deployment["spec"]["selector"]["matchLabels"].items() <= pod["labels"].items()
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    # Prometheus finds the one Service by a label that customLabels has as well.
+    found = [
+        service["metadata"]["name"]
+        for service in of_kind(all_, "Service")
+        if monitor["spec"]["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
+    ]
+    assert found == ["shop-cognito-gateway-metrics"]
+
+
+def test_a_long_number_that_yaml_rounds_is_refused(helm: str, tmp_path: Path) -> None:
+    """It would be another client's ID, or another tenant."""
+    path = tmp_path / "values.yaml"
+    for digits, said in (("12345678901234567890123456", "1.2345678901234568e+25"), ("1" * 19, "1" * 16)):
+        path.write_text(f"config: {{cognito: {{user_pools: [{{id: a-b-1_C, client_ids: [{digits}]}}]}}}}")
+        assert f"config: {said}" in refusal(helm, *STANDALONE, "-f", path)
+        path.write_text(f"config: {{routes: [{{path: /a, claims: {{tenant: {digits}}}}}]}}")
+        assert f"config: {said}" in refusal(helm, *STANDALONE, "-f", path)
+    path.write_text(f"config: {{routes: [{{path: /a, claims: {{tenant: '{digits}'}}}}]}}")
+    assert f'tenant: "{digits}"' in shape(helm, "standalone", "-f", path)
+
+
+def test_long_numbers_that_yaml_keeps_are_kept(helm: str) -> None:
+    size = "config.listen.max_body_size=1099511627776,config.tracing.otlp_endpoint=http://o,config.tracing.sample"
+    all_ = objects(shape(helm, "standalone", "--set", f"{size}=0.00001"))
+    (config,) = (each for each in of_kind(all_, "ConfigMap") if "gateway.yaml" in each["data"])
+    written = yaml.safe_load(config["data"]["gateway.yaml"])
+    assert written["listen"]["max_body_size"] == 1099511627776
+    assert float(written["tracing"]["sample"]) == 0.00001
+
+
+def test_a_section_can_be_emptied(helm: str) -> None:
+    """As people do who have their own ConfigMap, or a cluster that sets the security context."""
+    assert pod_of(objects(shape(helm, "standalone", "--set", "config=null,existingConfig=own")))
+    for word in ("securityContext=null", "securityContext.enabled=false"):
+        pod = pod_of(objects(shape(helm, "standalone", "--set", word)))
+        assert "securityContext" not in gateway_of(pod)
+    pod = pod_of(objects(shape(helm, "standalone", "--set", "securityContext.runAsUser=null")))
+    assert gateway_of(pod)["securityContext"].keys() == {
+        *("runAsNonRoot", "runAsGroup", "readOnlyRootFilesystem", "allowPrivilegeEscalation"),
+        *("capabilities", "seccompProfile"),
+    }
+
+
+def test_a_drain_of_nothing_sleeps_as_little_as_kubernetes_takes(helm: str) -> None:
+    pod = pod_of(objects(shape(helm, "sidecar", "--set", "drain.delay=0s,drain.timeout=0s")))
+    (app,) = pod["containers"]
+    assert app["lifecycle"]["preStop"]["sleep"]["seconds"] == 1
+
+
 def test_an_old_kubernetes_is_refused(helm: str) -> None:
     assert "requires kubeVersion" in refusal(helm, *STANDALONE, kubernetes="1.24.0")
 
@@ -85,7 +165,7 @@ def test_the_schema_knows_every_value() -> None:
         assert isinstance(properties, dict)
         assert properties.keys() - (extra if not where else set()) == given.keys(), where
         for key, inner in properties.items():
-            if inner.get("additionalProperties") is False:
+            if inner.get("additionalProperties") is False and key != "config":
                 compare(inner, given[key], f"{where}.{key}")  # type: ignore[arg-type]  # a section by the line above
 
     compare(schema, values, "")
