@@ -12,6 +12,7 @@ from bench.works.memory import MemoryAfterRequests
 from bench.works.openloop import OpenLoop
 from bench.works.start import Start
 from bench.works.tokens import NewTokens, TokensInTurn
+from bench.works.tracing import Tracing
 from bench.works.warm import Warm
 
 WORKS: dict[str, type[Work]] = {
@@ -26,6 +27,7 @@ WORKS: dict[str, type[Work]] = {
         Flood,
         Forged,
         AccessLog,
+        Tracing,
         Bodies,
         OpenLoop,
         IdleConnections,
