@@ -7,6 +7,7 @@ stderr, never in a traceback. The commands are those of gateway/commands/.
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -18,10 +19,21 @@ from gateway.version import VERSION
 
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130
+# What is opened in place of a stream that was closed. Stdout so that writing fails: what a command has to say
+# must not get lost and be called done.
+_CLOSED = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr", os.O_WRONLY, "w"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
+    closed = _open_streams()
+    code = _run(argv, closed)
+    if "stdout" in closed:
+        _let_go()
+    return code
+
+
+def _run(argv: Sequence[str] | None, closed: set[str]) -> int:
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as exited:  # argparse: --help (0) or wrong usage (2), said already
@@ -37,14 +49,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
-        # The reader (head, less) has enough. Python flushes stdout once more at exit: let it go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader (head, less) has enough.
+        _let_go()
         return 1
     except OSError as error:
+        if error.errno == errno.EBADF and "stdout" in closed:
+            return _fail(f"{NAME}: standard output is closed: lead it into a file, or to /dev/null")
         # The machine's refusals (no space, no permission, port taken) are the user's to mend, not our bugs.
         where = f"{error.filename}: " if error.filename else ""
         return _fail(f"{NAME}: {where}{(error.strerror or str(error)).lower()}")
     return code
+
+
+def _open_streams() -> set[str]:
+    """Open what of stdin, stdout and stderr was closed (`2>&-`) on /dev/null, and name it.
+
+    The next file or socket would get the number otherwise: errors would go to stdout, where a token is
+    expected, and libuv ends the process over it.
+    """
+    closed = set()
+    for name, flags, mode in _CLOSED:
+        if getattr(sys, name) is None:
+            closed.add(name)
+            # The lowest free number, which is this stream's own. For workers as well.
+            number = os.open(os.devnull, flags)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, mode, encoding="utf-8", closefd=False))
+    return closed
+
+
+def _let_go() -> None:
+    """Python flushes stdout once more at exit, and complains: let it go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(text: str) -> int:

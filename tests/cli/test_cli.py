@@ -243,6 +243,35 @@ def test_an_output_that_is_full_is_one_sentence() -> None:
     assert done.stderr == "cognito-gateway: no space left on device\n"
 
 
+def without(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, started with these streams closed: `1>&-`."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$0" "$@" {streams}', SCRIPT, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_closed_output_is_one_sentence() -> None:
+    told = "cognito-gateway: standard output is closed: lead it into a file, or to /dev/null\n"
+    for command in ("version", "config-schema"):
+        done = without(">&-", command)
+        assert (done.returncode, done.stderr) == (1, told)
+    done = without(">&-", "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_goes_wrong_is_not_printed_where_a_token_is_expected() -> None:
+    pool = ("--username", "alice", "--user-pool-id", "us-east-1_LocalDemo", "--client-id", "1demo2client")
+    done = without("2>&-", "token", *pool)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert without("2>&-", "nonsense").stdout == ""
+    done = without("<&-", "token", *pool)
+    assert (done.returncode, done.stderr) == (1, "cognito-gateway: token: stdin holds no password\n")
+
+
 def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
     """The configuration is a pipe that nobody writes to, so the command is surely waiting when SIGINT comes."""
     os.mkfifo(tmp_path / "pipe")

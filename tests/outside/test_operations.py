@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.support import Served, is_free, pinned, serving, until
+from tests.outside.support import SCRIPT, Served, is_free, pinned, serving, until
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import Client, Received, Upstream, get
 
@@ -35,6 +35,27 @@ async def reloaded(served: Served, result: str, times: int = 1) -> None:
     await until(counted, seconds=15)
     # Lines are gathered before they are written.
     await until(told, seconds=15)
+
+
+@pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])
+async def test_it_serves_and_ends_without_any_standard_stream(
+    tmp_path: Path, workers: dict[str, str]
+) -> None:
+    closed: list[str | Path] = ["/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', SCRIPT]
+    async with (
+        Upstream().running() as upstream,
+        serving(
+            tmp_path,
+            upstream=upstream.url,
+            pools=pinned(tmp_path, KEY),
+            more=OPEN,
+            command=closed,
+            environ=workers,
+        ) as served,
+    ):
+        assert (await served.ask("/open")).status == 200
+        # With a number below 3 for a socket, libuv would abort the process here.
+        assert await served.stop() == 0
 
 
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])
