@@ -63,7 +63,7 @@ class Dispatcher:
             if not accepts_html(request):
                 raise
             answer = self._told(request, refusal)
-        return respond.guarded(answer, form_targets=self._form_targets)
+        return respond.guarded(answer, request_id=request.request_id, form_targets=self._form_targets)
 
     # --- from a request to a page request ---
 

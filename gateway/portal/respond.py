@@ -49,9 +49,10 @@ def message(
     )
 
 
-def guarded(answer: Answer, *, form_targets: Sequence[str] = ()) -> Answer:
+def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = ()) -> Answer:
     """The answer with the headers that every one of the portal's carries.
 
+    `request_id` finds its line in the log; a file that caches keep would name that of another request.
     `form_targets`: origins to which a form of ours may lead; browsers look at redirects behind it as well
     (CSP level 3, form-action), so the domain of managed login is one.
     """
@@ -73,5 +74,7 @@ def guarded(answer: Answer, *, form_targets: Sequence[str] = ()) -> Answer:
         # Not no-referrer: with it browsers send `Origin: null` with our own forms (Fetch standard).
         (b"Referrer-Policy", b"same-origin"),
     )
+    if b"cache-control" not in present:
+        answer.headers.append((b"X-Request-Id", request_id))
     answer.headers += [header for header in wanted if header[0].lower() not in present]
     return answer

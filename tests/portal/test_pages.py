@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def assert_guarded(reply: Reply) -> None:
     assert reply.all("cache-control") == ["no-store"]
     assert reply.get("x-content-type-options") == "nosniff"
     assert reply.get("referrer-policy") == "same-origin"
+    assert len(reply.all("x-request-id")) == 1
 
 
 async def test_the_callers_claims_without_a_token(tmp_path: Path) -> None:
@@ -61,6 +63,20 @@ async def test_a_refusal_is_a_page_for_a_browser_and_echoes_nothing(tmp_path: Pa
         assert b"alert" not in reply.body
         (line,) = await logged(gateway, "request", 1)
         assert line["reason"] == "not_found"
+
+
+async def test_an_answer_names_its_line_in_the_log(tmp_path: Path) -> None:
+    targets = ("/oauth2/", "/oauth2/sign_in", "/oauth2/nothing")
+    async with running(tmp_path) as gateway:
+        for number, target in enumerate(targets, 1):
+            reply = await once(gateway.port, get(target, HTML))
+            assert_guarded(reply)
+            line = (await logged(gateway, "request", number))[-1]
+            assert (line["path"], line["request_id"]) == (target, reply.get("x-request-id"))
+        file = re.search(rb"/oauth2/static/[^\"]+", reply.body)
+        assert file is not None
+        kept = await once(gateway.port, get(file[0].decode()))
+        assert (kept.status, kept.get("x-request-id")) == (200, None)
 
 
 async def test_other_methods_are_told_which_there_are(tmp_path: Path) -> None:
