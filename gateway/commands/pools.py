@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
         "let people make themselves accounts in the user pool, or no longer",
         "sign-up disable --config config/gateway.yaml",
     )
-    sign_up.add_argument("state", choices=("enable", "disable"))
+    sign_up.add_argument("state", choices=("enable", "disable"), metavar="enable|disable")
     sign_up.add_argument("--user-pool-id", metavar="ID", help="default: the configuration's first pool")
     aws_flags(sign_up)
     config_flag(sign_up)
