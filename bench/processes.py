@@ -96,7 +96,7 @@ class Process:
     def running(self) -> bool:
         return self._popen.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 15.0, pause: float = 0.002) -> None:
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60.0, pause: float = 0.002) -> None:
         """Returns as soon as `ready()`; raises BenchError when the process ends first or the time is over."""
         deadline = time.monotonic() + seconds
         while not ready():

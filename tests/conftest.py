@@ -7,10 +7,11 @@ import signal
 from collections.abc import Callable, Mapping
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# No deadline per example: the first one may have to make an RSA key, and test machines are busy.
-settings.register_profile("gateway", deadline=None)
+# No deadline per example, and no complaint about slow ones: the first one may have to make an RSA key, and
+# test machines are busy. Where CI is set, hypothesis chooses the same examples every time by itself.
+settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gateway")
 
 # A shell without job control starts what it runs in the background with SIGINT ignored, and so would all

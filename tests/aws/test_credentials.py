@@ -105,7 +105,7 @@ def credentials(place: Path, *arguments: str) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -152,7 +152,7 @@ def test_as_credential_process_of_the_aws_cli(local: LocalCognito, place: Path) 
         env=environ(place),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -79,7 +79,7 @@ def token(home: Path, *arguments: str, stdin: str = PASSWORD + "\n") -> subproce
         capture_output=True,
         text=True,
         env=environ(home),
-        timeout=60,
+        timeout=200,
         check=False,
     )
 
@@ -149,7 +149,7 @@ def test_on_a_terminal_everything_is_asked_for_and_passwords_are_not_shown(
             process.stdin.write(questions.pop(0)[1].encode() + b"\n")
     process.stdin.close()
     process.stdout.close()
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
     assert questions == []
     assert TEMPORARY.encode() not in shown
     assert PASSWORD.encode() not in shown

@@ -63,7 +63,7 @@ def token(
 ) -> subprocess.CompletedProcess[str]:
     words, environ = command(local, home, *arguments)
     return subprocess.run(
-        words, input=stdin, env=environ, cwd=home, capture_output=True, text=True, timeout=60, check=False
+        words, input=stdin, env=environ, cwd=home, capture_output=True, text=True, timeout=200, check=False
     )
 
 
@@ -168,7 +168,7 @@ def conversation(local: LocalCognito, home: Path, secret: str | None = None) -> 
         process.stdin.write(totp.code_at(secret, step) + "\n")
         process.stdin.close()
         token, more = process.stdout.read(), process.stderr.read()
-        return process.wait(60), token, said + more, secret
+        return process.wait(200), token, said + more, secret
 
 
 def test_a_second_factor_is_set_up_and_then_asked_for(local: LocalCognito, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def run(*options, environment, skip=None):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
 
@@ -55,6 +55,14 @@ def left_behind(scratch):
     return processes, list(Path(scratch).iterdir())
 
 
+def nothing_is_left(scratch):
+    """What was killed is gone as soon as it gets the time to die."""
+    deadline = time.monotonic() + 20
+    while left_behind(scratch)[0] and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return left_behind(scratch) == ([], [])
+
+
 def test_a_quick_run_measures_reports_and_cleans_up(environment, tmp_path):
     out = tmp_path / "out"
     written = ["--json", str(out / "run.json"), "--svg", str(out / "run.svg")]
@@ -63,13 +71,13 @@ def test_a_quick_run_measures_reports_and_cleans_up(environment, tmp_path):
     assert "cognito-gateway 0.1" in done.stdout
     works = json.loads((out / "run.json").read_text())["works"]
     warm = works["warm"]["contestants"]["gateway"]["medians"]
-    assert warm["requests"] > 100
+    assert warm["requests"] > 20
     # The stand-in decodes and verifies every time: less than 30 µs would be a miscount, so would 30 ms.
     assert 30 < warm["cpu_us"] < 30_000
     assert 10 < warm["rss_mib"] <= warm["peak_mib"] < 500
     assert works["start"]["contestants"]["gateway"]["medians"]["ready_ms"] > 50
     assert (out / "run.svg").read_text().startswith("<svg")
-    assert left_behind(environment["TMPDIR"]) == ([], [])
+    assert nothing_is_left(environment["TMPDIR"])
 
 
 @pytest.mark.parametrize(
@@ -91,12 +99,12 @@ def test_a_gateway_that_ends_at_start_is_reported_with_its_words(environment):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 1
     assert "gateway ended at start: no such key: listn" in done.stdout
-    assert left_behind(environment["TMPDIR"]) == ([], [])
+    assert nothing_is_left(environment["TMPDIR"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -104,29 +112,31 @@ def test_an_interrupted_run_leaves_nothing_behind(environment, number):
     with subprocess.Popen(
         command("--seconds", "30"), cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 90
         while not any("standin" in line for line in left_behind(environment["TMPDIR"])[0]):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(0.5)
         process.send_signal(number)
-        _, said = process.communicate(timeout=20)
+        _, said = process.communicate(timeout=90)
     assert process.returncode == 130
     assert b"interrupted" in said
     assert b"Traceback" not in said
-    assert left_behind(environment["TMPDIR"]) == ([], [])
+    assert nothing_is_left(environment["TMPDIR"])
 
 
 def test_a_process_takes_its_children_along(tmp_path):
-    child = f"[sys.executable, '-c', 'import time; time.sleep(60)', {str(tmp_path)!r}]"
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    child = f"[sys.executable, '-c', 'import time; time.sleep(300)', {str(scratch)!r}]"
     parent = [sys.executable, "-c", f"import subprocess, sys; subprocess.run({child})"]
     with Process("parent", parent, cpus=frozenset({0}), log=tmp_path / "log") as process:
-        deadline = time.monotonic() + 10
-        while len(left_behind(str(tmp_path))[0]) < 2:
+        deadline = time.monotonic() + 60
+        while len(left_behind(str(scratch))[0]) < 2:
             assert process.running()
             assert time.monotonic() < deadline
             time.sleep(0.02)
-    assert left_behind(str(tmp_path))[0] == []
+    assert nothing_is_left(str(scratch))
 
 
 def test_cpus_are_split_between_proxy_and_everything_else():

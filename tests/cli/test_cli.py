@@ -48,7 +48,7 @@ def run(
         env={**kept, **(environ or {})},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -177,7 +177,7 @@ def test_light_commands_load_nothing_heavy() -> None:
         [sys.executable, "-c", code, ROOT / "config/gateway.minimal.yaml"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
@@ -230,14 +230,19 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
         assert process.stderr is not None
         process.stdout.close()
         assert process.stderr.read() == ""
-        assert process.wait(timeout=60) == 1
+        assert process.wait(timeout=200) == 1
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's full device")
 def test_an_output_that_is_full_is_one_sentence() -> None:
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
-            [SCRIPT, "config-schema"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+            [SCRIPT, "config-schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=200,
+            check=False,
         )
     assert done.returncode == 1
     assert done.stderr == "cognito-gateway: no space left on device\n"
@@ -280,12 +285,12 @@ def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
     # Opening the other end returns once the command has opened its own.
     with (tmp_path / "pipe").open("w", encoding="utf-8"):
         process.send_signal(signal.SIGINT)
-        printed = process.communicate(timeout=60)
+        printed = process.communicate(timeout=200)
     assert (process.returncode, printed) == (130, ("", ""))
 
 
 def test_python_m_gateway_is_the_same_program() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "version"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "gateway", "version"], capture_output=True, text=True, timeout=200, check=True
     )
     assert done.stdout == run("version").stdout

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.cli.test_cli import run
-from tests.outside.support import free_port
 from tests.support import local_cognito
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def explain(
         stdin=subprocess.DEVNULL if token is None else None,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not ins
 def run(script: str, home: Path) -> subprocess.CompletedProcess[str]:
     environ = {"PATH": f"{AWS.parent}:/usr/bin:/bin", "HOME": str(home)}
     return subprocess.run(
-        ["bash", "-c", script], env=environ, capture_output=True, text=True, timeout=60, check=False
+        ["bash", "-c", script], env=environ, capture_output=True, text=True, timeout=250, check=False
     )
 
 

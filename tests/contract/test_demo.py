@@ -8,19 +8,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from tests.support.demos import taking_turns
+from tests.support.ports import free_port
+
 AWS = Path(sys.executable).with_name("aws")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
@@ -45,7 +42,7 @@ def demo(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 
@@ -56,7 +53,13 @@ def commands(printed: str) -> list[str]:
 def shell(lines: list[str], home: Path) -> str:
     environ = {"PATH": f"{AWS.parent}:/usr/bin:/bin", "HOME": str(home)}
     done = subprocess.run(
-        ["bash"], input="\n".join(lines), env=environ, capture_output=True, text=True, timeout=60, check=False
+        ["bash"],
+        input="\n".join(lines),
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
     )
     assert done.stderr == ""
     return done.stdout
@@ -65,7 +68,7 @@ def shell(lines: list[str], home: Path) -> str:
 @pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python")
 def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
     port = free_port()
-    with demo(tmp_path, port) as (process, printed):
+    with taking_turns(), demo(tmp_path, port) as (process, printed):
         pasted = commands(printed)
         with_token, without_token = pasted[1], pasted[2]
         assert f"http://127.0.0.1:{port}/api/v1/config" in with_token
@@ -79,12 +82,12 @@ def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
         own = shell([pasted[3], with_token], tmp_path)
         assert '"service": "sample-api"' in own
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     assert list(tmp_path.rglob("*gateway*")) == [], "it leaves no file behind"
 
 
 def test_taken_ports_are_replaced_and_sigterm_ends_it(tmp_path: Path) -> None:
-    with socket.socket() as squatter:
+    with taking_turns(), socket.socket() as squatter:
         squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             squatter.bind(("127.0.0.1", 8080))
@@ -96,9 +99,8 @@ def test_taken_ports_are_replaced_and_sigterm_ends_it(tmp_path: Path) -> None:
             assert api is not None
             assert api[1] != "8080"
             process.send_signal(signal.SIGTERM)
-            started = time.monotonic()
-            assert process.wait(10) == 0
-            assert time.monotonic() - started < 5
+            # Long before drain_timeout's 30 s: nobody has to be waited for.
+            assert process.wait(25) == 0
 
 
 def test_the_gateways_port_is_not_replaced(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_the_gateways_port_is_not_replaced(tmp_path: Path) -> None:
             [sys.executable, "-m", "gateway", "demo", "--port", str(port)],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=200,
             check=False,
         )
     assert done.returncode == 1

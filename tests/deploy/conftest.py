@@ -38,7 +38,7 @@ def engine() -> Iterator[Engine]:
                 IMAGE,
                 ".",
             )
-            engine.docker(*build, seconds=600)
+            engine.docker(*build, seconds=1200)
             yield engine
     finally:
         shutil.rmtree(directory, ignore_errors=True)

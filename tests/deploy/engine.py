@@ -51,7 +51,7 @@ class Engine:
         self.host = f"unix://{directory}/docker.sock"
         self._environ = {**os.environ, "DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "0"}
 
-    def run(self, *words: str | Path, seconds: float = 60, check: bool = True, **environ: str) -> str:
+    def run(self, *words: str | Path, seconds: float = 300, check: bool = True, **environ: str) -> str:
         """Standard output; the error stream is in the exception where it fails."""
         done = subprocess.run(
             words,
@@ -68,7 +68,7 @@ class Engine:
             )
         return done.stdout
 
-    def docker(self, *words: str | Path, seconds: float = 60, check: bool = True) -> str:
+    def docker(self, *words: str | Path, seconds: float = 300, check: bool = True) -> str:
         return self.run("docker", *words, seconds=seconds, check=check)
 
     def inspect(self, name: str) -> dict[str, object]:
@@ -96,15 +96,15 @@ def running(directory: Path) -> Iterator[Engine]:
         start_new_session=True,
     )
     try:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while not engine.ready():
             assert process.poll() is None, (directory / "dockerd.log").read_text()[-3000:]
-            assert time.monotonic() < until, "the engine was not ready within 60 s"
+            assert time.monotonic() < until, "the engine was not ready within 180 s"
             time.sleep(0.2)
         yield engine
     finally:
         process.terminate()
-        process.wait(60)
+        process.wait(180)
         log.close()
 
 
@@ -120,9 +120,9 @@ def make_base_image(engine: Engine, directory: Path) -> None:
             *("bookworm", archive),
         ],
         check=True,
-        timeout=300,
+        timeout=900,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
     )
-    engine.docker("import", archive, BASE_IMAGE, seconds=120)
+    engine.docker("import", archive, BASE_IMAGE, seconds=300)
     archive.unlink()

@@ -15,7 +15,7 @@ import pytest
 from tests.deploy.engine import IMAGE, Engine
 from tests.helm.rendering import HELMS, Object, gateway_of, objects, of_kind, pod_of, shape
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 
 NAME = "gateway-of-the-chart"
 
@@ -29,7 +29,7 @@ class Pod:
         return [json.loads(line) for line in self.engine.docker("logs", NAME).splitlines() if line[:1] == "{"]
 
     def until_logged(self, event: str) -> None:
-        until = time.monotonic() + 30
+        until = time.monotonic() + 120
         while event not in {record["event"] for record in self.log()}:
             assert time.monotonic() < until, self.engine.docker("logs", NAME)
             time.sleep(0.1)

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.engine import ROOT, Engine
-from tests.outside.support import DEMO_PASSWORD, DEMO_USER, free_port
+from tests.outside.support import DEMO_PASSWORD, DEMO_USER
+from tests.support.ports import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 
 CONFIG = "/etc/cognito-gateway/gateway.yaml"
 
@@ -35,7 +36,7 @@ class Up:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         assert not check or done.returncode == 0, done.stderr
@@ -46,7 +47,7 @@ class Up:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=10) as answer:
+            with opener.open(request, timeout=60) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read()
@@ -57,7 +58,7 @@ def up(engine: Engine) -> Iterator[Up]:
     up = Up(engine, free_port())
     try:
         up.compose("up", "-d", "--no-build")
-        until = time.monotonic() + 60
+        until = time.monotonic() + 180
         while '"event":"key_set_loaded"' not in up.compose("logs", "gateway"):
             assert time.monotonic() < until, up.compose("logs")
             time.sleep(0.5)

@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from gateway.version import VERSION
-from tests.outside.support import DEMO_PASSWORD, DEMO_USER, environment, free_port, run, started
+from tests.outside.support import DEMO_PASSWORD, DEMO_USER, environment, run, started
+from tests.support.demos import taking_turns
+from tests.support.ports import free_port
 from tests.support.wire import get, once
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NAME = f"cognito_gateway-{VERSION}"
 SOURCE = ("CHANGELOG.md", "MANIFEST.in", "Makefile", "README.md", "pyproject.toml", "requirements", "config")
@@ -63,7 +65,7 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         (*pip, "--require-hashes", "-r", lock),
         (*pip, "--no-deps", "--no-index", dist / f"{NAME}-py3-none-any.whl"),
     ):
-        subprocess.run(command, env=environment(), check=True, timeout=300)
+        subprocess.run(command, env=environment(), check=True, timeout=900)
     yield venv / "bin"
     shutil.rmtree(venv)
 
@@ -121,35 +123,36 @@ def test_the_commands_work_without_a_source_tree(installed: Path, tmp_path: Path
 async def test_the_demo_runs_without_a_source_tree(installed: Path, tmp_path: Path) -> None:
     port = free_port()
     command = [installed / "cognito-gateway", "demo", "--port", str(port)]
-    async with started(tmp_path, command, environ=OWN) as program:
-        printed = await program.says("Ctrl-C stops everything.")
-        page = await once(port, get("/oauth2/sign_in", "Accept: text/html"))
-        assert page.status == 200
-        files = re.findall(rb'(?:href|src)="(/oauth2/[^"]+\.(?:css|js|svg))', page.body)
-        assert {file.rpartition(b".")[2] for file in files} == {b"css", b"js", b"svg"}
-        for file in files:
-            assert (await once(port, get(file.decode()))).status == 200
+    with taking_turns():
+        async with started(tmp_path, command, environ=OWN) as program:
+            printed = await program.says("Ctrl-C stops everything.")
+            page = await once(port, get("/oauth2/sign_in", "Accept: text/html"))
+            assert page.status == 200
+            files = re.findall(rb'(?:href|src)="(/oauth2/[^"]+\.(?:css|js|svg))', page.body)
+            assert {file.rpartition(b".")[2] for file in files} == {b"css", b"js", b"svg"}
+            for file in files:
+                assert (await once(port, get(file.decode()))).status == 200
 
-        (cognito,) = re.findall(r"(?m)^local Cognito +(http://\S+?)(?:/| |$)", printed)
-        pool, client = re.findall(r"us-east-1_LocalDemo|1demo2client3local4cognito", printed)[:2]
-        flags = ["--endpoint-url", cognito, "--user-pool-id", "us-east-1_LocalDemo"]
-        flags += ["--client-id", "1demo2client3local4cognito", "--username", DEMO_USER]
-        assert {pool, client} <= set(flags)
-        token = run(
-            installed / "cognito-gateway",
-            "token",
-            *flags,
-            cwd=tmp_path,
-            environ=OWN,
-            stdin=DEMO_PASSWORD + "\n",
-        )
-        assert token.returncode == 0, token.stderr
-        called = await once(port, get("/api/v1/config", f"Authorization: Bearer {token.stdout.strip()}"))
-        assert called.status == 200
-        assert (await once(port, get("/api/v1/config"))).status == 401
-        program.interrupt()
-        assert await program.end(10) == 0
-        assert program.stderr == ""
+            (cognito,) = re.findall(r"(?m)^local Cognito +(http://\S+?)(?:/| |$)", printed)
+            pool, client = re.findall(r"us-east-1_LocalDemo|1demo2client3local4cognito", printed)[:2]
+            flags = ["--endpoint-url", cognito, "--user-pool-id", "us-east-1_LocalDemo"]
+            flags += ["--client-id", "1demo2client3local4cognito", "--username", DEMO_USER]
+            assert {pool, client} <= set(flags)
+            token = run(
+                installed / "cognito-gateway",
+                "token",
+                *flags,
+                cwd=tmp_path,
+                environ=OWN,
+                stdin=DEMO_PASSWORD + "\n",
+            )
+            assert token.returncode == 0, token.stderr
+            called = await once(port, get("/api/v1/config", f"Authorization: Bearer {token.stdout.strip()}"))
+            assert called.status == 200
+            assert (await once(port, get("/api/v1/config"))).status == 401
+            program.interrupt()
+            assert await program.end() == 0
+            assert program.stderr == ""
 
 
 def test_an_extra_that_is_missing_is_named(installed: Path, tmp_path: Path) -> None:
@@ -181,7 +184,7 @@ def test_the_outside_tests_pass_against_the_wheel(installed: Path, tmp_path: Pat
             env={**environment(), **OWN, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=1200,
             check=False,
         )
     finally:

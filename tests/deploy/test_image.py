@@ -11,7 +11,7 @@ import pytest
 
 from tests.deploy.engine import IMAGE, ROOT, Engine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("engine")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 
 HARDENED = (
     "--read-only",
@@ -46,7 +46,7 @@ def started(engine: Engine, name: str) -> bool:
 def test_it_starts_within_a_second_and_stops_with_0(engine: Engine, gateway: str) -> None:
     begun = time.monotonic()
     while not started(engine, gateway):
-        assert time.monotonic() < begun + 30, engine.docker("logs", gateway)
+        assert time.monotonic() < begun + 120, engine.docker("logs", gateway)
         time.sleep(0.02)
     lines = [json.loads(line) for line in engine.docker("logs", gateway).splitlines()]
     print(f"from `docker run` to serving: at most {time.monotonic() - begun:.2f} s behind the start of it")
@@ -59,7 +59,7 @@ def test_it_starts_within_a_second_and_stops_with_0(engine: Engine, gateway: str
 
 
 def test_it_says_itself_that_it_is_healthy(engine: Engine, gateway: str) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 120
     while True:
         state = engine.inspect(gateway)["State"]
         assert isinstance(state, dict)

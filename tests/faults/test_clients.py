@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.load import Board, Clients, body_of
-from tests.proxy.test_limits import settled
+from tests.faults.load import PATIENCE, Board, Clients, body_of
+from tests.proxy.test_limits import settled, waiters
 from tests.proxy.test_limits_counted import black_hole
 from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.running import Running, running
+from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, read_body
 
 pytestmark = pytest.mark.slow
@@ -117,7 +118,7 @@ async def load(gateway: Running) -> AsyncIterator[Board]:
         yield board
         await clients.more(50)
     assert board.failures == []
-    assert board.slowest < 5
+    assert board.slowest < PATIENCE
 
 
 @contextlib.asynccontextmanager
@@ -140,19 +141,16 @@ def leave(crowd: list[Client], *, politely: bool = False) -> None:
 
 async def at_base(gateway: Running, others: int) -> None:
     """Nothing is held but what the well-behaved hold: at most a connection each, here and at the upstream."""
-    worker, until = gateway.worker, time.monotonic() + 8
-    while time.monotonic() < until:
+    worker = gateway.worker
+
+    def held() -> tuple[int, int, int]:
         pool = worker.app.pool
-        if (
-            len(worker.connections) <= others
-            and pool.open - pool.idle <= others
-            and worker.metrics.requests_in_flight <= others
-        ):
-            return
-        await asyncio.sleep(0.005)
-    raise AssertionError(
-        f"{len(worker.connections)} connections, {worker.app.pool} {worker.metrics.requests_in_flight}"
-    )
+        return len(worker.connections), pool.open - pool.idle, worker.metrics.requests_in_flight
+
+    try:
+        await until(lambda: max(held()) <= others)
+    except TimeoutError as error:
+        raise AssertionError(f"connections, lent ones, requests: {held()}") from error
 
 
 @pytest.mark.parametrize("way", ["resets", "closes"])
@@ -163,28 +161,29 @@ async def test_they_disconnect_in_every_phase(tmp_path: Path, phase: Phase, way:
         async with load(gateway):
             for _ in range(2):
                 async with crowd_of(gateway, phase) as crowd:
-                    assert len(gateway.worker.connections) >= CROWD
+                    await until(lambda: len(gateway.worker.connections) >= CROWD)
                     began = time.monotonic()
                     leave(crowd, politely=way == "closes")
                     await at_base(gateway, others=4)
                 print(f"{phase.__name__} {way}: {CROWD} gone in {time.monotonic() - began:.3f} s")
         await settled(gateway)
-        assert upstream.open == gateway.worker.app.pool.idle <= 4
+        pool = gateway.worker.app.pool
+        await until(lambda: upstream.open == pool.idle)
+        assert pool.idle <= 4
         assert [line for line in gateway.log() if line["event"] == "log"] == []
 
 
 async def test_they_disconnect_while_the_upstream_is_dialled(tmp_path: Path) -> None:
-    async with (
-        black_hole() as port,
-        running(
-            tmp_path, OPEN, upstream_url=f"http://127.0.0.1:{port}", upstream_lines="connect_timeout: 30s"
-        ) as gateway,
-    ):
-        async with crowd_of(gateway, waiting) as crowd:
-            assert gateway.worker.app.pool.open == CROWD
-            leave(crowd)
-            await at_base(gateway, others=0)
-        assert gateway.worker.app.pool.open == 0
+    lines = "connect_timeout: 60s"
+    with black_hole() as port:
+        async with running(
+            tmp_path, OPEN, upstream_url=f"http://127.0.0.1:{port}", upstream_lines=lines
+        ) as gateway:
+            async with crowd_of(gateway, waiting) as crowd:
+                await until(lambda: gateway.worker.app.pool.open == CROWD)
+                leave(crowd)
+                await at_base(gateway, others=0)
+            assert gateway.worker.app.pool.open == 0
 
 
 async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path) -> None:
@@ -192,13 +191,13 @@ async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path) 
         tmp_path,
         OPEN,
         upstream=Upstream(script=Odd()),
-        upstream_lines=f"max_connections: {CROWD // 2}, connect_timeout: 30s",
+        upstream_lines=f"max_connections: {CROWD // 2}, connect_timeout: 60s",
     ) as gateway:
         async with crowd_of(gateway, waiting) as crowd:
-            assert repr(gateway.worker.app.pool).endswith(f"waiting={CROWD // 2}>")
+            await until(lambda: waiters(gateway) == CROWD // 2)
             leave(crowd[::-1])
             await at_base(gateway, others=0)
-        assert repr(gateway.worker.app.pool).endswith("waiting=0>")
+        assert waiters(gateway) == 0
         # All places are free again.
         async with load(gateway):
             pass
@@ -208,7 +207,7 @@ async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path) 
 @pytest.mark.parametrize("phase", [reading, tunnelling], ids=["answer", "tunnel"])
 async def test_they_stop_reading(tmp_path: Path, phase: Phase) -> None:
     """What is read ahead for them is bounded, and they are ended after idle_timeout."""
-    limits = {"listen_lines": "idle_timeout: 1s", "upstream_lines": "idle_timeout: 1s"}
+    limits = {"listen_lines": "idle_timeout: 2s", "upstream_lines": "idle_timeout: 2s"}
     async with running(tmp_path, OPEN, upstream=Upstream(script=Odd()), **limits) as gateway:
         async with load(gateway), crowd_of(gateway, phase) as crowd:
             for client in crowd:

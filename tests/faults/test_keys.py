@@ -22,8 +22,9 @@ from tests.faults.load import (
     watching,
     workers,
 )
-from tests.outside.support import Served, free_port, pinned, serving, until
+from tests.outside.support import Served, pinned, serving, until
 from tests.support.key_server import KeyServer
+from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 
 pytestmark = pytest.mark.slow
@@ -41,7 +42,7 @@ async def both_have_keys(served: Served) -> None:
         keys = samples.get(f'cognito_gateway_jwks_keys{{pool="{POOL_ID}"}}')
         return samples.get("cognito_gateway_workers") == 2 and keys == 1
 
-    await until(ready, seconds=30)
+    await until(ready, seconds=90)
 
 
 async def test_keys_from_a_file_need_no_endpoint(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ async def test_without_any_keys_every_answer_is_a_clean_503(tmp_path: Path) -> N
             async def many() -> bool:
                 return board.statuses[503] >= 1000
 
-            await until(many, seconds=60)
+            await until(many, seconds=120)
             # Whoever needs no keys is served; whoever shows none is told so.
             assert (await served.ask("/open")).status == 200
             assert (await served.ask("/api/1/none")).status == 401

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults.load import TWO, Clients, Kind, NamingUpstream, tokens
-from tests.outside.support import SCRIPT, configuration, free_port, pinned, serving, started
+from tests.outside.support import SCRIPT, configuration, pinned, serving, started
+from tests.support.ports import free_port
 from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow
@@ -62,5 +63,5 @@ async def test_sigterm_fails_nobody(tmp_path: Path, workers: dict[str, str]) -> 
                 print(f"SIGTERM: ended in {took:.2f} s; {board}")
                 assert board.failures == []
                 # Long before drain_timeout: nobody had to be waited for.
-                assert took < 5
+                assert took < 9
                 assert upstream.connections == set()

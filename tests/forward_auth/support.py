@@ -99,5 +99,5 @@ async def proxy(
             writer.close()
             return True
 
-        await until(listens, seconds=30)
+        await until(listens, seconds=90)
         yield

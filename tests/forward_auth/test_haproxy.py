@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.forward_auth.behind import Front
 from tests.forward_auth.support import asked_gateway, documented, moved, proxy, require
-from tests.outside.support import free_port
+from tests.support.ports import free_port
 from tests.support.wire import Upstream
 
 

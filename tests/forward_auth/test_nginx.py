@@ -8,8 +8,8 @@ from pathlib import Path
 
 from tests.forward_auth.behind import Front
 from tests.forward_auth.support import asked_gateway, documented, keyless, moved, proxy, require
-from tests.outside.support import free_port
 from tests.support.key_server import KeyServer
+from tests.support.ports import free_port
 from tests.support.wire import Upstream, get, once
 
 _AROUND = """daemon off;

@@ -117,4 +117,4 @@ async def _one(port: int, sent: bytes, piece: int) -> None:
                 await client.send(sent[at : at + piece])
                 await asyncio.sleep(0)
             client.writer.write_eof()
-            await asyncio.wait_for(client.reader.read(), 5)
+            await asyncio.wait_for(client.reader.read(), 9)

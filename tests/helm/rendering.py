@@ -47,7 +47,7 @@ def _version(helm: str) -> str:
 
 
 def run(*words: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(words, cwd=cwd, capture_output=True, text=True, timeout=250, check=False)
 
 
 @functools.cache

@@ -16,7 +16,8 @@ import yaml
 
 from gateway.observe.metrics import METRICS, PREFIX
 from tests.helm.rendering import CHART, objects, of_kind, program, run, shape
-from tests.outside.support import Served, free_port, pinned, serving, started, until
+from tests.outside.support import Served, pinned, serving, started, until
+from tests.support.ports import free_port
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import Upstream, get, once
 
@@ -123,8 +124,8 @@ def scraping(folder: Path, served: Served) -> Path:
         yaml.safe_dump(
             {
                 "global": {
-                    "scrape_interval": "500ms",
-                    "scrape_timeout": "400ms",
+                    "scrape_interval": "1s",
+                    "scrape_timeout": "1s",
                     "evaluation_interval": "1s",
                 },
                 "rule_files": [str(CHART / "files" / "alerts.yaml")],
@@ -163,7 +164,7 @@ async def test_a_real_prometheus_scrapes_and_answers_every_query(tmp_path: Path)
                     return False
                 return any(float(each["value"][1]) >= 3 for each in found["result"])
 
-            await until(seen, seconds=60)
+            await until(seen, seconds=120)
             await traffic(served)
             before = await api(port, "query", query=f"sum({PREFIX}requests_total)")
 
@@ -171,7 +172,7 @@ async def test_a_real_prometheus_scrapes_and_answers_every_query(tmp_path: Path)
                 now = await api(port, "query", query=f"sum({PREFIX}requests_total)")
                 return float(now["result"][0]["value"][1]) > float(before["result"][0]["value"][1])
 
-            await until(counted, seconds=30)
+            await until(counted, seconds=120)
             known = scraped(await api(port, "metadata"))
             assert known == {PREFIX + metric.name for metric in METRICS}
             answers = {}

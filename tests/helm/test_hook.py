@@ -10,8 +10,9 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.helm.rendering import HELMS, SHAPES, Object, objects, of_kind, one, run, shape
-from tests.outside.support import free_port, serving
+from tests.outside.support import serving
 from tests.support.certificates import Authority, accepting
+from tests.support.ports import free_port
 from tests.support.wire import Upstream
 
 

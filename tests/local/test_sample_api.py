@@ -46,7 +46,7 @@ async def test_echo_sends_back_while_it_still_receives(url: str, http: aiohttp.C
 
     async def body() -> AsyncIterator[bytes]:
         yield b"first"
-        await asyncio.wait_for(received_first.wait(), 5)
+        await asyncio.wait_for(received_first.wait(), 30)
         yield b"second" * 200_000
 
     headers = {"Content-Type": "text/csv"}

@@ -61,7 +61,7 @@ def written(
     try:
         use(log)
     finally:
-        log.close(5)
+        log.close(30)
     text = stream.getvalue().decode("ascii")
     assert text == "" or text.endswith("\n")
     return text.split("\n")[:-1]
@@ -225,7 +225,7 @@ def test_milliseconds_stay_within_their_second() -> None:
     log = Logger(Log("json", "info", True), stream, clock=lambda: next(times))
     for _ in range(5):
         log.event("probe")
-    log.close(5)
+    log.close(30)
     assert [json.loads(line)["timestamp"] for line in stream.getvalue().splitlines()] == [
         "1970-01-01T00:00:00.000Z",
         "1970-01-01T00:00:00.999Z",
@@ -246,11 +246,11 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     log = configure(Log("json", "info", True), stream)
 
     def read() -> list[dict[str, Any]]:
-        log.close(5)
+        log.close(30)
         return [json.loads(line) for line in stream.getvalue().splitlines()]
 
     yield read
-    log.close(5)
+    log.close(30)
 
 
 def test_pythons_own_log_is_led_into_ours(lines: Callable[[], list[dict[str, Any]]]) -> None:

@@ -44,7 +44,7 @@ def pipe() -> Iterator[Pipe]:
 
 def close_and_read(sink: Sink, pipe: Pipe) -> list[bytes]:
     def close() -> None:
-        sink.close(10)
+        sink.close(30)
         pipe.close(pipe.writer)
 
     closing = threading.Thread(target=close)
@@ -62,7 +62,7 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
     sink = Sink(pipe.stream, dropped_line)
     for number in range(1000):
         sink.put(b"%d\n" % number)
-    sink.close(5)
+    sink.close(30)
     pipe.close(pipe.writer)
     assert pipe.read_all() == [b"%d" % number for number in range(1000)]
     assert sink.dropped == 0
@@ -70,10 +70,9 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
 
 def test_a_stalled_reader_stops_nobody_and_learns_what_it_missed(pipe: Pipe) -> None:
     sink = Sink(pipe.stream, dropped_line)
-    started = time.monotonic()
+    # Nobody reads: where a line waited for that, it would be for ever.
     for number in range(10_000):
         sink.put(b"%0100d\n" % number)
-    assert time.monotonic() - started < 5  # it would be for ever
     assert sink.dropped > 1000
     lines = close_and_read(sink, pipe)
     reports = [int(line.split()[1]) for line in lines if line.startswith(b"dropped")]
@@ -87,12 +86,12 @@ def test_closing_waits_for_a_stalled_reader_only_so_long(pipe: Pipe) -> None:
         sink.put(b"%0100d\n" % number)
     started = time.monotonic()
     sink.close(0.1)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10  # it would be for ever
     sink.put(b"late\n")
     assert sink.dropped == 1
     # The thread is seen off before the descriptors are: their numbers are the next test's.
     pipe.close(pipe.reader)
-    sink.close(10)
+    sink.close(30)
 
 
 def test_a_closed_reader_costs_lines_and_nothing_else(pipe: Pipe) -> None:
@@ -100,7 +99,7 @@ def test_a_closed_reader_costs_lines_and_nothing_else(pipe: Pipe) -> None:
     sink = Sink(pipe.stream, dropped_line)
     for _ in range(100):
         sink.put(b"x\n")
-    sink.close(5)
+    sink.close(30)
     assert sink.dropped == 100
 
 
@@ -108,7 +107,7 @@ def test_a_closed_stream_costs_lines_and_nothing_else(pipe: Pipe) -> None:
     pipe.stream.close()
     sink = Sink(pipe.stream, dropped_line)
     sink.put(b"x\n")
-    sink.close(5)
+    sink.close(30)
     assert sink.dropped == 1
 
 
@@ -127,7 +126,7 @@ def test_a_full_disk_is_reported_when_there_is_room_again() -> None:
     disk = Disk()
     sink = Sink(cast(BinaryIO, disk), dropped_line)
     sink.put(b"lost\n")
-    sink.close(5)
+    sink.close(30)
     assert disk.received == b"dropped 1\n"
 
 
@@ -147,7 +146,7 @@ def test_lines_of_several_workers_on_one_pipe_never_mix(pipe: Pipe) -> None:
             for letter, sink in sinks.items():
                 sink.put(letter * (ATOMIC_WRITE - 1 - 7 * number) + b"\n")
         for sink in sinks.values():
-            sink.close(10)
+            sink.close(30)
         pipe.close(pipe.writer)
 
     worker = threading.Thread(target=work)

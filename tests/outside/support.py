@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +17,7 @@ from typing import Any
 
 from bench import procfs
 from gateway.local.seed import DEMO
+from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
 from tests.support.wire import Reply, get, once
 
@@ -28,22 +27,6 @@ SCRIPT = Path(sys.executable).with_name("cognito-gateway")
 # What the demo's seed holds.
 DEMO_POOL, DEMO_CLIENT = "us-east-1_LocalDemo", "1demo2client3local4cognito"
 DEMO_USER, DEMO_PASSWORD = "alice@example.com", "Wonderland-2024"
-
-
-def free_port() -> int:
-    """Nobody's port, from below those the kernel hands out: no client socket of another test gets it."""
-    while True:
-        port = random.randrange(12_000, 32_000)
-        if is_free(port):
-            return port
-
-
-def is_free(port: int) -> bool:
-    try:
-        socket.create_server(("127.0.0.1", port)).close()
-    except OSError:
-        return False
-    return True
 
 
 async def until(true: Callable[[], Awaitable[bool]], *, seconds: float, pause: float = 0.05) -> float:
@@ -91,7 +74,7 @@ class Program:
         """Ctrl-C: the terminal sends SIGINT to everything in the foreground."""
         os.killpg(self.pid, signal.SIGINT)
 
-    async def end(self, seconds: float = 20) -> int:
+    async def end(self, seconds: float = 60) -> int:
         """The exit code, once it has ended."""
         return await asyncio.to_thread(self.process.wait, seconds)
 
@@ -99,7 +82,7 @@ class Program:
         self.signal(signal.SIGTERM)
         return await self.end()
 
-    async def says(self, text: str, seconds: float = 30) -> str:
+    async def says(self, text: str, seconds: float = 90) -> str:
         """Its stdout, once the text is in it."""
 
         async def said() -> bool:
@@ -129,7 +112,7 @@ def run(
         input=stdin,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=280,
         check=False,
     )
 
@@ -160,7 +143,7 @@ async def started(
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await asyncio.to_thread(process.wait, 20)
+        await asyncio.to_thread(process.wait, 60)
 
 
 @dataclass
@@ -233,9 +216,9 @@ async def serving(
     arguments: list[str | Path] = [*command, "serve", "--config", path]
     async with started(folder, arguments, name="serve", environ=environ) as program:
         served = Served(program.process, program.out, program.err, port, metrics_port)
-        await until(served.is_listening, seconds=30)
+        await until(served.is_listening, seconds=90)
         if ready:
-            await until(served.is_ready, seconds=30)
+            await until(served.is_ready, seconds=90)
         yield served
 
 

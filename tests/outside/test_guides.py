@@ -14,12 +14,13 @@ from tests.outside.support import (
     DEMO_USER,
     ROOT,
     SCRIPT,
-    free_port,
     run,
     serving,
     started,
 )
 from tests.support import local_cognito
+from tests.support.demos import taking_turns
+from tests.support.ports import free_port
 from tests.support.wire import Upstream
 
 
@@ -81,14 +82,17 @@ async def test_five_minutes(tmp_path: Path) -> None:
     demo, *lines = lines_of("start.md")
     assert demo == "cognito-gateway demo"
     port = free_port()
-    async with started(tmp_path, [SCRIPT, "demo", "--port", str(port)]) as program:
-        printed = await program.says("Ctrl-C stops everything.")
-        (cognito,) = re.findall(r"(?m)^local Cognito +http://127\.0\.0\.1:(\d+)", printed)
-        assert all(each in "\n".join(lines) for each in (DEMO_POOL, DEMO_CLIENT, DEMO_USER, DEMO_PASSWORD))
-        lines = [line.replace(":8000/", f":{port}/").replace(":9229", f":{cognito}") for line in lines]
-        shown = await shell(tmp_path, lines, {})
-        program.interrupt()
-        assert await program.end(10) == 0
+    with taking_turns():
+        async with started(tmp_path, [SCRIPT, "demo", "--port", str(port)]) as program:
+            printed = await program.says("Ctrl-C stops everything.")
+            (cognito,) = re.findall(r"(?m)^local Cognito +http://127\.0\.0\.1:(\d+)", printed)
+            assert all(
+                each in "\n".join(lines) for each in (DEMO_POOL, DEMO_CLIENT, DEMO_USER, DEMO_PASSWORD)
+            )
+            lines = [line.replace(":8000/", f":{port}/").replace(":9229", f":{cognito}") for line in lines]
+            shown = await shell(tmp_path, lines, {})
+            program.interrupt()
+            assert await program.end() == 0
     refused, _, answer = shown.rpartition('\n{"')
     assert " 401 " in refused
     assert json.loads('{"' + answer)["service"] == "sample-api"

@@ -158,7 +158,7 @@ class Bench:
         """The line that the request of this answer left; the log's own thread may be a moment behind."""
         # The API's answers are passed on as they are: there the upstream knows it.
         request_id = reply.get("X-Request-Id") or (self.upstream.last.get("X-Request-Id") or b"").decode()
-        for _ in range(200):
+        for _ in range(1200):
             for line in self.served.log:
                 if line["event"] == event and line.get("request_id") == request_id:
                     return line
@@ -186,7 +186,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         Upstream(script=by_path).running() as upstream,
         serving(
             tmp_path,
-            upstream=f"{upstream.url}', response_timeout: '1s",
+            upstream=f"{upstream.url}', response_timeout: '3s",
             pools=pinned(tmp_path, key),
             more=f"{routes}\nlog: {{level: debug}}",
         ) as served,

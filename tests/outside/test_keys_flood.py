@@ -62,6 +62,7 @@ async def test_a_burst_of_unknown_kids_costs_two_fetches(tmp_path: Path) -> None
         token, stop = sign(key, access_claims()).decode(), asyncio.Event()
         client = asyncio.create_task(honest(served, token, stop))
         await asyncio.sleep(0.05)
+        server.mode, server.slowness = "slow", 2.5
         statuses = await flood(served, STRANGERS)
         stop.set()
         seconds = await client
@@ -69,8 +70,8 @@ async def test_a_burst_of_unknown_kids_costs_two_fetches(tmp_path: Path) -> None
         print(f"{server.fetches - 1} fetches; honest requests: median {median * 1000:.1f} ms")
         assert statuses == [401] * STRANGERS
         assert server.fetches - 1 <= 2
-        # A valid token waits for no fetch; the bound is a busy machine's.
-        assert median < 0.25
+        # A valid token waits for no fetch.
+        assert median < server.slowness / 2
         assert len(upstream.requests) == len(seconds)
 
 
@@ -92,6 +93,6 @@ async def test_a_new_key_works_soon_after_a_flood(tmp_path: Path) -> None:
             await flood(served, CONNECTIONS)
             return (await served.bearer(token)).status == 200
 
-        took = await until(works, seconds=15, pause=0.5)
+        took = await until(works, seconds=60, pause=0.5)
         print(f"a new key works {took:.1f} s after the flood, {server.fetches} fetches in all")
         assert (await served.bearer(sign(old, access_claims()))).status == 200

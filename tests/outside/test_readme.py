@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
-import os
 import re
 import signal
 import sys
-import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from gateway.local import seed
-from tests.outside.support import ROOT, SCRIPT, free_port, is_free, run, started, until
+from tests.outside.support import ROOT, SCRIPT, run, started
 from tests.support import local_cognito
+from tests.support.demos import taking_turns
+from tests.support.ports import free_port, is_free
 from tests.support.wire import Upstream
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -89,24 +88,11 @@ def pasted(lines: list[str], home: Path) -> str:
     return done.stdout
 
 
-@contextlib.asynccontextmanager
-async def gateway_port() -> AsyncIterator[int]:
-    """Port 8000 once no other run of these tests has it; another where something else keeps it."""
-    with (Path(tempfile.gettempdir()) / f"cognito-gateway-tests-8000-{os.getuid()}.lock").open("w") as lock:
-
-        async def ours() -> bool:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return is_free(PORTS["gateway"])
-
-        try:
-            await until(ours, seconds=45)
-        except TimeoutError:
-            yield free_port()
-        else:
-            yield PORTS["gateway"]
+@contextlib.contextmanager
+def gateway_port() -> Iterator[int]:
+    """Port 8000, which no other test has then; another where something else keeps it."""
+    with taking_turns():
+        yield PORTS["gateway"] if is_free(PORTS["gateway"]) else free_port()
 
 
 async def test_make_demo(checkout: Path, tmp_path: Path) -> None:
@@ -116,7 +102,7 @@ async def test_make_demo(checkout: Path, tmp_path: Path) -> None:
 
     environ = {"TMPDIR": str(temporary)}
     async with contextlib.AsyncExitStack() as stack:
-        port = await stack.enter_async_context(gateway_port())
+        port = stack.enter_context(gateway_port())
         command = [*MAKE, "demo"] if port == PORTS["gateway"] else [*MAKE, "demo", f"ARGS=--port {port}"]
         program = await stack.enter_async_context(started(tmp_path, command, environ=environ, cwd=checkout))
         printed = await program.says("Ctrl-C stops everything.")
@@ -147,7 +133,7 @@ async def test_make_demo(checkout: Path, tmp_path: Path) -> None:
         await second_demo(tmp_path, ports)
 
         program.interrupt()
-        await program.end(10)
+        await program.end()
         assert program.process.returncode in {0, 2, -signal.SIGINT}, "make's own word for an interrupt"
         assert "Traceback" not in program.stdout + program.stderr
     assert [port for port in ports.values() if not is_free(port)] == []
@@ -181,7 +167,7 @@ async def second_demo(folder: Path, first: dict[str, int]) -> None:
         shown = await asyncio.to_thread(pasted, [lines[3], lines[1]], folder)
         assert json.loads(shown)["service"] == "sample-api"
         program.signal(signal.SIGINT)
-        assert await program.end(10) == 0
+        assert await program.end() == 0
     assert [port for port in ports.values() if not is_free(port)] == []
 
 

@@ -20,7 +20,7 @@ import aiohttp
 from gateway.local import totp
 from gateway.local.server import LocalCognito
 from tests.outside.recording import Relay
-from tests.outside.support import SCRIPT, Served, free_port, started, until
+from tests.outside.support import SCRIPT, Served, started, until
 from tests.outside.test_interface import by_path
 from tests.portal.site import (
     ALICE,
@@ -34,6 +34,7 @@ from tests.portal.site import (
 )
 from tests.support import local_cognito
 from tests.support.collector import Collector
+from tests.support.ports import free_port
 from tests.support.wire import Reply, Upstream, get, once
 
 BOB, NEW, WRONG = "bob@example.com", "Another-Horse-2", "Wrong-Horse-77"
@@ -127,7 +128,7 @@ class Stage:
         return self.said.reply(await self.served.ask(target, *lines, method=method))
 
     async def code(self, kind: str, count: int = 1) -> str:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while len(sent := [each for each in self.local.state.outbox if each.kind == kind]) < count:
                 await asyncio.sleep(0.01)
         return str(sent[count - 1].code)
@@ -339,7 +340,7 @@ async def reloads(at: Stage) -> None:
     ):
         path.write_text(text + wrong)
         at.served.signal(signal.SIGHUP)
-        await until(lambda: _reloads(at, "failure"), seconds=10)
+        await until(lambda: _reloads(at, "failure"), seconds=60)
     # Nobody listens there: each request finds that out.
     path.write_text(
         text
@@ -347,7 +348,7 @@ async def reloads(at: Stage) -> None:
         + f"redis_url: 'redis://:{REDIS_PASSWORD}@127.0.0.1:{free_port()}'}}\n"
     )
     at.served.signal(signal.SIGHUP)
-    await until(lambda: _reloads(at, "success"), seconds=10)
+    await until(lambda: _reloads(at, "success"), seconds=60)
     await at.ask("/app")
 
 
@@ -362,7 +363,12 @@ async def _reloads(at: Stage, result: str) -> bool:
 async def search(at: Stage) -> dict[str, str]:
     metrics = (await at.served.probe("/metrics")).body.decode()
     readiness = (await at.served.probe("/readyz")).body.decode()
-    await asyncio.sleep(1.5)  # revocation asks, spans leave
+
+    async def spans_left() -> bool:
+        return len(at.collector.spans) >= 5
+
+    await until(spans_left, seconds=60)
+    await asyncio.sleep(1.5)  # revocation asks, the last spans leave
     assert await at.served.stop() == 0
     at.said.relayed(at.relay.secrets)
     at.said.secrets |= dict.fromkeys((PASSWORD, NEW, WRONG), "password")

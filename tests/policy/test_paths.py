@@ -150,7 +150,7 @@ def test_a_target_is_split_at_its_first_question_mark_and_nothing_is_lost(target
 def test_a_long_path_costs_in_proportion(fragment: str) -> None:
     """No input makes the expressions look at a character more than a few times."""
     path = fragment * (16 * 1024)
-    began = time.perf_counter()
+    began = time.thread_time()
     with contextlib.suppress(AmbiguousPath):
         canonical_path(path)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5

@@ -203,7 +203,7 @@ def test_a_switch_lets_through_its_own_and_nothing_else(raw_path: str, paths: Pa
 def test_a_path_made_to_be_read_in_many_ways_costs_no_more_than_a_long_one(unit: str) -> None:
     for length in (500, 2_000, 32_000):
         path = "/" + (unit * length)[:length].rpartition(unit)[0]
-        began = time.process_time()
+        began = time.thread_time()
         with contextlib.suppress(AmbiguousPath):
             TABLE.need(readings(path, EVERYTHING), "GET")
-        assert time.process_time() - began < 0.5
+        assert time.thread_time() - began < 0.5

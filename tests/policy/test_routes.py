@@ -115,14 +115,14 @@ def test_a_thousand_routes_cost_like_ten() -> None:
         routes = [Route(f"/api/v{number}/*/items/**", None, "none") for number in range(count)]
         need = RouteTable(routes).need
         best = float("inf")
-        for _ in range(7):
-            began = time.perf_counter()
+        for _ in range(15):
+            began = time.thread_time()
             for _ in range(300):
                 need([f"/api/v{count - 1}/x/items/7"], "GET")
-            best = min(best, time.perf_counter() - began)
+            best = min(best, time.thread_time() - began)
         return best
 
-    assert cost(1000) < 3 * cost(10)
+    assert cost(1000) < 10 * cost(10)  # one after the other it would be a hundred times
 
 
 @pytest.mark.parametrize("pattern", ["/a/**", "/**", "/**/x", "/a/**/x/**"])

@@ -34,7 +34,7 @@ def needs_chromium() -> None:
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS)
+        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS, timeout=120_000)
         try:
             yield browser
         finally:
@@ -45,6 +45,7 @@ async def chromium() -> AsyncIterator[Browser]:
 async def looking(browser: Browser, **options: Any) -> AsyncIterator[Page]:
     """A page in a context of its own; what it complains of (CSP, script errors, 404s) is a failure."""
     context = await browser.new_context(**options)
+    context.set_default_timeout(90_000)
     page = await context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))

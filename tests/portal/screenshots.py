@@ -60,14 +60,14 @@ async def _accounts(page: Page, shoot: Shoot) -> None:
             await page.goto(f"{at.url}/oauth2/forgot_password")
             await shoot("forgot-password")
             await page.fill("#username", ALICE)
-            await page.press("#username", "Enter")
+            await _submit(page, "#username")
             await shoot("reset-password")
             await page.goto(f"{at.url}/oauth2/sign_up")
             await page.fill("#password", "Sunny-day")
             await page.fill("#attribute_email", "bob@example.com")
             await shoot("sign-up")
             await page.fill("#password", PASSWORD)
-            await page.press("#password", "Enter")
+            await _submit(page, "#password")
             await shoot("confirm")
             await page.goto(f"{at.url}/oauth2/sign_in")
             await _sign_in(page, ALICE, PASSWORD)
@@ -101,7 +101,7 @@ async def _choice(page: Page, shoot: Shoot) -> None:
         async with site(Path(folder), seeded=seed(pool=pool), sign_in="auth_flow: USER_AUTH") as at:
             await page.goto(f"{at.url}/oauth2/sign_in")
             await page.fill("#username", ALICE)
-            await page.press("#username", "Enter")
+            await _submit(page, "#username")
             await shoot("choice")
             await page.click("text=E-mail me a code")
             await shoot("code")
@@ -117,10 +117,10 @@ async def _setup(page: Page, shoot: Shoot) -> None:
             await page.fill("#user_pool_id", "us-east-1_Unknown00")
             await page.fill("#client_id", "pagesclient")
             await _code(page, at)
-            await page.press("#client_id", "Enter")
+            await _submit(page, "#client_id")
             await shoot("setup")
             await page.fill("#user_pool_id", "us-east-1_Pages1234")
-            await page.press("#client_id", "Enter")
+            await _submit(page, "#client_id")
             await shoot("setup-yaml")
 
 
@@ -132,7 +132,13 @@ async def _code(page: Page, at: Site) -> None:
 async def _sign_in(page: Page, username: str, password: str) -> None:
     await page.fill("#username", username)
     await page.fill("#password", password)
-    await page.press("#password", "Enter")
+    await _submit(page, "#password")
+
+
+async def _submit(page: Page, field: str) -> None:
+    """Enter in a field, and the page that comes of it."""
+    async with page.expect_navigation():
+        await page.press(field, "Enter")
 
 
 JOURNEYS = (_accounts, _challenges, _choice, _setup)

@@ -21,6 +21,7 @@ from gateway.observe.logs import configure
 from gateway.run.reload import Source
 from gateway.run.worker import Worker
 from tests.support.running import Stream
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Reply, Upstream, get, once
 
 POOL, CLIENT = "us-east-1_Pages1234", "pagesclient"
@@ -89,14 +90,14 @@ class Site:
 
     async def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
         """The log's lines of this event, once there are so many (a thread writes them)."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(lines := self.log(event)) < count:
                 await asyncio.sleep(0.01)
         return lines
 
     async def code(self, kind: str, count: int = 1) -> str:
         """The code of the `count`-th message of this kind."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while len(sent := [each for each in self.local.state.outbox if each.kind == kind]) < count:
                 await asyncio.sleep(0.01)
         return str(sent[count - 1].code)

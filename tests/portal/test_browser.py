@@ -29,7 +29,8 @@ async def test_signing_in_takes_a_keyboard_only(tmp_path: Path) -> None:
     async with site(tmp_path) as at, chromium() as browser, looking(browser) as page:
         await page.goto(f"{at.url}/app")
         assert page.url == f"{at.url}/oauth2/sign_in?return_to=/app"
-        assert await focused(page) == "username"
+        # By the attribute autofocus, which takes effect when the page is drawn.
+        await page.wait_for_function("document.activeElement.id === 'username'")
         await page.keyboard.type(ALICE)
         order = []
         for _ in range(3):
@@ -41,7 +42,7 @@ async def test_signing_in_takes_a_keyboard_only(tmp_path: Path) -> None:
         await page.keyboard.press("Enter")
         await page.wait_for_selector("[role=alert]")
         assert "not right" in await page.inner_text("[role=alert]")
-        assert await focused(page) == "password"
+        await page.wait_for_function("document.activeElement.id === 'password'")
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
         await page.wait_for_url(f"{at.url}/app")
@@ -60,16 +61,17 @@ async def test_without_a_script_everything_is_there(tmp_path: Path) -> None:
         assert not await page.is_visible(".inside")
         await page.fill("#username", ALICE)
         await page.fill("#password", PASSWORD)
-        await page.click("text=Sign in >> nth=-1")
+        async with page.expect_navigation():
+            await page.click("text=Sign in >> nth=-1")
         await page.fill("#code", app_code(secret))
         await page.click("text=Continue")
-        assert await page.inner_text("h1") == "Alice Example"
+        await page.wait_for_selector("h1:text-is('Alice Example')")
         assert "ends at" in await page.inner_text("#token-title + p")
         token = await page.input_value("#token")
         assert token.count(".") == 2
         assert not await page.is_visible("[data-copies]")
         await page.click("text=Sign out everywhere")
-        assert "You are signed out" in await page.inner_text("[role=status]")
+        await page.wait_for_selector("[role=status] >> text=You are signed out")
         await page.goto(f"{at.url}/oauth2/")
         assert page.url == f"{at.url}/oauth2/sign_in"
 

@@ -30,12 +30,12 @@ def shared(redis: RedisServer, store: str = "redis") -> str:
 async def test_one_renewal_among_replicas_however_slow(
     tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.portal.redis_store.LOCK_TTL", 0.6)
-    monkeypatch.setattr("gateway.portal.renewing._HOLD", 0.2)
+    monkeypatch.setattr("gateway.portal.redis_store.LOCK_TTL", 3.0)
+    monkeypatch.setattr("gateway.portal.renewing._HOLD", 0.5)
     yaml = shared(redis)
     async with running(tmp_path, yaml) as one, running(tmp_path, yaml) as two:
         cognito = Cognito(one)
-        cognito.wait = 1.5
+        cognito.wait = 4.5
         play(one, cognito)
         play(two, cognito)
         # Its tokens have ended: everybody has to wait.
@@ -88,10 +88,10 @@ async def test_a_renewal_waits_for_redis(tmp_path: Path, redis: RedisServer) -> 
     async with running(tmp_path, shared(redis)) as gateway:
         cognito = Cognito(gateway)
         play(gateway, cognito)
-        browser = await signed_in(gateway, a_session(gateway.key, lifetime=64, renewed=time.time() - 3536))
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=66, renewed=time.time() - 3534))
         assert (await browser.get("/api")).status == 200
         redis.kill()
-        await asyncio.sleep(4.2)  # in its last minute now
+        await asyncio.sleep(6.2)  # in its last minute now
         assert (await browser.get("/api")).status == 200
         assert cognito.renewed == [], "new tokens that cannot be stored are not asked for"
 
@@ -99,7 +99,7 @@ async def test_a_renewal_waits_for_redis(tmp_path: Path, redis: RedisServer) -> 
 async def test_a_replica_that_dies_while_it_renews_is_replaced(
     tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.portal.redis_store.LOCK_TTL", 0.5)
+    monkeypatch.setattr("gateway.portal.redis_store.LOCK_TTL", 3.0)
     async with running(tmp_path, shared(redis)) as gateway:
         cognito = Cognito(gateway)
         play(gateway, cognito)

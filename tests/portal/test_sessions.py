@@ -17,6 +17,7 @@ from gateway.portal.session import Session
 from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.support.running import Running, logged, running
 from tests.support.tokens import access_claims, id_claims, sign
+from tests.support.waiting import until
 
 
 class Cognito:
@@ -160,9 +161,9 @@ async def test_a_cognito_that_is_away_ends_nothing(tmp_path: Path, error: Except
 async def test_without_cognito_a_session_lives_as_long_as_its_token(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
         cognito.error = GatewayError("cannot reach Cognito")
-        browser = await signed_in(gateway, a_session(gateway.key, lifetime=2, renewed=time.time() - 3598))
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=4, renewed=time.time() - 3596))
         assert (await browser.get("/api")).status == 200
-        await asyncio.sleep(2.1)
+        await asyncio.sleep(4.1)
         assert (await browser.get("/api")).status == 401
 
 
@@ -217,12 +218,12 @@ async def test_signing_out_says_when_cognito_was_not_told(tmp_path: Path) -> Non
 
 async def test_a_renewal_under_way_does_not_undo_a_sign_out(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
-        cognito.wait = 0.3
+        cognito.wait = 1.0
         browser = await signed_in(gateway, old(gateway))
         other = browser.copy()
         token = await form_token(gateway, browser)
         first = asyncio.create_task(other.get("/api"))
-        await asyncio.sleep(0.1)
+        await until(lambda: cognito.renewed)
         assert (await browser.post("/oauth2/sign_out", f"csrf={token}")).status == 303
         await first
         assert (await other.get("/api")).status == 401

@@ -82,7 +82,7 @@ async def test_the_answer_is_stored_served_and_closed(tmp_path: Path) -> None:
         code = (await code_of(at)).lower().replace("-", " ")
         await browser.submit(**GOOD, setup_code=code)
         assert "Connecting" in browser.text
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not at.worker.config.cognito.user_pools or at.worker.app.unready():
                 await asyncio.sleep(0.02)
         await browser.open("/oauth2/setup?saved=5")

@@ -39,7 +39,7 @@ async def store_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> A
     else:
         server: RedisServer = request.getfixturevalue("redis")
         with logging_to(folder, Lines()) as log:
-            async with redis_at(server.url, log, timeout=2.0) as client:
+            async with redis_at(server.url, log) as client:
                 if kind == "redis":
                     yield RedisStore(client)
                 else:
@@ -98,7 +98,7 @@ async def test_what_was_ended_is_gone_and_cannot_be_renewed(
 async def test_redis_holds_nothing_that_can_be_read(redis: RedisServer, tmp_path: Path) -> None:
     session = a_session(KEY)
     with logging_to(tmp_path, Lines()) as log:
-        async with redis_at(redis.url, log, timeout=2.0) as client:
+        async with redis_at(redis.url, log) as client:
             ticket = await RedisStore(client).keep(session, until=time.time() + 60)
             for key in await client.command("KEYS", "*"):
                 value = await client.get(key.decode())
@@ -117,7 +117,10 @@ async def test_without_redis_it_says_so(tmp_path: Path) -> None:
 async def test_one_replica_at_a_time_renews(redis: RedisServer, tmp_path: Path) -> None:
     session = a_session(KEY)
     with logging_to(tmp_path, Lines()) as log:
-        async with redis_at(redis.url, log, timeout=2.0) as one, redis_at(redis.url, log, timeout=2.0) as two:
+        async with (
+            redis_at(redis.url, log) as one,
+            redis_at(redis.url, log) as two,
+        ):
             mine, theirs = RedisStore(one).lock(session), RedisStore(two).lock(session)
             assert mine is not None
             assert theirs is not None
@@ -178,7 +181,10 @@ def test_a_sessions_repr_shows_no_token() -> None:
 async def test_sessions_in_cookies_are_ended_for_all_replicas(redis: RedisServer, tmp_path: Path) -> None:
     now, session, sealer = time.time(), a_session(KEY), Sealer([b"k" * 32], "session")
     with logging_to(tmp_path, Lines()) as log:
-        async with redis_at(redis.url, log, timeout=2.0) as one, redis_at(redis.url, log, timeout=2.0) as two:
+        async with (
+            redis_at(redis.url, log) as one,
+            redis_at(redis.url, log) as two,
+        ):
             here = CookieStore(sealer, Ended(), SharedEnded(one))
             there = CookieStore(sealer, Ended(), SharedEnded(two))
             ticket = await here.keep(session, until=now + 60)

@@ -15,7 +15,7 @@ from gateway.portal.cognito import Threads
 async def test_a_flood_of_questions_is_refused_at_once_and_passes() -> None:
     threads, go = Threads(), threading.Event()
     most = cognito._THREADS + cognito._WAITING
-    waiting = [asyncio.create_task(threads.run(lambda: go.wait(10))) for _ in range(most)]
+    waiting = [asyncio.create_task(threads.run(lambda: go.wait(60))) for _ in range(most)]
     await asyncio.sleep(0)
     with pytest.raises(GatewayError, match="no more are asked"):
         await threads.run(lambda: True)

@@ -10,6 +10,7 @@ import pytest
 
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import running
+from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Upstream, get
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -30,7 +31,7 @@ async def test_trailers_of_an_answer_are_passed_on(tmp_path: Path, whole: bool) 
         async with await Client.connect(gateway.port) as client:
             for _ in range(2):
                 await client.send(get("/"))
-                answer = await asyncio.wait_for(client.reader.readuntil(b"X-Other: 2\r\n\r\n"), 5)
+                answer = await asyncio.wait_for(client.reader.readuntil(b"X-Other: 2\r\n\r\n"), 20)
                 assert answer.endswith(b"\r\n\r\n3\r\nabc\r\n0\r\nX-Checksum: 1\r\nX-Other: 2\r\n\r\n")
         await settled(gateway)
         assert gateway.upstream.connections == 1
@@ -87,15 +88,18 @@ async def test_several_interim_answers_arrive_in_order_before_the_final_one(tmp_
 async def test_a_pipeline_ends_at_the_request_that_asks_for_the_end(tmp_path: Path) -> None:
     """RFC 9112 section 9.6: nothing behind it is served, whenever it comes."""
 
+    go = asyncio.Event()
+
     async def slow(received: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(0.05)
+        await go.wait()
         writer.write(OK)
 
     async with running(tmp_path, OPEN, upstream=Upstream(script=slow)) as gateway:
         async with await Client.connect(gateway.port) as client:
             await client.send(get("/1") + get("/2", "Connection: close"))
-            await asyncio.sleep(0.02)
+            await until(lambda: gateway.upstream.requests)
             await client.send(get("/3"))
+            go.set()
             assert (await client.reply()).status == 200
             last = await client.reply()
             assert (last.status, last.get("connection")) == (200, "close")

@@ -18,6 +18,7 @@ import aiohttp.http_parser
 import pytest
 
 from tests.support.running import Running, running
+from tests.support.waiting import until
 from tests.support.wire import Client, Reply, get, once
 
 PYTHON_PARSER = bool(os.environ.get("AIOHTTP_NO_EXTENSIONS"))
@@ -259,8 +260,7 @@ async def test_a_broken_chunked_body_ends_the_connection(tmp_path: Path, body: b
         # Nothing smuggled; and what went ahead of the doubt is cut off, not ended.
         assert [each.target for each in gateway.upstream.requests] in ([], [b"/public/mark"])
         assert [each.body for each in gateway.upstream.requests] in ([], [b""])
-        await asyncio.sleep(0.02)
-        assert gateway.upstream.open == 0
+        await until(lambda: gateway.upstream.open == 0)
 
 
 @pytest.mark.parametrize("queued", [True, False])
@@ -274,9 +274,7 @@ async def test_a_body_that_breaks_while_another_request_is_served(tmp_path: Path
             replies = await everything(client)
         assert len(replies) <= 1 + queued
         assert b"/public/smuggled" not in [each.target for each in gateway.upstream.requests]
-        await asyncio.sleep(0.02)
-        assert gateway.upstream.open <= 1
-        assert gateway.worker.metrics.requests_in_flight == 0
+        await until(lambda: gateway.upstream.open <= 1 and gateway.worker.metrics.requests_in_flight == 0)
 
 
 @pytest.mark.parametrize(

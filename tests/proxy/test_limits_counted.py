@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from gateway.config.model import Upstream as UpstreamConfig
 from tests.proxy.test_limits import OPEN, settled
 from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.running import Running, running
+from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 
 Case = Callable[[Running], Awaitable[int]]
@@ -83,7 +84,7 @@ async def plain(gateway: Running) -> int:
 async def two_at_once(gateway: Running) -> int:
     async with await Client.connect(gateway.port) as first:
         await first.send(get("/"))
-        await asyncio.sleep(0.05)
+        await until(lambda: gateway.upstream.requests)
         return await plain(gateway)
 
 
@@ -109,7 +110,7 @@ CASES: dict[str, tuple[str, str, Case, int, Upstream | None]] = {
     "body stops": ("listen.idle_timeout", "idle_timeout: 100ms", body_that_stops, 408, None),
     "connections": ("listen.max_connections", "max_connections: 1", one_too_many, 503, None),
     "pool full": (
-        *("upstream.max_connections", "max_connections: 1, connect_timeout: 100ms", two_at_once, 503),
+        *("upstream.max_connections", "max_connections: 1, connect_timeout: 1s", two_at_once, 503),
         Upstream(script=silent),
     ),
     "no answer": (
@@ -139,21 +140,23 @@ async def test_what_ends_at_a_limit_is_counted_by_its_key(
         assert gateway.worker.metrics.limits_reached == {key: 1}
 
 
-@contextlib.asynccontextmanager
-async def black_hole() -> AsyncIterator[int]:
+# Of Linux's TCP states; the first octet of struct tcp_info.
+_SYN_SENT = 2
+
+
+@contextlib.contextmanager
+def black_hole() -> Iterator[int]:
     """A port whose SYNs nobody answers: the queue behind it is full and stays so (Linux drops the rest)."""
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(socket.socket())
         listening.bind(("127.0.0.1", 0))
         listening.listen(0)
-        loop = asyncio.get_running_loop()
         for _ in range(8):
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
-            try:
-                async with asyncio.timeout(0.2):
-                    await loop.sock_connect(waiting, listening.getsockname())
-            except TimeoutError:
+            waiting.connect_ex(listening.getsockname())
+            # On loopback a SYN is answered within the call, or not at all.
+            if waiting.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _SYN_SENT:
                 break
         else:
             pytest.fail("the kernel answers SYNs beyond the queue")
@@ -162,22 +165,20 @@ async def black_hole() -> AsyncIterator[int]:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_an_unanswered_syn_ends_with_connect_timeout(tmp_path: Path, host: str) -> None:
-    async with (
-        black_hole() as port,
-        running(
+    with black_hole() as port:
+        async with running(
             tmp_path, OPEN, upstream_url=f"http://{host}:{port}", upstream_lines="connect_timeout: 200ms"
-        ) as gateway,
-    ):
-        began = time.monotonic()
-        replies = await asyncio.gather(*(once(gateway.port, get("/")) for _ in range(5)))
-        assert [reply.status for reply in replies] == [502] * 5
-        assert 0.19 < time.monotonic() - began < 2
-        await settled(gateway)
-        assert gateway.worker.app.pool.open == 0
-        metrics = gateway.worker.metrics
-        assert metrics.upstream_errors == {"upstream_unreachable": 5}
-        # ::1 comes first for localhost, and is refused there at once.
-        assert metrics.limits_reached == {"upstream.connect_timeout": 5}
+        ) as gateway:
+            began = time.monotonic()
+            replies = await asyncio.gather(*(once(gateway.port, get("/")) for _ in range(5)))
+            assert [reply.status for reply in replies] == [502] * 5
+            assert 0.19 < time.monotonic() - began < 10  # the kernel gives up after two minutes
+            await settled(gateway)
+            assert gateway.worker.app.pool.open == 0
+            metrics = gateway.worker.metrics
+            assert metrics.upstream_errors == {"upstream_unreachable": 5}
+            # ::1 comes first for localhost, and is refused there at once.
+            assert metrics.limits_reached == {"upstream.connect_timeout": 5}
 
 
 def test_every_limit_of_the_configuration_is_among_them() -> None:

@@ -25,6 +25,7 @@ from gateway.proxy.tls import server_context
 from tests.support.certificates import Authority, Pair, calling
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, logged, running
+from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 
 MEBI = bytes(range(256)) * 4096
@@ -119,9 +120,9 @@ async def test_a_new_certificate_is_served_and_open_connections_stay(tmp_path: P
         async with await Client.connect(gateway.port, calling(authority)) as before:
             assert (await before.ask(get("/", gateway.bearer()))).status == 200
             install(tmp_path, authority.sign("second", "127.0.0.1"))
-            until = time.monotonic() + 10
+            deadline = time.monotonic() + 30
             while await greeting(gateway, authority) != "second":
-                assert time.monotonic() < until, "the new certificate was never served"
+                assert time.monotonic() < deadline, "the new certificate was never served"
                 await asyncio.sleep(0.1)
             assert (await before.ask(get("/", gateway.bearer()))).status == 200
             assert served(before) == "first"
@@ -181,7 +182,7 @@ def resume(port: int, tls: ssl.SSLContext, session: ssl.SSLSession | None) -> ss
     import socket
 
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
         tls.wrap_socket(plain, server_hostname="127.0.0.1", session=session) as sock,
     ):
         sock.sendall(get("/"))
@@ -213,7 +214,7 @@ async def test_a_refusal_arrives_though_the_body_was_not_read(tmp_path: Path) ->
 def send_then_read(port: int, tls: ssl.SSLContext, head: bytes) -> bytes:
     """What a client gets that first sends, piece by piece, and only then listens."""
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=30) as plain,
         tls.wrap_socket(plain, server_hostname="127.0.0.1") as sock,
     ):
         sock.sendall(head)
@@ -239,9 +240,7 @@ async def test_client_gone_closes_the_upstream(tmp_path: Path) -> None:
 
 
 async def until_open(upstream: Upstream, count: int) -> None:
-    async with asyncio.timeout(5):
-        while upstream.open != count:
-            await asyncio.sleep(0.01)
+    await until(lambda: upstream.open == count)
 
 
 @on_both_loops
@@ -250,7 +249,7 @@ async def test_plain_http_at_the_tls_port_and_tls_at_the_plain_port(tmp_path: Pa
         async with await Client.connect(gateway.port) as client:
             await client.send(get("/"))
             with contextlib.suppress(ConnectionError):
-                await asyncio.wait_for(client.reader.read(), 5)
+                await asyncio.wait_for(client.reader.read(), 20)
         assert (await once(gateway.port, get("/"), tls=calling(authority))).status == 401
         assert complaints(gateway) == []
     async with running(tmp_path) as gateway:
@@ -265,11 +264,11 @@ async def test_plain_http_at_the_tls_port_and_tls_at_the_plain_port(tmp_path: Pa
 async def test_a_handshake_has_header_timeout(tmp_path: Path) -> None:
     async with serving(tmp_path, listen="header_timeout: 200ms") as (gateway, _):
         for opening in (b"", b"\x16\x03\x01\x02\x00\x01"):
+            began = time.monotonic()
             async with await Client.connect(gateway.port) as client:
-                began = time.monotonic()
                 await client.send(opening)
                 assert await client.closed()
-                assert 0.1 < time.monotonic() - began < 3
+                assert 0.1 < time.monotonic() - began < 8  # by default it is 10 s
         assert complaints(gateway) == []
 
 
@@ -282,7 +281,7 @@ async def test_an_idle_connection_does_not_delay_the_exit(tmp_path: Path) -> Non
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # reads and writes
         began = time.monotonic()
         await gateway.worker.stop()
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
         client.writer.transport.abort()
 
 
@@ -338,7 +337,7 @@ def test_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
             stdin=tty,
             capture_output=True,
             text=True,
-            timeout=15,
+            timeout=100,
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
             check=False,

@@ -106,7 +106,7 @@ async def test_an_answer_before_the_question_left_answers_nothing() -> None:
         assert len(asker.failed) == 1
         assert asker.statuses == []
         assert not connection.answered  # so that whoever asked may ask elsewhere
-        await asyncio.wait_for(pool.gone.wait(), 5)
+        await asyncio.wait_for(pool.gone.wait(), 20)
         assert pool.returned == 0
         assert upstream.requests == []
 
@@ -121,7 +121,7 @@ async def test_what_is_written_after_what_is_held_comes_after_it() -> None:
         assert asker.statuses == [200]
         assert [request.target for request in upstream.requests] == [b"/a"]
         connection.abort()
-        await asyncio.wait_for(pool.gone.wait(), 5)
+        await asyncio.wait_for(pool.gone.wait(), 20)
 
 
 async def test_a_request_nobody_waits_for_any_more_is_not_sent() -> None:
@@ -129,7 +129,7 @@ async def test_a_request_nobody_waits_for_any_more_is_not_sent() -> None:
         pool, _, connection = await lent(upstream)
         connection.post(REQUEST, Outbox())
         connection.abort()
-        await asyncio.wait_for(pool.gone.wait(), 5)
+        await asyncio.wait_for(pool.gone.wait(), 20)
         assert upstream.requests == []
 
 

@@ -43,7 +43,7 @@ async def test_a_bug_is_a_500_at_once(
             reply = await client.reply()
             assert (reply.status, reply.get("connection")) == (500, "close")
             assert b"bug" not in reply.body
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 8  # header_timeout is 10 s, and idle_timeout longer
             assert await client.closed()
         await settled(gateway)
         # It never saw a whole request.

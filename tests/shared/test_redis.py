@@ -14,11 +14,12 @@ import pytest
 from gateway.observe.logs import Logger
 from gateway.shared.lock import Lock
 from gateway.shared.redis import CONNECTIONS, Redis, RedisAway, Script
-from tests.outside.support import free_port
 from tests.support.certificates import Authority
+from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.waiting import until
 
-from .support import Lines, logging_to, redis_at, until
+from .support import Lines, logging_to, redis_at
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ async def test_what_is_stored_is_there_until_its_time_is_over(server: RedisServe
         assert 29_000 < await redis.command("PTTL", "k") <= 30_000
         assert await redis.delete("k", "other") == 1
         await redis.set("k", 1, ttl=0.02)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)
         assert await redis.get("k") is None
 
 
@@ -66,12 +67,22 @@ async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: 
             await redis.get("k")
         assert first.value.reason == "unreachable"
         assert redis.away
-        began = time.perf_counter()
+        # Not one of them asks: whoever asks waits, and lets this task run.
+        turns = 0
+
+        async def turning() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        others = asyncio.create_task(turning())
         for _ in range(1000):
             with pytest.raises(RedisAway) as away:
                 await redis.get("k")
             assert away.value.reason == "away"
-        assert time.perf_counter() - began < 0.5
+        assert turns == 0
+        others.cancel()
         server.start()
         await until(lambda: not redis.away)
         assert await redis.get("k") is None
@@ -92,13 +103,15 @@ async def test_a_restart_between_two_calls_is_no_failure(server: RedisServer, lo
 
 
 async def test_a_silent_one_costs_one_timeout(server: RedisServer, log: Logger) -> None:
-    async with redis_at(server.url, log, timeout=0.1) as redis:
+    timeout = 0.5
+    async with redis_at(server.url, log, timeout=timeout) as redis:
         await redis.set("k", "mine", ttl=30)
         server.pause()
         began = time.perf_counter()
         failures = await asyncio.gather(*(redis.get("k") for _ in range(100)), return_exceptions=True)
         assert all(isinstance(failure, RedisAway) for failure in failures)
-        assert time.perf_counter() - began < 0.5
+        # Not a hundred of them, and not one for each round of connections.
+        assert time.perf_counter() - began < 100 / CONNECTIONS * timeout
         assert redis.away
         server.resume()
         await until(lambda: not redis.away)
@@ -112,11 +125,13 @@ async def test_the_loop_is_never_blocked(server: RedisServer, log: Logger) -> No
         await redis.command("PING")
         server.pause()
         asked = asyncio.gather(redis.get("k"), return_exceptions=True)
-        longest, last = 0.0, time.perf_counter()
+        # A turn of a loop that is free takes microseconds; one that waits for Redis would take 0.2 s and be
+        # the only one.
+        turns = 0
         while not asked.done():
             await asyncio.sleep(0)
-            longest, last = max(longest, time.perf_counter() - last), time.perf_counter()
-        assert longest < 0.15
+            turns += 1
+        assert turns > 10
 
 
 async def test_an_error_of_redis_is_no_absence_and_quotes_nothing(server: RedisServer, log: Logger) -> None:
@@ -170,10 +185,10 @@ async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None
     arguments += ("--tls-cert-file", str(pair.certificate), "--tls-key-file", str(pair.key))
     with redis_server(tmp_path, arguments=arguments):
         trusting = f"rediss://127.0.0.1:{port}/0?ca_file={authority.file}"
-        async with redis_at(trusting, log, timeout=2.0) as redis:
+        async with redis_at(trusting, log) as redis:
             await redis.set("k", 1, ttl=30)
         for wrong in (f"rediss://127.0.0.1:{port}", trusting.replace("127.0.0.1", "localhost")):
-            async with redis_at(wrong, log, timeout=2.0) as redis:
+            async with redis_at(wrong, log) as redis:
                 with pytest.raises(RedisAway) as refused:
                     await redis.get("k")
                 assert refused.value.reason == "unreachable"
@@ -235,11 +250,11 @@ async def test_a_holder_that_died_is_gone_and_one_that_renews_is_not(
     server: RedisServer, log: Logger
 ) -> None:
     async with redis_at(server.url, log) as redis:
-        dead, alive = Lock(redis, "dead", ttl=0.2), Lock(redis, "alive", ttl=0.2)
+        dead, alive = Lock(redis, "dead", ttl=1.0), Lock(redis, "alive", ttl=1.0)
         assert await dead.acquire()
         assert await alive.acquire()
-        for _ in range(4):
-            await asyncio.sleep(0.08)
+        for _ in range(6):
+            await asyncio.sleep(0.2)
             assert await alive.renew()
         assert await Lock(redis, "dead", ttl=1).acquire()
         assert not await Lock(redis, "alive", ttl=1).acquire()

@@ -33,7 +33,7 @@ def log(tmp_path: Path) -> Iterator[Logger]:
 
 @pytest.fixture
 async def verdicts(server: RedisServer, log: Logger) -> AsyncIterator[RedisVerdicts]:
-    async with redis_at(server.url, log, timeout=2.0) as redis:
+    async with redis_at(server.url, log) as redis:
         yield RedisVerdicts(redis, check_every=1.0, calls_per_second=50.0)
 
 

@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Received, Upstream, read_body
 
 _BODY = ExportTraceServiceResponse().SerializeToString()
@@ -69,7 +70,7 @@ class Collector:
             self.spans += _decoded(body)
         writer.write(self.answer)
 
-    async def has(self, count: int, seconds: float = 15) -> list[Collected]:
+    async def has(self, count: int, seconds: float = PATIENCE) -> list[Collected]:
         """The spans, once there are so many."""
         async with asyncio.timeout(seconds):
             while len(self.spans) < count:

@@ -42,7 +42,7 @@ def running(
     finally:
         asyncio.run_coroutine_threadsafe(local.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(60)
         loop.close()
 
 

@@ -15,6 +15,7 @@ from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.run.worker import Worker
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Upstream
 
 
@@ -56,7 +57,7 @@ class Running:
 
 async def logged(gateway: Running, event: str, count: int) -> list[dict[str, Any]]:
     """The log's records of this event, once there are so many (a thread writes them)."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(lines := [line for line in gateway.log() if line["event"] == event]) < count:
             await asyncio.sleep(0.005)
     return lines

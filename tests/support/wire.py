@@ -182,13 +182,13 @@ class Client:
 
     async def reply(self, *, method: str = "GET") -> Reply:
         """The next answer. Raises IncompleteReadError when the connection ends before its head does."""
-        head = await asyncio.wait_for(read_head(self.reader), 10)
+        head = await asyncio.wait_for(read_head(self.reader), 30)
         status = int(head.split(b" ", 2)[1])
         if method == "HEAD" or status in {204, 304} or 100 <= status < 200:
             return Reply(status, head, b"")
         try:
             framed = re.search(rb"(?im)^(transfer-encoding|content-length):", head)
-            body = await asyncio.wait_for(read_body(head, self.reader) if framed else self.reader.read(), 10)
+            body = await asyncio.wait_for(read_body(head, self.reader) if framed else self.reader.read(), 30)
         except (asyncio.IncompleteReadError, ConnectionError, ValueError):
             return Reply(status, head, b"", whole=False)
         return Reply(status, head, body)
@@ -198,9 +198,12 @@ class Client:
         return await self.reply(method=method)
 
     async def closed(self) -> bool:
-        """Whether the gateway ends the connection (within 5 s) without another byte."""
+        """Whether the gateway ends the connection without another byte.
+
+        It has 9 s, for after 10 s the default of header_timeout would end it, too.
+        """
         try:
-            return await asyncio.wait_for(self.reader.read(1), 5) == b""
+            return await asyncio.wait_for(self.reader.read(1), 9) == b""
         except ConnectionError:
             return True
 

@@ -154,11 +154,11 @@ def test_nesting_is_counted_exactly(opening: bytes, closing: bytes) -> None:
     ],
 )
 def test_no_document_of_a_token_s_size_is_slow(document: bytes) -> None:
-    """A quadratic scan would take seconds; this much CPU is three orders above what it takes."""
-    start = time.process_time()
+    """A quadratic scan would take seconds; this much CPU is far above what it takes."""
+    start = time.thread_time()
     with pytest.raises(ValueError, match="JSON"):
         strict_json.loads(document)
-    assert time.process_time() - start < 0.2
+    assert time.thread_time() - start < 0.5
 
 
 def test_numbers_keep_their_type() -> None:

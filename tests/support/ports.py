@@ -1,0 +1,39 @@
+"""Loopback ports for programs that are told theirs, and have to be told before they start."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from itertools import count
+
+# Below what kernels hand out to sockets that do not care (from 32768 on Linux): no client of another test
+# can hold one. Each of the processes that run tests at once (pytest-xdist) has a stretch of its own, and
+# none hands the same one out twice before all of it were.
+_FIRST, _STRETCH, _STRETCHES = 12_000, 2_000, 10
+
+
+def _stretch() -> int:
+    number = re.fullmatch(r"gw(\d+)", os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
+    return _FIRST + _STRETCH * (int(number[1]) % _STRETCHES if number else 0)
+
+
+# Not from the stretch's beginning: another run on this machine would begin there, too.
+_begin, _next = _stretch(), count(os.getpid() * 37)
+
+
+def free_port() -> int:
+    """A port nobody listens on; RuntimeError where there is none."""
+    for _ in range(_STRETCH):
+        port = _begin + next(_next) % _STRETCH
+        if is_free(port):
+            return port
+    raise RuntimeError(f"no port from {_begin} to {_begin + _STRETCH} is free")
+
+
+def is_free(port: int) -> bool:
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
