@@ -78,6 +78,23 @@ async def test_machine_clients(tmp_path: Path) -> None:
     assert received.get("X-Auth-Request-Groups") is None
 
 
+async def test_the_first_user_of_a_pool_that_setup_made(tmp_path: Path) -> None:
+    text = (ROOT / "docs/start.md").read_text(encoding="utf-8")
+    (making,) = re.findall(r"(?m)^    (aws cognito-idp admin-create-user .*)$", text)
+    (token,) = re.findall(r"(?m)^    TOKEN=\$\((cognito-gateway token .*)\)$", text)
+    with local_cognito.running({"UserPools": []}) as local:
+        environ = exports_of("machine-clients.md") | {"AWS_ENDPOINT_URL": local.url}
+        setup = "cognito-gateway setup --pool-name orders --write gateway.yaml"
+        await shell(tmp_path, [setup, f"echo '  endpoint_url: {local.url}' >> gateway.yaml"], environ)
+        (pool,) = re.findall(r"id: (\S+)", (tmp_path / "gateway.yaml").read_text())
+        making = making.replace("ap-south-1_AbCdEfGhI", pool)
+        shown = await shell(tmp_path, [making, f"curl -s {local.url}/_outbox"], environ)
+        (first,) = re.findall(r"temporary password is (\S+)\.\"", shown)
+        token = token.replace("config/gateway.yaml", "gateway.yaml")
+        answers = f"printf '%s\\n' '{first}' 'Another-Wonderland-1'"
+        assert (await shell(tmp_path, [f"{answers} | {token}"], environ)).startswith("eyJ")
+
+
 async def test_five_minutes(tmp_path: Path) -> None:
     demo, *lines = lines_of("start.md")
     assert demo == "cognito-gateway demo"
