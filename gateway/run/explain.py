@@ -11,16 +11,17 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gateway.config.load import load
 from gateway.config.model import Config, UserPool
-from gateway.errors import GatewayError, Refusal
+from gateway.errors import GatewayError, MethodRefused, NotConfigured, Refusal
 from gateway.policy.decide import decide
 from gateway.policy.paths import split_target
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
+from gateway.run.own_paths import OwnPaths
 from gateway.terminal import Mark, Paint, columns, paint_for
 from gateway.verify.authenticate import Principal
 from gateway.verify.explain import Check, Explanation, Keys, explain
@@ -55,6 +56,9 @@ def explain_command(request: ExplainRequest) -> int:
     explanation = explain(
         token, config.cognito.user_pools, keys, now=time.time(), leeway=config.cognito.clock_leeway
     )
+    if not config.cognito.user_pools:
+        # As for requests: nobody has anything to compare a token with.
+        explanation = replace(explanation, refusal=NotConfigured("no user pool is configured"))
     decision = None
     if request.target is not None:
         decision = decide_for(config, request.method, request.target, explanation)
@@ -83,10 +87,16 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
     """By the gateway's own steps: every reading of the path, the strictest need, the decision. Pure."""
     name = f"{method} {target}"
     try:
+        if method in {"CONNECT", "TRACE"}:
+            raise MethodRefused(f"method {method}")
         paths = readings(split_target(target)[0], config.paths)
     except Refusal as refusal:
-        return Decision(name, "none: the path is refused before any route", False, _refused(refusal))
+        return Decision(name, "none: the request is refused before any route", False, _refused(refusal))
     table = RouteTable(config.routes)
+    if OwnPaths(config, table, None).hold(paths):
+        return Decision(
+            name, "none: the path is the gateway's own", False, "never proxied: the gateway answers it"
+        )
     route, need = table.match(paths[0], method), table.need(paths, method)
     told = "none: a valid token is needed" if route is None else f"{route.path} (auth: {route.auth})"
     if need.auth == "none":

@@ -131,8 +131,20 @@ routes:
         (
             "/a/../admin",
             1,
-            "none: the path is refused before any route",
+            "none: the request is refused before any route",
             "refused with 400 (ambiguous_path): dot segment in the path",
+        ),
+        (
+            "/oauth2/sign_in",
+            1,
+            "none: the path is the gateway's own",
+            "never proxied: the gateway answers it",
+        ),
+        (
+            "/.well-known/oauth-protected-resource/a",
+            1,
+            "none: the path is the gateway's own",
+            "never proxied: the gateway answers it",
         ),
     ],
 )
@@ -143,6 +155,22 @@ def test_which_route_decides_what(place: Path, path: str, code: int, route: str,
     assert done.stdout.splitlines()[-3:] == [f"request  GET {path}", f"route    {route}", told]
     answer = json.loads(explain(place, "--path", path, "--json", token=sign(KEY, access_claims())).stdout)
     assert answer["decision"] == {"request": f"GET {path}", "route": route, "allowed": not code, "told": told}
+
+
+def test_a_method_that_is_never_served(place: Path) -> None:
+    done = explain(place, "--path", "/orders", "--method", "TRACE", token=sign(KEY, access_claims()))
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1] == "refused with 405 (method_refused): method TRACE"
+
+
+def test_without_a_pool_no_token_is_looked_at(place: Path) -> None:
+    (place / "g.yaml").write_text(ROUTES)
+    told = "refused with 503 (not_configured): no user pool is configured"
+    for token in (sign(KEY, access_claims()), b"rubbish"):
+        done = explain(place, "--path", "/orders", token=token)
+        assert done.returncode == 1
+        assert done.stdout.splitlines().count(told) == 2
+    assert explain(place, "--path", "/status", token=b"rubbish").returncode == 0
 
 
 def test_a_bad_token_decides_before_the_route_does(place: Path) -> None:
