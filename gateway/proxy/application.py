@@ -53,5 +53,8 @@ class Application(Protocol):
     async def judge_slowly(self, request: Request) -> Verdict:
         """The verdict, whatever has to be fetched for it. Raises Refusal."""
 
+    def holds(self, request: Request) -> bool:
+        """Whether the token that let a request in is still one that does, or has ended since."""
+
     @property
     def record(self) -> Recorder: ...

@@ -14,6 +14,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from gateway.config.model import Config
 from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnections
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.application import Application
@@ -22,7 +23,7 @@ from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Peer, Request
 from gateway.proxy.signing import SignedExchange
 from gateway.proxy.transport import ClientTransport
-from gateway.proxy.tunnel import GOING_AWAY, Tunnel
+from gateway.proxy.tunnel import GOING_AWAY, Tunnel, Watch
 from gateway.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -361,7 +362,9 @@ class ClientConnection(ClientTransport):
         # Not the parser's any more, whether or not it saw the upgrade coming.
         self._upgraded = True
         idle = app.config.upstream.idle_timeout
-        tunnel = self._tunnel = Tunnel(self, upstream, idle=idle, expires_at=expires_at)
+        tunnel = self._tunnel = Tunnel(
+            self, upstream, idle=idle, expires_at=expires_at, watch=self._watch(request, app.config)
+        )
         upstream.tunnel_to(tunnel)
         if early:
             tunnel.upstream_data(early)
@@ -369,6 +372,14 @@ class ClientConnection(ClientTransport):
         if early:
             tunnel.client_data(early)
         self.resume_client()
+
+    def _watch(self, request: Request, config: Config) -> Watch | None:
+        """As often as a user's other requests would be refused within check_every, with time for the rest."""
+        every = config.cognito.revocation.check_every
+        if request.principal is None or every is None:
+            return None
+        # By the newest configuration: one that was replaced asks Cognito no more in the end.
+        return Watch(every / 10, lambda: self.server.app.holds(request))
 
     def tunnel_ended(self, *, broken: bool) -> None:
         self._end_request()

@@ -1,7 +1,7 @@
 """Bytes both ways after a 101: what a WebSocket is to a proxy.
 
 The only thing looked at is where the upstream's WebSocket frames end, so that a close frame of ours can be
-put between two of them when the token that opened the tunnel expires.
+put between two of them when the token that opened the tunnel expires or is revoked.
 
 Invariant: neither side is read faster than the other takes it, and the end of one side is passed on.
 """
@@ -9,12 +9,14 @@ Invariant: neither side is read faster than the other takes it, and the end of o
 from __future__ import annotations
 
 import time
-from typing import Protocol
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 from gateway.proxy.upstream import UpstreamConnection
 
 # RFC 6455 section 7.4.1: 1008 is "policy violation", the nearest there is to "your token has expired";
 # 1001 is "going away", on which clients connect anew, elsewhere.
+REVOKED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token revoked"
 EXPIRED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token expired"
 GOING_AWAY = b"\x88\x0c" + (1001).to_bytes(2, "big") + b"going away"
 
@@ -42,6 +44,13 @@ class TunnelClient(Protocol):
         """A limit ended this: the configuration's key of it."""
 
     def tunnel_ended(self, *, broken: bool) -> None: ...
+
+
+class Watch(NamedTuple):
+    """Whether the token that opened a tunnel still lets in: asked every so many seconds."""
+
+    every: float
+    holds: Callable[[], bool]
 
 
 class FrameCursor:
@@ -93,16 +102,39 @@ def _payload_size(header: bytes) -> int | None:
 class Tunnel:
     """Two connections joined. Hears the upstream (TunnelListener); the client's connection tells its side."""
 
-    __slots__ = ("_client", "_cursor", "_ended", "_eofs", "_expires_at", "_farewell", "_idle", "_upstream")
+    __slots__ = (
+        "_client",
+        "_cursor",
+        "_ended",
+        "_eofs",
+        "_expires_at",
+        "_farewell",
+        "_idle",
+        "_look_at",
+        "_quiet_until",
+        "_upstream",
+        "_watch",
+    )
 
     def __init__(
-        self, client: TunnelClient, upstream: UpstreamConnection, *, idle: float, expires_at: float | None
+        self,
+        client: TunnelClient,
+        upstream: UpstreamConnection,
+        *,
+        idle: float,
+        expires_at: float | None,
+        watch: Watch | None,
     ) -> None:
-        """`idle`: seconds of silence on both sides that end it; `expires_at`: Unix time that ends it."""
+        """`idle`: seconds of silence on both sides that end it; `expires_at`: Unix time that ends it; `watch`
+        None: nobody can say that the token does not hold any more."""
         self._client = client
         self._upstream = upstream
         self._idle = idle
         self._expires_at = expires_at
+        self._watch = watch
+        # When the token is looked at next, and when silence ends it; time.monotonic().
+        self._look_at = float("inf") if watch is None else time.monotonic() + watch.every
+        self._quiet_until = 0.0
         self._cursor = FrameCursor()
         # The close frame that is said as soon as the upstream's frame has ended.
         self._farewell: bytes | None = None
@@ -111,11 +143,15 @@ class Tunnel:
         self._wait()
 
     def _wait(self) -> None:
-        """Silence, or the token, ends this wait."""
-        wait = self._idle
+        """Something was said: silence, or the token, ends this wait."""
+        self._quiet_until = time.monotonic() + self._idle
+        self._wait_on()
+
+    def _wait_on(self) -> None:
+        deadline = min(self._quiet_until, self._look_at)
         if self._expires_at is not None:
-            wait = min(wait, max(self._expires_at - time.time(), 0.0))
-        self._client.deadline = time.monotonic() + wait
+            deadline = min(deadline, time.monotonic() + max(self._expires_at - time.time(), 0.0))
+        self._client.deadline = deadline
 
     # --- from the upstream (upstream.TunnelListener) ---
 
@@ -168,10 +204,19 @@ class Tunnel:
         """The deadline passed: the token expired, both sides were silent, or a frame did not end in time."""
         if self._expires_at is not None and time.time() >= self._expires_at and self._farewell is None:
             self.close(EXPIRED)
+        elif self._farewell is None and self._watch is not None and self._look_at <= time.monotonic():
+            self._look(self._watch)
         else:
             if self._farewell is None:
                 self._client.limited("upstream.idle_timeout")
             self._end(broken=True)
+
+    def _look(self, watch: Watch) -> None:
+        if watch.holds():
+            self._look_at = time.monotonic() + watch.every
+            self._wait_on()
+        else:
+            self.close(REVOKED)
 
     def close(self, farewell: bytes) -> None:
         """End it with a close frame; in the middle of a frame its end is waited for, not long."""

@@ -300,6 +300,10 @@ class Gateway:
         self.record.proven(request, principal)
         return principal
 
+    def holds(self, request: Request) -> bool:
+        """Of a request that became a tunnel (application.Application)."""
+        return self._authenticator.holds(request.head.authorization, time.time())
+
     def _disproved(self, request: Request) -> None:
         if self._limits is not None:
             self._limits.disproved(request)

@@ -172,5 +172,7 @@ class Server:
 
 def _pause(config: Config) -> float:
     listen, upstream = config.listen, config.upstream
-    limits = (listen.header_timeout, listen.idle_timeout, upstream.response_timeout, upstream.idle_timeout)
+    limits = [listen.header_timeout, listen.idle_timeout, upstream.response_timeout, upstream.idle_timeout]
+    if config.cognito.revocation.check_every is not None:
+        limits.append(config.cognito.revocation.check_every / 2)  # tunnels of users who were signed out
     return min(max(min(limits) / 4, _SWEEP_MIN), _SWEEP_MAX)

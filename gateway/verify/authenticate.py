@@ -21,6 +21,8 @@ from gateway.errors import (
     ConfigurationError,
     MalformedAuthorization,
     NoCredentials,
+    Refusal,
+    TokenExpired,
     TwoCredentials,
     WrongIssuer,
 )
@@ -175,6 +177,19 @@ class Authenticator:
                 admission = await self._revocation.ask_first(*asked, digest, now)
         remember = admission is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
+
+    def holds(self, authorization: Sequence[bytes], now: float) -> bool:
+        """Whether a token that was let in earlier would be now, but for its end; asking is using it.
+
+        What would have to be waited for counts as yes: `Revocation` has been told of the token by then.
+        """
+        try:
+            self.authenticate_now(authorization, now)
+        except TokenExpired:
+            return True
+        except Refusal:
+            return False
+        return True
 
     def _access_of(self, claims: Claims, token: bytes) -> bytes | None:
         """What Cognito can be asked about in place of an ID token; None: nobody has it."""

@@ -22,11 +22,12 @@ from gateway.portal.sessions import COOKIE
 from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
 from tests.portal.support import Browser
+from tests.proxy.test_tunnel import UPGRADE, echo
 from tests.shared.support import Lines
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.waiting import Lag, until
-from tests.support.wire import Upstream, get, once
+from tests.support.wire import Client, Upstream, get, once
 
 POOL = "us-east-1_Revoking1"
 CLIENT = "revoking1client"
@@ -114,10 +115,16 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @contextlib.asynccontextmanager
 async def guarded(
-    folder: Path, cognito: LocalCognito, revocation: str = "", *, token_use: str = "access", more: str = ""
+    folder: Path,
+    cognito: LocalCognito,
+    revocation: str = "",
+    *,
+    token_use: str = "access",
+    more: str = "",
+    upstream: Upstream | None = None,
 ) -> AsyncIterator[Guarded]:
     folder.mkdir(exist_ok=True)
-    upstream = Upstream()
+    upstream = upstream or Upstream()
     async with upstream.running():
         path = folder / "gateway.yaml"
         path.write_text(
@@ -192,6 +199,30 @@ async def test_who_rests_after_one_request_loses_access_too(tmp_path: Path, cogn
             await until(lambda: gateway.checks.get("revoked"))
             assert time.monotonic() - began - lag.seconds < CHECK_EVERY + 0.1
         assert await gateway.status(alice.access) == 401
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_a_websocket_goes_with_its_sign_in(tmp_path: Path, cognito: LocalCognito, how: str) -> None:
+    async with (
+        guarded(tmp_path, cognito, upstream=Upstream(script=echo)) as gateway,
+        await Client.connect(gateway.worker.port) as hers,
+        await Client.connect(gateway.worker.port) as his,
+    ):
+        alice, bob = sign_in(cognito, "alice"), sign_in(cognito, "bob")
+        for client, tokens in ((hers, alice), (his, bob)):
+            reply = await client.ask(get("/ws", f"Authorization: Bearer {tokens.access}", *UPGRADE))
+            assert reply.status == 101
+        # A tunnel is use, for as long as it lasts, and whether anything is said in it or not.
+        await asyncio.sleep(2 * CHECK_EVERY)
+        await gateway.checked(more=2)
+        async with Lag() as lag:
+            end(cognito, how, alice, "alice")
+            began = time.monotonic()
+            assert await asyncio.wait_for(hers.reader.read(), 30) == b"\x88\x0f\x03\xf0token revoked"
+            # Deadlines are looked at some times a second.
+            assert time.monotonic() - began - lag.seconds < CHECK_EVERY + 0.3
+        await his.send(b"\x82\x01x")
+        assert await his.reader.readexactly(3) == b"\x82\x01x"
 
 
 async def test_a_token_that_rests_is_not_kept_and_not_asked_about(
