@@ -28,7 +28,7 @@ def setup(home: Path, config: bytes) -> subprocess.CompletedProcess[str]:
             "AWS_CONFIG_FILE": str(path),
             "AWS_EC2_METADATA_DISABLED": "true",
         },
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

@@ -1,6 +1,7 @@
 """The generators against a real server that counts: what they report is what it saw."""
 
 import asyncio
+import contextlib
 import http.client
 import shutil
 import sys
@@ -15,6 +16,7 @@ from bench.load.plan import LoadPlan, LoadResult
 from bench.load.run import finish_builtin, start_builtin
 from bench.processes import BenchError, Process, answers, free_port
 from bench.upstream import body
+from tests.support.waiting import until
 
 ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok"
 
@@ -140,6 +142,9 @@ needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not i
 async def test_wrk_sends_each_of_its_share_once_and_reports_at_once(server, plan):
     once = replace(plan, order="once", offset=10, count=20, seconds=30)
     result = await asyncio.to_thread(wrk.run, shutil.which("wrk"), once, frozenset({0}))
+    # It leaves as soon as the last one is on its way.
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: sum(server.seen.values()) == 20)
     assert server.seen == {f"t{number}": 1 for number in range(10, 30)}
     # Answers still on their way when the last request left are not counted by wrk: at most one a connection.
     assert 20 - 4 <= result.requests <= 20

@@ -31,7 +31,7 @@ def exported(spans: int) -> bytes:
 
 
 def post(url: str, path: str, body: bytes) -> int:
-    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=5)
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
     try:
         connection.request("POST", path, body)
         answer = connection.getresponse()
@@ -60,7 +60,7 @@ def test_it_settles_when_nothing_has_come_for_a_while_or_its_time_is_over():
         assert spans.settle(0.01, 1.0) == 0
         late = threading.Timer(0.1, spans.count, (2,))
         late.start()
-        assert spans.settle(1.0, 30.0) == 2
+        assert spans.settle(2.0, 30.0) == 2
         over = threading.Event()
 
         def keep_coming() -> None:
@@ -71,7 +71,7 @@ def test_it_settles_when_nothing_has_come_for_a_while_or_its_time_is_over():
         coming.start()
         began = time.monotonic()
         assert spans.settle(0.3, 0.5) > 2
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 20
         over.set()
         coming.join()
 
@@ -112,7 +112,7 @@ def test_a_run_measures_with_and_without_and_leaves_nothing_behind(tmp_path):
         env={**os.environ, "TMPDIR": str(scratch)},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -254,7 +254,7 @@ def without(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         ["/bin/sh", "-c", f'exec "$0" "$@" {streams}', SCRIPT, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
 

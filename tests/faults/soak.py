@@ -305,7 +305,7 @@ async def soak(folder: Path, requests: int, without: Collection[str] = ()) -> Fi
                 for _ in range(0 if name in without else number):
                     group.create_task(act(name, getattr(actors, name), pause))
         figures.seconds = time.monotonic() - began
-        await until(lambda: _at_rest(served, upstream), seconds=20)
+        await until(lambda: _at_rest(served, upstream), seconds=90)
 
         def sockets() -> int:
             # Without the pool's idle connections, which are closed a minute later.
@@ -315,7 +315,7 @@ async def soak(folder: Path, requests: int, without: Collection[str] = ()) -> Fi
             return sockets() <= before
 
         with contextlib.suppress(TimeoutError):
-            await until(closed, seconds=10)
+            await until(closed, seconds=60)
         figures.descriptors = (before, sockets())
         if await served.stop() != 0:
             raise Wrong("it did not end with 0")
@@ -355,7 +355,7 @@ async def _gateway(
     reader.start()
     try:
         served = Served(process, Path(os.devnull), Path(os.devnull), port, metrics_port)
-        await until(served.is_ready, seconds=30)
+        await until(served.is_ready, seconds=90)
         yield served
     finally:
         process.kill()

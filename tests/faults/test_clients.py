@@ -226,7 +226,7 @@ async def test_they_send_one_byte_a_second(tmp_path: Path) -> None:
     """A head has header_timeout for all of it. A body that goes on is a slow client's right: it holds its own
     connection, and nothing of anybody else's."""
     async with running(
-        tmp_path, OPEN, upstream=Upstream(script=Odd()), listen_lines="header_timeout: 2s, idle_timeout: 3s"
+        tmp_path, OPEN, upstream=Upstream(script=Odd()), listen_lines="header_timeout: 2s, idle_timeout: 9s"
     ) as gateway:
         async with (
             load(gateway),

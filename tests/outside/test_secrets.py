@@ -29,6 +29,7 @@ from tests.portal.site import (
     PASSWORD,
     POOL,
     Browser,
+    app_code,
     seed,
     with_identity_pool,
 )
@@ -164,7 +165,7 @@ async def stage(folder: Path, *, domain: bool) -> AsyncIterator[Stage]:
                 f"listen: {{address: '127.0.0.1:{port}', trusted_proxies: [127.0.0.1/32], drain_timeout: 5s"
                 + (f", public_url: 'http://localhost:{port}'" if domain else "")
                 + f"}}\nmetrics: {{address: '127.0.0.1:{metrics_port}'}}\n"
-                f"upstream: {{url: '{upstream.url}', response_timeout: 300ms, forward_token: true}}\n"
+                f"upstream: {{url: '{upstream.url}', response_timeout: 2s, forward_token: true}}\n"
                 f"cognito: {{endpoint_url: '{relay.url}', user_pools: [{json.dumps(pool)}],"
                 " revocation: {check_every: 1s}}\n"
                 "sign_in: {session: {secret_file: session-key}}\n"
@@ -173,7 +174,7 @@ async def stage(folder: Path, *, domain: bool) -> AsyncIterator[Stage]:
             )
             async with started(folder, [SCRIPT, "serve", "--config", path], name="serve") as program:
                 served = Served(program.process, program.out, program.err, port, metrics_port)
-                await until(served.is_ready, seconds=30)
+                await until(served.is_ready, seconds=90)
                 yield Stage(served, upstream, local, relay, Said(), collector, folder)
 
 
@@ -231,8 +232,7 @@ async def sessions(at: Stage) -> str:
     access = authorization.removeprefix("Bearer ")
     secret = str(at.local.call("AssociateSoftwareToken", AccessToken=access)["SecretCode"])
     at.said.secrets[secret] = "TOTP secret"
-    step = int(time.time()) // 30
-    first = totp.code_at(secret, step - 1)
+    first = app_code(secret, steps=-1)
     at.local.call("VerifySoftwareToken", AccessToken=access, UserCode=first)
     at.local.call("SetUserMFAPreference", AccessToken=access, SoftwareTokenMfaSettings={"Enabled": True})
     for target in ("/oauth2/", "/oauth2/userinfo", "/oauth2/credentials", "/oauth2/change_password"):

@@ -267,6 +267,11 @@ def add_app(at: Site) -> str:
 
 
 def app_code(secret: str, *, steps: int = 0) -> str:
+    """The code of this moment; with steps -1 the one before it, which is good until the next one begins: some
+    seconds at least, for which this waits."""
+    left = 30 - time.time() % 30
+    if steps < 0 and left < 3:
+        time.sleep(left)
     return totp.code_at(secret, int(time.time()) // 30 + steps)
 
 

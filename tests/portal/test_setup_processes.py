@@ -38,7 +38,7 @@ async def test_any_worker_takes_the_code_and_all_serve_the_pool(tmp_path: Path) 
                 identity_pool_id="",
             )
             assert "Connecting" in browser.text
-            await until(served.is_ready, seconds=20)
+            await until(served.is_ready, seconds=90)
 
             async def connected() -> bool:
                 # Whichever of the two answers.
@@ -47,7 +47,7 @@ async def test_any_worker_takes_the_code_and_all_serve_the_pool(tmp_path: Path) 
                 )
                 return all(reply.status == 303 for reply in replies)
 
-            await until(connected, seconds=10)
+            await until(connected, seconds=90)
             await browser.open("/oauth2/sign_in")
             await browser.submit(username=ALICE, password=PASSWORD)
             assert browser.location == "/oauth2/"

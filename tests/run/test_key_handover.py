@@ -48,14 +48,14 @@ class Kept(Fleet):
         async def done() -> bool:
             return await self.reloads("success") > before
 
-        await until(done, seconds=20)
+        await until(done, seconds=90)
 
     async def _without(self, victim: int) -> None:
         async def replaced() -> bool:
             samples = await self.served.samples()
             return victim not in self.workers and samples["cognito_gateway_workers"] == 2
 
-        await until(replaced, seconds=20)
+        await until(replaced, seconds=90)
 
 
 @contextlib.asynccontextmanager
@@ -69,7 +69,9 @@ async def kept(folder: Path, pools: str) -> AsyncIterator[Kept]:
     ):
         running = Kept(served, upstream, slow, folder / "gateway.yaml")
         await running.serving(2)
-        await until(served.is_ready, seconds=30)
+        await until(served.is_ready, seconds=90)
+        # Not before both have reported them.
+        await running.counted(KEYS, 1)
         yield running
         assert await served.stop() == 0
         assert "Traceback" not in served.stdout + served.stderr
@@ -99,7 +101,7 @@ async def test_workers_that_follow_others_have_their_keys_and_their_keys_age(tmp
         async def gone() -> bool:
             return await running.statuses() == {401}
 
-        await until(gone, seconds=20)
+        await until(gone, seconds=90)
         assert await running.statuses(sign(TWO, access_claims())) == {200}
         assert (await running.served.samples())[READ_AT] > read_at
 
@@ -117,7 +119,7 @@ async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path)
         assert await running.statuses() == {503}
         assert running.events("key_set_taken_over") == []
         server.mode = "good"
-        await until(running.served.is_ready, seconds=20)
+        await until(running.served.is_ready, seconds=90)
         assert await running.statuses() == {200}
 
 
@@ -141,4 +143,4 @@ async def test_a_pinned_file_that_broke_is_as_an_endpoint_that_is_down(tmp_path:
         async def gone() -> bool:
             return await running.statuses() == {401}
 
-        await until(gone, seconds=20)
+        await until(gone, seconds=90)

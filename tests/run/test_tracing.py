@@ -317,7 +317,7 @@ def test_an_extra_that_is_not_there_is_named_in_one_sentence(tmp_path: Path, pro
     path.write_text("listen: {address: '127.0.0.1:0'}\nmetrics: {address: '127.0.0.1:0'}\n")
     path.write_text(path.read_text() + settings("http://127.0.0.1:4318"))
     command = [sys.executable, "-c", program, "serve", "--config", path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [f"cognito-gateway: tracing is set, and {told}"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -34,7 +35,7 @@ def log(tmp_path: Path) -> Iterator[Logger]:
 @pytest.fixture
 async def verdicts(server: RedisServer, log: Logger) -> AsyncIterator[RedisVerdicts]:
     async with redis_at(server.url, log) as redis:
-        yield RedisVerdicts(redis, check_every=1.0, calls_per_second=50.0)
+        yield RedisVerdicts(redis, check_every=4.0, calls_per_second=50.0)
 
 
 async def claim(verdicts: RedisVerdicts, family: str = FAMILY, issued_at: float = 100.0) -> str:
@@ -49,9 +50,9 @@ async def test_one_asks_and_the_others_hear_of_it(verdicts: RedisVerdicts) -> No
     found = await verdicts.claim(FAMILY, SUBJECT, issued_at=100.0)
     assert found is not None
     assert found.kind == "fresh"
-    assert 0 <= found.seconds < 0.5
+    assert 0 <= found.seconds < 2
     # Half of check_every later it is nobody's answer any more.
-    await asyncio.sleep(0.55)
+    await asyncio.sleep(2.05)
     assert await claim(verdicts) == "ask"
 
 
@@ -81,10 +82,11 @@ async def test_a_denied_user_up_to_a_time_of_issue(verdicts: RedisVerdicts) -> N
 
 
 async def test_all_replicas_together_keep_to_the_calls(verdicts: RedisVerdicts) -> None:
-    kinds = Counter(await asyncio.gather(*(claim(verdicts, f"f{number}") for number in range(150))))
+    began = time.monotonic()
+    kinds = Counter(await asyncio.gather(*(claim(verdicts, f"f{number}") for number in range(300))))
     assert set(kinds) == {"ask", "wait"}
     # One second's worth at once, and what came back while they were counted.
-    assert 50 <= kinds["ask"] <= 80
+    assert 50 <= kinds["ask"] <= 51 + 50 * (time.monotonic() - began)
     found = await verdicts.claim("another", SUBJECT, issued_at=0.0)
     assert found is not None
     if found.kind == "wait":

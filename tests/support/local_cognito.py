@@ -37,10 +37,10 @@ def running(
     thread = threading.Thread(target=loop.run_forever, name="local-cognito")
     thread.start()
     try:
-        asyncio.run_coroutine_threadsafe(local.start(port=0), loop).result(10)
+        asyncio.run_coroutine_threadsafe(local.start(port=0), loop).result(60)
         yield local
     finally:
-        asyncio.run_coroutine_threadsafe(local.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(local.stop(), loop).result(60)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(60)
         loop.close()
