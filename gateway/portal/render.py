@@ -70,6 +70,8 @@ class Renderer:
             "asset": asset,
             "badge": badge,
             "errors": Errors(errors or {}),
+            # Where the cursor goes on a page of several fields.
+            "wrong": next(iter(errors or {}), None),
             "problem": None,
             "notice": None,
             "lead": None,

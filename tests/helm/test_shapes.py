@@ -236,6 +236,24 @@ def test_the_network_policies_close_every_way_round(helm: str) -> None:
     assert sorted(p["port"] for rule in rules for p in rule["ports"]) == [8000, 9090]
 
 
+def test_a_route_says_what_the_api_would_fill_in(helm: str) -> None:
+    """Argo CD compares lists whole: a default that the API adds would be a difference for ever."""
+    all_ = objects(shape(helm, "standalone-autoscaled"))
+    spec, service = one(all_, "HTTPRoute")["spec"], one(all_, "Service")
+    (parent,), (rule,) = spec["parentRefs"], spec["rules"]
+    assert (parent["group"], parent["kind"]) == ("gateway.networking.k8s.io", "Gateway")
+    assert rule["backendRefs"] == [
+        {
+            "group": "",
+            "kind": "Service",
+            "name": service["metadata"]["name"],
+            "port": service["spec"]["ports"][0]["port"],
+            "weight": 1,
+        }
+    ]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
+
+
 def test_a_changed_configuration_is_reloaded_or_restarts(helm: str) -> None:
     def checksum(name: str, *words: str) -> Any:
         template = one(objects(shape(helm, name, *words)), "Deployment")["spec"]["template"]

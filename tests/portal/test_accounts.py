@@ -23,6 +23,8 @@ async def test_an_account_is_made_confirmed_and_used(tmp_path: Path) -> None:
         assert "still needs 8 characters or more" in browser.text
         assert f'value="{BOB}"' in browser.text
         assert "Short-1" not in browser.text
+        # The cursor is where there is something to mend.
+        assert re.findall(r'<input id="(\w+)"[^>]* autofocus', browser.text) == ["password"]
         await browser.submit(attribute_email=BOB, password=PASSWORD)
         assert browser.location == "/oauth2/confirm"
         assert "b***@e***" in browser.text

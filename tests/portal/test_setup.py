@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 from pathlib import Path
 
@@ -145,6 +146,9 @@ async def test_each_field_has_its_sentence(
         assert reply.status == 400
         wrong = browser.text.partition(f'id="{field}-error">')[2].partition("</p>")[0]
         assert sentence in wrong
+        # The cursor is where there is something to mend.
+        (focused,) = re.findall(r'<input id="(\w+)"[^>]* autofocus', browser.text)
+        assert focused == field
 
 
 async def test_without_the_code_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
