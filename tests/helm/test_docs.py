@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.rendering import CHART, NEWEST, ROOT, SHAPES, objects, program, rendered, run
+from tests.helm.rendering import CHART, NEWEST, ROOT, SHAPES, objects, one, program, rendered, run
 
 KUBERNETES, README = ROOT / "docs" / "kubernetes.md", CHART / "README.md"
+FORWARD = ROOT / "docs" / "forward-auth.md"
 COMMANDS = sorted(
     {
         line
@@ -43,6 +45,27 @@ def test_an_example_renders(helm: str, heading: str, text: str, tmp_path: Path) 
     path = tmp_path / "values.yaml"
     path.write_text(yaml.safe_dump(values))
     assert objects(rendered(helm, "-f", path)), heading
+
+
+def test_ingress_nginx_is_led_to_the_service(helm: str) -> None:
+    text = FORWARD.read_text()
+    (name, port) = re.findall(
+        r"auth-url: http://([\w-]+)\.default\.svc\.cluster\.local(:\d+)?/oauth2/auth\n", text
+    )[0]
+    (values,) = re.findall(r"(?m)^    ingress: (\{.*\})$", text)
+    words = (
+        "-f",
+        CHART / "ci" / "forward-auth.yaml",
+        "--set-json",
+        f"ingress={json.dumps(yaml.safe_load(values))}",
+    )
+    all_ = objects(rendered(helm, *words, release="cognito-gateway"))
+    service, ingress = one(all_, "Service"), one(all_, "Ingress")
+    assert name == service["metadata"]["name"]
+    assert (port or ":80") == f":{service['spec']['ports'][0]['port']}"
+    (rule,) = ingress["spec"]["rules"]
+    (signing_in,) = re.findall(r"auth-signin: https://([\w.]+)(/\w+)/sign_in", text)
+    assert signing_in == (rule["host"], rule["http"]["paths"][0]["path"])
 
 
 def test_there_are_examples_and_commands() -> None:
