@@ -47,7 +47,8 @@ def read(request: Request, check: CheckRequest) -> None:
     """Make `request` the one that is asked about. Raises Refusal for what `Request.read_head` refuses."""
     http = check.attributes.request.http
     request.method = http.method
-    head = request.scanned = scan(_headers(http), request.peer.table)
+    head = request.head = scan(_headers(http), request.peer.table)
+    request.credentials = head.authorization
     if head.request_id is not None:
         request.request_id = head.request_id
     if head.forwarded_for is not None:
@@ -75,7 +76,7 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
         elif key == "cookie":
             cookies.append(value)
     if forward.authorization != "all":
-        authorization = request.head.authorization
+        authorization = request.credentials
         # An Authorization that may travel on is one value: with more of them no request comes this far.
         if authorization and (forward.authorization == "none" or not bearer_free(authorization)):
             remove.add("authorization")

@@ -55,7 +55,7 @@ class ByCookie:
     def _put(self, request: Request, authorization: list[bytes]) -> None:
         if request.upgrade or request.method not in SAFE_METHODS or _asks_about_websocket(request):
             self._check_origin(request)
-        request.head.authorization = authorization
+        request.credentials = authorization
         request.by_cookie = True
 
     def _check_origin(self, request: Request) -> None:

@@ -20,7 +20,7 @@ async def userinfo(portal: Portal, page: PageRequest) -> Answer:
         raise NoCredentials
     page.request.principal = principal
     claims = dict(principal.claims.every)
-    about = None if page.request.head.authorization else await portal.id_claims(page)
+    about = None if page.request.credentials else await portal.id_claims(page)
     if about is not None:
         # The ID token knows the e-mail address and the like; where both speak, the token that opens the API.
         extra = {name: value for name, value in about.every.items() if name not in _OF_THE_TOKEN}

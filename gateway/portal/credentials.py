@@ -35,7 +35,7 @@ async def credentials(portal: Portal, page: PageRequest) -> Answer:
 async def _proven(portal: Portal, page: PageRequest) -> tuple[UserPool, str]:
     """The caller's pool and ID token, verified just now: from the Authorization header, else the session."""
     portal.need_pool()
-    authorization = page.request.head.authorization
+    authorization = page.request.credentials
     if not authorization:
         claims = await portal.id_claims(page)
         pool = None if claims is None else portal.pool(claims.pool_id)

@@ -11,15 +11,13 @@ from gateway.proxy.request import Request
 
 def navigates(request: Request) -> bool:
     """A GET that accepts HTML, and that a browser with Fetch metadata calls a navigation."""
-    if request.method != "GET" or request.upgrade or request.scanned is None:
+    if request.method != "GET" or request.upgrade:
         return False
-    mode = value_of(request.scanned, b"sec-fetch-mode")
+    mode = value_of(request.head, b"sec-fetch-mode")
     return mode in {None, b"navigate"} and accepts_html(request)
 
 
 def accepts_html(request: Request) -> bool:
     """By name: a range that covers it, `*/*`, is what every program sends (RFC 9110 section 12.5.1)."""
-    if request.scanned is None:
-        return False
-    accepted = value_of(request.scanned, b"accept") or b""
+    accepted = value_of(request.head, b"accept") or b""
     return any(part.partition(b";")[0].strip().lower() == b"text/html" for part in accepted.split(b","))

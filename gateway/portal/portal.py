@@ -105,7 +105,7 @@ class Portal:
     async def caller(self, page: PageRequest) -> Principal | None:
         """Who asks: by the Authorization header if there is one, else by the session. Raises Refusal."""
         self.need_pool()
-        credentials = page.request.head.authorization
+        credentials = page.request.credentials
         if credentials:
             return await self._authenticator.authenticate(credentials, page.now)
         return page.principal

@@ -19,6 +19,7 @@ from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnection
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.application import Application
 from gateway.proxy.exchange import Exchange, Forward
+from gateway.proxy.headers import Scanned
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Peer, Request
 from gateway.proxy.signing import SignedExchange
@@ -58,6 +59,7 @@ class ClientConnection(ClientTransport):
         "_exchange",
         "_peer",
         "_request",
+        "_said",
         "_serving",
         "_task",
         "_tunnel",
@@ -74,6 +76,8 @@ class ClientConnection(ClientTransport):
         self.secure = False
         self._app: Application | None = None
         self._peer: Peer | None = None
+        # What the client said last, for it may say the same again.
+        self._said: Scanned | None = None
         # Set from the start of a request until its answer is written, whatever way it goes.
         self._request: Request | None = None
         self._exchange: Exchange | None = None
@@ -212,11 +216,13 @@ class ClientConnection(ClientTransport):
     def _begin(self, message: RawRequestMessage, body: StreamReader) -> None:
         app = self.server.app
         if app is not self._app or self._peer is None:
-            self._app, self._peer = app, app.peer(self.address, secure=self.secure)
+            self._app, self._peer, self._said = app, app.peer(self.address, secure=self.secure), None
         request = self._request = Request(self._peer, app.request_ids.next(), time.monotonic())
         app.record.began(request)
         try:
-            request.read_head(message, body)
+            request.read_head(message, body, self._said)
+            # A trusted proxy brings requests of many, and forward auth writes into what it said.
+            self._said = None if request.peer.trusted else request.head
             verdict = app.judge(request)
             if isinstance(verdict, Forward):
                 if verdict.signer is None:

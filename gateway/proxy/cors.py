@@ -72,7 +72,7 @@ class CorsPolicy:
     def _lines(self, request: Request, exposed: bytes) -> bytes:
         # Also where no origin is named: a cache must not show this answer to one that would be.
         vary = b"" if self._any else _VARY
-        named = None if request.scanned is None else self._named(value_of(request.scanned, b"origin"))
+        named = self._named(value_of(request.head, b"origin"))
         if named is None:
             return vary
         return b"Access-Control-Allow-Origin: %b\r\n%b%b%b" % (named, self._credentials, exposed, vary)

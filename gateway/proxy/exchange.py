@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from aiohttp.streams import StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.config.model import Config
 from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal, SlowClient, UpstreamSilent
@@ -150,6 +151,10 @@ class Exchange:
         Raises Refusal for a body over the limit or already broken, before the upstream hears of it.
         """
         request, body = self._request, self._request.body
+        self._repeatable = request.method in _IDEMPOTENT
+        if body is EMPTY_PAYLOAD and not request.head.chunked:
+            self._opening = self._head()
+            return
         limit, announced = self._config.listen.max_body_size, request.head.content_length
         if limit and announced is not None and int(announced) > limit:
             raise BodyTooLarge(f"body over {limit} bytes")
@@ -159,26 +164,26 @@ class Exchange:
         self._opening = self._head()
         if not body.is_eof():
             self.uploading = True
+            self._repeatable = False
             return
         data = b"" if body.at_eof() else body.read_nowait(-1)
         self._count_upload(len(data))
         self._opening += self._framed(data)
         if request.head.chunked:
             self._opening += b"0\r\n\r\n"
-        self._repeatable = request.method in _IDEMPOTENT
 
     def _head(self) -> bytes:
-        request, forward = self._request, self._forward
-        passed: list[bytes] = []
+        request, forward, head = self._request, self._forward, self._request.head
+        passed: Sequence[bytes] = ()
         if forward.authorization == "all":
-            passed = request.head.authorization
+            passed = request.credentials
         elif forward.authorization == "other":
-            passed = bearer_free(request.head.authorization)
+            passed = bearer_free(request.credentials)
         ours, tracing = forward.identity, request.peer.tracing
         if tracing is not None:
             ours += tracing.upstream_lines(request)
         return upstream_head(
-            request.head,
+            head,
             request_line=f"{request.method} {request.raw_path}{request.query} HTTP/1.1\r\n".encode("ascii"),
             identity=ours,
             authorization=passed,
@@ -186,7 +191,7 @@ class Exchange:
             client=request.peer.address_bytes,
             proto=request.peer.proto,
             host=request.peer.upstream_host,
-            expects_continue=not request.body.is_eof() and not request.http10,
+            expects_continue=head.expects_continue and not request.body.is_eof() and not request.http10,
             upgrade=request.upgrade,
         )
 
@@ -275,7 +280,7 @@ class Exchange:
                 return
             waiting.set_result(None)
         if not self._request.http10:
-            self._client.write(b"".join((_status_line(head), *head.lines, b"\r\n")))
+            self._client.write(b"".join((head.status_line, *head.lines, b"\r\n")))
 
     def answer_started(self, head: AnswerHead, body: list[bytes], end: list[bytes] | None) -> None:
         request = self._request
@@ -283,7 +288,7 @@ class Exchange:
         request.upstream_seconds = time.monotonic() - request.sent_at
         if self.uploading or request.upgrade or self._client.closing:
             self._keep_alive = False
-        parts = [_status_line(head), *head.lines]
+        parts = [head.status_line, *head.lines]
         if request.method == "HEAD" or head.status in {204, 304}:
             # RFC 9110 section 8.6: a length may stand here, of the body a GET would get; not on a 204.
             if head.content_length is not None and head.status != 204:
@@ -311,7 +316,7 @@ class Exchange:
     def _send(self, parts: list[bytes], body: list[bytes], end: list[bytes] | None) -> None:
         client = self._client
         if body:
-            size = sum(map(len, body))
+            size = len(body[0]) if len(body) == 1 else sum(map(len, body))
             self._request.response_bytes += size
             if self._chunked_out:
                 parts.append(b"%x\r\n" % size)
@@ -348,7 +353,7 @@ class Exchange:
         request.status = head.status
         request.upstream_seconds = time.monotonic() - request.sent_at
         ours = request.answer_lines + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        lines = (_status_line(head), *head.lines, ours)
+        lines = (head.status_line, *head.lines, ours)
         self._client.write(b"".join(lines))
         upstream, self._upstream = self._upstream, None
         self._ended = True
@@ -413,7 +418,3 @@ class Exchange:
 def body_refusal(broken: BaseException) -> Refusal:
     """For a body that parser.BodyBroken, or another exception, ended."""
     return BadRequest(f"body: {type(broken.__cause__ or broken).__name__}")
-
-
-def _status_line(head: AnswerHead) -> bytes:
-    return b"HTTP/1.1 %d %b\r\n" % (head.status, head.reason)

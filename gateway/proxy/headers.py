@@ -40,6 +40,9 @@ class Kind(IntEnum):
     TRACESTATE = 15
 
 
+# The commonest, by name: to look a member up in its class costs more than to compare it.
+_AUTHORIZATION, _HOST, _DROP = Kind.AUTHORIZATION, Kind.HOST, Kind.DROP
+
 # These end at each hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2
 # (Proxy-Connection). Transfer-Encoding, Connection and Upgrade have kinds of their own.
 _HOP_BY_HOP = frozenset(
@@ -147,7 +150,10 @@ class HeaderTable:
 
 
 class Scanned:
-    """A request head after one pass: the lines that may travel on, and what means something to us."""
+    """A request head after one pass: the lines that may travel on, and what means something to us.
+
+    A client that says the same again gets the same one (`Request.read_head`), so it stays as it was made.
+    """
 
     __slots__ = (
         "authorization",
@@ -158,18 +164,24 @@ class Scanned:
         "forwarded_for",
         "forwarded_host",
         "forwarded_proto",
+        "hashed",
         "host",
         "kept",
         "own_cookies",
+        "raw",
         "request_id",
         "traceparent",
         "tracestate",
         "upgrade",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, raw: RawHeaders = ()) -> None:
+        # As the client wrote them.
+        self.raw = raw
         self.kept: list[bytes] = []
         self.authorization: list[bytes] = []
+        # Credentials that were hashed for this head, and their hash, which is worth as much as a request.
+        self.hashed: tuple[bytes, bytes | None] = (b"", None)
         # `name=value` of each cookie that is ours.
         self.own_cookies: list[bytes] = []
         self.host: bytes | None = None
@@ -189,7 +201,7 @@ class Scanned:
 
 def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
     """One pass over a request's headers. Raises BadRequest where the head contradicts itself."""
-    scanned = Scanned()
+    scanned = Scanned(headers)
     kept = scanned.kept
     kinds = table.remembered
     for name, value in headers:
@@ -198,12 +210,12 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
             kind = table.kind(name)
         if not kind:
             kept.append(b"%b: %b\r\n" % (name, value))
-        elif kind is Kind.AUTHORIZATION:
+        elif kind is _AUTHORIZATION:
             scanned.authorization.append(value)
-        elif kind is Kind.HOST:
+        elif kind is _HOST:
             scanned.host = value
             kept.append(b"Host: %b\r\n" % value)
-        elif kind is not Kind.DROP:
+        elif kind is not _DROP:
             _scan_special(scanned, kind, value)
     if scanned.connection is not None:
         _drop_named_in_connection(scanned)
@@ -288,7 +300,7 @@ def upstream_head(
     *,
     request_line: bytes,
     identity: bytes,
-    authorization: Iterable[bytes],
+    authorization: Sequence[bytes],
     request_id: bytes,
     client: bytes,
     proto: bytes,
@@ -299,7 +311,8 @@ def upstream_head(
     """The request head for the upstream: what may travel on, then what we vouch for.
 
     `host` replaces the client's Host where given; `client` is the peer's address, `proto` http or https;
-    `expects_continue`: whether the client still waits for a 100; `upgrade`: whether it may turn WebSocket.
+    `expects_continue`: whether to ask for a 100, for a client that still waits for it; `upgrade`: whether it
+    may turn WebSocket.
     """
     kept = scanned.kept
     if host is not None and scanned.host is not None:
@@ -309,7 +322,8 @@ def upstream_head(
         kept = [b"Host: %b\r\n" % (host or b""), *kept]
     before = scanned.forwarded_for
     lines = [request_line, *kept, identity]
-    lines += [b"Authorization: %b\r\n" % value for value in authorization]
+    if authorization:
+        lines += [b"Authorization: %b\r\n" % value for value in authorization]
     if scanned.chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
     elif scanned.content_length is not None:
@@ -317,7 +331,7 @@ def upstream_head(
     if upgrade:
         # RFC 9110 section 7.8: hop-by-hop, so said anew to the next hop.
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
-    if expects_continue and scanned.expects_continue:
+    if expects_continue:
         lines.append(b"Expect: 100-continue\r\n")
     lines.append(
         b"X-Request-Id: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n\r\n"

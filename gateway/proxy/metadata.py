@@ -28,11 +28,9 @@ def public_origin(request: Request, public_url: str | None) -> str | None:
     """
     if public_url is not None:
         return public_url.rstrip("/")
-    scanned = request.scanned
-    if scanned is None:
-        return None
-    proto = scanned.forwarded_proto if scanned.forwarded_proto in {b"http", b"https"} else request.peer.proto
-    host = scanned.forwarded_host or scanned.host
+    head = request.head
+    proto = head.forwarded_proto if head.forwarded_proto in {b"http", b"https"} else request.peer.proto
+    host = head.forwarded_host or head.host
     if not host or not _HOST.fullmatch(host):
         return None
     return f"{proto.decode('ascii')}://{host.decode('ascii')}"

@@ -89,6 +89,9 @@ class Peer:
     tracing: TraceContext | None = None
 
 
+_NOTHING_SAID = Scanned()
+
+
 class RequestIds:
     """Request ids: a random prefix per worker and a counter; unique, short, and nothing secret in them."""
 
@@ -109,8 +112,10 @@ class Request:
         "body",
         "by_cookie",
         "client",
+        "credentials",
         "decision",
         "failure",
+        "head",
         "http10",
         "keep_alive",
         "method",
@@ -122,7 +127,6 @@ class Request:
         "request_bytes",
         "request_id",
         "response_bytes",
-        "scanned",
         "sent_at",
         "started",
         "status",
@@ -149,13 +153,16 @@ class Request:
         self.client = peer.address
         self.started = started
         self.request_id = request_id
-        self.scanned: Scanned | None = None
+        # What it says; nothing before `read_head`.
+        self.head: Scanned = _NOTHING_SAID
+        # The values of its Authorization headers, or of the one that its session stands for.
+        self.credentials: Sequence[bytes] = ()
         self.principal: Principal | None = None
         self.decision = ""
         self.reason = ""
         # What went wrong after the decision: a Refusal's reason, or client_gone.
         self.failure = ""
-        # Whether `head.authorization` is a session's token, and not what the client wrote there.
+        # Whether `credentials` are a session's token, and not what the client wrote there.
         self.by_cookie = False
         # Header lines that go out with the answer, whoever gives it: the cookies of a session that changed.
         self.answer_lines = b""
@@ -168,13 +175,11 @@ class Request:
         # None: nothing of it was said to the upstream.
         self.trace: Trace | None = None
 
-    @property
-    def head(self) -> Scanned:
-        assert self.scanned is not None, "read_head comes first"
-        return self.scanned
+    def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
+        """Take the head apart. Raises Refusal for what no server should accept.
 
-    def read_head(self, message: RawRequestMessage, body: StreamReader) -> None:
-        """Take the head apart. Raises Refusal for what no server should accept."""
+        `before`: what the same peer said last, under the same configuration; clients repeat themselves.
+        """
         self.method = message.method
         self.body = body
         self.http10 = message.version == HttpVersion10
@@ -182,7 +187,10 @@ class Request:
         self.keep_alive = not message.should_close and not message.upgrade
         if message.version != HttpVersion11 and not self.http10:
             raise BadRequest("HTTP version other than 1.0 and 1.1")
-        scanned = self.scanned = scan(message.raw_headers, self.peer.table)
+        raw = message.raw_headers
+        same = before is not None and before.raw == raw
+        scanned = self.head = before if same and before is not None else scan(raw, self.peer.table)
+        self.credentials = scanned.authorization
         if scanned.request_id is not None:
             self.request_id = scanned.request_id
         if scanned.forwarded_for is not None:

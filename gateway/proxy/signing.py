@@ -8,6 +8,7 @@ signed is what is sent.
 from __future__ import annotations
 
 import time
+from copy import copy
 
 from aiohttp.streams import EMPTY_PAYLOAD
 
@@ -71,5 +72,7 @@ class SignedExchange(Exchange):
         self.uploading = False
         request.body = EMPTY_PAYLOAD
         if head.chunked:
+            # Not in the client's own head, which stands for its next requests too.
+            request.head = head = copy(head)
             head.chunked, head.content_length = False, b"%d" % len(held)
         return bytes(held)

@@ -16,11 +16,12 @@ MAX_ANSWER_HEAD = 64 * 1024
 class AnswerHead:
     """Status line and headers of an answer: lines as the upstream wrote them, hop-by-hop ones left out."""
 
-    __slots__ = ("chunked", "content_length", "lines", "reason", "status")
+    __slots__ = ("chunked", "content_length", "lines", "status", "status_line")
 
-    def __init__(self, status: int, reason: bytes, lines: list[bytes]) -> None:
+    def __init__(self, status: int, status_line: bytes, lines: list[bytes]) -> None:
         self.status = status
-        self.reason = reason
+        # As it goes to the client; empty where it is out of bounds.
+        self.status_line = status_line
         self.lines = lines
         self.content_length: bytes | None = None
         # Neither a length nor chunked: the body ends where the connection does (RFC 9112 section 6.3 rule 8).
@@ -64,6 +65,24 @@ def _named_headers(value: bytes) -> frozenset[bytes]:
     if value.lower() in _OPTIONS:
         return _NONE
     return frozenset(token.strip().lower() for token in value.split(b",")) - _OPTIONS
+
+
+# Those that upstreams sent so far; a dozen in practice, and bounded as above.
+_status_lines: dict[tuple[int, bytes], bytes] = {}
+_REMEMBERED_LINES = 64
+
+
+def _status_line(status: int, reason: bytes) -> bytes:
+    """RFC 9112 section 4: three digits from 100, a reason of visible characters (stricter: ASCII).
+
+    Empty for what is none.
+    """
+    if status < 100 or not reason.isascii() or not reason.decode("ascii").isprintable():
+        return b""
+    line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
+    if len(_status_lines) < _REMEMBERED_LINES and len(reason) <= _REMEMBERED_LENGTH:
+        _status_lines[status, reason] = line
+    return line
 
 
 # In the place of the parser of a connection that is lost.
@@ -140,7 +159,8 @@ class AnswerReader:
         elif kind == _LENGTH:
             self._length = value
         elif kind == _CONNECTION:
-            self._named |= _named_headers(value)
+            if value not in _OPTIONS:
+                self._named |= _named_headers(value)
         elif kind == _ENCODING:
             # RFC 9112 section 6.1. Stricter: chunked alone; a coding below it would be lost on the way.
             if value.lower() != b"chunked":
@@ -149,14 +169,14 @@ class AnswerReader:
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
-        head = AnswerHead(status, self._reason, self._lines)
+        status_line = _status_lines.get((status, self._reason)) or _status_line(status, self._reason)
+        head = AnswerHead(status, status_line, self._lines)
         head.content_length, head.chunked = self._length, self._chunked
         self._lines, self._reason, self._length, self._chunked = [], b"", None, False
         if self._named:
             head.lines = [line for line in head.lines if line.partition(b":")[0].lower() not in self._named]
             self._named = _NONE
-        if status < 100 or not head.reason.isascii() or not head.reason.decode("ascii").isprintable():
-            # RFC 9112 section 4: three digits from 100, a reason of visible characters (stricter: ASCII).
+        if not status_line:
             self._broken = "status line out of bounds"
         if status == 101:
             # Never a whole answer: either the parser sees the switch, or it is broken.

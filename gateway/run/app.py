@@ -45,7 +45,7 @@ from gateway.run.own_paths import OwnPaths
 from gateway.run.peers import Peers
 from gateway.run.record import Record
 from gateway.run.tracing import tracer_of
-from gateway.verify.authenticate import Authenticator, Principal
+from gateway.verify.authenticate import Authenticator, Principal, token_hash
 from gateway.verify.jwks import KeySetReport, KeySets
 from gateway.verify.revocation import Revocation
 
@@ -234,25 +234,26 @@ class Gateway:
         """`judge` where it is known what is asked: by the request's own target, or by one it asks about."""
         if need.auth == "none":  # credentials are not even looked at
             return self._admit(request, need, None)
-        credentials = request.head.authorization
+        credentials = request.credentials
         if not credentials and request.head.own_cookies and self.portal is not None:
             if not self.portal.by_cookie.recognise(request, time.time()):
                 return None
-            credentials = request.head.authorization  # the session's token
-        principal = None
+            credentials = request.credentials  # the session's token
+        principal = digest = None
         if len(credentials) == 1:  # who asks: most often a token verified before
-            principal = self._authenticator.recognise(credentials[0], time.time())
+            digest = _hash_of(request, credentials[0])
+            principal = self._authenticator.recognise(digest, time.time())
         if principal is None and credentials:
             self._need_pool()
             if self._limits is not None:
                 self._limits.suspect(request)
             try:
-                principal = self._authenticator.authenticate_now(credentials, time.time())
+                principal = self._authenticator.authenticate_now(credentials, digest, time.time())
             except NoCredentials:
                 return self._admit(request, need, None)  # another scheme proves nothing to us
             except (InvalidToken, MalformedAuthorization):
                 if request.by_cookie:  # of a pool or client that is not configured any more
-                    request.head.authorization = []
+                    request.credentials = ()
                     return self._admit(request, need, None)
                 self._disproved(request)
                 raise
@@ -279,12 +280,13 @@ class Gateway:
 
     async def _who(self, request: Request) -> Principal | None:
         """Who asks, as `judge_by` finds out, with the waiting. Raises Refusal."""
-        if not request.head.authorization and request.head.own_cookies and self.portal is not None:
+        if not request.credentials and request.head.own_cookies and self.portal is not None:
             await self.portal.by_cookie.resolve(request)
-        credentials, now = request.head.authorization, time.time()
+        credentials, now = request.credentials, time.time()
         if not credentials:
             return None
-        principal = self._authenticator.recognise(credentials[0], now) if len(credentials) == 1 else None
+        digest = _hash_of(request, credentials[0]) if len(credentials) == 1 else None
+        principal = self._authenticator.recognise(digest, now)
         if principal is not None:
             return principal
         try:
@@ -293,7 +295,7 @@ class Gateway:
             return None
         except InvalidToken:
             if request.by_cookie:
-                request.head.authorization = []
+                request.credentials = ()
                 return None
             self._disproved(request)
             raise
@@ -302,7 +304,7 @@ class Gateway:
 
     def holds(self, request: Request) -> bool:
         """Of a request that became a tunnel (application.Application)."""
-        return self._authenticator.holds(request.head.authorization, time.time())
+        return self._authenticator.holds(request.credentials, time.time())
 
     def _disproved(self, request: Request) -> None:
         if self._limits is not None:
@@ -402,3 +404,13 @@ class Gateway:
         self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
         self._authenticator.access_of = built.sessions.access_of
         return built
+
+
+def _hash_of(request: Request, credential: bytes) -> bytes | None:
+    """`token_hash`, once for as long as a client says the same."""
+    head = request.head
+    hashed, digest = head.hashed
+    if hashed is not credential:
+        digest = token_hash(credential)
+        head.hashed = credential, digest
+    return digest

@@ -150,7 +150,7 @@ class UpstreamSigner:
     async def _id_token(self, request: Request, principal: Principal) -> str:
         """The principal's own, verified a moment ago; or the one beside the session's access token."""
         if principal.claims.token_use == "id":  # noqa: S105 - a kind of token
-            return bearer_token(request.head.authorization).decode("ascii")
+            return bearer_token(request.credentials).decode("ascii")
         assert self._portal is not None, "a cookie was believed"
         session = await self._portal.by_cookie.session(request)
         if session is None or session.subject != principal.claims.subject:

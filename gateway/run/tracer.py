@@ -47,7 +47,7 @@ class Tracer:
         return render(trace.trace_id, trace.client_id, trace.flags) + state
 
     def _begin(self, request: Request) -> Trace:
-        value = None if request.scanned is None else request.scanned.traceparent
+        value = request.head.traceparent
         parent = None if value is None else parse(value)
         bits = self._random.getrandbits
         if parent is not None:  # whoever began the trace has decided whether it is sampled

@@ -40,6 +40,7 @@ _SCHEME = re.compile(_TOKEN)
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 # The two spellings of the scheme in use, with what stands behind them.
 _USUAL = frozenset({b"Bearer ", b"bearer "})
+_SCHEME_LENGTH = 7
 # RFC 9110 section 11.2: the characters of a token68, which RFC 6750 calls b64token.
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 # Possessive, and content with a missing end: no input makes it look twice at the same byte.
@@ -91,8 +92,6 @@ class Authenticator:
         self._leeway = config.cognito.clock_leeway
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
         self._named = config.claims_in_routes
-        # What `recognise` looked up last in vain, and its hash.
-        self._missed = (b"", b"")
         self._cache: TokenCache[Principal] = TokenCache(
             key_sets.key, max_size=config.cognito.token_cache_size
         )
@@ -103,33 +102,30 @@ class Authenticator:
         if revocation is not None:
             revocation.watch_over(self._cache)
 
-    def recognise(self, authorization: bytes, now: float) -> Principal | None:
+    def recognise(self, digest: bytes | None, now: float) -> Principal | None:
         """The principal of a token verified before; None = unknown here, go the long way. Never raises.
 
-        `authorization` is the value of the request's only Authorization header, `now` Unix time.
+        `digest` is `token_hash` of the request's only Authorization header, `now` Unix time.
         """
-        scheme = authorization[:7]
-        # The two spellings in use; RFC 9110 section 11.1 allows any case, and the long way takes the others.
-        if scheme != b"Bearer " and scheme != b"bearer ":  # noqa: PLR1714 - a tuple costs 30 ns more
+        if digest is None:
             return None
-        digest = sha256(authorization[7:]).digest()
         principal = self._cache.get(digest, now)
         if principal is not None:
             self._metrics.token_cache_hits += 1
-        else:
-            self._missed = authorization, digest
         return principal
 
-    def authenticate_now(self, authorization: Sequence[bytes], now: float) -> Principal | None:
+    def authenticate_now(
+        self, authorization: Sequence[bytes], digest: bytes | None, now: float
+    ) -> Principal | None:
         """The principal that these values of Authorization headers prove, if that needs no fetch; else None.
 
-        `now` is the Unix time of the request. Raises a Refusal: MalformedAuthorization, TwoCredentials,
-        NoCredentials (no header, or another scheme), InvalidToken and its kind.
+        `digest` is what `recognise` looked for in vain, `now` the Unix time of the request. Raises a Refusal:
+        MalformedAuthorization, TwoCredentials, NoCredentials (no header, or another scheme), InvalidToken and
+        its kind.
         """
         token = bearer_token(authorization)
-        header, digest = self._missed
-        if header is not authorization[0] or len(header) != len(token) + 7:
-            # A spelling that `recognise` leaves to us.
+        if digest is None or len(authorization[0]) != len(token) + _SCHEME_LENGTH:
+            # A spelling that `token_hash` leaves to us.
             digest = sha256(token).digest()
             principal = self._cache.get(digest, now)
             if principal is not None:
@@ -183,8 +179,11 @@ class Authenticator:
 
         What would have to be waited for counts as yes: `Revocation` has been told of the token by then.
         """
+        digest = token_hash(authorization[0])
+        if self.recognise(digest, now) is not None:
+            return True
         try:
-            self.authenticate_now(authorization, now)
+            self.authenticate_now(authorization, digest, now)
         except TokenExpired:
             return True
         except Refusal:
@@ -232,6 +231,18 @@ class Authenticator:
         return f"<Authenticator of {len(self._rules_by_issuer)} issuers, {self._cache!r}>"
 
 
+def token_hash(authorization: bytes) -> bytes | None:
+    """The SHA-256 of the token in this value of an Authorization header.
+
+    None where the scheme is spelt in none of the two usual ways (RFC 9110 section 11.1 allows any case): that
+    must be looked at first.
+    """
+    scheme = authorization[:_SCHEME_LENGTH]
+    if scheme != b"Bearer " and scheme != b"bearer ":  # noqa: PLR1714 - a tuple costs 30 ns more
+        return None
+    return sha256(authorization[_SCHEME_LENGTH:]).digest()
+
+
 def bearer_token(authorization: Sequence[bytes]) -> bytes:
     """The token in these values of Authorization headers, as received.
 
@@ -242,8 +253,8 @@ def bearer_token(authorization: Sequence[bytes]) -> bytes:
     # RFC 9110 section 5.3: a field that is no list is sent once (Envoy CVE-2026-26308).
     if len(authorization) > 1:
         raise TwoCredentials("more than one Authorization header")
-    token = authorization[0][7:]
-    if authorization[0][:7] in _USUAL and token and not token.translate(None, _TOKEN68):
+    token = authorization[0][_SCHEME_LENGTH:]
+    if authorization[0][:_SCHEME_LENGTH] in _USUAL and token and not token.translate(None, _TOKEN68):
         # Nothing else but one token: what nearly all requests hold.
         return token
     # RFC 9110 section 11.4: credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]

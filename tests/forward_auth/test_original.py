@@ -29,7 +29,7 @@ PEER = Peer("127.0.0.1", b"127.0.0.1", trusted=True, proto=b"http", table=TABLE,
 def request(*headers: tuple[str, str], behind: str = "", query: str = "", method: str = "GET") -> Request:
     made = Request(PEER, b"id", 0.0)
     made.method, made.raw_path, made.query = method, ENDPOINT + behind, query
-    made.scanned = scan([(name.encode(), value.encode("latin-1")) for name, value in headers], TABLE)
+    made.head = scan([(name.encode(), value.encode("latin-1")) for name, value in headers], TABLE)
     return made
 
 

@@ -194,8 +194,15 @@ async def test_bodies_are_held_and_hashed(tmp_path: Path, chunked: bool) -> None
             assert received.get("Transfer-Encoding") is None
             assert received.get("Expect") is None
             verified(received)
-            # The connection goes on.
+            # The connection goes on, also with a body of another length behind the same head.
             assert (await client.ask(get("/b", bearer(gateway)))).status == 200
+            if chunked:
+                again = get("/a", bearer(gateway), framing, method="POST")
+                for piece in (b"a", b"bcd"):
+                    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(piece), piece)
+                    assert (await client.ask(again + chunks)).status == 200
+                    assert gateway.upstream.last.body == piece
+                    verified(gateway.upstream.last)
 
 
 async def test_a_larger_body_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ from gateway.errors import (
     WrongTokenUse,
 )
 from gateway.observe.metrics import WorkerMetrics
-from gateway.verify.authenticate import Authenticator, Principal, bearer_token
+from gateway.verify.authenticate import Authenticator, Principal, bearer_token, token_hash
 from gateway.verify.cache import OVERHEAD
 from gateway.verify.jwks import KeySets
 from gateway.verify.refetch import Timing
@@ -70,7 +70,10 @@ def config_of(folder: Path, *pools: Mapping[str, object], leeway: str = "0s") ->
 
 async def prove(authenticator: Authenticator, values: list[bytes], now: float) -> Principal:
     """As a request does: without waiting if that will do."""
-    principal = authenticator.authenticate_now(values, now)
+    digest = token_hash(values[0]) if len(values) == 1 else None
+    principal = authenticator.recognise(digest, now)
+    if principal is None:
+        principal = authenticator.authenticate_now(values, digest, now)
     return await authenticator.authenticate(values, now) if principal is None else principal
 
 
@@ -98,11 +101,12 @@ class Gate:
             await self.key_sets.stop()
 
     async def ask(self, token: bytes, now: float | None = None) -> Principal:
-        """The long way, as a request that `recognise` did not know."""
+        """As a request does: the long way where `recognise` does not know the token."""
         return await prove(self.authenticator, [b"Bearer " + token], time.time() if now is None else now)
 
     def recognise(self, token: bytes, now: float | None = None) -> Principal | None:
-        return self.authenticator.recognise(b"bearer " + token, time.time() if now is None else now)
+        digest = token_hash(b"bearer " + token)
+        return self.authenticator.recognise(digest, time.time() if now is None else now)
 
     @property
     def counted(self) -> tuple[int, int]:
@@ -317,7 +321,7 @@ async def test_without_keys_no_token_is_401_and_every_token_503(config: Config, 
     await until(lambda: server.fetches)
     await until(lambda: gate.key_sets.ready()[POOL_ID].endswith("status"))
     with pytest.raises(NoCredentials):
-        gate.authenticator.authenticate_now([], time.time())
+        gate.authenticator.authenticate_now([], None, time.time())
     # Two at once (Envoy CVE-2025-64527).
     answers = await asyncio.gather(
         gate.ask(sign(ACCESS, access_claims())), gate.ask(sign(ID, access_claims())), return_exceptions=True
@@ -349,13 +353,13 @@ async def test_recognised_after_the_first_time_only(gate: Gate) -> None:
     assert gate.recognise(token) is None
     principal = await gate.ask(token)
     for scheme in (b"Bearer ", b"bearer "):
-        assert gate.authenticator.recognise(scheme + token, time.time()) is principal
+        assert gate.authenticator.recognise(token_hash(scheme + token), time.time()) is principal
     assert gate.counted == (2, 1)
 
 
 @pytest.mark.parametrize("value", [b"", b"Bearer", b"Bearer ", b"Basic dTpw", b"bearer \xff", b"Bearer a, b"])
 async def test_recognise_leaves_the_rest_to_the_long_way(gate: Gate, value: bytes) -> None:
-    assert gate.authenticator.recognise(value, time.time()) is None
+    assert gate.authenticator.recognise(token_hash(value), time.time()) is None
     assert gate.counted == (0, 0)
 
 
@@ -419,9 +423,10 @@ async def test_what_one_configuration_remembers_another_does_not_know(gate: Gate
     await gate.ask(token)
     stricter = config_of(tmp_path, {"id": POOL_ID, "client_ids": [OTHER_CLIENT_ID]})
     authenticator = Authenticator(stricter, gate.key_sets, describe=lambda _: b"", metrics=gate.metrics)
-    assert authenticator.recognise(b"Bearer " + token, time.time()) is None
+    digest = token_hash(b"Bearer " + token)
+    assert authenticator.recognise(digest, time.time()) is None
     with pytest.raises(WrongClient):
-        authenticator.authenticate_now([b"Bearer " + token], time.time())
+        authenticator.authenticate_now([b"Bearer " + token], digest, time.time())
 
 
 async def test_nothing_secret_in_a_repr(gate: Gate) -> None:
