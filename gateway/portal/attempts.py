@@ -77,6 +77,13 @@ class Attempts:
                 if not times:
                     del self._times[limit.kind, name]
 
+    def forgive_one(self, keys: Iterable[Key]) -> None:
+        """Of each of these the last."""
+        for limit, name in keys:
+            times = self._times.get((limit.kind, name))
+            if times:
+                self.take_back([(limit, name)], times[-1])
+
     def forgive(self, keys: Iterable[Key]) -> None:
         """Forget these: the right answer came."""
         for limit, name in keys:

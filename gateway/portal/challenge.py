@@ -50,12 +50,16 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors or isinstance(planned, steps.Wrong):
         return await _form(turn, step, errors=errors)
     keys = turn.guessing(step.challenge.username)
-    if told := turn.must_wait(keys):
+    # With choice-based sign-in nobody has proved anything when they ask for a code.
+    sent = turn.sending(step.challenge.username) if steps.sends(planned) else []
+    if told := turn.must_wait(keys + sent):
         return await _form(turn, step, told=told)
-    turn.count(keys)
+    turn.count(keys + sent)
     try:
         outcome = await turn.pool.sign_in(_sending(step.challenge, planned))
         turn.taken(keys, outcome)
+        if steps.asks_for_message(step.challenge):
+            turn.arrived(step.challenge.username)
         return await turn.go_on(outcome)
     except GatewayError as error:
         told = words.challenge(error)

@@ -92,6 +92,8 @@ _CHOICES = {
     "SMS_MFA": "Text me a code",
     "EMAIL_MFA": "E-mail me a code",
 }
+# Those for which Cognito sends a message, and the challenges that ask for what stood in it.
+_MESSAGES = frozenset({"EMAIL_OTP", "SMS_OTP", "SMS_MFA", "EMAIL_MFA"})
 _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
 _BETWEEN_DIGITS = re.compile(r"[\s-]+")
 
@@ -192,6 +194,16 @@ def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
         if not value:
             errors[each.field] = f"Enter: {each.label.lower()}"
     return Wrong(errors) if errors else Answer(new_password(password, values))
+
+
+def sends(planned: Planned) -> bool:
+    """Whether Cognito will send somebody a message on this."""
+    return isinstance(planned, Answer) and planned.members.get("ANSWER") in _MESSAGES
+
+
+def asks_for_message(challenge: Challenge) -> bool:
+    """Whether its answer shows that a message arrived."""
+    return challenge.name in _MESSAGES
 
 
 def can_continue(challenge: Challenge) -> bool:

@@ -109,6 +109,10 @@ class Turn:
         self.take_back(keys)
         self.portal.pages.attempts.forgive(key for key in keys if key[0] in {PERSON, NAME})
 
+    def arrived(self, username: str) -> None:
+        """What was sent to them was theirs, and counts no more: an office signs in by codes every morning."""
+        self.portal.pages.attempts.forgive_one(self.sending(username))
+
     def taken(self, keys: list[Key], outcome: Tokens | Challenge) -> None:
         """Cognito took it. A right password alone forgives nothing, or there would be no end to the codes
         that one can try after it."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.attempts import ADDRESS, BROWSER, PERSON, WINDOW
+from gateway.portal.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_NAME, WINDOW
 from gateway.portal.routes import routes
 from tests.portal.site import (
     ALICE,
@@ -250,6 +250,31 @@ async def test_the_choice_based_flow(tmp_path: Path) -> None:
         await other.submit(username=ALICE)
         await other.submit(password=PASSWORD)
         assert other.location == "/oauth2/"
+
+
+async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+        for _ in range(SENT_TO_NAME.most + 1):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_in")
+            await browser.submit(username=ALICE)
+            reply = await browser.submit(form=1, choice="EMAIL_OTP")
+        assert reply.status == 429
+        assert len(at.local.state.outbox) == SENT_TO_NAME.most
+        # The owner has a password as well.
+        await browser.submit(password=PASSWORD)
+        assert browser.location == "/oauth2/"
+
+
+async def test_codes_that_were_used_are_not_counted(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+        for number in range(1, SENT_BY_ADDRESS.most + 2):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_in")
+            await browser.submit(username=ALICE)
+            await browser.submit(form=1, choice="EMAIL_OTP")
+            await browser.submit(code=await at.code("sign-in", number))
+            assert browser.location == "/oauth2/"
 
 
 async def test_choice_based_sign_in_tells_nobody_who_has_an_account(tmp_path: Path) -> None:
