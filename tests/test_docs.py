@@ -89,8 +89,12 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def stands(words: list[str]) -> list[str]:
-    """Placeholders become values that argparse takes."""
-    return ["1" if _PLACEHOLDER.fullmatch(word) else word for word in words]
+    """Placeholders become values that argparse takes; what stands behind --method is none."""
+    before = ["", *words]
+    return [
+        "1" if _PLACEHOLDER.fullmatch(word) and last != "--method" else word
+        for last, word in zip(before, words, strict=False)
+    ]
 
 
 def parses(arguments: list[str]) -> bool:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from gateway.errors import GatewayError
 
+# Characters; Cognito's longest are tokens, of some KB.
+_LONGEST_SECRET = 65_536
+
 
 class Console:
     """`command` stands before what goes wrong."""
@@ -58,12 +61,16 @@ class Console:
 def first_line(path: Path, name: str) -> str:
     """Of a file that holds one secret; `name` is the flag or key that names it."""
     try:
-        text = path.read_text(encoding="utf-8")
+        # No more than that: it may be the wrong file, and that may have no end.
+        with path.open(encoding="utf-8") as file:
+            text = file.readline(_LONGEST_SECRET + 1)
     except OSError as error:
         raise GatewayError(f"{name} {path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise GatewayError(f"{name} {path}: is not UTF-8 text") from error
-    line = text.partition("\n")[0].rstrip("\r")
+    line = text.removesuffix("\n")
+    if len(line) > _LONGEST_SECRET:
+        raise GatewayError(f"{name} {path}: the first line is longer than any password or token")
     if not line:
         raise GatewayError(f"{name} {path}: the first line is empty")
     return line

@@ -83,6 +83,12 @@ def port(text: str) -> int:
     return int(text)
 
 
+def method(text: str) -> str:
+    from gateway.config import names
+
+    return _usage(names.method, text)
+
+
 def _usage(parse: Callable[[str], object], text: str) -> str:
     """The text itself, once `parse` has taken it; argparse shows its sentence and the usage."""
     try:

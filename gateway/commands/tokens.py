@@ -16,6 +16,7 @@ from gateway.commands.adding import (
     config_flag,
     config_path,
     config_path_if_any,
+    method,
 )
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _explain_flags(parser: Flags) -> None:
         help="default, and with -: standard input, which keeps it out of the shell's history",
     )
     parser.add_argument("--path", help="say too which route decides over a request for this path, and what")
-    parser.add_argument("--method", default="GET", help="of that request (default: GET)")
+    parser.add_argument("--method", type=method, default="GET", help="of that request (default: GET)")
     parser.add_argument("--json", action="store_true", help="for machines")
     config_flag(parser)
 

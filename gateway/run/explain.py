@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.config.load import load
 from gateway.config.model import Config, UserPool
-from gateway.errors import GatewayError, MethodRefused, NotConfigured, Refusal
+from gateway.errors import GatewayError, NotConfigured, Refusal
 from gateway.policy.decide import decide
 from gateway.policy.paths import split_target
 from gateway.policy.readings import readings
@@ -87,11 +87,9 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
     """By the gateway's own steps: every reading of the path, the strictest need, the decision. Pure."""
     name = f"{method} {target}"
     try:
-        if method in {"CONNECT", "TRACE"}:
-            raise MethodRefused(f"method {method}")
         paths = readings(split_target(target)[0], config.paths)
     except Refusal as refusal:
-        return Decision(name, "none: the request is refused before any route", False, _refused(refusal))
+        return Decision(name, "none: the path is refused before any route", False, _refused(refusal))
     table = RouteTable(config.routes)
     if OwnPaths(config, table, None).hold(paths):
         return Decision(

@@ -117,6 +117,12 @@ def test_the_password_may_be_in_a_file(local: LocalCognito, tmp_path: Path) -> N
     assert "empty" in done.stderr
 
 
+def test_a_file_without_an_end_is_no_password(local: LocalCognito, tmp_path: Path) -> None:
+    done = token(tmp_path, "--username", "alice", "--password-file", "/dev/zero", *flags(local), stdin="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.endswith("/dev/zero: the first line is longer than any password or token\n")
+
+
 def test_a_new_password_comes_from_the_next_line(local: LocalCognito, tmp_path: Path) -> None:
     arguments = ["--username", "new", *flags(local)]
     done = token(tmp_path, *arguments, stdin=f"{TEMPORARY}\n")

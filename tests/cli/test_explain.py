@@ -131,7 +131,7 @@ routes:
         (
             "/a/../admin",
             1,
-            "none: the request is refused before any route",
+            "none: the path is refused before any route",
             "refused with 400 (ambiguous_path): dot segment in the path",
         ),
         (
@@ -157,10 +157,18 @@ def test_which_route_decides_what(place: Path, path: str, code: int, route: str,
     assert answer["decision"] == {"request": f"GET {path}", "route": route, "allowed": not code, "told": told}
 
 
-def test_a_method_that_is_never_served(place: Path) -> None:
-    done = explain(place, "--path", "/orders", "--method", "TRACE", token=sign(KEY, access_claims()))
-    assert done.returncode == 1
-    assert done.stdout.splitlines()[-1] == "refused with 405 (method_refused): method TRACE"
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [
+        ("TRACE", "TRACE is refused on every path"),
+        ("get", "'get' is not a method: methods are upper case, GET"),
+        ("G T", "'G T' is not a method such as GET"),
+    ],
+)
+def test_a_method_that_is_never_served(place: Path, method: str, told: str) -> None:
+    done = explain(place, "--path", "/orders", "--method", method, token=sign(KEY, access_claims()))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
 
 
 def test_without_a_pool_no_token_is_looked_at(place: Path) -> None:
