@@ -52,7 +52,7 @@ def read(request: Request, check: CheckRequest) -> None:
     if head.request_id is not None:
         request.request_id = head.request_id
     if head.forwarded_for is not None:
-        request.client = head.forwarded_for.decode("utf-8").rpartition(",")[2].strip()
+        request.client = head.forwarded_for.decode("latin-1").rpartition(",")[2].strip()
     if request.method in {"CONNECT", "TRACE"}:
         raise MethodRefused(f"method {request.method}")
     try:
@@ -64,7 +64,10 @@ def read(request: Request, check: CheckRequest) -> None:
 
 
 def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckResponse:
-    """The request may pass: what Envoy is to set, and what to remove, before it sends it on."""
+    """The request may pass: what Envoy is to set, and what to remove, before it sends it on.
+
+    Raises BadRequest for cookies beside ours that Envoy cannot be told to keep.
+    """
     lines = _pairs(forward.identity)
     ours = {name.decode("ascii").lower(): value.decode("ascii") for name, value in lines}
     table, remove = request.peer.table, set()
@@ -83,7 +86,10 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
     if request.head.own_cookies:
         # Our session stays with us.
         kept = [part_cookies(value)[0] for value in cookies]
-        remaining = b"; ".join(value for value in kept if value).decode("utf-8")
+        try:
+            remaining = b"; ".join(value for value in kept if value).decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadRequest("a cookie is not UTF-8") from None
         if remaining:
             ours["cookie"] = remaining
         else:

@@ -41,7 +41,7 @@ def check(
     *,
     method: str = "GET",
     host: str = "api.test",
-    raw: list[tuple[str, str]] | None = None,
+    raw: list[tuple[str, str | bytes]] | None = None,
     client: str = "192.0.2.7",
 ) -> CheckRequest:
     """What Envoy sends: names in lower case, values of one name joined by commas (or one by one: `raw`)."""
@@ -50,7 +50,12 @@ def check(
     )
     if raw is not None:
         http.header_map.CopyFrom(
-            HeaderMap(headers=[HeaderValue(key=name, raw_value=value.encode()) for name, value in raw])
+            HeaderMap(
+                headers=[
+                    HeaderValue(key=name, raw_value=value.encode() if isinstance(value, str) else value)
+                    for name, value in raw
+                ]
+            )
         )
     else:
         http.headers.update({":path": path, ":method": method, ":authority": host, **(headers or {})})
@@ -75,6 +80,18 @@ def sent_on(request: CheckRequest, response: CheckResponse) -> dict[str, str]:
 
 def bearer(gateway: Running, **changes: Any) -> dict[str, str]:
     return {"authorization": f"Bearer {gateway.token(**changes)}"}
+
+
+async def test_bytes_that_are_no_text_are_no_fault_of_ours(tmp_path: Path) -> None:
+    trusted = "trusted_proxies: [192.0.2.0/24]"
+    async with envoy(tmp_path, GRPC + "routes: [{path: /open, auth: none}]\n", listen_lines=trusted) as at:
+        gateway, stub = at
+        ours = [("cookie", b"cognito_gateway_session=x; a=\xff")]
+        assert (await stub.Check(check("/open", raw=ours))).denied_response.status.code == 403
+        theirs: list[tuple[str, str | bytes]] = [("cookie", b"a=\xff"), ("x-forwarded-for", b"\xff")]
+        assert (await stub.Check(check("/open", raw=theirs))).status.code == 0
+        assert len(await logged(gateway, "request", 2)) == 2
+        assert not [line for line in gateway.log() if line["level"] == "error"]
 
 
 async def test_the_routes_decide_as_they_do_everywhere(tmp_path: Path) -> None:
