@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 from tests.forward_auth.behind import Front
-from tests.forward_auth.support import asked_gateway, documented, keyless, moved, proxy, require
+from tests.forward_auth.support import TRUSTED, asked_gateway, documented, keyless, moved, proxy, require
+from tests.portal.site import ALICE, PASSWORD, site
+from tests.portal.site import Browser as Signing
+from tests.portal.support import Browser, signed_in
+from tests.portal.test_sessions import Cognito, old, play
 from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
 from tests.support.wire import Upstream, get, once
@@ -53,6 +58,32 @@ async def test_nginx_asks_and_serves(tmp_path: Path) -> None:
     async with asked_gateway(tmp_path) as gateway, upstream.running():
         async with nginx(tmp_path, gateway.port, upstream) as port:
             await Front(port, gateway, upstream).check_all()
+
+
+async def test_people_sign_in_through_nginx(tmp_path: Path) -> None:
+    """The answer that signs them in has a session in its head, of more than the 4 KiB that nginx takes."""
+    async with site(tmp_path, listen_lines=TRUSTED) as at:
+        async with nginx(tmp_path, at.worker.port, at.upstream) as port:
+            browser = Signing(port)
+            await browser.open("/oauth2/sign_in?return_to=/orders")
+            reply = await browser.submit(username=ALICE, password=PASSWORD)
+            assert (reply.status, reply.get("location")) == (303, "/orders")
+            assert (await browser.open("/orders")).status == 200
+            assert at.upstream.last.get("X-Auth-Request-User")
+
+
+async def test_a_session_is_renewed_behind_nginx(tmp_path: Path) -> None:
+    """So has the answer that says 202 when its tokens were renewed."""
+    upstream = Upstream()
+    async with asked_gateway(tmp_path) as gateway, upstream.running():
+        cognito = Cognito(gateway)
+        cognito.changes = {"note": secrets.token_hex(1500)}
+        play(gateway, cognito)
+        signed = await signed_in(gateway, old(gateway))
+        async with nginx(tmp_path, gateway.port, upstream) as port:
+            for _ in range(2):
+                assert (await Browser(port, dict(signed.jar)).get("/api")).status == 200
+    assert len(cognito.renewed) == 1
 
 
 async def test_nginx_shows_503_when_the_gateway_cannot_decide_or_is_gone(tmp_path: Path) -> None:

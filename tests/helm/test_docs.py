@@ -52,7 +52,7 @@ def test_ingress_nginx_is_led_to_the_service(helm: str) -> None:
     (name, port) = re.findall(
         r"auth-url: http://([\w-]+)\.default\.svc\.cluster\.local(:\d+)?/oauth2/auth\n", text
     )[0]
-    (values,) = re.findall(r"(?m)^    ingress: (\{.*\})$", text)
+    (values,) = re.findall(r"(?m)^    ingress:\n((?: {6}.*\n)+)", text)
     words = (
         "-f",
         CHART / "ci" / "forward-auth.yaml",
