@@ -15,14 +15,16 @@ from urllib.parse import urlencode
 
 from gateway.aws.values import Tokens
 from gateway.config.model import UserPool
-from gateway.errors import GatewayError, InternalError, NotFound, SignInRefused
-from gateway.portal import login_state, respond
+from gateway.errors import GatewayError, InternalError, NotFound, Refusal, SignInRefused
+from gateway.portal import login_state, respond, words
 from gateway.portal.asked import Asked, asked
+from gateway.portal.attempts import ADDRESS, by_address
 from gateway.portal.cognito import client_secret
 from gateway.portal.login_state import LoginState
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.portal.token_endpoint import redeem
+from gateway.portal.words import Told
 from gateway.proxy.answers import Answer
 
 # What may be shown of what Cognito says went wrong: prose, and nothing like a link.
@@ -59,20 +61,34 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
     if "error" in page.query:
         return _told(portal, page, state)
     pool, domain = _pool(portal, state.pool_id)
-    code = page.query.get("code", "")
-    if not code:
+    if not page.query.get("code"):
         raise SignInRefused("neither code nor error came back")
+    # A state can be shown again for as long as its cookie lives, and each time Cognito would be asked.
+    attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
+    if told := words.wait(attempts.wait(keys, page.now)):
+        return _wait(page, told)
+    attempts.count(keys, page.now)
+    try:
+        await _finish(portal, page, pool, domain, state)
+    except Refusal as refusal:
+        if not isinstance(refusal, SignInRefused):
+            attempts.take_back(keys, page.now)  # it was not the code
+        raise
+    attempts.take_back(keys, page.now)
+    return respond.see_other(state.return_to)
+
+
+async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str, state: LoginState) -> None:
     tokens = await redeem(
         domain,
         client_id=pool.client_ids[0],
         client_secret=_secret(pool),
-        code=code,
+        code=page.query["code"],
         verifier=state.verifier,
         redirect_uri=page.url("/callback"),
     )
     await _check_id_token(portal, pool, tokens, state, page.now)
     await portal.sessions.begin(page, pool, tokens)
-    return respond.see_other(state.return_to)
 
 
 def _any_domain(portal: Portal) -> bool:
@@ -111,6 +127,13 @@ def at_hash(access_token: str) -> str:
     """OpenID Connect Core section 3.1.3.6: the left half of the token's SHA-256, for RS256."""
     half = hashlib.sha256(access_token.encode("ascii")).digest()[:16]
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
+
+
+def _wait(page: PageRequest, told: Told) -> Answer:
+    page.request.decision, page.request.reason = "refused", SignInRefused.reason
+    answer = respond.message("Sign-in failed", [told.sentence], status=told.status, prefix=page.prefix)
+    answer.headers.append((b"Retry-After", b"%d" % (told.retry_after or 1)))
+    return answer
 
 
 def _told(portal: Portal, page: PageRequest, state: LoginState) -> Answer:

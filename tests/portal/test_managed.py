@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from gateway.portal.attempts import ADDRESS
 from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
 from tests.portal.support import HTML, Browser, form_token
 from tests.support.running import logged, running
@@ -102,6 +103,26 @@ async def test_a_callback_works_once_and_in_its_own_browser(tmp_path: Path) -> N
         assert (await browser.get(target)).status == 303
         assert (await browser.get(target)).status == 400, "replayed: the state is used up"
         assert (await kept.get(target)).status == 400, "replayed with the old cookies: the code is used up"
+
+
+async def test_codes_of_an_address_are_limited_before_cognito_is_asked(tmp_path: Path) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        asked = await place.leave(browser)
+        # The same state in the same browser, as often as one likes.
+        for _ in range(ADDRESS.most):
+            reply = await browser.copy().get(f"/oauth2/callback?{urlencode({**asked, 'code': 'wrong'})}")
+            assert reply.status == 400
+        reply = await browser.get(f"/oauth2/callback?{urlencode({**asked, 'code': 'wrong'})}")
+        assert (reply.status, int(reply.get("Retry-After") or 0) > 800) == (429, True)
+
+
+async def test_codes_that_are_right_are_not_counted(tmp_path: Path) -> None:
+    async with site(tmp_path) as place:
+        for _ in range(2):
+            assert (await place.sign_in(place.browser())).status == 303
+        assert place.gateway.worker.app.portal is not None
+        assert len(place.gateway.worker.app.portal.pages.attempts) == 0
 
 
 async def test_a_code_of_another_request_is_refused(tmp_path: Path) -> None:
