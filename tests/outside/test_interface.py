@@ -333,6 +333,67 @@ async def test_the_reserved_prefix_is_never_proxied(bench: Bench, target: str) -
     assert bench.upstream.requests == []
 
 
+# GET by a stranger, POST without a form, OPTIONS; with a pool of which nothing but its keys is known.
+ANSWERS = {
+    "/oauth2/": (303, 405, 405),
+    "/oauth2/auth": (401, 401, 401),
+    "/oauth2/setup": (404, 400, 405),
+    "/oauth2/sign_in": (200, 400, 405),
+    "/oauth2/sign_up": (200, 400, 405),
+    "/oauth2/confirm": (200, 400, 405),
+    "/oauth2/forgot_password": (200, 400, 405),
+    "/oauth2/challenge": (303, 400, 405),
+    "/oauth2/sign_out": (303, 400, 405),
+    "/oauth2/start": (404, 405, 405),
+    "/oauth2/callback": (404, 405, 405),
+    "/oauth2/userinfo": (401, 405, 405),
+    "/oauth2/credentials": (401, 405, 405),
+    "/.well-known/oauth-protected-resource": (200, 405, 405),
+}
+
+
+async def test_what_each_endpoint_answers_to_each_method(bench: Bench) -> None:
+    seen = {}
+    for path in ANSWERS:
+        got = await bench.served.ask(path)
+        head = await bench.served.ask(path, method="HEAD")
+        assert (head.status, head.body) == (got.status, b""), path
+        others = [
+            await bench.served.ask(path, "Content-Length: 0", method="POST"),
+            await bench.served.ask(path, method="OPTIONS"),
+        ]
+        seen[path] = (got.status, *(reply.status for reply in others))
+        for reply in (got, *others):
+            if reply.status >= 400:
+                problem(reply)
+            assert (reply.get("Allow") is not None) == (reply.status == 405)
+    assert seen == ANSWERS
+    assert bench.upstream.requests == []
+
+
+async def test_not_configured(tmp_path: Path) -> None:
+    routes = "routes: [{path: /open, auth: none}, {path: /either, auth: optional}]"
+    pools = "  user_pools: []"
+    async with (
+        Upstream().running() as upstream,
+        serving(tmp_path, upstream=upstream.url, pools=pools, more=routes) as served,
+    ):
+        for target in ("/", "/oauth2/auth", "/oauth2/userinfo"):
+            for lines in ([], ["Authorization: Bearer a.b.c"]):
+                reply = await served.ask(target, *lines)
+                assert (reply.status, reply.get("WWW-Authenticate")) == (503, None)
+                assert "http://api.test/oauth2/" in problem(reply)["detail"]
+                assert reply.get("Link") == '<http://api.test/oauth2/>; rel="help"'
+        assert (await served.ask("/either", "Authorization: Bearer a.b.c")).status == 503
+        assert upstream.requests == []
+        for target in ("/open", "/either"):
+            assert (await served.ask(target)).status == 200
+        for target in ("/oauth2/", "/oauth2/setup"):
+            assert (await served.ask(target, "Accept: text/html")).status == 200
+        browser = await served.ask("/api", "Accept: text/html", "Sec-Fetch-Mode: navigate")
+        assert (browser.status, browser.get("Location")) == (302, "/oauth2/")
+
+
 async def test_the_portal_sends_strangers_to_sign_in(bench: Bench) -> None:
     reply = await bench.served.ask("/oauth2/", "Accept: text/html")
     assert (reply.status, reply.get("Location")) == (303, "/oauth2/sign_in")
