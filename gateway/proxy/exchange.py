@@ -1,7 +1,7 @@
 """One request through to the upstream and its answer back, streaming both ways with back-pressure.
 
 The answer's head and what came of its body in the same read go to the client in one write. A request body
-that had not arrived whole with its head is pumped by a task that the exchange owns.
+that had not arrived whole with its head goes its own way (upload.py).
 
 Invariant: an answer that ended early is never shown as whole (the client's connection is aborted), and
 whatever ends an exchange (answer, failure, client gone, time limit) ends it once.
@@ -9,36 +9,28 @@ whatever ends an exchange (answer, failure, client gone, time limit) ends it onc
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
+from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.config.model import Config
-from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal, SlowClient, UpstreamSilent
+from gateway.errors import BodyTooLarge, Refusal, SlowClient, UpstreamSilent
 from gateway.proxy.answers import connection_line, private
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.outbox import Outbox
-from gateway.proxy.parser import BodyBroken
 from gateway.proxy.request import Request, RequestSigner
+from gateway.proxy.upload import Upload, UploadClient, body_refusal, count, framed
 from gateway.proxy.upstream import UpstreamConnection
 from gateway.proxy.upstream_reading import AnswerHead
 
 # RFC 9110 section 9.2.2: doing these twice has the effect of once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 
-# How long an upstream that was asked `Expect: 100-continue` may think before the client is told to go on
-# (RFC 9110 section 10.1.1 leaves it to us; curl gives up waiting after 1 s as well).
-CONTINUE_AFTER = 1.0
 
-
-class Client(Protocol):
+class Client(UploadClient, Protocol):
     """The client's connection, as an exchange sees it."""
-
-    # When the connection's current wait ends, time.monotonic(); whoever begins a wait sets it.
-    deadline: float
 
     @property
     def writable(self) -> bool: ...
@@ -49,17 +41,12 @@ class Client(Protocol):
     @property
     def outbox(self) -> Outbox: ...
 
-    def write(self, data: bytes) -> None: ...
-
     def post(self, data: bytes) -> None: ...
 
     def cut(self, refusal: Refusal) -> None:
         """End the connection so that an answer that has begun cannot look whole."""
 
     def refuse(self, refusal: Refusal) -> None: ...
-
-    def failed(self, error: Exception) -> None:
-        """A bug of ours came up; the refusal follows."""
 
     def redo(self) -> None: ...
 
@@ -90,15 +77,13 @@ class Exchange:
         "_chunked_out",
         "_client",
         "_config",
-        "_continue",
         "_ended",
         "_forward",
         "_keep_alive",
         "_opening",
-        "_pump",
         "_repeatable",
         "_request",
-        "_room",
+        "_upload",
         "_upstream",
         "answering",
         "uploading",
@@ -111,10 +96,8 @@ class Exchange:
         self._config = config
         self._upstream: UpstreamConnection | None = None
         self._opening = b""
-        self._pump: asyncio.Task[None] | None = None
-        # What the pump waits for: the upstream's 100, or room in its write buffer.
-        self._continue: asyncio.Future[None] | None = None
-        self._room: asyncio.Future[None] | None = None
+        # None: the body was there with the head, or is held (signing.py).
+        self._upload: Upload | None = None
         self._repeatable = False
         self._keep_alive = request.keep_alive
         self._chunked_out = False
@@ -143,7 +126,8 @@ class Exchange:
         self._client.deadline = now + self._config.upstream.response_timeout
         upstream.post(self._opening, self._client.outbox)
         if self.uploading:
-            self._pump = asyncio.get_running_loop().create_task(self._pump_body(request.body))
+            self._upload = Upload(self, self._client, request, self._config)
+            self._upload.start(upstream)
 
     def prepare(self) -> None:
         """Lay out the bytes that go first: the head, and a body that is whole with it.
@@ -167,8 +151,8 @@ class Exchange:
             self._repeatable = False
             return
         data = b"" if body.at_eof() else body.read_nowait(-1)
-        self._count_upload(len(data))
-        self._opening += self._framed(data)
+        count(request, len(data), self._config)
+        self._opening += framed(request, data)
         if request.head.chunked:
             self._opening += b"0\r\n\r\n"
 
@@ -195,65 +179,12 @@ class Exchange:
             upgrade=request.upgrade,
         )
 
-    def _framed(self, data: bytes) -> bytes:
-        if not data or not self._request.head.chunked:
-            return data
-        return b"%x\r\n%b\r\n" % (len(data), data)
+    # --- what the upload tells (upload.UploadOwner) ---
 
-    def _count_upload(self, size: int) -> None:
-        self._request.request_bytes += size
-        limit = self._config.listen.max_body_size
-        if limit and self._request.request_bytes > limit:
-            raise BodyTooLarge(f"body over {limit} bytes")
-
-    async def _pump_body(self, body: StreamReader) -> None:
-        upstream, client, config = self._upstream, self._client, self._config
-        assert upstream is not None, "start comes first"
-        try:
-            if self._request.head.expects_continue and not self._request.http10:
-                await self._wait_for_continue()
-            while True:
-                # Silence from here on is the client's.
-                client.deadline = time.monotonic() + config.listen.idle_timeout
-                data = await body.readany()
-                # Reading on may have brought the framing's end to light.
-                if self._ended:
-                    return
-                if not data:
-                    break
-                self._count_upload(len(data))
-                upstream.write(self._framed(data))
-                if not upstream.writable:
-                    client.deadline = time.monotonic() + config.upstream.idle_timeout
-                    self._room = asyncio.get_running_loop().create_future()
-                    await self._room
-                    self._room = None
-        except Refusal as refusal:
-            self.body_failed(refusal)
-            return
-        except BodyBroken as broken:
-            self.body_failed(body_refusal(broken))
-            return
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody shall wait for the deadline
-            client.failed(error)
-            self.body_failed(InternalError())
-            return
-        if self._request.head.chunked:
-            upstream.write(b"0\r\n\r\n")
+    def body_sent(self) -> None:
         self.uploading = False
-        upstream.request_complete = True
         if not self.answering:
-            client.deadline = time.monotonic() + config.upstream.response_timeout
-
-    async def _wait_for_continue(self) -> None:
-        """RFC 9110 section 10.1.1: the body waits for the upstream's word, but not for ever."""
-        self._continue = asyncio.get_running_loop().create_future()
-        try:
-            async with asyncio.timeout(CONTINUE_AFTER):
-                await self._continue
-        except TimeoutError:
-            if not self.answering:
-                self._client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._client.deadline = time.monotonic() + self._config.upstream.response_timeout
 
     def body_failed(self, refusal: Refusal) -> None:
         """The request's body cannot be had: its framing broke, it is too large, or too slow."""
@@ -274,11 +205,8 @@ class Exchange:
 
     def answer_interim(self, head: AnswerHead) -> None:
         """RFC 9110 section 15.2: 1xx answers are passed on to who can understand them (not HTTP/1.0)."""
-        if head.status == 100:
-            waiting = self._continue
-            if waiting is None or waiting.done():
-                return
-            waiting.set_result(None)
+        if head.status == 100 and (self._upload is None or not self._upload.continued()):
+            return
         if not self._request.http10:
             self._client.write(b"".join((head.status_line, *head.lines, b"\r\n")))
 
@@ -343,8 +271,7 @@ class Exchange:
     def _finish(self) -> None:
         self._upstream = None
         self._ended = True
-        if self._pump is not None:
-            self._pump.cancel()
+        self._end_upload()
         self._client.exchange_ended(keep_alive=self._keep_alive)
 
     def answer_upgraded(self, head: AnswerHead, early: bytes) -> None:
@@ -357,6 +284,7 @@ class Exchange:
         self._client.write(b"".join(lines))
         upstream, self._upstream = self._upstream, None
         self._ended = True
+        self._end_upload()
         if upstream is not None:
             self._client.tunnel_started(upstream, early)
 
@@ -372,8 +300,8 @@ class Exchange:
         self._give_up(refusal)
 
     def upload_resumed(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        if self._upload is not None:
+            self._upload.resumed()
 
     # --- the client's side of it ---
 
@@ -392,29 +320,24 @@ class Exchange:
         """The client's deadline passed: decide whose silence it was."""
         if self._ended:
             return
-        uploads = self.uploading and self._room is None and self._continue_heard
+        upload = self._upload
+        uploads = self.uploading and (upload is None or upload.waits_for_client)
         self._release()
         if uploads or not self._client.writable:
             self._give_up(SlowClient("silence while sending the request or taking the answer"))
-        elif self.answering or self._room is not None:
+        elif self.answering or (upload is not None and upload.waits_for_room):
             self._give_up(UpstreamSilent("silence inside a body", limit="upstream.idle_timeout"))
         else:
             self._give_up(UpstreamSilent("silence"))
 
-    @property
-    def _continue_heard(self) -> bool:
-        return self._continue is None or self._continue.done()
-
     def _release(self) -> None:
-        """Let go of the upstream and of the pump."""
+        """Let go of the upstream and of the body."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
-        pump, self._pump = self._pump, None
-        if pump is not None and pump is not asyncio.current_task():
-            pump.cancel()
+        self._end_upload()
 
-
-def body_refusal(broken: BaseException) -> Refusal:
-    """For a body that parser.BodyBroken, or another exception, ended."""
-    return BadRequest(f"body: {type(broken.__cause__ or broken).__name__}")
+    def _end_upload(self) -> None:
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.stop()

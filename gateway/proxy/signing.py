@@ -13,9 +13,10 @@ from copy import copy
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.errors import BodyTooLarge
-from gateway.proxy.exchange import Exchange, Forward, body_refusal
+from gateway.proxy.exchange import Exchange, Forward
 from gateway.proxy.parser import BodyBroken
 from gateway.proxy.request import RequestSigner
+from gateway.proxy.upload import body_refusal, count
 
 _LIMIT = "upstream.sigv4.max_body_size"
 
@@ -63,7 +64,7 @@ class SignedExchange(Exchange):
             client.deadline = time.monotonic() + self._config.listen.idle_timeout
             while data := await body.readany():
                 client.deadline = time.monotonic() + self._config.listen.idle_timeout
-                self._count_upload(len(data))
+                count(request, len(data), self._config)
                 held += data
                 if len(held) > most:
                     raise BodyTooLarge(f"body over {most} bytes, and it must be signed", limit=_LIMIT)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.policy.routes import RouteTable
 from gateway.portal.by_cookie import ByCookie
-from gateway.proxy import exchange, request
+from gateway.proxy import exchange, request, upload
 from gateway.proxy.exchange import Exchange
 from gateway.run import app
 from gateway.run.app import Gateway
@@ -27,7 +27,7 @@ def broken(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "early"),
-    [(Gateway, "judge", True), (Exchange, "prepare", True), (Exchange, "_framed", False)],
+    [(Gateway, "judge", True), (Exchange, "prepare", True), (upload, "framed", False)],
     ids=["decision", "head", "body on its way"],
 )
 async def test_a_bug_is_a_500_at_once(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy import exchange
+from gateway.proxy import upload
 from tests.proxy.test_limits import OPEN, chunked, settled
 from tests.support.running import running
 from tests.support.waiting import at_rest, until
@@ -138,7 +138,7 @@ async def test_the_upstream_says_when_to_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: bool
 ) -> None:
     if word:
-        monkeypatch.setattr(exchange, "CONTINUE_AFTER", 3600.0)
+        monkeypatch.setattr(upload, "CONTINUE_AFTER", 3600.0)
 
     async def script(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if word:
