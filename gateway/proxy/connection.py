@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.config.model import Config
 from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnections
 from gateway.proxy.answers import Answer, render
 from gateway.proxy.application import Application
@@ -24,7 +24,7 @@ from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Peer, Request
 from gateway.proxy.signing import SignedExchange
 from gateway.proxy.transport import ClientTransport
-from gateway.proxy.tunnel import GOING_AWAY, Tunnel, Watch
+from gateway.proxy.tunnel import GOING_AWAY, Tunnel, tunnel_for
 from gateway.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -361,16 +361,12 @@ class ClientConnection(ClientTransport):
         if request is None or app is None:
             upstream.abort()
             return
-        expires_at = None
-        if request.principal is not None and app.config.upstream.tunnels_end_with_token:
-            expires_at = request.principal.claims.expires_at + app.config.cognito.clock_leeway
         self._exchange = None
         # Not the parser's any more, whether or not it saw the upgrade coming.
         self._upgraded = True
-        idle = app.config.upstream.idle_timeout
-        tunnel = self._tunnel = Tunnel(
-            self, upstream, idle=idle, expires_at=expires_at, watch=self._watch(request, app.config)
-        )
+        # Looked at by the newest configuration: one that was replaced asks Cognito no more in the end.
+        holds = partial(self._holds, request)
+        tunnel = self._tunnel = tunnel_for(self, upstream, request.principal, app.config, holds=holds)
         upstream.tunnel_to(tunnel)
         if early:
             tunnel.upstream_data(early)
@@ -379,13 +375,8 @@ class ClientConnection(ClientTransport):
             tunnel.client_data(early)
         self.resume_client()
 
-    def _watch(self, request: Request, config: Config) -> Watch | None:
-        """As often as a user's other requests would be refused within check_every, with time for the rest."""
-        every = config.cognito.revocation.check_every
-        if request.principal is None or every is None:
-            return None
-        # By the newest configuration: one that was replaced asks Cognito no more in the end.
-        return Watch(every / 10, lambda: self.server.app.holds(request))
+    def _holds(self, request: Request) -> bool:
+        return self.server.app.holds(request)
 
     def tunnel_ended(self, *, broken: bool) -> None:
         self._end_request()

@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from gateway.config.model import Config
 from gateway.proxy.upstream import UpstreamConnection
+
+if TYPE_CHECKING:
+    from gateway.verify.authenticate import Principal
 
 # RFC 6455 section 7.4.1: 1008 is "policy violation", the nearest there is to "your token has expired";
 # 1001 is "going away", on which clients connect anew, elsewhere.
@@ -97,6 +101,27 @@ def _payload_size(header: bytes) -> int | None:
         return None
     size = int.from_bytes(header[2 : 2 + extended], "big") if extended else short
     return size + (4 if masked else 0)
+
+
+def tunnel_for(
+    client: TunnelClient,
+    upstream: UpstreamConnection,
+    principal: Principal | None,
+    config: Config,
+    *,
+    holds: Callable[[], bool],
+) -> Tunnel:
+    """A tunnel that ends with the principal's token, as configured; `holds`: whether that still lets in."""
+    every = config.cognito.revocation.check_every
+    watch = expires_at = None
+    if principal is not None:
+        if config.upstream.tunnels_end_with_token:
+            expires_at = principal.claims.expires_at + config.cognito.clock_leeway
+        if every is not None:
+            # The user's other requests are refused within check_every: as fast, with time for the rest.
+            watch = Watch(every / 10, holds)
+    idle = config.upstream.idle_timeout
+    return Tunnel(client, upstream, idle=idle, expires_at=expires_at, watch=watch)
 
 
 class Tunnel:
