@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Mapping
 
@@ -13,6 +14,13 @@ from hypothesis import HealthCheck, settings
 # test machines are busy. Where CI is set, hypothesis chooses the same examples every time by itself.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gateway")
+
+# What the machine has set for AWS or for a gateway is not for those that the tests start, and what they ask
+# on loopback goes through no proxy; pip and apt, which some of them start, may need theirs.
+for _name in [name for name in os.environ if name.startswith(("AWS_", "COGNITO_GATEWAY_"))]:
+    del os.environ[_name]
+for _name in ("no_proxy", "NO_PROXY"):
+    os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost")))
 
 # A shell without job control starts what it runs in the background with SIGINT ignored, and so would all
 # programs that these tests start and then interrupt.
