@@ -340,7 +340,10 @@ class Gateway:
             forward = Forward(b"", "all" if self._forward_token else "other")
         else:
             identity = principal.identity_lines
-            if principal.assertion is not None:
+            # Not for who asks about no request: it would be handed to its own subject, who could go past the
+            # routes with it, to an upstream that believes it from anywhere.
+            named = request.wire_method is None or request.raw_path != self._endpoint
+            if principal.assertion is not None and named:
                 identity += principal.assertion.line(time.time())
             forward = Forward(identity, "all" if self._forward_token else "none")
         if self._aws is not None and request.wire_method is None:

@@ -102,6 +102,19 @@ async def test_the_upstream_verifies_who_it_is(tmp_path: Path, make: Any, algori
         assert gateway.upstream.last.all(HEADER) == [assertion]
 
 
+@pytest.mark.parametrize("trusted", ["[]", "[127.0.0.1]"])
+async def test_nobody_is_handed_their_own(tmp_path: Path, trusted: str) -> None:
+    listen = f"trusted_proxies: {trusted}"
+    async with running(tmp_path, settings(tmp_path, curve()), listen_lines=listen) as gateway:
+        # With it they could go past the gateway, and past its routes, to an upstream that believes it.
+        asked = await once(gateway.port, get("/oauth2/auth", gateway.bearer()))
+        assert (asked.status, asked.get("X-Auth-Request-Preferred-Username")) == (202, "alice")
+        assert asked.all(HEADER) == []
+        named = ("X-Original-URL: /x", "X-Original-Method: GET")
+        asked = await once(gateway.port, get("/oauth2/auth", gateway.bearer(), *named))
+        assert (asked.status, len(asked.all(HEADER))) == (202, 0 if trusted == "[]" else 1)
+
+
 async def test_the_documented_upstream_works(tmp_path: Path) -> None:
     page = (ROOT / "docs/upstream-identity.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
