@@ -68,6 +68,14 @@ def test_ingress_nginx_is_led_to_the_service(helm: str) -> None:
     assert signing_in == (rule["host"], rule["http"]["paths"][0]["path"])
 
 
+def test_the_runbook_names_the_deployment(helm: str) -> None:
+    """Of the release that kubernetes.md installs."""
+    (release,) = set(re.findall(r"helm (?:upgrade --install|test) (\S+)", KUBERNETES.read_text()))
+    (named,) = re.findall(r"port-forward deployment/(\S+) (?:\d+)", (ROOT / "docs" / "alerts.md").read_text())
+    all_ = objects(rendered(helm, "-f", CHART / "ci" / "standalone.yaml", release=release))
+    assert one(all_, "Deployment")["metadata"]["name"] == named
+
+
 def test_there_are_examples_and_commands() -> None:
     assert len(EXAMPLES) >= 4
     assert len(COMMANDS) >= 3
