@@ -151,8 +151,8 @@ class ClientConnection(ClientTransport):
             self._tunnel.client_drained()
         elif self._exchange is not None:
             self._exchange.client_drained()
-        elif not self._serving:
-            self._serve()
+        else:
+            self.arrived()
 
     def eof_received(self) -> bool:
         """The client sends nothing more: gone, unless half of a tunnel (nginx sees it the same way)."""
@@ -165,10 +165,6 @@ class ClientConnection(ClientTransport):
 
     def max_head(self) -> int:
         return self.server.app.config.listen.max_header_size
-
-    def arrived(self) -> None:
-        if not self._serving:
-            self._serve()
 
     def head_began(self) -> None:
         if self._request is None:
@@ -188,8 +184,10 @@ class ClientConnection(ClientTransport):
 
     # --- one request after the other ---
 
-    def _serve(self) -> None:
+    def arrived(self) -> None:
         """Serve what is queued until something has to wait. Not re-entered: an answer may come at once."""
+        if self._serving:
+            return
         self._serving = True
         try:
             # A client that does not read its answers gets no more of them.
@@ -319,8 +317,10 @@ class ClientConnection(ClientTransport):
         self._end_request()
         if not keep_alive:
             self._close(lingering=not whole)
-        elif not self._serving:
-            self._serve()
+        elif self._queue:
+            self.arrived()
+        elif not self._serving and self.transport is not None and not self.lingering:
+            self._idle()
 
     def _end_request(self) -> None:
         request, app, task = self._request, self._app, self._task

@@ -167,6 +167,7 @@ class Scanned:
         "hashed",
         "host",
         "kept",
+        "laid_out",
         "own_cookies",
         "raw",
         "request_id",
@@ -182,6 +183,8 @@ class Scanned:
         self.authorization: list[bytes] = []
         # Credentials that were hashed for this head, and their hash, which is worth as much as a request.
         self.hashed: tuple[bytes, bytes | None] = (b"", None)
+        # What was asked of `upstream_head` last, and the lines that came of it.
+        self.laid_out: tuple[object, bytes] = (None, b"")
         # `name=value` of each cookie that is ours.
         self.own_cookies: list[bytes] = []
         self.host: bytes | None = None
@@ -310,36 +313,39 @@ def upstream_head(
 ) -> bytes:
     """The request head for the upstream: what may travel on, then what we vouch for.
 
-    `host` replaces the client's Host where given; `client` is the peer's address, `proto` http or https;
-    `expects_continue`: whether to ask for a 100, for a client that still waits for it; `upgrade`: whether it
-    may turn WebSocket.
+    `host` replaces the client's Host where given; `client` is the peer's address, `proto` http or https, all
+    three the same for every request of the peer; `expects_continue`: whether to ask for a 100, for a client
+    that still waits for it; `upgrade`: whether it may turn WebSocket.
     """
+    asked = identity, authorization, expects_continue, upgrade
+    before, lines = scanned.laid_out
+    if before != asked:
+        lines = _lay_out(scanned, identity, authorization, host)
+        lines += b"X-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (
+            client if scanned.forwarded_for is None else scanned.forwarded_for + b", " + client,
+            scanned.forwarded_proto or proto,
+            scanned.forwarded_host or scanned.host or b"",
+        )
+        if upgrade:
+            # RFC 9110 section 7.8: hop-by-hop, so said anew to the next hop.
+            lines += b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+        if expects_continue:
+            lines += b"Expect: 100-continue\r\n"
+        scanned.laid_out = asked, lines
+    return b"%b%bX-Request-Id: %b\r\n\r\n" % (request_line, lines, request_id)
+
+
+def _lay_out(scanned: Scanned, identity: bytes, authorization: Iterable[bytes], host: bytes | None) -> bytes:
     kept = scanned.kept
     if host is not None and scanned.host is not None:
         kept = [b"Host: %b\r\n" % host if line.startswith(b"Host:") else line for line in kept]
     elif scanned.host is None:
         # RFC 9112 section 3.2: an HTTP/1.1 request has a Host; an HTTP/1.0 client may have sent none.
         kept = [b"Host: %b\r\n" % (host or b""), *kept]
-    before = scanned.forwarded_for
-    lines = [request_line, *kept, identity]
-    if authorization:
-        lines += [b"Authorization: %b\r\n" % value for value in authorization]
+    lines = [*kept, identity]
+    lines += [b"Authorization: %b\r\n" % value for value in authorization]
     if scanned.chunked:
         lines.append(b"Transfer-Encoding: chunked\r\n")
     elif scanned.content_length is not None:
         lines.append(b"Content-Length: %b\r\n" % scanned.content_length)
-    if upgrade:
-        # RFC 9110 section 7.8: hop-by-hop, so said anew to the next hop.
-        lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
-    if expects_continue:
-        lines.append(b"Expect: 100-continue\r\n")
-    lines.append(
-        b"X-Request-Id: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n\r\n"
-        % (
-            request_id,
-            client if before is None else before + b", " + client,
-            scanned.forwarded_proto or proto,
-            scanned.forwarded_host or scanned.host or b"",
-        )
-    )
     return b"".join(lines)

@@ -75,5 +75,6 @@ class SignedExchange(Exchange):
         if head.chunked:
             # Not in the client's own head, which stands for its next requests too.
             request.head = head = copy(head)
+            head.laid_out = (None, b"")
             head.chunked, head.content_length = False, b"%d" % len(held)
         return bytes(held)
