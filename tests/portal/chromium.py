@@ -15,6 +15,8 @@ from playwright.async_api import Browser, Page, async_playwright
 PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox",
+    # Where the tests run in a container, /dev/shm has 64 MiB by default.
+    "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",

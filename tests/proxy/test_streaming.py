@@ -13,8 +13,10 @@ from gateway.proxy import upload
 from tests.proxy.test_limits import OPEN, chunked, settled
 from tests.support.running import running
 from tests.support.waiting import at_rest, until
-from tests.support.wire import OK, Client, Received, Upstream, get, once, read_body
+from tests.support.wire import OK, UNDER_WAY, Client, Received, Upstream, get, once, read_body
 
+# Of hundreds of thousands, which are written at once.
+LARGE = UNDER_WAY // 100_000 * 200_000
 SIZES = [0, 1, 65535, 65536, 65537, 131072, 131073, 262144, 8 * 1024 * 1024]
 
 
@@ -53,8 +55,8 @@ async def test_a_client_that_does_not_read_stops_the_upstream(tmp_path: Path) ->
 
     async def endless(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal written
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
-        while written < 100_000_000:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % LARGE)
+        while written < LARGE:
             writer.write(b"x" * 100_000)
             written += 100_000
             await writer.drain()
@@ -64,13 +66,12 @@ async def test_a_client_that_does_not_read_stops_the_upstream(tmp_path: Path) ->
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await client.send(get("/"))
             held = await at_rest(lambda: written)
-            # The kernel's buffers on two connections; ours hold far less than one of them.
-            assert 0 < held < 40_000_000
+            assert 0 < held < UNDER_WAY
             connection = next(iter(gateway.worker.connections))
             assert connection.transport is not None
             assert connection.transport.get_write_buffer_size() < 1_000_000
             client.writer.transport.resume_reading()  # type: ignore[attr-defined]
-            assert len((await client.reply()).body) == 100_000_000
+            assert len((await client.reply()).body) == LARGE
         await settled(gateway)
 
 
@@ -79,22 +80,22 @@ async def test_an_upstream_that_does_not_read_stops_the_client(tmp_path: Path) -
 
     async def deaf(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await release.wait()
-        await reader.readexactly(60_000_000)
+        await reader.readexactly(LARGE)
         writer.write(OK)
 
     async with running(tmp_path, OPEN, upstream=Upstream(script=deaf)) as gateway:
         async with await Client.connect(gateway.port) as client:
-            await client.send(get("/", "Content-Length: 60000000", method="POST"))
+            await client.send(get("/", f"Content-Length: {LARGE}", method="POST"))
             sent = 0
 
             async def upload() -> None:
                 nonlocal sent
-                while sent < 60_000_000:
+                while sent < LARGE:
                     await client.send(b"x" * 100_000)
                     sent += 100_000
 
             task = asyncio.create_task(upload())
-            assert 0 < await at_rest(lambda: sent) < 40_000_000
+            assert 0 < await at_rest(lambda: sent) < UNDER_WAY
             release.set()
             assert (await client.reply()).status == 200
             await task

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.proxy.tunnel import FrameCursor
 from tests.support.running import Running, running
 from tests.support.waiting import at_rest, until
-from tests.support.wire import Client, Received, Upstream, get
+from tests.support.wire import UNDER_WAY, Client, Received, Upstream, get
 
 UPGRADE = (
     "Connection: Upgrade",
@@ -170,7 +170,7 @@ async def test_a_side_that_does_not_read_stops_the_other(tmp_path: Path) -> None
             client.writer.transport.pause_reading()
             await client.send(get("/ws", gateway.bearer(), *UPGRADE))
             before = await at_rest(lambda: sent)
-            assert 0 < before < 32 * 2**20
+            assert 0 < before < UNDER_WAY
             client.writer.transport.resume_reading()
             await client.reply()
             await client.reader.readexactly(before)

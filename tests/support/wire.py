@@ -10,6 +10,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+
+def _most(buffer: str) -> int:
+    """The third of the kernel's three sizes (tcp(7)); Linux's own choice where it is not to be had."""
+    try:
+        return int(Path(f"/proc/sys/net/ipv4/tcp_{buffer}").read_text().split()[2])
+    except OSError:
+        return 6 * 2**20
+
+
+# What lies between two ends that a gateway connects, when the one writes and the other does not read: the
+# kernel's buffers of two connections, as large as this machine lets them grow, and a little of the gateway's.
+UNDER_WAY = 2 * (_most("rmem") + _most("wmem")) + 4 * 2**20
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Script = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
