@@ -1,6 +1,7 @@
 """Style sheet, script and icon: served under names that change with their content.
 
-Invariant: what a name stands for never changes, so browsers may keep it for ever.
+Invariant: what a name stands for never changes, so browsers, and caches in between, may keep it for ever; so
+it is the same for everybody, and no cookie goes out with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from gateway.portal.page import PageRequest
 from gateway.proxy.answers import Answer
 
 _FOLDER = Path(__file__).with_name("static")
+# Behind the prefix.
+_PLACE = "/static/"
 _TYPES = {
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -26,7 +29,7 @@ _FOR_EVER = b"public, max-age=31536000, immutable"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    # Behind the prefix: `/static/pages.0123456789ab.css`.
+    # `/static/pages.0123456789ab.css`.
     path: str
     body: bytes
     content_type: str
@@ -34,6 +37,11 @@ class Asset:
     async def serve(self, _portal: object, _page: PageRequest) -> Answer:
         """The handler."""
         return Answer(200, self.body, content_type=self.content_type, headers=[(b"Cache-Control", _FOR_EVER)])
+
+
+def is_asset(path: str) -> bool:
+    """Whether this path behind the prefix is a file's."""
+    return path.startswith(_PLACE)
 
 
 @cache
@@ -44,6 +52,6 @@ def load() -> Mapping[str, Asset]:
         if file.suffix in _TYPES:
             body = file.read_bytes()
             digest = hashlib.sha256(body).hexdigest()[:12]
-            path = f"/static/{file.stem}.{digest}{file.suffix}"
+            path = f"{_PLACE}{file.stem}.{digest}{file.suffix}"
             assets[file.name] = Asset(path, body, _TYPES[file.suffix])
     return assets

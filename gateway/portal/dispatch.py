@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gateway.errors import BadRequest, MethodRefused, NotFound, Refusal
-from gateway.portal import respond
+from gateway.portal import assets, respond
 from gateway.portal.cookies import Cookies
 from gateway.portal.csrf import Guard
 from gateway.portal.forms import parse_fields
@@ -91,7 +91,9 @@ class Dispatcher:
         if methods is None:
             raise NotFound
         handler = _handler(methods, page.method)
-        await self._portal.welcome(page)
+        # Files are the same for everybody: a cache would keep a renewed session's cookie along with one.
+        if not assets.is_asset(page.path):
+            await self._portal.welcome(page)
         if page.method == "POST":
             await self._take_form(page)
         return await handler(self._portal, page)

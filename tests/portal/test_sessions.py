@@ -13,6 +13,7 @@ import pytest
 
 from gateway.aws.values import CognitoRefused, Tokens
 from gateway.errors import GatewayError
+from gateway.portal import assets
 from gateway.portal.session import Session
 from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.support.running import Running, logged, running
@@ -91,6 +92,19 @@ async def test_tokens_are_renewed_before_they_end_and_the_browser_hears_of_it(
             assert (await browser.get("/api")).all("set-cookie") == []
         assert len(cognito.renewed) == 1
         assert gateway.worker.metrics.session_renewals["success"] == 1
+
+
+async def test_what_caches_keep_brings_nobody_a_cookie(tmp_path: Path) -> None:
+    """A cache in between would hand one visitor's session to all who ask for the style sheet after them."""
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway, old(gateway))
+        ended = await signed_in(gateway, old(gateway, created=time.time() - 13 * 3600))
+        for visitor in (browser, ended):
+            for asset in assets.load().values():
+                reply = await visitor.get(f"/oauth2{asset.path}")
+                assert (reply.status, reply.all("set-cookie")) == (200, [])
+                assert "public" in reply.all("cache-control")[0]
+        assert cognito.renewed == [], "nobody was looked up for it"
 
 
 async def test_one_renewal_for_many_requests(tmp_path: Path) -> None:
