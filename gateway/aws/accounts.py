@@ -1,7 +1,7 @@
 """An account's life at a user pool: signing up, confirming, a forgotten or a new password.
 
-Unsigned operations only: whoever may use the app client may do these. Invariant: nothing here says more about
-an account than Cognito itself does.
+Unsigned operations only: whoever may use the app client may do these. Invariant: where a code went is not
+handed on, since Cognito says it of existing accounts only.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.aws.connection import Connection
-from gateway.aws.values import Delivery, PoolAddress
+from gateway.aws.values import PoolAddress
 
 
 class Accounts:
@@ -19,20 +19,20 @@ class Accounts:
     def __init__(self, address: PoolAddress) -> None:
         self._connection = Connection(address, "password")
 
-    def sign_up(self, username: str, password: str, attributes: Mapping[str, str]) -> Delivery | None:
-        """Where the confirmation code went; None: no confirmation is needed."""
+    def sign_up(self, username: str, password: str, attributes: Mapping[str, str]) -> bool:
+        """Whether the account can be used at once; else a code was sent that confirms it."""
         given = [{"Name": name, "Value": value} for name, value in attributes.items()]
         answer = self._call("sign_up", username, Password=password, UserAttributes=given)
-        return None if answer.get("UserConfirmed") else _delivery(answer)
+        return bool(answer.get("UserConfirmed"))
 
     def confirm(self, username: str, code: str) -> None:
         self._call("confirm_sign_up", username, ConfirmationCode=code)
 
-    def resend(self, username: str) -> Delivery:
-        return _delivery(self._call("resend_confirmation_code", username))
+    def resend(self, username: str) -> None:
+        self._call("resend_confirmation_code", username)
 
-    def forgot_password(self, username: str) -> Delivery:
-        return _delivery(self._call("forgot_password", username))
+    def forgot_password(self, username: str) -> None:
+        self._call("forgot_password", username)
 
     def reset_password(self, username: str, code: str, password: str) -> None:
         self._call("confirm_forgot_password", username, ConfirmationCode=code, Password=password)
@@ -46,8 +46,3 @@ class Accounts:
         client_id = self._connection.address.client_id
         hashed = self._connection.secret_hash(username, "SecretHash")
         return self._connection.call(method, ClientId=client_id, Username=username, **hashed, **request)
-
-
-def _delivery(answer: Mapping[str, Any]) -> Delivery:
-    details = answer.get("CodeDeliveryDetails") or {}
-    return Delivery(details.get("DeliveryMedium", ""), details.get("Destination", ""))

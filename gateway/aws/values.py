@@ -58,11 +58,3 @@ class Challenge:
     session: str = field(repr=False)
     parameters: Mapping[str, str] = field(repr=False)
     choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """Where Cognito sent a code: EMAIL or SMS, and the address with most of it starred out."""
-
-    medium: str
-    destination: str

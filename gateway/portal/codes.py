@@ -51,7 +51,10 @@ def clean(code: str) -> str:
 
 
 def destination_of(account: Account) -> str:
-    """Cognito's words for where it went, or what the person typed themselves if that is an address."""
+    """What the person typed themselves, if that is an address.
+
+    Cognito's own words for where it went, most of it starred out, come only for an account that a code was
+    sent for: whoever is shown them knows that the name was free."""
     if account.destination:
         return account.destination
     return account.username if "@" in account.username else "your address"

@@ -76,16 +76,14 @@ async def _resend(turn: Turn, account: Account) -> Answer:
     if told := turn.must_wait(keys):
         return await _form(turn, account, told=told)
     turn.count(keys)
-    destination = account.destination
     try:
-        delivery = await turn.pool.account(lambda accounts: accounts.resend(account.username))
-        destination = delivery.destination
+        await turn.pool.account(lambda accounts: accounts.resend(account.username))
     except GatewayError as error:
         told = words.code(error)
         turn.report("confirm", error, told)
         if not not_told(error):
             return await _form(turn, account, told=told)
-    sent = replace(account, destination=destination, resend_at=turn.page.now + RESEND_AFTER)
+    sent = replace(account, resend_at=turn.page.now + RESEND_AFTER)
     keep_account(turn.page, turn.portal.sealers.challenge, sent)
     return see_other(turn.page.prefix + "/confirm?notice=sent")
 

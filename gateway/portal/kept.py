@@ -34,7 +34,7 @@ class Account:
     why: Literal["confirm", "reset"]
     pool_id: str
     username: str = field(repr=False)
-    # Where the code went, in Cognito's words: most of it starred out.
+    # The address that was typed for it, where it is clear that the code goes there.
     destination: str = field(default="", repr=False)
     resend_at: float = 0.0
     return_to: str = "/"

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gateway.aws.values import CognitoRefused, Delivery
+from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError, NotFound
 from gateway.portal import words
 from gateway.portal.attempts import SENT_BY_ADDRESS, Key, by_address
@@ -57,14 +57,14 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     # Counted before it is known what becomes of it: each may send an e-mail.
     turn.count(keys)
     try:
-        delivery = await turn.pool.account(
+        confirmed = await turn.pool.account(
             lambda accounts: accounts.sign_up(username, form["password"], attributes)
         )
     except GatewayError as error:
-        return await _refused(turn, error, username)
-    if delivery is None:
+        return await _refused(turn, error, username, attributes)
+    if confirmed:
         return turn.to("/sign_in", notice="created")
-    return _await_code(turn, username, delivery)
+    return _await_code(turn, username, attributes)
 
 
 async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
@@ -75,12 +75,15 @@ async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
     return turn
 
 
-def _await_code(turn: Turn, username: str, delivery: Delivery | None) -> Answer:
+def _await_code(turn: Turn, username: str, attributes: Mapping[str, str]) -> Answer:
+    """The same for an account that was made and for one that there was: nothing of it is Cognito's word."""
+    # Who gave a phone number may get a text message instead, as the pool is set.
+    address = "your address" if "phone_number" in attributes else attributes.get("email", "")
     account = Account(
         "confirm",
         turn.pool.id,
         username,
-        destination=delivery.destination if delivery else "",
+        destination=address,
         resend_at=turn.page.now + RESEND_AFTER,
         return_to=turn.return_to,
     )
@@ -88,13 +91,13 @@ def _await_code(turn: Turn, username: str, delivery: Delivery | None) -> Answer:
     return see_other(turn.page.prefix + "/confirm")
 
 
-async def _refused(turn: Turn, error: GatewayError, username: str) -> Answer:
+async def _refused(turn: Turn, error: GatewayError, username: str, attributes: Mapping[str, str]) -> Answer:
     told = words.sign_up(error)
     code, message = (error.code, error.message) if isinstance(error, CognitoRefused) else ("", "")
     if code in _TAKEN:
         # To everybody it looks as if a code was sent; the account's owner knows that they have one.
         turn.report("sign_up", error, Told("taken"))
-        return _await_code(turn, username, None)
+        return _await_code(turn, username, attributes)
     if "is not permitted for this user pool" in message:
         turn.pool.sign_up_was_refused()
         turn.report("sign_up", error, Told("closed"))
