@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from gateway.portal.portal import Portal
 
 
-# Cognito's longest username; what is longer is nobody's, and need not be remembered whole.
+# API reference, UsernameType: what is longer is nobody's, and need not be remembered whole.
 _LONGEST_NAME = 128
 
 
@@ -53,8 +53,10 @@ class Turn:
 
     @property
     def username(self) -> str:
-        """As the form has it; nobody's name has a space at its ends, but keyboards add one."""
-        return self.form.get("username", "").strip()
+        """As the form has it; nobody's name has a space at its ends, but keyboards add one.
+
+        Of one that is too long a character more than any has: nobody's still, and it fits into a cookie."""
+        return self.form.get("username", "").strip()[: _LONGEST_NAME + 1]
 
     @property
     def wanted(self) -> Asked:

@@ -172,6 +172,18 @@ async def test_a_forgotten_password_tells_nobody_who_has_an_account(tmp_path: Pa
         assert _without_tokens(pages[0]) == _without_tokens(pages[1])
 
 
+@pytest.mark.parametrize("page", ["forgot_password", "confirm"])
+async def test_a_name_without_end_is_nobodys_and_fits_into_a_cookie(tmp_path: Path, page: str) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open(f"/oauth2/{page}")
+        reply = await browser.submit(username="\N{GRINNING FACE}" * 5000, action="resend")
+        assert reply.status == 200
+        assert browser.location in {"/oauth2/reset_password", "/oauth2/confirm?notice=sent"}
+        assert len(browser.cookies["cognito_gateway_account"]) < 3000
+        assert at.local.state.outbox == []
+
+
 async def test_a_code_may_come_with_another_browser(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
