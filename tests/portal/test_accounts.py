@@ -181,7 +181,7 @@ async def test_a_name_without_end_is_nobodys_and_fits_into_a_cookie(tmp_path: Pa
         assert reply.status == 200
         assert browser.location in {"/oauth2/reset_password", "/oauth2/confirm?notice=sent"}
         assert len(browser.cookies["cognito_gateway_account"]) < 3000
-        assert at.local.state.outbox == []
+        assert not at.local.state.outbox
 
 
 async def test_a_code_may_come_with_another_browser(tmp_path: Path) -> None:
