@@ -61,7 +61,7 @@ async def test_a_client_that_asks_for_the_end_gets_it(tmp_path: Path, value: str
             assert (reply.status, reply.get("connection")) == (200, "close")
             assert await client.closed()
         # The upstream's connection is another matter.
-        assert gateway.worker.app.pool.idle == 1
+        await until(lambda: gateway.worker.app.pool.idle == 1)
 
 
 async def test_an_upstream_that_ends_its_connection_does_not_end_the_clients(tmp_path: Path) -> None:

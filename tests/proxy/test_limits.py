@@ -292,8 +292,9 @@ async def test_a_client_that_stops_reading_does_not_live_for_ever(tmp_path: Path
         async with await Client.connect(gateway.port) as client:
             await client.send(get("/"))
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await until(lambda: gateway.upstream.requests)
             await settled(gateway)
-        assert gateway.upstream.open == 0
+        await until(lambda: gateway.upstream.open == 0)
 
 
 async def test_answers_do_not_pile_up_for_a_client_that_does_not_read(tmp_path: Path) -> None:

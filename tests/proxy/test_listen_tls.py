@@ -236,7 +236,7 @@ async def test_client_gone_closes_the_upstream(tmp_path: Path) -> None:
             await until_open(gateway.upstream, 1)
             getattr(client.writer.transport, leave)()
             await until_open(gateway.upstream, 0)
-            assert gateway.worker.app.pool.open == 0
+            await until(lambda: gateway.worker.app.pool.open == 0)
 
 
 async def until_open(upstream: Upstream, count: int) -> None:

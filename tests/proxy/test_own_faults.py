@@ -18,6 +18,7 @@ from gateway.run.limits import Limits
 from gateway.verify.authenticate import Authenticator
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import logged, running
+from tests.support.waiting import until
 from tests.support.wire import Client, get, once
 
 
@@ -49,7 +50,7 @@ async def test_a_bug_is_a_500_at_once(
         # It never saw a whole request.
         assert len(gateway.upstream.requests) == (0 if early else 1)
         assert [each.body for each in gateway.upstream.requests] == ([] if early else [b""])
-        assert gateway.upstream.open == 0
+        await until(lambda: gateway.upstream.open == 0)
         lines = await logged(gateway, "log", 1)
         assert "LookupError" in lines[0]["exception"]
         monkeypatch.undo()

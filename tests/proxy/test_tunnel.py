@@ -57,7 +57,7 @@ async def test_the_upstream_switches_and_bytes_flow(tmp_path: Path) -> None:
             assert await client.reader.readexactly(15) == b"anything at all"
         await until(lambda: gateway.upstream.open == 0)
         await until(lambda: not gateway.worker.connections)
-        assert gateway.worker.app.pool.open == 0
+        await until(lambda: gateway.worker.app.pool.open == 0)
 
 
 async def test_no_token_never_reaches_the_upstream(tmp_path: Path) -> None:

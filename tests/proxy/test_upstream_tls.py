@@ -97,7 +97,7 @@ async def test_an_upstream_that_is_not_proven_gets_nothing(
     async with running(tmp_path, upstream=upstream, upstream_lines=lines) as gateway:
         assert (await ask(gateway)).status == 502
         assert upstream.requests == []
-        assert gateway.worker.app.pool.open == 0
+        await until(lambda: gateway.worker.app.pool.open == 0)
         assert told in await said(gateway)
         assert [line for line in gateway.log() if line["event"] == "log"] == []
 
@@ -117,7 +117,7 @@ async def test_an_upstream_that_never_shakes_hands(tmp_path: Path) -> None:
         async with running(tmp_path, upstream_url=url, upstream_lines=lines) as gateway:
             assert (await ask(gateway)).status == 502
             assert "connect_timeout" in await said(gateway)
-            assert gateway.worker.app.pool.open == 0
+            await until(lambda: gateway.worker.app.pool.open == 0)
 
 
 @on_both_loops
