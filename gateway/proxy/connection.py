@@ -379,6 +379,8 @@ class ClientConnection(ClientTransport):
         return self.server.app.holds(request)
 
     def tunnel_ended(self, *, broken: bool) -> None:
+        # From now on a connection that closes as any other: the tunnel has no say over its deadline.
+        self._tunnel = None
         self._end_request()
         if broken:
             self.abort()

@@ -138,6 +138,7 @@ class Tunnel:
         "_look_at",
         "_quiet_until",
         "_upstream",
+        "_upstream_done",
         "_watch",
     )
 
@@ -164,6 +165,8 @@ class Tunnel:
         # The close frame that is said as soon as the upstream's frame has ended.
         self._farewell: bytes | None = None
         self._eofs = 0
+        # The upstream said that nothing more comes, and the client was told so.
+        self._upstream_done = False
         self._ended = False
         self._wait()
 
@@ -193,6 +196,7 @@ class Tunnel:
             self._upstream.pause_reading()
 
     def upstream_eof(self) -> None:
+        self._upstream_done = True
         self._client.write_eof()
         self._eof()
 
@@ -245,7 +249,10 @@ class Tunnel:
 
     def close(self, farewell: bytes) -> None:
         """End it with a close frame; in the middle of a frame its end is waited for, not long."""
-        if self._cursor.between:
+        if self._upstream_done:
+            # Nothing can be said to the client any more.
+            self._end(broken=False)
+        elif self._cursor.between:
             self._client.write(farewell)
             self._end(broken=False)
         elif self._farewell is None:

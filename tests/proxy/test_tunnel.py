@@ -241,6 +241,50 @@ async def test_draining_says_going_away(tmp_path: Path) -> None:
             await stopping
 
 
+async def half_closed(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Switches, says one frame and that nothing more comes, and goes on reading."""
+    writer.write(SWITCH + b"\x82\x01x")
+    writer.write_eof()
+    await reader.read()
+    writer.close()
+
+
+async def test_what_ends_a_tunnel_after_the_upstream_has_said_all_ends_nothing_else(tmp_path: Path) -> None:
+    async with running(tmp_path, upstream=Upstream(script=half_closed)) as gateway:
+        async with opened(gateway) as client, opened(gateway) as other:
+            assert await client.reader.read() == await other.reader.read() == b"\x82\x01x"
+            await asyncio.wait_for(gateway.worker.stop(), 30)
+            await until(lambda: gateway.upstream.open == 0)
+
+
+async def test_a_client_that_does_not_read_holds_no_tunnel_whose_token_expired(tmp_path: Path) -> None:
+    """The farewell is said once, and what is not taken in time is dropped."""
+
+    def unsent() -> int:
+        return sum(connection.unsent for connection in gateway.worker.connections)
+
+    async def fill(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SWITCH)
+        while not unsent():
+            # Whole frames, until there is one that the kernel does not take.
+            writer.write(b"\x82\x7e\x40\x00" + b"x" * 0x4000)
+            await asyncio.sleep(0.002)
+        await reader.read()
+        writer.close()
+
+    async with running(
+        tmp_path, upstream=Upstream(script=fill), listen_lines="idle_timeout: 500ms"
+    ) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            client.writer.transport.pause_reading()
+            await client.send(get("/ws", gateway.bearer(exp=int(time.time()) + 4), *UPGRADE))
+            await until(lambda: unsent() > 0)
+            held = unsent()
+            await until(lambda: gateway.upstream.open == 0)
+            assert unsent() <= held + len(b"\x88\x0f\x03\xf0token expired")
+            await until(lambda: not gateway.worker.connections)
+
+
 async def test_a_real_websocket(tmp_path: Path) -> None:
     """aiohttp's client and server, with a sub-protocol and messages larger than a read."""
 
