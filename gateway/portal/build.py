@@ -100,7 +100,7 @@ class Built:
 
     async def stop(self, keep: Sequence[Built]) -> None:
         """End all that is not shared with one of `keep`. Idempotent."""
-        await self.sessions.stop()
+        await self.sessions.stop([other.sessions for other in keep])
         self.pages.close()
         await self.credentials.stop()
         if self.redis is not None and not any(other.redis is self.redis for other in keep):

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from hashlib import sha256
 from weakref import WeakValueDictionary
 
@@ -40,6 +40,8 @@ _REMEMBERED = 1024
 _PATIENCE, _LONG_PATIENCE = 5.0, 25.0
 # After a renewal that failed, the next is tried so much later (seconds).
 _RETRY = 5.0
+# Seconds that a renewal under way gets at the end: Cognito may have used up the old refresh token for it.
+_GRACE = 2.0
 _ID_BYTES = 16
 
 
@@ -73,12 +75,17 @@ class Sessions:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def inherit(self, previous: Sessions) -> None:
-        """Go on with what was known under a configuration that says the same about sessions."""
-        self._seen, self._live = previous._seen, previous._live
+        """Go on with what was known under a configuration that says the same about sessions, and with the
+        renewals that are under way: requests here wait for them too."""
+        self._seen, self._live, self._tasks = previous._seen, previous._live, previous._tasks
 
-    async def stop(self) -> None:
-        """End what is under way. Idempotent."""
-        tasks = list(self._tasks)
+    async def stop(self, keep: Sequence[Sessions] = ()) -> None:
+        """End what is under way, unless one of `keep` goes on with it. Idempotent."""
+        if any(other._tasks is self._tasks for other in keep):
+            return
+        tasks = set(self._tasks)
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=_GRACE)
         for task in tasks:
             task.cancel()
         if tasks:
@@ -202,7 +209,8 @@ class Sessions:
         patience = _PATIENCE if live.alive(now) else _LONG_PATIENCE
         done, _ = await asyncio.wait((live.renewal,), timeout=patience)
         for task in done:
-            task.result()
+            if not task.cancelled():  # where the process ends
+                task.result()
 
     async def _renewed(self, live: Live, session: Session) -> None:
         pool = self._pools[session.pool_id]

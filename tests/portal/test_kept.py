@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import re
 import subprocess
@@ -14,6 +15,7 @@ from gateway.config.model import Route
 from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.portal.test_sessions import old, play, served
 from tests.support.running import running
+from tests.support.waiting import until
 from tests.support.wire import get, once
 
 
@@ -104,3 +106,25 @@ async def test_a_secret_file_that_cannot_be_read_keeps_the_last_good(tmp_path: P
         with pytest.raises(GatewayError, match="shorter than 32"):
             await gateway.worker.reload(gateway.worker.config)
         assert (await browser.get("/api")).status == 200
+
+
+@pytest.mark.parametrize("store", ["cookie", "memory"])
+async def test_a_renewal_under_way_outlives_a_reload(tmp_path: Path, store: str) -> None:
+    """Where refresh tokens rotate, one that is dropped half-way has used up the only one there is."""
+    async with served(tmp_path, store) as (gateway, cognito):
+        cognito.wait = 1.5
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))
+        other = browser.copy()
+        leaver = asyncio.create_task(browser.copy().get("/api"))
+        await until(lambda: cognito.renewed)
+        await gateway.worker.reload(
+            dataclasses.replace(gateway.worker.config, routes=(Route("/open/**", None, "none"),))
+        )
+        play(gateway, cognito)
+        waiting = asyncio.create_task(other.get("/api"))
+        leaver.cancel()
+        # Nobody uses the old configuration any more.
+        await until(lambda: not gateway.worker._server._replaced)
+        assert not waiting.done()
+        assert (await waiting).status == 200
+        assert len(cognito.renewed) == 1
