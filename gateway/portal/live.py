@@ -48,6 +48,10 @@ class Live:
     def alive(self, now: float) -> bool:
         return self.session is not None and now < self.session.expires and now < self._ends
 
+    def may_come_back(self, now: float) -> bool:
+        """Whether new tokens may still be had for it; while it is not alive it authenticates nobody."""
+        return self.session is not None and bool(self.session.refresh) and now < self._ends
+
     def authorization(self, now: float) -> list[bytes] | None:
         """What authenticates it, if nothing has to be waited for at `now`."""
         return self._bearer if now < self.due and self.session is not None else None

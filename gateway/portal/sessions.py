@@ -36,7 +36,7 @@ COOKIE = "session"
 # Cookies and sessions remembered, 6 KiB each. Those left out cost one unsealing a request, 50 µs.
 _REMEMBERED = 1024
 # Seconds a request waits for new tokens while its old ones are good, and when they are not: Cognito takes
-# 0.1 s, and its adapter gives up after 20.
+# 0.1 s, and one try of its adapter gives up after 20 (gateway/aws/connection.py makes two).
 _PATIENCE, _LONG_PATIENCE = 5.0, 25.0
 # After a renewal that failed, the next is tried so much later (seconds).
 _RETRY = 5.0
@@ -127,7 +127,11 @@ class Sessions:
             await self._renew(live, now)
             now = self._clock()
         if live is None or not live.alive(now):
-            request.answer_lines += b"".join(cookies.clear_split(COOKIE))
+            if live is not None and live.may_come_back(now):
+                # Cognito did not refuse, it said nothing. Remembered, or each request would ask it again.
+                self._remember(digest, live, ticket)
+            else:
+                request.answer_lines += b"".join(cookies.clear_split(COOKIE))
             return None
         self._remember(digest, live, ticket)
         if live.ticket != ticket:
@@ -152,8 +156,6 @@ class Sessions:
     async def _looked_up(self, digest: bytes, ticket: str, now: float) -> Live | None:
         seen = self._seen.get(digest)
         known = seen[0] if seen is not None else None
-        if known is not None and known.renewal is not None:
-            return known
         try:
             session = await self._store.find(ticket, now=now)
         except StoreAway as away:
@@ -180,6 +182,8 @@ class Sessions:
             live.take(session, ticket, uses_id=uses_id, checked=checked)
         elif live.renewal is None:
             live.take(live.session, live.ticket, uses_id=uses_id, checked=checked)
+        else:
+            live.wait_until(checked)
         return live
 
     def _remember(self, digest: bytes, live: Live, ticket: str) -> None:
@@ -203,8 +207,8 @@ class Sessions:
         if session is None or (live.renewal is None and now < live.renew_at):
             return
         if live.renewal is None:
-            # Meanwhile the others go on with what there is.
-            live.wait_until(session.expires)
+            # Meanwhile the others go on with what there is, and hear of a sign-out elsewhere as always.
+            live.wait_until(now + self._store.recheck)
             live.renewal = self._task(self._renewed(live, session))
         patience = _PATIENCE if live.alive(now) else _LONG_PATIENCE
         done, _ = await asyncio.wait((live.renewal,), timeout=patience)
@@ -219,8 +223,9 @@ class Sessions:
             outcome = await self._renewing.renew(session, live.ticket, pool, until=until)
         finally:
             live.renewal = None
-            live.retry_at = self._clock() + _RETRY
-            live.wait_until(live.retry_at)
+            now = self._clock()
+            live.retry_at = now + _RETRY
+            live.wait_until(min(live.retry_at, now + self._store.recheck))
         if live.session is None:
             return  # signed out while we asked
         self._metrics.session_renewals[outcome.result] += 1

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.errors import GatewayError
 from tests.portal.support import Browser, a_session, signed_in
 from tests.portal.test_sessions import Cognito, play
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.running import running
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -68,6 +70,27 @@ async def test_a_sign_out_is_heard_of_within_a_second(tmp_path: Path, redis: Red
 def secret_in(folder: Path, yaml: str) -> str:
     (folder / "keys").write_text("k" * 43 + "\n")
     return yaml.replace("{store", f"{{secret_file: {folder}/keys, store")
+
+
+@pytest.mark.parametrize("wait", [0.0, 4.0], ids=["failed", "under way"])
+async def test_a_renewal_in_vain_hides_no_sign_out(tmp_path: Path, redis: RedisServer, wait: float) -> None:
+    yaml = shared(redis)
+    async with running(tmp_path, yaml) as gateway:
+        cognito = Cognito(gateway)
+        cognito.wait, cognito.error = wait, GatewayError("cannot reach Cognito")
+        play(gateway, cognito)
+        session = a_session(gateway.key, lifetime=40, renewed=time.time() - 3560)
+        browser = await signed_in(gateway, session)
+        first = asyncio.create_task(browser.copy().get("/api"))
+        await until(lambda: cognito.renewed)
+        assert (await browser.get("/api")).status == 200
+        portal = gateway.worker.app.portal
+        assert portal is not None
+        ticket = browser.jar["cognito_gateway_session"].partition(".")[2]
+        await portal.store.end(ticket, session, until=time.time() + 3600)
+        await asyncio.sleep(1.05)
+        assert (await browser.get("/api")).status == 401
+        await first
 
 
 async def test_while_redis_is_away_nobody_is_signed_out(tmp_path: Path, redis: RedisServer) -> None:

@@ -181,6 +181,21 @@ async def test_without_cognito_a_session_lives_as_long_as_its_token(tmp_path: Pa
         assert (await browser.get("/api")).status == 401
 
 
+async def test_a_session_whose_tokens_ended_comes_back_with_cognito(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.portal.sessions._RETRY", 0.5)
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.error = CognitoRefused("TooManyRequestsException", "later")
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))
+        for _ in range(5):
+            assert (await browser.get("/api")).status == 401
+        assert len(cognito.renewed) == 1, "it is left alone for a while"
+        cognito.error = None
+        await asyncio.sleep(0.55)
+        assert (await browser.get("/api")).status == 200
+
+
 async def test_tokens_of_somebody_else_are_not_taken(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
         cognito.changes = {"sub": "somebody-else"}
