@@ -8,6 +8,7 @@ background finds out when it is back, so that no request waits for that. Whateve
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
@@ -129,7 +130,7 @@ class Redis:
         if probe is not None:
             probe.cancel()
             await asyncio.wait((probe,))
-        await self._client.aclose()
+        await _closed(self._client.aclose())
 
     async def _call(self, do: Callable[[], Awaitable[T]]) -> T:
         if self._closed:
@@ -176,7 +177,7 @@ class Redis:
         """Ask again and again until it answers. At once the first time: it may have been a hiccup."""
         while True:
             # A connection whose answer did not come in time must not give it to the next call.
-            await self._client.connection_pool.disconnect(inuse_connections=False)
+            await _closed(self._client.connection_pool.disconnect(inuse_connections=False))
             try:
                 await self._bounded(self._client.ping)
                 break
@@ -191,6 +192,18 @@ class Redis:
     def __repr__(self) -> str:
         state = "closed" if self._closed else "away" if self._probe is not None else "there"
         return f"<Redis {self.place.name} {state}>"
+
+
+async def _closed(closing: Awaitable[None]) -> None:
+    """Wait until redis-py has closed its connections, or given up.
+
+    Over TLS it waits for the other's closure alert, as long as for a new connection, and raises where a Redis
+    that is silent gives none. Each of them is out of use by then, and the event loop sees to the rest.
+    """
+    from redis.exceptions import RedisError  # noqa: PLC0415 - an extra, loaded when configured
+
+    with contextlib.suppress(RedisError, OSError):
+        await closing
 
 
 def _milliseconds(seconds: float) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import time
@@ -170,8 +171,10 @@ async def test_a_password_in_a_file_is_read_for_each_connection(tmp_path: Path, 
             assert await redis.get("k") is None
 
 
-async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None:
-    authority = Authority(tmp_path)
+@contextlib.contextmanager
+def over_tls(folder: Path) -> Iterator[tuple[RedisServer, str]]:
+    """A server, and the URL of who trusts it."""
+    authority = Authority(folder)
     pair = authority.sign("redis", "127.0.0.1")
     port = free_port()
     arguments = (
@@ -183,15 +186,46 @@ async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None
         str(authority.file),
     )
     arguments += ("--tls-cert-file", str(pair.certificate), "--tls-key-file", str(pair.key))
-    with redis_server(tmp_path, arguments=arguments):
-        trusting = f"rediss://127.0.0.1:{port}/0?ca_file={authority.file}"
+    with redis_server(folder, arguments=arguments) as server:
+        yield server, f"rediss://127.0.0.1:{port}/0?ca_file={authority.file}"
+
+
+async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None:
+    with over_tls(tmp_path) as (_, trusting):
         async with redis_at(trusting, log) as redis:
             await redis.set("k", 1, ttl=30)
-        for wrong in (f"rediss://127.0.0.1:{port}", trusting.replace("127.0.0.1", "localhost")):
+        for wrong in (trusting.partition("/0")[0], trusting.replace("127.0.0.1", "localhost")):
             async with redis_at(wrong, log) as redis:
                 with pytest.raises(RedisAway) as refused:
                     await redis.get("k")
                 assert refused.value.reason == "unreachable"
+
+
+async def test_one_that_was_silent_over_tls_is_found_again(tmp_path: Path, log: Logger) -> None:
+    """Its idle connections cannot be closed in time: a closure alert of TLS is waited for."""
+    with over_tls(tmp_path) as (server, url):
+        async with redis_at(url, log, timeout=1.0) as redis:
+            await asyncio.gather(redis.get("k"), redis.get("k"))
+            server.pause()
+            with pytest.raises(RedisAway):
+                await redis.get("k")
+            # Longer than to close them may take.
+            await asyncio.sleep(2.5)
+            assert redis.away
+            server.resume()
+            await until(lambda: not redis.away)
+            assert await redis.get("k") is None
+
+
+async def test_one_that_is_silent_over_tls_can_be_closed(tmp_path: Path, log: Logger) -> None:
+    with over_tls(tmp_path) as (server, url):
+        redis = Redis(url, log=log, timeout=1.0)
+        await redis.get("k")
+        server.pause()
+        try:
+            await redis.close()
+        finally:
+            server.resume()
 
 
 async def test_over_a_unix_socket(tmp_path: Path, log: Logger) -> None:
