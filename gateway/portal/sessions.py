@@ -12,8 +12,9 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from hashlib import sha256
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from gateway.aws.values import Tokens
@@ -30,6 +31,8 @@ from gateway.portal.renewing import Renewing
 from gateway.portal.session import Session
 from gateway.portal.stores import Store, StoreAway
 from gateway.proxy.request import Request
+
+Result = TypeVar("Result")
 
 # The cookie's name behind the prefix.
 COOKIE = "session"
@@ -72,7 +75,7 @@ class Sessions:
         self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
         # All that are in `_seen`, by their ID: what ends a session must reach it there.
         self._live: WeakValueDictionary[str, Live] = WeakValueDictionary()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     def inherit(self, previous: Sessions) -> None:
         """Go on with what was known under a configuration that says the same about sessions, and with the
@@ -246,7 +249,8 @@ class Sessions:
             checked = self._clock() + self._store.recheck
             live.take(outcome.session, outcome.ticket, uses_id=self._uses_id(session), checked=checked)
 
-    def _task(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    def _task(self, work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
+        """Goes on whoever leaves; owned by this."""
         task = asyncio.create_task(work, name="session")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -299,24 +303,32 @@ class Sessions:
             await self._store.end(ticket, old, until=self._ends(old))
             self._ended(old)
             # Nobody waits for it: a copy of the old cookie ends with its access token in any case.
-            self._task(self._retired(old))
+            self._task(self._revoked(old, everywhere=False))
 
     async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
         """Sign out: the session is dead here, its refresh token at Cognito; whether Cognito knows.
 
-        `everywhere`: all of the user's tokens. Without a session only the cookies go. Raises SessionsAway.
+        `everywhere`: all of the user's tokens. Raises SessionsAway.
         """
         page.set_cookies += page.cookies.clear_split(COOKIE)
         session, ticket = page.session, page.cookies.joined(COOKIE)
-        if session is None or ticket is None:
-            return True
         try:
+            if session is None or ticket is None:
+                # One that authenticates nobody at the moment could still be renewed by who has a copy.
+                await self._end_ticket(page)
+                return True
             await self._store.end(ticket, session, until=self._ends(session))
         except StoreAway as away:
             raise SessionsAway(str(away)) from None
         self._ended(session)
         page.session = page.principal = None
         self._metrics.sessions["signed_out"] += 1
+        # Who closes the window at once is signed out all the same.
+        told = self._task(self._signed_out(page, session, everywhere=everywhere))
+        await asyncio.wait((told,))
+        return not told.cancelled() and told.result()
+
+    async def _signed_out(self, page: PageRequest, session: Session, *, everywhere: bool) -> bool:
         told = await self._revoked(session, everywhere=everywhere)
         self._log.event(
             "sign_out",
@@ -329,15 +341,17 @@ class Sessions:
         )
         return told
 
-    async def _retired(self, session: Session) -> None:
-        await self._revoked(session, everywhere=False)
-
     async def _revoked(self, session: Session, *, everywhere: bool) -> bool:
+        """Whether Cognito has done what was asked; this session's own tokens are ended in any case."""
+        if everywhere and await self._asked(session, self._users.sign_out_everywhere):
+            return True
+        # Without the scope aws.cognito.signin.user.admin nobody signs out everywhere; this needs none.
+        own = not session.refresh or await self._asked(session, self._users.revoke)
+        return own and not everywhere
+
+    async def _asked(self, session: Session, ask: Callable[[Session], Awaitable[None]]) -> bool:
         try:
-            if everywhere:
-                await self._users.sign_out_everywhere(session)
-            elif session.refresh:
-                await self._users.revoke(session)
+            await ask(session)
         except GatewayError as error:
             self._log.event(
                 "revocation_failed",

@@ -19,6 +19,10 @@ _NOT_TOLD = (
     "You are signed out of this site. Cognito could not be reached, so tokens that were copied from here "
     "stay good until they end by themselves."
 )
+_NOT_EVERYWHERE = (
+    "You are signed out of this site. Cognito did not end your sessions elsewhere: they go on until they end "
+    "by themselves."
+)
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -39,12 +43,19 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 async def sign_out(portal: Portal, page: PageRequest) -> Answer:
     """POST: `everywhere` ends all sessions of the user, `return_to` says where to go afterwards."""
     session = page.session
-    told = await portal.sessions.end(page, everywhere=page.form.get("everywhere") == "yes")
-    if not told:
-        return respond.message("Signed out here", [_NOT_TOLD], status=502, prefix=page.prefix)
+    everywhere = page.form.get("everywhere") == "yes"
+    told = await portal.sessions.end(page, everywhere=everywhere)
     pool = None if session is None else portal.pool(session.pool_id)
+    onward = None
     if session is not None and pool is not None and pool.domain is not None:
-        return respond.see_other(logout_url(pool.domain, session.client_id, page.url("/")))
+        onward = logout_url(pool.domain, session.client_id, page.url("/"))
+    if not told:
+        sentence = _NOT_EVERYWHERE if everywhere else _NOT_TOLD
+        # Managed login's own session is still there: the next sign-in would ask for nothing.
+        back = None if onward is None else ("Go on", onward)
+        return respond.message("Signed out here", [sentence], status=502, prefix=page.prefix, back=back)
+    if onward is not None:
+        return respond.see_other(onward)
     wanted = return_path(page.form.get("return_to"))
     return respond.see_other(f"{page.prefix}/" if wanted == "/" else wanted)
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from gateway.local.errors import AwsError
 from gateway.portal.attempts import ADDRESS
+from gateway.portal.cookies import Cookies
+from gateway.portal.sessions import COOKIE
 from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
 from tests.portal.support import HTML, Browser, form_token
 from tests.support.running import logged, running
@@ -265,6 +269,30 @@ async def test_signing_out_leads_through_cognito_and_ends_the_refresh_token(tmp_
         assert (await stolen.get("/a")).status == 401
         (line,) = await logged(place.gateway, "sign_out", 1)
         assert line["revoked"] is True
+
+
+async def test_what_cannot_be_signed_out_everywhere_is_signed_out_here(tmp_path: Path) -> None:
+    """A console's client: its tokens lack the scope that GlobalSignOut wants."""
+    async with site(tmp_path, AllowedOAuthScopes=["openid", "email"]) as place:
+        browser = place.browser()
+        await place.sign_in(browser)
+        portal = place.gateway.worker.app.portal
+        assert portal is not None
+        pairs = [f"{name}={value}".encode() for name, value in browser.jar.items()]
+        ticket = Cookies(pairs, secure=False).joined(COOKIE)
+        session = await portal.store.find(ticket or "", now=time.time())
+        assert session is not None
+        token = await form_token(place.gateway, browser)
+        reply = await browser.post("/oauth2/sign_out", f"csrf={token}&everywhere=yes", origin=ORIGIN)
+        assert reply.status == 502
+        assert b"did not end your sessions elsewhere" in reply.body
+        assert f'href="{place.local.url}/logout?client_id='.encode() in reply.body, "the way on is shown"
+        (line,) = await logged(place.gateway, "sign_out", 1)
+        assert (line["everywhere"], line["revoked"]) == (True, False)
+        with pytest.raises(AwsError, match="revoked"):
+            place.local.call(
+                "GetTokensFromRefreshToken", RefreshToken=session.refresh, ClientId=place.client_id
+            )
 
 
 async def test_without_a_domain_there_is_no_managed_login(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.support.running import Running, logged, running
 from tests.support.tokens import access_claims, id_claims, sign
 from tests.support.waiting import until
+from tests.support.wire import get
 
 
 class Cognito:
@@ -48,6 +49,7 @@ class Cognito:
         )
 
     async def revoke(self, session: Session) -> None:
+        await asyncio.sleep(self.wait)
         self.revoked.append(session.refresh)
         if self.error is not None:
             raise self.error
@@ -243,6 +245,39 @@ async def test_signing_out_says_when_cognito_was_not_told(tmp_path: Path) -> Non
         assert reply.status == 502
         assert b"could not be reached" in reply.body
         assert (await browser.get("/api")).status == 401
+
+
+async def test_who_closes_the_window_at_once_is_signed_out_at_cognito_too(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        browser = await signed_in(gateway)
+        body = f"csrf={await form_token(gateway, browser)}"
+        cognito.wait = 0.3
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        head = get("/oauth2/sign_out", browser.cookie, kind, f"Content-Length: {len(body)}", method="POST")
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(head + body.encode())
+        await until(lambda: gateway.worker.metrics.sessions["signed_out"])
+        writer.close()
+        await until(lambda: not gateway.worker.app.record.in_flight)
+        assert not cognito.revoked, "the window was closed before Cognito had answered"
+        (line,) = await logged(gateway, "sign_out", 1)
+        assert (line["revoked"], len(cognito.revoked)) == (True, 1)
+
+
+async def test_signing_out_ends_what_authenticates_nobody_at_the_moment(tmp_path: Path) -> None:
+    async with served(tmp_path) as (gateway, cognito):
+        cognito.error = CognitoRefused("TooManyRequestsException", "later")
+        browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))
+        assert (await browser.get("/api")).status == 401
+        stolen = browser.copy()
+        nobody = Browser(gateway.port)
+        token = await form_token(gateway, nobody)
+        browser.jar.update(nobody.jar)
+        assert (await browser.post("/oauth2/sign_out", f"csrf={token}")).status == 303
+        await until(lambda: cognito.revoked)
+        cognito.error = None
+        assert (await stolen.get("/api")).status == 401
+        assert len(cognito.renewed) == 1
 
 
 async def test_a_renewal_under_way_does_not_undo_a_sign_out(tmp_path: Path) -> None:
