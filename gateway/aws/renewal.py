@@ -12,8 +12,21 @@ from gateway.aws.connection import Connection
 from gateway.aws.values import CognitoRefused, PoolAddress, Tokens
 from gateway.errors import GatewayError
 
-# Asking by the older operation could not help: the token was used up, or Cognito wants to be left alone.
-_NO_SECOND_WAY = frozenset({"RefreshTokenReuseException", "TooManyRequestsException"})
+# Asking by the older operation could not help: the token was used up, Cognito wants to be left alone or is
+# unwell, or a firewall or the pool's own Lambda said no. Where refresh tokens rotate the older one is refused
+# as such, and that would be heard in place of the cause.
+_NO_SECOND_WAY = frozenset(
+    {
+        "ForbiddenException",
+        "InternalErrorException",
+        "InvalidLambdaResponseException",
+        "LimitExceededException",
+        "RefreshTokenReuseException",
+        "TooManyRequestsException",
+        "UnexpectedLambdaException",
+        "UserLambdaValidationException",
+    }
+)
 
 
 class Renewal:

@@ -5,6 +5,7 @@ Invariant: no token, session, secret or password is in anything's repr.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,10 @@ from gateway.errors import GatewayError
 Flow = Literal["admin", "password", "srp", "choice"]
 
 
+# NotAuthorizedException and InvalidParameterException say many things; so speak those about an app client.
+_OF_THE_CLIENT = re.compile(r"not enabled for this client|secret|SECRET_HASH|not supported|is not permitted")
+
+
 class CognitoRefused(GatewayError):
     """Cognito said no. `code` is its exception's name, `message` its own words where they may be shown."""
 
@@ -22,6 +27,11 @@ class CognitoRefused(GatewayError):
         super().__init__(sentence)
         self.code = code
         self.message = message
+
+    @property
+    def of_the_client(self) -> bool:
+        """Whether the app client or the pool's settings are refused, not the user, whatever `code` says."""
+        return _OF_THE_CLIENT.search(self.message) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ and its details go to the log only.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
@@ -177,12 +176,7 @@ def change_password(error: GatewayError) -> Told:
 
 def _operators(error: CognitoRefused) -> bool:
     """Whether the app client or the pool is at fault, whatever the exception's name."""
-    return bool(
-        re.search(
-            r"not enabled for this client|secret|SECRET_HASH|not supported|is not permitted", error.message
-        )
-        or error.code in _FAULTS
-    )
+    return error.of_the_client or error.code in _FAULTS
 
 
 def _password(error: CognitoRefused, field: str) -> Told | None:

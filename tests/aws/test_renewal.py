@@ -98,14 +98,14 @@ def test_a_cognito_that_is_not_there_is_no_refusal() -> None:
 class Old:
     """Plays the connection to an API that does not know GetTokensFromRefreshToken."""
 
-    def __init__(self, real: Any) -> None:
-        self.real, self.address = real, real.address
+    def __init__(self, real: Any, code: str = "UnknownOperationException") -> None:
+        self.real, self.address, self.code = real, real.address, code
         self.called: list[str] = []
 
     def call(self, method: str, **request: Any) -> Any:
         self.called.append(method)
         if method == "get_tokens_from_refresh_token":
-            raise CognitoRefused("UnknownOperationException", "unknown operation")
+            raise CognitoRefused(self.code, "not now")
         return self.real.call(method, **request)
 
     def secret_hash(self, username: str) -> Any:
@@ -118,3 +118,19 @@ def test_the_older_operation_where_there_is_no_newer_one(local: LocalCognito) ->
     signed.renewal._connection = old  # type: ignore[assignment]
     assert signed.renewal.renew(signed.tokens.refresh, "alice").refresh == signed.tokens.refresh
     assert old.called == ["get_tokens_from_refresh_token", "initiate_auth"]
+
+
+@pytest.mark.parametrize(
+    "code", ["InternalErrorException", "ForbiddenException", "UserLambdaValidationException"]
+)
+def test_a_cognito_that_is_unwell_is_not_asked_by_the_operation_that_rotation_refuses(
+    local: LocalCognito, code: str
+) -> None:
+    rotation = {"Feature": "ENABLED", "RetryGracePeriodSeconds": 0}
+    flows = ["ALLOW_USER_PASSWORD_AUTH"]
+    signed = Signed(local, RefreshTokenRotation=rotation, ExplicitAuthFlows=flows)
+    unwell = Old(signed.renewal._connection, code)
+    signed.renewal._connection = unwell  # type: ignore[assignment]
+    with pytest.raises(CognitoRefused) as caught:
+        signed.renewal.renew(signed.tokens.refresh, "alice")
+    assert caught.value.code == code, "and not what rotation makes of the older one"

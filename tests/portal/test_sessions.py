@@ -158,7 +158,8 @@ async def test_a_refused_renewal_signs_out_cleanly(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "error",
     [GatewayError("cannot reach Cognito"), CognitoRefused("TooManyRequestsException", "later"),
-     CognitoRefused("RefreshTokenReuseException", "used")],
+     CognitoRefused("RefreshTokenReuseException", "used"),
+     CognitoRefused("NotAuthorizedException", "secret", "Unable to verify secret hash for client 1ab")],
 )  # fmt: skip
 async def test_a_cognito_that_is_away_ends_nothing(tmp_path: Path, error: Exception) -> None:
     async with served(tmp_path) as (gateway, cognito):
