@@ -12,14 +12,13 @@ import errno
 import json
 import logging
 import os
-import socket
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from aiohttp import web
 
 from gateway.config.model import Address
 from gateway.errors import GatewayError
+from gateway.run.sockets import somebody_listens
 
 # Scrapes come every 15 to 60 s on one connection; nginx keeps idle ones 75 s.
 _KEEP_ALIVE = 75.0
@@ -78,7 +77,8 @@ class MetricsListener:
 
     async def _bind(self, runner: web.ServerRunner) -> int:
         if self._address.unix is not None:
-            if _somebody_listens(self._address.unix):
+            # The event loop replaces any socket file, in use or left behind.
+            if somebody_listens(self._address.unix):
                 raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
             await web.UnixSite(runner, self._address.unix).start()
             return 0
@@ -149,13 +149,6 @@ def _response(status: int, body: bytes, content_type: str) -> web.Response:
     # Server: aiohttp would name itself, Python and both versions. no-store: a cached probe lies.
     headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "cognito-gateway"}
     return web.Response(status=status, body=body, headers=headers)
-
-
-def _somebody_listens(path: Path) -> bool:
-    """Whether a unix socket is in use; the event loop replaces any socket file, in use or left behind."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.setblocking(False)
-        return probe.connect_ex(str(path)) in {0, errno.EAGAIN}  # EAGAIN: its backlog is full
 
 
 def _cannot_listen(address: Address, exc: OSError) -> str:

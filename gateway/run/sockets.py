@@ -4,7 +4,8 @@ With several workers each has a TCP socket of its own on one port (SO_REUSEPORT:
 connections), which the supervisor keeps open too: what reaches a worker that died waits in its queue for the
 successor. A unix socket is one for all.
 
-Invariant: an address in use is refused, also where SO_REUSEPORT would let two gateways share it unawares.
+Invariant: an address in use is refused, also where SO_REUSEPORT would let two gateways share it unawares; and
+no socket file is taken away but one that was bound here.
 """
 
 from __future__ import annotations
@@ -22,13 +23,37 @@ from gateway.errors import GatewayError
 BACKLOG = 4096
 
 
-def bind(address: Address, workers: int = 1) -> list[list[socket.socket]]:
-    """Listening sockets for each worker; one per address the host name has. Raises GatewayError."""
+class Listening:
+    """The sockets of one gateway: `slots` has those of each worker, one per address the host name has."""
+
+    def __init__(self, slots: list[list[socket.socket]], file: Path | None = None) -> None:
+        self.slots = slots
+        self._file = file
+        name = slots[0][0].getsockname()
+        # TCP's, the real one where the configuration says 0; of a unix socket: 0.
+        self.port = int(name[1]) if isinstance(name, tuple) else 0
+
+    def hide(self) -> None:
+        """Take a unix socket's file away. Once: what lies there afterwards is a successor's."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop listening: the last holder's close ends it for good. Idempotent."""
+        self.hide()
+        for slot in self.slots:
+            for sock in slot:
+                sock.close()
+
+
+def bind(address: Address, workers: int = 1) -> Listening:
+    """Listen there, for so many workers. Raises GatewayError."""
     try:
         if address.unix is not None:
             shared = _bind_unix(address.unix)
-            return [[shared] for _ in range(workers)]
-        return _bind_tcp(address, workers)
+            return Listening([[shared] for _ in range(workers)], address.unix)
+        return Listening(_bind_tcp(address, workers))
     except OSError as error:
         raise GatewayError(_cannot_listen("listen.address", address, error)) from error
 
@@ -43,21 +68,6 @@ def require_free(address: Address, key: str) -> None:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     except OSError as error:
         raise GatewayError(_cannot_listen(key, address, error)) from error
-
-
-def close(sockets: list[list[socket.socket]], address: Address) -> None:
-    """Stop listening: the last holder's close ends it for good."""
-    for slot in sockets:
-        for sock in slot:
-            sock.close()
-    if address.unix is not None:
-        address.unix.unlink(missing_ok=True)
-
-
-def port_of(sockets: list[list[socket.socket]]) -> int:
-    """The TCP port, the real one where the configuration says 0; of a unix socket: 0."""
-    name = sockets[0][0].getsockname()
-    return int(name[1]) if isinstance(name, tuple) else 0
 
 
 def _bind_tcp(address: Address, workers: int) -> list[list[socket.socket]]:

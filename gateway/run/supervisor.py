@@ -79,7 +79,7 @@ class Supervisor:
         self._keys = NewestKeySets(config.cognito.user_pools)
         self._workers = workers
         self._places: list[_Place] = []
-        self._sockets: list[list[socket.socket]] = []
+        self._listening: sockets.Listening | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
         self._gone: Snapshot = merge([])
@@ -93,7 +93,8 @@ class Supervisor:
     @property
     def port(self) -> int:
         """The public listener's TCP port, the real one where the configuration says 0."""
-        return sockets.port_of(self._sockets)
+        assert self._listening is not None, "start comes first"
+        return self._listening.port
 
     @property
     def metrics_port(self) -> int:
@@ -111,9 +112,9 @@ class Supervisor:
             grpc_address = self.config.ext_authz.grpc_address
             if grpc_address is not None:
                 sockets.require_free(grpc_address, "ext_authz.grpc_address")
-            self._sockets = sockets.bind(self.config.listen.address, self._workers)
+            self._listening = sockets.bind(self.config.listen.address, self._workers)
             self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
-            self._places = [_Place(number, own) for number, own in enumerate(self._sockets)]
+            self._places = [_Place(number, own) for number, own in enumerate(self._listening.slots)]
             firsts = await asyncio.gather(*(self._spawn(place) for place in self._places))
             self._tasks = [
                 asyncio.create_task(self._keep(place, first), name=f"worker {place.number}")
@@ -144,7 +145,7 @@ class Supervisor:
         self.log.event("draining", in_flight=_value(in_flight, "requests_in_flight"))
         await happens(now, self.config.listen.drain_delay)
         # First here, then in the workers: while somebody holds a socket open, somebody takes from it.
-        sockets.close(self._sockets, self.config.listen.address)
+        self._stop_listening()
         self._ending.set()
         for member in self._members():
             member.drain()
@@ -171,8 +172,12 @@ class Supervisor:
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait((self._ticker,))
-        sockets.close(self._sockets, self.config.listen.address)
+        self._stop_listening()
         await self._listener.stop()
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
 
     # --- the workers ---
 

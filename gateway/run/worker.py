@@ -7,7 +7,6 @@ accepted is answered or visibly aborted.
 from __future__ import annotations
 
 import asyncio
-import socket
 
 from gateway.config.model import Config
 from gateway.observe.logs import Logger, configure
@@ -32,7 +31,7 @@ class Worker:
         self.metrics = WorkerMetrics()
         self._address = config.listen.address
         self._server = Server(config, metrics=self.metrics, log=self.log)
-        self._sockets: list[list[socket.socket]] = []
+        self._listening: sockets.Listening | None = None
         self._stopping = False
         self._listener = MetricsListener(
             config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
@@ -58,8 +57,8 @@ class Worker:
     @property
     def port(self) -> int:
         """The public listener's TCP port, the real one where the configuration says 0."""
-        assert self._sockets, "start comes first"
-        return sockets.port_of(self._sockets)
+        assert self._listening is not None, "start comes first"
+        return self._listening.port
 
     @property
     def grpc_port(self) -> int:
@@ -77,10 +76,11 @@ class Worker:
         try:
             if grpc_address is not None:
                 sockets.require_free(grpc_address, "ext_authz.grpc_address")
-            self._sockets = sockets.bind(self._address)
-            await self._server.start(self._sockets[0])
+            self._listening = sockets.bind(self._address)
+            await self._server.start(self._listening.slots[0])
         except BaseException:
             await self.app.stop()
+            self._stop_listening()
             await self._listener.stop()
             raise
         self.log.event("started", address=str(self._address), workers=1, version=VERSION)
@@ -99,12 +99,19 @@ class Worker:
         now = now or asyncio.Event()
         self.log.event("draining", in_flight=self.metrics.requests_in_flight)
         await happens(now, self.config.listen.drain_delay)
+        if self._listening is not None:
+            # Before the socket is closed: a successor may start at once, and its file must stay.
+            self._listening.hide()
         await self._server.drain(now)
-        sockets.close(self._sockets, self._address)
+        self._stop_listening()
         await self._listener.stop()
         self.log.event("stopped")
         if self._own_log:
             self.log.close()
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
 
     async def reload(self, config: Config) -> None:
         """Serve new requests by `config`. Raises GatewayError, and then nothing has changed."""

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.load import load
+from gateway.run.worker import Worker
 from tests.outside.support import until
-from tests.run.support import Fleet, fleet
-from tests.support.wire import Client, get
+from tests.run.support import OPEN, Fleet, Slow, fleet
+from tests.support.waiting import until as until_true
+from tests.support.wire import Client, Upstream, get
 
 each_way = pytest.mark.parametrize("workers", [1, 2])
 
@@ -123,3 +126,29 @@ async def test_ctrl_c_reaches_the_supervisor_alone(tmp_path: Path) -> None:
         assert (await asking).status == 200
         assert await running.served.end() == 0
         assert "Traceback" not in running.served.stderr
+
+
+async def test_a_successor_on_the_same_unix_socket_keeps_it(tmp_path: Path) -> None:
+    """It starts while the one before finishes a request."""
+    path, slow = tmp_path / "g.sock", Slow()
+    async with Upstream(script=slow).running() as upstream:
+        (tmp_path / "gateway.yaml").write_text(
+            f"listen: {{address: 'unix:{path}'}}\nmetrics: {{address: '127.0.0.1:0'}}\n"
+            f"upstream: {{url: '{upstream.url}'}}\nsign_in: {{enabled: false}}\n{OPEN}\n"
+        )
+        config = load(tmp_path / "gateway.yaml", {}).config
+        before, after = Worker(config), Worker(config)
+        await before.start()
+        async with Client(*await asyncio.open_unix_connection(path)) as client:
+            asking = asyncio.create_task(client.ask(get("/slow")))
+            await slow.waiting.wait()
+            stopping = asyncio.create_task(before.stop())
+            await until_true(lambda: not path.exists())
+            await after.start()
+            slow.go.set()
+            assert (await asking).status == 200
+        await stopping
+        async with Client(*await asyncio.open_unix_connection(path)) as client:
+            assert (await client.ask(get("/"))).status == 200
+        await after.stop()
+        assert not path.exists()

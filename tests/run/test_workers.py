@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from datetime import datetime
@@ -230,6 +231,16 @@ async def test_a_taken_address_is_one_sentence(tmp_path: Path, taken: str) -> No
         assert "is taken" in line
 
 
+def refused_by(folder: Path, metrics_port: int) -> None:
+    """A second gateway on the same address, with a metrics listener of its own."""
+    text = (folder / "gateway.yaml").read_text()
+    text = re.sub(r"(metrics: .*127\.0\.0\.1:)\d+", rf"\g<1>{metrics_port}", text)
+    (folder / "second.yaml").write_text(text)
+    for workers in ("1", "2"):
+        done = run(SCRIPT, "serve", "--config", "second.yaml", "--workers", workers, cwd=folder)
+        assert (done.returncode, "listen.address" in done.stderr) == (1, True), done.stderr
+
+
 async def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
     path = tmp_path / "g.sock"
     metrics_port = free_port()
@@ -251,5 +262,9 @@ async def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
             async with Client(*await asyncio.open_unix_connection(path)) as client:
                 assert (await client.ask(get("/"))).status == 401
         await running.serving(2)
+        # A second one is refused, and takes nothing away from the first.
+        await asyncio.to_thread(refused_by, tmp_path, free_port())
+        async with Client(*await asyncio.open_unix_connection(path)) as client:
+            assert (await client.ask(get("/"))).status == 401
         assert await served.stop() == 0
         assert not path.exists()
