@@ -113,6 +113,8 @@ async def test_navigation_is_sent_to_sign_in_and_programs_are_not(tmp_path: Path
         assert reply.status == 302
         assert reply.get("location") == "/oauth2/sign_in?return_to=/a/b%3Fc%3Dd"
         assert reply.get("cache-control") == "no-store"
+        named_alike = await once(gateway.port, get("/oauth2x", HTML))
+        assert named_alike.get("location") == "/oauth2/sign_in?return_to=/oauth2x"
         navigated = await once(gateway.port, get("/a", HTML, "Sec-Fetch-Mode: navigate"))
         assert navigated.status == 302
         for lines in (
