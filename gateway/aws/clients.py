@@ -58,8 +58,9 @@ class Aws:
 
     def __init__(self, where: Where) -> None:
         self.where = where
-        # Every operation that was called, as IAM names it (cognito-idp:CreateUserPool), in order.
-        self.called: list[str] = []
+        # The operations that were called, as IAM names them (cognito-idp:CreateUserPool). Each once: the
+        # gateway's own lives as long as it does.
+        self.called: set[str] = set()
         self._clients: dict[tuple[str, bool], Any] = {}
         # Any: services are named by what is called, and the stubs know one overload for each.
         self._session: Any
@@ -84,7 +85,7 @@ class Aws:
         Raises AwsRefused for what AWS answers with an error, GatewayError where there is no answer.
         """
         client = self.client(service, signed=signed)
-        self.called.append(f"{service}:{operation}")
+        self.called.add(f"{service}:{operation}")
         method = _WORDS.sub("_", operation).lower()
         try:
             answer: dict[str, Any] = getattr(client, method)(**request)

@@ -25,6 +25,10 @@ from gateway.verify.jwk import KeySetRefused, parse_key_set
 FIELDS = ("region", "user_pool_id", "client_id", "identity_pool_id")
 # botocore's endpoint rules, regionRegex of the partitions: eu-central-1, us-gov-west-1, eusc-de-east-1.
 _REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}")
+# Refused as somebody nobody knows: by Cognito itself, or by a Lambda of the pool's that is asked before it.
+_OF_THE_USER = frozenset({"NotAuthorizedException", "UserNotFoundException", "UserLambdaValidationException"})
+_BUSY = frozenset({"TooManyRequestsException", "InternalErrorException"})
+_NO_ANSWER = "Cognito did not answer: try again in a minute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ async def check(
     try:
         told = await threads.run(_client(address, flow, auth_flow))
     except GatewayError:
-        told = "Cognito did not answer: try again"
+        told = _NO_ANSWER
     return {} if told is None else {"client_id": told}
 
 
@@ -120,13 +124,15 @@ def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], st
 
 
 def _verdict(refused: CognitoRefused, auth_flow: str) -> str | None:
-    """What Cognito's refusal of nobody's sign-in says about the client. Pure."""
+    """What Cognito's refusal of nobody's sign-in says about the client; None: that it is one. Pure."""
     if refused.code == "ResourceNotFoundException":
         return "Cognito knows no such app client in this region"
     if "not enabled for this client" in refused.message:
         return f"This app client does not allow {auth_flow}: allow it, or set sign_in.auth_flow"
     if "SECRET_HASH" in refused.message:
         return "This app client has a secret: use one without, or the configuration file (client_secret_file)"
-    if refused.code in {"NotAuthorizedException", "UserNotFoundException"}:
+    if refused.code in _OF_THE_USER:
         return None
+    if refused.code in _BUSY:
+        return _NO_ANSWER
     return f"Cognito does not take this app client ({refused.code})"

@@ -290,11 +290,10 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
     go(open_to_all, fix=True)
     for removal in removals(aws, wanted):
         removal.remove()
-    called = set(aws.called)
     printed = setup(local, "--iam-policy")
     allowed = actions(json.loads(printed.stdout))
     assert allowed == actions(iam_policy("orders-authenticated"))
-    assert called | IMPLIED == allowed
+    assert aws.called | IMPLIED == allowed
 
 
 @pytest.mark.parametrize(
@@ -342,3 +341,10 @@ def test_sign_up_needs_nothing_but_what_the_policy_allows(local: LocalCognito) -
     assert sign_up_command(request) == 0
     with pytest.raises(GatewayError):
         sign_up_command(SignUpRequest("us-east-1_Missing12", True, Where(REGION, None, local.url)))
+
+
+def test_a_gateway_that_asks_for_ever_remembers_each_operation_once(local: LocalCognito) -> None:
+    aws = Aws(Where("us-east-1", endpoint_url=local.url))
+    for _ in range(3):
+        aws.pages("cognito-idp", "ListUserPools", "UserPools", MaxResults=60)
+    assert aws.called == {"cognito-idp:ListUserPools"}

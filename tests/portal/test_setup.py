@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.aws.values import CognitoRefused
 from gateway.config.load import examine
 from gateway.config.stored import connection_text, store, stored_file
 from gateway.errors import GatewayError
 from gateway.portal import connection
 from gateway.portal.attempts import SETUP_BY_ADDRESS, WINDOW
+from gateway.portal.connection import _verdict
 from gateway.portal.setup_code import matches, setup_code
 from gateway.run.reload import Reloader, files_of
 from tests.portal.site import ALICE, CLIENT, HTML, PASSWORD, POOL, Browser, Site, seed, site
@@ -149,6 +151,34 @@ async def test_each_field_has_its_sentence(
         # The cursor is where there is something to mend.
         (focused,) = re.findall(r'<input id="(\w+)"[^>]* autofocus', browser.text)
         assert focused == field
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "told"),
+    [
+        ("NotAuthorizedException", "Incorrect username or password.", None),
+        ("UserNotFoundException", "User does not exist.", None),
+        # A Lambda that keeps strangers out is asked for clients that there are only.
+        ("UserLambdaValidationException", "PreAuthentication failed with error Who are you?.", None),
+        (
+            "NotAuthorizedException",
+            "Unable to verify secret hash: SECRET_HASH was not received",
+            "has a secret",
+        ),
+        (
+            "InvalidParameterException",
+            "USER_PASSWORD_AUTH flow not enabled for this client",
+            "does not allow",
+        ),
+        ("ResourceNotFoundException", "User pool client c does not exist.", "knows no such app client"),
+        ("TooManyRequestsException", "Rate exceeded", "try again in a minute"),
+        ("InternalErrorException", "", "try again in a minute"),
+        ("ForbiddenException", "", "does not take this app client (ForbiddenException)"),
+    ],
+)
+def test_what_the_refusal_of_nobody_says_about_a_client(code: str, message: str, told: str | None) -> None:
+    verdict = _verdict(CognitoRefused(code, "refused", message), "USER_PASSWORD_AUTH")
+    assert verdict is None if told is None else told in str(verdict)
 
 
 async def test_without_the_code_nothing_is_asked_of_anybody(tmp_path: Path) -> None:
