@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.aws.clients import Aws, Where
+from gateway.aws.partitions import managed_login_url, partition_of
 from gateway.aws.provision.destroy import Removal, removals
 from gateway.aws.provision.iam_policy import iam_policy
 from gateway.aws.provision.step import Made
@@ -57,8 +58,9 @@ class SetupRequest:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-def print_iam_policy(wanted: Wanted) -> int:
-    sys.stdout.write(json.dumps(iam_policy(wanted.role_name), indent=2) + "\n")
+def print_iam_policy(wanted: Wanted, where: Where) -> int:
+    policy = iam_policy(wanted.role_name, partition_of(where.region or ""))
+    sys.stdout.write(json.dumps(policy, indent=2) + "\n")
     return 0
 
 
@@ -141,7 +143,7 @@ def _domain_url(where: Where, domain: str, region: str) -> str:
     if where.local and where.endpoint_url is not None:
         # A local Cognito answers for managed login on its own address.
         return where.endpoint_url
-    return f"https://{domain}" if "." in domain else f"https://{domain}.auth.{region}.amazoncognito.com"
+    return f"https://{domain}" if "." in domain else managed_login_url(domain, region)
 
 
 def _hand_over(request: SetupRequest, ids: PoolIds) -> None:

@@ -128,14 +128,14 @@ def _setup(arguments: argparse.Namespace, environ: Environ) -> int:
         logout_urls=tuple(arguments.logout_url or ()),
         identity_pool=arguments.identity_pool,
     )
+    # The AWS CLI and all other SDKs read AWS_REGION; boto3 alone knows only AWS_DEFAULT_REGION.
+    region = arguments.region or environ.get("AWS_REGION") or None
+    where = Where(region, arguments.profile, arguments.endpoint_url)
     if arguments.iam_policy:
-        return setup.print_iam_policy(wanted)
+        return setup.print_iam_policy(wanted, where)
     request = setup.SetupRequest(
         wanted=wanted,
-        # The AWS CLI and all other SDKs read AWS_REGION; boto3 alone knows only AWS_DEFAULT_REGION.
-        where=Where(
-            arguments.region or environ.get("AWS_REGION") or None, arguments.profile, arguments.endpoint_url
-        ),
+        where=where,
         pool_id=arguments.user_pool_id,
         plan=arguments.plan,
         fix=arguments.fix,

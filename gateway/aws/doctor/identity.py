@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.aws.doctor.finding import Finding, broken, good, warning
+from gateway.aws.partitions import identity_principal
 from gateway.config.model import UserPool
 
 Described = Mapping[str, Any]
@@ -60,7 +61,12 @@ def judge_trust(role: Described, identity_pool_id: str) -> Iterator[Finding]:
     statements = document.get("Statement", []) if isinstance(document, Mapping) else []
     if isinstance(statements, Mapping):
         statements = [statements]
-    ours = [each for each in statements if _federated(each) and _values(each, "aud") == {identity_pool_id}]
+    whom = identity_principal(identity_pool_id)
+    ours = [
+        each
+        for each in statements
+        if _federated(each, whom) and _values(each, f"{whom}:aud") == {identity_pool_id}
+    ]
     if not ours:
         yield broken(
             about,
@@ -68,7 +74,7 @@ def judge_trust(role: Described, identity_pool_id: str) -> Iterator[Finding]:
             "its aud condition names another or is missing: credentials are refused, or anybody gets them",
             "cognito-gateway setup --identity-pool --fix",
         )
-    elif all(_values(each, "amr") != {"authenticated"} for each in ours):
+    elif all(_values(each, f"{whom}:amr") != {"authenticated"} for each in ours):
         yield warning(
             about,
             "can be taken by people who did not sign in",
@@ -79,15 +85,15 @@ def judge_trust(role: Described, identity_pool_id: str) -> Iterator[Finding]:
         yield good(about, "trusts signed-in people of this identity pool")
 
 
-def _federated(statement: Any) -> bool:
+def _federated(statement: Any, whom: str) -> bool:
     principal = statement.get("Principal", {}) if isinstance(statement, Mapping) else {}
-    return isinstance(principal, Mapping) and principal.get("Federated") == "cognito-identity.amazonaws.com"
+    return isinstance(principal, Mapping) and principal.get("Federated") == whom
 
 
 def _values(statement: Mapping[str, Any], key: str) -> set[str]:
-    """What the conditions on cognito-identity.amazonaws.com:`key` let through, whatever their operator."""
+    """What the conditions on this key let through, whatever their operator."""
     found: set[str] = set()
     for tests in statement.get("Condition", {}).values():
-        value = tests.get(f"cognito-identity.amazonaws.com:{key}")
+        value = tests.get(key)
         found |= {value} if isinstance(value, str) else set(value or ())
     return found

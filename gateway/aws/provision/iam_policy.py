@@ -45,8 +45,8 @@ _ROLE = (
 IMPLIED = frozenset({*_TAGGING, "iam:PassRole"})
 
 
-def iam_policy(role_name: str) -> dict[str, Any]:
-    """The policy document for a set-up whose role has this name."""
+def iam_policy(role_name: str, partition: str = "aws") -> dict[str, Any]:
+    """The policy document for a set-up whose role has this name; `partition` as in ARNs."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -61,7 +61,7 @@ def iam_policy(role_name: str) -> dict[str, Any]:
                 "Sid": "RoleOfSignedInPeople",
                 "Effect": "Allow",
                 "Action": sorted((*_ROLE, *_TAGGING[2:])),
-                "Resource": f"arn:aws:iam::*:role/{role_name}",
+                "Resource": f"arn:{partition}:iam::*:role/{role_name}",
             },
         ],
     }

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.aws.partitions import identity_principal
+
 # Marks what `setup` made, with the set-up's name as its value; `--destroy` takes away nothing else.
 TAG = "cognito-gateway"
 
@@ -97,16 +99,17 @@ def trust_policy(identity_pool_id: str) -> dict[str, Any]:
     Source: AWS, "IAM roles", role trust and permissions. Without both conditions any identity pool of anybody
     could hand the role out.
     """
+    principal = identity_principal(identity_pool_id)
     return {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Effect": "Allow",
-                "Principal": {"Federated": "cognito-identity.amazonaws.com"},
+                "Principal": {"Federated": principal},
                 "Action": "sts:AssumeRoleWithWebIdentity",
                 "Condition": {
-                    "StringEquals": {"cognito-identity.amazonaws.com:aud": identity_pool_id},
-                    "ForAnyValue:StringLike": {"cognito-identity.amazonaws.com:amr": "authenticated"},
+                    "StringEquals": {f"{principal}:aud": identity_pool_id},
+                    "ForAnyValue:StringLike": {f"{principal}:amr": "authenticated"},
                 },
             }
         ],
