@@ -48,7 +48,8 @@ class Built:
         """`secret` is used where no secret_file is named. Raises GatewayError."""
         self.config = config
         file = config.sign_in.session.secret_file
-        self.sealers = sealers = Sealers.of((secret,) if file is None else read_secrets(file))
+        self._secrets = (secret,) if file is None else read_secrets(file)
+        self.sealers = sealers = Sealers.of(self._secrets)
         self.threads: Threads = previous.threads if previous is not None else Threads()
         self.redis = self._same_redis(previous) or self._new_redis(log)
         self.ended: Ended = previous.ended if previous is not None else Ended()
@@ -56,7 +57,7 @@ class Built:
         users = Users(config.cognito, self.threads)
         prover = Prover(key_sets, leeway=config.cognito.clock_leeway)
         self.sessions = Sessions(config, self.store, users, prover, metrics=metrics, log=log)
-        if previous is not None and _same_sessions(config, previous.config):
+        if previous is not None and self._same_sessions(previous):
             self.sessions.inherit(previous.sessions)
         self.pages: Pages = Pages(
             config,
@@ -109,6 +110,15 @@ class Built:
         if not any(other.threads is self.threads for other in keep):
             self.threads.close()
 
+    def _same_sessions(self, previous: Built) -> bool:
+        """Whether a session known under the configuration before is the same under this one."""
+        now, before = self.config, previous.config
+        if (now.cognito, now.sign_in.session) != (before.cognito, before.sign_in.session):
+            return False
+        # A key that was taken away, because somebody else has it perhaps, opens no cookie any more: what it
+        # opened before is not known either.
+        return now.sign_in.session.store != "cookie" or set(previous._secrets) <= set(self._secrets)
+
     def _same_redis(self, previous: Built | None) -> Redis | None:
         if previous is None:
             return None
@@ -144,8 +154,3 @@ class Built:
 
 def _redis_of(session: object) -> tuple[object, ...]:
     return tuple(getattr(session, name) for name in ("store", "redis_url", "redis_password_file"))
-
-
-def _same_sessions(now: Config, before: Config) -> bool:
-    """Whether a session known under one configuration is the same under the other."""
-    return (now.cognito, now.sign_in.session) == (before.cognito, before.sign_in.session)

@@ -47,12 +47,11 @@ async def test_a_rotated_secret_opens_old_cookies_and_seals_new_ones(tmp_path: P
         await gateway.worker.reload(gateway.worker.config)
         assert (await before.get("/api")).status == 200
         after = await signed_in(gateway)
+        assert (await before.get("/api")).status == 200
         keys.write_text("n" * 43 + "\n")
         await gateway.worker.reload(gateway.worker.config)
         assert (await after.get("/api")).status == 200
-        fresh = before.copy()
-        fresh.jar["cognito_gateway_browser"] = "another cookie string than the one remembered"
-        assert (await fresh.get("/api")).status == 401
+        assert (await before.get("/api")).status == 401, "remembered or not"
 
 
 async def test_on_https_cookies_are_for_this_host_alone(tmp_path: Path) -> None:
