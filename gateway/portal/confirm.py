@@ -58,6 +58,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     except GatewayError as error:
         told = words.code(error)
         turn.report("confirm", error, told)
+        if told.fault:
+            turn.take_back(keys)
         return await _form(turn, account, told=told)
     turn.take_back(keys)
     # Kept, so that the next page knows the name.

@@ -85,6 +85,8 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     except GatewayError as error:
         told = words.code(error)
         turn.report("reset_password", error, told)
+        if told.fault:
+            turn.take_back(keys)
         return await _form(turn, account, told=told)
     turn.forgive(keys)
     forget_account(page)

@@ -34,6 +34,8 @@ class Told:
 
 WRONG = Told("The username or the password is not right.")
 TOO_MANY = Told("Too many attempts. Wait some minutes and try again.", status=429)
+# The account's own quota at AWS, whoever asks: nobody has guessed anything.
+_THROTTLED = replace(TOO_MANY, fault=True)
 OUT_OF_DATE = Told("This took too long, or the page was used twice. Sign in again.", next="again")
 _UNREACHABLE = Told(
     "The sign-in service cannot be reached at the moment. Try again in a minute.", status=503, fault=True
@@ -46,10 +48,12 @@ _MISCONFIGURED = Told(
 )
 _CODE_WRONG = Told("This code is not right. Look again, or ask for another.", "code")
 _CODE_OLD = Told("This code is no longer valid. Ask for another.", "code")
+# Who signs in twice within half a minute sees the same code in their app.
+_CODE_USED = Told("This code was used already. Wait for your app's next one.", "code")
 # One sentence for wrong, old, and for a user there is none of.
 _CODE_NEUTRAL = Told("This code is not right or no longer valid. Look again, or ask for another.", "code")
 
-_BUSY = frozenset({"TooManyRequestsException", "LimitExceededException", "TooManyFailedAttemptsException"})
+_BUSY = frozenset({"LimitExceededException", "TooManyFailedAttemptsException"})
 _FAULTS = frozenset(
     {
         "ResourceNotFoundException",
@@ -78,6 +82,8 @@ def general(error: GatewayError) -> Told:
     """What is the same for all forms; for what is nobody's in particular, the operator's."""
     if not isinstance(error, CognitoRefused):
         return _UNREACHABLE
+    if error.code == "TooManyRequestsException":
+        return _THROTTLED
     if error.code in _BUSY or error.message == "Password attempts exceeded":
         return TOO_MANY
     if error.code == "UserLambdaValidationException":
@@ -115,6 +121,8 @@ def challenge(error: GatewayError) -> Told:
             return OUT_OF_DATE if "session" in error.message.lower() else _CODE_WRONG
         if error.code == "EnableSoftwareTokenMFAException":
             return _CODE_WRONG
+        if error.code == "ExpiredCodeException" and "software token" in error.message:
+            return _CODE_USED
         if error.code == "ExpiredCodeException":
             return _CODE_OLD if "code" in error.message.lower() else OUT_OF_DATE
         if error.code == "NotAuthorizedException" and "session" in error.message.lower():

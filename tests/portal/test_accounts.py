@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.local.hooks import Fault
+from gateway.portal.attempts import Limit
 from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, seed, site
 
 BOB, NEW = "bob@example.com", "Another-Horse-2"
@@ -182,6 +184,24 @@ async def test_a_name_without_end_is_nobodys_and_fits_into_a_cookie(tmp_path: Pa
         assert browser.location in {"/oauth2/reset_password", "/oauth2/confirm?notice=sent"}
         assert len(browser.cookies["cognito_gateway_account"]) < 3000
         assert not at.local.state.outbox
+
+
+@pytest.mark.parametrize("page", ["confirm", "reset_password"])
+async def test_a_cognito_that_is_unwell_counts_no_guesses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    monkeypatch.setattr("gateway.portal.turn.PERSON", Limit("person", 1))
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open(f"/oauth2/{page}")
+        at.local._hooks.faults["api"] = Fault(status=500)
+        for status in (503, 503):
+            reply = await browser.submit(username=BOB, code="123456", new_password=NEW, action="confirm")
+            assert reply.status == status
+        at.local._hooks.faults.clear()
+        for status in (400, 429):
+            reply = await browser.submit(username=BOB, code="123456", new_password=NEW, action="confirm")
+            assert reply.status == status
 
 
 async def test_a_code_may_come_with_another_browser(tmp_path: Path) -> None:

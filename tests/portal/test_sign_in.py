@@ -190,6 +190,13 @@ async def test_an_authenticator_is_asked_for(tmp_path: Path) -> None:
         code = app_code(secret)
         await browser.submit(code=f"{code[:3]} {code[3:]}")
         assert browser.location == "/oauth2/"
+        # Once more within the same half a minute, at another device: it waits for the next code.
+        other = at.browser()
+        await other.open("/oauth2/sign_in")
+        await other.submit(username=ALICE, password=PASSWORD)
+        await other.submit(code=code)
+        assert "This code was used already" in other.text
+        assert other.location == "/oauth2/challenge"
 
 
 async def test_an_authenticator_is_set_up(tmp_path: Path) -> None:

@@ -25,7 +25,6 @@ def refused(code: str, message: str = "") -> CognitoRefused:
         (refused("NotAuthorizedException", "User is disabled."), WRONG),
         (refused("InvalidParameterException", "1 validation error detected"), WRONG),
         (refused("NotAuthorizedException", "Password attempts exceeded"), TOO_MANY),
-        (refused("TooManyRequestsException"), TOO_MANY),
         (refused("LimitExceededException", "Attempt limit exceeded, please try after some time."), TOO_MANY),
     ],
 )
@@ -54,6 +53,13 @@ def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: Gateway
         assert told.fault
         assert told.status == 503
         assert "1example" not in told.sentence
+
+
+def test_a_quota_of_the_account_s_is_nobody_s_guess() -> None:
+    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+        told = tell(refused("TooManyRequestsException", "Rate exceeded"))
+        assert (told.sentence, told.status, told.fault) == (TOO_MANY.sentence, 429, True)
+        assert told != TOO_MANY, "what was counted is taken back"
 
 
 def test_where_a_sign_in_goes_on() -> None:
