@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib.util
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
+
+from bench.loopback import Handler, Loopback
 
 PATH = "/v1/traces"
 
@@ -22,7 +22,7 @@ def missing() -> str | None:
     return None
 
 
-class Collector:
+class Collector(Loopback):
     """Takes OTLP/HTTP at PATH until closed. `spans` counts what came; anything else is refused with 400."""
 
     def __init__(self) -> None:
@@ -38,10 +38,8 @@ class Collector:
         collector = self
         taken = ExportTraceServiceResponse().SerializeToString()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
+        class Spans(Handler):
+            def do_POST(self) -> None:  # noqa: N802  (http.server's name)
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 try:
                     request = ExportTraceServiceRequest.FromString(body)
@@ -55,23 +53,13 @@ class Collector:
                 good = self.path == PATH and spans > 0
                 if good:
                     collector.count(spans)
-                self.send_response(200 if good else 400)
-                self.send_header("Content-Type", "application/x-protobuf")
-                self.send_header("Content-Length", str(len(taken)))
-                self.end_headers()
-                self.wfile.write(taken)
+                self.answer(200 if good else 400, "application/x-protobuf", taken)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-                """Nothing: its lines would stand between the report's."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        super().__init__(Spans)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return self.origin
 
     @property
     def spans(self) -> int:
@@ -94,16 +82,3 @@ class Collector:
                     break
                 seen = self._spans
         return seen
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def __enter__(self) -> Collector:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
