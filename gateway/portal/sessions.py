@@ -12,14 +12,14 @@ import asyncio
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from hashlib import sha256
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, UserPool
-from gateway.errors import GatewayError, SessionsAway
+from gateway.errors import SessionsAway
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.portal.cognito import Users
@@ -28,6 +28,7 @@ from gateway.portal.live import Live
 from gateway.portal.page import PageRequest
 from gateway.portal.proof import Prover
 from gateway.portal.renewing import Renewing
+from gateway.portal.revoking import Revoking
 from gateway.portal.session import Session
 from gateway.portal.stores import Store, StoreAway
 from gateway.proxy.request import Request
@@ -65,12 +66,12 @@ class Sessions:
         self._pools = {pool.id: pool for pool in config.cognito.user_pools}
         self._max_age = config.sign_in.session.max_age
         self._store = store
-        self._users = users
         self._prover = prover
         self._metrics = metrics
         self._log = log
         self._clock = clock
         self._renewing = Renewing(store, users, prover, clock)
+        self._revoking = Revoking(users, log)
         # By the digest of the cookies as they came: the session, and the ticket that was in them.
         self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
         # All that are in `_seen`, by their ID: what ends a session must reach it there.
@@ -303,7 +304,7 @@ class Sessions:
             await self._store.end(ticket, old, until=self._ends(old))
             self._ended(old)
             # Nobody waits for it: a copy of the old cookie ends with its access token in any case.
-            self._task(self._revoked(old, everywhere=False))
+            self._task(self._revoking.revoke(old))
 
     async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
         """Sign out: the session is dead here, its refresh token at Cognito; whether Cognito knows.
@@ -329,7 +330,7 @@ class Sessions:
         return not told.cancelled() and told.result()
 
     async def _signed_out(self, page: PageRequest, session: Session, *, everywhere: bool) -> bool:
-        told = await self._revoked(session, everywhere=everywhere)
+        told = await self._revoking.revoke(session, everywhere=everywhere)
         self._log.event(
             "sign_out",
             request_id=page.request_id,
@@ -340,28 +341,6 @@ class Sessions:
             revoked=told,
         )
         return told
-
-    async def _revoked(self, session: Session, *, everywhere: bool) -> bool:
-        """Whether Cognito has done what was asked; this session's own tokens are ended in any case."""
-        if everywhere and await self._asked(session, self._users.sign_out_everywhere):
-            return True
-        # Without the scope aws.cognito.signin.user.admin nobody signs out everywhere; this needs none.
-        own = not session.refresh or await self._asked(session, self._users.revoke)
-        return own and not everywhere
-
-    async def _asked(self, session: Session, ask: Callable[[Session], Awaitable[None]]) -> bool:
-        try:
-            await ask(session)
-        except GatewayError as error:
-            self._log.event(
-                "revocation_failed",
-                level="warning",
-                pool=session.pool_id,
-                subject=session.subject,
-                exact=str(error),
-            )
-            return False
-        return True
 
     async def _forget(self, live: Live, session: Session) -> None:
         ticket = live.ticket

@@ -69,7 +69,7 @@ async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[R
 def play(gateway: Running, cognito: Cognito) -> None:
     portal = gateway.worker.app.portal
     assert portal is not None
-    portal.sessions._users = cognito  # type: ignore[assignment]
+    portal.sessions._revoking._revoker = cognito
     portal.sessions._renewing._renewer = cognito
 
 
