@@ -52,9 +52,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(step.challenge.username)
     # With choice-based sign-in nobody has proved anything when they ask for a code.
     sent = turn.sending(step.challenge.username) if steps.sends(planned) else []
-    if told := turn.must_wait(keys + sent):
+    if told := turn.admit(keys + sent):
         return await _form(turn, step, told=told)
-    turn.count(keys + sent)
     try:
         outcome = await turn.pool.sign_in(_sending(step.challenge, planned))
         turn.taken(keys, outcome)

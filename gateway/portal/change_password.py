@@ -42,9 +42,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, session, errors=errors)
     keys = turn.guessing(session.username)
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _form(turn, session, told=told)
-    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.change_password(session.access, old, new))
     except GatewayError as error:

@@ -50,9 +50,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, account, errors=errors)
     keys = turn.guessing(account.username)
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _form(turn, account, told=told)
-    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.confirm(account.username, code))
     except GatewayError as error:
@@ -75,9 +74,8 @@ async def _resend(turn: Turn, account: Account) -> Answer:
         early = Told(f"Another code can be sent in {wait} seconds.", status=429, retry_after=wait)
         return await _form(turn, account, told=early)
     keys = turn.sending(account.username)
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _form(turn, account, told=told)
-    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.resend(account.username))
     except GatewayError as error:

@@ -39,9 +39,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if not username:
         return await _ask(turn, errors={"username": NO_USERNAME})
     keys = turn.sending(username)
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _ask(turn, told=told)
-    turn.count(keys)
     try:
         # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
         await turn.pool.account(lambda accounts: accounts.forgot_password(username))
@@ -77,9 +76,8 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, account, errors=errors)
     keys = turn.guessing(account.username)
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _form(turn, account, told=told)
-    turn.count(keys)
     try:
         await turn.pool.account(lambda accounts: accounts.reset_password(account.username, code, password))
     except GatewayError as error:

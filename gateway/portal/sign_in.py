@@ -62,9 +62,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, errors=errors)
     keys = turn.guessing(username)
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _form(turn, told=told)
-    turn.count(keys)
     try:
         outcome = await turn.pool.sign_in(
             lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)

@@ -50,12 +50,11 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         errors["password"] = sentence
     if errors:
         return await _form(turn, errors=errors)
+    # Whatever becomes of it: each may send an e-mail.
     keys: list[Key] = [by_address(SENT_BY_ADDRESS, page.client)]
-    if told := turn.must_wait(keys):
+    if told := turn.admit(keys):
         return await _form(turn, told=told)
     username, attributes = account_of(fields)
-    # Counted before it is known what becomes of it: each may send an e-mail.
-    turn.count(keys)
     try:
         confirmed = await turn.pool.account(
             lambda accounts: accounts.sign_up(username, form["password"], attributes)

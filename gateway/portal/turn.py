@@ -89,14 +89,17 @@ class Turn:
         """Who is counted when something is sent to somebody's address."""
         return [by_address(SENT_BY_ADDRESS, self.page.client), (SENT_TO_NAME, self._name(username))]
 
-    def must_wait(self, keys: list[Key]) -> Told | None:
-        """What to say where they must; None: they may try."""
-        return words.wait(self.portal.pages.attempts.wait(keys, self.page.now))
+    def admit(self, keys: list[Key]) -> Told | None:
+        """What to say where they must wait; None: they may try, and it counts already.
 
-    def count(self, keys: list[Key]) -> None:
-        """Before Cognito is asked, and without a wait after `must_wait`: of a hundred guesses that come at
-        once the last would else be let through by the count of the first."""
-        self.portal.pages.attempts.count(keys, self.page.now)
+        Counted before Cognito is asked, and in one go with the look at what counts: of a hundred guesses that
+        come at once the last would else be let through by the count of the first.
+        """
+        attempts, now = self.portal.pages.attempts, self.page.now
+        told = words.wait(attempts.wait(keys, now))
+        if told is None:
+            attempts.count(keys, now)
+        return told
 
     def take_back(self, keys: list[Key]) -> None:
         """It was counted, and nothing was wrong that somebody guesses at."""
