@@ -74,6 +74,11 @@ def read(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise ConfigurationError(f"{path}{line}: is not YAML: {getattr(error, 'problem', error)}") from error
+    except (ValueError, AttributeError) as error:
+        # PyYAML's own, for what looks like a date or says that it is a number, and is none.
+        raise ConfigurationError(
+            f"{path}: a value is no date or number: put it in quotes ({error})"
+        ) from error
     keys = set(document) if isinstance(document, dict) else set()
     if (
         not isinstance(document, dict)

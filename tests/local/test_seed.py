@@ -104,6 +104,9 @@ def test_a_mistake_is_named_with_its_place(cognito: Cognito, changes: dict[str, 
         ("UserPools: [{}]\nOther: 1", "must hold UserPools"),
         ("", "must hold UserPools"),
         (f"a: {'[' * 5000}{']' * 5000}", "goes deeper"),
+        ("a: 2020-13-45", "put it in quotes"),
+        ("a: !!int z", "put it in quotes"),
+        ("a: !!timestamp z", "put it in quotes"),
     ],
 )
 def test_a_file_that_is_no_seed_is_named(tmp_path: Path, text: str, what: str) -> None:
