@@ -142,6 +142,24 @@ def test_nobody_signs_in_where_the_pages_are_off(tmp_path: Path) -> None:
     assert said(judge_client(MACHINE | {"ClientId": "1abc"}, config.cognito.user_pools[0], off)) == {}
 
 
+def test_managed_login_has_to_know_both_ways_back(tmp_path: Path) -> None:
+    config = configured(tmp_path, "      domain: https://login.example.com\n")
+    listen = dataclasses.replace(config.listen, public_url="https://api.example.com")
+    config, pool = dataclasses.replace(config, listen=listen), config.cognito.user_pools[0]
+    known: dict[str, Any] = {
+        "CallbackURLs": ["https://api.example.com/oauth2/callback"],
+        "LogoutURLs": ["https://api.example.com/oauth2/"],
+        "AllowedOAuthFlows": ["code"],
+    }
+    assert said(judge_client(GOOD_CLIENT | known, pool, config)) == {}
+    assert said(judge_client(GOOD_CLIENT | known | {"LogoutURLs": []}, pool, config)) == {
+        "does not know the sign-out URL https://api.example.com/oauth2/": "warning"
+    }
+    assert said(judge_client(GOOD_CLIENT | known | {"CallbackURLs": []}, pool, config)) == {
+        "does not know the callback https://api.example.com/oauth2/callback": "broken"
+    }
+
+
 def test_a_secret_that_the_client_does_not_have(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s\n")
     config = configured(tmp_path, "      client_secret_file: secret\n")

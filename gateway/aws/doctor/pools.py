@@ -174,6 +174,15 @@ def _callback(described: Described, pool: UserPool, config: Config, about: str) 
             "managed login refuses to send people back",
             f"add {callback} to the client's allowed callback URLs",
         )
+    # Where sign_out.py sends people back to.
+    after = f"{base.rstrip('/')}{config.sign_in.prefix}/"
+    if after not in described.get("LogoutURLs", []):
+        yield warning(
+            about,
+            f"does not know the sign-out URL {after}",
+            "who signs out is shown an error of Cognito's, and stays signed in at managed login",
+            f"add {after} to the client's allowed sign-out URLs",
+        )
     if "code" not in described.get("AllowedOAuthFlows", []):
         yield broken(
             about,
