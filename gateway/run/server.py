@@ -10,7 +10,7 @@ import asyncio
 import logging
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.config.model import Config
@@ -110,7 +110,11 @@ class Server:
         """Serve new requests by `config`, those in flight by the one they began with. Raises GatewayError,
         and then nothing has changed."""
         app = Gateway(config, metrics=self._metrics, log=self._log, previous=self.app)
-        await app.start()
+        try:
+            await app.start()
+        except BaseException:
+            await app.stop(keep=[self.app, *self._replaced])
+            raise
         self._replaced[self.app] = time.monotonic() + self.app.config.listen.drain_timeout
         self.app = app
         self._log.apply(config.log)
@@ -122,8 +126,7 @@ class Server:
             server.close()
         self.draining = True
         await happens(now, _LAST_LOOK)
-        for connection in list(self.connections):
-            connection.drain()
+        _each(self.connections, ClientConnection.drain)
         checks = asyncio.create_task(self._stop_ext_authz(until - time.monotonic()), name="last checks")
         while (self.connections or not checks.done()) and time.monotonic() < until and not now.is_set():
             await happens(now, _SWEEP_MIN)  # a set tells nobody that it is empty
@@ -145,16 +148,13 @@ class Server:
         while True:
             await asyncio.sleep(_pause(self.app.config))
             now = time.monotonic()
-            for connection in [each for each in self.connections if each.deadline < now]:
-                try:
-                    connection.expired()
-                except Exception:  # noqa: BLE001 - whatever it is
-                    # A bug with one connection must not end the deadlines of all others.
-                    _log.exception("a deadline could not be acted on")
-                    connection.abort()
+            _each([each for each in self.connections if each.deadline < now], ClientConnection.expired)
             self.app.pool.drop_stale(now)
-            if self._replaced and await self._stop_unused(now):
-                collect()  # here, where nothing refers to them any more
+            try:
+                if self._replaced and await self._stop_unused(now):
+                    collect()  # here, where nothing refers to them any more
+            except Exception:  # noqa: BLE001 - whatever it is, it must not end the deadlines of all connections
+                _log.exception("a configuration that was replaced could not be stopped")
 
     async def _stop_unused(self, now: float) -> bool:
         """Stop the replaced gateways that nobody uses any more; whether there were any."""
@@ -168,6 +168,16 @@ class Server:
             del self._metrics.jwks_keys[gone]
             self._metrics.jwks_last_success.pop(gone, None)
         return len(self._replaced) < before
+
+
+def _each(connections: Iterable[ClientConnection], act: Callable[[ClientConnection], None]) -> None:
+    """Have each of them do it. A bug with one must not keep it from all others."""
+    for connection in list(connections):
+        try:
+            act(connection)
+        except Exception:  # noqa: BLE001 - whatever it is
+            _log.exception("a connection could not be ended as it should")
+            connection.abort()
 
 
 def _pause(config: Config) -> float:

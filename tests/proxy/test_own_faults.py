@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from gateway.policy.routes import RouteTable
 from gateway.portal.by_cookie import ByCookie
 from gateway.proxy import exchange, request, upload
+from gateway.proxy.connection import ClientConnection
 from gateway.proxy.exchange import Exchange
 from gateway.run import app
 from gateway.run.app import Gateway
@@ -86,3 +88,35 @@ async def test_a_stage_that_raises_lets_nobody_in(
         assert gateway.upstream.requests == []
         monkeypatch.undo()
         assert (await once(gateway.port, get("/x", gateway.bearer()))).status == 200
+
+
+async def test_a_bug_with_one_connection_keeps_no_other_from_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, OPEN, drain_timeout="60s") as gateway:
+        async with await Client.connect(gateway.port) as one, await Client.connect(gateway.port) as other:
+            for client in (one, other):
+                assert (await client.ask(get("/"))).status == 200
+            done, drain = [], ClientConnection.drain
+
+            def broken_once(connection: ClientConnection) -> None:
+                done.append(connection)
+                broken() if len(done) == 1 else drain(connection)
+
+            monkeypatch.setattr(ClientConnection, "drain", broken_once)
+            await asyncio.wait_for(gateway.worker.stop(), 30)
+            assert len(done) == 2
+            assert await one.closed()
+            assert await other.closed()
+
+
+async def test_a_configuration_that_cannot_be_stopped_ends_no_deadlines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, OPEN, listen_lines="header_timeout: 300ms") as gateway:
+        monkeypatch.setattr(Gateway, "stop", broken)
+        await gateway.worker.reload(dataclasses.replace(gateway.worker.config, routes=()))
+        await logged(gateway, "log", 1)
+        monkeypatch.undo()
+        async with await Client.connect(gateway.port) as client:
+            assert await client.closed()
