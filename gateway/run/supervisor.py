@@ -206,17 +206,26 @@ class Supervisor:
             self._report_death(place, member, code)
             if await happens(self._ending, pause_before_restart(place.early_deaths)):
                 return
-            member = await self._respawn(place)
+            successor = await self._respawn(place)
+            if successor is None:
+                return
+            member = successor
 
-    async def _respawn(self, place: _Place) -> Member:
-        while True:
+    async def _respawn(self, place: _Place) -> Member | None:
+        """None: the end came before there was room for one."""
+        while not self._ending.is_set():
             try:
-                return await self._spawn(place)
+                member = await self._spawn(place)
             except OSError as error:
                 # No process, descriptor or memory to be had: the others go on, and it may pass.
                 why = (error.strerror or str(error)).lower()
                 self.log.event("worker_not_started", level="error", worker=place.number, exact=why)
                 await happens(self._ending, _PAUSE_MIN)
+            else:
+                if self._ending.is_set():
+                    member.drain()  # too late to be told with the others
+                return member
+        return None
 
     def _report_death(self, place: _Place, member: Member, code: int) -> None:
         self.log.event(

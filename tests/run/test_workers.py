@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import signal
+import socket
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from gateway.run.supervisor import EARLY, pause_before_restart
+from gateway.config.load import load
+from gateway.observe.logs import configure
+from gateway.run.member import Member
+from gateway.run.supervisor import EARLY, Supervisor, pause_before_restart
+from gateway.verify.handover import NewestKeySets
 from tests.outside.support import SCRIPT, Served, configuration, pinned, run, started, until
 from tests.run.support import OPEN, Fleet, fleet
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
+from tests.support.running import Stream
 from tests.support.tokens import KeyPair
+from tests.support.waiting import until as until_true
 from tests.support.wire import Client, Reply, get
 
 GOOD = 'cognito_gateway_requests_total{code="200",method="GET"}'
@@ -192,6 +201,57 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
         # Once the successor has lived longer than those did, the trouble is over.
         await until(served.is_ready, seconds=EARLY + 60)
         assert await served.stop() == 0
+
+
+async def test_no_room_for_a_successor_does_not_hold_up_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        configuration(port=0, metrics_port=0, upstream="http://127.0.0.1:1", pools="  user_pools: []")
+    )
+    stream = Stream()
+    log = configure(load(path, {}).config.log, stream)  # type: ignore[arg-type]  # a raw stream will do
+    supervisor = Supervisor(load(path, {}).config, 2, log=log)
+    await supervisor.start()
+
+    async def no_room(*_: object) -> Member:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Member, "spawn", no_room)
+    supervisor._members()[0].kill()
+    await until_true(lambda: b"worker_not_started" in stream.data)
+    await asyncio.wait_for(supervisor.stop(), 30)
+    log.close()
+
+
+async def test_one_that_is_started_as_the_end_comes_ends_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(
+        configuration(port=0, metrics_port=0, upstream="http://127.0.0.1:1", pools="  user_pools: []")
+    )
+    supervisor = Supervisor(load(path, {}).config, 2)
+    await supervisor.start()
+    spawn, spawning, go = Member.spawn, asyncio.Event(), asyncio.Event()
+
+    async def later(sockets: Sequence[socket.socket], keys: NewestKeySets) -> Member:
+        member = await spawn(sockets, keys)
+        spawning.set()
+        await go.wait()
+        return member
+
+    monkeypatch.setattr(Member, "spawn", later)
+    supervisor._members()[0].kill()
+    await asyncio.wait_for(spawning.wait(), 60)
+    began = time.monotonic()
+    stopping = asyncio.create_task(supervisor.stop())
+    await until_true(supervisor._ending.is_set)
+    go.set()
+    await stopping
+    # Nobody had to be killed for not hearing of it.
+    assert time.monotonic() - began < 10
 
 
 async def test_a_first_start_that_the_user_must_mend_is_one_sentence(tmp_path: Path) -> None:
