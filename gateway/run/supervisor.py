@@ -187,6 +187,10 @@ class Supervisor:
     async def _spawn(self, place: _Place) -> Member:
         member = await Member.spawn(place.sockets, self._keys)
         place.member, place.since = member, time.monotonic()
+        if self._ending.is_set():
+            # Too late to be told with the others, and the sockets are closed: it ends without having begun.
+            member.drain()
+            return member
         member.serve(self.config, self._generation, place.sockets, self._secret)
         self.log.event("worker_started", worker=place.number, pid=member.pid)
         return member
@@ -215,16 +219,12 @@ class Supervisor:
         """None: the end came before there was room for one."""
         while not self._ending.is_set():
             try:
-                member = await self._spawn(place)
+                return await self._spawn(place)
             except OSError as error:
                 # No process, descriptor or memory to be had: the others go on, and it may pass.
                 why = (error.strerror or str(error)).lower()
                 self.log.event("worker_not_started", level="error", worker=place.number, exact=why)
                 await happens(self._ending, _PAUSE_MIN)
-            else:
-                if self._ending.is_set():
-                    member.drain()  # too late to be told with the others
-                return member
         return None
 
     def _report_death(self, place: _Place, member: Member, code: int) -> None:

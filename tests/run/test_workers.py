@@ -226,7 +226,7 @@ async def test_no_room_for_a_successor_does_not_hold_up_the_end(
 
 
 async def test_one_that_is_started_as_the_end_comes_ends_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(
@@ -245,13 +245,12 @@ async def test_one_that_is_started_as_the_end_comes_ends_as_well(
     monkeypatch.setattr(Member, "spawn", later)
     supervisor._members()[0].kill()
     await asyncio.wait_for(spawning.wait(), 60)
-    began = time.monotonic()
     stopping = asyncio.create_task(supervisor.stop())
     await until_true(supervisor._ending.is_set)
     go.set()
     await stopping
-    # Nobody had to be killed for not hearing of it.
-    assert time.monotonic() - began < 10
+    # It was not given sockets that are closed.
+    assert "Traceback" not in capfd.readouterr().err
 
 
 async def test_a_first_start_that_the_user_must_mend_is_one_sentence(tmp_path: Path) -> None:
