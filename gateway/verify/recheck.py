@@ -106,14 +106,19 @@ class Schedule:
         return self._families.get(key)
 
     def watch(self, family: Family, token: bytes, *, ends: float, issued_at: float) -> bool:
-        """Take it in, due at once; or give it a token that lives longer. False: there is no room."""
+        """Take it in, due at once; or give it a token that lives longer. False: there is no room for it.
+
+        Without room for a longer text it is watched until the end of the token that it has.
+        """
+        more = len(token) - len(family.token)
+        room = self._text + more <= self._max_text
         if self._families.get(family.key) is not family:
-            if self._text + len(token) > self._max_text:
+            if not room:
                 return False
             self._families[family.key] = family
             self._push(family, family.due)
-        if ends > family.ends:
-            self._text += len(token) - len(family.token)
+        if ends > family.ends and room:
+            self._text += more
             family.token, family.ends, family.issued_at = token, ends, issued_at
         return True
 

@@ -100,6 +100,10 @@ def test_text_is_bounded() -> None:
     assert not world.schedule.watch(Family("f", "pool", "sub", now=0.0), b"token", ends=1.0, issued_at=0.0)
     world.schedule.drop(world.watch("a", 0.0))
     world.watch("f", 0.0)
+    # A longer one does not take the place of one that is there either.
+    family = world.watch("f", 0.0, b"token that grew", ends=2e9)
+    assert family.token == b"token"
+    assert world.schedule._text == 25
 
 
 def test_those_who_wait_longest_come_first() -> None:
