@@ -134,13 +134,16 @@ class Record:
     def ended(self, request: Request) -> None:
         """A request is over, whatever way it went: count it, log it."""
         self.in_flight -= 1
+        if not request.decision:
+            # Nobody was there any more to hear of one: no error of ours that an alert should count.
+            request.decision, request.reason = "refused", "client_gone"
         metrics = self._metrics
         seconds = time.monotonic() - request.started
         status = request.status or CLIENT_GONE
         metrics.requests_in_flight -= 1
         metrics.requests[(method_label(request.method), status)] += 1
         metrics.request_duration.observe(seconds)
-        metrics.auth_decisions[(request.decision or "error", request.reason)] += 1
+        metrics.auth_decisions[(request.decision, request.reason)] += 1
         if request.failure.startswith("upstream_"):
             metrics.upstream_errors[request.failure] += 1
         if request.upstream_seconds is not None:

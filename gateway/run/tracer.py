@@ -76,7 +76,7 @@ def _server_span(request: Request, trace: Trace, status: int, started: int, ende
         "client.address": request.client,
         "network.protocol.version": "1.0" if request.http10 else "1.1",
         "cognito_gateway.request_id": request.request_id.decode("ascii"),
-        "cognito_gateway.decision": request.decision or "error",
+        "cognito_gateway.decision": request.decision,
         "cognito_gateway.reason": request.failure or request.reason,
     }
     failed = status >= 500
