@@ -124,6 +124,8 @@ class Gateway:
         # Where other proxies ask (forward auth).
         self._endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
+        # Last, since the authenticator may be the one in use, which nothing changes if this fails.
+        self._authenticator.access_of = None if self.portal is None else self.portal.sessions.access_of
 
     async def start(self) -> None:
         """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
@@ -405,7 +407,6 @@ class Gateway:
             previous=None if previous is None else previous.portal,
         )
         self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
-        self._authenticator.access_of = built.sessions.access_of
         return built
 
 

@@ -125,6 +125,10 @@ class Reloader:
                 await service.reload(config)
         except GatewayError as error:
             self._report("failure", "error", mistakes=str(error).splitlines())
+        except Exception:
+            # What it is `_watch` tells.
+            self._report("failure", "error", mistakes=["a bug of ours: the log has the traceback"])
+            raise
         else:
             level = "warning" if kept else "info"
             result = "unchanged" if same else "success"

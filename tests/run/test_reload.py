@@ -15,14 +15,17 @@ from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.run.app import Gateway
-from gateway.run.reload import applicable, files_of
+from gateway.run.reload import Reloader, Source, applicable, files_of
+from gateway.run.server import Server
 from gateway.run.supervisor import Supervisor
 from gateway.shared.redis import Redis
 from tests.outside.support import SCRIPT, Served, configuration, pinned, started, until
 from tests.run.support import OPEN, Fleet, fleet
 from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
+from tests.support.running import running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
+from tests.support.waiting import until as until_true
 from tests.support.wire import OK, Client, Upstream, get
 
 each_way = pytest.mark.parametrize("workers", [1, 2])
@@ -98,9 +101,37 @@ async def test_what_did_not_change_stays_warm(tmp_path: Path) -> None:
     )
     assert fourth._authenticator is not third._authenticator
     assert fourth.key_sets is third.key_sets
-    for gateway in (second, third, fourth):
+    # Nobody asks the sessions of pages that are turned off.
+    assert fourth._authenticator.access_of is not None
+    pageless = dataclasses.replace(fourth.config, sign_in=dataclasses.replace(config.sign_in, enabled=False))
+    fifth = Gateway(pageless, metrics=metrics, log=log, previous=fourth)
+    assert fifth._authenticator is fourth._authenticator
+    assert fifth._authenticator.access_of is None
+    for gateway in (second, third, fourth, fifth):
         await gateway.stop()
     log.close()
+
+
+async def test_a_bug_while_reloading_is_counted_and_the_next_version_gets_its_chance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as gateway:
+        path, worker = tmp_path / "gateway.yaml", gateway.worker
+        reloader = Reloader(Source(path, lambda: load(path, {})), worker)
+        reloader.start()
+
+        async def broken(*_: object) -> None:
+            raise LookupError("a bug")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Server, "swap", broken)
+            path.write_text(path.read_text() + "cors: {allow_origins: ['https://a.example']}\n")
+            reloader.ask()
+            await until_true(lambda: worker.metrics.config_reloads["failure"] == 1)
+        path.write_text(path.read_text().replace("a.example", "b.example"))
+        reloader.ask()
+        await until_true(lambda: worker.metrics.config_reloads["success"] == 1)
+        await reloader.stop()
 
 
 async def test_what_was_built_to_see_whether_it_can_be_is_closed_again(
