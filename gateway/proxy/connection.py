@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
     from aiohttp.streams import StreamReader
 
+# Heads beyond either are read anew each time: strangers who keep thousands of connections would else have
+# thousands of the largest heads kept for them. With these one takes at most 20 KiB.
+_KEPT_BYTES = 4096
+_KEPT_FIELDS = 32
 # A client that owes nothing but the closure alert of TLS delays the exit for so long.
 _GOODBYE = 1.0
 
@@ -219,8 +223,8 @@ class ClientConnection(ClientTransport):
         app.record.began(request)
         try:
             request.read_head(message, body, self._said)
-            # A trusted proxy brings requests of many, and forward auth writes into what it said.
-            self._said = None if request.peer.trusted else request.head
+            if request.head is not self._said:
+                self._said = request.head if self._worth_keeping(request) else None
             verdict = app.judge(request)
             if isinstance(verdict, Forward):
                 if verdict.signer is None:
@@ -243,6 +247,12 @@ class ClientConnection(ClientTransport):
             self.refuse(InternalError())
             return
         self._task = self._loop.create_task(self._long_way(app, request))
+
+    def _worth_keeping(self, request: Request) -> bool:
+        """Whether what was said is kept while the connection is idle."""
+        # A trusted proxy brings requests of many, and forward auth writes into what it said.
+        trusted = request.peer.trusted
+        return not trusted and self._came_with <= _KEPT_BYTES and len(request.head.raw) <= _KEPT_FIELDS
 
     async def _long_way(self, app: Application, request: Request, *, again: bool = False) -> None:
         """What has to be waited for: keys, a page, a signature, a connection to the upstream.

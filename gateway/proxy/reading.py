@@ -30,7 +30,7 @@ _READ_AHEAD = 64 * 1024
 class RequestReader(BaseProtocol):
     """The reading half of a client's connection; the serving half (connection.py) is built on it."""
 
-    __slots__ = ("_broken", "_early", "_head_bytes", "_head_slack", "_incoming", "_queue")
+    __slots__ = ("_broken", "_came_with", "_early", "_head_bytes", "_head_slack", "_incoming", "_queue")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, max_head: int) -> None:
         """`max_head`: bytes of one header line at most."""
@@ -43,6 +43,8 @@ class RequestReader(BaseProtocol):
         # Bytes of a head that is not complete yet; and how many more may have come with what was before it.
         self._head_bytes = 0
         self._head_slack = 0
+        # Bytes of the heads completed last, and of what came with them.
+        self._came_with = 0
         # The body that the parser fills, or filled last.
         self._incoming: StreamReader = EMPTY_PAYLOAD
         # Nothing more is read: the framing is lost, or this answer is the last.
@@ -140,7 +142,8 @@ class RequestReader(BaseProtocol):
     ) -> None:
         """The parser limits each line; the sum of them is limited here, for the heads just completed."""
         limit = self.max_head()
-        if self._head_slack + self._head_bytes + len(data) > limit:
+        size = self._came_with = self._head_slack + self._head_bytes + len(data)
+        if size > limit:
             for message, _ in messages:
                 lines = sum(len(name) + len(value) + 4 for name, value in message.raw_headers)
                 if len(message.path) + lines > limit:

@@ -60,6 +60,21 @@ async def test_the_same_token_ends_on_time(tmp_path: Path) -> None:
             assert (await client.ask(request)).status == 401
 
 
+async def test_large_heads_are_not_kept_for_idle_clients(tmp_path: Path) -> None:
+    async with running(tmp_path, "routes: [{path: /**, auth: none}]") as gateway:
+        lines = [f"X-{number}: 1" for number in range(100)]
+        for request in (get("/"), get("/", "X-Long: " + "l" * 5000), get("/", *lines)):
+            async with await Client.connect(gateway.port) as client:
+                for _ in range(2):
+                    assert (await client.ask(request)).status == 200
+                    assert gateway.upstream.last.head.count(b"\nX-") >= request.count(b"\nX-")
+                (connection,) = gateway.worker.connections
+                assert (connection._said is None) == (request != get("/"))
+            async with asyncio.timeout(10):
+                while gateway.worker.connections:
+                    await asyncio.sleep(0.01)
+
+
 async def test_another_configuration_reads_the_same_head_anew(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         request = get("/", gateway.bearer(), "X-User: mallory")
