@@ -188,8 +188,8 @@ class Request:
         if message.version != HttpVersion11 and not self.http10:
             raise BadRequest("HTTP version other than 1.0 and 1.1")
         raw = message.raw_headers
-        same = before is not None and before.raw == raw
-        scanned = self.head = before if same and before is not None else scan(raw, self.peer.table)
+        scanned = before if before is not None and before.raw == raw else scan(raw, self.peer.table)
+        self.head = scanned
         self.credentials = scanned.authorization
         if scanned.request_id is not None:
             self.request_id = scanned.request_id
