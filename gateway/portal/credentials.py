@@ -13,7 +13,7 @@ from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer, json_answer
 from gateway.verify import tokens
-from gateway.verify.authenticate import bearer_token
+from gateway.verify.bearer import bearer_token
 
 
 async def credentials(portal: Portal, page: PageRequest) -> Answer:

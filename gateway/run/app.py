@@ -45,7 +45,8 @@ from gateway.run.own_paths import OwnPaths
 from gateway.run.peers import Peers
 from gateway.run.record import Record
 from gateway.run.tracing import tracer_of
-from gateway.verify.authenticate import Authenticator, Principal, token_hash
+from gateway.verify.authenticate import Authenticator, Principal
+from gateway.verify.bearer import token_hash
 from gateway.verify.jwks import KeySetReport, KeySets
 from gateway.verify.revocation import Revocation
 

@@ -25,7 +25,8 @@ from gateway.proxy.exchange import Forward
 from gateway.proxy.headers import value_of
 from gateway.proxy.request import Request
 from gateway.proxy.signing import SignedForward
-from gateway.verify.authenticate import Principal, bearer_token
+from gateway.verify.authenticate import Principal
+from gateway.verify.bearer import bearer_token
 
 if TYPE_CHECKING:
     from gateway.aws.identity_pool import Credentials

@@ -37,7 +37,8 @@ from gateway.errors import (
     WrongTokenUse,
 )
 from gateway.observe.metrics import WorkerMetrics
-from gateway.verify.authenticate import Authenticator, Principal, bearer_token, token_hash
+from gateway.verify.authenticate import Authenticator, Principal
+from gateway.verify.bearer import bearer_token, token_hash
 from gateway.verify.cache import OVERHEAD
 from gateway.verify.jwks import KeySets
 from gateway.verify.refetch import Timing
