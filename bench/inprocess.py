@@ -96,6 +96,7 @@ def turn(server: Server, lanes: Sequence[Lane], requests: Sequence[bytes]) -> No
     """One request on each lane: all are asked, then all are answered, as two turns of the event loop."""
     for lane, request in zip(lanes, requests, strict=True):
         lane.client.data_received(request)
+    server.batch.flush()
     server.outbox.flush()
     for lane in lanes:
         lane.upstream.data_received(ANSWER)

@@ -13,6 +13,7 @@ from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, Request, RequestIds
+from gateway.verify.authenticate import Verification
 
 Verdict = Forward | Answer
 
@@ -47,8 +48,12 @@ class Application(Protocol):
 
     def peer(self, address: str, *, secure: bool) -> Peer: ...
 
-    def judge(self, request: Request) -> Verdict | None:
-        """The verdict if it can be given without waiting, else None. Raises Refusal."""
+    def judge(self, request: Request) -> Verdict | Verification | None:
+        """The verdict, or what must be verified before `judge_verified` has it: a new token; it may wait for
+        others (batch.py). None: something else must be waited for. Raises Refusal."""
+
+    def judge_verified(self, request: Request, verification: Verification) -> Verdict | None:
+        """The rest of `judge` when `verification` has taken all steps but the last. Raises Refusal."""
 
     async def judge_slowly(self, request: Request) -> Verdict:
         """The verdict, whatever has to be fetched for it. Raises Refusal."""

@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.errors import InternalError, Refusal, SlowClient, TooManyConnections
 from gateway.proxy.answers import Answer, render
-from gateway.proxy.application import Application
+from gateway.proxy.application import Application, Verdict
+from gateway.proxy.batch import Batch
 from gateway.proxy.exchange import Exchange, Forward
 from gateway.proxy.headers import Scanned
 from gateway.proxy.outbox import Outbox
@@ -26,6 +28,7 @@ from gateway.proxy.signing import SignedExchange
 from gateway.proxy.transport import ClientTransport
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel, tunnel_for
 from gateway.proxy.upstream import UpstreamConnection
+from gateway.verify.authenticate import Verification
 
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
@@ -53,6 +56,9 @@ class Server(Protocol):
 
     @property
     def outbox(self) -> Outbox: ...
+
+    @property
+    def batch(self) -> Batch: ...
 
 
 class ClientConnection(ClientTransport):
@@ -226,6 +232,19 @@ class ClientConnection(ClientTransport):
             if request.head is not self._said:
                 self._said = request.head if self._worth_keeping(request) else None
             verdict = app.judge(request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self._stop(request, error)
+            return
+        if isinstance(verdict, Verification):
+            # Over at the end of this turn; the connection's own limit may end at this very moment.
+            self.deadline = request.started + app.config.listen.header_timeout
+            self.server.batch.add(self, request, verdict)
+        else:
+            self._follow(app, request, verdict)
+
+    def _follow(self, app: Application, request: Request, verdict: Verdict | None) -> None:
+        """Do with a request as was decided; None: not yet, the way there is long."""
+        try:
             if isinstance(verdict, Forward):
                 if verdict.signer is None:
                     exchange = self._exchange = Exchange(self, request, verdict, app.config)
@@ -239,14 +258,45 @@ class ClientConnection(ClientTransport):
             elif verdict is not None:
                 self._answer(verdict)
                 return
-        except Refusal as refusal:
-            self.refuse(refusal)
-            return
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            app.record.failed(request, error)
-            self.refuse(InternalError())
+            self._stop(request, error)
             return
         self._task = self._loop.create_task(self._long_way(app, request))
+
+    def _stop(self, request: Request, error: Exception) -> None:
+        """Refuse the request being served, for a reason or for a bug of ours."""
+        if isinstance(error, Refusal):
+            self.refuse(error)
+        elif self._app is not None:
+            self._app.record.failed(request, error)
+            self.refuse(InternalError())
+
+    # --- a token that is verified together with others (batch.Waiting) ---
+
+    def try_step(self, request: Request, step: Callable[[], None]) -> None:
+        if self._request is not request:
+            return  # the client left, or a step before this one failed
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self._stop(request, error)
+
+    def verified(self, request: Request, verification: Verification | None) -> None:
+        app = self._app
+        if self._request is not request or app is None:
+            return
+        try:
+            verdict = (
+                app.judge(request) if verification is None else app.judge_verified(request, verification)
+            )
+            if isinstance(verdict, Verification):
+                # The other one's was not remembered.
+                verdict.prepare()
+                verdict = app.judge_verified(request, verdict)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self._stop(request, error)
+            return
+        self._follow(app, request, verdict)
 
     def _worth_keeping(self, request: Request) -> bool:
         """Whether what was said is kept while the connection is idle."""
@@ -277,11 +327,8 @@ class ClientConnection(ClientTransport):
             if again:
                 connection.reused = False
             self._exchange.start(connection)
-        except Refusal as refusal:
-            self.refuse(refusal)
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            app.record.failed(request, error)
-            self.refuse(InternalError())
+            self._stop(request, error)
 
     def redo(self) -> None:
         """Send the request again, on a connection that is new: a reused one had died in silence."""

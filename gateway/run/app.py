@@ -45,7 +45,7 @@ from gateway.run.own_paths import OwnPaths
 from gateway.run.peers import Peers
 from gateway.run.record import Record
 from gateway.run.tracing import tracer_of
-from gateway.verify.authenticate import Authenticator, Principal
+from gateway.verify.authenticate import Authenticator, Principal, Verification
 from gateway.verify.bearer import token_hash
 from gateway.verify.jwks import KeySetReport, KeySets
 from gateway.verify.revocation import Revocation
@@ -215,8 +215,9 @@ class Gateway:
 
     # --- the order of the checks ---
 
-    def judge(self, request: Request) -> Verdict | None:
-        """The verdict over a request, or None where something must be waited for. Raises Refusal."""
+    def judge(self, request: Request) -> Verdict | Verification | None:
+        """The verdict over a request; or a Verification where its token is new, which comes back through
+        `judge_verified`; or None where something must be waited for. Raises Refusal."""
         need = self._asked.get((request.method, request.raw_path))  # what is asked
         if need is None:
             if asks(request.raw_path, self._endpoint):
@@ -231,9 +232,27 @@ class Gateway:
                     return None
                 return self._own.answer(request, paths)
             need = self._need(request.method, request.raw_path, paths)
-        return self.judge_by(need, request)
+        return self._judge_by(need, request)
 
-    def judge_by(self, need: Need, request: Request) -> Forward | None:
+    def judge_verified(self, request: Request, verification: Verification) -> Forward | None:
+        """The rest of `judge` (application.Application). Raises Refusal."""
+        return self._judge_verified(self.need(request.method, request.raw_path), request, verification)
+
+    def _judge_verified(self, need: Need, request: Request, verification: Verification) -> Forward | None:
+        principal = verification.principal()
+        if principal is None:
+            return None
+        self.record.proven(request, principal)
+        return self._admit(request, need, principal)
+
+    def _judge_at_once(self, need: Need, request: Request) -> Forward | None:
+        verdict = self._judge_by(need, request)
+        if not isinstance(verdict, Verification):
+            return verdict
+        verdict.prepare()
+        return self._judge_verified(need, request, verdict)
+
+    def _judge_by(self, need: Need, request: Request) -> Forward | Verification | None:
         """`judge` where it is known what is asked: by the request's own target, or by one it asks about."""
         if need.auth == "none":  # credentials are not even looked at
             return self._admit(request, need, None)
@@ -251,7 +270,11 @@ class Gateway:
             if self._limits is not None:
                 self._limits.suspect(request)
             try:
-                principal = self._authenticator.authenticate_now(credentials, digest, time.time())
+                verification = self._authenticator.begin(credentials, digest, time.time())
+                if self._limits is None and not request.by_cookie:
+                    return verification
+                verification.prepare()  # at once: what comes of it matters to more than this request
+                principal = verification.principal()
             except NoCredentials:
                 return self._admit(request, need, None)  # another scheme proves nothing to us
             except (InvalidToken, MalformedAuthorization):
@@ -275,14 +298,14 @@ class Gateway:
         return await self.judge_slowly_by(self.need(request.method, request.raw_path), request)
 
     async def judge_slowly_by(self, need: Need, request: Request) -> Forward:
-        """The rest of `judge_by`."""
+        """The rest of `_judge_by`."""
         principal = None if need.auth == "none" else await self._who(request)
         if self._limits is not None:
             await self._limits.count_slowly(request, principal)
         return self._decide(request, need, principal)
 
     async def _who(self, request: Request) -> Principal | None:
-        """Who asks, as `judge_by` finds out, with the waiting. Raises Refusal."""
+        """Who asks, as `_judge_by` finds out, with the waiting. Raises Refusal."""
         if not request.credentials and request.head.own_cookies and self.portal is not None:
             await self.portal.by_cookie.resolve(request)
         credentials, now = request.credentials, time.time()
@@ -365,7 +388,7 @@ class Gateway:
         named = original(request, self._endpoint) if trusted else None
         verdict: Verdict | None
         if named is None:
-            verdict = self.judge_by(VALID_TOKEN, request)
+            verdict = self._judge_at_once(VALID_TOKEN, request)
         else:
             stand_for(request, named)
             verdict = self.judge_original(request)
@@ -381,7 +404,7 @@ class Gateway:
             if self._cors is not None and (preflight := self._cors.preflight(request)) is not None:
                 return preflight
             need = self._need(request.method, request.raw_path, paths)
-        return self.judge_by(need, request)
+        return self._judge_at_once(need, request)
 
     async def judge_original_slowly(self, request: Request) -> Forward:
         """The rest of `_answer_proxy` and `judge_original`."""

@@ -17,6 +17,7 @@ from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
+from gateway.proxy.batch import Batch
 from gateway.proxy.connection import ClientConnection
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.rotation import listen_tls, server_options
@@ -60,6 +61,7 @@ class Server:
         self.connections: set[ClientConnection] = set()
         self.draining = False
         self.outbox = Outbox()
+        self.batch = Batch(self.outbox)
         # Where Envoy asks, if anywhere.
         self.ext_authz: ExtAuthz | None = None
         self._servers: list[asyncio.Server] = []

@@ -1,10 +1,9 @@
 """Who asks: the values of a request's Authorization headers to a Principal, or a typed refusal.
 
-`recognise` is the hot way, for a token verified before. Whatever it does not know goes through
-`authenticate_now`: header → decode → the pool of the issuer → key → verify → remember; where the key is not
-known yet, `authenticate` waits for the key set. Invariant: a
-Principal is made only from `Claims`, that is after `tokens.verify`, and anything unexpected propagates, so
-that the request fails closed.
+`recognise` is the hot way, for a token verified before. Whatever it does not know takes the steps of a
+`Verification`: header → decode → the pool of the issuer → key → verify → remember; where the key is not known
+yet, `authenticate` waits for the key set. Invariant: a Principal is made only from `Claims`, that is after
+`tokens.verify`, and anything unexpected propagates, so that the request fails closed.
 """
 
 from __future__ import annotations
@@ -55,6 +54,66 @@ class Principal(NamedTuple):
         return f"<Principal {self.claims!r}>"
 
 
+class Verification:
+    """One token on its way to a principal, in steps: `decode`, `verify`, `principal`, in this order.
+
+    Whoever has many of them takes each step with all before the next one (proxy/batch.py). Any of them may
+    raise InvalidToken or one of its kind, and then there is no next.
+    """
+
+    __slots__ = (
+        "_authenticator",
+        "_claims",
+        "_key",
+        "_known",
+        "_now",
+        "_rules",
+        "_token",
+        "_unverified",
+        "digest",
+    )
+
+    def __init__(
+        self, authenticator: Authenticator, token: bytes, digest: bytes, now: float, known: Principal | None
+    ) -> None:
+        """`known`: whom the token proved before, in another spelling of its header."""
+        self._authenticator = authenticator
+        self._token = token
+        # The token's SHA-256.
+        self.digest = digest
+        self._now = now
+        self._known = known
+        self._unverified: UnverifiedToken
+        self._rules: PoolRules
+        # None: the key set must be fetched first.
+        self._key: VerificationKey | None = None
+        self._claims: Claims | None = None
+
+    def decode(self) -> None:
+        """Find out whose token it says it is, and the key of the name it gives."""
+        if self._known is None:
+            self._unverified, self._rules, self._key = self._authenticator.look_at(self._token)
+
+    def verify(self) -> None:
+        """Check the signature, then every claim."""
+        if self._key is not None:
+            self._claims = self._authenticator.check(self._unverified, self._key, self._rules, self._now)
+
+    def principal(self) -> Principal | None:
+        """Whom it proves; None where keys must be fetched or Cognito asked: `Authenticator.authenticate`."""
+        if self._claims is None or self._key is None:
+            return self._known
+        return self._authenticator.admitted(self._claims, self._key, self._token, self.digest, self._now)
+
+    def prepare(self) -> None:
+        """All steps but the last."""
+        self.decode()
+        self.verify()
+
+    def __repr__(self) -> str:
+        return f"<Verification by {self._authenticator!r}>"
+
+
 class Authenticator:
     """One configuration's way from a token to a principal, and what it remembers."""
 
@@ -97,35 +156,55 @@ class Authenticator:
             self._metrics.token_cache_hits += 1
         return principal
 
+    def begin(self, authorization: Sequence[bytes], digest: bytes | None, now: float) -> Verification:
+        """The way to the principal of the token that these values of Authorization headers hold.
+
+        `digest` is what `recognise` looked for in vain, `now` the Unix time of the request. Raises
+        MalformedAuthorization, TwoCredentials, or NoCredentials (no header, or another scheme).
+        """
+        token, known = bearer_token(authorization), None
+        if digest is None or len(authorization[0]) != len(token) + SCHEME_LENGTH:
+            # A spelling that `token_hash` leaves to us.
+            digest = sha256(token).digest()
+            known = self._cache.get(digest, now)
+        if known is None:
+            self._metrics.token_cache_misses += 1
+        else:
+            self._metrics.token_cache_hits += 1
+        return Verification(self, token, digest, now, known)
+
     def authenticate_now(
         self, authorization: Sequence[bytes], digest: bytes | None, now: float
     ) -> Principal | None:
         """The principal that these values of Authorization headers prove, if that needs no fetch; else None.
 
-        `digest` is what `recognise` looked for in vain, `now` the Unix time of the request. Raises a Refusal:
-        MalformedAuthorization, TwoCredentials, NoCredentials (no header, or another scheme), InvalidToken and
-        its kind.
+        Parameters and refusals as of `begin`, and those of `Verification`.
         """
-        token = bearer_token(authorization)
-        if digest is None or len(authorization[0]) != len(token) + SCHEME_LENGTH:
-            # A spelling that `token_hash` leaves to us.
-            digest = sha256(token).digest()
-            principal = self._cache.get(digest, now)
-            if principal is not None:
-                self._metrics.token_cache_hits += 1
-                return principal
-        self._metrics.token_cache_misses += 1
+        verification = self.begin(authorization, digest, now)
+        verification.prepare()
+        return verification.principal()
+
+    # --- the steps of a Verification ---
+
+    def look_at(self, token: bytes) -> tuple[UnverifiedToken, PoolRules, VerificationKey | None]:
         unverified = tokens.decode(token)
         rules = self._rules(unverified)
-        key = self._key_sets.key(rules.pool_id, unverified.jws.kid)
-        if key is None:
-            return None
-        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+        return unverified, rules, self._key_sets.key(rules.pool_id, unverified.jws.kid)
+
+    def check(
+        self, unverified: UnverifiedToken, key: VerificationKey, rules: PoolRules, now: float
+    ) -> Claims:
+        return tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+
+    def admitted(
+        self, claims: Claims, key: VerificationKey, token: bytes, digest: bytes, now: float
+    ) -> Principal | None:
+        """The principal of a token that was verified; None where Cognito must be asked about it first."""
         admission = Admission.KNOWN
         if self._revocation is not None:
             asked, access = (claims, token), self._access_of(claims, token)
             if access is not None:
-                key_of_access = self._key_sets.key(rules.pool_id, tokens.decode(access).kid)
+                key_of_access = self._key_sets.key(claims.pool_id, tokens.decode(access).kid)
                 if key_of_access is None:
                     return None
                 asked = self._verified(access, key_of_access, now), access
@@ -134,6 +213,8 @@ class Authenticator:
                 return None
         remember = admission is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
+
+    # --- the long way ---
 
     async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal:
         """The rest where `authenticate_now` gave None: fetch the key set, ask Cognito.

@@ -17,7 +17,8 @@ from gateway.proxy.exchange import Exchange
 from gateway.run import app
 from gateway.run.app import Gateway
 from gateway.run.limits import Limits
-from gateway.verify.authenticate import Authenticator
+from gateway.run.record import Record
+from gateway.verify.authenticate import Authenticator, Verification
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import logged, running
 from tests.support.waiting import until
@@ -60,26 +61,32 @@ async def test_a_bug_is_a_500_at_once(
             assert (await client.ask(get("/"))).status == 200
 
 
+# With a limit a new token is verified at once, without one together with others.
+LIMITED = "rate_limit: {requests_per_second: 100}"
+STAGES = [
+    (app, "readings"),
+    (app, "decide"),
+    (RouteTable, "need"),
+    (Authenticator, "recognise"),
+    (Authenticator, "begin"),
+    (Verification, "decode"),
+    (Verification, "verify"),
+    (Verification, "principal"),
+    (Record, "proven"),
+    (ByCookie, "recognise"),
+    (request, "scan"),
+    (exchange, "upstream_head"),
+]
+
+
 @pytest.mark.parametrize(
-    ("owner", "name"),
-    [
-        (app, "readings"),
-        (app, "decide"),
-        (RouteTable, "need"),
-        (Authenticator, "recognise"),
-        (Authenticator, "authenticate_now"),
-        (ByCookie, "recognise"),
-        (Limits, "count"),
-        (request, "scan"),
-        (exchange, "upstream_head"),
-    ],
-    ids=["path", "decision", "route", "remembered token", "token", "session", "limit", "strip", "inject"],
+    ("yaml", "owner", "name"),
+    [(LIMITED, Limits, "count"), *((yaml, *stage) for yaml in ("", LIMITED) for stage in STAGES)],
 )
 async def test_a_stage_that_raises_lets_nobody_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, yaml: str, owner: object, name: str
 ) -> None:
-    limited = "rate_limit: {requests_per_second: 100}"
-    async with running(tmp_path, limited) as gateway:
+    async with running(tmp_path, yaml) as gateway:
         monkeypatch.setattr(owner, name, broken)
         cookie = owner is ByCookie
         sent = get("/x", "Cookie: cognito_gateway_session=1.x" if cookie else gateway.bearer())
