@@ -25,6 +25,16 @@ from gateway.proxy.exchange import Forward
 from gateway.proxy.request import Peer, Request, RequestIds
 
 
+class OriginalChecks(Protocol):
+    """The order of the checks, for requests that another proxy serves."""
+
+    def judge_original(self, request: Request) -> Verdict | None:
+        """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
+
+    async def judge_original_slowly(self, request: Request) -> Forward:
+        """The same with the wait in it."""
+
+
 class Decider(Protocol):
     """One running configuration, as this listener sees it."""
 
@@ -34,13 +44,10 @@ class Decider(Protocol):
     @property
     def record(self) -> Recorder: ...
 
+    @property
+    def checks(self) -> OriginalChecks: ...
+
     def peer(self, address: str, *, secure: bool) -> Peer: ...
-
-    def judge_original(self, request: Request) -> Verdict | None:
-        """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
-
-    async def judge_original_slowly(self, request: Request) -> Forward:
-        """The same with the wait in it."""
 
 
 class ExtAuthz:
@@ -90,7 +97,8 @@ class ExtAuthz:
 async def _answer(decider: Decider, request: Request, check: CheckRequest) -> CheckResponse:
     try:
         messages.read(request, check)
-        verdict = decider.judge_original(request) or await decider.judge_original_slowly(request)
+        checks = decider.checks
+        verdict = checks.judge_original(request) or await checks.judge_original_slowly(request)
         if isinstance(verdict, Forward):
             response = messages.allowed(request, check, verdict)
             request.status = 202

@@ -1,4 +1,4 @@
-"""Who decides about requests and who records them, as a client's connection sees them (run/app.py is both).
+"""Who decides about requests and who records them, as a client's connection sees them (run/app.py has both).
 
 Invariant: a verdict is either an answer of ours or the permission to forward; there is nothing in between.
 """
@@ -34,19 +34,8 @@ class Recorder(Protocol):
     def ended(self, request: Request) -> None: ...
 
 
-class Application(Protocol):
-    """One running configuration, as a connection sees it."""
-
-    @property
-    def config(self) -> Config: ...
-
-    @property
-    def pool(self) -> UpstreamPool: ...
-
-    @property
-    def request_ids(self) -> RequestIds: ...
-
-    def peer(self, address: str, *, secure: bool) -> Peer: ...
+class Checks(Protocol):
+    """The order of the checks (run/checks.py)."""
 
     def judge(self, request: Request) -> Verdict | Verification | None:
         """The verdict, or what must be verified before `judge_verified` has it: a new token; it may wait for
@@ -61,5 +50,23 @@ class Application(Protocol):
     def holds(self, request: Request) -> bool:
         """Whether the token that let a request in is still one that does, or has ended since."""
 
+
+class Application(Protocol):
+    """One running configuration, as a connection sees it."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def pool(self) -> UpstreamPool: ...
+
+    @property
+    def request_ids(self) -> RequestIds: ...
+
+    def peer(self, address: str, *, secure: bool) -> Peer: ...
+
     @property
     def record(self) -> Recorder: ...
+
+    @property
+    def checks(self) -> Checks: ...

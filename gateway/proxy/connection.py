@@ -231,7 +231,7 @@ class ClientConnection(ClientTransport):
             request.read_head(message, body, self._said)
             if request.head is not self._said:
                 self._said = request.head if self._worth_keeping(request) else None
-            verdict = app.judge(request)
+            verdict = app.checks.judge(request)
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self._stop(request, error)
             return
@@ -285,14 +285,16 @@ class ClientConnection(ClientTransport):
         app = self._app
         if self._request is not request or app is None:
             return
+        checks = app.checks
         try:
-            verdict = (
-                app.judge(request) if verification is None else app.judge_verified(request, verification)
-            )
-            if isinstance(verdict, Verification):
+            if verification is not None:
+                verdict = checks.judge_verified(request, verification)
+            elif isinstance(again := checks.judge(request), Verification):
                 # The other one's was not remembered.
-                verdict.prepare()
-                verdict = app.judge_verified(request, verdict)
+                again.prepare()
+                verdict = checks.judge_verified(request, again)
+            else:
+                verdict = again
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self._stop(request, error)
             return
@@ -313,7 +315,7 @@ class ClientConnection(ClientTransport):
             # Nothing expires meanwhile but what the waits below limit themselves.
             self.deadline = float("inf")
             if self._exchange is None:
-                verdict = await app.judge_slowly(request)
+                verdict = await app.checks.judge_slowly(request)
                 if isinstance(verdict, Answer):
                     self._answer(verdict)
                     return
@@ -433,7 +435,7 @@ class ClientConnection(ClientTransport):
         self.resume_client()
 
     def _holds(self, request: Request) -> bool:
-        return self.server.app.holds(request)
+        return self.server.app.checks.holds(request)
 
     def tunnel_ended(self, *, broken: bool) -> None:
         # From now on a connection that closes as any other: the tunnel has no say over its deadline.

@@ -21,7 +21,7 @@ from gateway.proxy.batch import MOST, Batch
 from gateway.proxy.connection import ClientConnection
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Request
-from gateway.run.app import Gateway
+from gateway.run.checks import Checks
 from gateway.verify import jws
 from gateway.verify.authenticate import Authenticator, Verification
 from gateway.verify.bearer import token_hash
@@ -201,7 +201,7 @@ async def test_one_that_is_never_verified_runs_into_its_limit(
         (Verification, "decode"),
         (Verification, "verify"),
         (Verification, "principal"),
-        (Gateway, "judge_verified"),
+        (Checks, "judge_verified"),
     ],
 )
 async def test_a_bug_with_one_is_a_500_for_that_one(

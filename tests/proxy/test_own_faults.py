@@ -14,8 +14,9 @@ from gateway.portal.by_cookie import ByCookie
 from gateway.proxy import exchange, request, upload
 from gateway.proxy.connection import ClientConnection
 from gateway.proxy.exchange import Exchange
-from gateway.run import app
+from gateway.run import checks
 from gateway.run.app import Gateway
+from gateway.run.checks import Checks
 from gateway.run.limits import Limits
 from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Verification
@@ -31,7 +32,7 @@ def broken(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "early"),
-    [(Gateway, "judge", True), (Exchange, "prepare", True), (upload, "framed", False)],
+    [(Checks, "judge", True), (Exchange, "prepare", True), (upload, "framed", False)],
     ids=["decision", "head", "body on its way"],
 )
 async def test_a_bug_is_a_500_at_once(
@@ -64,8 +65,8 @@ async def test_a_bug_is_a_500_at_once(
 # With a limit a new token is verified at once, without one together with others.
 LIMITED = "rate_limit: {requests_per_second: 100}"
 STAGES = [
-    (app, "readings"),
-    (app, "decide"),
+    (checks, "readings"),
+    (checks, "decide"),
     (RouteTable, "need"),
     (Authenticator, "recognise"),
     (Authenticator, "begin"),
