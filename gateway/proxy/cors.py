@@ -55,7 +55,8 @@ class CorsPolicy:
         if named is None:
             raise OriginRefused("the Origin is not in cors.allow_origins")
         request.decision, request.reason = "allowed", "preflight"
-        return Answer(204, headers=[(b"Access-Control-Allow-Origin", named), *self._preflight])
+        named_line, id_line = (b"Access-Control-Allow-Origin", named), (b"X-Request-Id", request.request_id)
+        return Answer(204, headers=[named_line, *self._preflight, id_line])
 
     def own_lines(self, request: Request, answer: Answer) -> bytes:
         """Header lines for an answer of our own; a preflight's has them, a page's has none."""

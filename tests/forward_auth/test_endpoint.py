@@ -314,6 +314,7 @@ async def test_a_preflight_passes_where_the_gateway_would_answer_it(style: str, 
         reply = await ask(gateway, style, "/admin/x", *PREFLIGHT, gateway.bearer(), method="OPTIONS")
         assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (202, "https://app.example.com")
         assert b"x-auth-request-" not in reply.head.lower()
+        assert len(reply.all("X-Request-Id")) == 1
         for method, lines, status in (
             ("OPTIONS", ("Origin: https://evil.example", PREFLIGHT[1]), 403),
             ("OPTIONS", PREFLIGHT[:1], 401),

@@ -39,8 +39,9 @@ async def test_a_preflight_is_answered_here(tmp_path: Path) -> None:
             assert reply.get("Access-Control-Allow-Credentials") is None
             assert reply.get("Content-Length") is None, "RFC 9110 section 8.6"
         assert gateway.upstream.requests == []
-        line = (await logged(gateway, "request", 4))[0]
+        line = (await logged(gateway, "request", 4))[-1]
         assert (line["decision"], line["reason"], line["status"]) == ("allowed", "preflight", 204)
+        assert reply.all("X-Request-Id") == [line["request_id"]]
 
 
 @pytest.mark.parametrize(
