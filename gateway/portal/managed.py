@@ -132,7 +132,8 @@ def at_hash(access_token: str) -> str:
 def _wait(page: PageRequest, told: Told) -> Answer:
     page.request.decision, page.request.reason = "refused", SignInRefused.reason
     answer = respond.message("Sign-in failed", [told.sentence], status=told.status, prefix=page.prefix)
-    answer.headers.append((b"Retry-After", b"%d" % (told.retry_after or 1)))
+    assert told.retry_after is not None, "of our own count, which knows"
+    answer.headers.append((b"Retry-After", b"%d" % told.retry_after))
     return answer
 
 

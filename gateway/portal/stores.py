@@ -64,15 +64,15 @@ class Ended:
     """Sessions that were ended before their cookies did; the oldest are forgotten first."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[str, float] = OrderedDict()
+        self._ids: OrderedDict[str, None] = OrderedDict()
 
-    def add(self, session_id: str, until: float) -> None:
-        self._until[session_id] = until
-        while len(self._until) > _MOST_ENDED:
-            self._until.popitem(last=False)
+    def add(self, session_id: str) -> None:
+        self._ids[session_id] = None
+        while len(self._ids) > _MOST_ENDED:
+            self._ids.popitem(last=False)
 
     def __contains__(self, session_id: str) -> bool:
-        return session_id in self._until
+        return session_id in self._ids
 
 
 class SharedEnded(Protocol):
@@ -116,7 +116,7 @@ class CookieStore:
         return None if await self._was_ended(session) else await self.keep(session, until=until)
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
-        self._ended.add(session.id, until)
+        self._ended.add(session.id)
         if self._shared is not None:
             await self._shared.add(session.id, left=until - session.created)
 

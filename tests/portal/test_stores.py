@@ -159,7 +159,7 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [await store.find(ticket, now=now) is not None for ticket in tickets]
     assert found == [False, False, True, True, True]
     for name in "abcde":
-        ended.add(name, now)
+        ended.add(name)
     assert [name in ended for name in "abcde"] == [False, False, True, True, True]
 
 
