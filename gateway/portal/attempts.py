@@ -50,7 +50,7 @@ def by_address(limit: Limit, client: str) -> Key:
 
 
 class Attempts:
-    """The times of what counted, by key."""
+    """The times of what counted, by key; `now` is time.monotonic()."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()

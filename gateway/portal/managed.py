@@ -65,16 +65,16 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
         raise SignInRefused("neither code nor error came back")
     # A state can be shown again for as long as its cookie lives, and each time Cognito would be asked.
     attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
-    if told := words.wait(attempts.wait(keys, page.now)):
+    if told := words.wait(attempts.wait(keys, page.moment)):
         return _wait(page, told)
-    attempts.count(keys, page.now)
+    attempts.count(keys, page.moment)
     try:
         await _finish(portal, page, pool, domain, state)
     except Refusal as refusal:
         if not isinstance(refusal, SignInRefused):
-            attempts.take_back(keys, page.now)  # it was not the code
+            attempts.take_back(keys, page.moment)  # it was not the code
         raise
-    attempts.take_back(keys, page.now)
+    attempts.take_back(keys, page.moment)
     return respond.see_other(state.return_to)
 
 

@@ -54,6 +54,12 @@ class PageRequest:
     _browser: str = field(default="", repr=False)
 
     @property
+    def moment(self) -> float:
+        """time.monotonic() of the request: what is counted in this process must not depend on who sets the
+        clock."""
+        return self.request.started
+
+    @property
     def secure(self) -> bool:
         """Whether the browser speaks https with us."""
         return self.cookies.secure

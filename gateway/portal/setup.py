@@ -48,10 +48,10 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys: list[Key] = [by_address(SETUP_BY_ADDRESS, page.client)]
     attempts = portal.pages.attempts
     if right == "code":
-        if told := words.wait(attempts.wait(keys, page.now)):
+        if told := words.wait(attempts.wait(keys, page.moment)):
             return await _form(portal, page, right, form, told=told)
         if not matches(form.get("setup_code", ""), portal.pages.setup_code):
-            attempts.count(keys, page.now)
+            attempts.count(keys, page.moment)
             _log(portal, page, "refused", level="warning")
             errors = {"setup_code": "This is not the code in the gateway's log since its last start"}
             return await _form(portal, page, right, form, errors=errors)

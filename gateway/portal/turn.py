@@ -95,7 +95,7 @@ class Turn:
         Counted before Cognito is asked, and in one go with the look at what counts: of a hundred guesses that
         come at once the last would else be let through by the count of the first.
         """
-        attempts, now = self.portal.pages.attempts, self.page.now
+        attempts, now = self.portal.pages.attempts, self.page.moment
         told = words.wait(attempts.wait(keys, now))
         if told is None:
             attempts.count(keys, now)
@@ -103,7 +103,7 @@ class Turn:
 
     def take_back(self, keys: list[Key]) -> None:
         """It was counted, and nothing was wrong that somebody guesses at."""
-        self.portal.pages.attempts.take_back(keys, self.page.now)
+        self.portal.pages.attempts.take_back(keys, self.page.moment)
 
     def forgive(self, keys: list[Key]) -> None:
         """The person has proved to be who they say: what was wrong under that name before is forgotten.

@@ -103,6 +103,24 @@ async def test_attempts_are_limited_before_cognito_is_asked(tmp_path: Path) -> N
         assert browser.location == "/oauth2/"
 
 
+@pytest.mark.parametrize("set_by", [-2 * WINDOW, 2 * WINDOW])
+async def test_who_sets_the_clock_neither_forgives_nor_prolongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_by: float
+) -> None:
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        for _ in range(PERSON.most):
+            await browser.submit(username="nobody@example.com", password="Wrong-Horse-1")
+        right = time.time
+        monkeypatch.setattr(time, "time", lambda: right() + set_by)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        reply = await browser.submit(username="nobody@example.com", password="Wrong-Horse-1")
+        assert reply.status == 429
+        assert 0 < int(reply.get("Retry-After") or 0) <= WINDOW
+
+
 async def test_many_guesses_at_once_are_not_one(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browsers = [at.browser() for _ in range(3 * PERSON.most)]
