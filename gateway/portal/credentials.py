@@ -1,6 +1,7 @@
 """`/oauth2/credentials`: temporary AWS credentials of whoever is signed in, or brings an ID token.
 
-Invariant: credentials go only to who shows, at that moment, the valid ID token they were given for.
+Invariant: credentials go only to who shows, at that moment, the valid ID token they were given for, and to
+nobody of whom it is known that Cognito does not stand by them any more.
 """
 
 from __future__ import annotations
@@ -8,11 +9,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gateway.config.model import UserPool
-from gateway.errors import NoCredentials, WrongIssuer
+from gateway.errors import NoCredentials
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer, json_answer
-from gateway.verify import tokens
 from gateway.verify.bearer import bearer_token
 
 
@@ -42,10 +42,5 @@ async def _proven(portal: Portal, page: PageRequest) -> tuple[UserPool, str]:
         if page.session is None or pool is None:
             raise NoCredentials
         return pool, page.session.id_token
-    token = bearer_token(authorization)
-    issuer = tokens.decode(token).unverified_issuer
-    for pool in portal.config.cognito.user_pools:
-        if issuer in pool.issuers:
-            await portal.prover.verified(pool, token.decode("ascii"), "id", now=page.now)
-            return pool, token.decode("ascii")
-    raise WrongIssuer("iss is not an issuer of any configured pool")
+    pool = await portal.pool_of_id_token(page)
+    return pool, bearer_token(authorization).decode("ascii")

@@ -102,6 +102,13 @@ class Portal:
         except InvalidToken:
             return None
 
+    async def pool_of_id_token(self, page: PageRequest) -> UserPool:
+        """The pool of the ID token in the Authorization header: valid, and not known to be revoked."""
+        claims = await self._authenticator.id_claims(page.request.credentials, page.now)
+        pool = self.pool(claims.pool_id)
+        assert pool is not None, "the authenticator and the portal have the same configuration"
+        return pool
+
     async def caller(self, page: PageRequest) -> Principal | None:
         """Who asks: by the Authorization header if there is one, else by the session. Raises Refusal."""
         self.need_pool()

@@ -226,17 +226,35 @@ class Authenticator:
         rules = self._rules(unverified)
         key = await self._key_sets.find(rules.pool_id, unverified.kid)
         claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
-        digest, admission = sha256(token).digest(), Admission.KNOWN
-        if self._revocation is not None:
-            asked, access = (claims, token), self._access_of(claims, token)
-            if access is not None:
-                key_of_access = await self._key_sets.find(rules.pool_id, tokens.decode(access).kid)
-                asked = self._verified(access, key_of_access, now), access
-            admission = self._revocation.admit(*asked, digest, now)
-            if admission is Admission.ASK:
-                admission = await self._revocation.ask_first(*asked, digest, now)
-        remember = admission is Admission.KNOWN
+        digest = sha256(token).digest()
+        remember = await self._stood_by(claims, token, digest, now) is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
+
+    async def id_claims(self, authorization: Sequence[bytes], now: float) -> Claims:
+        """What the ID token in a header says, whether or not its pool lets ID tokens in.
+
+        Not remembered, or it would be a bearer from then on. Refusals as of `authenticate`.
+        """
+        token = bearer_token(authorization)
+        unverified = tokens.decode(token)
+        rules = replace(self._rules(unverified), token_uses=frozenset({"id"}))
+        key = await self._key_sets.find(rules.pool_id, unverified.kid)
+        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+        await self._stood_by(claims, token, sha256(token).digest(), now)
+        return claims
+
+    async def _stood_by(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
+        """`Revocation.admit`, and the waiting where Cognito is to be asked first."""
+        if self._revocation is None:
+            return Admission.KNOWN
+        asked, access = (claims, token), self._access_of(claims, token)
+        if access is not None:
+            key = await self._key_sets.find(claims.pool_id, tokens.decode(access).kid)
+            asked = self._verified(access, key, now), access
+        admission = self._revocation.admit(*asked, digest, now)
+        if admission is Admission.ASK:
+            admission = await self._revocation.ask_first(*asked, digest, now)
+        return admission
 
     def holds(self, authorization: Sequence[bytes], now: float) -> bool:
         """Whether a token that was let in earlier would be now, but for its end; asking is using it.

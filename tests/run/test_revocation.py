@@ -31,6 +31,7 @@ from tests.support.wire import Client, Upstream, get, once
 
 POOL = "us-east-1_Revoking1"
 CLIENT = "revoking1client"
+IDENTITY_POOL = "us-east-1:00000000-0000-4000-8000-000000000001"
 PASSWORD = "Correct-Horse-1"
 CHECK_EVERY = 1.0
 SEED: dict[str, Any] = {
@@ -47,8 +48,25 @@ SEED: dict[str, Any] = {
             ],
             "Users": [{"Username": name, "Password": PASSWORD} for name in ("alice", "bob", "carol")],
         }
-    ]
+    ],
+    "IdentityPools": [
+        {
+            "Id": IDENTITY_POOL,
+            "IdentityPoolName": "revoking",
+            "AllowUnauthenticatedIdentities": False,
+            "CognitoIdentityProviders": [
+                {
+                    "ProviderName": f"cognito-idp.us-east-1.amazonaws.com/{POOL}",
+                    "ClientId": CLIENT,
+                    # AWS's default: it gives credentials for an ID token of whoever has signed out.
+                    "ServerSideTokenCheck": False,
+                }
+            ],
+            "AuthenticatedRole": "revoking",
+        }
+    ],
 }
+CREDENTIALS = "/oauth2/credentials"
 
 
 @dataclass
@@ -67,8 +85,8 @@ class Guarded:
         self.worker = worker
         self.lines = lines
 
-    async def status(self, token: str) -> int:
-        return (await once(self.worker.port, get("/", f"Authorization: Bearer {token}"))).status
+    async def status(self, token: str, target: str = "/") -> int:
+        return (await once(self.worker.port, get(target, f"Authorization: Bearer {token}"))).status
 
     @property
     def checks(self) -> dict[str, int]:
@@ -130,7 +148,8 @@ async def guarded(
         path.write_text(
             "listen: {address: '127.0.0.1:0', drain_timeout: 2s}\nmetrics: {address: '127.0.0.1:0'}\n"
             f"upstream: {{url: '{upstream.url}'}}\ncognito:\n  endpoint_url: {cognito.url}\n"
-            f"  user_pools: [{{id: {POOL}, client_ids: [{CLIENT}], token_use: [{token_use}]}}]\n"
+            f"  user_pools: [{{id: {POOL}, client_ids: [{CLIENT}], token_use: [{token_use}], "
+            f"identity_pool_id: '{IDENTITY_POOL}'}}]\n"
             f"  revocation: {{check_every: 1s{', ' if revocation else ''}{revocation}}}\n" + more
         )
         lines = Lines()
@@ -281,6 +300,43 @@ async def test_a_session_of_a_pool_with_id_tokens_goes_with_its_access_token(
         await asyncio.sleep(2 * CHECK_EVERY)
         cognito.call("AdminUserGlobalSignOut", UserPoolId=POOL, Username="bob")
         await becomes(seen(bob), 401, CHECK_EVERY + 0.5)
+
+
+@pytest.mark.parametrize("how", ENDS)
+async def test_an_id_token_gets_no_aws_credentials_once_its_sign_in_or_user_is_denied(
+    tmp_path: Path, cognito: LocalCognito, how: str
+) -> None:
+    async with guarded(tmp_path, cognito) as gateway:
+        alice, bob = sign_in(cognito, "alice"), sign_in(cognito, "bob")
+        for each in (alice, bob):
+            assert await gateway.status(each.id, CREDENTIALS) == 200
+        end(cognito, how, alice, "alice")
+        await gateway.refuses(alice.access, CHECK_EVERY + 0.5)
+        reply = await once(gateway.worker.port, get(CREDENTIALS, f"Authorization: Bearer {alice.id}"))
+        assert reply.status == 401
+        assert "has been revoked" in (reply.get("WWW-Authenticate") or "")
+        assert await gateway.status(bob.id, CREDENTIALS) == 200
+        assert gateway.worker.metrics.revocation_unwatched == {"id_token": 3}
+        # What was shown there is no bearer for what asks for an access token.
+        assert await gateway.status(bob.id) == 401
+
+
+async def test_aws_credentials_for_a_sessions_id_token_go_with_its_access_token(
+    tmp_path: Path, cognito: LocalCognito
+) -> None:
+    async with guarded(tmp_path, cognito, "first_use: check") as gateway:
+        browser = await visitor(gateway, cognito, "alice")
+        assert (await browser.get(CREDENTIALS)).status == 200
+        portal, revocation = gateway.worker.app.portal, gateway.worker.app._revocation
+        assert portal is not None
+        assert revocation is not None
+        (live,) = portal.sessions._live.values()
+        assert live.session is not None
+        # Nobody watches who rests, and the sign-out is no news before somebody asks.
+        await until(lambda: len(revocation._ledger.schedule) == 0)
+        end(cognito, "AdminUserGlobalSignOut", sign_in(cognito, "alice"), "alice")
+        assert await gateway.status(live.session.id_token, CREDENTIALS) == 401
+        assert (await browser.get(CREDENTIALS)).status == 401
 
 
 def seen(browser: Browser) -> Callable[[], Awaitable[int]]:
