@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from tests.portal.managed_login import site
 from tests.portal.support import Browser, a_session, signed_in
+from tests.support.ports import free_port
 from tests.support.running import Running, running
-from tests.support.tokens import POOL_ID, id_claims, sign
+from tests.support.tokens import CLIENT_ID, POOL_ID, id_claims, issuer_of, sign
 from tests.support.waiting import until
 
 POOL_LINES = "identity_pool_id: 'ap-south-1:00000000-0000-4000-8000-000000000001'"
@@ -82,6 +84,27 @@ async def test_for_an_id_token_and_for_nothing_else(tmp_path: Path) -> None:
         ):
             assert (await browser.get("/oauth2/credentials", *lines)).status == 401
         assert len(identities.asked) == 1
+
+
+async def test_an_id_token_that_lives_longer_than_its_sessions_access_token_is_good_till_its_end(
+    tmp_path: Path,
+) -> None:
+    pool = f"id: {POOL_ID}, client_ids: [{CLIENT_ID}], token_use: [id], jwks_file: {tmp_path}/jwks.json"
+    cognito = (
+        f"cognito: {{endpoint_url: 'http://127.0.0.1:{free_port()}', revocation: {{check_every: 1s}}, "
+        f"user_pools: [{{{pool}, issuers: ['{issuer_of(POOL_ID)}'], {POOL_LINES}}}]}}\n"
+    )
+    async with running(tmp_path, cognito=cognito) as gateway:
+        Identities(gateway)
+        short = a_session(gateway.key, lifetime=2, refresh="")
+        session = replace(short, id_token=sign(gateway.key, id_claims()).decode())
+        browser = await signed_in(gateway, session)
+        assert (await browser.get("/")).status == 200
+        await asyncio.sleep(session.expires - time.time() + 0.1)
+        bearer = f"Authorization: Bearer {session.id_token}"
+        assert (await browser.get("/")).status == 401
+        for target in ("/", "/oauth2/credentials"):
+            assert (await Browser(gateway.port).get(target, bearer)).status == 200
 
 
 async def test_one_question_for_many_askers(tmp_path: Path) -> None:
