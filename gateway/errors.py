@@ -125,6 +125,12 @@ class WrongTokenUse(InvalidToken):
     reason = "wrong_token_use"
 
 
+class NotAnIdToken(WrongTokenUse):
+    """A real token, asked to be exchanged for AWS credentials: identity pools take ID tokens only."""
+
+    detail = "AWS credentials need the ID token, or a signed-in browser."
+
+
 class WrongClient(InvalidToken):
     reason = "wrong_client"
 

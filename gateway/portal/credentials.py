@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gateway.config.model import UserPool
-from gateway.errors import NoCredentials
+from gateway.errors import NoCredentials, NotAnIdToken, WrongTokenUse
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer, json_answer
@@ -42,5 +42,8 @@ async def _proven(portal: Portal, page: PageRequest) -> tuple[UserPool, str]:
         if page.session is None or pool is None:
             raise NoCredentials
         return pool, page.session.id_token
-    pool = await portal.pool_of_id_token(page)
+    try:
+        pool = await portal.pool_of_id_token(page)
+    except WrongTokenUse as refusal:
+        raise NotAnIdToken(str(refusal)) from None
     return pool, bearer_token(authorization).decode("ascii")

@@ -19,11 +19,13 @@ from gateway.errors import GatewayError
 from tests.portal.managed_login import site
 from tests.portal.support import Browser, a_session, signed_in
 from tests.support.ports import free_port
-from tests.support.running import Running, running
-from tests.support.tokens import CLIENT_ID, POOL_ID, id_claims, issuer_of, sign
+from tests.support.running import Running, logged, running
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, issuer_of, sign
 from tests.support.waiting import until
 
 POOL_LINES = "identity_pool_id: 'ap-south-1:00000000-0000-4000-8000-000000000001'"
+
+NEEDED = "AWS credentials need the ID token, or a signed-in browser."
 
 
 class Identities:
@@ -84,6 +86,19 @@ async def test_for_an_id_token_and_for_nothing_else(tmp_path: Path) -> None:
         ):
             assert (await browser.get("/oauth2/credentials", *lines)).status == 401
         assert len(identities.asked) == 1
+
+
+async def test_who_brings_an_access_token_is_told_what_is_needed(tmp_path: Path) -> None:
+    async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
+        reply = await Browser(gateway.port).get("/oauth2/credentials", gateway.bearer())
+        assert (reply.status, json.loads(reply.body)["detail"]) == (401, NEEDED)
+        assert f'error="invalid_token", error_description="{NEEDED}"' in (reply.get("www-authenticate") or "")
+        (line,) = await logged(gateway, "auth_failure", 1)
+        assert line["reason"] == "wrong_token_use"
+        # Nobody learns anything by a token that Cognito did not sign.
+        forged = sign(KeyPair.generate("key-1", serial=1), access_claims()).decode()
+        reply = await Browser(gateway.port).get("/oauth2/credentials", f"Authorization: Bearer {forged}")
+        assert json.loads(reply.body)["detail"] == "The access token is invalid."
 
 
 async def test_an_id_token_that_lives_longer_than_its_sessions_access_token_is_good_till_its_end(
