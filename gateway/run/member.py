@@ -35,11 +35,14 @@ _PROGRAM = "import sys; sys.path[:] = {path!r}; from gateway.run.child import ma
 class Member:
     """A worker process. Its last report: `reasons` (why it cannot decide), `snapshot` (its counters).
 
-    The key sets that it reads it adds to `keys`, which all workers share: it begins with those.
+    The key sets that it reads it adds to `keys`, which all workers share: it begins with those, and gets
+    what it lacks as soon as another has read it.
     """
 
     def __init__(self, keys: NewestKeySets) -> None:
         self._keys = keys
+        # By pool, what it was given: once, for what it does not take is no better the next time.
+        self._given: dict[str, HandedOver] = {}
         self.reasons: list[dict[str, str]] = []
         self.snapshot: Snapshot | None = None
         # Which configuration it serves: the supervisor counts them.
@@ -98,7 +101,7 @@ class Member:
             generation=generation,
             sockets=[sock.fileno() for sock in sockets],
             secret=base64.b64encode(secret).decode("ascii"),
-            keys=[asdict(each) for each in self._keys.all()],
+            keys=self._give(self._keys.all()),
         )
 
     def reload(self, config: Config, generation: int) -> None:
@@ -150,7 +153,19 @@ class Member:
             self.generation = message["generation"]
             for each in message["keys"]:
                 self._keys.add(HandedOver(**each))
+            self._give_lacking()
             answered = self._answered.get(message["asked"])
             if answered is not None:
                 answered.set()
         self.settled.set()
+
+    def _give_lacking(self) -> None:
+        """The endpoint that answered the others may be down, and for long."""
+        lacking = {reason["pool"] for reason in self.reasons if reason["component"] == "keys"}
+        known = [each for each in self._keys.all() if each.pool_id in lacking]
+        if news := [each for each in known if self._given.get(each.pool_id) != each]:
+            self._tell("keys", keys=self._give(news))
+
+    def _give(self, handed: Sequence[HandedOver]) -> list[dict[str, object]]:
+        self._given.update((each.pool_id, each) for each in handed)
+        return [asdict(each) for each in handed]

@@ -75,7 +75,7 @@ class Supervisor:
         self._generation = 0
         # The same for all workers, those that come later too: a browser's next request may meet any of them.
         self._secret = make_secret()
-        # What a worker that is started later begins with: the key endpoint may be down by then.
+        # What a worker goes on with that has read nothing itself: the key endpoint may be down by then.
         self._keys = NewestKeySets(config.cognito.user_pools)
         self._workers = workers
         self._places: list[_Place] = []

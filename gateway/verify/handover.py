@@ -1,9 +1,10 @@
-"""Key sets that pass from one worker to another: what a worker that follows another one begins with.
+"""Key sets that pass from one worker to another: what a worker goes on with that has read none itself.
 
-A worker that is started while the key endpoint is down would otherwise have none, although its siblings
-have. Pure. Invariants: only what `parse_key_set` accepted once is handed over, and the heir has it parsed
-again; a key set is told by its pool and the place it was read from, and belongs to no other; it keeps the
-moment at which it was read, however often it is handed on, so that it gets no younger on the way.
+A worker that is started while the key endpoint is down, or whose first fetch fails, would otherwise have
+none, although its siblings have. Pure. Invariants: only what `parse_key_set` accepted once is handed over,
+and the heir has it parsed again; a key set is told by its pool and the place it was read from, and belongs to
+no other; it keeps the moment at which it was read, however often it is handed on, so that it gets no younger
+on the way.
 """
 
 from __future__ import annotations

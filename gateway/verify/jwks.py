@@ -236,14 +236,15 @@ class KeySets:
                 keys.keys, keys.handed = old.keys, old.handed
 
     def take_over(self, handed: Sequence[HandedOver]) -> None:
-        """Begin with what other workers had read for the same pools from the same places; before `start`.
+        """Go on with what other workers had read for the same pools from the same places, where there is
+        nothing yet.
 
-        For a worker that is started while Cognito is down. What does not parse, or belongs to none of
+        For a worker that has read nothing when Cognito goes down. What does not parse, or belongs to none of
         these pools or to another place, is left: then the keys come with the first fetch.
         """
         for each in handed:
             keys = self._pools.get(each.pool_id)
-            if keys is not None and place_of(keys.pool) == each.place:
+            if keys is not None and not keys.keys and place_of(keys.pool) == each.place:
                 keys.take_over(each)
 
     def handed_over(self) -> list[HandedOver]:

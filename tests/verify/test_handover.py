@@ -177,6 +177,16 @@ async def test_what_does_not_parse_is_left_whole_and_said(document: str) -> None
     assert events.count("not taken over") == 1
 
 
+async def test_what_a_worker_has_it_keeps() -> None:
+    events = Recorder()
+    key_sets = KeySets([POOL], events=events, timing=QUICK)
+    key_sets.take_over([handed(ONE)])
+    key_sets.take_over([handed(TWO)])
+    assert key_sets.key(POOL_ID, "one") is not None
+    assert key_sets.key(POOL_ID, "two") is None
+    assert events.count("taken over") == 1
+
+
 async def test_another_pools_and_another_places_are_left() -> None:
     key_sets = KeySets([POOL], events=Recorder(), timing=QUICK)
     key_sets.take_over(
