@@ -153,6 +153,22 @@ async def test_one_token_on_many_connections_is_verified_once(
         assert len(verified) == 10
 
 
+async def test_a_token_counts_once_for_each_request(tmp_path: Path, batches: list[int]) -> None:
+    async with running(tmp_path) as gateway:
+        metrics = gateway.worker.metrics
+
+        async def counted(line: str) -> tuple[int, int]:
+            hits, misses = metrics.token_cache_hits, metrics.token_cache_misses
+            await together(gateway, [get(f"/{number}", line) for number in range(10)])
+            return metrics.token_cache_hits - hits, metrics.token_cache_misses - misses
+
+        good = with_header(gateway, "good")
+        assert await counted(good) == (9, 1)
+        assert await counted(good.replace("Bearer ", "BEARER  ")) == (10, 0)
+        assert await counted(with_header(gateway, "forged")) == (0, 10)
+        assert max(batches) > 1
+
+
 async def test_pipelined_requests_keep_their_order(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         kinds = ["good", "forged", "good", "good", "expired", "good"]
@@ -172,8 +188,8 @@ async def test_a_client_that_leaves_while_it_waits_is_not_served(
         async with await Client.connect(gateway.port) as client, await Client.connect(gateway.port) as other:
             await client.send(get("/left", gateway.bearer()))
             await other.send(get("/stayed", gateway.bearer(sub="stayed")))
-            await until(lambda: gateway.worker.metrics.token_cache_misses == 2)
             batch = next(iter(gateway.worker.connections)).server.batch
+            await until(lambda: len(batch._waiting) == 2)
             client.writer.close()
             await until(lambda: len(gateway.worker.connections) == 1)
             flush(batch)
