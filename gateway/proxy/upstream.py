@@ -157,6 +157,9 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         self._held = b""
         if self.transport is not None:
             self.transport.abort()
+        else:
+            # Where it was never made, no `connection_lost` comes to take the parser away.
+            self.end_reading()
 
     def close(self) -> None:
         """Drop the connection once what was written is sent, or cannot be within FAREWELL seconds."""

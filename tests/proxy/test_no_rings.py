@@ -22,13 +22,15 @@ from gateway.proxy.exchange import Exchange
 from gateway.proxy.request import Request
 from gateway.proxy.tunnel import Tunnel
 from gateway.proxy.upstream import UpstreamConnection
+from gateway.verify.authenticate import Verification
 from tests.proxy.test_limits import OPEN, chunked, settled
 from tests.proxy.test_tunnel import SWITCH, UPGRADE
-from tests.support.running import running
+from tests.support.ports import free_port
+from tests.support.running import Running, running
 from tests.support.waiting import until
-from tests.support.wire import OK, Client, Received, Upstream, get, read_body
+from tests.support.wire import OK, Client, Received, Upstream, get, once, read_body
 
-KINDS = (ClientConnection, UpstreamConnection, Exchange, Request, Tunnel)
+KINDS = (ClientConnection, UpstreamConnection, Exchange, Request, Tunnel, Verification)
 
 
 @pytest.fixture
@@ -83,6 +85,18 @@ LIVES: dict[str, tuple[bytes, bool]] = {
 }
 
 
+async def gone(gateway: Running) -> None:
+    def expected() -> dict[str, int]:
+        idle = gateway.worker.app.pool.idle
+        return {"UpstreamConnection": idle} if idle else {}
+
+    await settled(gateway)
+    # The loop has to let go, too, which takes it some turns; a ring would outlive them all.
+    with contextlib.suppress(TimeoutError):
+        await until(lambda: living(*KINDS) == expected(), 10)
+    assert living(*KINDS) == expected()
+
+
 @pytest.mark.usefixtures("uncollected")
 @pytest.mark.parametrize("life", LIVES.values(), ids=LIVES.keys())
 async def test_a_connection_that_ended_is_gone(tmp_path: Path, life: tuple[bytes, bool]) -> None:
@@ -97,13 +111,41 @@ async def test_a_connection_that_ended_is_gone(tmp_path: Path, life: tuple[bytes
                     await client.reply()
                 else:
                     await asyncio.sleep(0.01)
-        await settled(gateway)
-        idle = gateway.worker.app.pool.idle
-        expected = {"UpstreamConnection": idle} if idle else {}
-        # The loop has to let go, too, which takes it some turns; a ring would outlive them all.
-        with contextlib.suppress(TimeoutError):
-            await until(lambda: living(*KINDS) == expected, 10)
-        assert living(*KINDS) == expected
+        await gone(gateway)
+
+
+@pytest.mark.usefixtures("uncollected")
+async def test_what_was_never_connected_is_gone(tmp_path: Path) -> None:
+    async with running(tmp_path, OPEN, upstream_url=f"http://127.0.0.1:{free_port()}") as gateway:
+        for _ in range(5):
+            assert (await once(gateway.port, get("/"))).status == 502
+        await gone(gateway)
+
+
+@pytest.mark.usefixtures("uncollected")
+@pytest.mark.parametrize("leave", [False, True], ids=["answered", "gone at once"])
+async def test_tokens_that_were_verified_together_are_gone(tmp_path: Path, leave: bool) -> None:
+    async with running(tmp_path) as gateway:
+        shared = gateway.bearer()
+        lines = [
+            gateway.bearer(sub="one"),
+            shared,
+            shared,
+            gateway.bearer(lifetime=-60),
+            f"{shared}A",
+            f"{shared}.a",
+        ]
+        clients = [await Client.connect(gateway.port) for _ in lines]
+        await asyncio.sleep(0.05)
+        for client, line in zip(clients, lines, strict=True):
+            client.writer.write(get("/", line))
+        for client in clients:
+            if leave:
+                client.writer.transport.abort()
+            else:
+                await client.reply()
+                client.writer.close()
+        await gone(gateway)
 
 
 @pytest.mark.usefixtures("uncollected")
