@@ -92,6 +92,13 @@ def _take(step: Callable[[Waiting, Request, Verification], None], item: Item) ->
     try:
         step(*item)
     except Exception as bug:  # noqa: BLE001 - a bug with one must not reach the others
-        context = {"message": "a request whose token is new broke off", "exception": bug}
-        asyncio.get_running_loop().call_exception_handler(context)
-        item[0].abort()
+        _tell(bug)
+        try:
+            item[0].abort()
+        except Exception as another:  # noqa: BLE001 - nor must one in ending it: its deadline will
+            _tell(another)
+
+
+def _tell(bug: Exception) -> None:
+    context = {"message": "a request whose token is new broke off", "exception": bug}
+    asyncio.get_running_loop().call_exception_handler(context)

@@ -179,7 +179,8 @@ def _each(connections: Iterable[ClientConnection], act: Callable[[ClientConnecti
             act(connection)
         except Exception:  # noqa: BLE001 - whatever it is
             _log.exception("a connection could not be ended as it should")
-            connection.abort()
+            # By the loop, where it reaches nobody else if this breaks off too.
+            asyncio.get_running_loop().call_soon(connection.abort)
 
 
 def _pause(config: Config) -> float:

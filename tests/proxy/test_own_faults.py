@@ -23,7 +23,7 @@ from gateway.verify.authenticate import Authenticator, Verification
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import logged, running
 from tests.support.waiting import until
-from tests.support.wire import Client, get, once
+from tests.support.wire import Client, Received, Upstream, get, once
 
 
 def broken(*_: object, **__: object) -> None:
@@ -128,3 +128,21 @@ async def test_a_configuration_that_cannot_be_stopped_ends_no_deadlines(
         monkeypatch.undo()
         async with await Client.connect(gateway.port) as client:
             assert await client.closed()
+
+
+async def test_a_request_that_cannot_even_be_ended_ends_no_deadlines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = {"listen_lines": "header_timeout: 300ms", "upstream_lines": "response_timeout: 300ms"}
+    async with running(tmp_path, OPEN, upstream=Upstream(script=silent), **lines) as gateway:
+        for name in ("refuse", "ended"):
+            monkeypatch.setattr(Record, name, broken)
+        async with await Client.connect(gateway.port) as client:
+            await client.send(get("/"))
+            assert await client.closed()
+        async with await Client.connect(gateway.port) as client:
+            assert await client.closed()
+
+
+async def silent(_: Received, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    await reader.read()
