@@ -52,12 +52,12 @@ async def _serve(service: Worker | Supervisor, source: Source) -> int:
     reloader = Reloader(source, service)
     signals.listen(loop)
     loop.add_signal_handler(signal.SIGHUP, reloader.ask)
-    if not await _started(service, signals.stop):
-        return 0
-    reloader.start()
-    settle()
-    await signals.stop.wait()
-    await reloader.stop()
+    if await _started(service, signals.stop):
+        reloader.start()
+        settle()
+        await signals.stop.wait()
+        await reloader.stop()
+    # Also where it had not started whole: what serves already may have requests in hand.
     await service.stop(signals.now)
     return 0
 

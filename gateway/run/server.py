@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -34,6 +35,9 @@ _log = logging.getLogger(__name__)
 
 # How often deadlines are looked at: a quarter of the shortest limit, within these bounds (seconds).
 _SWEEP_MIN, _SWEEP_MAX = 0.02, 0.5
+# Connections that the kernel holds for us are accepted before the sockets close, for so long at most
+# (seconds): a whole backlog takes a tenth of it, and while a flood lasts there is always another one.
+_LAST_CALL = 1.0
 # Requests that were on their way when the sockets closed get so long to be read (seconds): closing a
 # connection with unread bytes resets it.
 _LAST_LOOK = 0.05
@@ -64,6 +68,7 @@ class Server:
         self.batch = Batch(self.outbox)
         # Where Envoy asks, if anywhere.
         self.ext_authz: ExtAuthz | None = None
+        self._sockets: Sequence[socket.socket] = ()
         self._servers: list[asyncio.Server] = []
         self._sweeper: asyncio.Task[None] | None = None
         # Gateways of configurations that were replaced → when they are stopped at the latest.
@@ -77,6 +82,7 @@ class Server:
         tls_options = server_options(self.app.config.listen, self.tls)
         if self.tls is not None:
             self.tls.start()
+        self._sockets = sockets
         for sock in sockets:
             # Also for unix sockets: create_unix_server of Python 3.13 would remove their file in the end.
             self._servers.append(
@@ -124,6 +130,7 @@ class Server:
     async def drain(self, now: asyncio.Event) -> None:
         """Stop accepting, finish what is in flight within drain_timeout or until `now`, abort the rest."""
         until = time.monotonic() + self.app.config.listen.drain_timeout
+        await self._accept_the_last(now)
         for server in self._servers:
             server.close()
         self.draining = True
@@ -144,6 +151,17 @@ class Server:
         for app in [*self._replaced, self.app]:
             await app.stop()
         self._replaced.clear()
+
+    async def _accept_the_last(self, now: asyncio.Event) -> None:
+        """Closing a listening socket resets whoever waits in its queue, with the request that they sent."""
+        waiting = select.poll()
+        for sock in self._sockets:
+            waiting.register(sock, select.POLLIN)
+        until = time.monotonic() + _LAST_CALL
+        while (  # noqa: ASYNC110 - a queue tells nobody that it is empty
+            waiting.poll(0) and time.monotonic() < until and not now.is_set()
+        ):
+            await asyncio.sleep(0)  # in each turn the loop accepts some
 
     async def _sweep(self) -> None:
         """Look at every connection's deadline, instead of a timer for each."""

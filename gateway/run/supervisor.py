@@ -106,6 +106,7 @@ class Supervisor:
         """Listen, and wait until each first worker serves or is gone.
 
         Raises GatewayError for what the user must mend: an address that is taken, a file that cannot be used.
+        Cancelled when some serve already and others do not yet, it leaves them all to `stop`.
         """
         await self._listener.start()
         try:
@@ -124,8 +125,11 @@ class Supervisor:
                 await member.settled.wait()
                 if member.sentence is not None:
                     raise GatewayError(member.sentence)
-        except BaseException:
-            await self._end(kill=True)
+        except BaseException as error:
+            some_serve = bool(self._tasks) and any(member.started for member in self._members())
+            if not (some_serve and isinstance(error, asyncio.CancelledError)):
+                await self._end(kill=True)
+                self._stopping = True  # nothing is left for `stop`
             raise
         address = str(self.config.listen.address)
         self.log.event("started", address=address, workers=self._workers, version=VERSION)

@@ -82,6 +82,7 @@ class Worker:
             await self.app.stop()
             self._stop_listening()
             await self._listener.stop()
+            self._stopping = True  # nothing is left for `stop`
             raise
         self.log.event("started", address=str(self._address), workers=1, version=VERSION)
         self.app.announce()
