@@ -41,6 +41,9 @@ _LAST_CALL = 1.0
 # Requests that were on their way when the sockets closed get so long to be read (seconds): closing a
 # connection with unread bytes resets it.
 _LAST_LOOK = 0.05
+# Turns of the event loop after it: a process that stood still all that time finds it over before it has read
+# anything. asyncio reads in the second turn only, uvloop in the first.
+_LAST_TURNS = 2
 
 
 class Server:
@@ -135,6 +138,8 @@ class Server:
             server.close()
         self.draining = True
         await happens(now, _LAST_LOOK)
+        for _ in range(_LAST_TURNS):
+            await asyncio.sleep(0)
         _each(self.connections, ClientConnection.drain)
         checks = asyncio.create_task(self._stop_ext_authz(until - time.monotonic()), name="last checks")
         while (self.connections or not checks.done()) and time.monotonic() < until and not now.is_set():

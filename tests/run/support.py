@@ -89,6 +89,11 @@ class Fleet:
         return (await self.served.samples())[f'cognito_gateway_config_reloads_total{{result="{result}"}}']
 
 
+def state(pid: int) -> str:
+    """What proc(5) says of the process: T where it is stopped, Z where it has ended and nobody asked."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
 @contextlib.asynccontextmanager
 async def fleet(
     folder: Path, workers: int = 2, more: str = OPEN, *, upstream: Upstream | None = None, **listen: str

@@ -21,7 +21,7 @@ from gateway.run.member import Member
 from gateway.run.supervisor import EARLY, Supervisor, pause_before_restart
 from gateway.verify.handover import NewestKeySets
 from tests.outside.support import SCRIPT, Served, configuration, pinned, run, started, until
-from tests.run.support import OPEN, Fleet, fleet
+from tests.run.support import OPEN, Fleet, fleet, state
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.running import Stream
@@ -44,7 +44,7 @@ def gone(pid: int) -> bool:
     except ProcessLookupError:
         return True
     # A zombie, where nobody reaps orphans.
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return state(pid) == "Z"
 
 
 async def counters(served: Served) -> dict[str, float]:
