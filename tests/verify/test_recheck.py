@@ -179,7 +179,8 @@ def test_no_second_has_more_calls_than_allowed(rate: float, pauses: list[float])
         now += pause
         wait = budget.take(now)
         if wait > 0:
-            assert budget.take(now + wait * 0.9) > 0
+            # Below this they are the rounding of `now`, and nine tenths of it may be all of it.
+            assert wait < 1e-9 or budget.take(now + wait * 0.9) > 0
             now += wait * 1.000001
             assert budget.take(now) == 0
         taken.append(now)
