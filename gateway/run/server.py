@@ -144,8 +144,7 @@ class Server:
         checks = asyncio.create_task(self._stop_ext_authz(until - time.monotonic()), name="last checks")
         while (self.connections or not checks.done()) and time.monotonic() < until and not now.is_set():
             await happens(now, _SWEEP_MIN)  # a set tells nobody that it is empty
-        for connection in list(self.connections):
-            connection.abort()
+        _each(self.connections, ClientConnection.abort)
         await self._stop_ext_authz(0.0)
         await checks
         if self.tls is not None:

@@ -144,5 +144,19 @@ async def test_a_request_that_cannot_even_be_ended_ends_no_deadlines(
             assert await client.closed()
 
 
+async def test_requests_that_cannot_be_ended_do_not_keep_the_worker_from_stopping(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path, OPEN, upstream=Upstream(script=silent), drain_timeout="100ms") as gateway:
+        async with await Client.connect(gateway.port) as one, await Client.connect(gateway.port) as other:
+            for client in (one, other):
+                await client.send(get("/"))
+            await until(lambda: len(gateway.upstream.requests) == 2)
+            monkeypatch.setattr(Record, "ended", broken)
+            await asyncio.wait_for(gateway.worker.stop(), 30)
+            assert await one.closed()
+            assert await other.closed()
+
+
 async def silent(_: Received, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
     await reader.read()
