@@ -12,6 +12,7 @@ import pytest
 from tests.outside.support import Served, serving, until
 from tests.support.key_server import KeyServer
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+from tests.support.waiting import until as until_true
 from tests.support.wire import Client, Upstream, get
 
 STRANGERS = 500
@@ -61,7 +62,7 @@ async def test_a_burst_of_unknown_kids_costs_two_fetches(tmp_path: Path) -> None
         assert server.fetches == 1, "one at start"
         token, stop = sign(key, access_claims()).decode(), asyncio.Event()
         client = asyncio.create_task(honest(served, token, stop))
-        await asyncio.sleep(0.05)
+        await until_true(lambda: upstream.requests)
         server.mode, server.slowness = "slow", 2.5
         statuses = await flood(served, STRANGERS)
         stop.set()

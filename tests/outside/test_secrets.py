@@ -36,6 +36,7 @@ from tests.portal.site import (
 from tests.support import local_cognito
 from tests.support.collector import Collector
 from tests.support.ports import free_port
+from tests.support.waiting import at_rest
 from tests.support.wire import Reply, Upstream, get, once
 
 BOB, NEW, WRONG = "bob@example.com", "Another-Horse-2", "Wrong-Horse-77"
@@ -367,8 +368,14 @@ async def search(at: Stage) -> dict[str, str]:
     async def spans_left() -> bool:
         return len(at.collector.spans) >= 5
 
+    async def revocation_asked() -> bool:
+        samples = await at.served.samples()
+        return sum(n for name, n in samples.items() if "_revocation_checks_total" in name) > 0
+
     await until(spans_left, seconds=60)
-    await asyncio.sleep(1.5)  # revocation asks, the last spans leave
+    await until(revocation_asked, seconds=60)
+    # They leave together, some times a second.
+    await at_rest(lambda: len(at.collector.spans), pause=0.1)
     assert await at.served.stop() == 0
     at.said.relayed(at.relay.secrets)
     at.said.secrets |= dict.fromkeys((PASSWORD, NEW, WRONG), "password")
