@@ -72,9 +72,10 @@ class Reloader:
         self._task: asyncio.Task[None] | None = None
         self._marks: dict[Path, Mark] = {}
         self._contents: dict[Path, bytes] = {}
+        # Here and not at `start`: by then a worker may have read a file that has changed since.
+        self._remember()
 
     def start(self) -> None:
-        self._remember()
         self._task = asyncio.create_task(self._watch(), name="configuration")
 
     async def stop(self) -> None:

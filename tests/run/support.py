@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.outside.support import Served, pinned, serving, until
+from tests.outside.support import SCRIPT, Served, configuration, pinned, serving, started, until
+from tests.support.ports import free_port
 from tests.support.tokens import KeyPair
 from tests.support.wire import OK, Received, Upstream, read_body
 
@@ -121,3 +122,45 @@ async def fleet(
             slow.go.set()
             if served.process.poll() is None:
                 await served.stop()
+
+
+# Found by every Python that starts: so many workers stop themselves before anything of ours is imported.
+HOLD = """
+import os, signal, sys
+if any("gateway.run.child" in argument for argument in sys.orig_argv):
+    for number in range({workers}):
+        try:
+            with open(f"{folder}/held-{{number}}", "x") as file:
+                file.write(str(os.getpid()))
+        except FileExistsError:
+            continue
+        os.kill(os.getpid(), signal.SIGSTOP)
+        break
+"""
+
+
+@contextlib.asynccontextmanager
+async def held_at_start(
+    folder: Path, slow: Slow, workers: int = 1, more: str = OPEN
+) -> AsyncIterator[tuple[Fleet, list[int]]]:
+    """Two workers, of which so many, whose process ids are given too, are held before they serve."""
+    (folder / "sitecustomize.py").write_text(HOLD.format(folder=folder, workers=workers))
+    async with Upstream(script=slow).running() as upstream:
+        port, metrics_port = free_port(), free_port()
+        path = folder / "gateway.yaml"
+        pools = pinned(folder, KeyPair.generate("key-1"))
+        path.write_text(
+            configuration(port=port, metrics_port=metrics_port, upstream=upstream.url, pools=pools, more=more)
+        )
+        command: list[str | Path] = [SCRIPT, "serve", "--config", path, "--workers", "2"]
+        async with started(folder, command, environ={"PYTHONPATH": str(folder)}) as program:
+            served = Served(program.process, program.out, program.err, port, metrics_port)
+            running = Fleet(served, upstream, slow, path)
+            await until(lambda: are_held(folder, workers), seconds=60)
+            await running.serving(2 - workers)
+            yield running, [int(file.read_text()) for file in folder.glob("held-*")]
+
+
+async def are_held(folder: Path, workers: int) -> bool:
+    pids = [file.read_text() for file in folder.glob("held-*")]
+    return len(pids) == workers and all(pid and state(int(pid)) == "T" for pid in pids)

@@ -7,49 +7,19 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from gateway.config.load import load
 from gateway.run.worker import Worker
-from tests.outside.support import SCRIPT, Served, configuration, pinned, started, until
-from tests.run.support import OPEN, Fleet, Slow, fleet, state
-from tests.support.ports import free_port, is_free
-from tests.support.tokens import KeyPair
+from tests.outside.support import until
+from tests.run.support import OPEN, Fleet, Slow, fleet, held_at_start, state
+from tests.support.ports import is_free
 from tests.support.waiting import until as until_true
 from tests.support.wire import Client, Upstream, get
 
 each_way = pytest.mark.parametrize("workers", [1, 2])
-
-
-@contextlib.asynccontextmanager
-async def held_at_start(folder: Path, slow: Slow, workers: int = 1) -> AsyncIterator[tuple[Fleet, list[int]]]:
-    """Two workers, of which so many, whose process ids are given too, are held before they serve."""
-    async with Upstream(script=slow).running() as upstream:
-        port, metrics_port = free_port(), free_port()
-        path = folder / "gateway.yaml"
-        pools = pinned(folder, KeyPair.generate("key-1"))
-        path.write_text(
-            configuration(port=port, metrics_port=metrics_port, upstream=upstream.url, pools=pools, more=OPEN)
-        )
-        command: list[str | Path] = [SCRIPT, "serve", "--config", path, "--workers", "2"]
-        async with started(folder, command) as program:
-            served = Served(program.process, program.out, program.err, port, metrics_port)
-            running = Fleet(served, upstream, slow, path)
-            await until(lambda: spawned(served, 2), seconds=60, pause=0.005)
-            held = [pid for pid in served.pids if pid != served.pid][:workers]
-            for pid in held:
-                os.kill(pid, signal.SIGSTOP)
-            await running.serving(2 - workers)
-            yield running, held
-
-
-async def spawned(served: Served, workers: int) -> bool:
-    """Whether so many run the worker's program: one that is held before that holds its parent, too."""
-    programs = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in served.pids]
-    return sum(b"gateway.run.child" in program for program in programs) == workers
 
 
 async def refused(running: Fleet) -> bool:
@@ -112,7 +82,7 @@ async def test_the_second_signal_ends_workers_that_still_start(tmp_path: Path) -
 
 
 async def test_nothing_is_waited_for_before_the_first_worker_serves(tmp_path: Path) -> None:
-    async with held_at_start(tmp_path, Slow(), 2) as (running, held):
+    async with held_at_start(tmp_path, Slow(), workers=2) as (running, held):
         running.served.signal(signal.SIGTERM)
         assert await running.served.end() == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in held)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import signal
 import threading
 from pathlib import Path
@@ -20,7 +21,7 @@ from gateway.run.server import Server
 from gateway.run.supervisor import Supervisor
 from gateway.shared.redis import Redis
 from tests.outside.support import SCRIPT, Served, configuration, pinned, started, until
-from tests.run.support import OPEN, Fleet, fleet
+from tests.run.support import OPEN, Fleet, Slow, fleet, held_at_start
 from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
 from tests.support.running import running
@@ -367,3 +368,14 @@ async def test_reloads_fetch_no_keys_that_are_there(tmp_path: Path) -> None:
                 assert (await served.probe()).status == 200
             assert server.fetches == 2
             assert await served.stop() == 0
+
+
+async def test_what_changes_while_workers_still_start_is_noticed(tmp_path: Path) -> None:
+    """One that serves already read the file before, and goes on with what it read."""
+    secret = tmp_path / "session-key"
+    secret.write_text("a" * 64)
+    more = "sign_in: {session: {secret_file: session-key}}"
+    async with held_at_start(tmp_path, Slow(), more=more) as (running, held):
+        secret.write_text("b" * 64)
+        os.kill(held[0], signal.SIGCONT)
+        assert (await running.event("config_reload"))["result"] == "success"
