@@ -175,7 +175,8 @@ def test_the_outside_tests_pass_against_the_wheel(installed: Path, tmp_path: Pat
     (site / "for-tests.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     for name in ("tests", "bench", "config", "pyproject.toml"):
         (tmp_path / name).symlink_to(ROOT / name)
-    suite = ["tests/outside/test_main_job.py", "tests/outside/test_interface.py"]
+    parts = ("main_job", "commands", "refusals", "endpoints", "metrics_and_logs")
+    suite = [f"tests/outside/test_{part}.py" for part in parts]
     try:
         command = [installed / "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"]
         done = subprocess.run(

@@ -27,6 +27,7 @@ SCRIPT = Path(sys.executable).with_name("cognito-gateway")
 # What the demo's seed holds.
 DEMO_POOL, DEMO_CLIENT = "us-east-1_LocalDemo", "1demo2client3local4cognito"
 DEMO_USER, DEMO_PASSWORD = "alice@example.com", "Wonderland-2024"
+POOL_FLAGS = ("token", "--username", "alice", "--user-pool-id", DEMO_POOL, "--client-id", DEMO_CLIENT)
 
 
 async def until(true: Callable[[], Awaitable[bool]], *, seconds: float, pause: float = 0.05) -> float:

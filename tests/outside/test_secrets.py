@@ -19,9 +19,9 @@ import aiohttp
 
 from gateway.local import totp
 from gateway.local.server import LocalCognito
+from tests.outside.promises import by_path
 from tests.outside.recording import Relay
 from tests.outside.support import SCRIPT, Served, started, until
-from tests.outside.test_interface import by_path
 from tests.portal.site import (
     ALICE,
     CLIENT,
