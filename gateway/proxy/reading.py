@@ -28,7 +28,7 @@ _READ_AHEAD = 64 * 1024
 
 
 class RequestReader(BaseProtocol):
-    """The reading half of a client's connection; the serving half (connection.py) is built on it."""
+    """The reading half of a client's connection; the serving half (serving.py) is built on it."""
 
     __slots__ = ("_broken", "_came_with", "_early", "_head_bytes", "_head_slack", "_incoming", "_queue")
 

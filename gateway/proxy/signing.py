@@ -1,6 +1,6 @@
 """An exchange whose request is signed before it is sent: the body held where it is part of what is signed.
 
-Not on the way of any other request: connection.py makes one only for a verdict that names a signer.
+Not on the way of any other request: serving.py makes one only for a verdict that names a signer.
 Invariant: nothing of a request goes to the upstream before all of it that is signed is here, and what was
 signed is what is sent.
 """

@@ -23,7 +23,7 @@ _LINGER = 5.0
 
 
 class ClientTransport(RequestReader):
-    """The writing half of a client's connection; the serving half (connection.py) is built on it."""
+    """The writing half of a client's connection; the serving half (serving.py) is built on it."""
 
     __slots__ = ("_held", "_unsent", "deadline", "lingering", "outbox")
 
