@@ -225,9 +225,7 @@ class Authenticator:
         """
         token = bearer_token(authorization)
         unverified = tokens.decode(token)
-        rules = self._rules(unverified)
-        key = await self._key_sets.find(rules.pool_id, unverified.kid)
-        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+        claims, key = await self._checked_slowly(unverified, self._rules(unverified), now)
         digest = sha256(token).digest()
         remember = await self._stood_by(claims, token, digest, now) is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
@@ -240,10 +238,16 @@ class Authenticator:
         token = bearer_token(authorization)
         unverified = tokens.decode(token)
         rules = replace(self._rules(unverified), token_uses=frozenset({"id"}))
-        key = await self._key_sets.find(rules.pool_id, unverified.kid)
-        claims = tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
+        claims, _ = await self._checked_slowly(unverified, rules, now)
         await self._stood_by(claims, token, sha256(token).digest(), now)
         return claims
+
+    async def _checked_slowly(
+        self, unverified: UnverifiedToken, rules: PoolRules, now: float
+    ) -> tuple[Claims, VerificationKey]:
+        """`check`, and the waiting where the key is not known yet."""
+        key = await self._key_sets.find(rules.pool_id, unverified.kid)
+        return self.check(unverified, key, rules, now), key
 
     async def _stood_by(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
         """`Revocation.admit`, and the waiting where Cognito is to be asked first."""
