@@ -126,6 +126,14 @@ def test_only_the_commands_read_the_environment() -> None:
     assert readers <= {"gateway.cli"}
 
 
+def test_what_differs_between_interpreters_is_called_in_one_place() -> None:
+    texts = {name_of(path): path.read_text() for path in MODULES}
+    reporters = {name for name, text in texts.items() if ".call_exception_handler(" in text}
+    assert reporters == {"gateway.observe.bugs"}
+    # Its flags, and with them the certificates that are accepted, depend on the interpreter's version.
+    assert not [name for name, text in texts.items() if "create_default_context(" in text]
+
+
 def test_lock_files_hold_hashes_and_no_address() -> None:
     for lock in (ROOT / "requirements").glob("*.txt"):
         text = lock.read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gateway.commands import adding
 from gateway.commands.adding import CONFIG_HELP, NAME, Commands, Environ, config_path
-from gateway.version import VERSION
+from gateway.version import PYTHON, VERSION
 
 
 def add(commands: Commands) -> None:
@@ -107,8 +107,7 @@ def _local_cognito(arguments: argparse.Namespace, _: Environ) -> int:
 
 
 def _version(_: argparse.Namespace, __: Environ) -> int:
-    import platform
     from importlib.metadata import version
 
-    print(f"{NAME} {VERSION}\nPython {platform.python_version()}\naiohttp {version('aiohttp')}")
+    print(f"{NAME} {VERSION}\nPython {PYTHON}\naiohttp {version('aiohttp')}")
     return 0

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
+from gateway.observe.bugs import report
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Request
 from gateway.verify.authenticate import Verification
@@ -92,13 +93,8 @@ def _take(step: Callable[[Waiting, Request, Verification], None], item: Item) ->
     try:
         step(*item)
     except Exception as bug:  # noqa: BLE001 - a bug with one must not reach the others
-        _tell(bug)
+        report("a request whose token is new broke off", bug)
         try:
             item[0].abort()
         except Exception as another:  # noqa: BLE001 - nor must one in ending it: its deadline will
-            _tell(another)
-
-
-def _tell(bug: Exception) -> None:
-    context = {"message": "a request whose token is new broke off", "exception": bug}
-    asyncio.get_running_loop().call_exception_handler(context)
+            report("a request whose token is new broke off", another)

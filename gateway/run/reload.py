@@ -18,6 +18,7 @@ from gateway.config.load import Loaded
 from gateway.config.model import Config
 from gateway.config.stored import stored_file
 from gateway.errors import GatewayError
+from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 
@@ -99,8 +100,7 @@ class Reloader:
             try:
                 await self._reload()
             except Exception as bug:  # noqa: BLE001 - the next version of the file must get its chance
-                context = {"message": "reloading the configuration failed", "exception": bug}
-                asyncio.get_running_loop().call_exception_handler(context)
+                report("reloading the configuration failed", bug)
 
     async def _changed(self) -> bool:
         """Whether a file holds something else than when it was last read; waits for its writer to end."""

@@ -26,7 +26,7 @@ from gateway.run.listener import MetricsListener
 from gateway.run.member import Member
 from gateway.run.waiting import happens
 from gateway.verify.handover import NewestKeySets
-from gateway.version import VERSION
+from gateway.version import PYTHON, VERSION
 
 # A worker that lived shorter than this (seconds) died at its start; a second one in a row is waited for.
 EARLY = 5.0
@@ -132,7 +132,7 @@ class Supervisor:
                 self._stopping = True  # nothing is left for `stop`
             raise
         address = str(self.config.listen.address)
-        self.log.event("started", address=address, workers=self._workers, version=VERSION)
+        self.log.event("started", address=address, workers=self._workers, version=VERSION, python=PYTHON)
         announce_setup(self.config, self._secret, self.log)
         warn_of_made_secret(self.config, self.log)
 

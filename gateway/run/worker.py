@@ -19,7 +19,7 @@ from gateway.run.app import Gateway
 from gateway.run.listener import MetricsListener
 from gateway.run.server import Server
 from gateway.run.waiting import happens
-from gateway.version import VERSION
+from gateway.version import PYTHON, VERSION
 
 
 class Worker:
@@ -84,7 +84,7 @@ class Worker:
             await self._listener.stop()
             self._stopping = True  # nothing is left for `stop`
             raise
-        self.log.event("started", address=str(self._address), workers=1, version=VERSION)
+        self.log.event("started", address=str(self._address), workers=1, version=VERSION, python=PYTHON)
         self.app.announce()
         warn_of_made_secret(self.config, self.log)
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import hashlib
 import random
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -245,7 +246,15 @@ def _pool(place: RedisPlace, options: dict[str, Any]) -> BlockingConnectionPool:
     options |= {"host": place.host, "port": place.port}
     if place.tls:
         return BlockingConnectionPool(
-            connection_class=SSLConnection, ssl_ca_certs=place.ca_file, ssl_check_hostname=True, **options
+            connection_class=SSLConnection,
+            ssl_ca_certs=place.ca_file,
+            ssl_check_hostname=True,
+            ssl_min_version=ssl.TLSVersion.TLSv1_2,
+            # The same checks on every interpreter, those of every other outgoing connection: from 3.13 on,
+            # create_default_context, which redis-py calls, adds both. Strict refuses many private
+            # authorities (RFC 5280 section 4.2.1: those without a key identifier or key usage).
+            ssl_exclude_verify_flags=[ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN],
+            **options,
         )
     return BlockingConnectionPool(**options)
 

@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Mapping
 
+from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.denied import Denial, subject_key
@@ -96,7 +97,7 @@ class Checker:
                     return family
                 await self._until_due()
             except Exception as bug:  # noqa: BLE001 - it must not end the checks
-                _complain("finding who is to be asked about failed", bug)
+                report("finding who is to be asked about failed", bug)
                 await asyncio.sleep(1.0)
 
     async def _until_due(self) -> None:
@@ -125,7 +126,7 @@ class Checker:
             await self._check(family)
         except Exception as bug:  # noqa: BLE001 - a bug with one must not end the checks of all others
             self._schedule.failed(family, self._clock(), _spread())
-            _complain("asking about revocation failed", bug)
+            report("asking about revocation failed", bug)
         finally:
             self._ledger.wake.set()
 
@@ -210,10 +211,6 @@ class Checker:
 
     def __repr__(self) -> str:
         return f"<Checker, {len(self._checks)} questions under way>"
-
-
-def _complain(message: str, bug: Exception) -> None:
-    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": bug})
 
 
 def _spread() -> float:

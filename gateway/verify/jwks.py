@@ -17,6 +17,7 @@ from typing import Protocol
 
 from gateway.config.model import UserPool
 from gateway.errors import NoKeys, UnknownKey
+from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource, Source
@@ -153,9 +154,8 @@ class _PoolKeys:
             except Exception as bug:  # noqa: BLE001 - it must not end the task that could still recover
                 self._policy.fail(self._clock(), _spread())
                 self.trouble = "the key set cannot be had: internal_error"
-                # Maybe it was the report that failed; the loop's handler is the place that is left.
-                context = {"message": "fetching a key set failed", "exception": bug, "task": self._task}
-                asyncio.get_running_loop().call_exception_handler(context)
+                # Maybe it was the log line that failed; the loop's handler is the place that is left.
+                report("fetching a key set failed", bug)
             self._landed.set()
             self._landed = asyncio.Event()
             try:
