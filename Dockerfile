@@ -15,7 +15,7 @@ RUN python -m venv /opt/build && /opt/build/bin/pip install -q --require-hashes 
  && sed -n '/^opentelemetry-proto==/,/[^\\]$/p' requirements/image.txt > otlp.txt \
  && /opt/build/bin/pip --python /opt/cognito-gateway/bin/python install -q --require-hashes --force-reinstall \
       --no-deps -r otlp.txt
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway
 # --no-build-isolation: the build tools are the locked ones above.
 RUN /opt/build/bin/pip wheel -q --no-deps --no-build-isolation --no-index -w /wheel . \

@@ -34,7 +34,7 @@ lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/yamllint -s config gateway helm .yamllint.yaml
+	$(BIN)/yamllint -s config gateway helm .github .yamllint.yaml .pre-commit-config.yaml
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/shellcheck .ci/run
 
