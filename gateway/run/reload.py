@@ -1,8 +1,8 @@
 """The configuration while it is served: watch its files, check the new one whole, swap or keep the last good.
 
 The files are looked at, not subscribed to: that works for every editor, for bind mounts, and for a
-ConfigMap, where a symbolic link is swapped. Invariant: what is broken changes nothing; every attempt is
-counted once and logged once, with what it could not apply.
+ConfigMap, where a symbolic link is swapped. Invariant: what is broken changes nothing, nor does what may be
+half written; every attempt is counted once and logged once, with what it could not apply.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import hashlib
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -21,11 +22,15 @@ from gateway.errors import GatewayError
 from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
+from gateway.run.abandon import abandonable
 
 # Seconds between two looks at the files: some calls of stat. A ConfigMap takes a minute to arrive anyway.
 _LOOK = 1.0
 # A file that changes is being written: wait until it is the same twice, but not forever.
 _SETTLE, _SETTLE_TRIES = 0.1, 20
+# A file that lost pools or routes may be half written: it must stay the same for so many seconds, be read
+# once more, and be the same again. An editor or `cp` writes in milliseconds; those who mean it wait longer.
+_QUIET, _QUIET_READS = 2.0, 2
 
 # What names a file's state without reading it: device, inode, time of change in ns, size. None: not there.
 Mark: TypeAlias = tuple[int, int, int, int] | None
@@ -61,6 +66,9 @@ class Service(Protocol):
 
     async def reload(self, config: Config) -> None:
         """Raises GatewayError, and then nothing has changed."""
+
+    def hold_back(self, reason: str | None) -> None:
+        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
 
 
 class Reloader:
@@ -118,8 +126,7 @@ class Reloader:
     async def _reload(self) -> None:
         service = self._service
         try:
-            # In a thread: a long file takes longer to read than a request may wait.
-            loaded = await asyncio.to_thread(self._source.load)
+            loaded = await self._read()
             config, kept = applicable(loaded.config, service.config)
             same = config == service.config and not self._others_changed()
             if not same:
@@ -136,6 +143,40 @@ class Reloader:
             self._report(result, level, not_applied=kept, warnings=list(loaded.warnings))
         finally:
             self._remember()
+
+    async def _read(self) -> Loaded:
+        """Return the configuration as its files have it: at once, or when it is certain that all is there.
+
+        Raises ConfigurationError.
+        """
+        before, agreeing, held = None, 0, False
+        try:
+            while True:
+                # In a thread: a long file takes longer to read than a request may wait, or a stop.
+                loaded = await abandonable(self._source.load)
+                lost = losses(loaded.config, self._service.config)
+                now = (self._source.digest, loaded.config)
+                agreeing = agreeing + 1 if now == before else 0
+                if not lost or agreeing >= _QUIET_READS:
+                    return loaded
+                before = now
+                if not held:
+                    held = True
+                    self._service.log.event("config_reload_held", level="warning", lost=lost)
+                self._service.hold_back(_nothing_left(loaded.config, self._service.config))
+                await self._quiet()
+        finally:
+            if held:
+                self._service.hold_back(None)
+
+    async def _quiet(self) -> None:
+        """Wait until no file has changed for a while."""
+        marks, since = self._look(), time.monotonic()
+        while time.monotonic() - since < _QUIET:
+            await asyncio.sleep(_SETTLE)
+            now = self._look()
+            if now != marks:
+                marks, since = now, time.monotonic()
 
     def _others_changed(self) -> bool:
         others = files_of(self._service.config)
@@ -191,6 +232,29 @@ def applicable(wanted: Config, running: Config) -> tuple[Config, list[str]]:
     return dataclasses.replace(
         wanted, listen=listen, metrics=running.metrics, ext_authz=running.ext_authz
     ), kept
+
+
+def losses(wanted: Config, running: Config) -> list[str]:
+    """What `wanted` has fewer of than what is running, as a file has that is half written."""
+    before, after = running.cognito.user_pools, wanted.cognito.user_pools
+    lost = []
+    if gone := {pool.id for pool in before} - {pool.id for pool in after}:
+        lost.append(f"cognito.user_pools: {', '.join(sorted(gone))}")
+    if len(wanted.routes) < len(running.routes):
+        lost.append(f"routes: {len(wanted.routes)} in place of {len(running.routes)}")
+    return lost
+
+
+def _nothing_left(wanted: Config, running: Config) -> str | None:
+    """Why nobody should rely on what comes next; None where pools and routes are left."""
+    gone = []
+    if running.cognito.user_pools and not wanted.cognito.user_pools:
+        gone.append("user pools")
+    if running.routes and not wanted.routes:
+        gone.append("routes")
+    if not gone:
+        return None
+    return f"the configuration file lost all its {' and '.join(gone)}: held back, it may be half written"
 
 
 def files_of(config: Config) -> list[Path]:

@@ -84,6 +84,8 @@ class Supervisor:
         self._ticker: asyncio.Task[None] | None = None
         self._gone: Snapshot = merge([])
         self._stopping = False
+        # Why a changed configuration is not applied yet, where that concerns those who send traffic.
+        self._held: str | None = None
         # Nobody is replaced any more.
         self._ending = asyncio.Event()
         self._listener = MetricsListener(
@@ -273,6 +275,10 @@ class Supervisor:
         ):
             await asyncio.sleep(0.01)
 
+    def hold_back(self, reason: str | None) -> None:
+        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        self._held = reason
+
     # --- one view of all ---
 
     async def _scrape(self, accept: str) -> tuple[bytes, str]:
@@ -303,6 +309,8 @@ class Supervisor:
         if failing:
             told = f"{failing} of {len(self._places)} workers keep ending at their start"
             reasons.append({"component": "workers", "reason": told})
+        if self._held is not None:
+            reasons.append({"component": "configuration", "reason": self._held})
         for member in members:
             reasons += [reason for reason in member.reasons if reason not in reasons]
         return reasons

@@ -33,6 +33,8 @@ class Worker:
         self._server = Server(config, metrics=self.metrics, log=self.log)
         self._listening: sockets.Listening | None = None
         self._stopping = False
+        # Why a changed configuration is not applied yet, where that concerns those who send traffic.
+        self._held: str | None = None
         self._listener = MetricsListener(
             config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
         )
@@ -118,6 +120,10 @@ class Worker:
         """Serve new requests by `config`. Raises GatewayError, and then nothing has changed."""
         await self._server.swap(config)
 
+    def hold_back(self, reason: str | None) -> None:
+        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        self._held = reason
+
     async def _scrape(self, accept: str) -> tuple[bytes, str]:
         # Whoever is never scraped does not pay for prometheus_client: 14 ms and 1 MiB.
         from gateway.observe.exposition import render  # noqa: PLC0415
@@ -128,4 +134,6 @@ class Worker:
         reasons = self.app.unready()
         if self._stopping:
             reasons.append({"component": "drain", "reason": "shutting down"})
+        if self._held is not None:
+            reasons.append({"component": "configuration", "reason": self._held})
         return reasons
