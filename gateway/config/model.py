@@ -177,6 +177,7 @@ class Session:
     redis_url: str | None = field(repr=False)  # may hold a password
     redis_password_file: Path | None
     secret_file: Path | None
+    cookie_name: str
     max_age: float
 
 

@@ -131,6 +131,12 @@ TRUSTED_URL = named("URL: https, or http on loopback", addresses.trusted, "^http
 ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
 COLLECTOR = named("URL", addresses.collector, "^https?://")
 REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(rediss?://|unix:/)")
+# RFC 6265 section 4.1.1 takes any token; stricter: signs that every server behind us reads as they are.
+COOKIE_NAME = named(
+    "start of a cookie's name",
+    values.shaped(r"[A-Za-z0-9][A-Za-z0-9_-]*", "the start of a cookie's name: A-Z a-z 0-9 _ -", 40),
+    "^[A-Za-z0-9][A-Za-z0-9_-]*$",
+)
 HOST_NAME = named("host name", addresses.host_name)
 
 # YAML can write a half of a surrogate pair ("\\ud800"); the system takes none in a name.

@@ -333,6 +333,12 @@ SIGN_IN = section(
             "Keys that seal cookies, one a line, newest first. null: made at start; sessions end with it.",
             nullable=True,
         ),
+        Key(
+            "cookie_name",
+            s.COOKIE_NAME,
+            "cognito_gateway",
+            "What every cookie of ours begins with; another one for a second gateway on the same host name.",
+        ),
         Key("max_age", s.duration("1m", "87600h"), "12h", "A working day; then one signs in again."),
     ),
     Key(

@@ -25,7 +25,7 @@ from gateway.errors import BadRequest, MethodRefused
 from gateway.policy.paths import split_target
 from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
-from gateway.proxy.headers import bearer_free, part_cookies, scan
+from gateway.proxy.headers import bearer_free, scan
 from gateway.proxy.request import Request, check_host
 
 # google.rpc.Code. Envoy looks at OK or not; other clients of this protocol and its logs show the word.
@@ -85,7 +85,7 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
             remove.add("authorization")
     if request.head.own_cookies:
         # Our session stays with us.
-        kept = [part_cookies(value)[0] for value in cookies]
+        kept = [table.cookies.part(value)[0] for value in cookies]
         try:
             remaining = b"; ".join(value for value in kept if value).decode("utf-8")
         except UnicodeDecodeError:

@@ -78,7 +78,11 @@ class Dispatcher:
             query=parse_fields(request.query.removeprefix("?")),
             origin=origin,
             prefix=config.sign_in.prefix,
-            cookies=Cookies(request.head.own_cookies, secure=origin.startswith("https:")),
+            cookies=Cookies(
+                request.head.own_cookies,
+                secure=origin.startswith("https:"),
+                base=config.sign_in.session.cookie_name,
+            ),
             client=request.client,
             request_id=request.request_id.decode("ascii"),
             now=time.time(),

@@ -70,7 +70,7 @@ class Portal:
 
     async def welcome(self, page: PageRequest) -> None:
         """Find out whose browser it is, by its session. Raises SessionsAway or NoKeys."""
-        session = await self.sessions.find(page.request, secure=page.secure)
+        session = await self.sessions.find(page.request, secure=page.secure, our_page=True)
         if session is None:
             return
         try:

@@ -63,6 +63,9 @@ class RedisStore:
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
         await _reached(self._redis.delete(_key(ticket)))
 
+    def made(self, ticket: str) -> bool:
+        return False  # a name without a trace
+
     def lock(self, session: Session) -> Lock | None:
         return _Lock(SharedLock(self._redis, f"{_PREFIX}renewal:{session.id}", ttl=LOCK_TTL))
 

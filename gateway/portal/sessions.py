@@ -22,8 +22,9 @@ from gateway.config.model import Config, UserPool
 from gateway.errors import SessionsAway
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
+from gateway.portal import session_cookies
 from gateway.portal.cognito import Users
-from gateway.portal.cookies import Cookies
+from gateway.portal.cookies import Cookies, beginning
 from gateway.portal.live import Live
 from gateway.portal.page import PageRequest
 from gateway.portal.proof import Prover
@@ -35,8 +36,6 @@ from gateway.proxy.request import Request
 
 Result = TypeVar("Result")
 
-# The cookie's name behind the prefix.
-COOKIE = "session"
 # Cookies and sessions remembered, 6 KiB each. Those left out cost one unsealing a request, 50 µs.
 _REMEMBERED = 1024
 # Seconds a request waits for new tokens while its old ones are good, and when they are not: Cognito takes
@@ -65,6 +64,12 @@ class Sessions:
     ) -> None:
         self._pools = {pool.id: pool for pool in config.cognito.user_pools}
         self._max_age = config.sign_in.session.max_age
+        self._base = base = config.sign_in.session.cookie_name
+        # What the names of a session's cookies begin with, by whether the browser sees https.
+        self._starts = {
+            secure: (beginning(base, secure=secure) + session_cookies.COOKIE).encode("ascii")
+            for secure in (False, True)
+        }
         self._store = store
         self._prover = prover
         self._metrics = metrics
@@ -99,7 +104,7 @@ class Sessions:
 
     def recognise(self, request: Request, *, secure: bool, now: float) -> list[bytes] | None:
         """The Authorization that this request's cookies stand for, if nothing has to be waited for."""
-        digest = _digest(request, secure)
+        digest = self._digest(request, secure=secure)
         seen = self._seen.get(digest)
         if seen is None:
             return None
@@ -113,34 +118,45 @@ class Sessions:
 
     def known(self, request: Request, *, secure: bool) -> Session | None:
         """The session of cookies that were seen before, and nothing else happens."""
-        seen = self._seen.get(_digest(request, secure))
+        seen = self._seen.get(self._digest(request, secure=secure))
         return None if seen is None else seen[0].session
 
-    async def find(self, request: Request, *, secure: bool) -> Session | None:
+    async def find(self, request: Request, *, secure: bool, our_page: bool = False) -> Session | None:
         """The session of this request's cookies, with tokens that are good. Raises SessionsAway.
 
-        Cookies that should change go out with the answer (request.answer_lines).
+        A renewed ticket goes out with the answer (request.answer_lines). `our_page`: what is left of sessions
+        that are over is cleared too.
         """
-        cookies = Cookies(request.head.own_cookies, secure=secure)
-        ticket = cookies.joined(COOKIE)
-        if ticket is None:
+        cookies = self._cookies(request, secure=secure)
+        sent = session_cookies.sent(cookies)
+        live = dead = None
+        if sent is not None:
+            live, over = await self._found(request, *sent, secure=secure)
+            dead = sent[0] if over else None
+        if our_page:
+            request.answer_lines += b"".join(session_cookies.left_over(cookies, dead=dead))
+        if live is None or sent is None:
             return None
-        digest, now = _digest(request, secure), self._clock()
-        live = await self._looked_up(digest, ticket, now)
-        if live is not None and now >= live.due:
+        if live.ticket != sent[1]:
+            self._hand_over(request, live, secure=secure, now=self._clock())
+        return live.session
+
+    async def _found(
+        self, request: Request, name: str, ticket: str, *, secure: bool
+    ) -> tuple[Live | None, bool]:
+        """The session of this name and ticket, alive; or None, and whether it was one of ours and is over."""
+        digest, now = self._digest(request, secure=secure), self._clock()
+        live = await self._looked_up(digest, name, ticket, now)
+        if live is None:
+            return None, self._store.made(ticket)
+        if now >= live.due:
             await self._renew(live, now)
             now = self._clock()
-        if live is None or not live.alive(now):
-            if live is not None and live.may_come_back(now):
-                # Cognito did not refuse, it said nothing. Remembered, or each request would ask it again.
-                self._remember(digest, live, ticket)
-            else:
-                request.answer_lines += b"".join(cookies.clear_split(COOKIE))
-            return None
-        self._remember(digest, live, ticket)
-        if live.ticket != ticket:
-            self._hand_over(request, live, secure=secure, now=now)
-        return live.session
+        alive = live.alive(now)
+        if alive or live.may_come_back(now):
+            # Also where Cognito said nothing: not remembered, each request would ask it again.
+            self._remember(digest, live, ticket)
+        return (live, False) if alive else (None, not live.may_come_back(now))
 
     def bearer(self, session: Session) -> list[bytes]:
         """The Authorization that a session just found stands for."""
@@ -158,7 +174,7 @@ class Sessions:
                 return live.session.access.encode("ascii") if self._clock() < live.session.expires else None
         return None
 
-    async def _looked_up(self, digest: bytes, ticket: str, now: float) -> Live | None:
+    async def _looked_up(self, digest: bytes, name: str, ticket: str, now: float) -> Live | None:
         seen = self._seen.get(digest)
         known = seen[0] if seen is not None else None
         try:
@@ -169,6 +185,8 @@ class Sessions:
                 known.wait_until(now + _RETRY)
                 return known
             raise SessionsAway(str(away)) from None
+        if session is not None and session_cookies.name_of(session) != name:
+            return None  # the ticket is not of the session that the browser has
         if session is None or self._pools.get(session.pool_id) is None or now >= self._ends(session):
             if known is not None:
                 known.ended()
@@ -202,8 +220,9 @@ class Sessions:
         """Give the browser the ticket that replaced the one it sent."""
         if live.session is not None:
             left = self._ends(live.session) - now
-            cookies = Cookies(request.head.own_cookies, secure=secure)
-            request.answer_lines += b"".join(cookies.set_split(COOKIE, live.ticket, max_age=left))
+            cookies = self._cookies(request, secure=secure)
+            lines = session_cookies.renewed(cookies, live.session, live.ticket, max_age=left)
+            request.answer_lines += b"".join(lines)
 
     # --- renewing ---
 
@@ -286,7 +305,7 @@ class Sessions:
             await self._end_ticket(page)
         except StoreAway as away:
             raise SessionsAway(str(away)) from None
-        page.set_cookies += page.cookies.set_split(COOKIE, ticket, max_age=self._max_age)
+        page.set_cookies += session_cookies.begun(page.cookies, session, ticket, max_age=self._max_age)
         page.session = session
         self._metrics.sessions["signed_in"] += 1
         self._log.event(
@@ -299,9 +318,10 @@ class Sessions:
         return session
 
     async def _end_ticket(self, page: PageRequest) -> None:
-        ticket = page.cookies.joined(COOKIE)
-        old = None if ticket is None else await self._store.find(ticket, now=page.now)
-        if ticket is not None and old is not None:
+        sent = session_cookies.sent(page.cookies)
+        old = None if sent is None else await self._store.find(sent[1], now=page.now)
+        if sent is not None and old is not None:
+            ticket = sent[1]
             await self._store.end(ticket, old, until=self._ends(old))
             self._ended(old)
             # Nobody waits for it: a copy of the old cookie ends with its access token in any case.
@@ -312,14 +332,14 @@ class Sessions:
 
         `everywhere`: all of the user's tokens. Raises SessionsAway.
         """
-        page.set_cookies += page.cookies.clear_split(COOKIE)
-        session, ticket = page.session, page.cookies.joined(COOKIE)
+        page.set_cookies += session_cookies.ended(page.cookies)
+        session, sent = page.session, session_cookies.sent(page.cookies)
         try:
-            if session is None or ticket is None:
+            if session is None or sent is None:
                 # One that authenticates nobody at the moment could still be renewed by who has a copy.
                 await self._end_ticket(page)
                 return True
-            await self._store.end(ticket, session, until=self._ends(session))
+            await self._store.end(sent[1], session, until=self._ends(session))
         except StoreAway as away:
             raise SessionsAway(str(away)) from None
         self._ended(session)
@@ -369,9 +389,16 @@ class Sessions:
         token = session.id_token if self._uses_id(session) else session.access
         return [b"Bearer " + token.encode("ascii")]
 
+    # --- cookies ---
+
+    def _cookies(self, request: Request, *, secure: bool) -> Cookies:
+        return Cookies(request.head.own_cookies, secure=secure, base=self._base)
+
+    def _digest(self, request: Request, *, secure: bool) -> bytes:
+        """Of the session's cookies alone: another one of ours makes no other session of it."""
+        start = self._starts[secure]
+        mine = [pair for pair in request.head.own_cookies if pair.startswith(start)]
+        return sha256(b";".join(mine)).digest()
+
     def __repr__(self) -> str:
         return f"<Sessions in {self._store!r}>"
-
-
-def _digest(request: Request, secure: bool) -> bytes:
-    return sha256(b";".join(request.head.own_cookies) + (b"s" if secure else b"p")).digest()

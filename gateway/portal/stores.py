@@ -52,6 +52,10 @@ class Store(Protocol):
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
         """From now on nothing finds it. Idempotent."""
 
+    def made(self, ticket: str) -> bool:
+        """Whether it certainly was a ticket of this store, though nothing is found now. Another gateway's, on
+        this host, is none."""
+
     def lock(self, session: Session) -> Lock | None:
         """What keeps other processes from renewing it at the same time; None where there are none."""
 
@@ -120,6 +124,9 @@ class CookieStore:
         if self._shared is not None:
             await self._shared.add(session.id, left=until - session.created)
 
+    def made(self, ticket: str) -> bool:
+        return self._sealer.open(ticket, now=float("-inf")) is not None
+
     def lock(self, session: Session) -> Lock | None:
         # Whoever waited for another's renewal could not see its result: that is in the browser's cookie.
         return None
@@ -165,6 +172,9 @@ class MemoryStore:
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
         self._kept.pop(hashed(ticket), None)
+
+    def made(self, ticket: str) -> bool:
+        return False  # a name without a trace
 
     def lock(self, session: Session) -> Lock | None:
         return None

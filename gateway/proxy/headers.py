@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from gateway.errors import BadRequest
+from gateway.proxy.own_cookies import OwnCookies
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -85,9 +86,6 @@ _REMEMBERED_LENGTH = 64
 _FOLDED = bytes(ord(chr(byte).lower()) if chr(byte).isalnum() and byte < 128 else 0x2D for byte in range(256))
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
-# Ours all begin so, behind `__Host-` on https; they hold the session and stay with us. In any case and with
-# other signs between the words too: PHP reads `cognito.gateway` as `cognito_gateway`.
-_OWN_COOKIE = re.compile(rb"(?i)(?:__Host-|__Secure-)?cognito[^A-Za-z0-9=;]gateway")
 
 
 def fold(name: bytes) -> bytes:
@@ -98,12 +96,20 @@ def fold(name: bytes) -> bytes:
 class HeaderTable:
     """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen.
 
-    `traced`: we say to the upstream which trace a request belongs to; `signed`: we sign for AWS.
+    `traced`: we say to the upstream which trace a request belongs to; `signed`: we sign for AWS;
+    `cookies`: which ones are ours.
     """
 
     def __init__(
-        self, identity_names: Iterable[str], *, trusted: bool, traced: bool = False, signed: bool = False
+        self,
+        identity_names: Iterable[str],
+        *,
+        trusted: bool,
+        traced: bool = False,
+        signed: bool = False,
+        cookies: OwnCookies | None = None,
     ) -> None:
+        self.cookies = cookies or OwnCookies()
         self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
         self._trusted = trusted
         self._traced = traced
@@ -219,15 +225,17 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
             scanned.host = value
             kept.append(b"Host: %b\r\n" % value)
         elif kind is not _DROP:
-            _scan_special(scanned, kind, value)
+            _scan_special(scanned, kind, value, table)
     if scanned.connection is not None:
         _drop_named_in_connection(scanned)
     return scanned
 
 
-def _scan_special(scanned: Scanned, kind: Kind, value: bytes) -> None:  # noqa: PLR0912 - one branch a kind
+def _scan_special(  # noqa: PLR0912 - one branch a kind
+    scanned: Scanned, kind: Kind, value: bytes, table: HeaderTable
+) -> None:
     if kind is Kind.COOKIE:
-        remaining, own = part_cookies(value)
+        remaining, own = table.cookies.part(value)
         scanned.own_cookies += own
         if remaining:
             scanned.kept.append(b"Cookie: %b\r\n" % remaining)
@@ -276,15 +284,6 @@ def _drop_named_in_connection(scanned: Scanned) -> None:
     named -= {b"close", b"keep-alive", b"upgrade", b"host", b""}
     if named:
         scanned.kept = [line for line in scanned.kept if line.partition(b":")[0].lower() not in named]
-
-
-def part_cookies(value: bytes) -> tuple[bytes, list[bytes]]:
-    """A Cookie header's value without the gateway's own cookies, and those (RFC 6265 section 4.2.1)."""
-    if b"cognito" not in value.lower():
-        return value, []
-    pairs = [pair.strip() for pair in value.split(b";")]
-    own = [pair for pair in pairs if _OWN_COOKIE.match(pair)]
-    return b"; ".join(pair for pair in pairs if pair and not _OWN_COOKIE.match(pair)), own
 
 
 def value_of(scanned: Scanned, name: bytes) -> bytes | None:

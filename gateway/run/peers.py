@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from gateway.config.model import Config
 from gateway.proxy.cors import CorsPolicy
 from gateway.proxy.headers import HeaderTable
+from gateway.proxy.own_cookies import OwnCookies
 from gateway.proxy.request import Peer
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def _header_tables(config: Config) -> dict[bool, HeaderTable]:
     if headers.assertion is not None:
         names.append(headers.assertion.header)
     traced, signed = config.tracing is not None, config.upstream.sigv4 is not None
+    cookies = OwnCookies(config.sign_in.session.cookie_name)
     return {
-        trusted: HeaderTable(names, trusted=trusted, traced=traced, signed=signed)
+        trusted: HeaderTable(names, trusted=trusted, traced=traced, signed=signed, cookies=cookies)
         for trusted in (False, True)
     }
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.portal import session_cookies
 from gateway.portal.cookies import Cookies
 from gateway.portal.csrf import Guard
 from gateway.portal.page import BROWSER, PageRequest
 from gateway.portal.session import Session
-from gateway.portal.sessions import COOKIE
 from tests.support.running import Running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, sign
 from tests.support.wire import Reply, get, once
@@ -86,13 +87,24 @@ async def signed_in(gateway: Running, session: Session | None = None) -> Browser
     assert portal is not None
     made = session or a_session(gateway.key)
     ticket = await portal.store.keep(made, until=made.created + 12 * 3600)
-    lines = Cookies([], secure=False).set_split(COOKIE, ticket, max_age=3600)
+    return Browser(gateway.port, jar_of(made, ticket))
+
+
+def jar_of(session: Session, ticket: str) -> dict[str, str]:
+    """A browser's cookies after it signed in, over http."""
     jar = {}
-    for line in lines:
+    for line in session_cookies.begun(Cookies([], secure=False), session, ticket, max_age=3600):
         match = re.match(rb"Set-Cookie: ([^=]+)=([^;]*)", line)
         assert match is not None
         jar[match[1].decode()] = match[2].decode()
-    return Browser(gateway.port, jar)
+    return jar
+
+
+def ticket_of(jar: Mapping[str, str]) -> str:
+    """What this browser has of its session; empty: nothing."""
+    pairs = [f"{name}={value}".encode() for name, value in jar.items()]
+    sent = session_cookies.sent(Cookies(pairs, secure=False))
+    return "" if sent is None else sent[1]
 
 
 async def form_token(gateway: Running, browser: Browser) -> str:
@@ -102,8 +114,8 @@ async def form_token(gateway: Running, browser: Browser) -> str:
     sealers = portal.sealers
     guard = Guard(sealers.csrf)
     cookies = Cookies([f"{name}={value}".encode() for name, value in browser.jar.items()], secure=False)
-    ticket = cookies.joined("session")
-    session = None if ticket is None else await portal.store.find(ticket, now=time.time())
+    ticket = ticket_of(browser.jar)
+    session = await portal.store.find(ticket, now=time.time()) if ticket else None
     page: Any = PageRequest(
         method="GET", path="/", query={}, origin="http://api.test", prefix="/oauth2", cookies=cookies,
         client="127.0.0.1", request_id="r", now=time.time(), request=None, make_token=guard.token,  # type: ignore[arg-type]

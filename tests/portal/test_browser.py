@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Page
 
+from gateway.observe.logs import configure
+from gateway.run.worker import Worker
 from tests.portal.chromium import WIDTHS, chromium, looking, needs_chromium
 from tests.portal.looks import wrong_with
 from tests.portal.screenshots import JOURNEYS
-from tests.portal.site import ALICE, PASSWORD, add_app, app_code, second_factors, site
+from tests.portal.site import (
+    ALICE,
+    PASSWORD,
+    POOL,
+    Site,
+    add_app,
+    app_code,
+    second_factors,
+    seed,
+    site,
+)
+from tests.support.running import Stream
+from tests.support.waiting import until
+from tests.support.wire import OK, Received
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +117,72 @@ async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
         assert await page.inner_text("#copied") == "Access token copied"
         assert await page.evaluate("navigator.clipboard.readText()") == await page.input_value("#token")
         assert "ends in 59:" in await page.inner_text("#token-title + p")
+
+
+async def test_a_late_response_makes_nobody_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two workers, by their ports: a browser's cookies are of the host."""
+    # Every request renews its session.
+    monkeypatch.setattr("gateway.portal.session._AHEAD", float("inf"))
+    monkeypatch.setattr("gateway.portal.session._SHARE", 1.0)
+    (tmp_path / "keys").write_text("k" * 43 + "\n")
+    bob = {"Username": "bob@example.com", "Password": PASSWORD, "Attributes": {"email_verified": "true"}}
+    kept = f"session: {{secret_file: {tmp_path}/keys}}"
+    async with (
+        site(tmp_path, seeded=seed(bob), sign_in=kept) as at,
+        another_worker(at) as other,
+        chromium() as browser,
+        looking(browser) as page,
+    ):
+        held = asyncio.Event()
+
+        async def script(received: Received, _: object, writer: asyncio.StreamWriter) -> None:
+            if received.target == b"/slow":
+                await held.wait()
+            writer.write(OK)
+
+        at.upstream.script = script
+
+        async def signs_in(name: str, url: str, page: Page) -> None:
+            await page.goto(f"{url}/oauth2/sign_in?return_to=/home")
+            await page.fill("#username", name)
+            await page.fill("#password", PASSWORD)
+            await page.keyboard.press("Enter")
+            await page.wait_for_url(f"{url}/home")
+
+        await signs_in(ALICE, at.url, page)
+        await page.evaluate("() => { window.slow = fetch('/slow').then(answer => answer.status); }")
+        await until(lambda: [each for each in at.upstream.requests if each.target == b"/slow"])
+        second = await page.context.new_page()
+        await second.goto(f"{other}/oauth2/sign_out")
+        await second.click("button:text-is('Sign out')")
+        await second.wait_for_selector("#username")
+        await signs_in("bob@example.com", other, second)
+        held.set()
+        assert await page.evaluate("() => window.slow") == 200
+        names = [each["name"] for each in await page.context.cookies()]
+        assert len({name.split("_")[3] for name in names if "session_" in name}) == 2, "it was overtaken"
+        seen = []
+        for url in (at.url, other):
+            await page.goto(f"{url}/mine")
+            seen.append(at.upstream.last.get("X-Auth-Request-User"))
+        users = at.local.call("AdminGetUser", UserPoolId=POOL, Username="bob@example.com")["UserAttributes"]
+        assert seen == [{each["Name"]: each["Value"] for each in users}["sub"].encode()] * 2
+
+
+@contextlib.asynccontextmanager
+async def another_worker(at: Site) -> AsyncIterator[str]:
+    """A second one with the same configuration; its URL."""
+    stream = Stream()
+    config = at.source.load().config
+    log = configure(config.log, stream)  # type: ignore[arg-type]  # a raw stream is all it needs
+    worker = Worker(config, log=log)
+    await worker.start()
+    try:
+        await until(lambda: not worker.app.unready())
+        yield f"http://127.0.0.1:{worker.port}"
+    finally:
+        await worker.stop()
+        log.close()
 
 
 @pytest.mark.slow  # every page, four times

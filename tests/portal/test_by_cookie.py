@@ -162,12 +162,13 @@ async def test_broken_cookies_are_no_session(tmp_path: Path, cookie: str) -> Non
         assert not [line for line in gateway.log() if line["event"] == "log"]
 
 
-async def test_a_session_that_ended_with_its_tokens_is_cleared(tmp_path: Path) -> None:
+async def test_a_session_that_ended_with_its_tokens_is_cleared_by_our_pages(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         session = a_session(gateway.key, lifetime=-1, refresh="")
         browser = await signed_in(gateway, session)
-        reply = await browser.get("/a")
-        assert (reply.status, browser.jar) == (401, {})
+        assert (await browser.get("/a")).all("set-cookie") == []
+        assert (await browser.get("/oauth2/userinfo")).status == 401
+        assert list(browser.jar) == ["cognito_gateway_session"]
 
 
 async def test_a_session_of_a_client_that_is_not_ours_any_more_is_none(tmp_path: Path) -> None:

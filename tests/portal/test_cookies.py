@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.portal.cookies import Cookies, longest
-from gateway.proxy.headers import part_cookies
+from gateway.proxy.own_cookies import OwnCookies
 
 
 def sent_back(lines: list[bytes], before: dict[bytes, bytes] | None = None) -> list[bytes]:
@@ -80,11 +80,11 @@ def test_counts_that_lie_are_no_value(count: int, rest: str) -> None:
      "__Host-cognito_gateway_x", "__host-Cognito_Gateway", "__Secure-cognito_gateway", "cognito gateway"],
 )  # fmt: skip
 def test_no_spelling_of_ours_goes_on(name: str) -> None:
-    rest, own = part_cookies(f"a=1; {name}=s; b=2".encode())
+    rest, own = OwnCookies().part(f"a=1; {name}=s; b=2".encode())
     assert rest == b"a=1; b=2"
     assert own == [f"{name}=s".encode()]
 
 
 def test_names_that_only_hold_ours_go_on() -> None:
     value = b"my_cognito_gateway=1; cognitogateway=2; x=cognito_gateway"
-    assert part_cookies(value) == (value, [])
+    assert OwnCookies().part(value) == (value, [])

@@ -12,10 +12,8 @@ import pytest
 
 from gateway.local.errors import AwsError
 from gateway.portal.attempts import ADDRESS
-from gateway.portal.cookies import Cookies
-from gateway.portal.sessions import COOKIE
 from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
-from tests.portal.support import HTML, Browser, form_token
+from tests.portal.support import HTML, Browser, form_token, ticket_of
 from tests.support.running import logged, running
 
 
@@ -278,9 +276,7 @@ async def test_what_cannot_be_signed_out_everywhere_is_signed_out_here(tmp_path:
         await place.sign_in(browser)
         portal = place.gateway.worker.app.portal
         assert portal is not None
-        pairs = [f"{name}={value}".encode() for name, value in browser.jar.items()]
-        ticket = Cookies(pairs, secure=False).joined(COOKIE)
-        session = await portal.store.find(ticket or "", now=time.time())
+        session = await portal.store.find(ticket_of(browser.jar), now=time.time())
         assert session is not None
         token = await form_token(place.gateway, browser)
         reply = await browser.post("/oauth2/sign_out", f"csrf={token}&everywhere=yes", origin=ORIGIN)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError
-from tests.portal.support import Browser, a_session, signed_in
+from tests.portal.support import Browser, a_session, signed_in, ticket_of
 from tests.portal.test_sessions import Cognito, play
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.running import running
@@ -59,7 +59,7 @@ async def test_a_sign_out_is_heard_of_within_a_second(tmp_path: Path, redis: Red
             assert (await there.get("/api")).status == 200
             portal = one.worker.app.portal
             assert portal is not None
-            ticket = here.jar["cognito_gateway_session"].partition(".")[2]
+            ticket = ticket_of(here.jar)
             session = await portal.store.find(ticket, now=time.time())
             assert session is not None
             await portal.store.end(ticket, session, until=time.time() + 3600)
@@ -86,7 +86,7 @@ async def test_a_renewal_in_vain_hides_no_sign_out(tmp_path: Path, redis: RedisS
         assert (await browser.get("/api")).status == 200
         portal = gateway.worker.app.portal
         assert portal is not None
-        ticket = browser.jar["cognito_gateway_session"].partition(".")[2]
+        ticket = ticket_of(browser.jar)
         await portal.store.end(ticket, session, until=time.time() + 3600)
         await asyncio.sleep(1.05)
         assert (await browser.get("/api")).status == 401

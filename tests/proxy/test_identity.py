@@ -7,8 +7,9 @@ from urllib.parse import unquote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.proxy.headers import HeaderTable, fold, part_cookies, scan
+from gateway.proxy.headers import HeaderTable, fold, scan
 from gateway.proxy.identity import encode, encode_claim, encode_list
+from gateway.proxy.own_cookies import OwnCookies
 
 any_text = st.text(st.characters(codec="utf-8"))
 
@@ -64,6 +65,6 @@ def test_no_spelling_of_an_identity_header_is_kept(choices: list[tuple[bool, str
 
 @given(st.lists(st.sampled_from(["a=1", "cognito_gateway=x", "__Host-cognito_gateway_session=y", "b=", "c"])))
 def test_only_our_cookies_go(pairs: list[str]) -> None:
-    kept, own = part_cookies("; ".join(pairs).encode())
+    kept, own = OwnCookies().part("; ".join(pairs).encode())
     assert own == [pair.encode() for pair in pairs if "cognito_gateway" in pair]
     assert kept == "; ".join(pair for pair in pairs if "cognito_gateway" not in pair).encode()

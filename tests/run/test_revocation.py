@@ -16,12 +16,10 @@ from gateway.config.load import load
 from gateway.local.server import LocalCognito
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.portal.cookies import Cookies
 from gateway.portal.session import Session
-from gateway.portal.sessions import COOKIE
 from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
-from tests.portal.support import Browser
+from tests.portal.support import Browser, jar_of
 from tests.proxy.test_tunnel import UPGRADE, echo
 from tests.shared.support import Lines
 from tests.support.ports import free_port
@@ -356,9 +354,7 @@ async def visitor(gateway: Guarded, cognito: LocalCognito, name: str) -> Browser
         expires=now + 3600, access=tokens.access, id_token=tokens.id, refresh=tokens.refresh,
     )  # fmt: skip
     ticket = await portal.store.keep(session, until=now + 3600)
-    lines = Cookies([], secure=False).set_split(COOKIE, ticket, max_age=3600)
-    pairs = (line.decode().removeprefix("Set-Cookie: ").partition(";")[0] for line in lines)
-    return Browser(gateway.worker.port, dict(pair.split("=", 1) for pair in pairs))
+    return Browser(gateway.worker.port, jar_of(session, ticket))
 
 
 async def test_another_sign_in_of_the_user_stays_or_goes_as_cognito_says(

@@ -1,0 +1,41 @@
+"""Which cookies of a request are the gateway's own: they hold the session, and stay with us. Pure.
+
+Ours begin with `sign_in.session.cookie_name`, behind `__Host-` on https. Those that begin with the default
+name are another gateway's on this host, and no upstream's either. Invariant: no spelling of either name that
+a server behind us reads as the same one (PHP reads `cognito.gateway` as `cognito_gateway`) travels on.
+"""
+
+from __future__ import annotations
+
+import re
+
+DEFAULT_NAME = "cognito_gateway"
+
+
+class OwnCookies:
+    """Tells them apart, for one configuration."""
+
+    def __init__(self, name: str = DEFAULT_NAME) -> None:
+        # Of the configured name the whole word: with `a` an upstream's `abc` is not ours.
+        names = {_folded(DEFAULT_NAME), _folded(name) + b"(?![A-Za-z0-9])"}
+        self._mine = re.compile(b"(?i)(?:__Host-|__Secure-)?(?:%b)" % b"|".join(sorted(names)))
+        # What stands in every one of them: most Cookie headers hold none.
+        self._hints = tuple(
+            {re.split("[^a-z0-9]", each.lower())[0].encode() for each in (DEFAULT_NAME, name)}
+        )
+
+    def part(self, value: bytes) -> tuple[bytes, list[bytes]]:
+        """A Cookie header's value without the gateway's own cookies, and those (RFC 6265 section 4.2.1)."""
+        lower = value.lower()
+        if not any(hint in lower for hint in self._hints):
+            return value, []
+        mine = self._mine.match
+        pairs = [pair.strip() for pair in value.split(b";")]
+        own = [pair for pair in pairs if mine(pair)]
+        return b"; ".join(pair for pair in pairs if pair and not mine(pair)), own
+
+
+def _folded(name: str) -> bytes:
+    """A pattern for the name with whatever sign stands between its words."""
+    words = re.split("[^A-Za-z0-9]", name)
+    return rb"[^A-Za-z0-9=;]".join(re.escape(word).encode("ascii") for word in words)
