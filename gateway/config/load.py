@@ -21,8 +21,8 @@ from gateway.errors import ConfigurationError
 
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 
-# Looks into the files that a configuration names: key paths, and what is wrong there.
-Contents: TypeAlias = Callable[[Config], Iterable[tuple[str, str]]]
+# Looks into the files that a configuration names: key paths, what is wrong there, whether that is a warning.
+Contents: TypeAlias = Callable[[Config], Iterable[tuple[str, str, bool]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def examine(
     if report.mistakes:
         return None, report
     config = complete(typed.values, folder, stored=stored)
-    for key, told in contents(config) if contents is not None else ():
-        report.mistake(typed.place(key), key, told)
+    for key, told, is_warning in contents(config) if contents is not None else ():
+        (report.warning if is_warning else report.mistake)(typed.place(key), key, told)
     return (None if report.mistakes else config), report
 
 

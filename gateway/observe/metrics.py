@@ -88,6 +88,13 @@ METRICS = (
         "jwks_keys", "gauge", ("pool",), "min", "Keys held of a user pool, in the worker with the fewest."
     ),
     Metric(
+        "jwks_keys_ignored",
+        "gauge",
+        ("pool",),
+        "max",
+        "Keys of a user pool's key set that cannot be used, in the worker with the most.",
+    ),
+    Metric(
         "jwks_last_success_timestamp_seconds",
         "gauge",
         ("pool",),
@@ -210,6 +217,7 @@ class WorkerMetrics:
         "config_reloads",
         "jwks_fetches",
         "jwks_keys",
+        "jwks_keys_ignored",
         "jwks_last_success",
         "limits_reached",
         "rate_limit_errors",
@@ -241,6 +249,7 @@ class WorkerMetrics:
         self.token_cache_misses = 0
         self.jwks_fetches: defaultdict[tuple[str, str], int] = defaultdict(int)  # (pool, result)
         self.jwks_keys: dict[str, int] = {}
+        self.jwks_keys_ignored: dict[str, int] = {}
         self.jwks_last_success: dict[str, float] = {}  # Unix time
         self.upstream_errors: defaultdict[str, int] = defaultdict(int)
         self.limits_reached: defaultdict[str, int] = defaultdict(int)
@@ -288,6 +297,7 @@ class WorkerMetrics:
                 "revocation_watched": [[[], self.revocation_watched]],
                 "revocation_denied": [[[], self.revocation_denied]],
                 "jwks_keys": _one_label(self.jwks_keys),
+                "jwks_keys_ignored": _one_label(self.jwks_keys_ignored),
                 "jwks_last_success_timestamp_seconds": _one_label(self.jwks_last_success),
             },
         }

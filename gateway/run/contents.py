@@ -10,9 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from gateway.config.model import Config, UserPool
 from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from gateway.verify.jwk import IgnoredKey
 
 Reader = Callable[[], object]
 
@@ -20,20 +24,24 @@ Reader = Callable[[], object]
 _KEY = re.compile(r"([a-z_]+(?:\.[a-z_]+)+):? (.*)", re.DOTALL)
 
 
-def check_contents(config: Config) -> Iterator[tuple[str, str]]:
-    """The key's path and what is wrong, for each file that does not hold what it should."""
+def check_contents(config: Config) -> Iterator[tuple[str, str, bool]]:
+    """The key's path, what is wrong and whether that is a warning, for each file that does not hold what it
+    should."""
     for read in _readers(config):
         try:
             read()
         except GatewayError as error:
             match = _KEY.fullmatch(str(error))
-            yield (match[1], match[2]) if match else ("", str(error))
+            yield (match[1], match[2], False) if match else ("", str(error), False)
     for index, pool in enumerate(config.cognito.user_pools):
         for name, read in _readers_of(pool):
             try:
                 read()
             except GatewayError as error:
-                yield f"cognito.user_pools[{index}].{name}", str(error).removeprefix(f"{name}: ")
+                yield f"cognito.user_pools[{index}].{name}", str(error).removeprefix(f"{name}: "), False
+        for ignored in _ignored(pool):
+            key = f"cognito.user_pools[{index}].jwks_file"
+            yield key, f"key {ignored.name} cannot be used: {ignored.reason}", True
 
 
 def _readers(config: Config) -> Iterator[Reader]:
@@ -64,6 +72,17 @@ def _readers_of(pool: UserPool) -> Iterator[tuple[str, Reader]]:
         from gateway.portal.cognito import client_secret
 
         yield "client_secret_file", lambda: client_secret(pool)
+
+
+def _ignored(pool: UserPool) -> tuple[IgnoredKey, ...]:
+    from gateway.verify.jwk import KeySetRefused, read_key_set
+
+    if pool.jwks_file is None:
+        return ()
+    try:
+        return read_key_set(pool.jwks_file.read_bytes()).ignored
+    except (OSError, KeySetRefused):
+        return ()  # its reader has said so
 
 
 def _key_set(pool: UserPool) -> None:

@@ -26,7 +26,7 @@ from gateway.config.model import Config, UserPool
 from gateway.run.reload import files_of
 from gateway.terminal import Mark, Paint, paint_for, wrapped
 from gateway.verify.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource
-from gateway.verify.jwk import KeySetRefused, parse_key_set
+from gateway.verify.jwk import KeySetRefused, read_key_set
 from gateway.verify.tokens import MAX_CLOCK_AHEAD
 
 # Seconds between our clock and the key endpoint's that are nobody's fault: a Date header has whole seconds.
@@ -87,13 +87,22 @@ async def _keys(pool: UserPool) -> list[Finding]:
     source = HttpSource(pool.jwks_url) if pool.jwks_file is None else FileSource(pool.jwks_file)
     where = str(pool.jwks_file or pool.jwks_url)
     try:
-        keys = parse_key_set(await source.read())
+        keys, ignored = read_key_set(await source.read())
     except (FetchFailed, KeySetRefused) as error:
         why = "no token of this pool can be verified: 503"
         return [
             broken(about, f"cannot be had from {where}: {error}", why, "check the address and the network")
         ]
     found = [good(about, f"{len(keys)} at {where}: {', '.join(sorted(keys))}")]
+    found += [
+        warning(
+            f"key {name} of {pool.id}",
+            f"cannot be used: {reason}",
+            "a token signed with it is refused (unknown_key)",
+            "if the pool issues such tokens, report it as a bug; in a jwks_file, remove the key",
+        )
+        for name, reason in ignored
+    ]
     if pool.jwks_file is None:
         found.append(clock_finding(await _date(pool.jwks_url), time.time()))
     return found

@@ -26,7 +26,7 @@ from gateway.terminal import Mark, Paint, columns, paint_for
 from gateway.verify.authenticate import Principal
 from gateway.verify.explain import Check, Explanation, Keys, explain
 from gateway.verify.fetch import FetchFailed, FileSource, HttpSource
-from gateway.verify.jwk import KeySetRefused, parse_key_set
+from gateway.verify.jwk import KeySetRefused, read_key_set
 from gateway.verify.tokens import Claims
 
 # A token has at most 16 KiB; more than this is not one, and need not be read.
@@ -142,7 +142,7 @@ async def _key_sets(config: Config) -> dict[str, Keys]:
 async def _key_set(pool: UserPool) -> Keys:
     source = HttpSource(pool.jwks_url) if pool.jwks_file is None else FileSource(pool.jwks_file)
     try:
-        return parse_key_set(await source.read())
+        return read_key_set(await source.read())
     except (FetchFailed, KeySetRefused) as error:
         where = pool.jwks_url if pool.jwks_file is None else pool.jwks_file
         return f"its key set cannot be had from {where}: {error}"

@@ -190,6 +190,7 @@ class Server:
         pools = {pool.id for app in (self.app, *self._replaced) for pool in app.config.cognito.user_pools}
         for gone in self._metrics.jwks_keys.keys() - pools:
             del self._metrics.jwks_keys[gone]
+            self._metrics.jwks_keys_ignored.pop(gone, None)
             self._metrics.jwks_last_success.pop(gone, None)
         return len(self._replaced) < before
 

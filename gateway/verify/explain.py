@@ -32,11 +32,11 @@ from gateway.errors import (
     WrongTokenUse,
 )
 from gateway.verify import jws, tokens
-from gateway.verify.jwk import VerificationKey
+from gateway.verify.jwk import KeySet, VerificationKey
 from gateway.verify.tokens import MAX_CLOCK_AHEAD, Claims, PoolRules, UnverifiedToken
 
-# A pool's keys by kid, or why they cannot be had.
-Keys = Mapping[str, VerificationKey] | str
+# A pool's keys, or why they cannot be read.
+Keys = KeySet | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,10 @@ def _key(
     known = keys.get(pool.id, "its key set was not read")
     if isinstance(known, str):
         return NoKeys(known)
-    return known.get(unverified.kid) or UnknownKey("no key of the pool's key set has the token's kid")
+    ignored = dict(known.ignored).get(unverified.kid)
+    if ignored is not None:
+        return UnknownKey(f"the key of the token's kid is ignored: {ignored}")
+    return known.keys.get(unverified.kid) or UnknownKey("no key of the pool's key set has the token's kid")
 
 
 # --- the list ----------------------------------------------------------------------------------------------

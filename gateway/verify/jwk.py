@@ -1,7 +1,8 @@
 """A pool's key set document (JWKS, RFC 7517) to verification keys; no I/O.
 
-Invariant: a `VerificationKey` is an RSA key for RS256 that is safe to verify with; one bad key refuses
-the whole document, so that the last good set stays in use instead of a part of a strange one.
+Invariant: a `VerificationKey` is an RSA key for RS256 that is safe to verify with, and no other key of the
+document has its name. A key that is not is ignored and named; a document without one usable key is refused
+whole, so that the last good set stays in use.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
@@ -35,8 +38,26 @@ _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 KID = re.compile(r"[!-~]{1,256}")
 
 
+# Keys named in the text of a refusal: enough to see what kind of keys there are, in a line that can be read.
+_NAMED_IN_REFUSAL = 3
+
+
 class KeySetRefused(ValueError):
-    """The document is no key set we use; the text says which key (counted from 0) and why."""
+    """The document is not a key set with a usable key; the text says why."""
+
+
+class IgnoredKey(NamedTuple):
+    """A key of the document that verifies nothing. `name` is its kid, or "key N" (from 0) without one."""
+
+    name: str
+    reason: str
+
+
+class KeySet(NamedTuple):
+    """The usable keys by their `kid`, and what else the document holds."""
+
+    keys: dict[str, VerificationKey]
+    ignored: tuple[IgnoredKey, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +71,40 @@ class VerificationKey:
 
 
 def parse_key_set(document: bytes) -> dict[str, VerificationKey]:
-    """The keys by their `kid`; raises KeySetRefused unless every one of them is fit for use.
+    """Return the usable keys by their `kid`; raises KeySetRefused where there is none."""
+    return read_key_set(document).keys
 
-    RFC 7517 section 5 says to ignore keys that are not understood; stricter.
+
+def read_key_set(document: bytes) -> KeySet:
+    """Return the usable keys, and which keys were ignored and why; raises KeySetRefused where none is usable.
+
+    RFC 7517 section 5: "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" values that are
+    not understood by them, that are missing required members, or for which values are out of the supported
+    ranges."
     """
+    members = _members(document)
+    # RFC 7517 section 4.5: keys of one set SHOULD have distinct names. Stricter: which of two keys a token
+    # names cannot be told, so none of that name is used, whether or not the others are usable.
+    times = Counter(kid for member in members if (kid := _kid_of(member)) is not None)
+    keys: dict[str, VerificationKey] = {}
+    ignored: list[IgnoredKey] = []
+    for index, member in enumerate(members):
+        kid = _kid_of(member)
+        try:
+            if kid is not None and times[kid] > 1:
+                raise KeySetRefused("another key has the same kid")
+            key = _parse_key(member)
+        except KeySetRefused as unusable:
+            ignored.append(IgnoredKey(kid or f"key {index}", str(unusable)))
+        else:
+            keys[key.kid] = key
+    if not keys:
+        named = "; ".join(f"{each.name}: {each.reason}" for each in ignored[:_NAMED_IN_REFUSAL])
+        raise KeySetRefused(f"none of the {len(members)} keys can be used ({named})")
+    return KeySet(keys, tuple(ignored))
+
+
+def _members(document: bytes) -> list[object]:
     if len(document) > MAX_DOCUMENT_SIZE:
         raise KeySetRefused(f"the document is larger than {MAX_DOCUMENT_SIZE} bytes")
     try:
@@ -65,17 +116,13 @@ def parse_key_set(document: bytes) -> dict[str, VerificationKey]:
         raise KeySetRefused("the document is not a JSON object with a list of keys")
     if not 1 <= len(members) <= MAX_KEYS:
         raise KeySetRefused(f"the document holds {len(members)} keys; 1 to {MAX_KEYS} are accepted")
-    keys: dict[str, VerificationKey] = {}
-    for index, member in enumerate(members):
-        try:
-            key = _parse_key(member)
-        except ValueError as error:
-            raise KeySetRefused(f"key {index}: {error}") from None
-        # RFC 7517 section 4.5 says SHOULD be distinct; stricter.
-        if key.kid in keys:
-            raise KeySetRefused(f"key {index}: its kid is that of another key")
-        keys[key.kid] = key
-    return keys
+    return members
+
+
+def _kid_of(jwk: object) -> str | None:
+    """Return the key's name where it has one that a token could have."""
+    kid = jwk.get("kid") if isinstance(jwk, dict) else None
+    return kid if isinstance(kid, str) and KID.fullmatch(kid) is not None else None
 
 
 def render_key_set(keys: Iterable[VerificationKey]) -> str:
@@ -107,8 +154,8 @@ def _parse_key(jwk: object) -> VerificationKey:
     if jwk.get("kty") != "RSA":
         raise KeySetRefused("kty is not RSA")
     _check_purpose(jwk)
-    kid = jwk.get("kid")
-    if not isinstance(kid, str) or KID.fullmatch(kid) is None:
+    kid = _kid_of(jwk)
+    if kid is None:
         raise KeySetRefused("kid is not a string of 1 to 256 printable ASCII characters")
     if jwk.get("e") != _PUBLIC_EXPONENT_TEXT:
         raise KeySetRefused("e is not 65537")

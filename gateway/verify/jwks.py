@@ -2,9 +2,10 @@
 
 One task per pool does all its fetching, so there is never more than one fetch of a pool under way (single
 flight by construction); refetch.py says when, fetch.py does it, jwk.py judges what came. Invariant: a key
-set is replaced only by a whole new one that `parse_key_set` accepted; every failure leaves the last good
-one in place, and a failure never reaches a token whose key is known. The first fetch comes at the start,
-whatever one begins with, so that keys of before are not in use for longer than where they come from.
+set is replaced only by the usable keys of one document that `read_key_set` accepted; every failure leaves
+the last good one in place, and a failure never reaches a token whose key is known. The first fetch comes at
+the start, whatever one begins with, so that keys of before are not in use for longer than where they come
+from.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource, Source
 from gateway.verify.handover import HandedOver, place_of
-from gateway.verify.jwk import KeySetRefused, VerificationKey, parse_key_set, render_key_set
+from gateway.verify.jwk import KeySet, KeySetRefused, VerificationKey, read_key_set, render_key_set
 from gateway.verify.refetch import Ask, RefetchPolicy, Timing
 
 # jwks_file: a look at a file costs nothing, and its editor waits for the effect. Seconds.
@@ -32,12 +33,15 @@ _NOT_YET = "the key set has not been fetched yet"
 
 
 class KeySetEvents(Protocol):
-    """Told of every fetch. `reason` is from a fixed set; `exact` is safe to log, never the answer's text.
+    """Hears of every fetch. `reason` is from a fixed set; `exact` is safe to log, never the answer's text.
 
-    And of key sets to begin with; `age` is in seconds.
+    And of key sets to begin with; `age` is in seconds. `key_ignored` comes once for each key that is new
+    among the ignored ones: `name` is printable ASCII of at most 256 characters.
     """
 
-    def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None: ...
+    def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None: ...
+
+    def key_ignored(self, pool_id: str, name: str, exact: str) -> None: ...
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None: ...
 
@@ -54,12 +58,17 @@ class KeySetReport:
         self._log = log
         self._wall = wall
 
-    def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None:
+    def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None:
         self._count(pool_id, "success")
         self._metrics.jwks_keys[pool_id] = keys
+        self._metrics.jwks_keys_ignored[pool_id] = ignored
         self._metrics.jwks_last_success[pool_id] = self._wall()
         if changed:
             self._log.event("key_set_loaded", level="info", pool=pool_id, keys=keys)
+
+    def key_ignored(self, pool_id: str, name: str, exact: str) -> None:
+        # 128 characters are what a log line holds of anything that is not verified.
+        self._log.event("key_ignored", level="warning", pool=pool_id, kid=name[:128], exact=exact)
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None:
         self._count(pool_id, "failure")
@@ -90,6 +99,8 @@ class _PoolKeys:
     ) -> None:
         self.pool = pool
         self.keys: dict[str, VerificationKey] = {}
+        # Name → why, of the other keys of the same document.
+        self.ignored: dict[str, str] = {}
         # What another worker may begin with: these keys, with the time of the fetch that brought them.
         self.handed: HandedOver | None = None
         self.trouble = _NOT_YET
@@ -119,10 +130,12 @@ class _PoolKeys:
     def take_over(self, handed: HandedOver) -> None:
         try:
             # What cannot be encoded is no text of ours, and for the parser to refuse.
-            self.keys = parse_key_set(handed.document.encode("utf-8", "surrogatepass"))
+            read = read_key_set(handed.document.encode("utf-8", "surrogatepass"))
         except KeySetRefused as refused:
             self._events.key_set_not_taken_over(self.pool.id, str(refused))
             return
+        self.keys = read.keys
+        self._ignore(read)
         # Handed on as it came: with its own age.
         self.handed = handed
         self._events.key_set_taken_over(self.pool.id, len(self.keys), self._clock() - handed.read_at)
@@ -144,6 +157,9 @@ class _PoolKeys:
                 self._policy.remember_absent(kid, self._clock())
                 ask = Ask.ABSENT
         if ask is Ask.ABSENT:
+            ignored = self.ignored.get(kid)
+            if ignored is not None:
+                raise UnknownKey(f"the key of the token's kid is ignored: {ignored}")
             raise UnknownKey("no key of the pool's key set has the token's kid")
         raise NoKeys(f"pool {self.pool.id}: {self.trouble}")
 
@@ -169,29 +185,37 @@ class _PoolKeys:
     async def _fetch(self) -> None:
         """One fetch from start to end; the policy and the operator hear of its outcome."""
         try:
-            keys = parse_key_set(await self._source.read())
+            read = read_key_set(await self._source.read())
         except FetchFailed as failure:
             self._failed(failure.reason, str(failure))
         except KeySetRefused as refused:
             self._failed("refused", str(refused))
         else:
-            self._loaded(keys)
+            self._loaded(read)
 
     def _failed(self, reason: str, exact: str) -> None:
         self._policy.fail(self._clock(), _spread())
         self.trouble = f"the key set cannot be had: {reason}"
         self._events.key_set_fetch_failed(self.pool.id, reason, exact)
 
-    def _loaded(self, keys: dict[str, VerificationKey]) -> None:
+    def _loaded(self, read: KeySet) -> None:
         # Tokens verified before hang on the key object: an unchanged key stays the same object.
-        kept = {kid: _unchanged(self.keys.get(kid), key) for kid, key in keys.items()}
+        kept = {kid: _unchanged(self.keys.get(kid), key) for kid, key in read.keys.items()}
         changed = kept != self.keys
         now = self._clock()
         self.keys = kept
         self.handed = HandedOver(self.pool.id, place_of(self.pool), now, render_key_set(kept.values()))
         self.trouble = ""
         self._policy.succeed(now, _spread())
-        self._events.key_set_loaded(self.pool.id, len(kept), changed=changed)
+        self._events.key_set_loaded(self.pool.id, len(kept), ignored=len(read.ignored), changed=changed)
+        self._ignore(read)
+
+    def _ignore(self, read: KeySet) -> None:
+        """Remember the keys that this set's document holds besides, and name those that are new."""
+        before, self.ignored = self.ignored, dict(read.ignored)
+        for name, reason in self.ignored.items():
+            if before.get(name) != reason:
+                self._events.key_ignored(self.pool.id, name, reason)
 
 
 class KeySets:
@@ -233,7 +257,7 @@ class KeySets:
         for pool_id, keys in self._pools.items():
             old = previous._pools.get(pool_id)
             if old is not None and place_of(old.pool) == place_of(keys.pool):
-                keys.keys, keys.handed = old.keys, old.handed
+                keys.keys, keys.ignored, keys.handed = old.keys, old.ignored, old.handed
 
     def take_over(self, handed: Sequence[HandedOver]) -> None:
         """Go on with what other workers had read for the same pools from the same places, where there is

@@ -13,6 +13,7 @@ import pytest
 from tests.cli.test_cli import run
 from tests.support import local_cognito
 from tests.support.ports import free_port
+from tests.support.tokens import KeyPair, key_set_document
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,22 @@ def test_nobody_at_the_endpoint(tmp_path: Path) -> None:
     assert code == 1
     assert any(each["about"] == "keys of us-east-1_Missing12" for each in found["broken"])
     assert any(each["about"] == "user pool us-east-1_Missing12" for each in found["unknown"])
+
+
+def test_a_key_that_cannot_be_used(tmp_path: Path) -> None:
+    gone = f"http://127.0.0.1:{free_port()}"
+    path = configuration(tmp_path, gone, "us-east-1_Missing12", "1abc", gone)
+    path.write_text(path.read_text() + "      jwks_file: keys.json\n")
+    good = KeyPair.generate("good")
+    (tmp_path / "keys.json").write_bytes(key_set_document(good, good.jwk(kid="other", use="enc")))
+    _, found = doctor(path)
+    (about,) = [each for each in found["warning"] if each["about"] == "key other of us-east-1_Missing12"]
+    assert about["what"] == "cannot be used: use is not sig"
+    checked = run("check-config", path)
+    assert (checked.returncode, checked.stderr) == (
+        0,
+        f"{path}:8: warning: cognito.user_pools[0].jwks_file: key other cannot be used: use is not sig\n",
+    )
 
 
 def test_secrets_that_others_can_read(url: str, pool: dict[str, str], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ PROMISED = {
     "cognito_gateway_token_cache_misses_total": ("counter", set()),
     "cognito_gateway_jwks_fetches_total": ("counter", {"pool", "result"}),
     "cognito_gateway_jwks_keys": ("gauge", {"pool"}),
+    "cognito_gateway_jwks_keys_ignored": ("gauge", {"pool"}),
     "cognito_gateway_jwks_last_success_timestamp_seconds": ("gauge", {"pool"}),
     "cognito_gateway_upstream_errors_total": ("counter", {"reason"}),
     "cognito_gateway_limits_reached_total": ("counter", {"limit"}),
@@ -77,6 +78,7 @@ def test_values() -> None:
     assert value(shown, prefix + "auth_decisions_total", result="refused", reason="token_expired") == 1
     assert value(shown, prefix + "requests_in_flight") == 2
     assert value(shown, prefix + "jwks_keys", pool="pool") == 2
+    assert value(shown, prefix + "jwks_keys_ignored", pool="pool") == 1
     assert value(shown, prefix + "jwks_last_success_timestamp_seconds", pool="pool") == 1_700_000_000.5
     assert value(shown, prefix + "workers") == 2
     assert value(shown, prefix + "build_info", version="1.2.3") == 1

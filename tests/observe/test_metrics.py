@@ -59,6 +59,7 @@ def used_metrics() -> WorkerMetrics:
     metrics.token_cache_misses = 1
     metrics.jwks_fetches["pool", "success"] += 1
     metrics.jwks_keys["pool"] = 2
+    metrics.jwks_keys_ignored["pool"] = 1
     metrics.jwks_last_success["pool"] = 1_700_000_000.5
     metrics.upstream_errors["upstream_timeout"] += 1
     metrics.limits_reached["upstream.response_timeout"] += 1

@@ -142,6 +142,8 @@ async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path)
     server = KeyServer(key_set_document(ONE))
     async with server.running(), kept(tmp_path, pools(server.url)) as running:
         server.mode = "error"
+        # A worker that started late may have begun with what its sibling had read.
+        before = len(running.events("key_set_taken_over"))
         here, other = (f"//{host}:{server.port}/" for host in ("127.0.0.1", "localhost"))
         await running.reload(here, other)
         # Back again: a worker that lives through both has forgotten them, and so has the supervisor.
@@ -149,7 +151,7 @@ async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path)
         assert await running.statuses() == {503}
         await running.replace_all()
         assert await running.statuses() == {503}
-        assert running.events("key_set_taken_over") == []
+        assert len(running.events("key_set_taken_over")) == before
         server.mode = "good"
         await until(running.served.is_ready, seconds=90)
         assert await running.statuses() == {200}

@@ -7,7 +7,7 @@ import pytest
 from gateway.config.model import UserPool
 from gateway.errors import NoKeys, UnknownKey
 from gateway.verify.explain import Explanation, explain
-from gateway.verify.jwk import VerificationKey, parse_key_set
+from gateway.verify.jwk import KeySet, read_key_set
 from tests.support import hostile
 from tests.support.tokens import (
     CLIENT_ID,
@@ -43,11 +43,11 @@ def keypair() -> KeyPair:
 
 
 @pytest.fixture(scope="module")
-def keys(keypair: KeyPair) -> dict[str, VerificationKey]:
-    return parse_key_set(key_set_document(keypair))
+def keys(keypair: KeyPair) -> KeySet:
+    return read_key_set(key_set_document(keypair))
 
 
-def explained(token: bytes, keys: dict[str, VerificationKey], *uses: str) -> Explanation:
+def explained(token: bytes, keys: KeySet, *uses: str) -> Explanation:
     return explain(token, [pool(*uses or ("access",))], {POOL_ID: keys}, now=NOW, leeway=0.0)
 
 
@@ -57,7 +57,7 @@ def failed(explanation: Explanation) -> dict[str, str]:
 
 @pytest.mark.parametrize("uses", [("access",), ("id",)])
 def test_every_hostile_token_is_refused_for_its_reason(
-    keypair: KeyPair, keys: dict[str, VerificationKey], uses: tuple[str, ...]
+    keypair: KeyPair, keys: KeySet, uses: tuple[str, ...]
 ) -> None:
     make = hostile.hostile_tokens if uses == ("access",) else hostile.hostile_id_tokens
     wrong = []
@@ -70,7 +70,7 @@ def test_every_hostile_token_is_refused_for_its_reason(
 
 @pytest.mark.parametrize("uses", [("access",), ("id",)])
 def test_every_acceptable_token_passes_every_check(
-    keypair: KeyPair, keys: dict[str, VerificationKey], uses: tuple[str, ...]
+    keypair: KeyPair, keys: KeySet, uses: tuple[str, ...]
 ) -> None:
     make = hostile.acceptable_tokens if uses == ("access",) else hostile.acceptable_id_tokens
     for each in make(keypair, now=NOW):
@@ -79,7 +79,7 @@ def test_every_acceptable_token_passes_every_check(
         assert all(check.passed for check in answer.checks), each.name
 
 
-def test_it_goes_on_behind_the_first_failure(keypair: KeyPair, keys: dict[str, VerificationKey]) -> None:
+def test_it_goes_on_behind_the_first_failure(keypair: KeyPair, keys: KeySet) -> None:
     claims = access_claims(client_id="2other", now=NOW - 7200, username="a\u0007b")
     answer = explained(sign(keypair, claims), keys, "id")
     assert failed(answer) == {
@@ -98,9 +98,7 @@ def test_it_goes_on_behind_the_first_failure(keypair: KeyPair, keys: dict[str, V
     ]
 
 
-def test_another_pool_is_named_before_its_keys_are_looked_for(
-    keypair: KeyPair, keys: dict[str, VerificationKey]
-) -> None:
+def test_another_pool_is_named_before_its_keys_are_looked_for(keypair: KeyPair, keys: KeySet) -> None:
     token = sign(keypair, access_claims("eu-west-1_Other1234", now=NOW))
     answer = explained(token, keys)
     assert failed(answer) == {"issuer": "wrong_issuer"}
@@ -111,14 +109,21 @@ def test_another_pool_is_named_before_its_keys_are_looked_for(
 
 def test_no_key_and_no_keys_are_told_apart(keypair: KeyPair) -> None:
     token = sign(keypair, access_claims(now=NOW))
-    other = parse_key_set(key_set_document(KeyPair.generate("another")))
+    other = read_key_set(key_set_document(KeyPair.generate("another")))
     assert isinstance(explained(token, other).refusal, UnknownKey)
     away = explain(token, [pool("access")], {POOL_ID: "timeout"}, now=NOW, leeway=0.0)
     assert isinstance(away.refusal, NoKeys)
     assert failed(away) == {"key": "no_keys"}
 
 
-def test_the_token_is_not_in_what_is_told(keypair: KeyPair, keys: dict[str, VerificationKey]) -> None:
+def test_an_ignored_key_is_named_with_its_reason(keypair: KeyPair) -> None:
+    known = read_key_set(key_set_document(KeyPair.generate("good"), keypair.jwk(use="enc")))
+    answer = explained(sign(keypair, access_claims(now=NOW)), known)
+    assert failed(answer) == {"key": "unknown_key"}
+    assert str(answer.refusal) == "the key of the token's kid is ignored: use is not sig"
+
+
+def test_the_token_is_not_in_what_is_told(keypair: KeyPair, keys: KeySet) -> None:
     token = sign(keypair, access_claims(now=NOW))
     signature = token.rpartition(b".")[2].decode()
     assert signature[:20] not in repr(explained(token, keys))

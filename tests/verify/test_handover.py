@@ -164,7 +164,7 @@ async def test_what_was_fetched_is_handed_over_and_what_was_handed_over_keeps_it
         "{",
         '{"keys": []}',
         "\ud800",
-        key_set_document(ONE, TWO.jwk(kty="EC")).decode(),
+        key_set_document(ONE.jwk(kty="EC")).decode(),
         key_set_document(ONE.jwk(d="AQAB")).decode(),
     ],
 )
@@ -175,6 +175,25 @@ async def test_what_does_not_parse_is_left_whole_and_said(document: str) -> None
     assert set(key_sets.ready()) == {POOL_ID}
     assert key_sets.handed_over() == []
     assert events.count("not taken over") == 1
+
+
+async def test_only_usable_keys_are_handed_on_and_an_heir_looks_for_itself() -> None:
+    events = Recorder()
+    key_sets = KeySets([POOL], events=events, timing=QUICK)
+    key_sets.take_over(
+        [dataclasses.replace(handed(), document=key_set_document(ONE, TWO.jwk(kty="EC")).decode())]
+    )
+    assert key_sets.key(POOL_ID, "one") is not None
+    assert key_sets.key(POOL_ID, "two") is None
+    assert [each for each in events.seen if each[0] == "ignored"] == [
+        ("ignored", POOL_ID, ("two", "kty is not RSA"))
+    ]
+    async with KeyServer(key_set_document(ONE, TWO.jwk(use="enc"))).running() as server:
+        async with started(pool_of(server)) as (reader, _):
+            await ready(reader)
+            (given,) = reader.handed_over()
+            assert set(json.loads(given.document)["keys"][0]) == {"kty", "alg", "use", "kid", "e", "n"}
+            assert [member["kid"] for member in json.loads(given.document)["keys"]] == ["one"]
 
 
 async def test_what_a_worker_has_it_keeps() -> None:

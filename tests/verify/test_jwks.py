@@ -40,8 +40,11 @@ class Recorder:
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, object]] = []
 
-    def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None:
+    def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None:
         self.seen.append(("loaded", pool_id, changed))
+
+    def key_ignored(self, pool_id: str, name: str, exact: str) -> None:
+        self.seen.append(("ignored", pool_id, (name, exact)))
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None:
         self.seen.append(("failed", pool_id, reason))
@@ -174,8 +177,8 @@ async def test_a_request_during_the_first_fetch_waits_for_it(server: KeyServer) 
         *BROKEN,
         key_set_document(),
         key_set_document(NEW, NEW),
-        key_set_document(NEW, KeyPair.generate("weak", bits=1024)),
-        key_set_document(NEW, {"kty": "oct", "kid": "secret", "alg": "HS256", "k": ""}),
+        key_set_document(KeyPair.generate("weak", bits=1024)),
+        key_set_document({"kty": "oct", "kid": "secret", "alg": "HS256", "k": ""}),
         key_set_document(*[NEW.jwk(kid=str(number)) for number in range(5000)]),
     ],
     ids=[*BROKEN, "no keys", "duplicate kid", "weak", "symmetric", "5000 keys"],
@@ -391,8 +394,8 @@ async def test_never_started_never_hangs(server: KeyServer) -> None:
 
 async def test_a_report_that_fails_does_not_end_the_fetching(server: KeyServer) -> None:
     class FullDisk(Recorder):
-        def key_set_loaded(self, pool_id: str, keys: int, *, changed: bool) -> None:
-            super().key_set_loaded(pool_id, keys, changed=changed)
+        def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None:
+            super().key_set_loaded(pool_id, keys, ignored=ignored, changed=changed)
             if len(self.seen) < 3:
                 raise OSError("no space left")
 
@@ -445,6 +448,97 @@ async def test_a_file_with_a_new_key_serves_it_at_once(tmp_path: Path) -> None:
         await ready(key_sets)
         path.write_bytes(key_set_document(ONE, NEW))
         assert (await key_sets.find(POOL_ID, "new")).kid == "new"
+
+
+UNUSABLE: dict[str, dict[str, object]] = {
+    "elliptic": {
+        "kty": "EC",
+        "crv": "P-256",
+        "x": "AQ",
+        "y": "AQ",
+        "kid": "other",
+        "alg": "ES256",
+        "use": "sig",
+    },
+    "symmetric": {"kty": "oct", "kid": "other", "alg": "HS256", "k": "c2VjcmV0"},
+    "empty": {"kty": "oct", "kid": "other", "alg": "HS256", "k": ""},
+    "weak": KeyPair.generate("other", bits=1024).jwk(),
+    "exponent 1": NEW.jwk(kid="other", e="AQ"),
+    "for encryption": NEW.jwk(kid="other", use="enc"),
+    "malformed": NEW.jwk(kid="other", n="!"),
+    "private": NEW.jwk(kid="other", d="AQAB"),
+}
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+async def test_an_unusable_key_is_ignored_and_the_others_rotate(server: KeyServer, kind: str) -> None:
+    """A pool that publishes a key of another kind: its next rotation is followed all the same."""
+    async with started(pool_of(server), timing=REFRESHING) as (key_sets, events):
+        await ready(key_sets)
+        server.document = key_set_document(NEW, UNUSABLE[kind])
+        assert (await key_sets.find(POOL_ID, "new")).kid == "new"
+        assert key_sets.key(POOL_ID, "one") is None
+        assert key_sets.key(POOL_ID, "other") is None
+        with pytest.raises(UnknownKey, match="the key of the token's kid is ignored: "):
+            await key_sets.find(POOL_ID, "other")
+        # Said once, however often it is read, and again when it came back.
+        loads = events.count("loaded")
+        await until(lambda: events.count("loaded") > loads + 2)
+        assert events.count("ignored") == 1
+        server.document = key_set_document(NEW)
+        loads = events.count("loaded")
+        await until(lambda: events.count("loaded") > loads + 1)
+        server.document = key_set_document(NEW, UNUSABLE[kind])
+        await until(lambda: events.count("ignored") == 2)
+        assert events.count("failed") == 0
+
+
+async def test_a_name_that_became_two_keys_verifies_nothing_more(server: KeyServer) -> None:
+    async with started(pool_of(server), timing=REFRESHING) as (key_sets, events):
+        await ready(key_sets)
+        server.document = key_set_document(ONE, TWO, KeyPair.generate("one", serial=1))
+        await until(lambda: events.count("ignored"))
+        assert key_sets.key(POOL_ID, "one") is None
+        assert key_sets.key(POOL_ID, "two") is not None
+        assert await outcome(key_sets, "one") is UnknownKey
+
+
+async def test_a_reload_does_not_name_the_same_keys_again(server: KeyServer) -> None:
+    server.document = key_set_document(ONE, UNUSABLE["elliptic"])
+    async with started(pool_of(server)) as (key_sets, events):
+        await ready(key_sets)
+        assert events.count("ignored") == 1
+        again = KeySets([pool_of(server)], events=events, timing=QUICK)
+        again.inherit(key_sets)
+        await again.start()
+        await until(lambda: events.count("loaded") == 2)
+        await again.stop()
+        assert events.count("ignored") == 1
+
+
+async def test_ignored_keys_are_counted_and_named_in_the_log(server: KeyServer) -> None:
+    metrics, stream = WorkerMetrics(), io.BytesIO()
+    log = configure(Log(format="json", level="info", access=True), stream)
+    server.document = key_set_document(
+        ONE, UNUSABLE["elliptic"], TWO.jwk(kid="k" * 256, use="enc"), TWO.jwk(kid=1)
+    )
+    report = KeySetReport(metrics, log)
+    key_sets = KeySets([pool_of(server)], events=report, timing=REFRESHING, timeout=2.0)
+    await key_sets.start()
+    await until(lambda: metrics.jwks_fetches[(POOL_ID, "success")] >= 3)
+    assert metrics.jwks_keys == {POOL_ID: 1}
+    assert metrics.jwks_keys_ignored == {POOL_ID: 3}
+    server.document = key_set_document(ONE)
+    await until(lambda: metrics.jwks_keys_ignored == {POOL_ID: 0})
+    await key_sets.stop()
+    log.close()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    ignored = [line for line in lines if line["event"] == "key_ignored"]
+    assert [(line["pool"], line["level"], line["kid"], line["exact"]) for line in ignored] == [
+        (POOL_ID, "warning", "other", "kty is not RSA"),
+        (POOL_ID, "warning", "k" * 128, "use is not sig"),
+        (POOL_ID, "warning", "key 3", "kid is not a string of 1 to 256 printable ASCII characters"),
+    ]
 
 
 async def test_metrics_and_log_tell_of_fetches_without_a_byte_of_the_answer(server: KeyServer) -> None:
