@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway.config import addresses, complete, names
+from gateway.config import addresses, complete
 from gateway.config.model import Address
 from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
 from gateway.config.route_checks import check_routes
+from gateway.config.trusted_names import folded, group_of
 from gateway.config.validate import Typed
 
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
@@ -22,6 +23,7 @@ def check(typed: Typed, report: Report) -> None:
     """Every rule that needs more than one value; mistakes and warnings go into `report`."""
     _pools(typed, report)
     _identity_headers(typed, report)
+    _passed_headers(typed, report)
     _listeners(typed, report)
     check_routes(list(_items("routes", typed.values["routes"])), typed, report)
     _redis(typed, report)
@@ -64,16 +66,34 @@ def _derived_keys(typed: Typed, report: Report, path: str, url: str) -> None:
 
 
 def _identity_headers(typed: Typed, report: Report) -> None:
+    owner: dict[str, str] = {}
+    for path, name in _identity_names(typed):
+        if name is not None and owner.setdefault(folded(name), path) != path:
+            told = f"{owner[folded(name)]} has this header already (case, _ and . make no difference)"
+            report.mistake(typed.place(path), path, told)
+
+
+def _identity_names(typed: Typed) -> list[tuple[str, str | None]]:
+    """The names of identity headers, each with its place in the file."""
     section = typed.values["identity_headers"]
     given = [(f"identity_headers.{name}", section[name]) for name in ("user", "username", "email", "groups")]
     given += [(f"identity_headers.claims.{name}", name) for name in section["claims"] or ()]
     if section["assertion"] is not None:
         given.append(("identity_headers.assertion.header", section["assertion"]["header"]))
-    owner: dict[str, str] = {}
-    for path, name in given:
-        if name is not None and owner.setdefault(names.folded(name), path) != path:
-            told = f"{owner[names.folded(name)]} has this header already (case, _ and . make no difference)"
+    return given
+
+
+def _passed_headers(typed: Typed, report: Report) -> None:
+    identity = {folded(name) for _, name in _identity_names(typed) if name is not None}
+    for index, name in enumerate(typed.values["request_headers"]["pass"] or ()):
+        path = f"request_headers.pass[{index}]"
+        if name is None:
+            continue
+        if folded(name) in identity:
+            told = "cannot pass: identity_headers has it, and clients must not write it"
             report.mistake(typed.place(path), path, told)
+        elif group_of(folded(name)) is None and folded(name) == name.lower():
+            report.warning(typed.place(path), path, f"{name} is not removed by default: leave it out")
 
 
 def _memory(typed: Typed, report: Report) -> None:

@@ -24,6 +24,10 @@ def complete(values: Values, folder: Path, *, stored: bool = False) -> model.Con
         listen=_listen(values["listen"], folder),
         upstream=_upstream(values["upstream"], folder),
         cognito=_cognito(values["cognito"], folder, stored=stored),
+        request_headers=model.RequestHeaders(
+            underscores=values["request_headers"]["underscores"],
+            passed=tuple(values["request_headers"]["pass"]),
+        ),
         routes=tuple(_route(route) for route in values["routes"]),
         paths=model.Paths(**values["paths"]),
         identity_headers=_identity_headers(values["identity_headers"], folder),

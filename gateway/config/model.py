@@ -145,6 +145,13 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestHeaders:
+    underscores: Literal["drop", "pass"]
+    # `pass` in the file, which is a word of Python's.
+    passed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Paths:
     encoded_slash: Literal["reject", "pass"]
     double_slash: Literal["reject", "pass"]
@@ -242,6 +249,7 @@ class Config:
     listen: Listen
     upstream: Upstream
     cognito: Cognito
+    request_headers: RequestHeaders
     routes: tuple[Route, ...]
     paths: Paths
     identity_headers: IdentityHeaders

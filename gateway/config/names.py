@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gateway.config.trusted_names import folded
 from gateway.config.values import shown
 
 # RFC 9110 section 5.6.2: token.
@@ -45,11 +46,6 @@ _TAKEN = frozenset(
 )
 
 
-def folded(name: str) -> str:
-    """The name as servers behind us compare it: case, `_` and `.` make no difference."""
-    return name.lower().replace("_", "-").replace(".", "-")
-
-
 def identity_header(text: str) -> str:
     if not _TOKEN.fullmatch(text) or len(text) > 128:
         raise ValueError(f"{shown(text)} is not a header name")
@@ -63,6 +59,16 @@ def identity_header(text: str) -> str:
 def header_name(text: str) -> str:
     if not _TOKEN.fullmatch(text) or len(text) > 128:
         raise ValueError(f"{shown(text)} is not a header name")
+    return text
+
+
+def passed_header(text: str) -> str:
+    header_name(text)
+    name = folded(text)
+    if name in _TAKEN - {"content-type", "date", "via", "forwarded", "x-real-ip"}:
+        raise ValueError(f"{shown(text)} cannot pass: HTTP or the gateway uses this header itself")
+    if name.startswith(("x-auth-request-", "x-gateway-jwt-assertion")):
+        raise ValueError(f"{shown(text)} cannot pass: upstreams take it for the gateway's word")
     return text
 
 

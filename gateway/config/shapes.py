@@ -177,6 +177,7 @@ GROUP = Kind(
 )
 IDENTITY_HEADER = named("header name", names.identity_header, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 HEADER = named("header name", names.header_name, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
+PASSED_HEADER = named("header name", names.passed_header, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 CLAIM_NAME = named("claim's name", names.claim_name)
 CLAIM_VALUE = Kind("claim's value", names.claim_value, {"type": ["string", "number", "boolean"]})
 METHOD = named("method", names.method, "^[A-Z][A-Z0-9_-]*$")

@@ -16,6 +16,7 @@ SCHEMA = Section(
         http.LISTEN,
         http.UPSTREAM,
         access.COGNITO,
+        http.REQUEST_HEADERS,
         access.ROUTES,
         http.PATHS,
         access.IDENTITY_HEADERS,

@@ -211,6 +211,26 @@ UPSTREAM = section(
     ),
 )
 
+REQUEST_HEADERS = section(
+    "request_headers",
+    "A client's headers that servers take for their own never reach the upstream: docs/upstream-identity.md "
+    "has the list.",
+    Key(
+        "underscores",
+        s.choice("drop", "pass"),
+        "drop",
+        "Names with any sign but letters, digits and -: to CGI and WSGI, api_key and Api-Key are the same "
+        "variable. pass: they are sent on, except where such a name is one of those above.",
+    ),
+    Key(
+        "pass",
+        ListOf(s.PASSED_HEADER),
+        (),
+        "Names that clients may send although they are removed by default.",
+        example="[Remote-User, api_key]",
+    ),
+)
+
 PATHS = section(
     "paths",
     "What a path may hold. Servers do not agree on what these mean, so such requests get 400. pass: the path "

@@ -3,8 +3,9 @@
 Every header name is classified once (and remembered); a name is compared with its case folded, and every sign
 that is neither letter nor digit folded to `-`, because servers behind us fold the same way (CGI and WSGI turn
 `X_Auth_Request_User` and `X-Auth-Request-User` into one variable; lighttpd `X+Auth+Request+User` as well).
+What servers believe is one list, config/trusted_names.py.
 
-Invariant: no client's spelling of an identity header, and no untrusted forwarding header, is ever part of
+Invariant: no client's spelling of an identity header, and no untrusted header of that list, is ever part of
 `Scanned.kept`. What the upstream trusts is added after the strip, by `upstream_head` alone.
 """
 
@@ -14,6 +15,9 @@ import re
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
+from gateway.config.model import RequestHeaders
+from gateway.config.trusted_names import folded as folded_text
+from gateway.config.trusted_names import group_of
 from gateway.errors import BadRequest
 from gateway.proxy.own_cookies import OwnCookies
 
@@ -39,6 +43,8 @@ class Kind(IntEnum):
     UPGRADE = 13
     TRACEPARENT = 14
     TRACESTATE = 15
+    # Dropped, and spelled so that servers differ about which name it is.
+    ODD = 16
 
 
 # The commonest, by name: to look a member up in its class costs more than to compare it.
@@ -67,11 +73,6 @@ _FORWARDED: dict[bytes, Kind] = {
 }
 # Ours to write where we have spans of our own; else headers as any other.
 _TRACE: dict[bytes, Kind] = {b"traceparent": Kind.TRACEPARENT, b"tracestate": Kind.TRACESTATE}
-# Written by proxies for the servers behind them; a client who writes them wants to be believed
-# (oauth2-proxy CVE-2026-40575, Traefik CVE-2026-35051, Oathkeeper GHSA-vhr5, ALBeast).
-_FORWARDING_PREFIXES = (b"x-forwarded-", b"x-original-", b"x-amzn-oidc-")
-_FORWARDING_NAMES = frozenset({b"forwarded", b"x-forwarded", b"x-real-ip", b"x-rewrite-url"})
-
 # What AWS reads a signature, and orders to a service, from: ours alone to write, since AWS takes every one of
 # them for the word of whose signature stands beside it.
 _AWS_PREFIX = b"x-amz-"
@@ -84,7 +85,10 @@ _REMEMBERED_NAMES = 1024
 _REMEMBERED_LENGTH = 64
 
 _FOLDED = bytes(ord(chr(byte).lower()) if chr(byte).isalnum() and byte < 128 else 0x2D for byte in range(256))
-_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+# It is sent on and logged, so no token: neither `{"` in base64url, nor three parts as long as a JWT's.
+_SANE_REQUEST_ID = re.compile(
+    rb"(?!eyJ)(?![A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\Z)[A-Za-z0-9._-]{1,64}"
+)
 _BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
 
 
@@ -93,11 +97,14 @@ def fold(name: bytes) -> bytes:
     return name.translate(_FOLDED)
 
 
+DEFAULT_RULES = RequestHeaders(underscores="drop", passed=())
+
+
 class HeaderTable:
     """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen.
 
-    `traced`: we say to the upstream which trace a request belongs to; `signed`: we sign for AWS;
-    `cookies`: which ones are ours.
+    `rules`: what the configuration lets pass; `traced`: we say to the upstream which trace a request belongs
+    to; `signed`: we sign for AWS; `cookies`: which ones are ours.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ class HeaderTable:
         identity_names: Iterable[str],
         *,
         trusted: bool,
+        rules: RequestHeaders = DEFAULT_RULES,
         traced: bool = False,
         signed: bool = False,
         cookies: OwnCookies | None = None,
@@ -112,6 +120,10 @@ class HeaderTable:
         self.cookies = cookies or OwnCookies()
         self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
         self._trusted = trusted
+        self._odd_pass = rules.underscores == "pass"
+        # A name passes as it is written in the configuration, and in its plain spelling.
+        passed = {name.lower() for name in rules.passed} | {folded_text(name) for name in rules.passed}
+        self._passed = frozenset(name.encode("ascii") for name in passed)
         self._traced = traced
         self._signed = signed
         self._kinds: dict[bytes, Kind] = {}
@@ -136,23 +148,26 @@ class HeaderTable:
 
     def _classify(self, name: bytes) -> Kind:
         lower, folded = name.lower(), fold(name)
+        dropped = Kind.DROP if folded == lower else Kind.ODD
         if self.is_identity(name):
-            return Kind.DROP
+            return dropped
         if lower in _HOP_BY_HOP or (self._signed and folded.startswith(_AWS_PREFIX)):
-            return Kind.DROP
+            return dropped
         if lower in _SPECIAL:
             return _SPECIAL[lower]
         if self._traced and lower in _TRACE:
             return _TRACE[lower]
-        if folded in _FORWARDING_NAMES or folded.startswith(_FORWARDING_PREFIXES):
-            # Only a trusted proxy's own, plain spelling is believed; a folded one never is.
-            if not self._trusted or folded != lower:
-                return Kind.DROP
-            return _FORWARDED.get(lower, Kind.KEEP)
-        if folded in _SPECIAL and folded != lower:
+        if folded in _SPECIAL:
             # `X_Request_Id`, `Content_Length`, …: a second spelling of a header we write or depend on.
-            return Kind.DROP
-        return Kind.KEEP
+            return dropped
+        if lower in self._passed:
+            return Kind.KEEP
+        group = group_of(folded.decode("ascii"))
+        if group is not None:
+            # Only a trusted proxy's own, plain spelling is believed; a folded one never is.
+            believed = group.from_trusted and self._trusted and folded == lower
+            return _FORWARDED.get(lower, Kind.KEEP) if believed else dropped
+        return Kind.KEEP if folded == lower or self._odd_pass else Kind.ODD
 
 
 class Scanned:
@@ -174,6 +189,7 @@ class Scanned:
         "host",
         "kept",
         "laid_out",
+        "odd_name",
         "own_cookies",
         "raw",
         "request_id",
@@ -196,6 +212,8 @@ class Scanned:
         self.host: bytes | None = None
         self.request_id: bytes | None = None
         self.content_length: bytes | None = None
+        # A name was dropped that servers read as another one.
+        self.odd_name = False
         self.chunked = False
         self.expects_continue = False
         self.connection: bytes | None = None
@@ -258,6 +276,8 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
     elif kind is Kind.EXPECT:
         # RFC 9110 section 10.1.1: 100-continue is the only expectation there is.
         scanned.expects_continue = value.lower() == b"100-continue"
+    elif kind is Kind.ODD:
+        scanned.odd_name = True
     elif kind is Kind.UPGRADE:
         scanned.upgrade = value
     elif kind is Kind.FORWARDED_FOR:

@@ -53,7 +53,14 @@ def _header_tables(config: Config) -> dict[bool, HeaderTable]:
     traced, signed = config.tracing is not None, config.upstream.sigv4 is not None
     cookies = OwnCookies(config.sign_in.session.cookie_name)
     return {
-        trusted: HeaderTable(names, trusted=trusted, traced=traced, signed=signed, cookies=cookies)
+        trusted: HeaderTable(
+            names,
+            trusted=trusted,
+            rules=config.request_headers,
+            traced=traced,
+            signed=signed,
+            cookies=cookies,
+        )
         for trusted in (False, True)
     }
 

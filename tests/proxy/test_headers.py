@@ -139,7 +139,20 @@ async def test_our_cookies_stay_here(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("given", "kept"),
-    [("abc-1._Z", True), ("a" * 128, True), ("a" * 129, False), ("", False), ("a b", False), ("é", False)],
+    [
+        ("abc-1._Z", True),
+        ("a" * 64, True),
+        ("a" * 65, False),
+        ("", False),
+        ("a b", False),
+        ("é", False),
+        ("4f1c9c1e-7a35-4b0c-9a0e-2f1d7c8e5b6a", True),
+        ("web-1.2026.11", True),
+        # What looks like a JWT, or like its first part.
+        ("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", False),
+        ("eyJhbGciOiJSUzI1NiJ9", False),
+        ("abcdefghij.abcdefghij.abcdefghij", False),
+    ],
 )
 async def test_a_sane_request_id_is_kept(tmp_path: Path, given: str, kept: bool) -> None:
     async with running(tmp_path, ROUTES) as gateway:
