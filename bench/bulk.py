@@ -25,7 +25,7 @@ UP = "/up/"
 MISSING = "/missing"
 PIECE = 1024 * 1024
 # RFC 6455 section 1.3.
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 # A thread needs a few frames of Python, not the 8 MiB of address space it gets by default.
 _STACK = 256 * 1024
 
@@ -81,7 +81,7 @@ def _one(sock: socket.socket, head: bytes, data: bytes, zeros: memoryview) -> by
         sock.sendall(_answer(json.dumps({"received": _swallow(sock, fields, data)}).encode()))
         return b""
     elif fields.get(b"upgrade", b"").lower() == b"websocket":
-        accept = base64.b64encode(hashlib.sha1(fields[b"sec-websocket-key"] + _GUID).digest())
+        accept = base64.b64encode(hashlib.sha1(fields[b"sec-websocket-key"] + GUID).digest())
         sock.sendall(
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             b"Sec-WebSocket-Accept: %b\r\n\r\n" % accept

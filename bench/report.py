@@ -50,6 +50,8 @@ class Outcome:
     headline: Column | None
     wanted_rounds: int
     goals: Sequence[Goal] = ()
+    # A row for each figure instead of a column.
+    tall: bool = False
     entries: list[Entry] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
 
@@ -70,6 +72,8 @@ class Outcome:
 
 def table(outcome: Outcome) -> str:
     """The outcome as aligned text: medians, the headline's lowest and highest round, our ratio to each."""
+    if outcome.tall:
+        return _aligned(outcome, _figures_down(outcome))
     heading = ["", *(column.heading for column in outcome.columns)]
     if outcome.headline is not None:
         heading += [f"{outcome.headline.heading}, range", "ours ÷ it"]
@@ -84,7 +88,23 @@ def table(outcome: Outcome) -> str:
             row.append(f"{low:,.{decimals}f} – {high:,.{decimals}f}")
             row.append("" if factor is None else f"{factor:.2f}")
         rows.append(row)
-    widths = [max(len(row[index]) for row in rows) for index in range(len(heading))]
+    return _aligned(outcome, rows)
+
+
+def _figures_down(outcome: Outcome) -> list[list[str]]:
+    """A row for each figure; a dash where it was not taken."""
+    entries = [(entry, medians(entry.rounds)) for entry in outcome.measured()]
+    rows = [["", *(entry.label for entry, _ in entries)]]
+    for column in outcome.columns:
+        values = [
+            f"{got[column.key]:,.{column.decimals}f}" if column.key in got else "–" for _, got in entries
+        ]
+        rows.append([column.heading, *values])
+    return rows
+
+
+def _aligned(outcome: Outcome, rows: list[list[str]]) -> str:
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
     rounds = "one round" if outcome.wanted_rounds == 1 else f"medians of {outcome.wanted_rounds} rounds"
     lines = [f"{outcome.title} ({rounds})"]
     for row in rows:

@@ -66,7 +66,7 @@ def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
     say(f"{work.title}: preparing")
     work.prepare(arena)
     rounds = min(arena.options.rounds, work.most_rounds or arena.options.rounds)
-    outcome = Outcome(work.name, work.title, work.columns, work.headline, rounds, work.goals)
+    outcome = Outcome(work.name, work.title, work.columns, work.headline, rounds, work.goals, tall=work.tall)
     with ExitStack() as stack:
         running = _start_all(stack, work, arena, outcome, say)
         for number in range(rounds):

@@ -36,6 +36,8 @@ class Setup:
     routes: tuple[str, ...] = ()
     # Another proxy asks whether requests may pass, and forwards them itself (forward auth).
     asked: bool = False
+    # Certificate and key in one file: it speaks TLS with its clients. None: plain HTTP.
+    pem: Path | None = None
 
 
 # How nginx names the request that it asks about.

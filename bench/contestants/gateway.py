@@ -38,9 +38,12 @@ class Gateway(Contestant):
         setup = self.setup
         routes = "".join(f"  - path: {path}\n    auth: required\n" for path in setup.routes)
         asking = "\n  trusted_proxies: [127.0.0.1]" if setup.asked else ""
+        tls = (
+            "" if setup.pem is None else f"\n  tls: {{certificate_file: {setup.pem}, key_file: {setup.pem}}}"
+        )
         config = f"""listen:
   address: 127.0.0.1:{setup.port}
-  workers: 1{asking}
+  workers: 1{asking}{tls}
 upstream:
   url: http://127.0.0.1:{setup.upstream_port}
 cognito:

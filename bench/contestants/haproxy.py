@@ -26,6 +26,7 @@ class HAProxy(Contestant):
     def render(self) -> Mapping[str, str]:
         setup = self.setup
         verified = f'var(txn.bearer),jwt_verify(txn.alg,"{setup.public_key_file}")'
+        tls = "" if setup.pem is None else f" ssl crt {setup.pem}"
         config = f"""global
     nbthread 1
 defaults
@@ -35,7 +36,7 @@ defaults
     timeout server 60s
     timeout http-keep-alive 600s
 frontend public
-    bind 127.0.0.1:{setup.port}
+    bind 127.0.0.1:{setup.port}{tls}
     http-request set-var(txn.bearer) http_auth_bearer
     http-request deny deny_status 401 unless {{ var(txn.bearer) -m found }}
     http-request set-var(txn.alg) var(txn.bearer),jwt_header_query('$.alg')

@@ -23,6 +23,10 @@ class Nginx(Contestant):
 
     def render(self) -> Mapping[str, str]:
         directory = self.setup.directory
+        pem = self.setup.pem
+        tls = (
+            "" if pem is None else f" ssl;\n        ssl_certificate {pem};\n        ssl_certificate_key {pem}"
+        )
         config = f"""daemon off;
 master_process off;
 worker_processes 1;
@@ -48,11 +52,17 @@ http {{
         keepalive_requests 1000000000;
     }}
     server {{
-        listen 127.0.0.1:{self.setup.port};
+        listen 127.0.0.1:{self.setup.port}{tls};
         location / {{
             proxy_pass http://api;
             proxy_http_version 1.1;
             proxy_set_header Connection "";
+        }}
+        location ~ ^/(socket|frames)$ {{
+            proxy_pass http://api;
+            proxy_http_version 1.1;
+            proxy_set_header Connection upgrade;
+            proxy_set_header Upgrade websocket;
         }}
     }}
 }}

@@ -1,5 +1,6 @@
 """The works: what the contestants are made to do. A new one is a module here and a line in WORKS."""
 
+from bench.works.attacks import Attacks
 from bench.works.base import Arena, Work
 from bench.works.bodies import Bodies
 from bench.works.flood import Flood
@@ -35,6 +36,7 @@ WORKS: dict[str, type[Work]] = {
         GrowingConnections,
         GrowingTokens,
         GrowingRoutes,
+        Attacks,
     )
 }
 

@@ -111,6 +111,8 @@ class Work(ABC):
     most_rounds: ClassVar[int | None] = None
     # The contestants are asked by another proxy, instead of forwarding.
     asked: ClassVar[bool] = False
+    # The table has a row for each figure instead of a column.
+    tall: ClassVar[bool] = False
     # What the figures have to show.
     goals: ClassVar[tuple[Goal, ...]] = ()
 
