@@ -10,22 +10,36 @@ from __future__ import annotations
 import secrets
 
 from gateway.shared.redis import Redis, Script
+from gateway.shared.untrusted import READING
 
 # Our own token counts as free: the answer to an attempt may have been lost on its way.
-_ACQUIRE = Script("""
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+# One that never ends, or later than any of ours, is no lease.
+_ACQUIRE = Script(
+    READING
+    + """
+local holder = text(KEYS[1])
+if holder and holder ~= ARGV[1] then
+  local left = redis.call('PTTL', KEYS[1])
+  if left >= 0 and left <= tonumber(ARGV[2]) then return 0 end
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-""")
-_RENEW = Script("""
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+"""
+)
+_RENEW = Script(
+    READING
+    + """
+if text(KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
-""")
-_RELEASE = Script("""
-if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+"""
+)
+_RELEASE = Script(
+    READING
+    + """
+if text(KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
-""")
+"""
+)
 
 
 class Lock:

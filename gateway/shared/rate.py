@@ -8,15 +8,20 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gateway.shared.redis import Redis, Script
+from gateway.shared.redis import Redis, RedisAway, Script
+from gateway.shared.untrusted import READING
 
 # One number per key: the time in µs at which the bucket will be full. TIME in a script that writes needs the
 # effects of scripts replicated and not their text, which is so from Redis 5 on.
-_TAKE = Script("""
+# A bucket cannot be emptier than empty: what says so is another clock's, or nobody's, and counts as absent.
+_TAKE = Script(
+    READING
+    + """
 local interval, capacity = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local full = math.max(now, tonumber(redis.call('GET', KEYS[1]) or 0))
+local full = number(text(KEYS[1]))
+if not full or full < now or full > now + capacity * interval + 1 then full = now end
 local level = capacity - (full - now) / interval
 if level < 1 - 1e-6 then
   return {0, 0, math.ceil((1 - level) * interval)}
@@ -24,7 +29,8 @@ end
 full = full + interval
 redis.call('SET', KEYS[1], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
 return {1, math.floor(level - 1 + 1e-6), 0}
-""")
+"""
+)
 
 
 class Taken(NamedTuple):
@@ -46,5 +52,9 @@ class SharedBuckets:
 
     async def take(self, key: str) -> Taken:
         """Raises RedisAway."""
-        allowed, remaining, wait = await self._redis.run(_TAKE, [self._prefix + key], self._rule)
-        return Taken(bool(allowed), int(remaining), int(wait) / 1e6)
+        taken = await self._redis.run(_TAKE, [self._prefix + key], self._rule)
+        try:
+            allowed, remaining, wait = taken
+            return Taken(bool(allowed), int(remaining), int(wait) / 1e6)
+        except (TypeError, ValueError):
+            raise RedisAway("refused", "not the answer of our script") from None

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 
 from gateway.shared.redis import Redis, RedisAway, Script
+from gateway.shared.untrusted import READING
 from gateway.verify.denied import LONGEST_LIFE, Denial
+from gateway.verify.get_user import Answer
 from gateway.verify.sharing import Claim
 
 _PREFIX = "cognito_gateway:revocation:"
@@ -22,32 +25,80 @@ _ASKING = 6.0
 # Seconds after which a replica looks again whether another one has its answer.
 _BUSY = 0.5
 
+# Calls at once, at most: a burst of a whole second's would meet AWS's own quota all at once.
+_BURST = 4
+# Replicas' clocks, by which denied users' tokens are judged, may be ahead of Redis' by so much (seconds).
+_AHEAD = 60
+# Seconds for which a worker counts as there after it was seen; it shows itself more often.
+_THERE = 15
+# No fleet is larger (the most of cognito.revocation.replicas): a longer list is not ours.
+_MOST = 10_000
+_CAUSES = (Answer.REVOKED, Answer.DISABLED, Answer.DELETED, Answer.REFUSED)
+
 # One step: denied? asked lately? is somebody asking? are there calls left? then it is ours to ask.
-_CLAIM = Script("""
-local denied = redis.call('GET', KEYS[1])
-if denied then return {'denied', KEYS[1], denied} end
-denied = redis.call('GET', KEYS[2])
-if denied and tonumber(ARGV[1]) <= cjson.decode(denied)[2] then return {'denied', KEYS[2], denied} end
+# Times in the future, and claims that never end, count as absent: the answer to them is to ask Cognito.
+_CLAIM = Script(
+    READING
+    + f"local causes = {{{', '.join(f'{each.value}=true' for each in _CAUSES)}}}"
+    + f"\nlocal ahead = {_AHEAD}"
+    + """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local state = redis.call('GET', KEYS[3])
-if state == 'asking' then return {'busy'} end
-if state and now - state <= tonumber(ARGV[2]) then return {'fresh', tostring(math.max(0, now - state))} end
+local function denial(key)
+  local ok, parts = pcall(cjson.decode, text(key) or '')
+  if not ok or type(parts) ~= 'table' or not causes[parts[1]] then return nil end
+  local till = parts[2]
+  if type(till) == 'number' and till >= 0 and till <= now / 1000000 + ahead then return parts end
+  return nil
+end
+local function told(key, parts) return {'denied', key, parts[1], string.format('%.6f', parts[2])} end
+local denied = denial(KEYS[1])
+if denied then return told(KEYS[1], denied) end
+denied = denial(KEYS[2])
+if denied and tonumber(ARGV[1]) <= denied[2] then return told(KEYS[2], denied) end
+local state = text(KEYS[3])
+if state == 'asking' then
+  local left = redis.call('PTTL', KEYS[3])
+  if left >= 0 and left <= tonumber(ARGV[5]) then return {'busy'} end
+else
+  local at = number(state)
+  if at and at <= now and now - at <= tonumber(ARGV[2]) then
+    return {'fresh', string.format('%.0f', now - at)}
+  end
+end
 local interval, capacity = tonumber(ARGV[3]), tonumber(ARGV[4])
-local full = math.max(now, tonumber(redis.call('GET', KEYS[4]) or 0))
+local full = number(text(KEYS[4]))
+if not full or full < now or full > now + capacity * interval + 1 then full = now end
 local level = capacity - (full - now) / interval
-if level < 1 - 1e-6 then return {'wait', tostring((1 - level) * interval)} end
+if level < 1 - 1e-6 then return {'wait', string.format('%.0f', math.ceil((1 - level) * interval))} end
 full = full + interval
 redis.call('SET', KEYS[4], string.format('%.0f', full), 'PX', math.ceil((full - now) / 1000))
 redis.call('SET', KEYS[3], 'asking', 'PX', ARGV[5])
 return {'ask'}
-""")
+"""
+)
 _SETTLE = Script("""
 local time = redis.call('TIME')
 redis.call('SET', KEYS[1], string.format('%.0f', time[1] * 1000000 + time[2]), 'PX', ARGV[1])
 """)
-_GIVE_UP = Script("""
-if redis.call('GET', KEYS[1]) == 'asking' then redis.call('DEL', KEYS[1]) end
+_GIVE_UP = Script(
+    READING
+    + """
+if text(KEYS[1]) == 'asking' then redis.call('DEL', KEYS[1]) end
+"""
+)
+# How many workers share this Redis, this one included.
+_PRESENT = Script("""
+local now = tonumber(redis.call('TIME')[1])
+local added = redis.pcall('ZADD', KEYS[1], now, ARGV[1])
+if type(added) == 'table' then
+  redis.call('DEL', KEYS[1])
+  redis.call('ZADD', KEYS[1], now, ARGV[1])
+end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - ARGV[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '(' .. now, '+inf')
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+return redis.call('ZCARD', KEYS[1])
 """)
 
 
@@ -57,11 +108,14 @@ class RedisVerdicts:
     def __init__(
         self, redis: Redis, *, check_every: float, calls_per_second: float, leeway: float = 0.0
     ) -> None:
+        # How many workers shared it when that was last known; before, nobody can tell.
+        self.parties: int | None = None
         self._redis = redis
+        self._name = secrets.token_hex(8)
         self._check_every = check_every
         self._denied_for = LONGEST_LIFE + leeway
         interval = 1e6 / calls_per_second
-        capacity = max(1, int(calls_per_second))
+        capacity = max(1, min(_BURST, int(calls_per_second)))
         fresh = check_every * _FRESH * 1e6
         self._arguments = (repr(fresh), repr(interval), capacity, round(_ASKING * 1000))
 
@@ -73,18 +127,16 @@ class RedisVerdicts:
             _PREFIX + "calls",
         ]
         try:
-            kind, *rest = await self._redis.run(_CLAIM, keys, [repr(issued_at), *self._arguments])
+            return _claim_of(await self._redis.run(_CLAIM, keys, [repr(issued_at), *self._arguments]))
         except RedisAway:
             return None
-        if kind == b"denied":
-            key = rest[0].decode().removeprefix(f"{_PREFIX}denied:")
-            cause, issued_until = json.loads(rest[1])
-            return Claim("denied", 0.0, key, cause, issued_until)
-        if kind == b"busy":
-            return Claim("busy", _BUSY)
-        if kind == b"ask":
-            return Claim("ask")
-        return Claim("fresh" if kind == b"fresh" else "wait", float(rest[0]) / 1e6)
+
+    async def present(self) -> None:
+        """Show that this worker is there, and learn how many are."""
+        with contextlib.suppress(RedisAway):
+            count = await self._redis.run(_PRESENT, [_PREFIX + "workers"], [self._name, _THERE])
+            if isinstance(count, int):
+                self.parties = min(max(1, count), _MOST)
 
     async def settle(self, family: str) -> None:
         await self._quietly(_SETTLE, _checked(family), round(self._check_every * 1000))
@@ -112,3 +164,21 @@ class RedisVerdicts:
 
 def _checked(family: str) -> str:
     return f"{_PREFIX}checked:{family}"
+
+
+def _claim_of(answer: object) -> Claim | None:
+    """What the script said; None: it was not our script that answered."""
+    match answer:
+        case [b"ask"]:
+            return Claim("ask")
+        case [b"busy"]:
+            return Claim("busy", _BUSY)
+        case [b"fresh", bytes(age)]:
+            return Claim("fresh", float(age) / 1e6)
+        case [b"wait", bytes(wait)]:
+            return Claim("wait", float(wait) / 1e6)
+        case [b"denied", bytes(key), bytes(cause), bytes(until)]:
+            return Claim(
+                "denied", 0.0, key.decode().removeprefix(f"{_PREFIX}denied:"), cause.decode(), float(until)
+            )
+    return None

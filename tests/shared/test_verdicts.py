@@ -85,8 +85,8 @@ async def test_all_replicas_together_keep_to_the_calls(verdicts: RedisVerdicts) 
     began = time.monotonic()
     kinds = Counter(await asyncio.gather(*(claim(verdicts, f"f{number}") for number in range(300))))
     assert set(kinds) == {"ask", "wait"}
-    # One second's worth at once, and what came back while they were counted.
-    assert 50 <= kinds["ask"] <= 51 + 50 * (time.monotonic() - began)
+    # A few at once, and what came back while they were counted.
+    assert 4 <= kinds["ask"] <= 5 + 50 * (time.monotonic() - began)
     found = await verdicts.claim("another", SUBJECT, issued_at=0.0)
     assert found is not None
     if found.kind == "wait":
