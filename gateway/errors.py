@@ -142,6 +142,12 @@ class TokenRevoked(InvalidToken):
     detail = "The access token has been revoked."
 
 
+class SignedOut(TokenRevoked):
+    """Of an open stream: the session that opened it was signed out here."""
+
+    reason = "signed_out"
+
+
 # --- may they: 403 (RFC 6750 section 3.1) ------------------------------------------------------------------
 
 

@@ -82,6 +82,7 @@ class Upstream:
     host_header: Literal["preserve", "upstream"]
     forward_token: bool
     tunnels_end_with_token: bool
+    streams_end_with_token: bool
     tls: ClientTls | None
     # None: requests are not signed for AWS.
     sigv4: SigV4 | None

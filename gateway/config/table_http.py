@@ -164,6 +164,13 @@ UPSTREAM = section(
         "side ends it, however long ago its token ended.",
     ),
     Key(
+        "streams_end_with_token",
+        s.BOOLEAN,
+        "true",
+        "An event stream (text/event-stream) ends when the token that opened it expires; clients reconnect "
+        "with a new one. false: it lives until either side ends it.",
+    ),
+    Key(
         "tls",
         Section(
             (

@@ -25,6 +25,7 @@ from gateway.portal.sessions import Sessions
 from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store
 from gateway.proxy.metadata import public_origin
 from gateway.proxy.request import Request
+from gateway.proxy.streams import Streams
 from gateway.shared.redis import Redis
 from gateway.verify.authenticate import Authenticator
 from gateway.verify.jwks import KeySets
@@ -41,6 +42,7 @@ class Built:
         key_sets: KeySets,
         secret: bytes,
         refuse: Refuse,
+        streams: Streams,
         metrics: WorkerMetrics,
         log: Logger,
         previous: Built | None,
@@ -56,7 +58,7 @@ class Built:
         self.store = self._same_store(previous) or self._new_store(sealers)
         users = Users(config.cognito, self.threads)
         prover = Prover(key_sets, leeway=config.cognito.clock_leeway)
-        self.sessions = Sessions(config, self.store, users, prover, metrics=metrics, log=log)
+        self.sessions = Sessions(config, self.store, users, prover, streams=streams, metrics=metrics, log=log)
         if previous is not None and self._same_sessions(previous):
             self.sessions.inherit(previous.sessions)
         self.pages: Pages = Pages(

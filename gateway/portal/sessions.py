@@ -33,6 +33,7 @@ from gateway.portal.revoking import Revoking
 from gateway.portal.session import Session
 from gateway.portal.stores import Store, StoreAway
 from gateway.proxy.request import Request
+from gateway.proxy.streams import Streams
 
 Result = TypeVar("Result")
 
@@ -58,6 +59,7 @@ class Sessions:
         users: Users,
         prover: Prover,
         *,
+        streams: Streams,
         metrics: WorkerMetrics,
         log: Logger,
         clock: Callable[[], float] = time.time,
@@ -72,6 +74,7 @@ class Sessions:
         }
         self._store = store
         self._prover = prover
+        self._streams = streams
         self._metrics = metrics
         self._log = log
         self._clock = clock
@@ -112,6 +115,7 @@ class Sessions:
         authorization = live.authorization(now)
         if authorization is not None:
             self._seen.move_to_end(digest)
+            request.session = live.id
             if ticket != live.ticket:
                 self._hand_over(request, live, secure=secure, now=now)
         return authorization
@@ -137,6 +141,7 @@ class Sessions:
             request.answer_lines += b"".join(session_cookies.left_over(cookies, dead=dead))
         if live is None or sent is None:
             return None
+        request.session = live.id
         if live.ticket != sent[1]:
             self._hand_over(request, live, secure=secure, now=self._clock())
         return live.session
@@ -342,7 +347,7 @@ class Sessions:
             await self._store.end(sent[1], session, until=self._ends(session))
         except StoreAway as away:
             raise SessionsAway(str(away)) from None
-        self._ended(session)
+        self._ended(session, everywhere=everywhere)
         page.session = page.principal = None
         self._metrics.sessions["signed_out"] += 1
         # Who closes the window at once is signed out all the same.
@@ -371,10 +376,12 @@ class Sessions:
         except StoreAway:
             return  # nothing renews it any more, so it ends with its access token
 
-    def _ended(self, session: Session) -> None:
+    def _ended(self, session: Session, *, everywhere: bool = False) -> None:
         live = self._live.pop(session.id, None)
         if live is not None:
             live.ended()
+        # Without revocation nothing else would end its WebSockets and event streams before the token.
+        self._streams.end(session.pool_id, session.subject, session=None if everywhere else session.id)
 
     # --- what follows from the configuration ---
 

@@ -144,7 +144,7 @@ class ClientConnection(ServingConnection):
         self._upgraded = True
         # Looked at by the newest configuration: one that was replaced asks Cognito no more in the end.
         holds = partial(self._holds, request)
-        tunnel = self._tunnel = tunnel_for(self, upstream, request.principal, app.config, holds=holds)
+        tunnel = self._tunnel = tunnel_for(self, upstream, request, app.config, holds=holds)
         upstream.tunnel_to(tunnel)
         if early:
             tunnel.upstream_data(early)

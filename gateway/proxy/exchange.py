@@ -21,6 +21,7 @@ from gateway.proxy.answers import connection_line, private
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Request, RequestSigner
+from gateway.proxy.streams import Lease, signed_out
 from gateway.proxy.upload import Upload, UploadClient, body_refusal, count, framed
 from gateway.proxy.upstream import UpstreamConnection
 from gateway.proxy.upstream_reading import AnswerHead
@@ -80,6 +81,7 @@ class Exchange:
         "_ended",
         "_forward",
         "_keep_alive",
+        "_lease",
         "_opening",
         "_repeatable",
         "_request",
@@ -102,6 +104,8 @@ class Exchange:
         self._keep_alive = request.keep_alive
         self._chunked_out = False
         self._ended = False
+        # Of an event stream that somebody signed in opened.
+        self._lease: Lease | None = None
         # Whether a byte of the final answer went to the client: from then on it is abort or nothing.
         self.answering = False
         # Whether some of the request's body is still to come.
@@ -236,6 +240,10 @@ class Exchange:
         parts.append(connection_line(keep_alive=self._keep_alive, http10=request.http10))
         parts.append(b"\r\n")
         self.answering = True
+        streams = request.peer.streams
+        if head.event_stream and end is None and request.principal is not None and streams is not None:
+            counted = head.content_length is not None
+            self._lease = Lease(request, self, self._config, streams, counted=counted)
         self._send(parts, body, end)
 
     def answer_continued(self, body: list[bytes], end: list[bytes] | None) -> None:
@@ -262,11 +270,16 @@ class Exchange:
             return
         client.write(data)
         if client.writable:
-            client.deadline = time.monotonic() + self._config.upstream.idle_timeout
+            self._wait(self._config.upstream.idle_timeout)
         elif self._upstream is not None:
             # The client does not keep up: nothing more is read for it until it does.
             self._upstream.pause_reading()
-            client.deadline = time.monotonic() + self._config.listen.idle_timeout
+            self._wait(self._config.listen.idle_timeout)
+
+    def _wait(self, seconds: float) -> None:
+        """Silence ends the answer after so long, and the end of its token an event stream."""
+        deadline = time.monotonic() + seconds
+        self._client.deadline = deadline if self._lease is None else self._lease.wait(deadline)
 
     def _finish(self) -> None:
         self._upstream = None
@@ -308,7 +321,7 @@ class Exchange:
     def client_drained(self) -> None:
         """The client reads again."""
         if self._upstream is not None:
-            self._client.deadline = time.monotonic() + self._config.upstream.idle_timeout
+            self._wait(self._config.upstream.idle_timeout)
             self._upstream.resume_reading()
 
     def client_gone(self) -> None:
@@ -318,7 +331,7 @@ class Exchange:
 
     def expired(self) -> None:
         """The client's deadline passed: decide whose silence it was."""
-        if self._ended:
+        if self._ended or (self._lease is not None and self._goes_on(self._lease)):
             return
         upload = self._upload
         uploads = self.uploading and (upload is None or upload.waits_for_client)
@@ -329,6 +342,36 @@ class Exchange:
             self._give_up(UpstreamSilent("silence inside a body", limit="upstream.idle_timeout"))
         else:
             self._give_up(UpstreamSilent("silence"))
+
+    # --- an event stream whose token or session ends ---
+
+    def _goes_on(self, lease: Lease) -> bool:
+        """At the deadline: whether it was no silence. Ends a stream whose token does not hold any more."""
+        over = lease.over()
+        if over is not None:
+            self._end_stream(lease, over)
+            return True
+        again = lease.again()
+        if again is not None:
+            self._client.deadline = again
+        return again is not None
+
+    def signed_out(self) -> None:
+        """The session that opened it is over (streams.Stream)."""
+        if not self._ended and self._lease is not None:
+            self._end_stream(self._lease, signed_out())
+
+    def _end_stream(self, lease: Lease, refusal: Refusal) -> None:
+        """WHATWG HTML section 9.2.6: the reader drops an event that is not complete and reconnects, so that a
+        stream may end anywhere. One that announced its length is cut: that was a promise."""
+        self._release()
+        self._request.failure = refusal.reason
+        if self._chunked_out:
+            self._client.post(b"0\r\n\r\n")
+        elif lease.counted:
+            self._give_up(refusal)
+            return
+        self._finish()
 
     def _release(self) -> None:
         """Let go of the upstream and of the body."""
@@ -341,3 +384,5 @@ class Exchange:
         upload, self._upload = self._upload, None
         if upload is not None:
             upload.stop()
+        if self._lease is not None:
+            self._lease.end()

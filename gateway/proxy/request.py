@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
 
     from gateway.proxy.answers import Answer
+    from gateway.proxy.streams import Streams
     from gateway.verify.authenticate import Principal
 
 # RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
@@ -87,6 +88,8 @@ class Peer:
     cors: CrossOrigin | None = None
     # None: no spans of ours; what the client says of its trace travels on as it is.
     tracing: TraceContext | None = None
+    # Where its WebSockets and event streams are found when their session ends; None: nowhere.
+    streams: Streams | None = None
 
 
 _NOTHING_SAID = Scanned()
@@ -128,6 +131,7 @@ class Request:
         "request_id",
         "response_bytes",
         "sent_at",
+        "session",
         "started",
         "status",
         "trace",
@@ -164,6 +168,8 @@ class Request:
         self.failure = ""
         # Whether `credentials` are a session's token, and not what the client wrote there.
         self.by_cookie = False
+        # The ID of that session; empty: there is none.
+        self.session = ""
         # Header lines that go out with the answer, whoever gives it: the cookies of a session that changed.
         self.answer_lines = b""
         self.status = 0

@@ -16,11 +16,13 @@ from gateway.config.model import Config
 from gateway.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
-    from gateway.verify.authenticate import Principal
+    from gateway.proxy.request import Request
+    from gateway.proxy.streams import Place
 
 # RFC 6455 section 7.4.1: 1008 is "policy violation", the nearest there is to "your token has expired";
 # 1001 is "going away", on which clients connect anew, elsewhere.
 REVOKED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token revoked"
+SIGNED_OUT = b"\x88\x0c" + (1008).to_bytes(2, "big") + b"signed out"
 EXPIRED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token expired"
 GOING_AWAY = b"\x88\x0c" + (1001).to_bytes(2, "big") + b"going away"
 
@@ -106,13 +108,13 @@ def _payload_size(header: bytes) -> int | None:
 def tunnel_for(
     client: TunnelClient,
     upstream: UpstreamConnection,
-    principal: Principal | None,
+    request: Request,
     config: Config,
     *,
     holds: Callable[[], bool],
 ) -> Tunnel:
     """A tunnel that ends with the principal's token, as configured; `holds`: whether that still lets in."""
-    every = config.cognito.revocation.check_every
+    principal, every = request.principal, config.cognito.revocation.check_every
     watch = expires_at = None
     if principal is not None:
         if config.upstream.tunnels_end_with_token:
@@ -121,7 +123,10 @@ def tunnel_for(
             # The user's other requests are refused within check_every: as fast, with time for the rest.
             watch = Watch(every / 10, holds)
     idle = config.upstream.idle_timeout
-    return Tunnel(client, upstream, idle=idle, expires_at=expires_at, watch=watch)
+    tunnel = Tunnel(client, upstream, idle=idle, expires_at=expires_at, watch=watch)
+    if request.peer.streams is not None:
+        tunnel.place = request.peer.streams.enter(request, tunnel)
+    return tunnel
 
 
 class Tunnel:
@@ -140,6 +145,7 @@ class Tunnel:
         "_upstream",
         "_upstream_done",
         "_watch",
+        "place",
     )
 
     def __init__(
@@ -168,6 +174,8 @@ class Tunnel:
         # The upstream said that nothing more comes, and the client was told so.
         self._upstream_done = False
         self._ended = False
+        # Among the streams that a sign-out ends; None: nobody signed in opened it.
+        self.place: Place | None = None
         self._wait()
 
     def _wait(self) -> None:
@@ -225,6 +233,7 @@ class Tunnel:
 
     def client_gone(self) -> None:
         self._ended = True
+        self._leave()
         self._upstream.abort()
 
     # --- the end ---
@@ -259,6 +268,15 @@ class Tunnel:
             self._farewell = farewell
             self._client.deadline = time.monotonic() + _FRAME_GRACE
 
+    def signed_out(self) -> None:
+        """The session that opened it is over (streams.Stream)."""
+        if not self._ended:
+            self.close(SIGNED_OUT)
+
+    def _leave(self) -> None:
+        if self.place is not None:
+            self.place.leave()
+
     def _eof(self) -> None:
         """One side has said all; the other may still speak (RFC 9293 section 3.6)."""
         self._eofs += 1
@@ -269,6 +287,7 @@ class Tunnel:
         if self._ended:
             return
         self._ended = True
+        self._leave()
         if broken:
             self._upstream.abort()
         else:

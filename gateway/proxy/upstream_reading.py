@@ -16,7 +16,7 @@ MAX_ANSWER_HEAD = 64 * 1024
 class AnswerHead:
     """Status line and headers of an answer: lines as the upstream wrote them, hop-by-hop ones left out."""
 
-    __slots__ = ("chunked", "content_length", "lines", "status", "status_line")
+    __slots__ = ("chunked", "content_length", "event_stream", "lines", "status", "status_line")
 
     def __init__(self, status: int, status_line: bytes, lines: list[bytes]) -> None:
         self.status = status
@@ -26,6 +26,8 @@ class AnswerHead:
         self.content_length: bytes | None = None
         # Neither a length nor chunked: the body ends where the connection does (RFC 9112 section 6.3 rule 8).
         self.chunked = False
+        # text/event-stream: it has no end, and its readers reconnect (WHATWG HTML section 9.2).
+        self.event_stream = False
 
 
 # RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
@@ -33,7 +35,7 @@ class AnswerHead:
 _DROPPED = frozenset(
     {b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
 )
-_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION = range(5)
+_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION, _TYPE = range(6)
 # Bounded: an upstream that invents names must not fill the memory.
 _REMEMBERED_NAMES = 512
 _REMEMBERED_LENGTH = 64
@@ -48,12 +50,17 @@ def _classify(name: bytes) -> int:
         kind = _ENCODING
     elif lower == b"connection":
         kind = _CONNECTION
+    elif lower == b"content-type":
+        kind = _TYPE
     else:
         kind = _DROP if lower in _DROPPED else _KEEP
     if len(_kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
         _kinds[name] = kind
     return kind
 
+
+_EVENT_STREAM = b"text/event-stream"
+_SHORTEST_STREAM = len(_EVENT_STREAM)
 
 _NONE: frozenset[bytes] = frozenset()
 # What a Connection header says most often; these name no header, or one that is dropped in any case.
@@ -97,6 +104,7 @@ class AnswerReader:
         "_broken",
         "_chunked",
         "_end",
+        "_event_stream",
         "_excess",
         "_head",
         "_head_bytes",
@@ -128,6 +136,7 @@ class AnswerReader:
         self._length: bytes | None = None
         self._named: frozenset[bytes] = _NONE
         self._chunked = False
+        self._event_stream = False
         self._body: list[bytes] = []
         self._end: list[bytes] | None = None
         self._head_bytes = 0
@@ -156,6 +165,11 @@ class AnswerReader:
             kind = _classify(name)
         if not kind:
             self._lines.append(b"%b: %b\r\n" % (name, value))
+        elif kind == _TYPE:
+            self._lines.append(b"%b: %b\r\n" % (name, value))
+            # RFC 9110 section 8.3.1: types are case-insensitive, parameters may follow.
+            if len(value) >= _SHORTEST_STREAM and value[:_SHORTEST_STREAM].lower() == _EVENT_STREAM:
+                self._event_stream = True
         elif kind == _LENGTH:
             self._length = value
         elif kind == _CONNECTION:
@@ -172,6 +186,7 @@ class AnswerReader:
         status_line = _status_lines.get((status, self._reason)) or _status_line(status, self._reason)
         head = AnswerHead(status, status_line, self._lines)
         head.content_length, head.chunked = self._length, self._chunked
+        head.event_stream = self._event_stream
         self._lines, self._reason, self._length, self._chunked = [], b"", None, False
         if self._named:
             head.lines = [line for line in head.lines if line.partition(b":")[0].lower() not in self._named]

@@ -5,6 +5,7 @@ Invariant: what a gateway shares with the one before it is stopped by whoever is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from gateway.proxy.identity import identity_lines
 from gateway.proxy.pool import UpstreamPool
 from gateway.proxy.request import Peer, RequestIds
 from gateway.proxy.rotation import upstream_tls
+from gateway.proxy.streams import Streams
 from gateway.run.announce import announce_setup
 from gateway.run.asking import revocation_of
 from gateway.run.aws_signing import signer_of
@@ -57,6 +59,8 @@ class Gateway:
         only this process and its later configurations know."""
         self.config = config
         self.request_ids = RequestIds()
+        # Of the whole process: open streams outlive the configuration that they began under.
+        self.streams: Streams = Streams() if previous is None else previous.streams
         self._metrics = metrics
         self._log = log
         # None: no spans of ours.
@@ -94,8 +98,10 @@ class Gateway:
         # None: no limits, and nothing is counted.
         self._limits = self._same_limits(previous) or self._new_limits()
         cors = None if config.cors is None else CorsPolicy(config.cors)
-        self._peers = Peers(config, cors, self._tracer)
+        self._peers = Peers(config, cors, self._tracer, self.streams)
         self.checks = self._new_checks(cors)
+        authenticator = self._authenticator
+        self.streams.holds = lambda credentials: authenticator.holds(credentials, time.time())
         # Last, since the authenticator may be the one in use, which nothing changes if this fails.
         self._authenticator.access_of = None if self.portal is None else self.portal.sessions.access_of
 
@@ -208,6 +214,7 @@ class Gateway:
             key_sets=self.key_sets,
             secret=self._secret,
             refuse=self.record.refuse,
+            streams=self.streams,
             metrics=self._metrics,
             log=self._log,
             previous=None if previous is None else previous.portal,

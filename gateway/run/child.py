@@ -18,6 +18,7 @@ from dataclasses import asdict
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import WorkerMetrics
+from gateway.proxy.streams import SignOut
 from gateway.run import control
 from gateway.run.control import Message
 from gateway.run.loops import run, settle
@@ -83,6 +84,7 @@ class _Child:
                 secret=base64.b64decode(order["secret"]),
                 keys=self._handed_over,
             )
+            self._server.app.streams.tell = self._tell_sign_out
             await self._server.start([socket.socket(fileno=number) for number in order["sockets"]])
         except GatewayError as error:
             self.channel.send({"kind": "failed", "sentence": str(error)})
@@ -107,6 +109,11 @@ class _Child:
                 self._report()
             elif order["kind"] == "keys":
                 server.app.key_sets.take_over([HandedOver(**each) for each in order["keys"]])
+            elif order["kind"] == "signed_out":
+                server.app.streams.end_here(SignOut(*order["sign_out"]))
+
+    def _tell_sign_out(self, sign_out: SignOut) -> None:
+        self.channel.send({"kind": "signed_out", "sign_out": sign_out})
 
     async def _beat(self) -> None:
         while True:

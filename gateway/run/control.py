@@ -1,9 +1,9 @@
 """What supervisor and worker say to each other: JSON objects, each behind its length, over a socket pair.
 
 To a worker: `start` (what to serve, on which descriptors, with which keys to begin), `keys` (those that it
-lacks), `configuration` (a reload), `ask` (report at once), `drain`. From a worker: `report`, four times a
-second and when asked, with the key sets that it has read since the last one, and `failed` (it cannot start,
-in one sentence).
+lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
+`drain`. From a worker: `report`, four times a second and when asked, with the key sets that it has read since
+the last one, `signed_out`, and `failed` (it cannot start, in one sentence).
 
 Invariant: an end that hears nonsense, or the end of the other, is told so once and hears nothing more.
 """

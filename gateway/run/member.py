@@ -10,7 +10,7 @@ import asyncio
 import base64
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 from gateway.config.model import Config
@@ -32,6 +32,10 @@ _LAST_WORDS = 1.0
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from gateway.run.child import main; sys.exit(main())"
 
 
+# A worker's word for all others.
+PassOn = Callable[["Member", Message], None]
+
+
 class Member:
     """A worker process. Its last report: `reasons` (why it cannot decide), `snapshot` (its counters).
 
@@ -39,8 +43,9 @@ class Member:
     what it lacks as soon as another has read it.
     """
 
-    def __init__(self, keys: NewestKeySets) -> None:
+    def __init__(self, keys: NewestKeySets, pass_on: PassOn) -> None:
         self._keys = keys
+        self._pass_on = pass_on
         # By pool, what it was given: once, for what it does not take is no better the next time.
         self._given: dict[str, HandedOver] = {}
         self.reasons: list[dict[str, str]] = []
@@ -70,9 +75,9 @@ class Member:
         return self._process.pid
 
     @classmethod
-    async def spawn(cls, sockets: Sequence[socket.socket], keys: NewestKeySets) -> Member:
+    async def spawn(cls, sockets: Sequence[socket.socket], keys: NewestKeySets, pass_on: PassOn) -> Member:
         """A process that waits for `serve`. Raises OSError when the system has no room for one."""
-        member = cls(keys)
+        member = cls(keys, pass_on)
         ours, theirs = socket.socketpair()
         try:
             member._process = await asyncio.create_subprocess_exec(
@@ -106,6 +111,10 @@ class Member:
 
     def reload(self, config: Config, generation: int) -> None:
         self._tell("configuration", configuration=control.pack(config), generation=generation)
+
+    def hear(self, message: Message) -> None:
+        """What another worker said to all."""
+        self._channel.send(message)
 
     def drain(self) -> None:
         self._tell("drain")
@@ -147,6 +156,8 @@ class Member:
         self._silent = 0
         if message["kind"] == "failed":
             self.sentence = message["sentence"]
+        elif message["kind"] == "signed_out":
+            self._pass_on(self, message)
         elif message["kind"] == "report":
             self.snapshot = message["snapshot"]
             self.reasons = message["reasons"]

@@ -13,6 +13,7 @@ from gateway.proxy.cors import CorsPolicy
 from gateway.proxy.headers import HeaderTable
 from gateway.proxy.own_cookies import OwnCookies
 from gateway.proxy.request import Peer
+from gateway.proxy.streams import Streams
 
 if TYPE_CHECKING:
     from gateway.run.tracer import Tracer
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
 class Peers:
     """One configuration's view of whoever connects."""
 
-    def __init__(self, config: Config, cors: CorsPolicy | None, tracer: Tracer | None) -> None:
+    def __init__(
+        self, config: Config, cors: CorsPolicy | None, tracer: Tracer | None, streams: Streams
+    ) -> None:
         self._config = config
         self._cors = cors
         self._tracer = tracer
+        self._streams = streams
         self._tables = _header_tables(config)
         self._upstream_host = _upstream_host(config)
 
@@ -41,6 +45,7 @@ class Peers:
             upstream_host=self._upstream_host,
             cors=self._cors,
             tracing=self._tracer,
+            streams=self._streams,
         )
 
 

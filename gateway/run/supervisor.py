@@ -21,7 +21,7 @@ from gateway.portal.secrets import make_secret, warn_of_made_secret
 from gateway.run import sockets
 from gateway.run.announce import announce_setup
 from gateway.run.app import Gateway
-from gateway.run.control import BEAT
+from gateway.run.control import BEAT, Message
 from gateway.run.listener import MetricsListener
 from gateway.run.member import Member
 from gateway.run.waiting import happens
@@ -190,8 +190,13 @@ class Supervisor:
     def _members(self) -> list[Member]:
         return [place.member for place in self._places if place.member is not None]
 
+    def _pass_on(self, speaker: Member, message: Message) -> None:
+        for member in self._members():
+            if member is not speaker:
+                member.hear(message)
+
     async def _spawn(self, place: _Place) -> Member:
-        member = await Member.spawn(place.sockets, self._keys)
+        member = await Member.spawn(place.sockets, self._keys, self._pass_on)
         place.member, place.since = member, time.monotonic()
         if self._ending.is_set():
             # Too late to be told with the others, and the sockets are closed: it ends without having begun.
