@@ -11,10 +11,12 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gateway.config import FILE_VARIABLE
+from gateway.errors import GatewayError
+
 NAME = "cognito-gateway"
-CONFIG_VARIABLE = "COGNITO_GATEWAY_CONFIG"
 CONFIG_FILE = Path("config/gateway.yaml")
-CONFIG_HELP = f"default: ${CONFIG_VARIABLE}, then {CONFIG_FILE}"
+CONFIG_HELP = f"default: ${FILE_VARIABLE}, then {CONFIG_FILE}, then COGNITO_GATEWAY_… variables alone"
 
 Environ = Mapping[str, str]
 # What runs a command: its arguments and the environment; gives the exit code.
@@ -42,8 +44,11 @@ class Commands:
         return added
 
 
-def config_flag(parser: Flags) -> None:
+def config_flag(parser: Flags, *, positional: bool = True) -> None:
+    """Add --config FILE and, where no other argument stands alone, FILE with the same meaning."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
+    if positional:
+        parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as --config FILE")
 
 
 def aws_flags(parser: Flags, *, profile_for: str = "") -> None:
@@ -53,15 +58,30 @@ def aws_flags(parser: Flags, *, profile_for: str = "") -> None:
     parser.add_argument("--endpoint-url", metavar="URL", help="default: cognito.endpoint_url, then AWS")
 
 
-def config_path(given: Path | None, environ: Environ) -> Path:
-    return given or Path(environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
+def config_path(arguments: argparse.Namespace, environ: Environ, *, standard_input: bool = False) -> Path:
+    """Return the configuration that is named, the usual file, or ENVIRONMENT where only variables are set.
+
+    Raises GatewayError where two files are named, or `-` is and the command cannot read standard input.
+    """
+    from gateway.config.environment import has_settings
+    from gateway.config.load import ENVIRONMENT, STANDARD_INPUT
+
+    flag, file = arguments.config, getattr(arguments, "file", None)
+    if flag is not None and file is not None and flag != file:
+        raise GatewayError(f"two configurations: --config {flag} and {file}: name one")
+    named = flag or file or environ.get(FILE_VARIABLE)
+    if not named and has_settings(environ) and not CONFIG_FILE.exists():
+        return ENVIRONMENT
+    path = Path(named or CONFIG_FILE)
+    if path == STANDARD_INPUT and not standard_input:
+        raise GatewayError("the configuration must be a file here: only check-config reads standard input")
+    return path
 
 
-def config_path_if_any(given: Path | None, environ: Environ) -> Path | None:
-    """A configuration only when one is named or stands in its usual place."""
-    path = config_path(given, environ)
-    named = given is not None or bool(environ.get(CONFIG_VARIABLE))
-    return path if named or path.exists() else None
+def config_path_if_any(arguments: argparse.Namespace, environ: Environ) -> Path | None:
+    """Return the configuration only where one is named, or stands in its usual place."""
+    path = config_path(arguments, environ)
+    return None if path == CONFIG_FILE and not path.exists() else path
 
 
 def workers(text: str) -> str:

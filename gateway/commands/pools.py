@@ -60,7 +60,7 @@ def _doctor(arguments: argparse.Namespace, environ: Environ) -> int:
 
     return doctor_command(
         DoctorRequest(
-            config_path=config_path(arguments.config, environ),
+            config_path=config_path(arguments, environ),
             profile=arguments.profile,
             region=arguments.region,
             as_json=arguments.json,
@@ -153,7 +153,7 @@ def _sign_up(arguments: argparse.Namespace, environ: Environ) -> int:
 
     pool = configured_pool(
         "sign-up",
-        config_path_if_any(arguments.config, environ),
+        config_path_if_any(arguments, environ),
         environ,
         user_pool_id=arguments.user_pool_id,
         region=arguments.region,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from gateway.commands import adding
-from gateway.commands.adding import CONFIG_HELP, NAME, Commands, Environ, config_path
+from gateway.commands.adding import NAME, Commands, Environ, config_path
 from gateway.version import PYTHON, VERSION
 
 
@@ -25,7 +25,7 @@ def add(commands: Commands) -> None:
         "report every mistake in a configuration as FILE:LINE: key.path: what is wrong",
         "check-config config/gateway.yaml",
     )
-    checked.add_argument("file", nargs="?", type=Path, metavar="FILE", help=CONFIG_HELP)
+    adding.config_flag(checked)
     commands.add(
         "config-schema",
         _config_schema,
@@ -61,7 +61,7 @@ def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.run.serve import serve
 
     flags = {} if arguments.workers is None else {"listen.workers": arguments.workers}
-    path = config_path(arguments.config, environ)
+    path = config_path(arguments, environ)
     source = Source(path, lambda: load(path, environ, flags))
     loaded = source.load()
     for warning in loaded.warnings:
@@ -73,7 +73,7 @@ def _check_config(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.config.load import examine
     from gateway.run.contents import check_contents
 
-    path = config_path(arguments.file, environ)
+    path = config_path(arguments, environ, standard_input=True)
     config, report = examine(path, environ, contents=check_contents)
     for line in report.lines:
         print(line, file=sys.stderr)

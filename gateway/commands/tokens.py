@@ -126,7 +126,7 @@ def _token_request(arguments: argparse.Namespace, environ: Environ, output: Outp
     from gateway.aws.token import TokenRequest
 
     return TokenRequest(
-        config_path=config_path_if_any(arguments.config, environ),
+        config_path=config_path_if_any(arguments, environ),
         username=arguments.username,
         flow=arguments.flow,
         output=output,
@@ -152,7 +152,7 @@ def _explain_flags(parser: Flags) -> None:
     parser.add_argument("--path", help="say too which route decides over a request for this path, and what")
     parser.add_argument("--method", type=method, default="GET", help="of that request (default: GET)")
     parser.add_argument("--json", action="store_true", help="for machines")
-    config_flag(parser)
+    config_flag(parser, positional=False)
 
 
 def _explain(arguments: argparse.Namespace, environ: Environ) -> int:
@@ -160,7 +160,7 @@ def _explain(arguments: argparse.Namespace, environ: Environ) -> int:
 
     return explain_command(
         ExplainRequest(
-            config_path=config_path(arguments.config, environ),
+            config_path=config_path(arguments, environ),
             token=arguments.token,
             method=arguments.method,
             target=arguments.path,

@@ -3,3 +3,7 @@
 source (text → nodes with lines) → overrides → validate (nodes → typed values, by the table) → checks
 (values against each other and the machine) → complete (values → model.Config). `load` is the door.
 """
+
+# Of every variable that sets a key; FILE_VARIABLE names the file instead.
+PREFIX = "COGNITO_GATEWAY_"
+FILE_VARIABLE = "COGNITO_GATEWAY_CONFIG"

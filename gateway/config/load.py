@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from gateway.config import source
 from gateway.config.checks import check as check_values
@@ -18,6 +19,11 @@ from gateway.config.report import Report
 from gateway.config.stored import with_stored
 from gateway.config.validate import validate
 from gateway.errors import ConfigurationError
+
+# In place of a file: the environment alone. Compared by identity; its text stands in messages.
+ENVIRONMENT: Final = Path("the environment")
+# Standard input, by the usual name.
+STANDARD_INPUT: Final = Path("-")
 
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 
@@ -32,10 +38,10 @@ class Loaded:
 
 
 def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] = _NO_FLAGS) -> Loaded:
-    """The completed configuration.
+    """Return the completed configuration of a file, or of ENVIRONMENT.
 
-    `overrides` are flags, {"listen.workers": "4"}: they beat the environment, which beats the file. Raises
-    ConfigurationError with every mistake and warning, one a line, in the order of the file.
+    `overrides` are flags, {"listen.workers": "4"}: they override the environment, which overrides the file.
+    Raises ConfigurationError with every mistake and warning, one a line, in the order of the file.
     """
     config, report = examine(path, environ, overrides)
     if config is None:
@@ -56,7 +62,7 @@ def examine(
     tree = source.read(_bytes(path), str(path), report)
     tree = override(tree, environ, overrides, report)
     typed = validate(tree, str(path), environ, report)
-    folder = path.resolve().parent
+    folder = Path.cwd() if path is ENVIRONMENT else path.resolve().parent
     typed, stored = with_stored(typed, folder, report)
     # Half a file says nothing about what belongs together.
     if tree.complete:
@@ -71,9 +77,13 @@ def examine(
 
 
 def _bytes(path: Path) -> bytes:
+    if path is ENVIRONMENT:
+        return b""
     try:
+        # One byte more than is accepted, so that an endless file (a device) ends as well.
+        if path == STANDARD_INPUT:
+            return sys.stdin.buffer.read(source.LARGEST_FILE + 1)
         with path.open("rb") as file:
-            # One more than is accepted, so that an endless file (a device) ends as well.
             return file.read(source.LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigurationError(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gateway.config.environment import single_values, variable
 from gateway.config.example import value_of
-from gateway.config.overrides import scalar_paths, variable
 from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section, Shape
 from gateway.config.table import SCHEMA
 
@@ -15,9 +15,9 @@ _HEAD = """\
 # Configuration
 
 One YAML file. `serve` reads the one named by `--config`, else by `$COGNITO_GATEWAY_CONFIG`, else
-`config/gateway.yaml`. An empty file is valid: everything has a default, and without a user pool the
-gateway answers 503 where a token is needed. A start is
-[`config/gateway.minimal.yaml`](../config/gateway.minimal.yaml); every key with its default is in
+`config/gateway.yaml`; [variables](#flags-and-environment-variables) alone work as well. An empty file is
+valid: everything has a default, and without a user pool the gateway answers 503 where a token is needed.
+A start is [`config/gateway.minimal.yaml`](../config/gateway.minimal.yaml); every key with its default is in
 [`config/gateway.example.yaml`](../config/gateway.example.yaml).
 
     cognito-gateway check-config config/gateway.yaml
@@ -47,11 +47,19 @@ key is reported on the first line of its section or list item.
 
 ## Flags and environment variables
 
-A flag beats the environment, which beats the file. `COGNITO_GATEWAY_LISTEN__ADDRESS` sets
-`listen.address`: two underscores between the levels, single values only; lists and mappings are the
-file's. What is set this way replaces the file's value, which is then not looked at; it is taken
-literally (no `${…}`). A variable with a double underscore that sets no key is a mistake; one without
-(such as the `COGNITO_GATEWAY_PORT` that Kubernetes sets) is left alone.
+Flags override the environment, and the environment overrides the file. Variables alone are enough: without a
+file named by `--config` or `$COGNITO_GATEWAY_CONFIG`, `config/gateway.yaml` may be missing.
+
+| to set | write |
+|---|---|
+| a key | `COGNITO_GATEWAY_LISTEN__ADDRESS=:8000`: two underscores between the levels |
+| an item of a list | `COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID`, `…__0__CLIENT_IDS__0`: no gaps |
+| a whole list, section or mapping | YAML text: `COGNITO_GATEWAY_ROUTES='[{path: /status, auth: none}]'` |
+
+A variable replaces what the file says at that key. Its value is taken literally (no `${…}`). An unknown
+`COGNITO_GATEWAY_…` variable is a mistake and gets a suggestion, except those that Kubernetes sets for a
+Service of that name (`COGNITO_GATEWAY_SERVICE_HOST`, `COGNITO_GATEWAY_PORT` and the like). Relative paths
+start at the working directory where there is no file.
 
 ## Checked together
 
@@ -76,7 +84,7 @@ def reference() -> str:
 
 
 def _chapters() -> Iterator[str]:
-    settable = frozenset(scalar_paths())
+    settable = frozenset(single_values())
     for key in SCHEMA.keys:
         yield from (f"### `{key.name}`", "", key.why, "")
         if key.nullable:

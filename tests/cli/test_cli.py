@@ -39,7 +39,10 @@ COMMANDS = (
 
 
 def run(
-    *arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str] | None = None
+    *arguments: str | Path,
+    cwd: Path = ROOT,
+    environ: Mapping[str, str] | None = None,
+    given: str = "",
 ) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COGNITO_GATEWAY_")}
     return subprocess.run(
@@ -50,11 +53,11 @@ def run(
         text=True,
         timeout=200,
         check=False,
-        stdin=subprocess.DEVNULL,
+        input=given,
     )
 
 
-@pytest.mark.parametrize("name", ["gateway.example.yaml", "gateway.minimal.yaml"])
+@pytest.mark.parametrize("name", ["gateway.example.yaml", "gateway.minimal.yaml", "gateway.image.yaml"])
 def test_the_committed_files_pass(name: str) -> None:
     done = run("check-config", f"config/{name}")
     assert (done.returncode, done.stderr) == (0, "")
@@ -95,6 +98,40 @@ def test_the_file_is_the_argument_then_the_variable_then_the_usual_place(tmp_pat
     assert run("check-config", "a.yaml", cwd=tmp_path, environ=environ).stderr.startswith("a.yaml:1: a: ")
     assert run("check-config", cwd=tmp_path, environ=environ).stderr.startswith("b.yaml:1: b: ")
     assert run("check-config", cwd=tmp_path).stderr.startswith("config/gateway.yaml:1: c: ")
+
+
+def test_without_a_file_the_variables_alone_are_checked(tmp_path: Path) -> None:
+    environ = {
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_AbCdEfGhI",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS": "[1example23456789]",
+    }
+    done = run("check-config", cwd=tmp_path, environ=environ)
+    assert (done.returncode, done.stdout) == (0, "the environment: valid (user pools: 1, routes: 0)\n")
+    unset = run("check-config", cwd=tmp_path)
+    assert (unset.returncode, unset.stderr.count("\n")) == (1, 1)
+    assert unset.stderr.startswith("config/gateway.yaml: cannot read the configuration: no such file")
+    # A file that is named must be there.
+    named = run("check-config", cwd=tmp_path, environ=environ | {"COGNITO_GATEWAY_CONFIG": "mine.yaml"})
+    assert named.stderr.startswith("mine.yaml: cannot read the configuration: no such file")
+
+
+def test_a_misspelt_variable_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").touch()
+    done = run("check-config", "g.yaml", cwd=tmp_path, environ={"COGNITO_GATEWAY_LISTEN_ADDRESS": ":1"})
+    told = "COGNITO_GATEWAY_LISTEN_ADDRESS: sets no key: did you mean COGNITO_GATEWAY_LISTEN__ADDRESS?\n"
+    assert (done.returncode, done.stderr) == (1, told)
+
+
+def test_a_file_may_be_named_with_or_without_the_flag_and_dash_is_standard_input(tmp_path: Path) -> None:
+    (tmp_path / "g.yaml").write_text("a: 1\n")
+    for words in (["g.yaml"], ["--config", "g.yaml"], ["--config", "g.yaml", "g.yaml"]):
+        assert run("check-config", *words, cwd=tmp_path).stderr.startswith("g.yaml:1: a: ")
+    assert run("serve", "g.yaml", cwd=tmp_path).stderr.startswith("g.yaml:1: a: ")
+    both = run("check-config", "--config", "g.yaml", "h.yaml", cwd=tmp_path)
+    assert both.stderr == "cognito-gateway: two configurations: --config g.yaml and h.yaml: name one\n"
+    assert run("check-config", "-", cwd=tmp_path, given="b: 1\n").stderr.startswith("-:1: b: ")
+    refused = "the configuration must be a file here: only check-config reads standard input"
+    assert run("serve", "-", cwd=tmp_path, given="").stderr == f"cognito-gateway: {refused}\n"
 
 
 def test_the_environment_is_checked_with_the_file(tmp_path: Path) -> None:
@@ -202,7 +239,7 @@ def test_help_ends_with_an_example_that_parses(command: str, capsys: pytest.Capt
     [
         ([], "the following arguments are required: COMMAND"),
         (["nonsense"], "invalid choice: 'nonsense'"),
-        (["serve", "--conf", "x"], "unrecognized arguments: --conf x"),
+        (["serve", "--conf", "x"], "unrecognized arguments: --conf"),
         (["serve", "--workers", "0"], "'0' is neither auto nor a whole number from 1 to 256"),
         (["demo", "--port", "80x"], "'80x' is not a port from 0 to 65535"),
         (["local-cognito", "--listen", "9229"], "'9229' has no port"),

@@ -69,6 +69,28 @@ def test_it_says_itself_that_it_is_healthy(engine: Engine, gateway: str) -> None
         time.sleep(0.5)
 
 
+def test_variables_alone_configure_it(engine: Engine) -> None:
+    name = "gateway-by-variables"
+    variables = {
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_AbCdEfGhI",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1example23456789",
+        "COGNITO_GATEWAY_ROUTES": "[{path: /status, auth: none}]",
+    }
+    flags = [word for item in variables.items() for word in ("-e", "=".join(item))]
+    engine.docker("run", "-d", "--name", name, *HARDENED, *flags, IMAGE)
+    try:
+        until = time.monotonic() + 120
+        while not started(engine, name):
+            assert time.monotonic() < until, engine.docker("logs", name)
+            time.sleep(0.02)
+        ask = "import http.client as h; c = h.HTTPConnection('127.0.0.1', 8000); c.request('GET', '{}'); "
+        for path, status in (("/", "401"), ("/status", "502")):
+            code = ask.format(path) + "print(c.getresponse().status)"
+            assert engine.docker("exec", name, "python", "-c", code).strip() == status
+    finally:
+        engine.docker("rm", "-f", name)
+
+
 def test_it_is_nobody_s_and_holds_no_pip_and_no_compiler(engine: Engine) -> None:
     assert inside(engine, "id", "-u") == "65532"
     for module in ("pip", "ensurepip", "setuptools"):

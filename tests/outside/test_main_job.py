@@ -298,6 +298,34 @@ async def test_an_empty_file_serves_and_says_not_configured(tmp_path: Path) -> N
         assert await served.stop() == 0
 
 
+async def test_variables_alone_configure_it(tmp_path: Path) -> None:
+    port, metrics_port = free_port(), free_port()
+    environ = {
+        "COGNITO_GATEWAY_LISTEN__ADDRESS": f"127.0.0.1:{port}",
+        "COGNITO_GATEWAY_METRICS__ADDRESS": f"127.0.0.1:{metrics_port}",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_AbCdEfGhI",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1example23456789",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__JWKS_URL": f"http://127.0.0.1:{free_port()}/",
+    }
+    async with (
+        Upstream().running() as upstream,
+        started(
+            tmp_path,
+            [SCRIPT, "serve"],
+            environ=environ
+            | {
+                "COGNITO_GATEWAY_UPSTREAM__URL": upstream.url,
+                "COGNITO_GATEWAY_ROUTES": "[{path: /status, auth: none}]",
+            },
+        ) as program,
+    ):
+        served = Served(program.process, program.out, program.err, port, metrics_port)
+        await until(served.is_listening, seconds=90)
+        assert (await served.ask("/status")).status == 200
+        assert (await served.ask("/")).status == 401
+        assert await served.stop() == 0
+
+
 async def test_an_idle_connection_does_not_delay_the_end(tmp_path: Path) -> None:
     key = KeyPair.generate("key-1")
     async with (
