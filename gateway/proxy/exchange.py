@@ -17,6 +17,7 @@ from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.config.model import Config
 from gateway.errors import BodyTooLarge, Refusal, SlowClient, UpstreamSilent
+from gateway.proxy import caching
 from gateway.proxy.answers import connection_line, private
 from gateway.proxy.headers import bearer_free, upstream_head
 from gateway.proxy.outbox import Outbox
@@ -235,6 +236,10 @@ class Exchange:
             parts.append(b"Transfer-Encoding: chunked\r\n")
         if request.peer.cors is not None:
             parts.append(request.peer.cors.proxied_lines(request, head.lines))
+        if request.vary:
+            parts.append(request.vary)
+        if request.by_cookie:
+            parts.append(caching.by_cookie(head.lines))
         if request.answer_lines:
             parts.append(private(request.answer_lines))
         parts.append(connection_line(keep_alive=self._keep_alive, http10=request.http10))

@@ -137,6 +137,7 @@ class Request:
         "trace",
         "upgrade",
         "upstream_seconds",
+        "vary",
         "wire_method",
     )
 
@@ -172,6 +173,8 @@ class Request:
         self.session = ""
         # Header lines that go out with the answer, whoever gives it: the cookies of a session that changed.
         self.answer_lines = b""
+        # The Vary line of an answer of the upstream's, where credentials were looked at.
+        self.vary = b""
         self.status = 0
         self.request_bytes = 0
         self.response_bytes = 0

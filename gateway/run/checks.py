@@ -23,6 +23,7 @@ from gateway.errors import (
 from gateway.policy.decide import VALID_TOKEN, Need, decide
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
+from gateway.proxy import caching
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Verdict
 from gateway.proxy.cors import CorsPolicy
@@ -76,6 +77,7 @@ class Checks:
         # Where other proxies ask (forward auth).
         self._endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
+        self._vary = caching.vary(cookies=portal is not None)
 
     def judge(self, request: Request) -> Verdict | Verification | None:
         """The verdict over a request; or a Verification where its token is new, which comes back through
@@ -217,6 +219,8 @@ class Checks:
             self._need_pool()
         request.principal = principal
         reason = decide(need, principal)
+        if need.auth != "none":
+            request.vary = self._vary
         if principal is None:
             forward = Forward(b"", "all" if self._forward_token else "other")
         else:
