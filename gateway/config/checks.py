@@ -76,7 +76,10 @@ def _identity_headers(typed: Typed, report: Report) -> None:
 def _identity_names(typed: Typed) -> list[tuple[str, str | None]]:
     """The names of identity headers, each with its place in the file."""
     section = typed.values["identity_headers"]
-    given = [(f"identity_headers.{name}", section[name]) for name in ("user", "username", "email", "groups")]
+    given = [
+        (f"identity_headers.{name}", section[name])
+        for name in ("user", "username", "email", "groups", "pool")
+    ]
     given += [(f"identity_headers.claims.{name}", name) for name in section["claims"] or ()]
     if section["assertion"] is not None:
         given.append(("identity_headers.assertion.header", section["assertion"]["header"]))

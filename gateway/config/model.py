@@ -175,8 +175,16 @@ class IdentityHeaders:
     username: str | None
     email: str | None
     groups: str | None
+    # The user pool's ID; None: not sent.
+    pool: str | None
     claims: tuple[tuple[str, str], ...]  # (header name, claim name)
+    unverified: Literal["omit", "send"]
     assertion: Assertion | None
+
+    @property
+    def send_unverified(self) -> bool:
+        """Whether what Cognito has not verified is said, and fits rules."""
+        return self.unverified == "send"
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def check_routes(routes: _Routes, typed: Typed, report: Report) -> None:
         _open_with_conditions(path, route, typed, report)
         _pool(path, route, typed, report)
         _scopes_of_id_tokens(path, route, typed, report)
+        _groups_of_several_pools(path, route, typed, report)
 
 
 def _reserved(routes: _Routes, typed: Typed, report: Report) -> None:
@@ -75,6 +76,13 @@ def _scopes_of_id_tokens(path: str, route: dict[str, Any], typed: Typed, report:
     if route["scopes"] and pools and all(pool["token_use"] == ["id"] for pool in pools):
         told = "nobody has them: ID tokens carry no scopes, and token_use accepts nothing else"
         report.warning(typed.place(f"{path}.scopes"), f"{path}.scopes", told)
+
+
+def _groups_of_several_pools(path: str, route: dict[str, Any], typed: Typed, report: Report) -> None:
+    """A group's name says nothing about the pool: who may make groups in one pool makes them for all."""
+    if route["groups"] and route["pool"] is None and len(_pools(typed)) > 1:
+        told = "a group of this name in any of the user pools will do: say which one with pool"
+        report.warning(typed.place(f"{path}.groups"), f"{path}.groups", told)
 
 
 def _pools(typed: Typed) -> list[dict[str, Any]]:

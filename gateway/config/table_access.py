@@ -244,11 +244,26 @@ IDENTITY_HEADERS = section(
         nullable=True,
     ),
     Key(
+        "pool",
+        s.IDENTITY_HEADER,
+        None,
+        "The user pool's ID: users of two pools may have the same name.",
+        nullable=True,
+        example="X-Auth-Request-Pool",
+    ),
+    Key(
         "claims",
         MapOf(s.IDENTITY_HEADER, s.CLAIM_NAME),
         (),
         "More claims to send, as {header name: claim name}.",
         example="{X-Auth-Request-Tenant: custom:tenant}",
+    ),
+    Key(
+        "unverified",
+        s.choice("omit", "send"),
+        "omit",
+        "What the user wrote and Cognito has not verified (email, phone_number). omit: no header and no "
+        "assertion has it, and it fits no claim rule.",
     ),
     Key(
         "assertion",

@@ -17,6 +17,8 @@ from gateway.errors import Forbidden, MissingClaim, MissingGroup, NoCredentials,
 
 # RFC 8259 section 6.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.ASCII)
+# Of no use to a rule unless Cognito has verified them (Claims.named).
+_VERIFIED_ONLY = frozenset({"email", "phone_number"})
 # As many digits as a token's numbers may have (verify/strict_json.py).
 _LONGEST_NUMBER = 20
 
@@ -151,7 +153,9 @@ def _missing(condition: Condition, who: Who) -> Iterator[tuple[type[Forbidden], 
         yield Forbidden, f"the token lacks the scopes {_listed(condition.scopes - claims.scopes)}"
     for rule in condition.claims:
         if not rule.accepts(who.named.get(rule.name)):
-            told = "is missing" if rule.name not in who.named else f"is none of {_listed(rule.texts)}"
+            told = f"is none of {_listed(rule.texts)}"
+            if rule.name not in who.named:
+                told = "is missing or not verified" if rule.name in _VERIFIED_ONLY else "is missing"
             yield MissingClaim, f"the claim {rule.name} {told}"
 
 

@@ -37,6 +37,7 @@ class Signer:
         self._name = settings.header.encode("ascii")
         self._lifetime = settings.lifetime
         self._leeway = config.cognito.clock_leeway
+        self._send_unverified = config.identity_headers.send_unverified
         self._common = {
             "iss": config.listen.public_url or _NAME,
             "aud": settings.audience or _address(config),
@@ -51,7 +52,8 @@ class Signer:
 
     @property
     def _state(self) -> tuple[object, ...]:
-        return self._header, self._name, self._lifetime, self._common, self._published
+        said = self._common, self._send_unverified
+        return self._header, self._name, self._lifetime, said, self._published
 
     def key_set(self) -> Answer:
         """The public keys, for who verifies."""
@@ -81,7 +83,8 @@ class Signer:
             "groups": list(claims.groups),
             "scope": " ".join(sorted(claims.scopes)),
         }
-        for name, value in (("username", claims.username), ("email", claims.email)):
+        vouched = self._send_unverified or "email" not in claims.unverified
+        for name, value in (("username", claims.username), ("email", claims.email if vouched else None)):
             if value is not None:
                 payload[name] = value
         signed = self._header + b"." + _part(payload)

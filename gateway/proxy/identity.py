@@ -20,12 +20,16 @@ _ENCODE_IN_LIST = re.compile(r"[^\x20-\x24\x26-\x2b\x2d-\x7e]")
 
 
 def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
-    """The header lines that describe this principal; a claim the token lacks gives no line."""
+    """The header lines that describe this principal; a claim the token lacks gives no line.
+
+    Nor does one that Cognito has not verified, unless the configuration wants it."""
     lines: list[str] = []
+    withheld = () if headers.send_unverified else claims.unverified
     for name, value in (
         (headers.user, claims.subject),
         (headers.username, claims.username),
-        (headers.email, claims.email),
+        (headers.email, None if "email" in withheld else claims.email),
+        (headers.pool, claims.pool_id),
     ):
         if name and value:
             lines.append(_line(name, value))
@@ -36,7 +40,7 @@ def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
         lines += [
             _encoded_line(name, encode_claim(every[claim]))
             for name, claim in headers.claims
-            if claim in every
+            if claim in every and claim not in withheld
         ]
     return "".join(lines).encode("ascii")
 

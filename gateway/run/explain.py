@@ -110,8 +110,8 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
 
 
 def _who(claims: Claims, config: Config) -> Principal:
-    every = claims.every
-    return Principal(claims, b"", {name: every[name] for name in config.claims_in_routes if name in every})
+    named = claims.named(config.claims_in_routes, unverified=config.identity_headers.send_unverified)
+    return Principal(claims, b"", named)
 
 
 def _refused(refusal: Refusal) -> str:

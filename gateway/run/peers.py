@@ -51,8 +51,8 @@ class Peers:
 
 def _header_tables(config: Config) -> dict[bool, HeaderTable]:
     headers = config.identity_headers
-    names = [name for name in (headers.user, headers.username, headers.email, headers.groups) if name]
-    names += [name for name, _ in headers.claims]
+    given = (headers.user, headers.username, headers.email, headers.groups, headers.pool)
+    names = [name for name in given if name] + [name for name, _ in headers.claims]
     if headers.assertion is not None:
         names.append(headers.assertion.header)
     traced, signed = config.tracing is not None, config.upstream.sigv4 is not None

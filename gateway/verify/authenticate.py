@@ -136,6 +136,7 @@ class Authenticator:
         self._leeway = config.cognito.clock_leeway
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
         self._named = config.claims_in_routes
+        self._send_unverified = config.identity_headers.send_unverified
         self._cache: TokenCache[Principal] = TokenCache(
             key_sets.key, max_size=config.cognito.token_cache_size
         )
@@ -303,8 +304,7 @@ class Authenticator:
     ) -> Principal:
         named = _NOTHING
         if self._named:
-            every = claims.every
-            named = {name: every[name] for name in self._named if name in every}
+            named = claims.named(self._named, unverified=self._send_unverified)
         assertion = None if self._assertion is None else self._assertion(claims)
         principal = Principal(claims, self._describe(claims), named, assertion)
         if remember:

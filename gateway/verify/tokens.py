@@ -8,7 +8,7 @@ from nowhere else, and no text in it that may be forwarded holds a control chara
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
@@ -37,6 +37,14 @@ _TIMES = ("exp", "nbf", "auth_time", "iat")
 _TEXTS = {
     "access": ("sub", "scope", "jti", "origin_jti", "username"),
     "id": ("sub", "scope", "jti", "origin_jti", "cognito:username", "email"),
+}
+
+# (email, phone number) → the names, one object for all tokens that say the same.
+_UNVERIFIED = {
+    (False, False): (),
+    (True, False): ("email",),
+    (False, True): ("phone_number",),
+    (True, True): ("email", "phone_number"),
 }
 
 
@@ -87,6 +95,8 @@ class Claims(NamedTuple):
     kid: str
     # The payload as it was signed: thousands of these are remembered, and bytes take a quarter of objects.
     payload: bytes
+    # The names of those claims that the user wrote and Cognito has not verified.
+    unverified: tuple[str, ...] = ()
 
     @property
     def every(self) -> Mapping[str, object]:
@@ -94,6 +104,12 @@ class Claims(NamedTuple):
         claims = strict_json.loads(self.payload)
         assert isinstance(claims, dict), "decode made sure of it"
         return claims
+
+    def named(self, names: Iterable[str], *, unverified: bool) -> dict[str, object]:
+        """Those of these claims that the token has, and those that are not verified only if so wished."""
+        every = self.every
+        withheld = () if unverified else self.unverified
+        return {name: every[name] for name in names if name in every and name not in withheld}
 
     def __repr__(self) -> str:
         return (
@@ -155,7 +171,20 @@ def verify(
         origin_jti,
         key.kid,
         payload,
+        _unverified(claims) if "email" in claims or "phone_number" in claims else (),
     )
+
+
+def _unverified(claims: dict[str, object]) -> tuple[str, ...]:
+    """Users set these attributes to what they like; Cognito says beside each whether a code that it sent
+    there came back (AWS, "Verifying contact information"). A Lambda trigger may write that as a text."""
+    email = "email" in claims and not _is_true(claims.get("email_verified"))
+    phone = "phone_number" in claims and not _is_true(claims.get("phone_number_verified"))
+    return _UNVERIFIED[email, phone]
+
+
+def _is_true(value: object) -> bool:
+    return value is True or value == "true"
 
 
 @lru_cache(maxsize=256)

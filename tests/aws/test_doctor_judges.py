@@ -81,6 +81,33 @@ def test_pools(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     assert said(judge_pool(GOOD_POOL | change, config.cognito.user_pools[0], config)) == {told: "warning"}
 
 
+@pytest.mark.parametrize(
+    ("change", "yaml", "told"),
+    [
+        ({"AutoVerifiedAttributes": []}, "", "does not verify email by itself"),
+        ({"UserAttributeUpdateSettings": {}}, "", "takes over a changed email before it is verified"),
+        ({"UserAttributeUpdateSettings": {}}, "identity_headers: {email: null}", None),
+        (
+            {"UserAttributeUpdateSettings": {}},
+            "identity_headers: {email: null}\nroutes: [{path: /x, claims: {email: a@example.com}}]",
+            "takes over a changed email before it is verified",
+        ),
+        ({}, "identity_headers: {claims: {X-Phone: phone_number}}", "does not verify phone_number by itself"),
+        (
+            {},
+            "identity_headers: {unverified: send}",
+            "addresses that nobody has verified are sent to the upstream",
+        ),
+    ],
+)
+def test_what_becomes_of_addresses(
+    tmp_path: Path, change: dict[str, Any], yaml: str, told: str | None
+) -> None:
+    config = configured(tmp_path, yaml)
+    found = said(judge_pool(GOOD_POOL | change, config.cognito.user_pools[0], config))
+    assert found == ({} if told is None else {told: "warning"})
+
+
 def test_the_issuer_that_the_configuration_does_not_list(tmp_path: Path) -> None:
     config = configured(tmp_path, f"      issuers: [https://cognito-idp.us-east-1.amazonaws.com/{POOL}]\n")
     pool = config.cognito.user_pools[0]

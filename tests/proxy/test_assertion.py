@@ -229,6 +229,7 @@ def of(expires_at: float, **changes: Any) -> Claims:
         "groups": (),
         "scopes": frozenset(),
         "expires_at": expires_at,
+        "unverified": (),
         **changes,
     }
     return Claims(**values)

@@ -55,8 +55,44 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
             "a deleted pool takes all its users along",
             f"console: user pool {pool.id}, Settings, Deletion protection",
         )
+    yield from _verification(described, config, about)
     yield from _issuer(described, pool, about)
     yield from _quota(described, config, about)
+
+
+def _verification(described: Described, config: Config, about: str) -> Iterator[Finding]:
+    """What becomes of the addresses that users write into their accounts."""
+    headers = config.identity_headers
+    if headers.send_unverified:
+        yield warning(
+            about,
+            "addresses that nobody has verified are sent to the upstream",
+            "identity_headers.unverified is send: users can name anybody's address as their own",
+            "leave identity_headers.unverified out, or have the upstream look at email_verified",
+        )
+        return
+    said = {"email": headers.email is not None} | {claim: True for _, claim in headers.claims}
+    settings = described.get("UserAttributeUpdateSettings", {})
+    kept = settings.get("AttributesRequireVerificationBeforeUpdate", [])
+    for attribute in ("email", "phone_number"):
+        if not said.get(attribute) and attribute not in config.claims_in_routes:
+            continue
+        if attribute not in described.get("AutoVerifiedAttributes", []):
+            yield warning(
+                about,
+                f"does not verify {attribute} by itself",
+                "what is not verified is not sent to the upstream, and fits no claim rule",
+                f"console: user pool {described.get('Id')}, Sign-up, Attribute verification; or verify it "
+                "by admin-update-user-attributes",
+            )
+        elif attribute not in kept:
+            yield warning(
+                about,
+                f"takes over a changed {attribute} before it is verified",
+                "its user has none for the upstream until they enter the code",
+                f"console: user pool {described.get('Id')}, Sign-up, Keep original attribute value active "
+                "when an update is pending",
+            )
 
 
 def _issuer(described: Described, pool: UserPool, about: str) -> Iterator[Finding]:

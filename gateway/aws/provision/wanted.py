@@ -49,6 +49,8 @@ def pool_settings(wanted: Wanted) -> dict[str, Any]:
     return {
         "UsernameAttributes": ["email"],
         "AutoVerifiedAttributes": ["email"],
+        # The old address stays, verified, until the code sent to the new one is entered.
+        "UserAttributeUpdateSettings": {"AttributesRequireVerificationBeforeUpdate": ["email"]},
         "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": not wanted.self_sign_up},
         "AccountRecoverySetting": {"RecoveryMechanisms": [{"Priority": 1, "Name": "verified_email"}]},
         # A user pool that is gone is gone with all its users. `--destroy` asks, then lifts it.
