@@ -6,14 +6,14 @@ stderr, never in a traceback. The commands are those of gateway/commands/.
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import sys
 from collections.abc import Sequence
 
-from gateway.commands import pools, serving, tokens
+from gateway.commands import pools, serving, tokens, usage
 from gateway.commands.adding import NAME, Commands, Run
+from gateway.commands.parser import Parser, closest
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.version import VERSION
 
@@ -34,8 +34,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None, closed: set[str]) -> int:
+    words = sys.argv[1:] if argv is None else argv
+    parser, commands = make_parser()
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
+    if list(words) in (["-V"], ["--version"]):
+        words = ["version"]
+    name = next((word for word in words if not word.startswith("-")), None)
     try:
-        arguments = _parser().parse_args(argv)
+        if name is not None and name not in commands.parsers:
+            close = closest(name, commands.parsers)
+            parser.error(f"unknown command: {name}" + (f" (did you mean {close}?)" if close else ""))
+        arguments = parser.parse_args(words)
+        if name is None:
+            parser.error("no command")
     except SystemExit as exited:  # argparse: --help (0) or wrong usage (2), said already
         return exited.code if isinstance(exited.code, int) else 2
     command: Run = arguments.command
@@ -46,6 +59,8 @@ def _run(argv: Sequence[str] | None, closed: set[str]) -> int:
         return _fail(str(error))  # lines of FILE:LINE
     except GatewayError as error:
         return _fail(f"{NAME}: {error}")
+    except SystemExit as exited:  # wrong usage that only the command could see (Parser.error)
+        return exited.code if isinstance(exited.code, int) else 2
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:
@@ -88,13 +103,17 @@ def _fail(text: str) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=NAME, description="Amazon Cognito in front of any HTTP API.", allow_abbrev=False
+def make_parser() -> tuple[Parser, Commands]:
+    """Return the parser of argv, and the commands in it."""
+    parser = Parser(
+        prog=NAME,
+        description="Amazon Cognito in front of any HTTP API.",
+        epilog=f"'{NAME} help COMMAND' explains one command.",
     )
-    parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
+    parser.add_argument("-V", "--version", action="version", version=VERSION, help="the same as version")
     commands = Commands(parser)
     serving.add(commands)
     tokens.add(commands)
     pools.add(commands)
-    return parser
+    usage.add(commands, parser)
+    return parser, commands

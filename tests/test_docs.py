@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.cli import _parser
+from gateway.cli import make_parser
 from gateway.config.shapes import ListOf, MapOf, Section
 from gateway.config.table import SCHEMA
 from gateway.observe.metrics import METRICS, PREFIX
@@ -99,7 +99,7 @@ def stands(words: list[str]) -> list[str]:
 
 def parses(arguments: list[str]) -> bool:
     try:
-        _parser().parse_args(arguments)
+        make_parser()[0].parse_args(arguments)
     except SystemExit as ended:
         return ended.code == 0
     return True

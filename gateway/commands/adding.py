@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gateway.commands.parser import Parser
 from gateway.config import FILE_VARIABLE
 from gateway.errors import GatewayError
 
@@ -21,14 +22,15 @@ CONFIG_HELP = f"default: ${FILE_VARIABLE}, then {CONFIG_FILE}, then COGNITO_GATE
 Environ = Mapping[str, str]
 # What runs a command: its arguments and the environment; gives the exit code.
 Run = Callable[[argparse.Namespace, Environ], int]
-Flags = argparse.ArgumentParser
+Flags = Parser
 
 
 class Commands:
-    """The parser's list of commands."""
+    """The parser's list of commands: `parsers` has each by its name."""
 
-    def __init__(self, parser: argparse.ArgumentParser) -> None:
-        self._added = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    def __init__(self, parser: Parser) -> None:
+        self._added = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
+        self.parsers: dict[str, Parser] = {}
 
     def add(self, name: str, run: Run, does: str, example: str) -> Flags:
         """A command and its help page, which ends with an example that works."""
@@ -38,9 +40,9 @@ class Commands:
             description=does[0].upper() + does[1:] + ".",
             epilog=f"example:\n  {NAME} {example}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
         )
         added.set_defaults(command=run)
+        self.parsers[name] = added
         return added
 
 

@@ -1,4 +1,4 @@
-"""serve, check-config, config-schema, demo, local-cognito, version: what runs, and what it is run with."""
+"""serve, check-config, config-schema, demo, local-cognito: what runs, and what it is run with."""
 
 # ruff: noqa: PLC0415 - commands import what they need when they run
 
@@ -9,15 +9,17 @@ import sys
 from pathlib import Path
 
 from gateway.commands import adding
-from gateway.commands.adding import NAME, Commands, Environ, config_path
-from gateway.version import PYTHON, VERSION
+from gateway.commands.adding import Commands, Environ, config_path
 
 
 def add(commands: Commands) -> None:
     serve = commands.add("serve", _serve, "run the gateway", "serve --config config/gateway.yaml")
     adding.config_flag(serve)
     serve.add_argument(
-        "--workers", type=adding.workers, metavar="N|auto", help="beats listen.workers of the configuration"
+        "--workers",
+        type=adding.workers,
+        metavar="N|auto",
+        help="overrides listen.workers of the configuration",
     )
     checked = commands.add(
         "check-config",
@@ -52,7 +54,6 @@ def add(commands: Commands) -> None:
     local.add_argument(
         "--seed", type=Path, metavar="FILE", help="pools, clients and users to begin with (YAML)"
     )
-    commands.add("version", _version, "print the versions of the gateway, Python and aiohttp", "version")
 
 
 def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
@@ -104,10 +105,3 @@ def _local_cognito(arguments: argparse.Namespace, _: Environ) -> int:
     from gateway.local.server import main_local_cognito
 
     return main_local_cognito(arguments.listen, arguments.seed)
-
-
-def _version(_: argparse.Namespace, __: Environ) -> int:
-    from importlib.metadata import version
-
-    print(f"{NAME} {VERSION}\nPython {PYTHON}\naiohttp {version('aiohttp')}")
-    return 0

@@ -8,6 +8,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -237,9 +238,16 @@ def test_help_ends_with_an_example_that_parses(command: str, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ([], "the following arguments are required: COMMAND"),
-        (["nonsense"], "invalid choice: 'nonsense'"),
-        (["serve", "--conf", "x"], "unrecognized arguments: --conf"),
+        ([], "commands:"),
+        (["nonsense"], "unknown command: nonsense\n"),
+        (["chek-config", "x"], "unknown command: chek-config (did you mean check-config?)\n"),
+        (["help", "sreve"], "unknown command: sreve (did you mean serve?)\n"),
+        (["--config", "x"], "unknown command: x"),
+        (["--nonsense"], "unrecognized arguments: --nonsense\n"),
+        (["token", "--pasword-file", "x"], "--pasword-file (did you mean --password-file?)\n"),
+        (["token", "--jsn"], "(did you mean --json?)\n"),
+        (["completion", "tcsh"], "invalid choice: 'tcsh'"),
+        (["serve", "--conf", "x"], "unrecognized arguments: --conf (did you mean --config?)\n"),
         (["serve", "--workers", "0"], "'0' is neither auto nor a whole number from 1 to 256"),
         (["demo", "--port", "80x"], "'80x' is not a port from 0 to 65535"),
         (["local-cognito", "--listen", "9229"], "'9229' has no port"),
@@ -331,3 +339,51 @@ def test_python_m_gateway_is_the_same_program() -> None:
         [sys.executable, "-m", "gateway", "version"], capture_output=True, text=True, timeout=200, check=True
     )
     assert done.stdout == run("version").stdout
+
+
+def test_help_explains_the_program_or_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    for words, same in ((["help"], ["--help"]), (["help", "serve"], ["serve", "--help"])):
+        assert main(words) == 0
+        shown = capsys.readouterr().out
+        assert main(same) == 0
+        assert capsys.readouterr().out == shown
+    assert main(["-V"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["version"]) == 0
+    assert capsys.readouterr().out == shown
+
+
+def test_usage_of_a_wrong_flag_is_its_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--jsno"]) == 2
+    assert capsys.readouterr().err.startswith("usage: cognito-gateway doctor ")
+
+
+def completed(words: str) -> list[str]:
+    """What bash offers for the last of these words, with the script that `completion bash` prints."""
+    script = (
+        f'source <("{SCRIPT}" completion bash); COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); '
+        '$(complete -p cognito-gateway | sed -n "s/.*-F \\([^ ]*\\).*/\\1/p"); printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, timeout=200, check=True, cwd=ROOT
+    )
+    assert done.stderr == ""
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_flags_choices_and_files() -> None:
+    assert completed("cognito-gateway ser") == ["serve"]
+    assert completed("cognito-gateway serve --w") == ["--workers"]
+    assert completed("cognito-gateway token --flow s") == ["srp"]
+    assert completed("cognito-gateway serve --config config/gateway.min") == ["config/gateway.minimal.yaml"]
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_the_other_shells_accept_their_script(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    script = tmp_path / "completion"
+    script.write_text(run("completion", shell).stdout)
+    done = subprocess.run([shell, "-n", script], capture_output=True, text=True, timeout=200, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "serve" in script.read_text()

@@ -24,6 +24,8 @@ COMMANDS = (
         "setup",
         "credentials",
         "doctor",
+        "help",
+        "completion",
         "version",
     ),
 )
