@@ -15,11 +15,11 @@ N = TypeVar("N")
 class Parser(argparse.ArgumentParser):
     """argparse's, with suggestions; knows which of its arguments name files, for completion."""
 
-    def __init__(self, *args: Any, **options: Any) -> None:
+    def __init__(self, **options: Any) -> None:
         # Set first: argparse adds --help while it is being made.
         self.flags: list[str] = []
         self.files: list[argparse.Action] = []
-        super().__init__(*args, allow_abbrev=False, **options)
+        super().__init__(**{"allow_abbrev": False, **options})
 
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         action = super().add_argument(*names, **options)
