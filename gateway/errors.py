@@ -187,6 +187,13 @@ class CrossOrigin(Refusal):
     title, detail = "Forbidden", "This request was made by another site."
 
 
+class NavigationOnly(Refusal):
+    """A token, AWS credentials or the set-up form, asked for by a script or a link; or turned off."""
+
+    status, reason = 403, "navigation_only"
+    title, detail = "Forbidden", "Only the gateway's own pages show this, to a person who asks for it there."
+
+
 class CredentialsRefused(Refusal):
     """The identity pool gives this user no AWS credentials."""
 

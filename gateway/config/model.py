@@ -203,6 +203,7 @@ class SignIn:
     prefix: str
     auth_flow: Literal["USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"]
     sign_up: Literal["auto", "never"]
+    show_tokens: bool
     session: Session
     state_dir: Path | None
     admin_groups: tuple[str, ...] = ()

@@ -318,6 +318,12 @@ SIGN_IN = section(
         "How passwords are checked; the app client must allow it.",
     ),
     Key("sign_up", s.choice("auto", "never"), "auto", "auto: as the pool allows. never: the page is hidden."),
+    Key(
+        "show_tokens",
+        s.BOOLEAN,
+        "true",
+        "Whether our pages show the access token and AWS credentials to whom they belong.",
+    ),
     section(
         "session",
         "What a signed-in browser holds.",

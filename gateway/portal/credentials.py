@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from gateway.config.model import UserPool
-from gateway.errors import NoCredentials, NotAnIdToken, WrongTokenUse
+from gateway.errors import NavigationOnly, NoCredentials, NotAnIdToken, WrongTokenUse
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer, json_answer
@@ -17,8 +17,33 @@ from gateway.verify.bearer import bearer_token
 
 
 async def credentials(portal: Portal, page: PageRequest) -> Answer:
-    """In the form that the AWS CLI's credential_process reads, with the identity besides."""
-    pool, id_token = await _proven(portal, page)
+    """GET, by a bearer ID token, in the form that the AWS CLI's credential_process reads, with the identity
+    besides. A session's are not for whatever script runs on the API's pages."""
+    portal.need_pool()
+    authorization = page.request.credentials
+    if not authorization:
+        raise NoCredentials if page.session is None else NavigationOnly("a session's credentials, by GET")
+    try:
+        pool = await portal.pool_of_id_token(page)
+    except WrongTokenUse as refusal:
+        raise NotAnIdToken(str(refusal)) from None
+    return await _given(portal, page, pool, bearer_token(authorization).decode("ascii"))
+
+
+async def of_the_session(portal: Portal, page: PageRequest) -> Answer:
+    """POST, by a form of ours."""
+    portal.need_pool()
+    claims = await portal.id_claims(page)
+    pool = None if claims is None else portal.pool(claims.pool_id)
+    if page.session is None or pool is None:
+        raise NoCredentials
+    if not portal.config.sign_in.show_tokens:
+        raise NavigationOnly("sign_in.show_tokens is false")
+    return await _given(portal, page, pool, page.session.id_token)
+
+
+async def _given(portal: Portal, page: PageRequest, pool: UserPool, id_token: str) -> Answer:
+    """For an ID token that was verified just now."""
     given = await portal.credentials.of(pool, id_token, now=page.now)
     return json_answer(
         {
@@ -30,20 +55,3 @@ async def credentials(portal: Portal, page: PageRequest) -> Answer:
             "IdentityId": given.identity_id,
         }
     )
-
-
-async def _proven(portal: Portal, page: PageRequest) -> tuple[UserPool, str]:
-    """The caller's pool and ID token, verified just now: from the Authorization header, else the session."""
-    portal.need_pool()
-    authorization = page.request.credentials
-    if not authorization:
-        claims = await portal.id_claims(page)
-        pool = None if claims is None else portal.pool(claims.pool_id)
-        if page.session is None or pool is None:
-            raise NoCredentials
-        return pool, page.session.id_token
-    try:
-        pool = await portal.pool_of_id_token(page)
-    except WrongTokenUse as refusal:
-        raise NotAnIdToken(str(refusal)) from None
-    return pool, bearer_token(authorization).decode("ascii")

@@ -1,7 +1,8 @@
 """`/`: the portal. Who is signed in and until when, the access token to copy, AWS credentials, the way out.
 
 Not connected yet: what is missing, and the way to the set-up form. Invariant: a token is shown only on the
-page of the session it belongs to, and nothing on it is kept by a browser (respond.guarded).
+page of the session it belongs to, only in answer to a form of ours that a person sent (routes.shown), and
+nothing on it is kept by a browser (respond.guarded).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.errors import CognitoAway, CredentialsRefused
+from gateway.errors import CognitoAway, CredentialsRefused, NavigationOnly
 from gateway.portal.badge import NOT_CONNECTED, Badge
 from gateway.portal.page import PageRequest
 from gateway.portal.respond import see_other
@@ -45,7 +46,7 @@ class Aws:
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """GET: no token is on it, since every script of the API's pages can fetch it."""
     if not portal.config.cognito.user_pools:
         badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
@@ -54,13 +55,25 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     return await _portal(portal, page, page.session)
 
 
-async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer:
+async def reveal(portal: Portal, page: PageRequest) -> Answer:
+    """POST: the same with what `show` names: `token` or `credentials`."""
+    portal.need_pool()
+    if page.session is None or page.principal is None:
+        return see_other(page.prefix + "/sign_in?notice=ended")
+    if not portal.config.sign_in.show_tokens:
+        raise NavigationOnly("sign_in.show_tokens is false")
+    return await _portal(portal, page, page.session, reveals=page.form.get("show", ""))
+
+
+async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveals: str = "") -> Answer:
     claims = await portal.id_claims(page)
     name, second = names(session, claims)
-    aws, aws_problem = await _aws(portal, page, session)
+    aws, aws_problem = await _aws(portal, page, session) if reveals == "credentials" else (None, None)
     pool = portal.pages.pool(session.pool_id)
     groups = page.principal.claims.groups if page.principal is not None else ()
-    command = ["curl", "-H", f"Authorization: Bearer {session.access}", page.origin + "/"]
+    token = session.access if reveals == "token" else None
+    command = ["curl", "-H", f"Authorization: Bearer {token}", page.origin + "/"]
+    shows = portal.config.sign_in.show_tokens
     return await portal.pages.show(
         page,
         "portal",
@@ -72,14 +85,15 @@ async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer
         initial=name[:1].upper(),
         pool=session.pool_id,
         groups=groups,
-        token=session.access,
+        has_token=shows,
+        token=token,
         token_ends=moment(session.expires, page.now),
         session_ends=moment(session.created + portal.config.sign_in.session.max_age, page.now),
         curl=shlex.join(command),
         # Managed login has a page of its own for it.
         changes_password=pool.domain is None,
         may_set_up=may_change(portal, page),
-        has_credentials=pool.configured.identity_pool_id is not None,
+        has_credentials=shows and pool.configured.identity_pool_id is not None,
         aws=aws,
         aws_problem=aws_problem,
         after=f"{page.prefix}/sign_in?notice=signed_out",
@@ -87,9 +101,9 @@ async def _portal(portal: Portal, page: PageRequest, session: Session) -> Answer
 
 
 async def _aws(portal: Portal, page: PageRequest, session: Session) -> tuple[Aws | None, str | None]:
-    """Temporary credentials, where the page was asked to show them; or why there are none."""
+    """Temporary credentials; or why there are none."""
     pool = portal.pages.pool(session.pool_id).configured
-    if pool.identity_pool_id is None or page.query.get("credentials") != "show":
+    if pool.identity_pool_id is None:
         return None, None
     try:
         given = await portal.credentials.of(pool, session.id_token, now=page.now)

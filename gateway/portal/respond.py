@@ -69,6 +69,10 @@ def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = 
         (b"X-Content-Type-Options", b"nosniff"),
         # No page of another origin embeds what is ours, a sibling domain's neither.
         (b"Cross-Origin-Resource-Policy", b"same-origin"),
+        # A window that a script of the API's pages opened is cut off from it, so that it reads nothing there;
+        # with both, also where those pages have the first (HTML standard, cross-origin opener policies).
+        (b"Cross-Origin-Opener-Policy", b"same-origin"),
+        (b"Cross-Origin-Embedder-Policy", b"require-corp"),
         # For browsers that do not know frame-ancestors.
         (b"X-Frame-Options", b"DENY"),
         # Not no-referrer: with it browsers send `Origin: null` with our own forms (Fetch standard).

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from gateway.errors import NavigationOnly
 from gateway.portal import (
     assets,
     challenge,
@@ -24,6 +25,7 @@ from gateway.portal import (
     sign_out,
     sign_up,
 )
+from gateway.portal.navigation import shown_to_a_person
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer
@@ -32,17 +34,28 @@ Handler: TypeAlias = Callable[[Portal, PageRequest], Awaitable[Answer]]
 Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
 
 
+def shown(handler: Handler) -> Handler:
+    """The handler for a person who looks at the page, and for no script on the API's pages."""
+
+    async def only_shown(portal: Portal, page: PageRequest) -> Answer:
+        if not shown_to_a_person(page.request, page.origin):
+            raise NavigationOnly("no navigation to a document, by its Fetch metadata")
+        return await handler(portal, page)
+
+    return only_shown
+
+
 def routes() -> Routes:
     return {
-        "/": {"GET": home.show},
+        "/": {"GET": home.show, "POST": shown(home.reveal)},
         "/callback": {"GET": managed.callback},
         "/challenge": {"GET": challenge.show, "POST": challenge.submit},
         "/change_password": {"GET": change_password.show, "POST": change_password.submit},
         "/confirm": {"GET": confirm.show, "POST": confirm.submit},
-        "/credentials": {"GET": credentials.credentials},
+        "/credentials": {"GET": credentials.credentials, "POST": shown(credentials.of_the_session)},
         "/forgot_password": {"GET": forgotten.show, "POST": forgotten.submit},
         "/reset_password": {"GET": forgotten.show_reset, "POST": forgotten.submit_reset},
-        "/setup": {"GET": setup.show, "POST": setup.submit},
+        "/setup": {"GET": shown(setup.show), "POST": shown(setup.submit)},
         "/sign_in": {"GET": sign_in.show, "POST": sign_in.submit},
         "/sign_out": {"GET": sign_out.show, "POST": sign_out.sign_out},
         "/start": {"GET": managed.start},

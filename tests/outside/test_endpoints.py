@@ -24,7 +24,7 @@ async def test_the_reserved_prefix_is_never_proxied(bench: Bench, target: str) -
 
 # GET by a stranger, POST without a form, OPTIONS; with a pool of which nothing but its keys is known.
 ANSWERS = {
-    "/oauth2/": (303, 405, 405),
+    "/oauth2/": (303, 400, 405),
     "/oauth2/auth": (401, 401, 401),
     "/oauth2/setup": (404, 400, 405),
     "/oauth2/sign_in": (200, 400, 405),
@@ -36,7 +36,7 @@ ANSWERS = {
     "/oauth2/start": (404, 405, 405),
     "/oauth2/callback": (404, 405, 405),
     "/oauth2/userinfo": (401, 405, 405),
-    "/oauth2/credentials": (401, 405, 405),
+    "/oauth2/credentials": (401, 400, 405),
     "/.well-known/oauth-protected-resource": (200, 405, 405),
 }
 

@@ -236,7 +236,12 @@ async def sessions(at: Stage) -> str:
     first = app_code(secret, steps=-1)
     at.local.call("VerifySoftwareToken", AccessToken=access, UserCode=first)
     at.local.call("SetUserMFAPreference", AccessToken=access, SoftwareTokenMfaSettings={"Enabled": True})
-    for target in ("/oauth2/", "/oauth2/userinfo", "/oauth2/credentials", "/oauth2/change_password"):
+    await browser.open("/oauth2/")
+    form = browser.form()[1]
+    for what in ("token", "credentials"):
+        await browser.post("/oauth2/", {**form, "show": what})
+    await browser.post("/oauth2/credentials", form)
+    for target in ("/oauth2/userinfo", "/oauth2/credentials", "/oauth2/change_password"):
         await browser.open(target)
     await browser.submit(old_password=WRONG, new_password=NEW)
     # Another site's page, and a form that was not made for this browser.

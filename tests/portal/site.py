@@ -199,7 +199,7 @@ class Browser:
         assert len(forms) > number, f"no such form on the page at {self.location}"
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', forms[number][0])
         fields = {name: html.unescape(value) for name, value in hidden}
-        return html.unescape(forms[number][1]), fields
+        return html.unescape(forms[number][1]).partition("#")[0], fields
 
     async def _send(self, data: bytes) -> Reply:
         reply = await once(self.port, data)

@@ -7,13 +7,14 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from gateway.portal import session_cookies
 from gateway.portal.cookies import Cookies
 from gateway.portal.csrf import Guard
 from gateway.portal.page import BROWSER, PageRequest
 from gateway.portal.session import Session
+from gateway.run.worker import Worker
 from tests.support.running import Running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, sign
 from tests.support.wire import Reply, get, once
@@ -107,7 +108,11 @@ def ticket_of(jar: Mapping[str, str]) -> str:
     return "" if sent is None else sent[1]
 
 
-async def form_token(gateway: Running, browser: Browser) -> str:
+class Serves(Protocol):
+    worker: Worker
+
+
+async def form_token(gateway: Serves, browser: Browser) -> str:
     """What a page would have put into its form for this browser."""
     portal = gateway.worker.app.portal
     assert portal is not None

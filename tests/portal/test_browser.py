@@ -85,6 +85,7 @@ async def test_without_a_script_everything_is_there(tmp_path: Path) -> None:
         await page.click("text=Continue")
         await page.wait_for_selector("h1:text-is('Alice Example')")
         assert "ends at" in await page.inner_text("#token-title + p")
+        await page.click("text=Show token")
         token = await page.input_value("#token")
         assert token.count(".") == 2
         assert not await page.is_visible("[data-copies]")
@@ -112,11 +113,68 @@ async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
         await page.fill("#username", ALICE)
         await page.fill("#password", PASSWORD)
         await page.keyboard.press("Enter")
+        await page.click("text=Show token")
         await page.click("[data-copies=token]")
         await page.wait_for_selector("#copied:not(:empty)")
         assert await page.inner_text("#copied") == "Access token copied"
         assert await page.evaluate("navigator.clipboard.readText()") == await page.input_value("#token")
         assert "ends in 59:" in await page.inner_text("#token-title + p")
+
+
+STEALS = """async () => {
+  const page = await (await fetch('/oauth2/')).text();
+  const csrf = page.match(/name="csrf" value="([^"]+)"/)[1];
+  const asked = new URLSearchParams({csrf, show: 'token'});
+  const fetched = await fetch('/oauth2/', {method: 'POST', body: asked});
+  const seen = [page, fetched.status + await fetched.text()];
+  const post = target => {
+    const form = document.createElement('form');
+    Object.assign(form, {method: 'POST', action: '/oauth2/', target});
+    for (const [name, value] of asked) {
+      const field = document.createElement('input');
+      Object.assign(field, {name, value});
+      form.append(field);
+    }
+    document.body.append(form);
+    form.submit();
+  };
+  const frame = document.createElement('iframe');
+  frame.name = 'inner';
+  document.body.append(frame);
+  const opened = window.open('', 'outer');
+  post('inner');
+  post('outer');
+  for (let turn = 0; turn < 40; turn++) {
+    await new Promise(done => setTimeout(done, 50));
+    for (const each of [frame.contentWindow, opened]) {
+      try { seen.push(each.document.documentElement.outerHTML); } catch (error) { seen.push(String(error)); }
+    }
+  }
+  return seen;
+}"""
+
+
+@pytest.mark.parametrize("isolated", [b"", b"Cross-Origin-Opener-Policy: same-origin\r\n"])
+async def test_a_script_on_the_apis_pages_sees_no_token(tmp_path: Path, isolated: bytes) -> None:
+    async with site(tmp_path) as at, chromium() as browser:
+        html = b"<!doctype html><title>app</title><body>app"
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+        at.upstream.answer = head + isolated + b"Content-Length: %d\r\n\r\n%b" % (len(html), html)
+        page = await (await browser.new_context()).new_page()
+        await page.goto(f"{at.url}/app")
+        await page.fill("#username", ALICE)
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{at.url}/app")
+        async with page.context.expect_page() as opening:
+            seen = await page.evaluate(STEALS)
+        assert "Alice Example" in seen[0]
+        assert seen[1].startswith("403")
+        assert not [text for text in seen if "eyJ" in text]
+        # The window is there, and a person who looks at it sees what is theirs.
+        window = await opening.value
+        await window.wait_for_selector("#token")
+        await page.context.close()
 
 
 async def test_a_late_response_makes_nobody_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

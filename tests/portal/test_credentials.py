@@ -16,12 +16,13 @@ from botocore.config import Config
 from gateway.aws.identity_pool import Credentials
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
-from tests.portal.managed_login import site
-from tests.portal.support import Browser, a_session, signed_in
+from tests.portal.managed_login import ORIGIN, site
+from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.support.ports import free_port
 from tests.support.running import Running, logged, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, issuer_of, sign
 from tests.support.waiting import until
+from tests.support.wire import Reply
 
 POOL_LINES = "identity_pool_id: 'ap-south-1:00000000-0000-4000-8000-000000000001'"
 
@@ -50,12 +51,20 @@ class Identities:
         )
 
 
+async def of(
+    gateway: Running, browser: Browser, *lines: str, origin: str | None = "http://api.test"
+) -> Reply:
+    """By the session, as a form of ours asks for them."""
+    token = await form_token(gateway, browser)
+    return await browser.post("/oauth2/credentials", f"csrf={token}", *lines, origin=origin)
+
+
 async def test_for_a_session(tmp_path: Path) -> None:
     async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
         identities, session = Identities(gateway), a_session(gateway.key)
         browser = await signed_in(gateway, session)
         for _ in range(3):
-            reply = await browser.get("/oauth2/credentials")
+            reply = await of(gateway, browser)
             assert reply.status == 200
             given = json.loads(reply.body)
             assert given["AccessKeyId"] == "ASIA1"
@@ -127,7 +136,7 @@ async def test_one_question_for_many_askers(tmp_path: Path) -> None:
         identities = Identities(gateway)
         identities.wait = 0.2
         browser = await signed_in(gateway)
-        asking = [asyncio.create_task(browser.copy().get("/oauth2/credentials")) for _ in range(10)]
+        asking = [asyncio.create_task(of(gateway, browser.copy())) for _ in range(10)]
         await until(lambda: identities.asked)
         asking.pop(0).cancel()  # the one that asked first leaves
         assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
@@ -138,10 +147,10 @@ async def test_renewed_shortly_before_they_end(tmp_path: Path) -> None:
     async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
         identities = Identities(gateway, life=299)
         browser = await signed_in(gateway)
-        given = [json.loads((await browser.get("/oauth2/credentials")).body) for _ in range(2)]
+        given = [json.loads((await of(gateway, browser)).body) for _ in range(2)]
         assert [each["AccessKeyId"] for each in given] == ["ASIA1", "ASIA2"]
         identities.life = 330
-        given = [json.loads((await browser.get("/oauth2/credentials")).body) for _ in range(2)]
+        given = [json.loads((await of(gateway, browser)).body) for _ in range(2)]
         assert [each["AccessKeyId"] for each in given] == ["ASIA3", "ASIA3"]
 
 
@@ -159,15 +168,15 @@ async def test_refusals_are_not_kept(tmp_path: Path, error: Exception, status: i
         identities = Identities(gateway)
         identities.error = error
         browser = await signed_in(gateway)
-        assert (await browser.get("/oauth2/credentials")).status == status
+        assert (await of(gateway, browser)).status == status
         identities.error = None
-        assert (await browser.get("/oauth2/credentials")).status == 200
+        assert (await of(gateway, browser)).status == 200
 
 
 async def test_without_an_identity_pool_there_are_none(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         browser = await signed_in(gateway)
-        assert (await browser.get("/oauth2/credentials")).status == 404
+        assert (await of(gateway, browser)).status == 404
 
 
 def test_their_repr_shows_no_secret() -> None:
@@ -179,10 +188,10 @@ async def test_from_an_identity_pool_to_credentials_that_sts_knows(tmp_path: Pat
     async with site(tmp_path, identity_pool=True) as place:
         browser = place.browser()
         await place.sign_in(browser)
-        reply = await browser.get("/oauth2/credentials")
+        reply = await of(place.gateway, browser, origin=ORIGIN)
         assert reply.status == 200
         given = json.loads(reply.body)
-        again = json.loads((await browser.get("/oauth2/credentials")).body)
+        again = json.loads((await of(place.gateway, browser, origin=ORIGIN)).body)
         assert again == given
         assert await asyncio.to_thread(caller, place.local.url, given)
 

@@ -33,6 +33,8 @@ async def test_who_one_is_and_what_opens_the_api(tmp_path: Path) -> None:
         browser = await signed_in(at)
         for shown in ("Alice Example", ALICE, "admins", "editors", "us-east-1_Pages1234"):
             assert shown in browser.text
+        assert 'id="token"' not in browser.text, "any script of the API's pages could fetch it"
+        await browser.submit()
         token = value_of(browser, "token")
         reply = await once(at.worker.port, get("/things", f"Authorization: Bearer {token}"))
         assert reply.status == 200
@@ -45,11 +47,71 @@ async def test_who_one_is_and_what_opens_the_api(tmp_path: Path) -> None:
         assert other.location == "/oauth2/sign_in"
 
 
+SCRIPTS = [
+    ("Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin"),
+    ("Sec-Fetch-Mode: same-origin", "Sec-Fetch-Dest: empty", "Sec-Fetch-Site: same-origin"),
+    ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Sec-Fetch-Site: same-origin"),
+    ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: object", "Sec-Fetch-Site: same-origin"),
+    ("Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script", "Sec-Fetch-Site: same-origin"),
+]
+PERSON = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: same-origin")
+
+
+async def test_no_script_is_given_a_token_or_keys_or_the_set_up_form(tmp_path: Path) -> None:
+    """One that runs on the API's pages: it has the session's cookie, and the form token of every page."""
+    async with site(tmp_path, seeded=with_identity_pool(seed())) as at:
+        browser = await signed_in(at)
+        _, form = browser.form()
+        for lines in SCRIPTS:
+            for target, fields in (
+                ("/oauth2/", {"show": "token"}),
+                ("/oauth2/", {"show": "credentials"}),
+                ("/oauth2/credentials", {}),
+                ("/oauth2/setup", {"region": "us-east-1"}),
+            ):
+                reply = await browser.post(target, {**form, **fields}, *lines)
+                assert (target, reply.status) == (target, 403)
+                assert not [word for word in ("eyJ", "ASIA", "AccessKeyId") if word in browser.text]
+            for target in ("/oauth2/", "/oauth2/credentials", "/oauth2/setup", "/oauth2/?credentials=show"):
+                await browser.open(target, *lines)
+                assert not [word for word in ("eyJ", "ASIA", "AccessKeyId") if word in browser.text]
+        reply = await browser.post("/oauth2/", {**form, "show": "token"}, *PERSON)
+        assert "eyJ" in browser.text
+        assert reply.get("cross-origin-opener-policy") == "same-origin", (
+            "who opened the window reads nothing in it"
+        )
+        assert (await browser.post("/oauth2/credentials", form, *PERSON)).status == 200
+        reasons = {line["reason"] for line in at.log("request") if line["status"] == 403}
+        assert reasons == {"navigation_only"}
+
+
+async def test_over_https_nobody_is_taken_for_a_person_unasked(tmp_path: Path) -> None:
+    async with site(tmp_path, listen_lines="public_url: 'https://api.test'") as at:
+        browser = await signed_in(at)
+        origin = "Origin: https://api.test"
+        _, form = browser.form()
+        assert (await browser.post("/oauth2/", {**form, "show": "token"}, origin)).status == 403
+        assert (await browser.post("/oauth2/", {**form, "show": "token"}, origin, *PERSON)).status == 200
+        assert "eyJ" in browser.text
+
+
+async def test_tokens_and_keys_can_be_turned_off(tmp_path: Path) -> None:
+    async with site(tmp_path, seeded=with_identity_pool(seed()), sign_in="show_tokens: false") as at:
+        browser = await signed_in(at)
+        assert "Show token" not in browser.text
+        assert "Get credentials" not in browser.text
+        _, form = browser.form()
+        asked = [("/oauth2/", {"show": "token"}), ("/oauth2/", {"show": "credentials"})]
+        for target, fields in (*asked, ("/oauth2/credentials", {})):
+            assert (await browser.post(target, {**form, **fields})).status == 403
+            assert not [word for word in ("eyJ", "ASIA") if word in browser.text]
+
+
 async def test_aws_credentials_when_asked_for(tmp_path: Path) -> None:
     async with site(tmp_path, seeded=with_identity_pool(seed())) as at:
         browser = await signed_in(at)
         assert "AWS_SECRET_ACCESS_KEY" not in browser.text
-        await browser.open("/oauth2/?credentials=show")
+        await browser.submit(form=1)
         assignments = dict(word.split("=", 1) for word in shlex.split(value_of(browser, "aws-env"))[1:])
         assert set(assignments) == {
             "AWS_ACCESS_KEY_ID",
@@ -60,7 +122,7 @@ async def test_aws_credentials_when_asked_for(tmp_path: Path) -> None:
         # The pool forgets its roles: the page says so and stays.
         at.local.call("DeleteIdentityPool", IdentityPoolId="us-east-1:00000000-0000-4000-8000-0000000000ab")
         again = await signed_in(at)
-        await again.open("/oauth2/?credentials=show")
+        await again.submit(form=1)
         assert 'role="alert"' in again.text
         assert "Alice Example" in again.text
 
@@ -68,13 +130,13 @@ async def test_aws_credentials_when_asked_for(tmp_path: Path) -> None:
 async def test_signing_out_here_and_everywhere(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         here, there = await signed_in(at), await signed_in(at)
-        await here.submit(form=1)
+        await here.submit(form=2)
         assert "You are signed out" in here.text
         await here.open("/oauth2/")
         assert here.location == "/oauth2/sign_in"
         await there.open("/oauth2/")
         assert there.location == "/oauth2/"
-        await there.submit(form=0)
+        await there.submit(form=1)
         assert "You are signed out" in there.text
         lines = await at.logged("sign_out", 2)
         assert [(line["everywhere"], line["revoked"]) for line in lines] == [(False, True), (True, True)]

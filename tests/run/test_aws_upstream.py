@@ -377,7 +377,9 @@ async def test_from_the_sign_in_page_to_aws(tmp_path: Path) -> None:
         cookies = "Cookie: " + "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
         reply = await once(at.worker.port, get("/things?x=1", cookies))
         assert reply.status == 200, reply.body
-        given = json.loads((await once(at.worker.port, get("/oauth2/credentials", cookies))).body)
+        await browser.open("/oauth2/")
+        form = browser.form()[1]
+        given = json.loads((await browser.post("/oauth2/credentials", form)).body)
         signed = verified(at.upstream.last, secret=given["SecretAccessKey"])
         assert signed["x-amz-security-token"] == given["SessionToken"]
         # From another site's page nothing goes out in anybody's name.

@@ -19,13 +19,13 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.portal.session import Session
 from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
-from tests.portal.support import Browser, jar_of
+from tests.portal.support import Browser, form_token, jar_of
 from tests.proxy.test_tunnel import UPGRADE, echo
 from tests.shared.support import Lines
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.waiting import Lag, until
-from tests.support.wire import Client, Upstream, get, once
+from tests.support.wire import Client, Reply, Upstream, get, once
 
 POOL = "us-east-1_Revoking1"
 CLIENT = "revoking1client"
@@ -324,7 +324,7 @@ async def test_aws_credentials_for_a_sessions_id_token_go_with_its_access_token(
 ) -> None:
     async with guarded(tmp_path, cognito, "first_use: check") as gateway:
         browser = await visitor(gateway, cognito, "alice")
-        assert (await browser.get(CREDENTIALS)).status == 200
+        assert (await asks(gateway, browser)).status == 200
         portal, revocation = gateway.worker.app.portal, gateway.worker.app._revocation
         assert portal is not None
         assert revocation is not None
@@ -334,7 +334,12 @@ async def test_aws_credentials_for_a_sessions_id_token_go_with_its_access_token(
         await until(lambda: len(revocation._ledger.schedule) == 0)
         end(cognito, "AdminUserGlobalSignOut", sign_in(cognito, "alice"), "alice")
         assert await gateway.status(live.session.id_token, CREDENTIALS) == 401
-        assert (await browser.get(CREDENTIALS)).status == 401
+        assert (await asks(gateway, browser)).status == 401
+
+
+async def asks(gateway: Guarded, browser: Browser) -> Reply:
+    """For AWS credentials, as a form of ours does."""
+    return await browser.post(CREDENTIALS, f"csrf={await form_token(gateway, browser)}")
 
 
 def seen(browser: Browser) -> Callable[[], Awaitable[int]]:
