@@ -26,6 +26,7 @@ from botocore.exceptions import (
     TokenRetrievalError,
 )
 
+from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused, Flow
 from gateway.errors import GatewayError
 
@@ -33,6 +34,7 @@ from gateway.errors import GatewayError
 _OPAQUE = re.compile(r"\S{40,}")
 
 
+_ENDS = "a password at Cognito has at most 256 characters and no space at its beginning or end"
 _PLAIN = {
     "UserNotFoundException": "incorrect username or password",
     "UserNotConfirmedException": "the user is not confirmed yet: confirm the account first",
@@ -46,6 +48,16 @@ _PLAIN = {
     "AccessDeniedException": "these AWS credentials may not do this: the admin flow needs the actions "
     "cognito-idp:AdminInitiateAuth and AdminRespondToAuthChallenge; --flow password needs none",
 }
+# The request's member that a validation error names → what to do about it.
+_MEMBERS = {
+    "password": _ENDS,
+    "proposedPassword": _ENDS,
+    "username": "Cognito has no such usernames: one has 1 to 128 characters and no space",
+    "USERNAME": "Cognito has no such usernames: one has 1 to 128 characters and no space",
+    "PASSWORD": _ENDS,
+    "NEW_PASSWORD": _ENDS,
+    "userCode": "the code is six digits",
+}
 _FLOW_SETTING = {
     "admin": "ALLOW_ADMIN_USER_PASSWORD_AUTH",
     "password": "ALLOW_USER_PASSWORD_AUTH",
@@ -58,25 +70,29 @@ def refused(error: ClientError, *, client_id: str, flow: Flow) -> CognitoRefused
     """The refusal as a sentence for whoever typed the command."""
     details = error.response.get("Error", {})
     code, message = details.get("Code", "unknown"), details.get("Message", "")
-    return CognitoRefused(code, _sentence(code, message, client_id, flow), shown(message))
+    # Of the whole message: one that quotes something long is not shown, and names its member all the same.
+    member = phrases.wrong_member(code, message)
+    return CognitoRefused(code, _sentence(code, message, client_id, flow), shown(message), member)
 
 
 def _sentence(code: str, message: str, client_id: str, flow: str) -> str:
-    if "not enabled for this client" in message:
+    if phrases.flow_not_enabled(code, message):
         setting = _FLOW_SETTING[flow]
         return f"app client {client_id} does not allow this flow: add {setting} to it, or use another --flow"
-    if "SECRET_HASH was not received" in message:
+    if phrases.needs_secret(code, message):
         return (
             f"app client {client_id} has a secret: name its file as client_secret_file in the configuration"
         )
-    if "Unable to verify secret hash" in message:
+    if phrases.wrong_secret(code, message):
         return f"the client secret is not that of app client {client_id}: check client_secret_file"
-    if message == "Password attempts exceeded":
+    if phrases.attempts_exceeded(code, message):
         return "too many failed attempts for this user: wait up to 15 minutes and try again"
     if code == "ResourceNotFoundException":
         return f"Cognito knows no such user pool or app client ({client_id}): check the IDs and the region"
     if code in _PLAIN:
         return _PLAIN[code]
+    if about := _MEMBERS.get(phrases.wrong_member(code, message).rpartition(".")[2]):
+        return about
     return f"Cognito refused: {code}: {shown(message)}".rstrip(": ")
 
 
@@ -112,8 +128,10 @@ def explain(error: BotoCoreError | ValueError, *, endpoint: str | None) -> Gatew
     if isinstance(error, ValueError):
         return GatewayError(f"{where} is not an endpoint URL: for example http://127.0.0.1:9229")
     if isinstance(error, ParamValidationError):
-        return GatewayError(
-            "the request is not one Cognito accepts: check the pool ID, the client ID and the input"
+        # botocore looks at lengths before it sends anything: what it refuses, Cognito would.
+        return CognitoRefused(
+            "InvalidParameterException",
+            "the request is not one Cognito accepts: check the pool ID, the client ID and the input",
         )
     # The texts of all others hold no values of ours, but may hold a URL with more than one wants to show.
     return GatewayError(f"the request to Cognito at {where} failed ({type(error).__name__})")

@@ -5,33 +5,31 @@ Invariant: no token, session, secret or password is in anything's repr.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from gateway.aws import phrases
 from gateway.errors import GatewayError
 
 # admin signs with AWS credentials; choice is USER_AUTH, where the user chooses how to prove who they are.
 Flow = Literal["admin", "password", "srp", "choice"]
 
 
-# NotAuthorizedException and InvalidParameterException say many things; so speak those about an app client.
-_OF_THE_CLIENT = re.compile(r"not enabled for this client|secret|SECRET_HASH|not supported|is not permitted")
-
-
 class CognitoRefused(GatewayError):
-    """Cognito said no. `code` is its exception's name, `message` its own words where they may be shown."""
+    """Cognito said no. `code` is its exception's name, `message` its own words where they may be shown,
+    `member` the request's member that a validation error names."""
 
-    def __init__(self, code: str, sentence: str, message: str = "") -> None:
+    def __init__(self, code: str, sentence: str, message: str = "", member: str = "") -> None:
         super().__init__(sentence)
         self.code = code
         self.message = message
+        self.member = member or phrases.wrong_member(code, message)
 
     @property
     def of_the_client(self) -> bool:
         """Whether the app client or the pool's settings are refused, not the user, whatever `code` says."""
-        return _OF_THE_CLIENT.search(self.message) is not None
+        return phrases.of_the_client(self.code, self.message)
 
 
 @dataclass(frozen=True, slots=True)

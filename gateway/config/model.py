@@ -207,6 +207,7 @@ class SignIn:
     session: Session
     state_dir: Path | None
     admin_groups: tuple[str, ...] = ()
+    sign_up_attributes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,15 @@ GROUP = Kind(
     values.shaped(r"[^\s\x00-\x1f\x7f]+", "a group's name: no blanks, at most 128 characters", 128),
     {"type": ["string", "number"]},
 )
+# AttributeType's name, without those that Cognito makes itself.
+ATTRIBUTE = named(
+    "attribute's name",
+    values.shaped(
+        r"(?!(?:sub|email_verified|phone_number_verified|updated_at|identities)\Z)(?:custom:)?[A-Za-z0-9_.-]{1,32}",
+        "an attribute's name such as given_name or custom:company, and none that Cognito makes itself",
+        40,
+    ),
+)
 IDENTITY_HEADER = named("header name", names.identity_header, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 HEADER = named("header name", names.header_name, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")
 PASSED_HEADER = named("header name", names.passed_header, "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")

@@ -319,6 +319,13 @@ SIGN_IN = section(
     ),
     Key("sign_up", s.choice("auto", "never"), "auto", "auto: as the pool allows. never: the page is hidden."),
     Key(
+        "sign_up_attributes",
+        ListOf(s.ATTRIBUTE),
+        (),
+        "Attributes the sign-up form asks for beyond those the pool requires; it never takes any other.",
+        example="[given_name, 'custom:company']",
+    ),
+    Key(
         "show_tokens",
         s.BOOLEAN,
         "true",

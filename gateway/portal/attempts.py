@@ -17,8 +17,9 @@ from gateway.policy.rate import address_key
 # Seconds in which attempts are counted together: as long as Cognito's own longest lock.
 WINDOW = 900.0
 # Keys remembered; the ones longest untouched are forgotten. A flood of invented names is stopped by the limit
-# on its address before it has filled this.
+# on its address before it has filled this. Times: 8 bytes for each, and some 24 for each attempt.
 _MOST_KEYS = 20_000
+_MOST_TIMES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,14 @@ BROWSER = Limit("browser", 20)
 PERSON = Limit("person", 10)
 # A name from all the world: high, so that a stranger cannot easily keep its owner out.
 NAME = Limit("name", 100)
-# E-mails and text messages that somebody else gets and pays for: Cognito allows 5 an hour for each user.
+# E-mails and text messages that somebody else gets and pays for: of one address, of one address to one name
+# or destination, and to that from anywhere. The last is high for the same reason: a stranger's five requests
+# would keep out an owner who signs in by a code alone.
 SENT_BY_ADDRESS = Limit("sent-address", 20)
-SENT_TO_NAME = Limit("sent-name", 5)
+SENT_TO_PERSON = Limit("sent-person", 5)
+SENT_TO_NAME = Limit("sent-name", 30)
+# All that Cognito was asked, whatever it answered: a right password buys nobody an endless number of them.
+ASKED = Limit("asked", 600)
 SETUP_BY_ADDRESS = Limit("setup", 5)
 
 Key = tuple[Limit, str]
@@ -54,6 +60,8 @@ class Attempts:
 
     def __init__(self) -> None:
         self._times: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+        # Of all keys together.
+        self._held = 0
 
     def wait(self, keys: Iterable[Key], now: float) -> float:
         """Seconds until all of these may try again; 0: now."""
@@ -63,10 +71,11 @@ class Attempts:
         for limit, name in keys:
             key = (limit.kind, name)
             times = self._times.setdefault(key, deque(maxlen=limit.most))
+            self._held += len(times) < limit.most
             times.append(now)
             self._times.move_to_end(key)
-        while len(self._times) > _MOST_KEYS:
-            self._times.popitem(last=False)
+        while len(self._times) > _MOST_KEYS or self._held > _MOST_TIMES:
+            self._held -= len(self._times.popitem(last=False)[1])
 
     def take_back(self, keys: Iterable[Key], now: float) -> None:
         """What was counted at `now` was nothing wrong."""
@@ -74,6 +83,7 @@ class Attempts:
             times = self._times.get((limit.kind, name))
             if times is not None and now in times:
                 times.remove(now)
+                self._held -= 1
                 if not times:
                     del self._times[limit.kind, name]
 
@@ -87,7 +97,7 @@ class Attempts:
     def forgive(self, keys: Iterable[Key]) -> None:
         """Forget these: the right answer came."""
         for limit, name in keys:
-            self._times.pop((limit.kind, name), None)
+            self._held -= len(self._times.pop((limit.kind, name), ()))
 
     def _wait(self, limit: Limit, name: str, now: float) -> float:
         times = self._times.get((limit.kind, name))

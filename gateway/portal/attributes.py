@@ -38,7 +38,7 @@ class Field:
 _STANDARD = {
     each.name: each
     for each in (
-        Field("email", "E-mail", "email", "email", plain=True, inputmode="email"),
+        Field("email", "Email", "email", "email", plain=True, inputmode="email"),
         Field("phone_number", "Phone number", "tel", "tel", "With the country's code, e.g. +4915112345678"),
         Field("name", "Full name", autocomplete="name"),
         Field("given_name", "First name", autocomplete="given-name"),
@@ -69,12 +69,3 @@ def field_for(name: str, value: str = "") -> Field:
 def fields_for(names: Iterable[str], form: Mapping[str, str]) -> tuple[Field, ...]:
     """Fields for attributes, with what the form already says; names that are none are left out."""
     return tuple(field_for(name, form.get(PREFIX + name, "")) for name in names if _NAME.fullmatch(name))
-
-
-# "Attributes did not conform to the schema: given_name: The attribute is required": several, by line feeds.
-_MISSING = re.compile(r"([\w:.-]{1,40}): The attribute(?: [\w:.-]+)? is required")
-
-
-def missing_in(message: str) -> tuple[str, ...]:
-    """The attributes a pool asks for, as its refusal of a sign-up names them."""
-    return tuple(dict.fromkeys(_MISSING.findall(message)))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gateway.aws.values import CognitoRefused
 from gateway.config.model import Cognito, UserPool
 from gateway.errors import CognitoAway, CredentialsRefused, GatewayError, NotFound
-from gateway.portal.cognito import Threads
+from gateway.portal.threads import Threads
 
 if TYPE_CHECKING:
     from gateway.aws.identity_pool import Credentials, IdentityPool

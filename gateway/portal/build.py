@@ -13,7 +13,7 @@ from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.portal.aws_credentials import CredentialsCache
 from gateway.portal.by_cookie import ByCookie
-from gateway.portal.cognito import Threads, Users
+from gateway.portal.cognito import Users
 from gateway.portal.dispatch import Dispatcher, Refuse
 from gateway.portal.navigation import navigates
 from gateway.portal.pages import Pages
@@ -23,6 +23,7 @@ from gateway.portal.return_to import with_return
 from gateway.portal.secrets import read_secrets
 from gateway.portal.sessions import Sessions
 from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store
+from gateway.portal.threads import Threads
 from gateway.proxy.metadata import public_origin
 from gateway.proxy.request import Request
 from gateway.proxy.streams import Streams

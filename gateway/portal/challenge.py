@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.aws.values import Challenge, Tokens
 from gateway.errors import GatewayError
-from gateway.portal import steps, words
+from gateway.portal import steps, unconfirmed, words
+from gateway.portal.attempts import Key
 from gateway.portal.kept import forget_step, kept_step
 from gateway.portal.page import PageRequest
 from gateway.portal.password_rules import broken, rules
@@ -54,21 +55,39 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     sent = turn.sending(step.challenge.username) if steps.sends(planned) else []
     if told := turn.admit(keys + sent):
         return await _form(turn, step, told=told)
+    if isinstance(planned, steps.Password) and not steps.takes_password(step.challenge):
+        return _wrong_password(turn, step, words.WRONG, with_password=False)
     try:
-        outcome = await turn.pool.sign_in(_sending(step.challenge, planned))
+        outcome = await turn.ask(_sending(step.challenge, planned))
         turn.taken(keys, outcome)
         if steps.asks_for_message(step.challenge):
             turn.arrived(step.challenge.username)
-        return await turn.go_on(outcome)
+        return await turn.go_on(outcome, everywhere=step.everywhere)
     except GatewayError as error:
-        told = words.challenge(error)
-        turn.report("challenge", error, told)
-        if told.fault or told.next == "again":
-            turn.take_back(keys)
-        if told.next == "again":
-            forget_step(page)
-            return turn.to("/sign_in", notice="expired")
-        return await _form(turn, step, told=told)
+        return await _refused(turn, step, planned, error, keys)
+
+
+async def _refused(
+    turn: Turn, step: Step, planned: steps.Sent, error: GatewayError, keys: list[Key]
+) -> Answer:
+    told = words.challenge(error)
+    turn.report("challenge", error, told)
+    if told.fault or told.next == "again":
+        turn.take_back(keys)
+    if told.next == "again":
+        forget_step(turn.page)
+        return turn.to("/sign_in", notice="expired")
+    if unconfirmed.alike(told):
+        return _wrong_password(turn, step, told, with_password=isinstance(planned, steps.Password))
+    return await _form(turn, step, told=told)
+
+
+def _wrong_password(turn: Turn, step: Step, told: Told, *, with_password: bool) -> Answer:
+    """Back to the beginning: Cognito takes one password for a step, and of an account without one it takes
+    none, which must look the same."""
+    forget_step(turn.page)
+    unconfirmed.keep(turn, step.challenge.username, told, with_password=with_password)
+    return turn.to("/sign_in", notice="wrong")
 
 
 def _sending(challenge: Challenge, planned: steps.Sent) -> Callable[[UserPool], Tokens | Challenge]:
@@ -89,7 +108,9 @@ def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Step] | None:
     # A reload may have taken the pool away meanwhile.
     if step is None or step.pool_id not in portal.pages.pools:
         return None
-    return Turn(portal, page, portal.pages.pool(step.pool_id), step.return_to), step
+    pool = portal.pages.pool(step.pool_id)
+    pool.need_own_pages()
+    return Turn(portal, page, pool, step.return_to), step
 
 
 def _lost(page: PageRequest) -> Answer:
@@ -102,7 +123,7 @@ async def _form(
     shown = steps.view(step.challenge, turn.form)
     again = turn.link("/sign_in")
     if shown.kind == "unknown":
-        link = {"href": again, "text": "Start again"}
+        link = {"href": again, "text": "Start over"}
         return await turn.show("message", shown.title, sentences=[shown.lead], link=link)
     return await turn.show(
         "challenge",

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import GatewayError
 from gateway.portal import words
 from gateway.portal.page import PageRequest
 from gateway.portal.password_rules import broken, rules
+from gateway.portal.renewed import signed_in_again
 from gateway.portal.respond import see_other
 from gateway.portal.session import Session
 from gateway.portal.turn import Turn
@@ -45,7 +46,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if told := turn.admit(keys):
         return await _form(turn, session, told=told)
     try:
-        await turn.pool.account(lambda accounts: accounts.change_password(session.access, old, new))
+        await turn.ask_account(lambda accounts: accounts.change_password(session.access, old, new))
     except GatewayError as error:
         told = words.change_password(error)
         turn.report("change_password", error, told)
@@ -56,7 +57,9 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
             return turn.to("/sign_in", notice="ended")
         return await _form(turn, session, told=told)
     turn.take_back(keys)
-    return see_other(page.prefix + "/?notice=changed")
+    # What was signed in with the old password ends: whoever knew it may be the reason for the new one.
+    ended = await portal.sessions.end(page, everywhere=True)
+    return await signed_in_again(turn, session.username, new, notice="changed" if ended else "changed_here")
 
 
 def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
@@ -65,8 +68,7 @@ def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
     if session is None or session.pool_id not in portal.pages.pools:
         return see_other(f"{page.prefix}/sign_in?return_to={page.prefix}/change_password")
     pool = portal.pages.pool(session.pool_id)
-    if pool.domain is not None:
-        raise NotFound("managed login changes passwords itself")
+    pool.need_own_pages()
     return Turn(portal, page, pool), session
 
 

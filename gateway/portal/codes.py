@@ -28,8 +28,6 @@ _TELLING = frozenset(
         "CodeDeliveryFailureException",
     }
 )
-# But not where these sentences are about the app client.
-_OF_THE_CLIENT = re.compile(r"client|secret|SECRET_HASH", re.IGNORECASE)
 
 
 def awaited(
@@ -38,7 +36,9 @@ def awaited(
     """The account that was kept, or one that the form names: a code lives longer than what we keep."""
     kept = kept_account(page, portal.sealers.challenge, why)
     if kept is not None and kept.pool_id in portal.pages.pools:
-        return Turn(portal, page, portal.pages.pool(kept.pool_id), kept.return_to), kept
+        pool = portal.pages.pool(kept.pool_id)
+        pool.need_own_pages()
+        return Turn(portal, page, pool, kept.return_to), kept
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
         return turn
@@ -61,7 +61,9 @@ def destination_of(account: Account) -> str:
 
 
 def not_told(error: GatewayError) -> bool:
-    """Whether a refusal to send a code would tell something about an account."""
+    """Whether a refusal to send a code would tell something about an account.
+
+    One of the name's form tells nothing: nobody has such a name."""
     if not isinstance(error, CognitoRefused) or error.code not in _TELLING:
         return False
-    return error.code == "UserNotFoundException" or not _OF_THE_CLIENT.search(error.message)
+    return not error.of_the_client and not error.member

@@ -1,56 +1,25 @@
-"""Cognito as the portal asks it: through the adapters over boto3, which block, in threads of their own.
+"""Cognito as the portal asks it for those who are signed in: through the adapters over boto3, in threads.
 
-Nothing of it is imported before the first question. Invariant: the event loop never waits for Cognito, and a
-Cognito that does not answer holds up nobody who does not ask it.
+Nothing of it is imported before the first question. Invariant: a Cognito that does not answer holds up nobody
+who does not ask it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from gateway.aws.values import PoolAddress, Tokens
 from gateway.config.model import Cognito as CognitoConfig
 from gateway.config.model import UserPool
 from gateway.errors import GatewayError
 from gateway.portal.session import Session
+from gateway.portal.threads import Threads
 
 if TYPE_CHECKING:
     from gateway.aws.renewal import Renewal
-
-T = TypeVar("T")
-
-# Questions at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an account may
-# sign in 120 a second in all. A thread costs nothing until it is needed.
-_THREADS = 8
-# Some seconds' worth of questions that wait; who stands behind them would have given up.
-_WAITING = 64
-
-
-class Threads:
-    """Where blocking calls run; owned by the gateway, and outlives reloads."""
-
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="cognito")
-        self._asked = 0
-
-    async def run(self, do: Callable[[], T]) -> T:
-        """Raises GatewayError where too many wait already, and whatever `do` raises."""
-        if self._asked >= _THREADS + _WAITING:
-            raise GatewayError(f"{self._asked} questions to Cognito are under way: no more are asked for now")
-        self._asked += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, do)
-        finally:
-            self._asked -= 1
-
-    def close(self) -> None:
-        """What waits is dropped, what runs ends by its own time limits."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
 
 
 class Users:

@@ -1,6 +1,7 @@
 """`/confirm`: the code that proves a new account's address, and another one where it did not arrive.
 
-Invariant: neither the code's verdict nor the resending tells whether there is such an account.
+Invariant: neither the code's verdict nor the resending tells whether there is such an account, and a right
+code leaves a password in force only if this browser has shown that password.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import GatewayError
 from gateway.portal import words
 from gateway.portal.codes import awaited, clean, destination_of, not_told
-from gateway.portal.kept import Account, keep_account, kept_account
+from gateway.portal.kept import Account, forget_account, keep_account, kept_account
 from gateway.portal.page import PageRequest
 from gateway.portal.respond import see_other
 from gateway.portal.sign_in import NO_USERNAME
@@ -31,7 +32,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     at = awaited(portal, page, "confirm")
     if isinstance(at, Answer):
         return at
-    notice = "Another code is on its way." if page.query.get("notice") == "sent" else None
+    notice = "We've sent another code." if page.query.get("notice") == "sent" else None
     return await _form(*at, notice=notice)
 
 
@@ -53,7 +54,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if told := turn.admit(keys):
         return await _form(turn, account, told=told)
     try:
-        await turn.pool.account(lambda accounts: accounts.confirm(account.username, code))
+        await turn.ask_account(lambda accounts: accounts.confirm(account.username, code))
     except GatewayError as error:
         told = words.code(error)
         turn.report("confirm", error, told)
@@ -61,9 +62,32 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
             turn.take_back(keys)
         return await _form(turn, account, told=told)
     turn.take_back(keys)
+    if not account.proven:
+        return await _new_password(turn, account)
     # Kept, so that the next page knows the name.
     keep_account(page, portal.sealers.challenge, account)
     return turn.to("/sign_in", notice="confirmed")
+
+
+async def _new_password(turn: Turn, account: Account) -> Answer:
+    """On to a new password: the account may be a stranger's, made with this person's address, and then its
+    password is the stranger's."""
+    # Not refused: a right code has been used up for it.
+    turn.portal.pages.attempts.count(turn.sending(account.username), turn.page.moment)
+    try:
+        await turn.ask_account(lambda accounts: accounts.forgot_password(account.username))
+    except GatewayError as error:
+        turn.report("confirm", error, words.sending(error))
+        forget_account(turn.page)
+        return await turn.show(
+            "message",
+            "Your account is confirmed",
+            sentences=["Choose a new password before you sign in."],
+            link={"href": turn.link("/forgot_password"), "text": "Choose a new password"},
+        )
+    reset = Account("reset", account.pool_id, account.username, return_to=account.return_to)
+    keep_account(turn.page, turn.portal.sealers.challenge, reset)
+    return see_other(turn.page.prefix + "/reset_password?notice=confirmed")
 
 
 async def _resend(turn: Turn, account: Account) -> Answer:
@@ -71,19 +95,19 @@ async def _resend(turn: Turn, account: Account) -> Answer:
         return await _form(turn, account, errors={"username": NO_USERNAME})
     wait = ceil(account.resend_at - turn.page.now)
     if wait > 0:
-        early = Told(f"Another code can be sent in {wait} seconds.", status=429, retry_after=wait)
+        early = Told(f"You can ask for another code in {wait} seconds.", status=429, retry_after=wait)
         return await _form(turn, account, told=early)
-    keys = turn.sending(account.username)
+    keys = turn.sending(account.username, account.destination or account.username)
     if told := turn.admit(keys):
         return await _form(turn, account, told=told)
     try:
-        await turn.pool.account(lambda accounts: accounts.resend(account.username))
+        await turn.ask_account(lambda accounts: accounts.resend(account.username))
     except GatewayError as error:
-        told = words.code(error)
+        told = words.sending(error)
         turn.report("confirm", error, told)
         if not not_told(error):
             return await _form(turn, account, told=told)
-    sent = replace(account, resend_at=turn.page.now + RESEND_AFTER)
+    sent = replace(account, resend_at=ceil(turn.page.now + RESEND_AFTER))
     keep_account(turn.page, turn.portal.sealers.challenge, sent)
     return see_other(turn.page.prefix + "/confirm?notice=sent")
 
@@ -106,6 +130,7 @@ async def _form(
         lead=f"Enter the code we sent {where}.",
         notice=notice,
         username=account.username,
+        known=kept is not None,
         wait=max(0, ceil(account.resend_at - turn.page.now)),
         links={"sign_in": turn.link("/sign_in")},
     )

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused, Flow, PoolAddress
 from gateway.config import complete, shapes
 from gateway.errors import GatewayError
-from gateway.portal.cognito import Threads
 from gateway.portal.pools import FLOWS
+from gateway.portal.threads import Threads
 from gateway.verify.fetch import FetchFailed, HttpSource
 from gateway.verify.jwk import KeySetRefused, parse_key_set
 
@@ -127,9 +128,9 @@ def _verdict(refused: CognitoRefused, auth_flow: str) -> str | None:
     """What Cognito's refusal of nobody's sign-in says about the client; None: that it is one. Pure."""
     if refused.code == "ResourceNotFoundException":
         return "Cognito knows no such app client in this region"
-    if "not enabled for this client" in refused.message:
+    if phrases.flow_not_enabled(refused.code, refused.message):
         return f"This app client does not allow {auth_flow}: allow it, or set sign_in.auth_flow"
-    if "SECRET_HASH" in refused.message:
+    if phrases.needs_secret(refused.code, refused.message):
         return "This app client has a secret: use one without, or the configuration file (client_secret_file)"
     if refused.code in _OF_THE_USER:
         return None

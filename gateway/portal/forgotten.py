@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from gateway.errors import GatewayError
 from gateway.portal import words
 from gateway.portal.codes import awaited, clean, not_told
-from gateway.portal.kept import Account, forget_account, keep_account
+from gateway.portal.kept import Account, forget_account, keep_account, kept_account
 from gateway.portal.page import PageRequest
 from gateway.portal.password_rules import broken, rules
+from gateway.portal.renewed import reset_everywhere
 from gateway.portal.respond import see_other
 from gateway.portal.sign_in import NO_USERNAME
 from gateway.portal.turn import Turn, turn_of
@@ -22,6 +23,8 @@ from gateway.proxy.answers import Answer
 
 if TYPE_CHECKING:
     from gateway.portal.portal import Portal
+
+CONFIRMED = "Your account is confirmed. Now choose your password: we've sent you another code for it."
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -43,9 +46,9 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         return await _ask(turn, told=told)
     try:
         # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
-        await turn.pool.account(lambda accounts: accounts.forgot_password(username))
+        await turn.ask_account(lambda accounts: accounts.forgot_password(username))
     except GatewayError as error:
-        told = words.code(error)
+        told = words.sending(error)
         turn.report("forgot_password", error, told)
         if not not_told(error):
             return await _ask(turn, told=told)
@@ -57,7 +60,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 async def show_reset(portal: Portal, page: PageRequest) -> Answer:
     """GET /reset_password."""
     at = awaited(portal, page, "reset")
-    return at if isinstance(at, Answer) else await _form(*at)
+    notice = CONFIRMED if page.query.get("notice") == "confirmed" else None
+    return at if isinstance(at, Answer) else await _form(*at, notice=notice)
 
 
 async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
@@ -79,7 +83,7 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     if told := turn.admit(keys):
         return await _form(turn, account, told=told)
     try:
-        await turn.pool.account(lambda accounts: accounts.reset_password(account.username, code, password))
+        await turn.ask_account(lambda accounts: accounts.reset_password(account.username, code, password))
     except GatewayError as error:
         told = words.code(error)
         turn.report("reset_password", error, told)
@@ -88,7 +92,7 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
         return await _form(turn, account, told=told)
     turn.forgive(keys)
     forget_account(page)
-    return turn.to("/sign_in", notice="reset")
+    return await reset_everywhere(turn, account.username, password)
 
 
 async def _ask(turn: Turn, *, told: Told | None = None, errors: Mapping[str, str] | None = None) -> Answer:
@@ -97,22 +101,30 @@ async def _ask(turn: Turn, *, told: Told | None = None, errors: Mapping[str, str
         "Forgot your password?",
         told=told,
         errors=errors,
-        lead="We send a code to the address of your account. With it you choose a new password.",
+        lead="We'll send you a code to choose a new password.",
         username=turn.form.get("username", "")[:128],
         links={"sign_in": turn.link("/sign_in")},
     )
 
 
 async def _form(
-    turn: Turn, account: Account, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn,
+    account: Account,
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
 ) -> Answer:
+    kept = kept_account(turn.page, turn.portal.sealers.challenge, "reset")
     return await turn.show(
         "reset_password",
         "Choose a new password",
         told=told,
         errors=errors,
-        lead="If there is an account of that name, a code is on its way to its address.",
+        lead="If that account exists, we've sent it a code.",
+        notice=notice,
         username=account.username,
+        known=kept is not None,
         rules=rules(await turn.policy()),
         links={"sign_in": turn.link("/sign_in"), "forgot": turn.link("/forgot_password")},
     )

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from gateway.aws.identity_pool import Credentials
     from gateway.portal.portal import Portal
 
-NOTICES = {"changed": "Your password is changed."}
+NOTICES = {
+    "changed": "Your password is changed, and you are signed out everywhere else.",
+    "everywhere": "Your password is changed, and you are signed out everywhere else.",
+    "changed_here": "Your password is changed. Your sessions elsewhere go on until they expire.",
+}
 
 
 @dataclass(frozen=True, slots=True)

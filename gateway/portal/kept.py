@@ -34,14 +34,19 @@ class Account:
     why: Literal["confirm", "reset"]
     pool_id: str
     username: str = field(repr=False)
+    # 1: this browser has shown the password that is in force, by making the account or by signing in with it.
+    # Numbers without a fraction, so that the sealed value is always as long: everybody can see its length.
+    proven: int = 0
     # The address that was typed for it, where it is clear that the code goes there.
     destination: str = field(default="", repr=False)
     resend_at: float = 0.0
     return_to: str = "/"
 
 
-def new_step(pool_id: str, challenge: Challenge, return_to: str, secret: str = "") -> Step:
-    return Step(secrets.token_hex(8), pool_id, challenge, return_to, secret)
+def new_step(
+    pool_id: str, challenge: Challenge, return_to: str, secret: str = "", *, everywhere: bool = False
+) -> Step:
+    return Step(secrets.token_hex(8), pool_id, challenge, return_to, secret, everywhere)
 
 
 def keep_step(page: PageRequest, sealer: Sealer, step: Step) -> None:

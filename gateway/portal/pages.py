@@ -13,10 +13,10 @@ from gateway.config.model import Config
 from gateway.errors import NotFound
 from gateway.observe.logs import Logger
 from gateway.portal.attempts import Attempts
-from gateway.portal.cognito import Threads
 from gateway.portal.page import PageRequest
 from gateway.portal.pools import Pool
 from gateway.portal.setup_code import setup_code
+from gateway.portal.threads import Threads
 from gateway.proxy.answers import Answer
 
 if TYPE_CHECKING:

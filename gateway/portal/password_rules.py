@@ -14,8 +14,11 @@ from dataclasses import dataclass
 # Developer guide, "Adding user pool password requirements": the characters Cognito counts as symbols; a space
 # inside counts too.
 _SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
-# API reference: Password is `[\S]+` … `[\S ]`, at most 256 characters.
+# API reference, PasswordType: at most 256 characters. The guide: a space may stand inside a password, but at
+# neither end. Spaces are those of Java's `\s`, which Cognito's pattern means.
 _LONGEST = 256
+_SPACES = " \t\n\x0b\f\r"
+SPACE_AT_AN_END = "A password can't begin or end with a space"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ def broken(policy: Policy | None, password: str) -> str | None:
         return "Enter a password"
     if len(password) > _LONGEST:
         return f"The password has more than {_LONGEST} characters"
+    if password != password.strip(_SPACES):
+        return SPACE_AT_AN_END
     if policy is None:
         return None
     missing = [text for kind, text, wanted in _kinds(policy) if wanted and not _MET[kind](password)]

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.aws.values import Flow, PoolAddress
 from gateway.config.model import Cognito, SignIn, UserPool
-from gateway.errors import GatewayError
-from gateway.portal.cognito import Threads, client_secret
+from gateway.errors import GatewayError, NotFound
+from gateway.portal.cognito import client_secret
 from gateway.portal.password_rules import Policy
+from gateway.portal.threads import Threads
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
@@ -69,13 +70,21 @@ class Pool:
         # Set when Cognito refused a sign-up as such; until then a pool of unknown settings is asked.
         self._refused_until = 0.0
 
-    async def sign_in(self, work: Callable[[Adapter], Result]) -> Result:
-        """`work` with the adapter for sign-ins, in a thread. Raises GatewayError."""
-        return await self._threads.run(lambda: work(self._user_pool()))
+    def need_own_pages(self) -> None:
+        """Raises NotFound where managed login has the pages: ours would lend the client's secret to tokens
+        with more scopes than managed login gives."""
+        if self.domain is not None:
+            raise NotFound("the user pool has managed login: no form of ours takes a password for it")
 
-    async def account(self, work: Callable[[Accounts], Result]) -> Result:
+    async def sign_in(self, work: Callable[[Adapter], Result], *, by: str) -> Result:
+        """`work` with the adapter for sign-ins, in a thread; `by`: the address that asks.
+
+        Raises GatewayError."""
+        return await self._threads.run(lambda: work(self._user_pool()), by=by)
+
+    async def account(self, work: Callable[[Accounts], Result], *, by: str) -> Result:
         """`work` with the adapter for accounts, in a thread. Raises GatewayError."""
-        return await self._threads.run(lambda: work(self._account()))
+        return await self._threads.run(lambda: work(self._account()), by=by)
 
     # --- what is known of it ---
 

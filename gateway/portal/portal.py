@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from gateway.config.model import Config, UserPool
 from gateway.errors import InvalidToken, NotConfigured
 from gateway.portal.aws_credentials import CredentialsCache
-from gateway.portal.cognito import Threads, Users
+from gateway.portal.cognito import Users
 from gateway.portal.page import PageRequest
 from gateway.portal.pages import Pages
 from gateway.portal.proof import Prover
 from gateway.portal.sealing import Sealer
 from gateway.portal.sessions import Sessions
+from gateway.portal.threads import Threads
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.tokens import Claims
 

@@ -289,21 +289,7 @@ class Sessions:
 
         Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsAway.
         """
-        now = page.now
-        proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
-        session = Session(
-            id=secrets.token_hex(_ID_BYTES),
-            pool_id=pool.id,
-            client_id=proven.access.client_id,
-            subject=proven.access.subject,
-            username=proven.access.username or proven.access.subject,
-            created=now,
-            renewed=now,
-            expires=min(proven.access.expires_at, proven.id.expires_at),
-            access=tokens.access,
-            id_token=tokens.id,
-            refresh=tokens.refresh,
-        )
+        session = await self._made(page, pool, tokens)
         try:
             ticket = await self._store.keep(session, until=self._ends(session))
             # Session fixation (OWASP): whatever the browser had before opens nothing any more.
@@ -321,6 +307,32 @@ class Sessions:
             subject=session.subject,
         )
         return session
+
+    async def _made(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> Session:
+        now = page.now
+        proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
+        return Session(
+            id=secrets.token_hex(_ID_BYTES),
+            pool_id=pool.id,
+            client_id=proven.access.client_id,
+            subject=proven.access.subject,
+            username=proven.access.username or proven.access.subject,
+            created=now,
+            renewed=now,
+            expires=min(proven.access.expires_at, proven.id.expires_at),
+            access=tokens.access,
+            id_token=tokens.id,
+            refresh=tokens.refresh,
+        )
+
+    async def end_all(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> bool:
+        """Sign the user of these tokens out everywhere, which ends these as well; whether Cognito did.
+
+        Raises InvalidToken or NoKeys."""
+        session = await self._made(page, pool, tokens)
+        told = self._task(self._signed_out(page, session, everywhere=True))
+        await asyncio.wait((told,))
+        return not told.cancelled() and told.result()
 
     async def _end_ticket(self, page: PageRequest) -> None:
         sent = session_cookies.sent(page.cookies)

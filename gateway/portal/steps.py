@@ -32,6 +32,8 @@ class Step:
     return_to: str = "/"
     # The authenticator's key while it is being set up.
     secret: str = field(default="", repr=False)
+    # Whether this sign-in ends all others: its password is new.
+    everywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +88,11 @@ Planned = Sent | Wrong
 
 # API reference, InitiateAuth, AvailableChallenges and SELECT_MFA_TYPE: what may be chosen, as shown.
 _CHOICES = {
-    "EMAIL_OTP": "E-mail me a code",
+    "EMAIL_OTP": "Email me a code",
     "SMS_OTP": "Text me a code",
     "SOFTWARE_TOKEN_MFA": "Use my authenticator app",
     "SMS_MFA": "Text me a code",
-    "EMAIL_MFA": "E-mail me a code",
+    "EMAIL_MFA": "Email me a code",
 }
 # Those for which Cognito sends a message, and the challenges that ask for what stood in it.
 _MESSAGES = frozenset({"EMAIL_OTP", "SMS_OTP", "SMS_MFA", "EMAIL_MFA"})
@@ -103,7 +105,7 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
     name, username = challenge.name, challenge.username
     if name == "NEW_PASSWORD_REQUIRED":
         fields = fields_for(required_attributes(challenge.parameters), form)
-        lead = "Your password was given to you by somebody else. Choose one that only you know."
+        lead = "You signed in with a temporary password. Choose your own."
         return View("new_password", "Choose a new password", lead, attributes=fields, username=username)
     if name in {"PASSWORD", "PASSWORD_SRP"}:
         return View("password", "Enter your password", username, username=username)
@@ -120,7 +122,8 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
 
 def _select_challenge(challenge: Challenge) -> View:
     options = _options(challenge.choices)
-    if _PASSWORDS & set(challenge.choices):
+    # A password is asked for also where the account has none: a name nobody has gets this very page.
+    if options or _PASSWORDS & set(challenge.choices):
         return View(
             "password",
             "Enter your password",
@@ -128,21 +131,17 @@ def _select_challenge(challenge: Challenge) -> View:
             options=options,
             username=challenge.username,
         )
-    if options:
-        return View("select", "Sign in", "How do you want to prove that it is you?", options=options)
     return _unknown("a passkey" if "WEB_AUTHN" in challenge.choices else "something")
 
 
 def _code(challenge: Challenge) -> View:
     where = code_destination(challenge.parameters)
     if challenge.name == "SOFTWARE_TOKEN_MFA":
-        return View(
-            "code", "Enter the code", "Your authenticator app shows six digits.", "The app's six digits"
-        )
+        return View("code", "Enter the code", "Your authenticator app shows six digits.", "6-digit code")
     if challenge.name in {"SMS_MFA", "SMS_OTP"}:
         return View("code", "Enter the code", f"We sent a text message to {where or 'your phone'}.", "Code")
     if challenge.name == "EMAIL_OTP":
-        return View("code", "Enter the code", f"We sent an e-mail to {where or 'you'}.", "Code")
+        return View("code", "Enter the code", f"We sent an email to {where or 'you'}.", "Code")
     if challenge.name == "CUSTOM_CHALLENGE":
         return View("code", "One more step", None, "Your answer", numeric=False)
     return _unknown("a passkey" if challenge.name == "WEB_AUTHN" else "a kind of proof")
@@ -194,6 +193,11 @@ def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
         if not value:
             errors[each.field] = f"Enter: {each.label.lower()}"
     return Wrong(errors) if errors else Answer(new_password(password, values))
+
+
+def takes_password(challenge: Challenge) -> bool:
+    """Whether Cognito takes a password here: of an account without one, each is wrong."""
+    return challenge.name != "SELECT_CHALLENGE" or bool(_PASSWORDS & set(challenge.choices))
 
 
 def sends(planned: Planned) -> bool:
@@ -255,6 +259,7 @@ def encode(step: Step) -> bytes:
             challenge.session,
             kept,
             challenge.choices,
+            step.everywhere,
         ],
         separators=(",", ":"),
     ).encode()
@@ -263,8 +268,9 @@ def encode(step: Step) -> bytes:
 def decode(data: bytes) -> Step | None:
     """What `encode` made, or None: another version of this program may have sealed it."""
     try:
-        step_id, pool_id, return_to, secret, name, username, session, parameters, choices = json.loads(data)
+        step_id, pool_id, return_to, secret, *fields, choices, everywhere = json.loads(data)
+        name, username, session, parameters = fields
         challenge = Challenge(name, username, session, parameters, tuple(choices))
-        return Step(step_id, pool_id, challenge, return_to, secret)
+        return Step(step_id, pool_id, challenge, return_to, secret, everywhere)
     except (ValueError, TypeError):
         return None

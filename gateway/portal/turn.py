@@ -6,9 +6,9 @@ Invariant: a session begins in `Turn.go_on` only, with tokens that Cognito gave 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.aws.values import Challenge, CognitoRefused, Tokens
 from gateway.errors import GatewayError
@@ -16,11 +16,13 @@ from gateway.portal import steps, words
 from gateway.portal.asked import Asked, asked
 from gateway.portal.attempts import (
     ADDRESS,
+    ASKED,
     BROWSER,
     NAME,
     PERSON,
     SENT_BY_ADDRESS,
     SENT_TO_NAME,
+    SENT_TO_PERSON,
     Key,
     by_address,
 )
@@ -33,7 +35,11 @@ from gateway.portal.words import Told
 from gateway.proxy.answers import Answer
 
 if TYPE_CHECKING:
+    from gateway.aws.accounts import Accounts
+    from gateway.aws.user_pool import UserPool as Adapter
     from gateway.portal.portal import Portal
+
+Result = TypeVar("Result")
 
 
 # API reference, UsernameType: what is longer is nobody's, and need not be remembered whole.
@@ -73,21 +79,32 @@ class Turn:
         described = await self.pool.described()
         return None if described is None else described.policy
 
+    async def ask(self, work: Callable[[Adapter], Result]) -> Result:
+        """Cognito, about a sign-in. Raises GatewayError."""
+        return await self.pool.sign_in(work, by=self._address)
+
+    async def ask_account(self, work: Callable[[Accounts], Result]) -> Result:
+        """Cognito, about an account. Raises GatewayError."""
+        return await self.pool.account(work, by=self._address)
+
     # --- attempts ---
 
     def guessing(self, username: str) -> list[Key]:
         """Who is counted when a password or a code is wrong."""
-        name, address = self._name(username), by_address(ADDRESS, self.page.client)
+        name = self._name(username)
         return [
-            address,
+            (ADDRESS, self._address),
             (BROWSER, self.page.browser_id),
-            (PERSON, f"{name}\0{address[1]}"),
+            (PERSON, f"{name}\0{self._address}"),
             (NAME, name),
         ]
 
-    def sending(self, username: str) -> list[Key]:
-        """Who is counted when something is sent to somebody's address."""
-        return [by_address(SENT_BY_ADDRESS, self.page.client), (SENT_TO_NAME, self._name(username))]
+    def sending(self, *names: str) -> list[Key]:
+        """Who is counted when something is sent: `names` are the account's, or where it goes."""
+        keys: list[Key] = [(SENT_BY_ADDRESS, self._address)]
+        for name in dict.fromkeys(map(self._name, names)):
+            keys += [(SENT_TO_PERSON, f"{name}\0{self._address}"), (SENT_TO_NAME, name)]
+        return keys
 
     def admit(self, keys: list[Key]) -> Told | None:
         """What to say where they must wait; None: they may try, and it counts already.
@@ -96,6 +113,8 @@ class Turn:
         come at once the last would else be let through by the count of the first.
         """
         attempts, now = self.portal.pages.attempts, self.page.moment
+        # What Cognito was asked stays counted, whatever becomes of the rest.
+        keys = [*keys, (ASKED, self._address)]
         told = words.wait(attempts.wait(keys, now))
         if told is None:
             attempts.count(keys, now)
@@ -125,6 +144,10 @@ class Turn:
             self.forgive(keys)
         else:
             self.take_back(keys)
+
+    @property
+    def _address(self) -> str:
+        return by_address(ADDRESS, self.page.client)[1]
 
     def _name(self, username: str) -> str:
         # NUL is in no form (forms.py), so that two names cannot be made to look like a third.
@@ -156,6 +179,8 @@ class Turn:
     ) -> Answer:
         """A form with what was wrong with it: `told` by Cognito, or `errors` by field."""
         problem = None if told is None or told.field is not None else told.sentence
+        if told is words.MISCONFIGURED:
+            problem = f"{told.sentence} Request {self.page.request_id}."
         if told is not None and told.field is not None:
             errors = {told.field: told.sentence}
         context = {"kept": self.wanted.kept, **context}
@@ -170,9 +195,16 @@ class Turn:
             **context,
         )
 
-    async def go_on(self, outcome: Tokens | Challenge) -> Answer:
-        """After an answer that Cognito took: the next step, or a session. Raises GatewayError, Refusal."""
+    async def go_on(self, outcome: Tokens | Challenge, *, everywhere: bool = False) -> Answer:
+        """After an answer that Cognito took: the next step, or a session. Raises GatewayError, Refusal.
+
+        `everywhere`: the password is new, and whoever signed in with the old one is signed out first."""
         page, sealer = self.page, self.portal.sealers.challenge
+        if isinstance(outcome, Tokens) and everywhere:
+            # Cognito ends these tokens with all others: only a sign-in after that begins a session.
+            ended = await self.portal.sessions.end_all(page, self.pool.configured, outcome)
+            forget_step(page)
+            return self.to("/sign_in", notice="everywhere" if ended else "reset")
         if isinstance(outcome, Tokens):
             await self.portal.sessions.begin(page, self.pool.configured, outcome)
             forget_step(page)
@@ -181,14 +213,17 @@ class Turn:
             return see_other(page.prefix + "/" if self.return_to == "/" else self.return_to)
         challenge, secret = outcome, ""
         if steps.needs_authenticator(challenge):
-            secret, challenge = await self.pool.sign_in(lambda adapter: adapter.begin_authenticator(outcome))
-        keep_step(page, sealer, new_step(self.pool.id, challenge, self.return_to, secret))
+            secret, challenge = await self.ask(lambda adapter: adapter.begin_authenticator(outcome))
+        step = new_step(self.pool.id, challenge, self.return_to, secret, everywhere=everywhere)
+        keep_step(page, sealer, step)
         return see_other(page.prefix + "/challenge")
 
 
 def turn_of(portal: Portal, page: PageRequest) -> Turn | Answer:
-    """The turn, or where to choose a pool first."""
+    """The turn, or where to choose a pool first. Raises NotFound where managed login has the pages."""
     wanted = asked(page, portal.pages.pools)
     if wanted.pool_id is None:
         return see_other(wanted.link(page, "/sign_in") if portal.pages.pools else page.prefix + "/")
-    return Turn(portal, page, portal.pages.pool(wanted.pool_id), wanted.return_to)
+    pool = portal.pages.pool(wanted.pool_id)
+    pool.need_own_pages()
+    return Turn(portal, page, pool, wanted.return_to)

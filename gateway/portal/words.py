@@ -1,15 +1,17 @@
 """Cognito's refusals in words for the person at the browser. Pure.
 
-Invariant: what is said is the same whether a user exists or not; what the operator must mend is said as such,
-and its details go to the log only.
+Invariant: what is said is the same whether a user exists or not; what the operator must fix is said as such,
+and its details go to the log only. A 503 is never the person's mistake.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
+from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 
@@ -32,26 +34,30 @@ class Told:
     retry_after: int | None = None
 
 
-WRONG = Told("The username or the password is not right.")
-TOO_MANY = Told("Too many attempts. Wait some minutes and try again.", status=429)
+WRONG = Told("Incorrect username or password.")
+TOO_MANY = Told("Too many attempts. Try again later.", status=429)
 # The account's own quota at AWS, whoever asks: nobody has guessed anything.
 _THROTTLED = replace(TOO_MANY, fault=True)
-OUT_OF_DATE = Told("This took too long, or the page was used twice. Sign in again.", next="again")
+OUT_OF_DATE = Told("This page has expired. Sign in again.", next="again")
 _UNREACHABLE = Told(
-    "The sign-in service cannot be reached at the moment. Try again in a minute.", status=503, fault=True
+    "The sign-in service is unavailable at the moment. Try again in a minute.", status=503, fault=True
 )
-_MISCONFIGURED = Told(
-    "This does not work at the moment: the gateway and its user pool do not fit together. "
-    "Whoever runs it finds the reason in its log.",
-    status=503,
-    fault=True,
-)
-_CODE_WRONG = Told("This code is not right. Look again, or ask for another.", "code")
-_CODE_OLD = Told("This code is no longer valid. Ask for another.", "code")
+MISCONFIGURED = Told("Sign-in is misconfigured. Please tell your administrator.", status=503, fault=True)
+_CODE_WRONG = Told("That code isn't right. Check it and try again.", "code")
+_CODE_OLD = Told("That code is no longer valid. Sign in again for a new one.", "code")
 # Who signs in twice within half a minute sees the same code in their app.
-_CODE_USED = Told("This code was used already. Wait for your app's next one.", "code")
-# One sentence for wrong, old, and for a user there is none of.
-_CODE_NEUTRAL = Told("This code is not right or no longer valid. Look again, or ask for another.", "code")
+_CODE_USED = Told("That code was used already. Wait for your app's next one.", "code")
+# One sentence for wrong, old, tried too often, and for a user there is none of: Cognito counts the codes of
+# some names and not of others.
+_CODE_NEUTRAL = Told(
+    "That code isn't right or has expired. Check it or ask for a new one; after several tries wait an hour.",
+    "code",
+)
+# Cognito's form of a username and of a password: API reference, UsernameType; developer guide, "Adding user
+# pool password requirements".
+_NO_SUCH_NAME = "A username has 1 to 128 characters and no spaces."
+_ENDS = "A password has at most 256 characters and no space at its beginning or end."
+_NOT_ACCEPTED = "One of your entries is too long or has characters that can't be used."
 
 _BUSY = frozenset({"LimitExceededException", "TooManyFailedAttemptsException"})
 _FAULTS = frozenset(
@@ -75,7 +81,11 @@ _FAULTS = frozenset(
 
 def wait(seconds: float) -> Told | None:
     """What is said to whoever has to wait so long by our own count; None: nobody has to."""
-    return replace(TOO_MANY, retry_after=ceil(seconds)) if seconds > 0 else None
+    if seconds <= 0:
+        return None
+    minutes = ceil(seconds / 60)
+    left = f"{minutes} minutes" if minutes > 1 else "a minute"
+    return replace(TOO_MANY, sentence=f"Too many attempts. Try again in {left}.", retry_after=ceil(seconds))
 
 
 def general(error: GatewayError) -> Told:
@@ -84,29 +94,31 @@ def general(error: GatewayError) -> Told:
         return _UNREACHABLE
     if error.code == "TooManyRequestsException":
         return _THROTTLED
-    if error.code in _BUSY or error.message == "Password attempts exceeded":
+    if error.code in _BUSY or phrases.attempts_exceeded(error.code, error.message):
         return TOO_MANY
     if error.code == "UserLambdaValidationException":
         return Told(_from_lambda(error.message))
     if error.code == "CodeDeliveryFailureException":
-        return Told("The code could not be sent. Try again later.", status=503, fault=True)
-    return _MISCONFIGURED
+        return Told("We couldn't send the code. Try again later.", status=503, fault=True)
+    if error.code == "InvalidParameterException" and not _operators(error):
+        return Told((not error.member and _sentence(error.message)) or _NOT_ACCEPTED)
+    return MISCONFIGURED
 
 
 def sign_in(error: GatewayError) -> Told:
     """After a username and a password, or a username alone."""
     if isinstance(error, CognitoRefused):
         if error.code == "UserNotConfirmedException":
-            return Told("The account is not confirmed yet.", next="confirm")
+            return Told("This account isn't confirmed yet.", next="confirm")
         if error.code == "PasswordResetRequiredException":
-            return Told("The password must be changed before you can sign in.", next="reset")
+            return Told("Reset your password before you sign in.", next="reset")
         if error.code == "UserNotFoundException":
             return WRONG
         if error.code == "NotAuthorizedException" and not _operators(error):
-            if error.message == "Password attempts exceeded":
+            if phrases.attempts_exceeded(error.code, error.message):
                 return TOO_MANY
             if error.message.startswith("Temporary password has expired"):
-                return Told("The temporary password has expired. Ask your administrator for another.")
+                return Told("Your temporary password has expired. Ask your administrator for a new one.")
             return WRONG
         if error.code == "InvalidParameterException" and not _operators(error):
             # A username that no pool could have; Cognito checks its form before anything else.
@@ -118,42 +130,41 @@ def challenge(error: GatewayError) -> Told:
     """After the answer to a challenge."""
     if isinstance(error, CognitoRefused):
         if error.code == "CodeMismatchException":
-            return OUT_OF_DATE if "session" in error.message.lower() else _CODE_WRONG
+            return OUT_OF_DATE if phrases.session_over(error.message) else _CODE_WRONG
         if error.code == "EnableSoftwareTokenMFAException":
             return _CODE_WRONG
-        if error.code == "ExpiredCodeException" and "software token" in error.message:
+        if error.code == "ExpiredCodeException" and error.message.startswith("Your software token"):
             return _CODE_USED
         if error.code == "ExpiredCodeException":
-            return _CODE_OLD if "code" in error.message.lower() else OUT_OF_DATE
-        if error.code == "NotAuthorizedException" and "session" in error.message.lower():
+            return OUT_OF_DATE if phrases.session_over(error.message) else _CODE_OLD
+        if error.code == "NotAuthorizedException" and phrases.session_over(error.message):
             return OUT_OF_DATE
-        about = _password(error, "new_password")
+        about = _password(error, "new_password") or _by_member(error, _OF_CHALLENGES)
         if about is not None:
             return about
-        if error.code == "InvalidParameterException" and not _operators(error):
-            return Told(_sentence(error.message) or "This was not accepted. Check what you entered.")
+        if error.code == "InvalidParameterException":
+            return general(error)
     return sign_in(error)
 
 
 def sign_up(error: GatewayError) -> Told:
     """UsernameExists and AliasExists are the caller's to answer neutrally before it asks here."""
     if isinstance(error, CognitoRefused):
-        about = _password(error, "password")
+        about = _password(error, "password") or _by_member(error, _OF_SIGN_UP)
         if about is not None:
             return about
-        if error.code == "InvalidParameterException" and not _operators(error):
-            if "email format" in error.message:
-                return Told("Choose a username that is not an e-mail address.", "username")
+        if error.code == "InvalidParameterException":
+            if error.message.startswith("Username cannot be of email format"):
+                return Told("Choose a username that isn't an email address.", "username")
             if error.message.startswith("Username should be an email"):
-                return Told("Enter an e-mail address as the username.", "username")
-            return Told(_sentence(error.message) or "This was not accepted. Check what you entered.")
+                return Told("Enter an email address as the username.", "username")
     return general(error)
 
 
 def code(error: GatewayError) -> Told:
     """After a confirmation code or one for a forgotten password: nothing about the account."""
     if isinstance(error, CognitoRefused):
-        about = _password(error, "new_password")
+        about = _password(error, "new_password") or _by_member(error, _OF_CODES)
         if about is not None:
             return about
         if error.code in {
@@ -162,6 +173,7 @@ def code(error: GatewayError) -> Told:
             "UserNotFoundException",
             "AliasExistsException",
             "InvalidParameterException",
+            *_BUSY,
         } and not _operators(error):
             return _CODE_NEUTRAL
         if error.code == "NotAuthorizedException" and not _operators(error):
@@ -171,15 +183,58 @@ def code(error: GatewayError) -> Told:
 
 def change_password(error: GatewayError) -> Told:
     if isinstance(error, CognitoRefused):
-        about = _password(error, "new_password")
+        about = _password(error, "new_password") or _by_member(error, _OF_CHANGE)
         if about is not None:
             return about
-        if error.code == "NotAuthorizedException":
-            if "Access Token" in error.message:
-                return Told("You were signed out elsewhere. Sign in again.", next="again")
-            if not _operators(error) and error.message != "Password attempts exceeded":
-                return Told("The current password is not right.", "password")
+        if error.code in _NO_SESSION or (
+            error.code == "NotAuthorizedException" and error.message.startswith(_ACCESS_TOKEN)
+        ):
+            return Told("Your session has expired. Sign in to continue.", next="again")
+        if (
+            error.code == "NotAuthorizedException"
+            and not _operators(error)
+            and not phrases.attempts_exceeded(error.code, error.message)
+        ):
+            return _WRONG_PASSWORD
     return general(error)
+
+
+def sending(error: GatewayError) -> Told:
+    """After the request to send a code, where what is refused says nothing about an account."""
+    if isinstance(error, CognitoRefused) and error.member:
+        return Told(_NO_SUCH_NAME, "username")
+    if isinstance(error, CognitoRefused) and error.code in _BUSY:
+        return TOO_MANY
+    return code(error)
+
+
+# What was asked with the access token, and the user it belongs to is not there any more.
+_NO_SESSION = frozenset(
+    {"UserNotFoundException", "UserNotConfirmedException", "PasswordResetRequiredException"}
+)
+_ACCESS_TOKEN = ("Access Token", "Invalid Access Token")
+_WRONG_PASSWORD = Told("Incorrect password.", "password")
+# The request's member that a validation error names → what is said, beside which field.
+_OF_SIGN_UP = {"username": Told(_NO_SUCH_NAME, "username"), "password": Told(_ENDS, "password")}
+_OF_CODES = {
+    "username": Told(_NO_SUCH_NAME, "username"),
+    "password": Told(_ENDS, "new_password"),
+}
+_OF_CHANGE = {
+    "proposedPassword": Told(_ENDS, "new_password"),
+    # No account has such a password.
+    "previousPassword": _WRONG_PASSWORD,
+}
+_OF_CHALLENGES = {
+    "NEW_PASSWORD": Told(_ENDS, "new_password"),
+    "PASSWORD": WRONG,
+    "userCode": _CODE_WRONG,
+    "session": OUT_OF_DATE,
+}
+
+
+def _by_member(error: CognitoRefused, told: Mapping[str, Told]) -> Told | None:
+    return told.get(error.member.rpartition(".")[2])
 
 
 def _operators(error: CognitoRefused) -> bool:
@@ -189,18 +244,18 @@ def _operators(error: CognitoRefused) -> bool:
 
 def _password(error: CognitoRefused, field: str) -> Told | None:
     if error.code == "PasswordHistoryPolicyViolationException":
-        return Told("You have used this password before. Choose another.", field)
+        return Told("You've used this password before. Choose another.", field)
     if error.code != "InvalidPasswordException":
         return None
     # The part behind the colon in "Password did not conform with policy: Password must have …".
     said = error.message.rpartition(":")[2].strip()
-    return Told(_sentence(said) or "The pool does not take this password. Choose another.", field)
+    return Told(_sentence(said) or "This password can't be used. Choose another.", field)
 
 
 def _from_lambda(message: str) -> str:
     # "PreSignUp failed with error Only colleagues may sign up.": the operator's own words to the user.
     own = message.partition(" failed with error ")[2] or message
-    return _sentence(own) or "This was not accepted."
+    return _sentence(own) or "This wasn't accepted."
 
 
 def _sentence(text: str) -> str:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gateway.aws.identity_pool import Credentials
     from gateway.portal.aws_credentials import CredentialsCache
     from gateway.portal.build import Built
-    from gateway.portal.cognito import Threads
+    from gateway.portal.threads import Threads
 
 # Services that take UNSIGNED-PAYLOAD over https, so that bodies stream (S3 API reference, "Authenticating
 # requests"; VPC Lattice user guide, "SIGv4 authenticated requests": it takes nothing else).
@@ -50,7 +50,7 @@ def signer_of(config: Config, *, portal: Built | None) -> UpstreamSigner | None:
         return None
     # Whoever has another upstream, and no pages, does not pay for it.
     from gateway.portal.aws_credentials import CredentialsCache  # noqa: PLC0415
-    from gateway.portal.cognito import Threads  # noqa: PLC0415
+    from gateway.portal.threads import Threads  # noqa: PLC0415
 
     threads = Threads() if portal is None else portal.threads
     credentials = CredentialsCache(config.cognito, threads) if portal is None else portal.credentials

@@ -103,7 +103,7 @@ async def _choice(page: Page, shoot: Shoot) -> None:
             await page.fill("#username", ALICE)
             await _submit(page, "#username")
             await shoot("choice")
-            await page.click("text=E-mail me a code")
+            await page.click("text=Email me a code")
             await shoot("code")
 
 

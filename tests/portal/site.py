@@ -102,8 +102,8 @@ class Site:
                 await asyncio.sleep(0.01)
         return str(sent[count - 1].code)
 
-    def browser(self) -> Browser:
-        return Browser(self.worker.port)
+    def browser(self, address: str = "") -> Browser:
+        return Browser(self.worker.port, address)
 
 
 @contextlib.asynccontextmanager
@@ -160,6 +160,8 @@ class Browser:
     """Cookies, forms and redirects, over raw HTTP and without a script."""
 
     port: int
+    # Where it is, for a gateway that trusts who connects to it (`trusted_proxies`); empty: nothing is said.
+    address: str = ""
     cookies: dict[str, str] = field(default_factory=dict)
     location: str = "/"
     last: Reply | None = None
@@ -226,7 +228,15 @@ class Browser:
 
     def _cookie(self) -> list[str]:
         pairs = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        return [f"Cookie: {pairs}"] if pairs else []
+        cookie = [f"Cookie: {pairs}"] if pairs else []
+        return [*cookie, f"X-Forwarded-For: {self.address}"] if self.address else cookie
+
+
+def without_tokens(page: str) -> str:
+    """Without what differs from page to page anyway."""
+    page = re.sub(r'data-seconds="\d+"| in \d+ seconds', "", page)
+    hidden = ('name="csrf"', 'name="missing"', 'name="step"')
+    return "\n".join(line for line in page.splitlines() if not any(name in line for name in hidden))
 
 
 # --- accounts with more than a password ---

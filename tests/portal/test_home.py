@@ -172,7 +172,7 @@ async def test_a_new_password(tmp_path: Path) -> None:
         browser = await signed_in(at)
         await browser.open("/oauth2/change_password")
         await browser.submit(password="Wrong-Horse-1", new_password=NEW)
-        assert "The current password is not right" in browser.text
+        assert "Incorrect password" in browser.text
         await browser.submit(password=PASSWORD, new_password="weak")
         assert "still needs" in browser.text
         await browser.submit(password=PASSWORD, new_password=NEW)
@@ -189,7 +189,7 @@ async def test_who_was_signed_out_elsewhere_cannot_change_it(tmp_path: Path) -> 
         await browser.open("/oauth2/change_password")
         at.local.call("AdminUserGlobalSignOut", UserPoolId="us-east-1_Pages1234", Username=ALICE)
         await browser.submit(password=PASSWORD, new_password=NEW)
-        assert "Your sign-in has ended" in browser.text
+        assert "Your session has expired" in browser.text
 
 
 def test_a_moment_of_today_needs_no_date() -> None:

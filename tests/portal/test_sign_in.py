@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_NAME, WINDOW
+from gateway.portal.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_PERSON, WINDOW
 from gateway.portal.routes import routes
 from tests.portal.site import (
     ALICE,
@@ -26,11 +26,12 @@ from tests.portal.site import (
     second_factors,
     seed,
     site,
+    without_tokens,
 )
 from tests.support.wire import get, once
 
-WRONG = "The username or the password is not right"
-NEW = "Another-Horse-2"
+WRONG = "Incorrect username or password"
+NEW, BOB = "Another-Horse-2", "bob@example.com"
 CHOICE = {
     "EmailConfiguration": SES,
     "Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}},
@@ -75,9 +76,7 @@ async def test_what_is_left_out_is_said_beside_its_field(tmp_path: Path) -> None
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         await browser.submit(username="", password="")
-        assert (
-            '<p class="wrong" id="username-error">Enter your username or e-mail address</p>' in browser.text
-        )
+        assert '<p class="wrong" id="username-error">Enter your username or email address</p>' in browser.text
         assert 'aria-describedby="password-error" aria-invalid="true"' in browser.text
         assert "<title>Error: Sign in" in browser.text
 
@@ -157,7 +156,7 @@ async def test_a_right_password_buys_no_second_factor(tmp_path: Path) -> None:
             browser = at.browser()
             await browser.open("/oauth2/sign_in")
             await browser.submit(username=ALICE, password=PASSWORD)
-            assert "This code is not right" in (await browser.submit(code="000000")).body.decode()
+            assert "That code isn&#39;t right" in (await browser.submit(code="000000")).body.decode()
         await browser.open("/oauth2/sign_in")
         assert (await browser.submit(username=ALICE, password=PASSWORD)).status == 429
 
@@ -187,10 +186,10 @@ async def test_a_first_password_is_replaced(tmp_path: Path) -> None:
         assert "Choose a new password" in browser.text
         await browser.submit(new_password="weak")
         assert "still needs" in browser.text
-        assert "Enter: first name" in browser.text
+        assert "Enter your first name" in browser.text
         assert "weak" not in browser.text
         await browser.submit(new_password=NEW, attribute_given_name="")
-        assert "Enter: first name" in browser.text
+        assert "Enter your first name" in browser.text
         await browser.submit(new_password=NEW, attribute_given_name="Nell")
         assert browser.location == "/app"
 
@@ -204,7 +203,7 @@ async def test_an_authenticator_is_asked_for(tmp_path: Path) -> None:
         await browser.submit(username=ALICE, password=PASSWORD)
         assert "authenticator app shows six digits" in browser.text
         await browser.submit(code="000000")
-        assert "This code is not right" in browser.text
+        assert "That code isn&#39;t right" in browser.text
         code = app_code(secret)
         await browser.submit(code=f"{code[:3]} {code[3:]}")
         assert browser.location == "/oauth2/"
@@ -213,7 +212,7 @@ async def test_an_authenticator_is_asked_for(tmp_path: Path) -> None:
         await other.open("/oauth2/sign_in")
         await other.submit(username=ALICE, password=PASSWORD)
         await other.submit(code=code)
-        assert "This code was used already" in other.text
+        assert "That code was used already" in other.text
         assert other.location == "/oauth2/challenge"
 
 
@@ -231,7 +230,7 @@ async def test_an_authenticator_is_set_up(tmp_path: Path) -> None:
         await browser.submit(code="12345")
         assert "The code is six digits" in browser.text
         await browser.submit(code="000000")
-        assert "This code is not right" in browser.text
+        assert "That code isn&#39;t right" in browser.text
         # The same key after a reload and after a mistake: it is in somebody's app by now.
         await browser.open("/oauth2/challenge")
         assert key[1] in browser.text
@@ -267,7 +266,7 @@ async def test_the_choice_based_flow(tmp_path: Path) -> None:
         await browser.submit(username=ALICE)
         assert "Enter your password" in browser.text
         await browser.submit(form=1, choice="EMAIL_OTP")
-        assert "We sent an e-mail to a***@e***" in browser.text
+        assert "We sent an email to a***@e***" in browser.text
         await browser.submit(code=await at.code("sign-in"))
         assert browser.location == "/oauth2/"
         other = at.browser()
@@ -279,16 +278,52 @@ async def test_the_choice_based_flow(tmp_path: Path) -> None:
 
 async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> None:
     async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
-        for _ in range(SENT_TO_NAME.most + 1):
+        for _ in range(SENT_TO_PERSON.most + 1):
             browser = at.browser()
             await browser.open("/oauth2/sign_in")
             await browser.submit(username=ALICE)
             reply = await browser.submit(form=1, choice="EMAIL_OTP")
         assert reply.status == 429
-        assert len(at.local.state.outbox) == SENT_TO_NAME.most
+        assert len(at.local.state.outbox) == SENT_TO_PERSON.most
         # The owner has a password as well.
         await browser.submit(password=PASSWORD)
         assert browser.location == "/oauth2/"
+
+
+async def test_a_stranger_s_five_codes_keep_nobody_out(tmp_path: Path) -> None:
+    """Whoever signs in by codes alone was locked out by five requests from anywhere."""
+    trusted = "trusted_proxies: ['127.0.0.1/32']"
+    choice = {**CHOICE, "Users": [{"Username": BOB, "Attributes": {"email": BOB, "email_verified": "true"}}]}
+    document = seed(pool=choice)
+    async with site(tmp_path, seeded=document, sign_in="auth_flow: USER_AUTH", listen_lines=trusted) as at:
+        for number in range(SENT_TO_PERSON.most + 1):
+            stranger = at.browser("192.0.2.1")
+            await stranger.open("/oauth2/sign_in")
+            await stranger.submit(username=BOB)
+            reply = await stranger.submit(form=1, choice="EMAIL_OTP")
+            assert reply.status == (429 if number == SENT_TO_PERSON.most else 200)
+        owner = at.browser("192.0.2.2")
+        await owner.open("/oauth2/sign_in")
+        await owner.submit(username=BOB)
+        await owner.submit(form=1, choice="EMAIL_OTP")
+        await owner.submit(code=await at.code("sign-in", SENT_TO_PERSON.most + 1))
+        assert owner.location == "/oauth2/"
+
+
+async def test_an_account_without_a_password_gets_the_page_that_everybody_gets(tmp_path: Path) -> None:
+    choice = {**CHOICE, "Users": [{"Username": BOB, "Attributes": {"email": BOB, "email_verified": "true"}}]}
+    async with site(tmp_path, seeded=seed(pool=choice), sign_in="auth_flow: USER_AUTH") as at:
+        seen = []
+        for username in (BOB, "nobody@example.com"):
+            browser = at.browser()
+            await browser.open("/oauth2/sign_in")
+            await browser.submit(username=username)
+            pages = [browser.text]
+            await browser.submit(password=PASSWORD)
+            pages.append(browser.text)
+            assert WRONG in browser.text
+            seen.append([without_tokens(page).replace(username, "X") for page in pages])
+        assert seen[0] == seen[1]
 
 
 async def test_codes_that_were_used_are_not_counted(tmp_path: Path) -> None:
@@ -309,7 +344,7 @@ async def test_choice_based_sign_in_tells_nobody_who_has_an_account(tmp_path: Pa
         await browser.submit(username="nobody@example.com")
         if browser.location == "/oauth2/challenge":
             await browser.submit(password=PASSWORD)
-        assert WRONG in browser.text or "This took too long" in browser.text
+        assert WRONG in browser.text or "This page has expired" in browser.text
 
 
 async def test_a_step_belongs_to_its_browser_and_to_its_page(tmp_path: Path) -> None:
@@ -342,7 +377,7 @@ async def test_a_session_that_cognito_has_forgotten_begins_again(tmp_path: Path)
         await browser.submit(username=ALICE, password=PASSWORD)
         at.local.state.pools[POOL].sessions.clear()
         await browser.submit(code=app_code(secret))
-        assert "This took too long" in browser.text
+        assert "This page has expired" in browser.text
         assert 'name="return_to" value="/app"' in browser.text
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gateway.aws.values import Challenge
 from gateway.portal import steps
 from gateway.portal.kept import new_step
-from gateway.portal.steps import Answer, AuthenticatorCode, Password, Wrong, plan, view
+from gateway.portal.steps import Answer, AuthenticatorCode, Password, Wrong, plan, takes_password, view
 
 
 def challenge(name: str, choices: tuple[str, ...] = (), **parameters: str) -> Challenge:
@@ -69,8 +69,11 @@ def test_a_choice_is_only_one_that_was_offered() -> None:
     assert plan(asked, {"password": "secret"}) == Password("secret")
     assert isinstance(plan(asked, {}), Wrong)
     without = challenge("SELECT_CHALLENGE", ("EMAIL_OTP", "SMS_OTP"))
-    assert view(without, {}).kind == "select"
-    assert isinstance(plan(without, {"password": "secret"}), Wrong)
+    # A password is asked for all the same, as of a name nobody has, and never sent.
+    assert view(without, {}).kind == "password"
+    assert plan(without, {"password": "secret"}) == Password("secret")
+    assert takes_password(asked)
+    assert not takes_password(without)
 
 
 def test_the_kind_of_second_factor_is_chosen() -> None:

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.aws.phrases import missing_attributes, wrong_member
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from gateway.portal import words
-from gateway.portal.attributes import field_for, fields_for, missing_in
+from gateway.portal.attributes import field_for, fields_for
 from gateway.portal.words import TOO_MANY, WRONG
 
 
@@ -109,6 +110,63 @@ def test_everything_has_a_sentence(code: str, message: str) -> None:
         assert told.status in {400, 429, 503}
 
 
+# What decides something where Cognito says it itself.
+_TELLING = [
+    "SignUp is not permitted for this user pool",
+    "USER_PASSWORD_AUTH flow not enabled for this client",
+    "Client 1example is configured with secret but SECRET_HASH was not received",
+    "Unable to verify secret hash for client 1example",
+    "Attributes did not conform to the schema: custom:role: The attribute is required",
+    "Invalid session for the user",
+    "Access Token has been revoked",
+    "Password attempts exceeded",
+    "Username cannot be of email format",
+    "' at 'password' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\S]+",
+]
+
+
+@pytest.mark.parametrize("quoted", _TELLING)
+@pytest.mark.parametrize("code", ["InvalidParameterException", "NotAuthorizedException"])
+def test_what_a_client_had_quoted_decides_nothing(code: str, quoted: str) -> None:
+    def tell(value: str) -> list[object]:
+        constraint = "failed to satisfy constraint: Member must satisfy regular expression pattern: [\\S]+"
+        error = refused(code, f"1 validation error detected: Value '{value}' at 'username' {constraint}")
+        tells = (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password)
+        # What is quoted back to the person alone is no decision.
+        told = [(one.field, one.status, one.next, one.fault) for one in (tell(error) for tell in tells)]
+        return [*told, error.of_the_client, error.member, missing_attributes(code, error.message)]
+
+    assert tell(quoted) == tell("a name")
+
+
+def test_a_parameter_error_is_told_beside_its_field() -> None:
+    def invalid(member: str) -> CognitoRefused:
+        pattern = "Member must satisfy regular expression pattern: ^[\\S]+.*[\\S]+$"
+        return refused(
+            "InvalidParameterException",
+            f"1 validation error detected: Value at '{member}' failed to satisfy constraint: {pattern}",
+        )
+
+    assert wrong_member("InvalidParameterException", invalid("password").message) == "password"
+    for tell, member, field in (
+        (words.sign_up, "password", "password"),
+        (words.sign_up, "username", "username"),
+        (words.code, "password", "new_password"),
+        (words.change_password, "proposedPassword", "new_password"),
+        (words.change_password, "previousPassword", "password"),
+        (words.challenge, "challengeResponses.NEW_PASSWORD", "new_password"),
+        (words.challenge, "userCode", "code"),
+        (words.sending, "username", "username"),
+    ):
+        told = tell(invalid(member))
+        assert (told.field, told.status, told.fault) == (field, 400, False)
+        assert "constraint" not in told.sentence
+    # Whatever else it is, it is not the operator's.
+    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+        told = tell(invalid("userAttributes.1.member.value"))
+        assert (told.status, told.fault) == (400, False)
+
+
 # --- attributes --------------------------------------------------------------------------------------------
 
 
@@ -117,8 +175,12 @@ def test_what_a_pool_misses_is_read_from_its_refusal() -> None:
         "Attributes did not conform to the schema: given_name: The attribute is required\n"
         "custom:tenant: The attribute custom:tenant is required\n"
     )
-    assert missing_in(message) == ("given_name", "custom:tenant")
-    assert missing_in("Password not long enough") == ()
+    code = "InvalidParameterException"
+    assert missing_attributes(code, message) == ("given_name", "custom:tenant")
+    assert missing_attributes(code, "Password not long enough") == ()
+    assert missing_attributes("NotAuthorizedException", message) == ()
+    quoted = f"1 validation error detected: Value '{message}' at 'username' failed to satisfy constraint: X"
+    assert missing_attributes(code, quoted) == ()
 
 
 def test_attributes_have_labels_and_help_the_keyboard() -> None:

@@ -1,0 +1,85 @@
+"""The few sentences of Cognito's that decide something, recognised by exception and fixed beginning. Pure.
+
+Cognito's messages quote what a client sent (`Value 'the username' at 'username' failed …`), so that a word
+found anywhere in one may be the client's. Invariant: nothing that a client can put into a message changes
+what is answered here, but for the name of the member that is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+
+# Exception → how its message begins where the app client or the pool's settings are at fault, not the user.
+_OF_THE_CLIENT = {
+    "InvalidParameterException": re.compile(
+        r"[A-Za-z_]{1,40} flow not enabled for this client\.?\Z|Initiate Auth method not supported"
+    ),
+    "NotAuthorizedException": re.compile(
+        r"Unable to verify (?:the )?secret |Client [\w+]{1,128} is configured (?:with|for) secret"
+        r"|(?:Invalid )?[Cc]lient secret |SignUp is not permitted for this user pool"
+        r"|A client attempted to write unauthorized attribute"
+    ),
+}
+_FLOW = re.compile(r"[A-Za-z_]{1,40} flow not enabled for this client\.?\Z")
+_NEEDS_SECRET = re.compile(r"Client [\w+]{1,128} is configured (?:with|for) secret")
+# "2 validation errors detected: Value 'x y' at 'username' failed to satisfy constraint: Member must …": what
+# is quoted may look like any of it, so that only the last one, at the very end, is read.
+_MEMBER = re.compile(
+    r".* at '([A-Za-z0-9_.]{1,80})' failed to satisfy constraint: Member must [^']*\Z", re.DOTALL
+)
+_VALIDATION = re.compile(r"[0-9]{1,3} validation errors? detected: ")
+_SCHEMA = "Attributes did not conform to the schema: "
+# "given_name: The attribute is required": several, by line feeds.
+_REQUIRED = re.compile(r"([\w:.-]{1,40}): The attribute(?: [\w:.-]+)? is required")
+
+
+def of_the_client(code: str, message: str) -> bool:
+    """Whether the app client or the pool's settings are refused, not the user."""
+    beginnings = _OF_THE_CLIENT.get(code)
+    return beginnings is not None and beginnings.match(message) is not None
+
+
+def flow_not_enabled(code: str, message: str) -> bool:
+    return code == "InvalidParameterException" and _FLOW.match(message) is not None
+
+
+def needs_secret(code: str, message: str) -> bool:
+    """Whether the app client has a secret and none was sent."""
+    return code == "NotAuthorizedException" and (
+        _NEEDS_SECRET.match(message) is not None
+        or message.startswith("Unable to verify secret hash: SECRET_HASH was not received")
+    )
+
+
+def wrong_secret(code: str, message: str) -> bool:
+    return code == "NotAuthorizedException" and message.startswith("Unable to verify secret hash for client ")
+
+
+def sign_up_closed(code: str, message: str) -> bool:
+    return code == "NotAuthorizedException" and message.startswith("SignUp is not permitted for this user")
+
+
+def attempts_exceeded(code: str, message: str) -> bool:
+    return code == "NotAuthorizedException" and message.startswith("Password attempts exceeded")
+
+
+def session_over(message: str) -> bool:
+    """Whether a challenge's session is refused, not the answer."""
+    return message.startswith(("Invalid session", "Session ", "Your session "))
+
+
+def missing_attributes(code: str, message: str) -> tuple[str, ...]:
+    """The attributes a pool asks for, as its refusal of a sign-up names them."""
+    if code != "InvalidParameterException" or not message.startswith(_SCHEMA):
+        return ()
+    lines = message.removeprefix(_SCHEMA).splitlines()
+    found = (_REQUIRED.match(line.strip()) for line in lines)
+    return tuple(dict.fromkeys(match[1] for match in found if match is not None))
+
+
+def wrong_member(code: str, message: str) -> str:
+    """The request's member that a validation error names (`password`, `userAttributes.1.member.value`)."""
+    if code != "InvalidParameterException" or not _VALIDATION.match(message):
+        return ""
+    match = _MEMBER.match(message)
+    return "" if match is None else match[1]
