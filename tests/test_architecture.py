@@ -14,13 +14,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gateway"
 
 # room → the rooms it may import besides itself (docs/architecture.md draws it)
-BASE = {"config", "errors", "observe", "terminal", "version"}
+BASE = {"config", "errors", "observe", "outgoing", "terminal", "version"}
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "terminal": set(),
     "config": {"errors"},
     "observe": {"config", "errors", "version"},
+    "outgoing": {"config", "errors", "version"},
     "policy": BASE,
     "verify": BASE,
     "aws": BASE,

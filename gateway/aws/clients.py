@@ -19,8 +19,10 @@ from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.aws.connection import is_loopback
+from gateway.aws.egress import proxies_of, verify_of
 from gateway.aws.sentences import explain, shown
 from gateway.aws.values import CognitoRefused
+from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
 # Codes of all AWS services that mean: these credentials may not do this.
@@ -47,6 +49,7 @@ class Where:
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
+    egress: Egress = DIRECT
 
     @property
     def local(self) -> bool:
@@ -67,7 +70,7 @@ class Aws:
         try:
             self._session = boto3.Session(profile_name=where.profile, region_name=where.region)
         except BotoCoreError as error:
-            raise explain(error, endpoint=where.endpoint_url) from None
+            raise explain(error, endpoint=where.endpoint_url, egress=where.egress) from None
 
     @property
     def region(self) -> str:
@@ -92,7 +95,7 @@ class Aws:
         except ClientError as error:
             raise AwsRefused.of(service, operation, error, signed=signed) from None
         except BotoCoreError as error:
-            raise explain(error, endpoint=self.where.endpoint_url) from None
+            raise explain(error, endpoint=self.where.endpoint_url, egress=self.where.egress) from None
         if not answer.keys() - {"ResponseMetadata"} and _foreign(answer):
             where = self.where.endpoint_url or "the region's endpoint"
             raise GatewayError(f"what answers at {where} is not AWS: check the endpoint")
@@ -116,7 +119,7 @@ class Aws:
             try:
                 self._clients[key] = self._connect(service, signed=signed)
             except (BotoCoreError, ValueError) as error:
-                raise explain(error, endpoint=self.where.endpoint_url) from None
+                raise explain(error, endpoint=self.where.endpoint_url, egress=self.where.egress) from None
         return self._clients[key]
 
     def _connect(self, service: str, *, signed: bool) -> Any:
@@ -126,8 +129,7 @@ class Aws:
             read_timeout=30,
             # IAM and Cognito throttle whoever makes a pool and all that belongs to it in one go.
             retries={"total_max_attempts": 5, "mode": "standard"},
-            # Environment proxies are for the way out of this machine, not for loopback.
-            proxies={} if where.local else None,
+            proxies=proxies_of(where.egress, local=where.local),
             signature_version=None if signed else UNSIGNED,
         )
         placeholder = "local" if signed and where.local and where.profile is None else None
@@ -135,6 +137,7 @@ class Aws:
             service,
             endpoint_url=where.endpoint_url,
             config=config,
+            verify=verify_of(where.egress),
             # IAM is the same everywhere and wants a name all the same.
             region_name=self.region,
             aws_access_key_id=placeholder,

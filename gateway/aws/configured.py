@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.aws.clients import Where
+from gateway.config.egress import egress_from
 from gateway.config.load import load
 from gateway.config.model import Config, UserPool
 from gateway.errors import GatewayError
@@ -49,5 +50,6 @@ def configured_pool(
         region=region or pool_id.partition("_")[0],
         profile=profile,
         endpoint_url=endpoint_url or (config.cognito.endpoint_url if config is not None else None),
+        egress=config.cognito.egress if config is not None else egress_from(environ),
     )
     return ConfiguredPool(pool_id, where, pool, config)

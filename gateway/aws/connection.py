@@ -24,6 +24,7 @@ from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
+from gateway.aws.egress import proxies_of, verify_of
 from gateway.aws.sentences import explain, refused
 from gateway.aws.values import Flow, PoolAddress
 
@@ -40,7 +41,7 @@ class Connection:
         try:
             self._client = _connect(address, signed=flow == "admin")
         except (BotoCoreError, ValueError) as error:
-            raise explain(error, endpoint=address.endpoint_url) from error
+            raise explain(error, endpoint=address.endpoint_url, egress=address.egress) from error
 
     def call(self, method: str, **request: Any) -> Mapping[str, Any]:
         """One operation, by boto3's name for it."""
@@ -49,7 +50,7 @@ class Connection:
         except ClientError as error:
             raise refused(error, client_id=self.address.client_id, flow=self.flow) from None
         except BotoCoreError as error:
-            raise explain(error, endpoint=self.address.endpoint_url) from None
+            raise explain(error, endpoint=self.address.endpoint_url, egress=self.address.egress) from None
         return answer
 
     def secret_hash(self, username: str, name: str = "SECRET_HASH") -> dict[str, str]:
@@ -69,8 +70,7 @@ def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderCl
         read_timeout=15,
         # A second try for a lost connection; more would count as failed sign-ins of the user's.
         retries={"total_max_attempts": 2, "mode": "standard"},
-        # Environment proxies are for the way out of this machine, not for loopback.
-        proxies={} if local else None,
+        proxies=proxies_of(address.egress, local=local),
         signature_version=None if signed else UNSIGNED,
     )
     session = boto3.Session(profile_name=address.profile, region_name=region)
@@ -79,6 +79,7 @@ def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderCl
         "cognito-idp",
         endpoint_url=address.endpoint_url,
         config=config,
+        verify=verify_of(address.egress),
         aws_access_key_id=placeholder,
         aws_secret_access_key=placeholder,
     )

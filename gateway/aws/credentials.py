@@ -42,7 +42,9 @@ def credentials_command(request: CredentialsRequest) -> int:
         id_token = first_line(request.id_token_file, "--id-token-file")
     else:
         id_token = obtain(request.token, address).id
-    pool = IdentityPool(pool_id, address.user_pool_id, endpoint_url=address.endpoint_url)
+    pool = IdentityPool(
+        pool_id, address.user_pool_id, endpoint_url=address.endpoint_url, egress=address.egress
+    )
     sys.stdout.write(rendered(pool.credentials(id_token), request.output))
     return 0
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.aws.clients import Aws, Where
+from gateway.config.model import Egress
 from gateway.errors import GatewayError
 
 
@@ -26,12 +27,16 @@ class Credentials:
 class IdentityPool:
     """All of it raises GatewayError; refusals are AwsRefused. Threads may share it."""
 
-    def __init__(self, identity_pool_id: str, user_pool_id: str, *, endpoint_url: str | None) -> None:
+    def __init__(
+        self, identity_pool_id: str, user_pool_id: str, *, endpoint_url: str | None, egress: Egress
+    ) -> None:
         self._id = identity_pool_id
         region = user_pool_id.partition("_")[0]
         # API reference, GetId: how a user pool is called among an identity pool's logins.
         self._login = f"cognito-idp.{region}.amazonaws.com/{user_pool_id}"
-        self._aws = Aws(Where(region=identity_pool_id.partition(":")[0], endpoint_url=endpoint_url))
+        self._aws = Aws(
+            Where(region=identity_pool_id.partition(":")[0], endpoint_url=endpoint_url, egress=egress)
+        )
         # Made here: boto3's clients may be shared by threads, making one may not.
         self._aws.client("cognito-identity", signed=False)
 

@@ -27,7 +27,9 @@ from botocore.exceptions import (
 )
 
 from gateway.aws import phrases
+from gateway.aws.egress import explain_egress
 from gateway.aws.values import CognitoRefused, Flow
+from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
 # Long runs without a space are tokens, hashes or keys; no sentence of Cognito's holds one of 40.
@@ -100,9 +102,14 @@ def shown(message: str) -> str:
     return "" if _OPAQUE.search(message) or len(message) > 300 else message
 
 
-def explain(error: BotoCoreError | ValueError, *, endpoint: str | None) -> GatewayError:
+def explain(
+    error: BotoCoreError | ValueError, *, endpoint: str | None, egress: Egress = DIRECT
+) -> GatewayError:
     """What kept a request from being made or answered."""
     where = endpoint or "AWS"
+    on_the_way = explain_egress(error, egress)
+    if on_the_way is not None:
+        return on_the_way
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return GatewayError(
             "no AWS credentials found: name a profile with --profile, or set AWS_ACCESS_KEY_ID and "

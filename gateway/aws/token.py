@@ -19,6 +19,7 @@ from gateway.aws.console import Console, first_line
 from gateway.aws.kept_tokens import KeptTokens
 from gateway.aws.renewal import Renewal
 from gateway.aws.user_pool import Challenge, CognitoRefused, Flow, PoolAddress, Tokens, UserPool
+from gateway.config.egress import egress_from
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
@@ -104,6 +105,7 @@ def address_of(request: TokenRequest) -> PoolAddress:
         region=request.region,
         profile=request.profile,
         endpoint_url=request.endpoint_url,
+        egress=egress_from(request.environ),
     )
     if given.user_pool_id and given.client_id:
         return given
@@ -128,6 +130,7 @@ def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
         client_id=given.client_id or pool.client_ids[0],
         client_secret=first_line(secret, "client_secret_file") if secret is not None else None,
         endpoint_url=given.endpoint_url or config.cognito.endpoint_url,
+        egress=config.cognito.egress,
     )
 
 

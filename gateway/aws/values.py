@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.aws import phrases
+from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
 # admin signs with AWS credentials; choice is USER_AUTH, where the user chooses how to prove who they are.
@@ -42,6 +43,7 @@ class PoolAddress:
     region: str | None = None
     profile: str | None = None
     endpoint_url: str | None = None
+    egress: Egress = DIRECT
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,6 +117,7 @@ def _setup(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.aws import setup
     from gateway.aws.clients import Where
     from gateway.aws.provision.wanted import Wanted
+    from gateway.config.egress import egress_from
 
     if arguments.domain and not arguments.callback_url:
         raise GatewayError("setup: --domain needs --callback-url, where managed login sends people back to")
@@ -130,7 +131,7 @@ def _setup(arguments: argparse.Namespace, environ: Environ) -> int:
     )
     # The AWS CLI and all other SDKs read AWS_REGION; boto3 alone knows only AWS_DEFAULT_REGION.
     region = arguments.region or environ.get("AWS_REGION") or None
-    where = Where(region, arguments.profile, arguments.endpoint_url)
+    where = Where(region, arguments.profile, arguments.endpoint_url, egress_from(environ))
     if arguments.iam_policy:
         return setup.print_iam_policy(wanted, where)
     request = setup.SetupRequest(

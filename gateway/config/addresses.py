@@ -171,6 +171,18 @@ def trusted(text: str) -> str:
     return text
 
 
+def proxy(text: str) -> str:
+    """`environment`, `none` or the URL of a proxy that is spoken to without TLS."""
+    if text in {"environment", "none"}:
+        return text
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise ValueError("credentials in a URL are not accepted here: put such a proxy into HTTPS_PROXY")
+    parts = url(text)
+    if parts.scheme != "http" or parts.path not in {"", "/"}:
+        raise ValueError(f"{shown(text)} is not environment, none or a URL such as http://proxy:3128")
+    return text
+
+
 def collector(text: str) -> str:
     """An OTLP/HTTP collector's base URL; a trailing /v1/traces, as some write it, is understood."""
     parts = url(text)

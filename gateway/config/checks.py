@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.config import addresses, complete
+from gateway.config.egress import egress_of
 from gateway.config.model import Address
 from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
@@ -35,6 +36,15 @@ def check(typed: Typed, report: Report) -> None:
             path = f"listen.trusted_proxies[{index}]"
             told = "everybody may say which address, scheme and host a request came from"
             report.warning(typed.place(path), path, told)
+
+
+def check_egress(typed: Typed, environ: Mapping[str, str], report: Report) -> None:
+    """The environment's proxy, where it is the way out to AWS."""
+    proxy = typed.values["cognito"]["proxy"]
+    try:
+        egress_of("none" if proxy is None else proxy, None, environ)
+    except ValueError as error:
+        report.mistake(typed.place("cognito.proxy"), "cognito.proxy", str(error))
 
 
 def _pools(typed: Typed, report: Report) -> None:

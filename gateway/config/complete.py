@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.config import model
+from gateway.config.egress import egress_of
 
 # What a typed section is; its values' types are the table's promise, which mypy cannot follow.
 Values = Mapping[str, Any]
 Shared = TypeVar("Shared", bound=model.RateLimit | model.Revocation)
 
 
-def complete(values: Values, folder: Path, *, stored: bool = False) -> model.Config:
+def complete(
+    values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool = False
+) -> model.Config:
     """`folder`: where the configuration file is; relative paths in it begin there. `stored`: the user pools
     are the set-up page's answer (stored.py)."""
     cors, tracing = values["cors"], values["tracing"]
     return model.Config(
         listen=_listen(values["listen"], folder),
         upstream=_upstream(values["upstream"], folder),
-        cognito=_cognito(values["cognito"], folder, stored=stored),
+        cognito=_cognito(values["cognito"], folder, environ, stored=stored),
         request_headers=model.RequestHeaders(
             underscores=values["request_headers"]["underscores"],
             passed=tuple(values["request_headers"]["pass"]),
@@ -116,10 +119,11 @@ def _upstream(values: Values, folder: Path) -> model.Upstream:
     )
 
 
-def _cognito(values: Values, folder: Path, *, stored: bool) -> model.Cognito:
+def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool) -> model.Cognito:
     endpoint_url = values["endpoint_url"]
     return model.Cognito(
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
+        egress=egress_of(values["proxy"], _path(folder, values["ca_file"]), environ),
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
         clock_leeway=values["clock_leeway"],
         token_cache_size=values["token_cache_size"],

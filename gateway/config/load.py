@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 
 from gateway.config import source
 from gateway.config.checks import check as check_values
+from gateway.config.checks import check_egress
 from gateway.config.complete import complete
 from gateway.config.files import check_files
 from gateway.config.model import Config
@@ -68,9 +69,10 @@ def examine(
     if tree.complete:
         check_values(typed, report)
         check_files(typed, folder, report)
+        check_egress(typed, environ, report)
     if report.mistakes:
         return None, report
-    config = complete(typed.values, folder, stored=stored)
+    config = complete(typed.values, folder, environ, stored=stored)
     for key, told, is_warning in contents(config) if contents is not None else ():
         (report.warning if is_warning else report.mistake)(typed.place(key), key, told)
     return (None if report.mistakes else config), report

@@ -121,8 +121,29 @@ class Revocation:
 
 
 @dataclass(frozen=True, slots=True)
+class Egress:
+    """The way out to AWS (egress.py). The default is the direct one, with the library's own roots."""
+
+    # An HTTP proxy's URL, maybe with credentials; None: no proxy.
+    proxy: str | None = field(default=None, repr=False)
+    # The key or variable that names it.
+    proxy_from: str = "cognito.proxy"
+    # NO_PROXY as it was found.
+    no_proxy: str = ""
+    # The file of the roots; None: this system has none where one is usual. No secret, and watched where it is
+    # used, so not named like the files that a reload watches.
+    roots: Path | None = None
+    # The key, the variable, or words for neither.
+    ca_from: str = "the system"
+
+
+DIRECT = Egress()
+
+
+@dataclass(frozen=True, slots=True)
 class Cognito:
     endpoint_url: str | None
+    egress: Egress
     user_pools: tuple[UserPool, ...]
     clock_leeway: float
     token_cache_size: int

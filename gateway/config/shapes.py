@@ -128,6 +128,7 @@ UPSTREAM = named("URL without a path, or `unix:/path`", addresses.upstream, "^(h
 ORIGIN = named("URL without a path", addresses.origin, "^https?://")
 WEB_ORIGIN = named("origin, `*` or `null`", addresses.web_origin)
 TRUSTED_URL = named("URL: https, or http on loopback", addresses.trusted, "^https?://")
+PROXY = named("`environment`, `none` or URL of an HTTP proxy", addresses.proxy, "^(environment|none|http://)")
 ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
 COLLECTOR = named("URL", addresses.collector, "^https?://")
 REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(rediss?://|unix:/)")

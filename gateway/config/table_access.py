@@ -91,6 +91,21 @@ COGNITO = section(
         example="http://127.0.0.1:9229",
     ),
     Key(
+        "proxy",
+        s.PROXY,
+        "environment",
+        "The way out to AWS: environment takes HTTPS_PROXY and NO_PROXY; none, or an HTTP proxy that knows "
+        "CONNECT. Never used for the upstream.",
+        example="http://proxy.internal:3128",
+    ),
+    Key(
+        "ca_file",
+        s.FILE,
+        None,
+        "Roots for calls to AWS. null: AWS_CA_BUNDLE, then SSL_CERT_FILE, then the system's.",
+        nullable=True,
+    ),
+    Key(
         "user_pools",
         ListOf(_USER_POOL),
         (),

@@ -111,7 +111,12 @@ class CredentialsCache:
         with self._making:
             known = self._pools.get(pool.id)
             if known is None:
-                known = IdentityPool(pool.identity_pool_id, pool.id, endpoint_url=self._config.endpoint_url)
+                known = IdentityPool(
+                    pool.identity_pool_id,
+                    pool.id,
+                    endpoint_url=self._config.endpoint_url,
+                    egress=self._config.egress,
+                )
                 self._pools[pool.id] = known
             return known
 

@@ -67,6 +67,7 @@ class Users:
             client_id=client_id,
             client_secret=client_secret(pool),
             endpoint_url=self._config.endpoint_url,
+            egress=self._config.egress,
         )
 
 

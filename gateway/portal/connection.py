@@ -17,6 +17,7 @@ from typing import Any
 from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused, Flow, PoolAddress
 from gateway.config import complete, shapes
+from gateway.config.model import Cognito
 from gateway.errors import GatewayError
 from gateway.portal.pools import FLOWS
 from gateway.portal.threads import Threads
@@ -74,13 +75,18 @@ def read(form: Mapping[str, str]) -> tuple[Connection, dict[str, str]]:
 
 
 async def check(
-    connection: Connection, *, endpoint_url: str | None, auth_flow: str, threads: Threads
+    connection: Connection, *, cognito: Cognito, auth_flow: str, threads: Threads
 ) -> dict[str, str]:
     """Field → what is wrong with it at Cognito; empty when it can be connected."""
-    sentence = await _key_set(connection, endpoint_url)
+    sentence = await _key_set(connection, cognito)
     if sentence is not None:
         return sentence
-    address = PoolAddress(connection.user_pool_id, connection.client_id, endpoint_url=endpoint_url)
+    address = PoolAddress(
+        connection.user_pool_id,
+        connection.client_id,
+        endpoint_url=cognito.endpoint_url,
+        egress=cognito.egress,
+    )
     flow = FLOWS[auth_flow]
     try:
         told = await threads.run(_client(address, flow, auth_flow))
@@ -89,10 +95,10 @@ async def check(
     return {} if told is None else {"client_id": told}
 
 
-async def _key_set(connection: Connection, endpoint_url: str | None) -> dict[str, str] | None:
-    url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, endpoint_url))
+async def _key_set(connection: Connection, cognito: Cognito) -> dict[str, str] | None:
+    url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, cognito.endpoint_url))
     try:
-        parse_key_set(await HttpSource(url).read())
+        parse_key_set(await HttpSource(url, cognito.egress).read())
     except FetchFailed as failed:
         if failed.reason == "status":
             return {"user_pool_id": f"Cognito knows no such user pool in {connection.region}"}

@@ -81,6 +81,7 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
 async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str, state: LoginState) -> None:
     tokens = await redeem(
         domain,
+        portal.config.cognito.egress,
         client_id=pool.client_ids[0],
         client_secret=_secret(pool),
         code=page.query["code"],

@@ -59,7 +59,7 @@ class Pool:
         self.domain = configured.domain
         self.flow: Flow = FLOWS[sign_in.auth_flow]
         self.configured = configured
-        self._endpoint_url = cognito.endpoint_url
+        self._endpoint_url, self._egress = cognito.endpoint_url, cognito.egress
         self._threads = threads
         self._adapter: Adapter | None = None
         self._accounts: Accounts | None = None
@@ -127,7 +127,8 @@ class Pool:
         from gateway.aws.clients import Aws, Where  # noqa: PLC0415
         from gateway.aws.pool_settings import describe_pool  # noqa: PLC0415
 
-        where = Where(region=self.configured.region, endpoint_url=self._endpoint_url)
+        region = self.configured.region
+        where = Where(region=region, endpoint_url=self._endpoint_url, egress=self._egress)
         return described_by(describe_pool(Aws(where), self.id))
 
     def _user_pool(self) -> Adapter:
@@ -150,6 +151,7 @@ class Pool:
             client_id=self.configured.client_ids[0],
             client_secret=client_secret(self.configured),
             endpoint_url=self._endpoint_url,
+            egress=self._egress,
         )
 
     def __repr__(self) -> str:

@@ -58,7 +58,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     connection, errors = read(form)
     errors = errors or await check(
         connection,
-        endpoint_url=portal.config.cognito.endpoint_url,
+        cognito=portal.config.cognito,
         auth_flow=portal.config.sign_in.auth_flow,
         threads=portal.pages.threads,
     )

@@ -10,12 +10,13 @@ import asyncio
 import base64
 from collections.abc import Mapping
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientError
 
 from gateway.aws.values import Tokens
-from gateway.errors import CognitoAway, SignInRefused
+from gateway.config.model import Egress
+from gateway.errors import CognitoAway, GatewayError, SignInRefused
+from gateway.outgoing.aws import AwsHttp
 from gateway.verify import strict_json
-from gateway.version import VERSION
 
 # Seconds for connection, TLS and answer: Cognito takes 0.2 s, and a person looks at an empty page meanwhile.
 _TIMEOUT = 10.0
@@ -34,11 +35,18 @@ _ERRORS = frozenset(
 )
 
 
-_HEADERS = {"Accept": "application/json", "User-Agent": f"cognito-gateway/{VERSION}"}
+_HEADERS = {"Accept": "application/json"}
 
 
 async def redeem(
-    domain: str, *, client_id: str, client_secret: str | None, code: str, verifier: str, redirect_uri: str
+    domain: str,
+    egress: Egress,
+    *,
+    client_id: str,
+    client_secret: str | None,
+    code: str,
+    verifier: str,
+    redirect_uri: str,
 ) -> Tokens:
     """RFC 6749 section 4.1.3 with RFC 7636 section 4.5. Raises SignInRefused or CognitoAway."""
     form = {
@@ -50,28 +58,27 @@ async def redeem(
     }
     # RFC 6749 section 2.3.1; Cognito's IDs and secrets need no encoding before that.
     basic = "" if client_secret is None else _basic(client_id, client_secret)
+    http = AwsHttp(egress)
     try:
         async with asyncio.timeout(_TIMEOUT):
-            status, body = await _post(f"{domain.rstrip('/')}/oauth2/token", form, basic)
+            status, body = await _post(http, f"{domain.rstrip('/')}/oauth2/token", form, basic)
     except TimeoutError:
         raise CognitoAway(f"the token endpoint did not answer within {_TIMEOUT:g} s") from None
-    except (ClientError, OSError, ValueError) as error:
-        # The class alone: aiohttp quotes the peer's bytes in the text of protocol errors.
-        raise CognitoAway(f"the token endpoint: {type(error).__name__}") from None
+    except (GatewayError, ClientError, OSError, ValueError) as error:
+        raise CognitoAway(f"the token endpoint: {http.explain(error)}") from None
     if status >= 500 or status == 429:
         raise CognitoAway(f"the token endpoint answered {status}")
     return _tokens(status, _members(body))
 
 
-async def _post(url: str, form: Mapping[str, str], basic: str) -> tuple[int, bytes]:
-    session = ClientSession(
-        cookie_jar=DummyCookieJar(),
-        trust_env=False,  # no proxy of the environment's is shown a code
-        auto_decompress=False,
-        headers=_HEADERS | ({"Authorization": basic} if basic else {}),
-        timeout=ClientTimeout(total=None),
-    )
-    async with session, session.post(url, data=form, allow_redirects=False) as answer:
+async def _post(http: AwsHttp, url: str, form: Mapping[str, str], basic: str) -> tuple[int, bytes]:
+    options = await http.options(url)
+    headers = _HEADERS | ({"Authorization": basic} if basic else {})
+    session = http.session()
+    async with (
+        session,
+        session.post(url, data=form, headers=headers, allow_redirects=False, **options) as answer,
+    ):
         body = bytearray()
         async for chunk in answer.content.iter_any():
             body += chunk

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.config.model import ClientTls, ServerTls
 from gateway.errors import GatewayError
+from gateway.outgoing import tls as outgoing
 
 # RFC 7301: HTTP/1.1 is what is spoken here, on both sides.
 _PROTOCOLS = ["http/1.1"]
@@ -29,14 +30,8 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
 
 def client_context(tls: ClientTls) -> ssl.SSLContext:
     """What the upstream is called with: its certificate and name are always verified. Raises GatewayError."""
-    # PROTOCOL_TLS_CLIENT turns on CERT_REQUIRED and check_hostname. create_default_context would do more:
-    # write session secrets to the file that SSLKEYLOGFILE names.
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = outgoing.client_context(tls.ca_file, "upstream.tls.ca_file")
     _common(context)
-    if tls.ca_file is not None:
-        _load_authorities(context, "upstream.tls.ca_file", tls.ca_file)
-    else:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
     if tls.certificate_file is not None:
         _load_pair(context, "upstream.tls", tls.certificate_file, tls.key_file or tls.certificate_file)
     elif tls.key_file is not None:

@@ -143,13 +143,15 @@ class Gateway:
         return previous.pool
 
     def _same_key_sets(self, previous: Gateway | None) -> KeySets | None:
-        pools = self.config.cognito.user_pools
-        if previous is None or previous.config.cognito.user_pools != pools:
+        if previous is None:
             return None
-        return previous.key_sets
+        now, before = self.config.cognito, previous.config.cognito
+        same = (now.user_pools, now.egress) == (before.user_pools, before.egress)
+        return previous.key_sets if same else None
 
     def _new_key_sets(self, previous: Gateway | None) -> KeySets:
-        made = KeySets(self.config.cognito.user_pools, events=KeySetReport(self._metrics, self._log))
+        cognito = self.config.cognito
+        made = KeySets(cognito.user_pools, cognito.egress, events=KeySetReport(self._metrics, self._log))
         if previous is not None:
             made.inherit(previous.key_sets)
         return made

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from gateway.config.model import Config, UserPool
+from gateway.config.model import Config, Egress, UserPool
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def check_contents(config: Config) -> Iterator[tuple[str, str, bool]]:
         except GatewayError as error:
             match = _KEY.fullmatch(str(error))
             yield (match[1], match[2], False) if match else ("", str(error), False)
+    yield from _roots(config.cognito.egress)
     for index, pool in enumerate(config.cognito.user_pools):
         for name, read in _readers_of(pool):
             try:
@@ -63,6 +64,17 @@ def _readers(config: Config) -> Iterator[Reader]:
         from gateway.portal.secrets import read_secrets
 
         yield lambda: read_secrets(secrets)
+
+
+def _roots(egress: Egress) -> Iterator[tuple[str, str, bool]]:
+    from gateway.outgoing.tls import client_context
+
+    try:
+        client_context(egress.roots, egress.ca_from)
+    except GatewayError as error:
+        # What the environment names may be meant for others, and no call be made to AWS.
+        key = "cognito.ca_file"
+        yield key, str(error).removeprefix(f"{key} "), egress.ca_from != key
 
 
 def _readers_of(pool: UserPool) -> Iterator[tuple[str, Reader]]:

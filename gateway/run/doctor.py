@@ -17,12 +17,14 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from pathlib import Path
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientError
 
 from gateway.aws.doctor.finding import Finding, broken, good, unknown, warning
 from gateway.aws.doctor.look import look
 from gateway.config.load import load
-from gateway.config.model import Config, UserPool
+from gateway.config.model import Config, Egress, UserPool
+from gateway.errors import GatewayError
+from gateway.outgoing.aws import AwsHttp
 from gateway.run.reload import files_of
 from gateway.terminal import Mark, Paint, paint_for, wrapped
 from gateway.verify.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource
@@ -73,7 +75,7 @@ def _examine(config: Config, request: DoctorRequest) -> Iterator[Finding]:
             f"cognito-gateway setup --write {request.config_path}",
         )
     for pool in config.cognito.user_pools:
-        yield from asyncio.run(_keys(pool))
+        yield from asyncio.run(_keys(pool, config.cognito.egress))
         yield from look(config, pool, profile=request.profile, region=request.region)
     yield from _files(config)
     yield from _upstream(config)
@@ -82,9 +84,9 @@ def _examine(config: Config, request: DoctorRequest) -> Iterator[Finding]:
 # --- keys and clock ----------------------------------------------------------------------------------------
 
 
-async def _keys(pool: UserPool) -> list[Finding]:
+async def _keys(pool: UserPool, egress: Egress) -> list[Finding]:
     about = f"keys of {pool.id}"
-    source = HttpSource(pool.jwks_url) if pool.jwks_file is None else FileSource(pool.jwks_file)
+    source = HttpSource(pool.jwks_url, egress) if pool.jwks_file is None else FileSource(pool.jwks_file)
     where = str(pool.jwks_file or pool.jwks_url)
     try:
         keys, ignored = read_key_set(await source.read())
@@ -104,20 +106,22 @@ async def _keys(pool: UserPool) -> list[Finding]:
         for name, reason in ignored
     ]
     if pool.jwks_file is None:
-        found.append(clock_finding(await _date(pool.jwks_url), time.time()))
+        found.append(clock_finding(await _date(pool.jwks_url, egress), time.time()))
     return found
 
 
-async def _date(url: str) -> str | None:
+async def _date(url: str, egress: Egress) -> str | None:
     """The Date header of the key endpoint: AWS's clock, without credentials."""
-    timeout = ClientTimeout(total=TOTAL_TIMEOUT)
+    http = AwsHttp(egress)
     try:
-        async with (
-            ClientSession(cookie_jar=DummyCookieJar(), trust_env=False, timeout=timeout) as session,
-            session.get(url, allow_redirects=False) as answer,
-        ):
-            return answer.headers.get("Date")
-    except (ClientError, OSError, TimeoutError):
+        async with asyncio.timeout(TOTAL_TIMEOUT):
+            options = await http.options(url)
+            async with (
+                http.session() as session,
+                session.get(url, allow_redirects=False, **options) as answer,
+            ):
+                return answer.headers.get("Date")
+    except (GatewayError, ClientError, OSError):
         return None
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from gateway.config.load import load
-from gateway.config.model import Config, UserPool
+from gateway.config.model import Config, Egress, UserPool
 from gateway.errors import GatewayError, NotConfigured, Refusal
 from gateway.policy.decide import decide
 from gateway.policy.paths import split_target
@@ -135,12 +135,12 @@ def _token(request: ExplainRequest) -> bytes:
 
 async def _key_sets(config: Config) -> dict[str, Keys]:
     pools = config.cognito.user_pools
-    found = await asyncio.gather(*(_key_set(pool) for pool in pools))
+    found = await asyncio.gather(*(_key_set(pool, config.cognito.egress) for pool in pools))
     return {pool.id: keys for pool, keys in zip(pools, found, strict=True)}
 
 
-async def _key_set(pool: UserPool) -> Keys:
-    source = HttpSource(pool.jwks_url) if pool.jwks_file is None else FileSource(pool.jwks_file)
+async def _key_set(pool: UserPool, egress: Egress) -> Keys:
+    source = HttpSource(pool.jwks_url, egress) if pool.jwks_file is None else FileSource(pool.jwks_file)
     try:
         return read_key_set(await source.read())
     except (FetchFailed, KeySetRefused) as error:

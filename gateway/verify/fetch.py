@@ -13,10 +13,12 @@ import stat
 from pathlib import Path
 from typing import Protocol
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
+from aiohttp import ClientError
 
+from gateway.config.model import DIRECT, Egress
+from gateway.errors import GatewayError
+from gateway.outgoing.aws import AwsHttp
 from gateway.verify.jwk import MAX_DOCUMENT_SIZE
-from gateway.version import VERSION
 
 # Seconds for name look-up, connection, TLS and the whole document; a slow drip ends here too. Requests with
 # an unknown kid wait this long at most. A healthy answer takes 20–300 ms; oauth2-proxy allows 30 s.
@@ -27,7 +29,6 @@ _HEADERS = {
     "Accept": "application/jwk-set+json, application/json",
     # Nothing to unpack means no decompression bomb.
     "Accept-Encoding": "identity",
-    "User-Agent": f"cognito-gateway/{VERSION}",
 }
 
 
@@ -49,8 +50,9 @@ class Source(Protocol):
 class HttpSource:
     """The key set's URL. A session lives for one read; minutes lie between two."""
 
-    def __init__(self, url: str, *, timeout: float = TOTAL_TIMEOUT) -> None:
+    def __init__(self, url: str, egress: Egress = DIRECT, *, timeout: float = TOTAL_TIMEOUT) -> None:
         self._url = url
+        self._http = AwsHttp(egress)
         self._timeout = timeout
 
     async def read(self) -> bytes:
@@ -59,20 +61,18 @@ class HttpSource:
                 return await self._get()
         except TimeoutError:
             raise FetchFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
-        except (ClientError, OSError, ValueError) as error:
-            # The class alone: aiohttp quotes the peer's bytes in the text of protocol errors.
-            raise FetchFailed("unreachable", type(error).__name__) from error
+        except (GatewayError, ClientError, OSError, ValueError) as error:
+            raise FetchFailed("unreachable", self._http.explain(error)) from error
 
     async def _get(self) -> bytes:
-        session = ClientSession(
-            cookie_jar=DummyCookieJar(),
-            trust_env=False,  # HTTP_PROXY and .netrc do not choose where our keys come from
-            auto_decompress=False,
-            # The total is watched around all of this; aiohttp's would not cover closing the session.
-            timeout=ClientTimeout(total=None),
-        )
+        # The total is watched around all of this; aiohttp's would not cover closing the session.
+        options = await self._http.options(self._url)
+        session = self._http.session()
         # A redirect could lead to keys of someone else's choice (CVE-2026-102267): only 200 is an answer.
-        async with session, session.get(self._url, headers=_HEADERS, allow_redirects=False) as answer:
+        async with (
+            session,
+            session.get(self._url, headers=_HEADERS, allow_redirects=False, **options) as answer,
+        ):
             if answer.status != 200:
                 raise FetchFailed("status", f"status {answer.status}")
             document = bytearray()

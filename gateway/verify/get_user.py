@@ -11,9 +11,11 @@ import asyncio
 import json
 from enum import Enum
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
+from aiohttp import ClientError, ClientResponse, ClientSession
 
-from gateway.version import VERSION
+from gateway.config.model import DIRECT, Egress
+from gateway.errors import GatewayError
+from gateway.outgoing.aws import AwsHttp
 
 # Seconds for connection, TLS and answer. AWS answers in 20–100 ms.
 TOTAL_TIMEOUT = 5.0
@@ -23,7 +25,6 @@ _HEADERS = {
     "Content-Type": "application/x-amz-json-1.1",
     "X-Amz-Target": "AWSCognitoIdentityProviderService.GetUser",
     "Accept-Encoding": "identity",
-    "User-Agent": f"cognito-gateway/{VERSION}",
 }
 # Cognito's word for what is wrong with the user behind a token. AWS, GetUser, "Errors".
 _USER_GONE = "UserNotFoundException"
@@ -54,9 +55,12 @@ class CheckFailed(Exception):
 class UserPoolApi:
     """Cognito's API, with connections that are kept. Its owner calls `close`."""
 
-    def __init__(self, endpoint_url: str | None, *, timeout: float = TOTAL_TIMEOUT) -> None:
+    def __init__(
+        self, endpoint_url: str | None, egress: Egress = DIRECT, *, timeout: float = TOTAL_TIMEOUT
+    ) -> None:
         """`endpoint_url` None: AWS's own for a pool's region."""
         self._endpoint_url = endpoint_url
+        self._http = AwsHttp(egress)
         self._timeout = timeout
         self._session: ClientSession | None = None
 
@@ -67,9 +71,8 @@ class UserPoolApi:
                 return await self._ask(self._url(region), token)
         except TimeoutError:
             raise CheckFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
-        except (ClientError, OSError, ValueError) as error:
-            # The class alone: aiohttp quotes the peer's bytes in the text of protocol errors.
-            raise CheckFailed("unreachable", type(error).__name__) from None
+        except (GatewayError, ClientError, OSError, ValueError) as error:
+            raise CheckFailed("unreachable", self._http.explain(error)) from None
 
     async def close(self) -> None:
         session, self._session = self._session, None
@@ -84,17 +87,13 @@ class UserPoolApi:
         return f"https://cognito-idp.{region}.{suffix}/"
 
     async def _ask(self, url: str, token: bytes) -> Answer:
+        options = await self._http.options(url)
         if self._session is None:
-            self._session = ClientSession(
-                connector=TCPConnector(limit=0),
-                cookie_jar=DummyCookieJar(),
-                trust_env=False,  # HTTP_PROXY does not choose who gets the tokens
-                auto_decompress=False,
-                timeout=ClientTimeout(total=None),
-            )
+            self._session = self._http.session()
         body = json.dumps({"AccessToken": token.decode("ascii")}).encode("ascii")
         # Tokens are not taken elsewhere by a redirect.
-        async with self._session.post(url, data=body, headers=_HEADERS, allow_redirects=False) as answer:
+        asking = self._session.post(url, data=body, headers=_HEADERS, allow_redirects=False, **options)
+        async with asking as answer:
             if answer.status == 200:
                 return Answer.HOLDS
             return judge(answer.status, await _read(answer))

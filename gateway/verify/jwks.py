@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from gateway.config.model import UserPool
+from gateway.config.model import DIRECT, Egress, UserPool
 from gateway.errors import NoKeys, UnknownKey
 from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
@@ -224,6 +224,7 @@ class KeySets:
     def __init__(
         self,
         pools: Sequence[UserPool],
+        egress: Egress = DIRECT,
         *,
         events: KeySetEvents,
         clock: Callable[[], float] = time.monotonic,
@@ -237,7 +238,7 @@ class KeySets:
             if pool.jwks_file is not None:
                 source, usual = FileSource(pool.jwks_file), Timing(refresh=FILE_REFRESH)
             else:
-                source, usual = HttpSource(pool.jwks_url, timeout=timeout), Timing()
+                source, usual = HttpSource(pool.jwks_url, egress, timeout=timeout), Timing()
             self._pools[pool.id] = _PoolKeys(pool, source, timing or usual, events, clock)
 
     async def start(self) -> None:

@@ -61,7 +61,7 @@ class Revocation:
         self._ledger = Ledger(settings.check_every, leeway=config.clock_leeway, log=log, clock=clock)
         self._checker = Checker(
             self._ledger,
-            api=UserPoolApi(config.endpoint_url),
+            api=UserPoolApi(config.endpoint_url, config.egress),
             budget=Budget(settings.calls_per_second / (workers * settings.replicas)),
             regions={pool.id: pool.region for pool in config.user_pools},
             strict=self._strict,

@@ -104,7 +104,8 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     async with KeyServer(DOCUMENT).running(tls) as server:
         with pytest.raises(FetchFailed) as caught:
             await HttpSource(server.url.replace("http:", "https:")).read()
-        assert str(caught.value) == "ClientConnectorCertificateError"
+        assert str(caught.value).startswith("certificate verify failed: ")
+        assert "set cognito.ca_file" in str(caught.value)
         assert server.fetches == 0
 
 

@@ -22,7 +22,7 @@ _SIGN_IN = "name AWS credentials that may look, with --profile; `setup --iam-pol
 def look(config: Config, pool: UserPool, *, profile: str | None, region: str | None) -> Iterator[Finding]:
     """Everything about one configured pool that AWS tells. Raises nothing a user can cause."""
     try:
-        aws = Aws(Where(region or pool.region, profile, config.cognito.endpoint_url))
+        aws = Aws(Where(region or pool.region, profile, config.cognito.endpoint_url, config.cognito.egress))
     except GatewayError as error:
         yield unknown("AWS", str(error), _SIGN_IN)
         return
