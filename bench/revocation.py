@@ -14,7 +14,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.verify.recheck import DUE_FROM, DUE_TO, MAX_TEXT, Budget, Family, Schedule
+from gateway.verify.pace import Budget
+from gateway.verify.recheck import DUE_FROM, DUE_TO, MAX_TEXT, Family, Schedule
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "revocation.md"
 BEGIN, END = "<!-- simulated: python -m bench.revocation -->", "<!-- end -->"
@@ -70,7 +71,8 @@ def simulate(families: int, calls: float) -> tuple[float, float]:
             continue
         wait = budget.take(now)
         if wait > 0:
-            schedule.pause(due, now + wait)
+            schedule.back(due)
+            now += wait
             continue
         if now >= settled:
             made += 1

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.faults.figures import Figure, recorded
+
 # No deadline per example, and no complaint about slow ones: the first one may have to make an RSA key, and
 # test machines are busy. Where CI is set, hypothesis chooses the same examples every time by itself.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +32,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--uvloop", action="store_true", help="run the asynchronous tests on uvloop")
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Figure:
+    """Takes what a test of a fault saw, for the row of docs/reliability.md that its marker `fault` names."""
+    marker = request.node.get_closest_marker("fault")
+    assert marker is not None, "figures are for tests with the marker `fault`"
+
+    def keep(seen: str, failed: int = 0) -> None:
+        print(f"{marker.args[0]}: {seen}; {failed} failed")
+        recorded(marker.args[0], seen, failed)
+
+    return keep
 
 
 @pytest.hookimpl(optionalhook=True)

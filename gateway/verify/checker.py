@@ -1,6 +1,6 @@
 """The background of revocation: takes each family that is due, asks, and writes down what it heard.
 
-Invariant: no more questions a second than the calls allow, the families' own tasks never outlive `stop`, and
+Invariant: no question leaves but when pace.py lets it, the families' own tasks never outlive `stop`, and
 whatever goes wrong with one family leaves it in the queue and all others untouched.
 """
 
@@ -17,11 +17,17 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.denied import Denial, subject_key
 from gateway.verify.get_user import Answer, CheckFailed, UserPoolApi
 from gateway.verify.ledger import Ledger
-from gateway.verify.recheck import Budget, Family
+from gateway.verify.recheck import Family
 from gateway.verify.sharing import Claim, SharedVerdicts
 
 # Questions under way at once: 100 ms each at the default 30 a second are 3. Beyond it only waiting grows.
 _AT_ONCE = 32
+# Seconds between two signs of life to those who share the calls.
+_SHOW_EVERY = 5.0
+# Seconds until the log says the same once more: where a quota is too small, calls fail again and again.
+_TELL_AGAIN = 60.0
+# Seconds until the next attempt after what must not happen.
+_AFTER_A_BUG = 1.0
 # What Cognito says of the user and not of one sign-in.
 _OF_THE_USER = frozenset({Answer.DISABLED, Answer.DELETED})
 
@@ -34,24 +40,28 @@ class Checker:
         ledger: Ledger,
         *,
         api: UserPoolApi,
-        budget: Budget,
+        alone: int,
         regions: Mapping[str, str],
         strict: bool,
         metrics: WorkerMetrics,
         log: Logger,
         shared: SharedVerdicts | None,
     ) -> None:
-        """`strict`: tokens whose check became too old while Cognito cannot be asked must be shown again."""
+        """`alone`: how many share the calls while `shared` cannot tell, and have not been counted there.
+        `strict`: tokens whose check became too old while Cognito does not answer must be shown again."""
         self._ledger = ledger
         self._schedule = ledger.schedule
+        self._pace = ledger.pace
         self._clock = ledger.clock
         self._api = api
-        self._budget = budget
+        self._alone = alone
         self._regions = regions
         self._strict = strict
         self._metrics = metrics
         self._log = log
         self._shared = shared
+        # Why Cognito could not be asked → when the log said so.
+        self._told: dict[str, float] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._checks: set[asyncio.Task[None]] = set()
         self._owners: list[asyncio.Task[None]] = []
@@ -77,11 +87,13 @@ class Checker:
     # --- who is next ---
 
     async def _dispatch(self) -> None:
-        """Hand each family that is due to a task of its own, a few at a time."""
+        """Hand each family that is to be asked about to a task of its own."""
         while True:
             await self._room.acquire()
-            family = await self._next()
-            task = asyncio.create_task(self._check_safely(family), name="revocation check")
+            family, number = await self._next()
+            # The family may be dropped, and with it the text, before it is asked about.
+            check = self._check_safely(family, family.token, number)
+            task = asyncio.create_task(check, name="revocation check")
             self._checks.add(task)
             task.add_done_callback(self._done)
 
@@ -89,29 +101,68 @@ class Checker:
         self._checks.discard(task)
         self._room.release()
 
-    async def _next(self) -> Family:
+    async def _next(self) -> tuple[Family, int]:
+        """Wait until there is a family to ask Cognito about; and the round of its call."""
         while True:
+            family: Family | None = None
             try:
-                family = self._schedule.next(self._clock())
-                if family is not None:
-                    return family
                 await self._until_due()
+                family = self._schedule.next(self._clock())
+                if family is not None and await self._is_ours(family):
+                    return family, self._pace.began(self._clock())
             except Exception as bug:  # noqa: BLE001 - it must not end the checks
+                if family is not None:
+                    self._schedule.later(family, self._clock() + _AFTER_A_BUG)
                 report("finding who is to be asked about failed", bug)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(_AFTER_A_BUG)
 
     async def _until_due(self) -> None:
-        try:
-            async with asyncio.timeout(self._schedule.wait(self._clock())):
-                await self._ledger.wake.wait()
-        except TimeoutError:
-            pass  # somebody is due
-        self._ledger.wake.clear()
+        """Wait until somebody is due, and a call may leave."""
+        while True:
+            self._ledger.wake.clear()
+            now = self._clock()
+            due, call = self._schedule.wait(now), self._pace.wait(now)
+            wait = None if due is None or call is None else max(due, call)
+            if wait == 0.0:
+                return
+            try:
+                async with asyncio.timeout(wait):
+                    await self._ledger.wake.wait()
+            except TimeoutError:
+                pass  # it is time
+
+    async def _is_ours(self, family: Family) -> bool:
+        """Whether Cognito is to be asked by this worker, now. Else what is to become of it is settled."""
+        if self._shared is None:
+            return True
+        subject = subject_key(family.pool_id, family.subject)
+        claim = await self._shared.claim(family.key, subject, issued_at=family.issued_at)
+        now = self._clock()
+        if claim is None:
+            self._pace.parties = max(self._alone, self._shared.parties or 0)
+            if self._pace.wait(now) == 0.0 and not family.gone:
+                return True
+            self._schedule.back(family)
+            return False
+        self._pace.parties = 1
+        if claim.kind != "ask":
+            self._learn(family, claim, now)
+            return False
+        # While that was found out, a call may have failed.
+        if not family.gone and self._pace.wait(now) == 0.0:
+            return True
+        self._schedule.back(family)
+        await self._shared.give_up(family.key)
+        return False
 
     async def _look_after(self) -> None:
         """Keep the gauges true, and old checks from counting where they must not."""
         pause = min(1.0, self._ledger.check_every / 5)
+        shown = float("-inf")
         while True:
+            if self._shared is not None and self._clock() - shown >= _SHOW_EVERY:
+                shown = self._clock()
+                await self._shared.present()
             await asyncio.sleep(pause)
             self._metrics.revocation_oldest_check = self._schedule.oldest(self._clock())
             self._metrics.revocation_watched = len(self._schedule)
@@ -121,37 +172,20 @@ class Checker:
 
     # --- one family ---
 
-    async def _check_safely(self, family: Family) -> None:
+    async def _check_safely(self, family: Family, token: bytes, number: int) -> None:
+        began = self._clock()
         try:
-            await self._check(family)
+            await self._ask(family, token, number, began)
         except Exception as bug:  # noqa: BLE001 - a bug with one must not end the checks of all others
-            self._schedule.failed(family, self._clock(), _spread())
+            now = self._clock()
+            self._pace.failed(number, began, now, _spread(), throttled=False)
+            self._schedule.later(family, now)
             report("asking about revocation failed", bug)
         finally:
             self._ledger.wake.set()
 
-    async def _check(self, family: Family) -> None:
-        # The family may be dropped, and with it the text, while this waits.
-        token, now = family.token, self._clock()
-        claim = await self._claim(family)
-        if claim is None:
-            wait = self._budget.take(now)
-            if wait > 0:
-                self._schedule.pause(family, now + wait)
-                return
-        elif claim.kind != "ask":
-            self._learn(family, claim, now)
-            return
-        await self._ask(family, token, now, shared=None if claim is None else self._shared)
-
-    async def _claim(self, family: Family) -> Claim | None:
-        if self._shared is None:
-            return None
-        subject = subject_key(family.pool_id, family.subject)
-        return await self._shared.claim(family.key, subject, issued_at=family.issued_at)
-
     def _learn(self, family: Family, claim: Claim, now: float) -> None:
-        """What another replica found."""
+        """What another one found."""
         if claim.kind == "denied":
             self._metrics.revocation_checks["shared"] += 1
             self._ledger.deny(claim.key, Denial(claim.cause, claim.issued_until), family)
@@ -162,21 +196,25 @@ class Checker:
         elif claim.kind == "busy":
             self._schedule.later(family, now + claim.seconds)
         else:
-            self._schedule.pause(family, now + claim.seconds * (1.0 + _spread()))
+            # Those that wait together must not come back together.
+            self._pace.hold(now + claim.seconds * (1.0 + _spread()))
+            self._schedule.back(family)
 
-    async def _ask(self, family: Family, token: bytes, now: float, *, shared: SharedVerdicts | None) -> None:
+    async def _ask(self, family: Family, token: bytes, number: int, began: float) -> None:
+        shared = self._shared
         try:
             answer = await self._api.ask(self._regions[family.pool_id], token)
         except CheckFailed as failure:
-            self._failed(family, failure)
+            self._failed(family, failure, number, began)
             if shared is not None:
                 await shared.give_up(family.key)
             return
+        self._pace.answered(number, self._clock())
         if answer is Answer.ENDED:
             self._schedule.drop(family)
         elif answer is Answer.HOLDS:
             self._metrics.revocation_checks["active"] += 1
-            self._schedule.checked(family, at=now, spread=_spread())
+            self._schedule.checked(family, at=began, spread=_spread())
             self._ledger.tell(family)
             if shared is not None:
                 await shared.settle(family.key)
@@ -196,9 +234,11 @@ class Checker:
         if self._shared is not None:
             await self._shared.deny(key, denial)
 
-    def _failed(self, family: Family, failure: CheckFailed) -> None:
+    def _failed(self, family: Family, failure: CheckFailed, number: int, began: float) -> None:
+        now, throttled = self._clock(), failure.reason == "throttled"
         self._metrics.revocation_checks["error"] += 1
-        if not self._schedule.failing:
+        if not self._pace.failing and now - self._told.get(failure.reason, -_TELL_AGAIN) >= _TELL_AGAIN:
+            self._told[failure.reason] = now
             self._log.event(
                 "revocation_check_failed",
                 level="warning",
@@ -206,8 +246,14 @@ class Checker:
                 reason=failure.reason,
                 exact=str(failure),
             )
-        self._schedule.failed(family, self._clock(), _spread())
-        self._ledger.tell(family)
+        self._pace.failed(number, began, now, _spread(), throttled=throttled)
+        if throttled:
+            self._schedule.back(family)
+        else:
+            # After the others: it may be this one's own fault.
+            self._schedule.later(family, now)
+        if self._pace.silent:
+            self._ledger.tell(family)
 
     def __repr__(self) -> str:
         return f"<Checker, {len(self._checks)} questions under way>"

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from gateway.observe.logs import Logger
 from gateway.verify.denied import Denial, DenyList, family_key
+from gateway.verify.pace import Pace
 from gateway.verify.recheck import MAX_TOKENS, Family, Schedule
 from gateway.verify.tokens import Claims
 
@@ -35,8 +36,11 @@ class Remembered(Protocol):
 class Ledger:
     """One configuration's families. `clock` never goes back."""
 
-    def __init__(self, check_every: float, *, leeway: float, log: Logger, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, check_every: float, *, pace: Pace, leeway: float, log: Logger, clock: Callable[[], float]
+    ) -> None:
         self.check_every = check_every
+        self.pace = pace
         self.clock = clock
         self.denied = DenyList()
         self.schedule = Schedule(check_every, in_use=self._in_use, dropped=self._dropped)
@@ -74,12 +78,12 @@ class Ledger:
         return True
 
     def is_stale(self, family: Family) -> bool:
-        """Whether Cognito cannot be asked, and its last word on this one is older than it may be."""
-        return self.schedule.failing and family.age(self.clock()) > self.check_every
+        """Whether Cognito does not answer, and its last word on this one is older than it may be."""
+        return self.pace.silent and family.age(self.clock()) > self.check_every
 
     def forget_stale(self) -> None:
         """Have the tokens of those shown again; they stay watched."""
-        if self.schedule.failing and self.remembered is not None:
+        if self.pace.silent and self.remembered is not None:
             for family in self.schedule:
                 if self.is_stale(family):
                     for digest in family.digests:

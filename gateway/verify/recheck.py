@@ -20,8 +20,6 @@ DUE_FROM, DUE_TO = 0.6, 0.8
 MAX_TEXT = 16 * 1024 * 1024
 # Tokens of one family remembered, so that all go when it does. A refresh an hour makes 24 a day.
 MAX_TOKENS = 64
-# After a failure: 0.5, 1, 2, 4, 8, 10, 10 … seconds until the next call of this worker.
-_PAUSE_FIRST, _PAUSE_MOST = 0.5, 10.0
 
 
 class Family:
@@ -94,13 +92,6 @@ class Schedule:
         # (due, a number that decides between equals, family); entries whose due is not the family's are old.
         self._heap: list[tuple[float, int, Family]] = []
         self._number = count()
-        self._failures = 0
-        self._paused_until = 0.0
-
-    @property
-    def failing(self) -> bool:
-        """Whether the last call failed."""
-        return self._failures > 0
 
     def get(self, key: str) -> Family | None:
         return self._families.get(key)
@@ -124,7 +115,7 @@ class Schedule:
 
     def next(self, now: float) -> Family | None:
         """The family to ask about now, out of the queue until its outcome is told below; None: nobody."""
-        while self._heap and now >= self._paused_until:
+        while self._heap:
             due, _, family = self._heap[0]
             if family.gone or family.asking or due != family.due:
                 heapq.heappop(self._heap)
@@ -145,29 +136,19 @@ class Schedule:
         """Seconds until `next` may have one; None: not before something new comes."""
         if not self._heap:
             return None
-        return max(0.0, self._heap[0][0] - now, self._paused_until - now)
+        return max(0.0, self._heap[0][0] - now)
 
     def checked(self, family: Family, *, at: float, spread: float) -> None:
         """It held at `at`. `spread` is a random number in [0, 1)."""
-        self._failures = 0
         family.checked_at = at
         self._push(family, at + self.check_every * (DUE_FROM + (DUE_TO - DUE_FROM) * spread))
 
-    def failed(self, family: Family, now: float, spread: float) -> None:
-        """Nobody could tell. It is tried again, after the others and after a pause that grows."""
-        # 2**10 pauses are far beyond the longest; the bound keeps the power from growing for ever.
-        pause = min(_PAUSE_MOST, _PAUSE_FIRST * 2.0 ** min(self._failures, 10))
-        self._failures += 1
-        self._paused_until = now + pause * (0.8 + 0.4 * spread)
-        self._push(family, now)
-
-    def pause(self, family: Family, until: float) -> None:
-        """It was not asked about, for want of calls: nobody is until then, and it keeps its place."""
-        self._paused_until = max(self._paused_until, until)
+    def back(self, family: Family) -> None:
+        """It was not asked about, for want of calls: it keeps its place."""
         self._push(family, family.due)
 
     def later(self, family: Family, due: float) -> None:
-        """It was not asked about, because somebody else is asking."""
+        """Nobody could tell, or somebody else is asking: it is tried again then."""
         self._push(family, due)
 
     def hasten(self, family: Family, due: float) -> None:
@@ -207,21 +188,4 @@ class Schedule:
             heapq.heappush(self._heap, (due, next(self._number), family))
 
     def __repr__(self) -> str:
-        return f"<Schedule of {len(self)} families, {self._failures} failures>"
-
-
-class Budget:
-    """Calls a second, and no more than one second's at once."""
-
-    def __init__(self, calls_per_second: float) -> None:
-        self._interval = 1.0 / calls_per_second
-        self._slack = max(0.0, 1.0 - self._interval)
-        self._free_at = float("-inf")
-
-    def take(self, now: float) -> float:
-        """0: one call was taken. Else the seconds until there is one."""
-        wait = self._free_at - self._slack - now
-        if wait > 0:
-            return wait
-        self._free_at = max(now, self._free_at) + self._interval
-        return 0.0
+        return f"<Schedule of {len(self)} families>"

@@ -21,7 +21,7 @@ from gateway.verify.checker import Checker
 from gateway.verify.denied import family_key
 from gateway.verify.get_user import UserPoolApi
 from gateway.verify.ledger import Ledger, Remembered
-from gateway.verify.recheck import Budget
+from gateway.verify.pace import Pace
 from gateway.verify.sharing import SharedVerdicts
 from gateway.verify.tokens import Claims
 
@@ -52,17 +52,21 @@ class Revocation:
         shared: SharedVerdicts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`workers`: how many of this gateway share its calls where `shared` does not tell."""
+        """`workers`: how many of this gateway share its calls where `shared` does not count them."""
         settings = config.revocation
         assert settings.check_every is not None, "who never asks has no Revocation"
         self._ask_first = settings.first_use == "check"
         self._strict = settings.on_error == "deny"
         self._metrics = metrics
-        self._ledger = Ledger(settings.check_every, leeway=config.clock_leeway, log=log, clock=clock)
+        alone = workers * settings.replicas
+        pace = Pace(settings.calls_per_second, parties=alone if shared is None else 1)
+        self._ledger = Ledger(
+            settings.check_every, pace=pace, leeway=config.clock_leeway, log=log, clock=clock
+        )
         self._checker = Checker(
             self._ledger,
             api=UserPoolApi(config.endpoint_url, config.egress),
-            budget=Budget(settings.calls_per_second / (workers * settings.replicas)),
+            alone=alone,
             regions={pool.id: pool.region for pool in config.user_pools},
             strict=self._strict,
             metrics=metrics,
@@ -105,7 +109,7 @@ class Revocation:
                 self._cannot_tell("more sign-ins are in use than can be watched")
             return Admission.ONCE
         if family.checked_at is None and self._ask_first:
-            if not self._ledger.schedule.failing:
+            if not self._ledger.pace.silent:
                 return Admission.ASK
             self._cannot_tell("Cognito cannot be asked")
         elif self._strict and self._ledger.is_stale(family):

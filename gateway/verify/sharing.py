@@ -1,4 +1,7 @@
-"""What replicas tell each other of revocation, as the checks see it; gateway/shared/revocation.py does it."""
+"""What those who ask tell each other of revocation, as the checks see it.
+
+gateway/shared/revocation.py does it for replicas, over Redis, gateway/run/sharing.py for the workers of one.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,14 @@ class Claim(NamedTuple):
 
 
 class SharedVerdicts(Protocol):
-    """Where replicas look first. Nothing here raises: what cannot be told is not."""
+    """Where all look first. Nothing here raises: what cannot be told is not."""
+
+    @property
+    def parties(self) -> int | None:
+        """How many look here, as last seen: they share the calls while nobody can tell. None: unknown."""
+
+    async def present(self) -> None:
+        """Show that this one is there; called every few seconds."""
 
     async def claim(self, family: str, subject: str, *, issued_at: float) -> Claim | None:
         """None: nobody can tell, ask for yourself."""

@@ -555,8 +555,9 @@ def test_workers_and_replicas_share_the_calls(tmp_path: Path, workers: int, repl
     made = revocation_of(config, metrics=WorkerMetrics(), log=log, previous=None)
     log.close()
     assert made is not None
-    budget, taken = made._checker._budget, 0
+    pace, taken = made._ledger.pace, 0
     for tick in range(2000):
-        while budget.take(tick / 20) == 0:
+        while pace.wait(tick / 20) == 0:
+            pace.began(tick / 20)
             taken += 1
     assert taken == pytest.approx(100 * 30 / (workers * replicas), rel=0.03)

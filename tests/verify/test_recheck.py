@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.verify.recheck import DUE_FROM, DUE_TO, Budget, Family, Schedule
+from gateway.verify.recheck import DUE_FROM, DUE_TO, Family, Schedule
 
 EVERY = 30.0
 
@@ -121,43 +121,20 @@ def test_those_who_wait_longest_come_first() -> None:
     assert order == ["a", "b", "d", "c"]
 
 
-def test_failures_pause_everybody_ever_longer_and_lose_nobody() -> None:
-    world, now, pauses = World(), 0.0, []
-    for key in "ab":
-        world.watch(key, 0.0)
-    world.used = set("ab")
-    asked = []
-    for _ in range(8):
-        family = world.schedule.next(now)
-        assert family is not None
-        asked.append(family.key)
-        world.schedule.failed(family, now, 0.5)
-        assert world.schedule.failing
-        wait = world.schedule.wait(now)
-        assert wait is not None
-        assert world.schedule.next(now + wait - 0.01) is None
-        pauses.append(round(wait, 3))
-        now += wait
-    assert pauses == [0.5, 1, 2, 4, 8, 10, 10, 10]
-    # The one that failed does not hold up the other.
-    assert asked == ["a", "b"] * 4
-    family = world.schedule.next(now)
-    assert family is not None
-    world.schedule.checked(family, at=now, spread=0.0)
-    assert not world.schedule.failing
-
-
-def test_want_of_calls_pauses_everybody_and_keeps_the_order() -> None:
+def test_one_that_was_not_asked_about_keeps_its_place_and_one_that_failed_comes_after_the_others() -> None:
     world = World()
     world.watch("a", 0.0)
     world.watch("b", 1.0)
     world.used = set("ab")
     first = world.schedule.next(5.0)
     assert first is not None
-    world.schedule.pause(first, 6.0)
-    assert world.schedule.next(5.5) is None
-    assert world.schedule.wait(5.5) == 0.5
-    assert world.schedule.next(6.0) is first
+    world.schedule.back(first)
+    assert world.schedule.next(5.0) is first
+    world.schedule.later(first, 5.0)
+    second = world.schedule.next(5.0)
+    assert second is not None
+    assert (first.key, second.key) == ("a", "b")
+    assert world.schedule.next(5.0) is first
 
 
 def test_dropped_while_it_was_asked_about_it_does_not_come_back() -> None:
@@ -170,20 +147,3 @@ def test_dropped_while_it_was_asked_about_it_does_not_come_back() -> None:
     world.schedule.checked(family, at=0.0, spread=0.0)
     assert world.dropped == ["a"]
     assert world.schedule.next(1e6) is None
-
-
-@given(st.floats(0.1, 500), st.lists(st.floats(0, 3), min_size=1, max_size=200))
-def test_no_second_has_more_calls_than_allowed(rate: float, pauses: list[float]) -> None:
-    budget, now, taken = Budget(rate), 1000.0, []
-    for pause in pauses:
-        now += pause
-        wait = budget.take(now)
-        if wait > 0:
-            # Below this they are the rounding of `now`, and nine tenths of it may be all of it.
-            assert wait < 1e-9 or budget.take(now + wait * 0.9) > 0
-            now += wait * 1.000001
-            assert budget.take(now) == 0
-        taken.append(now)
-    for first, begin in enumerate(taken):
-        for last in range(first, len(taken)):
-            assert last - first + 1 <= max(1.0, rate) + rate * (taken[last] - begin) + 1e-3
