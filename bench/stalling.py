@@ -2,7 +2,7 @@
 
 It does what makes a proxy hold bytes: `/large` answers more than any buffer takes, `/deaf` never reads a
 body, `/silent` never answers, `/drain` reads a body and says nothing, an upgrade of `/frames` sends 20 MB of
-empty frames, any other upgrade sends without end and reads nothing. `/accepted` answers how many connections
+empty frames, any other upgrade sends 16 MiB and reads nothing. `/accepted` answers how many connections
 were made to it. Everything else gets the usual constant.
 """
 
@@ -34,6 +34,8 @@ _LARGE_BYTES = 64 * 1024 * 1024
 # An unmasked text frame without a payload (RFC 6455 section 5.2), and as many as the attack takes.
 _EMPTY_FRAMES = b"\x81\x00" * 512 * 1024
 _FRAME_BYTES = 20_000_000
+# More than both kernels' buffers take, of a WebSocket that nobody reads.
+_SOCKET_BYTES = 16 * 1024 * 1024
 _PIECE = bytes(64 * 1024)
 # So that the proxy holds what is not read, and not this process's kernel buffers.
 _SMALL_BUFFER = 16 * 1024
@@ -76,7 +78,7 @@ class Stalling(asyncio.Protocol):
                 self._send(_EMPTY_FRAMES, _FRAME_BYTES)
             else:
                 self._transport.pause_reading()
-                self._send(_PIECE, sys.maxsize)
+                self._send(_PIECE, _SOCKET_BYTES)
         elif path == LARGE:
             self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % _LARGE_BYTES)
             self._send(_PIECE, _LARGE_BYTES)

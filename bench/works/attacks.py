@@ -43,8 +43,8 @@ FLOODS = (
 HELD = (
     ("pipelined_kib", "19 KB of pipelined heads", "pipelined", 200),
     ("slow_reader_kib", "slow reader", "slow_reader", 200),
-    ("stuck_upload_kib", "upload not read", "stuck_upload", 100),
-    ("stalled_socket_kib", "stalled WebSocket", "stalled_socket", 100),
+    ("stuck_upload_kib", "upload not read", "stuck_upload", 60),
+    ("stalled_socket_kib", "stalled WebSocket", "stalled_socket", 60),
     ("half_head_kib", "half a head, 26 KB", "half_head", 500),
     ("kept_head_kib", "kept alive after 3.2 KB", "kept_head", 1000),
 )

@@ -89,7 +89,7 @@ def config_path_if_any(arguments: argparse.Namespace, environ: Environ) -> Path 
 def workers(text: str) -> str:
     from gateway.config import values
 
-    return _usage(values.workers, text)
+    return _usage(values.auto_or(1, 256), text)
 
 
 def address(text: str) -> str:

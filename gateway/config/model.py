@@ -54,8 +54,8 @@ class Listen:
     tls: ServerTls | None
     max_header_size: int
     max_body_size: int
-    # 0: unlimited.
-    max_connections: int
+    # 0: as many as there are descriptors for.
+    max_connections: int | Literal["auto"]
     header_timeout: float
     idle_timeout: float
     drain_timeout: float

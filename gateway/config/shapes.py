@@ -118,8 +118,13 @@ SHARE = Kind(
 )
 WORKERS = Kind(
     "whole number, 1 to 256, or `auto`",
-    values.workers,
+    values.auto_or(1, 256),
     {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 256}, {"const": "auto"}]},
+)
+MAX_CONNECTIONS = Kind(
+    "whole number, 0 to 1000000, or `auto`",
+    values.auto_or(0, 1_000_000),
+    {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000}, {"const": "auto"}]},
 )
 
 ADDRESS = named("`host:port`, `:port` or `unix:/path`", addresses.address, ":")

@@ -83,10 +83,11 @@ LISTEN = section(
     ),
     Key(
         "max_connections",
-        s.integer(0, 1_000_000),
-        "16384",
-        "Client connections, for each worker; one more is answered 503 and closed. 0: as many as the system "
-        "allows. An idle one takes some 10 KiB.",
+        s.MAX_CONNECTIONS,
+        "auto",
+        "Client connections, for each worker, those that still shake hands (TLS) included; one more is "
+        "answered 503 and closed. auto: what the container's memory limit and the descriptors allow, 16384 "
+        "at most. 0: what the descriptors allow.",
     ),
     Key(
         "header_timeout",

@@ -73,13 +73,18 @@ def boolean(text: str) -> bool:
     raise ValueError(f"{shown(text)} is not true or false")
 
 
-def workers(text: str) -> int | str:
-    if text == "auto":
-        return text
-    try:
-        return within(integer, 1, 256, str)(text)
-    except ValueError:
-        raise ValueError(f"{shown(text)} is neither auto nor a whole number from 1 to 256") from None
+def auto_or(least: int, most: int) -> Callable[[str], int | str]:
+    def parse(text: str) -> int | str:
+        if text == "auto":
+            return text
+        try:
+            return within(integer, least, most, str)(text)
+        except ValueError:
+            raise ValueError(
+                f"{shown(text)} is neither auto nor a whole number from {least} to {most}"
+            ) from None
+
+    return parse
 
 
 def choice(*words: str) -> Callable[[str], str]:

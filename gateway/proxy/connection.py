@@ -30,6 +30,13 @@ class Server(Serves, Protocol):
     @property
     def connections(self) -> set[ClientConnection]: ...
 
+    @property
+    def max_connections(self) -> int: ...
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are more connections than that, this one included."""
+
 
 class ClientConnection(ServingConnection):
     """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
@@ -54,11 +61,10 @@ class ClientConnection(ServingConnection):
         # A unix socket has no peer address; whoever may open it is as near as loopback.
         self.address = peername[0] if isinstance(peername, tuple) else "127.0.0.1"
         self.secure = transport.get_extra_info("ssl_object") is not None
-        connections, listen = self.server.connections, self.server.app.config.listen
-        connections.add(self)
-        self.deadline = time.monotonic() + listen.header_timeout
-        if listen.max_connections and len(connections) > listen.max_connections:
-            self.refuse_next(TooManyConnections(f"more than {listen.max_connections} connections"))
+        self.server.connections.add(self)
+        self.deadline = time.monotonic() + self.server.app.config.listen.header_timeout
+        if self.server.crowded:
+            self.refuse_next(TooManyConnections(f"more than {self.server.max_connections} connections"))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         super().connection_lost(exc)

@@ -1,7 +1,9 @@
 """TLS contexts that follow their files: a changed file makes a new context for the connections to come.
 
 The files are read every two seconds and compared by content, so that it does not matter how they are
-replaced: written over, renamed, or by a swapped symlink (Kubernetes). Connections that exist go on.
+replaced: written over, renamed, or by a swapped symlink (Kubernetes). Connections that exist go on. Whole
+contexts are handed over, not just certificates (as an SNI callback would), which keeps sessions apart too: a
+client whose authority was taken out cannot resume one that was made before.
 
 Invariant: `current` was made of files that fit each other; what does not (a key of another certificate, half
 of a file) is said in the log, and the last good one stays.
@@ -14,7 +16,6 @@ import ssl
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from gateway.config.model import ClientTls, Listen, Upstream
 from gateway.errors import GatewayError
@@ -72,45 +73,12 @@ class WatchedContext:
             self._log.event("tls_reload", section=self._section, result="success", exact=None)
 
 
-class RotatingContext(ssl.SSLContext):
-    """What a listening socket is given once: every handshake is made with the watched context's current one.
-
-    Handing over whole contexts, not just certificates (as an SNI callback would), keeps sessions apart too:
-    a client whose authority was taken out cannot resume one that was made before.
-    """
-
-    watched: WatchedContext
-
-    @classmethod
-    def of(cls, watched: WatchedContext) -> RotatingContext:
-        context = cls(ssl.PROTOCOL_TLS_SERVER)
-        context.watched = watched
-        return context
-
-    def wrap_bio(self, *args: Any, **options: Any) -> ssl.SSLObject:
-        """One connection's TLS (asyncio and uvloop call this for each)."""
-        return self.watched.current.wrap_bio(*args, **options)
-
-
 def listen_tls(listen: Listen, log: Logger) -> WatchedContext | None:
     """The public listener's context; None where it speaks plain HTTP. Raises GatewayError."""
     tls = listen.tls
     if tls is None:
         return None
     return WatchedContext("listen.tls", files_of(tls), lambda: server_context(tls), log)
-
-
-def server_options(listen: Listen, watched: WatchedContext | None) -> dict[str, Any]:
-    """What create_server needs to speak TLS, or nothing."""
-    if watched is None:
-        return {}
-    return {
-        "ssl": RotatingContext.of(watched),
-        "ssl_handshake_timeout": listen.header_timeout,
-        # Also the time a slow reader has for what is left of its last answer; the connection's own deadline
-        # (ClientConnection) ends it sooner where nothing is.
-        "ssl_shutdown_timeout": listen.idle_timeout,
-    }
 
 
 def upstream_tls(upstream: Upstream, log: Logger) -> WatchedContext | None:

@@ -54,9 +54,10 @@ class Gateway:
         log: Logger,
         secret: bytes | None = None,
         previous: Gateway | None = None,
+        token_cache_size: int | None = None,
     ) -> None:
-        """`secret`: what cookies are sealed with where the configuration names no file; None: one that
-        only this process and its later configurations know."""
+        """`token_cache_size`: where there is less than configured. `secret`: what cookies are sealed
+        with where the configuration names no file; None: one that this process and its later ones know."""
         self.config = config
         self.request_ids = RequestIds()
         # Of the whole process: open streams outlive the configuration that they began under.
@@ -90,6 +91,7 @@ class Gateway:
             assertion=None if self._signer is None else self._signer.assertion,
             metrics=metrics,
             revocation=self._revocation,
+            cache_size=token_cache_size,
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None

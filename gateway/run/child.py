@@ -130,7 +130,7 @@ class _Child:
                     "kind": "report",
                     "asked": asked,
                     "generation": self._generation,
-                    "reasons": self._server.app.unready(),
+                    "reasons": self._server.unready(),
                     "keys": news,
                     "snapshot": self._metrics.snapshot(),
                 }

@@ -7,48 +7,41 @@ process more than the quota pays for is throttled for whole tenths of a second.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
 
-_CGROUPS = "/sys/fs/cgroup"
+from gateway.config.model import Config
+from gateway.run.cgroups import Text, folders, read_text
+
+
+def worker_count(config: Config) -> int:
+    """The processes that serve."""
+    return usable_cpus() if config.listen.workers == "auto" else config.listen.workers
 
 
 def usable_cpus() -> int:
     """The CPUs of this process: affinity (cpusets, taskset) and the cgroups' quota, whichever is less."""
     # macOS has no affinity.
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cpus(_text, affinity)
+    return cpus(read_text, affinity)
 
 
-def cpus(text: Callable[[str], str | None], affinity: int) -> int:
+def cpus(text: Text, affinity: int) -> int:
     """The decision; `text` gives the content of a file, None where there is none."""
     quotas = [quota for quota in _quotas(text) if quota is not None]
     return max(1, int(min([float(affinity), *quotas])))
 
 
-def _quotas(text: Callable[[str], str | None]) -> Iterator[float | None]:
+def _quotas(text: Text) -> Iterator[float | None]:
     """What each cgroup from ours to the root allows, in CPUs; None: no limit, or nothing known."""
-    for line in (text("/proc/self/cgroup") or "").splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if number == "0" and not controllers:
-            for folder in _upward(path):
-                # cgroups(7): "$MAX $PERIOD" in microseconds, or "max $PERIOD".
-                quota, _, period = (text(f"{_CGROUPS}{folder}/cpu.max") or "").partition(" ")
-                yield _ratio(quota, period)
-        elif "cpu" in controllers.split(","):
-            # Version 1. -1: no limit. The mount is named after the controller, or after several.
-            for mount in {"cpu", controllers}:
-                for folder in _upward(path):
-                    place = f"{_CGROUPS}/{mount}{folder}"
-                    quota = text(f"{place}/cpu.cfs_quota_us") or ""
-                    yield _ratio(quota, text(f"{place}/cpu.cfs_period_us") or "")
-
-
-def _upward(path: str) -> Iterator[str]:
-    """A cgroup and all above it, ending with the root ''; inside a container the root is often our own."""
-    for folder in (PurePosixPath("/", path), *PurePosixPath("/", path).parents):
-        yield str(folder).rstrip("/")
+    for version, folder in folders(text, "cpu"):
+        if version == 2:
+            # cgroups(7): "$MAX $PERIOD" in microseconds, or "max $PERIOD".
+            quota, _, period = (text(f"{folder}/cpu.max") or "").partition(" ")
+            yield _ratio(quota, period)
+        else:
+            # Version 1. -1: no limit.
+            quota = text(f"{folder}/cpu.cfs_quota_us") or ""
+            yield _ratio(quota, text(f"{folder}/cpu.cfs_period_us") or "")
 
 
 def _ratio(quota: str, period: str) -> float | None:
@@ -57,10 +50,3 @@ def _ratio(quota: str, period: str) -> float | None:
     except ValueError:
         return None
     return allowed / per if allowed > 0 and per > 0 else None
-
-
-def _text(path: str) -> str | None:
-    try:
-        return Path(path).read_text(encoding="ascii", errors="replace")
-    except OSError:
-        return None

@@ -10,7 +10,8 @@ import asyncio
 import signal
 
 from gateway.config.model import Config
-from gateway.run.cpus import usable_cpus
+from gateway.run.capacity import raise_descriptor_limit
+from gateway.run.cpus import worker_count
 from gateway.run.loops import run, settle
 from gateway.run.reload import Reloader, Source
 from gateway.run.supervisor import Supervisor
@@ -34,8 +35,9 @@ class _Signals:
 
 def serve(config: Config, source: Source) -> int:
     """Serve `config`, which `source` gave, until SIGTERM or SIGINT; the exit code. Raises GatewayError."""
-    asked = config.listen.workers
-    workers = usable_cpus() if asked == "auto" else asked
+    # Workers inherit it.
+    raise_descriptor_limit()
+    workers = worker_count(config)
     if workers == 1:
         return run(_serve_alone(config, source))
     # The supervisor carries no request: plain asyncio will do, whose child watcher is its own.

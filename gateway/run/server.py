@@ -12,7 +12,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.config.model import Config
 from gateway.errors import GatewayError
@@ -21,10 +21,13 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.proxy.batch import Batch
 from gateway.proxy.connection import ClientConnection
 from gateway.proxy.outbox import Outbox
-from gateway.proxy.rotation import listen_tls, server_options
+from gateway.proxy.rotation import listen_tls
+from gateway.proxy.tls_transport import READ, TlsConnection
+from gateway.run.accepting import Acceptor
 from gateway.run.app import Gateway
+from gateway.run.capacity import capacity_here
+from gateway.run.cpus import worker_count
 from gateway.run.loops import collect
-from gateway.run.sockets import BACKLOG
 from gateway.run.waiting import happens
 from gateway.verify.handover import HandedOver
 
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from gateway.ext_authz.listener import ExtAuthz
 
 _log = logging.getLogger(__name__)
+
+_Ended = TypeVar("_Ended", ClientConnection, TlsConnection)
 
 # How often deadlines are looked at: a quarter of the shortest limit, within these bounds (seconds).
 _SWEEP_MIN, _SWEEP_MAX = 0.02, 0.5
@@ -44,6 +49,11 @@ _LAST_LOOK = 0.05
 # Turns of the event loop after it: a process that stood still all that time finds it over before it has read
 # anything. asyncio reads in the second turn only, uvloop in the first.
 _LAST_TURNS = 2
+# Clients that shake hands when the sockets have closed get so long to send their request (seconds).
+_LAST_HANDSHAKES = 1.0
+# Connections beyond max_connections that are answered 503 as any other request is, and counted and logged
+# with it; beyond these the answer is a constant.
+_REFUSED = 64
 
 
 class Server:
@@ -62,38 +72,79 @@ class Server:
         self._metrics = metrics
         self._log = log
         # What ClientConnection needs of its server.
-        self.app = Gateway(config, metrics=metrics, log=log, secret=secret)
+        self._capacity = capacity_here(config, worker_count(config))
+        self.app = Gateway(
+            config, metrics=metrics, log=log, secret=secret, token_cache_size=self._capacity.tokens
+        )
         self.app.key_sets.take_over(keys)
         self.tls = listen_tls(config.listen, log)
         self.connections: set[ClientConnection] = set()
+        # What TlsConnection needs of its server.
+        self.handshakes: set[TlsConnection] = set()
+        self.tls_buffer = memoryview(bytearray(READ))
         self.draining = False
         self.outbox = Outbox()
         self.batch = Batch(self.outbox)
         # Where Envoy asks, if anywhere.
         self.ext_authz: ExtAuthz | None = None
         self._sockets: Sequence[socket.socket] = ()
-        self._servers: list[asyncio.Server] = []
+        self._acceptor: Acceptor | None = None
         self._sweeper: asyncio.Task[None] | None = None
         # Gateways of configurations that were replaced → when they are stopped at the latest.
         self._replaced: dict[Gateway, float] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve what comes in on these listening sockets, which are closed when it ends."""
-        loop = asyncio.get_running_loop()
         await self.app.start()
         await self._start_ext_authz()
-        tls_options = server_options(self.app.config.listen, self.tls)
         if self.tls is not None:
             self.tls.start()
+        if self._capacity.warning is not None:
+            self._log.event("connections_limited", level="warning", exact=self._capacity.warning)
         self._sockets = sockets
-        for sock in sockets:
-            # Also for unix sockets: create_unix_server of Python 3.13 would remove their file in the end.
-            self._servers.append(
-                await loop.create_server(
-                    lambda: ClientConnection(self, loop), sock=sock, backlog=BACKLOG, **tls_options
-                )
-            )
+        self._acceptor = Acceptor(
+            sockets,
+            connect=self._connection,
+            full=self._full,
+            limited=self._limited,
+            secure=self.tls is not None,
+            log=self._log,
+        )
+        self._acceptor.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="deadlines")
+
+    def _connection(self) -> asyncio.BaseProtocol:
+        loop = asyncio.get_running_loop()
+        if self.tls is None:
+            return ClientConnection(self, loop)
+        seconds = self.app.config.listen.header_timeout
+        return TlsConnection(self, self.tls.current, lambda: ClientConnection(self, loop), seconds=seconds)
+
+    def _limited(self, key: str) -> None:
+        self.app.record.limited(key)
+
+    @property
+    def max_connections(self) -> int:
+        """Of clients, those that shake hands included; the first configuration's, which is not reloaded."""
+        return self._capacity.connections
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there are more connections than there may be."""
+        return len(self.connections) + len(self.handshakes) > self._capacity.connections
+
+    def _full(self, starting: int) -> bool:
+        """Whether not even a refusal has a place, with so many just accepted."""
+        there = len(self.connections) + len(self.handshakes) + starting
+        return there >= self._capacity.connections + _REFUSED
+
+    def unready(self) -> list[dict[str, str]]:
+        """Why this server should get no traffic; empty when it should."""
+        reasons = self.app.unready()
+        if self._acceptor is not None and self._acceptor.exhausted:
+            told = "no file descriptor is left for a new connection"
+            reasons.append({"component": "descriptors", "reason": told})
+        return reasons
 
     async def _start_ext_authz(self) -> None:
         """Envoy's gRPC listener, where there is to be one. Raises GatewayError."""
@@ -120,7 +171,13 @@ class Server:
     async def swap(self, config: Config) -> None:
         """Serve new requests by `config`, those in flight by the one they began with. Raises GatewayError,
         and then nothing has changed."""
-        app = Gateway(config, metrics=self._metrics, log=self._log, previous=self.app)
+        app = Gateway(
+            config,
+            metrics=self._metrics,
+            log=self._log,
+            previous=self.app,
+            token_cache_size=min(config.cognito.token_cache_size, self._capacity.tokens),
+        )
         try:
             await app.start()
         except BaseException:
@@ -134,17 +191,22 @@ class Server:
         """Stop accepting, finish what is in flight within drain_timeout or until `now`, abort the rest."""
         until = time.monotonic() + self.app.config.listen.drain_timeout
         await self._accept_the_last(now)
-        for server in self._servers:
-            server.close()
+        if self._acceptor is not None:
+            self._acceptor.close()
         self.draining = True
         await happens(now, _LAST_LOOK)
         for _ in range(_LAST_TURNS):
             await asyncio.sleep(0)
         _each(self.connections, ClientConnection.drain)
         checks = asyncio.create_task(self._stop_ext_authz(until - time.monotonic()), name="last checks")
-        while (self.connections or not checks.done()) and time.monotonic() < until and not now.is_set():
+        shaken = min(until, time.monotonic() + _LAST_HANDSHAKES)
+        while not now.is_set() and (
+            ((self.connections or not checks.done()) and time.monotonic() < until)
+            or (self.handshakes and time.monotonic() < shaken)
+        ):
             await happens(now, _SWEEP_MIN)  # a set tells nobody that it is empty
         _each(self.connections, ClientConnection.abort)
+        _each(self.handshakes, TlsConnection.abort)
         await self._stop_ext_authz(0.0)
         await checks
         if self.tls is not None:
@@ -173,12 +235,17 @@ class Server:
             await asyncio.sleep(_pause(self.app.config))
             now = time.monotonic()
             _each([each for each in self.connections if each.deadline < now], ClientConnection.expired)
+            _each([each for each in self.handshakes if each.deadline < now], self._too_slow)
             self.app.pool.drop_stale(now)
             try:
                 if self._replaced and await self._stop_unused(now):
                     collect()  # here, where nothing refers to them any more
             except Exception:  # noqa: BLE001 - whatever it is, it must not end the deadlines of all connections
                 _log.exception("a configuration that was replaced could not be stopped")
+
+    def _too_slow(self, handshake: TlsConnection) -> None:
+        self.app.record.limited("listen.header_timeout")
+        handshake.abort()
 
     async def _stop_unused(self, now: float) -> bool:
         """Stop the replaced gateways that nobody uses any more; whether there were any."""
@@ -195,7 +262,7 @@ class Server:
         return len(self._replaced) < before
 
 
-def _each(connections: Iterable[ClientConnection], act: Callable[[ClientConnection], None]) -> None:
+def _each(connections: Iterable[_Ended], act: Callable[[_Ended], None]) -> None:
     """Have each of them do it. A bug with one must not keep it from all others."""
     for connection in list(connections):
         try:

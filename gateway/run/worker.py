@@ -14,6 +14,7 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.portal.secrets import warn_of_made_secret
 from gateway.proxy.connection import ClientConnection
 from gateway.proxy.rotation import WatchedContext
+from gateway.proxy.tls_transport import TlsConnection
 from gateway.run import sockets
 from gateway.run.app import Gateway
 from gateway.run.listener import MetricsListener
@@ -55,6 +56,11 @@ class Worker:
     @property
     def connections(self) -> set[ClientConnection]:
         return self._server.connections
+
+    @property
+    def handshakes(self) -> set[TlsConnection]:
+        """Connections that are not served yet: TLS comes first."""
+        return self._server.handshakes
 
     @property
     def port(self) -> int:
@@ -131,7 +137,7 @@ class Worker:
         return render(self.metrics.snapshot(), workers=1, version=VERSION, accept=accept)
 
     def _unready(self) -> list[dict[str, str]]:
-        reasons = self.app.unready()
+        reasons = self._server.unready()
         if self._stopping:
             reasons.append({"component": "drain", "reason": "shutting down"})
         if self._held is not None:

@@ -128,7 +128,9 @@ class Authenticator:
         assertion: Callable[[Claims], Assertion] | None = None,
         metrics: WorkerMetrics,
         revocation: Revocation | None = None,
+        cache_size: int | None = None,
     ) -> None:
+        """`cache_size`: bytes of tokens remembered, where fewer are there than configured."""
         self._key_sets = key_sets
         self._describe = describe
         self._assertion = assertion
@@ -138,7 +140,7 @@ class Authenticator:
         self._named = config.claims_in_routes
         self._send_unverified = config.identity_headers.send_unverified
         self._cache: TokenCache[Principal] = TokenCache(
-            key_sets.key, max_size=config.cognito.token_cache_size
+            key_sets.key, max_size=cache_size or config.cognito.token_cache_size
         )
         self._revocation = revocation
         # An ID token → the access token that came with it, where a session holds both: Cognito can be asked

@@ -39,7 +39,7 @@ def test_a_size_that_is_shown_is_read_back(count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "parse", [values.duration, values.size, values.integer, values.number, values.workers]
+    "parse", [values.duration, values.size, values.integer, values.number, values.auto_or(1, 256)]
 )
 @given(text=st.text(max_size=12))
 def test_any_text_is_a_value_or_a_mistake_on_one_line(parse: object, text: str) -> None:

@@ -273,6 +273,85 @@ async def test_a_handshake_has_header_timeout(tmp_path: Path) -> None:
 
 
 @on_both_loops
+async def test_connections_that_shake_hands_are_counted(tmp_path: Path) -> None:
+    async with (
+        serving(tmp_path, listen="max_connections: 2, header_timeout: 1s") as (gateway, authority),
+        await Client.connect(gateway.port) as first,
+        await Client.connect(gateway.port) as second,
+    ):
+        for client in (first, second):
+            await client.send(b"\x16\x03\x01\x02\x00\x01")
+        reply = await once(gateway.port, get("/", gateway.bearer()), tls=calling(authority))
+        assert (reply.status, reply.get("Retry-After")) == (503, "1")
+        for client in (first, second):
+            assert await client.closed()
+        assert gateway.worker.metrics.limits_reached["listen.header_timeout"] == 2
+        reply = await once(gateway.port, get("/", gateway.bearer()), tls=calling(authority))
+        assert reply.status == 200
+        assert complaints(gateway) == []
+
+
+@on_both_loops
+async def test_far_more_handshakes_than_places_are_closed(tmp_path: Path) -> None:
+    async with serving(tmp_path, listen="max_connections: 2") as (gateway, authority):
+        silent = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(100)]
+        for client in silent:
+            client.setblocking(False)
+        closed = 0
+        loop = asyncio.get_running_loop()
+        for client in silent[66:]:
+            closed += await asyncio.wait_for(loop.sock_recv(client, 10), 60) == b""
+        assert closed == 34
+        for client in silent:
+            client.close()
+        assert gateway.worker.metrics.limits_reached["listen.max_connections"] >= 34
+
+        async def served_again() -> bool:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                return (await once(gateway.port, get("/"), tls=calling(authority))).status == 401
+            return False
+
+        async with asyncio.timeout(60):
+            while not await served_again():
+                await asyncio.sleep(0.01)
+
+
+@on_both_loops
+async def test_a_handshake_that_never_ends_is_held_within_bounds(tmp_path: Path) -> None:
+    """A ClientHello that says it is 16 MiB long, record after record."""
+    async with serving(tmp_path) as (gateway, authority):
+        async with await Client.connect(gateway.port) as client:
+            record = b"\x16\x03\x01\x40\x00" + b"\x01\xff\xff\xff" + b"\x03\x03" + bytes(16378)
+            with contextlib.suppress(ConnectionError):
+                await client.send(record * 8)
+                await client.reader.read()
+            assert await client.closed()
+        assert (await once(gateway.port, get("/"), tls=calling(authority))).status == 401
+        assert complaints(gateway) == []
+
+
+@on_both_loops
+async def test_half_a_handshake_and_idle_connections_hold_no_more_than_they_may(tmp_path: Path) -> None:
+    """Python's own share of it; what OpenSSL allocates is measured by `make bench ARGS="--work attacks"`."""
+    import tracemalloc
+
+    async with serving(tmp_path) as (gateway, authority):
+        assert (await once(gateway.port, get("/"), tls=calling(authority))).status == 401
+        clients = [socket.create_connection(("127.0.0.1", gateway.port)) for _ in range(200)]
+        tracemalloc.start()
+        try:
+            for client in clients:
+                client.sendall(b"\x16\x03\x01\x02\x00\x01")
+            await until(lambda: len(gateway.worker.handshakes) == 200)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            for client in clients:
+                client.close()
+        assert held / 200 < 12 * 1024
+
+
+@on_both_loops
 async def test_an_idle_connection_does_not_delay_the_exit(tmp_path: Path) -> None:
     async with serving(tmp_path, drain_timeout="20s") as (gateway, authority):
         # Reads nothing more, so it does not answer the closure alert either.
