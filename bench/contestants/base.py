@@ -61,6 +61,8 @@ class Contestant(ABC):
     cannot_check: ClassVar[frozenset[str]] = frozenset()
     # Where it answers other proxies; None where it does not.
     decision_path: ClassVar[str | None] = None
+    # What it answers there for yes.
+    decision_status: ClassVar[int] = 200
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
@@ -100,6 +102,11 @@ class Contestant(ABC):
         """Whether it is asked for decisions here, and gives some."""
         return self.setup.asked and self.decision_path is not None
 
+    @property
+    def allowed(self) -> int:
+        """Its status for a request that may pass."""
+        return self.decision_status if self.decides else 200
+
     def target(self) -> str:
         return self.decision_path if self.decides and self.decision_path else upstream.PATH
 
@@ -123,8 +130,7 @@ class Contestant(ABC):
         return self.serves(token)
 
     def serves(self, token: str) -> bool:
-        wanted = 202 if self.decides else 200
-        return answers(self.setup.port, self.target(), bearer(token) | self.naming(), status=wanted)
+        return answers(self.setup.port, self.target(), bearer(token) | self.naming(), status=self.allowed)
 
     def wait_ready(self, token: str) -> None:
         assert self._process is not None
@@ -145,7 +151,7 @@ class Contestant(ABC):
         wrong = []
         path, naming = self.target(), self.naming()
         status, body = fetch(self.setup.port, path, bearer(mint.valid()) | naming)
-        if (status, body) != ((202, b"") if self.decides else (200, upstream.body())):
+        if (status, body) != (self.allowed, b"" if self.decides else upstream.body()):
             wrong.append(f"a valid token got {status} and {len(body)} bytes")
         if not self.authenticates:
             return wrong

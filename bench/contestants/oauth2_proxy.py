@@ -21,6 +21,7 @@ class OAuth2Proxy(Contestant):
     title = "oauth2-proxy"
     fetches_keys = True
     decision_path = "/oauth2/auth"
+    decision_status = 202
     cannot_check: ClassVar[frozenset[str]] = frozenset({"wrong token_use"})
 
     @classmethod

@@ -101,7 +101,7 @@ async def _answer(decider: Decider, request: Request, check: CheckRequest) -> Ch
         verdict = checks.judge_original(request) or await checks.judge_original_slowly(request)
         if isinstance(verdict, Forward):
             response = messages.allowed(request, check, verdict)
-            request.status = 202
+            request.status = 200
             return response
         answer: Answer = verdict
     except Refusal as refusal:

@@ -1,7 +1,7 @@
 """Envoy's messages and ours: CheckRequest to the Request it is about, verdict to CheckResponse. All pure.
 
-Invariant: whatever client header the upstream might take for an identity header is either overwritten by ours
-or on the list of those to remove; never on both, for Envoy removes last.
+Invariant: whatever client header the upstream might take for an identity header, or believe otherwise, is
+either overwritten by ours or on the list of those to remove; never on both, for Envoy removes last.
 """
 
 from __future__ import annotations
@@ -21,13 +21,24 @@ from envoy.type.v3.http_status_pb2 import HttpStatus
 from google.protobuf.wrappers_pb2 import BoolValue
 from google.rpc.status_pb2 import Status
 
-from gateway.errors import BadRequest, MethodRefused
+from gateway.errors import BadRequest
 from gateway.policy.paths import split_target
 from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
 from gateway.proxy.headers import bearer_free, scan
-from gateway.proxy.request import Request, check_host
+from gateway.proxy.request import Request, check_host, check_method
 
+# Envoy writes these itself, over or behind what its client sent (HTTP connection manager, "Header
+# sanitizing"): to remove them would be to remove its word.
+_ENVOYS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-client-cert",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+    }
+)
 # google.rpc.Code. Envoy looks at OK or not; other clients of this protocol and its logs show the word.
 _UNAUTHENTICATED, _PERMISSION_DENIED, _UNAVAILABLE = 16, 7, 14
 
@@ -51,16 +62,23 @@ def read(request: Request, check: CheckRequest) -> None:
     request.credentials = head.authorization
     if head.request_id is not None:
         request.request_id = head.request_id
-    if head.forwarded_for is not None:
-        request.client = head.forwarded_for.decode("latin-1").rpartition(",")[2].strip()
-    if request.method in {"CONNECT", "TRACE"}:
-        raise MethodRefused(f"method {request.method}")
+    if head.client is not None:
+        request.client = head.client
+    check_method(request.method)
+    _refuse_second_host(http)
     try:
         head.host = http.host.encode("ascii")
     except UnicodeEncodeError:
         raise BadRequest("Host is not a host") from None
     check_host(head.host)
     request.raw_path, request.query = split_target(http.path)
+
+
+def _refuse_second_host(http: AttributeContext.HttpRequest) -> None:
+    """RFC 9113 section 8.3.1: a Host beside :authority says the same; the upstream may go by either."""
+    hosts = {value for name, value in _pairs_of(http) if name.lower() == b"host"}
+    if hosts - {http.host.encode()}:
+        raise BadRequest("Host and :authority name different servers")
 
 
 def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckResponse:
@@ -74,7 +92,7 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
     cookies = []
     for name, value in _headers(check.attributes.request.http):
         key = name.decode("utf-8").lower()
-        if table.is_identity(name) and key not in ours:
+        if key not in ours and key not in _ENVOYS and table.removes(name):
             remove.add(key)
         elif key == "cookie":
             cookies.append(value)
@@ -122,15 +140,17 @@ def denied(answer: Answer, more: bytes) -> CheckResponse:
 
 def _headers(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
     """The client's headers: one by one where Envoy was told `encode_raw_headers`, else joined by commas."""
-    pairs: list[tuple[bytes, bytes]]
-    if http.HasField("header_map"):
-        pairs = [
-            (each.key.encode(), each.raw_value or each.value.encode()) for each in http.header_map.headers
-        ]
-    else:
-        pairs = [(name.encode(), value.encode()) for name, value in http.headers.items()]
+    pairs = _pairs_of(http)
     # HTTP/2's pseudo-headers have fields of their own; a Host beside :authority is checked in one place.
     return [(name, value) for name, value in pairs if name[:1] != b":" and name.lower() != b"host"]
+
+
+def _pairs_of(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
+    if http.HasField("header_map"):
+        return [
+            (each.key.encode(), each.raw_value or each.value.encode()) for each in http.header_map.headers
+        ]
+    return [(name.encode(), value.encode()) for name, value in http.headers.items()]
 
 
 def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:

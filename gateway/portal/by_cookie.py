@@ -17,6 +17,9 @@ from gateway.proxy.headers import value_of
 from gateway.proxy.metadata import public_origin
 from gateway.proxy.request import Request
 
+# Sec-Fetch-Mode of all that is not a WebSocket (Fetch standard, request's mode).
+_NO_HANDSHAKE = frozenset({b"cors", b"no-cors", b"same-origin", b"navigate"})
+
 
 class ByCookie:
     def __init__(self, sessions: Sessions, public_url: str | None, cors: Cors | None = None) -> None:
@@ -53,7 +56,7 @@ class ByCookie:
         return known or await self._sessions.find(request, secure=secure)
 
     def _put(self, request: Request, authorization: list[bytes]) -> None:
-        if request.upgrade or request.method not in SAFE_METHODS or _asks_about_websocket(request):
+        if request.upgrade or request.method not in SAFE_METHODS or _may_be_handshake(request):
             self._check_origin(request)
         request.credentials = authorization
         request.by_cookie = True
@@ -75,8 +78,18 @@ class ByCookie:
         return origin is not None and origin.startswith("https:")
 
 
-def _asks_about_websocket(request: Request) -> bool:
-    """Forward auth: the proxy that asks has dropped Upgrade, but no browser lets a page write this header."""
+def _may_be_handshake(request: Request) -> bool:
+    """Forward auth: whether the request that is asked about may be a page's WebSocket.
+
+    Its proxy has dropped Upgrade, some pass no Sec-WebSocket-Key, and HTTP/2's extended CONNECT (RFC 8441)
+    has none. Every browser writes Origin into a handshake; that it is none is proven by Sec-Fetch-Mode alone,
+    which no page can write (Fetch Metadata section 2.2).
+    """
     if request.wire_method is None:
         return False
-    return any(line[:18].lower() == b"sec-websocket-key:" for line in request.head.kept)
+    lines = [line.lower() for line in request.head.kept if line[:1] in b"oOsS"]
+    if any(line.startswith(b"sec-websocket-") for line in lines):
+        return True
+    if not any(line.startswith(b"origin:") for line in lines):
+        return False
+    return value_of(request.head, b"sec-fetch-mode") not in _NO_HANDSHAKE

@@ -13,11 +13,12 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from gateway.errors import AmbiguousPath, BadRequest, OriginalUnclear, Refusal
+from gateway.errors import AmbiguousPath, BadRequest, MethodRefused, OriginalUnclear, Refusal
 from gateway.policy.paths import split_target
 from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
-from gateway.proxy.request import Request
+from gateway.proxy.headers import Kind
+from gateway.proxy.request import Request, check_host, check_method
 
 # (target, method). X-Original-URI is how nginx's own documentation spells it; not to know it would be to
 # judge "some request" where a route for admins was meant.
@@ -30,8 +31,6 @@ _NAMES = frozenset(name for pair in _PAIRS for name in pair)
 # RFC 3986 sections 3.1, 3.2: a scheme, an authority without userinfo, and a path that begins with a slash.
 # nginx lets a Host with `?` or `#` through, and `$scheme://$http_host$request_uri` is then another path.
 _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f:.]+\](?::[0-9]{0,5})?)(/.*)")
-# RFC 9110 section 5.6.2.
-_METHOD = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}")
 # What passed once passes as long as its token lasts, and nobody but us knows how long that is.
 _UNCACHED = (b"Cache-Control", b"no-store")
 
@@ -58,6 +57,7 @@ def asks(raw_path: str, endpoint: str) -> bool:
 def original(request: Request, endpoint: str) -> Original | None:
     """The request that a trusted peer asks about; None when it names none. Raises OriginalUnclear,
     AmbiguousPath."""
+    _refuse_head(request)
     headers = _naming_headers(request)
     named = [_named(headers[target], headers.get(method)) for target, method in _PAIRS if target in headers]
     behind = request.raw_path[len(endpoint) :]
@@ -81,15 +81,15 @@ def stand_for(request: Request, named: Original) -> None:
 
 
 def allowed(request: Request, verdict: Forward | Answer) -> Answer:
-    """202: the request may pass, with the identity headers that its proxy is to send on.
+    """200: the request may pass, with the identity headers that its proxy is to send on.
 
     A preflight that the gateway would have answered passes as well, for its proxy takes no answer with a 2xx
     from us: with the headers of that answer, and nobody's identity.
     """
     if isinstance(verdict, Answer):
-        return Answer(202, headers=[_UNCACHED, *verdict.headers])
+        return Answer(200, headers=[_UNCACHED, *verdict.headers])
     request.answer_lines += verdict.identity
-    return Answer(202, headers=[_UNCACHED, (b"X-Request-Id", request.request_id)])
+    return Answer(200, headers=[_UNCACHED, (b"X-Request-Id", request.request_id)])
 
 
 def status_for_proxy(refusal: Refusal) -> int:
@@ -100,6 +100,25 @@ def status_for_proxy(refusal: Refusal) -> int:
     if refusal.status >= 429 or refusal.status in {401, 403}:
         return refusal.status
     return 401 if refusal.challenge else 403
+
+
+def _refuse_head(request: Request) -> None:
+    """What the gateway would not let through, or not send on, when it serves the request itself.
+
+    Its proxy sends on the head that it has, so there is nothing left but to say no. Raises OriginalUnclear.
+    """
+    head = request.head
+    if head.odd_name:
+        name = next(name for name, _ in head.raw if request.peer.table.kind(name) is Kind.ODD)
+        told = name[:64].decode("latin-1")
+        raise OriginalUnclear(f"servers differ about the header name {told}: letters, digits and - alone")
+    if head.forwarded_host is not None:
+        if head.many_hosts:
+            raise OriginalUnclear("X-Forwarded-Host names more than one host")
+        try:
+            check_host(head.forwarded_host)
+        except BadRequest as refused:
+            raise OriginalUnclear(f"X-Forwarded-Host: {refused}") from None
 
 
 def _naming_headers(request: Request) -> dict[bytes, str]:
@@ -134,9 +153,10 @@ def _named(target: str, method: str | None) -> Original:
 
 
 def _original(method: str, target: str, host: bytes | None = None, proto: bytes | None = None) -> Original:
-    # As in `Request.read_head`: these two are served to nobody.
-    if not _METHOD.fullmatch(method) or method in {"CONNECT", "TRACE"}:
-        raise OriginalUnclear("the original method is not one that is served")
+    try:
+        check_method(method)
+    except MethodRefused as refused:
+        raise OriginalUnclear(f"original request: {refused}") from None
     try:
         raw_path, query = split_target(target)
     except BadRequest as unclear:

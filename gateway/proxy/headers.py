@@ -19,6 +19,7 @@ from gateway.config.model import RequestHeaders
 from gateway.config.trusted_names import folded as folded_text
 from gateway.config.trusted_names import group_of
 from gateway.errors import BadRequest
+from gateway.proxy.forwarded import TrustedProxies, scheme
 from gateway.proxy.own_cookies import OwnCookies
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -104,7 +105,7 @@ class HeaderTable:
     """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen.
 
     `rules`: what the configuration lets pass; `traced`: we say to the upstream which trace a request belongs
-    to; `signed`: we sign for AWS; `cookies`: which ones are ours.
+    to; `signed`: we sign for AWS; `cookies`: which ones are ours; `proxies`: who else is believed.
     """
 
     def __init__(
@@ -116,8 +117,10 @@ class HeaderTable:
         traced: bool = False,
         signed: bool = False,
         cookies: OwnCookies | None = None,
+        proxies: TrustedProxies | None = None,
     ) -> None:
         self.cookies = cookies or OwnCookies()
+        self.proxies = proxies or TrustedProxies()
         self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
         self._trusted = trusted
         self._odd_pass = rules.underscores == "pass"
@@ -140,6 +143,10 @@ class HeaderTable:
     def remembered(self) -> dict[bytes, Kind]:
         """The names classified so far; the scan looks here first."""
         return self._kinds
+
+    def removes(self, name: bytes) -> bool:
+        """Whether another proxy that serves the request is to remove it; what ends at each hop is its own."""
+        return self.kind(name) in {Kind.DROP, Kind.ODD} and name.lower() not in _HOP_BY_HOP
 
     def is_identity(self, name: bytes) -> bool:
         """Whether somebody behind us may take it for an identity header."""
@@ -179,6 +186,7 @@ class Scanned:
     __slots__ = (
         "authorization",
         "chunked",
+        "client",
         "connection",
         "content_length",
         "expects_continue",
@@ -189,6 +197,7 @@ class Scanned:
         "host",
         "kept",
         "laid_out",
+        "many_hosts",
         "odd_name",
         "own_cookies",
         "raw",
@@ -218,9 +227,13 @@ class Scanned:
         self.expects_continue = False
         self.connection: bytes | None = None
         self.upgrade: bytes | None = None
+        # The client behind trusted proxies, and the addresses that may be sent on.
+        self.client: str | None = None
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
         self.forwarded_host: bytes | None = None
+        # Whether X-Forwarded-Host was a list, or there several times.
+        self.many_hosts = False
         self.traceparent: bytes | None = None
         # Whole lines: a list may be spread over several (W3C Trace Context section 3.3.1).
         self.tracestate = b""
@@ -246,6 +259,8 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
             _scan_special(scanned, kind, value, table)
     if scanned.connection is not None:
         _drop_named_in_connection(scanned)
+    if scanned.forwarded_for is not None:
+        scanned.client, scanned.forwarded_for = table.proxies.chain(scanned.forwarded_for)
     return scanned
 
 
@@ -284,14 +299,18 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
         before = scanned.forwarded_for
         scanned.forwarded_for = value if before is None else before + b", " + value
     elif kind is Kind.FORWARDED_PROTO:
-        scanned.forwarded_proto = value
+        scanned.forwarded_proto = scanned.forwarded_proto or scheme(value)
     elif kind is Kind.TRACEPARENT:
         # W3C Trace Context section 3.2: one of them, or none that can be used.
         scanned.traceparent = value if scanned.traceparent is None else b""
     elif kind is Kind.TRACESTATE:
         scanned.tracestate += b"tracestate: %b\r\n" % value
-    else:
+    elif scanned.forwarded_host is None and b"," not in value:
         scanned.forwarded_host = value
+    else:
+        # The first is what the proxy nearest to the client saw.
+        scanned.many_hosts = True
+        scanned.forwarded_host = scanned.forwarded_host or value.partition(b",")[0].strip()
 
 
 def _drop_named_in_connection(scanned: Scanned) -> None:

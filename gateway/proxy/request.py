@@ -32,6 +32,9 @@ _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?
 # Those seen so far; one name or two in practice, and bounded against clients that invent them.
 _valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256
+# RFC 9110 section 5.6.2 allows more signs and small letters. Stricter: as routes name methods.
+_METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
+_USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # RFC 9112 section 3.2.2: a server accepts the absolute-form too.
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -202,12 +205,10 @@ class Request:
         self.credentials = scanned.authorization
         if scanned.request_id is not None:
             self.request_id = scanned.request_id
-        if scanned.forwarded_for is not None:
-            # The last entry is what the trusted proxy itself saw; those before it are hearsay.
-            self.client = scanned.forwarded_for.decode("latin-1").rpartition(",")[2].strip()
-        if self.method in {"CONNECT", "TRACE"}:
-            # CONNECT asks for a tunnel to anywhere; TRACE would show the client what we vouch for.
-            raise MethodRefused(f"method {self.method}")
+        if scanned.client is not None:
+            self.client = scanned.client
+        if self.method not in _USUAL_METHODS:
+            check_method(self.method)
         host = scanned.host
         if host is not None and host not in _valid_hosts:
             check_host(host)
@@ -222,6 +223,19 @@ class Request:
         self.upgrade = (
             message.upgrade and self.method == "GET" and (scanned.upgrade or b"").lower() == b"websocket"
         )
+
+
+def check_method(method: str) -> None:
+    """Raises MethodRefused for a method that is served to nobody, whoever serves it.
+
+    Methods have case (RFC 9110 section 9.1), and servers differ about it: `post` is POST to Django, and no
+    method of any rule.
+    """
+    if method in {"CONNECT", "TRACE"}:
+        # CONNECT asks for a tunnel to anywhere; TRACE would show the client what we vouch for.
+        raise MethodRefused(f"method {method}")
+    if not _METHOD.fullmatch(method):
+        raise MethodRefused("the method is not a word in upper case")
 
 
 def check_host(host: bytes) -> None:

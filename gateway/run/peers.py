@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.config.model import Config
 from gateway.proxy.cors import CorsPolicy
+from gateway.proxy.forwarded import TrustedProxies
 from gateway.proxy.headers import HeaderTable
 from gateway.proxy.own_cookies import OwnCookies
 from gateway.proxy.request import Peer
@@ -29,13 +30,13 @@ class Peers:
         self._cors = cors
         self._tracer = tracer
         self._streams = streams
-        self._tables = _header_tables(config)
+        self._proxies = TrustedProxies(config.listen.trusted_proxies)
+        self._tables = _header_tables(config, self._proxies)
         self._upstream_host = _upstream_host(config)
 
     def of(self, address: str, *, secure: bool) -> Peer:
         """`secure`: this client speaks TLS with us."""
-        known = ip_address(address.partition("%")[0])
-        trusted = any(known in network for network in self._config.listen.trusted_proxies)
+        trusted = self._proxies.trusts(ip_address(address.partition("%")[0]))
         return Peer(
             address=address,
             address_bytes=address.encode("ascii"),
@@ -49,7 +50,7 @@ class Peers:
         )
 
 
-def _header_tables(config: Config) -> dict[bool, HeaderTable]:
+def _header_tables(config: Config, proxies: TrustedProxies) -> dict[bool, HeaderTable]:
     headers = config.identity_headers
     given = (headers.user, headers.username, headers.email, headers.groups, headers.pool)
     names = [name for name in given if name] + [name for name, _ in headers.claims]
@@ -65,6 +66,7 @@ def _header_tables(config: Config) -> dict[bool, HeaderTable]:
             traced=traced,
             signed=signed,
             cookies=cookies,
+            proxies=proxies,
         )
         for trusted in (False, True)
     }

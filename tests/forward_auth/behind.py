@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 
+from tests.forward_auth.recipes import WRITTEN, names
+from tests.portal.support import signed_in
 from tests.support.running import Running
 from tests.support.wire import Reply, Upstream, get, once
 
@@ -60,6 +62,9 @@ class Front:
         await self.refusals_tell_what_is_missing()
         await self.bodies_pass()
         await self.the_endpoint_is_nobodys_business()
+        await self.what_servers_believe_ends_here()
+        await self.methods_have_case()
+        await self.no_foreign_page_opens_a_websocket()
 
     async def routes_decide(self) -> None:
         user = self.gateway.bearer()
@@ -182,3 +187,37 @@ class Front:
             reply = await self.ask(target, self.gateway.bearer())
             assert (target, reply.status) == (target, 404)
         assert (await self.ask("/oauth2/nothing")).status == 404
+
+    async def what_servers_believe_ends_here(self) -> None:
+        """gateway/config/trusted_names.py: plain, and as CGI folds the same names."""
+        believed = [name for name in names() if name not in WRITTEN]
+        odd = [name.replace("-", sign, 1) for sign in "_." for name in believed if "-" in name]
+        every = [f"{name}: evil" for name in (*believed, *odd, "api_key", "x~y")]
+        for begin in range(0, len(every), 40):
+            assert (await self.ask("/public/x", *every[begin : begin + 40])).status == 200
+            arrived = [name for name, value in self.upstream.last.headers if b"evil" in value]
+            assert arrived == []
+
+    async def methods_have_case(self) -> None:
+        before = len(self.upstream.requests)
+        for method in ("get", "Get", "post"):
+            reply = await once(self.port, get("/form", "Connection: close", method=method))
+            assert (method, reply.status) in {(method, 400), (method, 403), (method, 405)}
+        assert len(self.upstream.requests) == before
+
+    async def no_foreign_page_opens_a_websocket(self) -> None:
+        """With its visitor's cookie (browsers write Origin, and no page can)."""
+        cookie = (await signed_in(self.gateway)).cookie
+        handshake = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+        handshake += ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",)
+        assert (await self.ask("/api", cookie)).status == 200
+        assert (await self.ask("/api", cookie, "Origin: http://api.test")).status == 200
+        assert (
+            await self.ask("/api", cookie, "Origin: http://evil.test", "Sec-Fetch-Mode: cors")
+        ).status == 200
+        before = len(self.upstream.requests)
+        for lines in ((*handshake,), (*handshake, "Sec-Fetch-Mode: websocket"), ("Connection: close",)):
+            for origin in ("http://evil.test", "null"):
+                reply = await once(self.port, get("/api", cookie, f"Origin: {origin}", *lines))
+                assert (lines, origin, reply.status) == (lines, origin, 403)
+        assert len(self.upstream.requests) == before

@@ -34,19 +34,19 @@ async def test_the_routes_decide_by_the_original_request(style: str, tmp_path: P
     async with asked_gateway(tmp_path) as gateway:
         user, admin = gateway.bearer(), gateway.bearer(**{"cognito:groups": ["admins"]})
         for target, method, lines, status in (
-            ("/public/x", "GET", (), 202),
-            ("/public/x?y=/admin/", "DELETE", (), 202),
-            ("/form", "GET", (), 202),
-            ("/form", "HEAD", (), 202),
+            ("/public/x", "GET", (), 200),
+            ("/public/x?y=/admin/", "DELETE", (), 200),
+            ("/form", "GET", (), 200),
+            ("/form", "HEAD", (), 200),
             ("/form", "POST", (), 401),
             ("/form", "OPTIONS", (), 401),
-            ("/maybe", "GET", (), 202),
+            ("/maybe", "GET", (), 200),
             ("/maybe", "GET", ("Authorization: Bearer x.y.z",), 401),
             ("/api", "GET", (), 401),
             ("/api?x=/public/", "GET", (), 401),
-            ("/api", "POST", (user,), 202),
+            ("/api", "POST", (user,), 200),
             ("/admin/x", "GET", (user,), 403),
-            ("/admin/x", "GET", (admin,), 202),
+            ("/admin/x", "GET", (admin,), 200),
             ("/admin", "PUT", (user,), 403),
         ):
             reply = await ask(gateway, style, target, *lines, method=method)
@@ -89,7 +89,7 @@ async def test_yes_comes_with_the_identity_and_no_with_challenge_and_problem(
     async with asked_gateway(tmp_path) as gateway:
         groups = ["admins", "a,b"]
         yes = await ask(gateway, style, "/admin/x", gateway.bearer(**{"cognito:groups": groups}))
-        assert yes.status == 202
+        assert yes.status == 200
         assert yes.get("X-Auth-Request-Groups") == "admins,a%2Cb"
         assert yes.get("X-Auth-Request-User")
         assert yes.get("Cache-Control") == "no-store"
@@ -100,9 +100,8 @@ async def test_yes_comes_with_the_identity_and_no_with_challenge_and_problem(
             "/public/x",
             gateway.bearer(),
             "X-Auth-Request-User: root",
-            "X_Auth_Request_User: r",
         )
-        assert open_route.status == 202
+        assert open_route.status == 200
         assert b"auth-request" not in open_route.head.lower()
 
         nobody = await ask(gateway, style, "/api")
@@ -156,9 +155,9 @@ async def test_from_peers_that_are_not_trusted_the_original_request_is_ignored(t
             assert reply.status == 401
             # Not even to find out what a token may do: "a valid token" is the question.
             reply = await once(gateway.port, get("/oauth2/auth", *lines, gateway.bearer()))
-            assert reply.status == 202
+            assert reply.status == 200
         named = ("X-Original-URL: /admin/x", "X-Original-Method: GET")
-        assert (await once(gateway.port, get("/oauth2/auth", *named, gateway.bearer()))).status == 202
+        assert (await once(gateway.port, get("/oauth2/auth", *named, gateway.bearer()))).status == 200
         for target in ("/oauth2/auth/public/x", "/oauth2/auth/", "/oauth2/authx", "/oauth2/%61uth"):
             reply = await once(gateway.port, get(target, gateway.bearer()))
             assert (target, reply.status) == (target, 404)
@@ -174,7 +173,7 @@ async def test_without_a_named_request_any_method_asks_for_a_valid_token(tmp_pat
             reply = await once(
                 gateway.port, get("/oauth2/auth", gateway.bearer(), method=method), method=method
             )
-            assert (method, reply.status) == (method, 202)
+            assert (method, reply.status) == (method, 200)
 
 
 async def test_headers_that_name_two_requests_or_half_of_one_are_refused(tmp_path: Path) -> None:
@@ -231,7 +230,7 @@ async def test_answers_do_not_wait_for_a_body_that_was_promised(tmp_path: Path) 
         ):
             async with await Client.connect(gateway.port) as client:
                 reply = await client.ask(get("/oauth2/auth", *named, *lines, method="POST"))
-                assert (reply.status, reply.get("Connection")) == (202, "close")
+                assert (reply.status, reply.get("Connection")) == (200, "close")
                 # What comes now is no second request.
                 await client.send(get("/oauth2/auth", gateway.bearer()))
                 assert await client.closed()
@@ -239,13 +238,13 @@ async def test_answers_do_not_wait_for_a_body_that_was_promised(tmp_path: Path) 
             for _ in range(3):
                 body = get("/oauth2/auth", *named, "Content-Length: 5", method="POST") + b"hello"
                 reply = await client.ask(body)
-                assert reply.status == 202
+                assert reply.status == 200
                 if reply.get("Connection") == "close":
                     break
         async with await Client.connect(gateway.port) as client:  # as nginx and Traefik ask
             for _ in range(3):
                 reply = await client.ask(get("/oauth2/auth", *named, "Content-Length: 0"))
-                assert (reply.status, reply.get("Connection")) == (202, None)
+                assert (reply.status, reply.get("Connection")) == (200, None)
 
 
 async def test_head_is_answered_without_a_body_whatever_the_original_method(tmp_path: Path) -> None:
@@ -257,7 +256,7 @@ async def test_head_is_answered_without_a_body_whatever_the_original_method(tmp_
         reply = await client.ask(get("/oauth2/auth", *named, method="HEAD"), method="HEAD")
         assert reply.status == 401
         # The connection is in step: nothing of a body is left on it.
-        assert (await client.ask(get("/oauth2/auth", gateway.bearer()))).status == 202
+        assert (await client.ask(get("/oauth2/auth", gateway.bearer()))).status == 200
 
 
 async def test_log_and_metrics_hold_the_original_request(tmp_path: Path) -> None:
@@ -272,13 +271,13 @@ async def test_log_and_metrics_hold_the_original_request(tmp_path: Path) -> None
         ]
         assert seen == [
             ("PUT", "/admin/x", 403, "refused", "missing_group"),
-            ("POST", "/public/x", 202, "allowed", "open_route"),
+            ("POST", "/public/x", 200, "allowed", "open_route"),
             ("GET", "/oauth2/auth", 403, "refused", "original_unclear"),
         ]
         assert [line["client"] for line in lines[:2]] == ["192.0.2.7"] * 2
         metrics = gateway.worker.metrics
         assert metrics.auth_decisions["refused", "original_unclear"] == 1
-        assert metrics.requests["POST", 202] == 1
+        assert metrics.requests["POST", 200] == 1
 
 
 async def test_without_keys_the_answer_is_503_and_keys_that_are_slow_to_come_are_waited_for(
@@ -297,10 +296,10 @@ async def test_without_keys_the_answer_is_503_and_keys_that_are_slow_to_come_are
         async with keyless(folder, endpoint) as worker:
             assert (await once(worker.port, get("/oauth2/auth", *named, donor.bearer()))).status == 403
         async with keyless(folder, endpoint) as worker:
-            assert (await once(worker.port, get("/oauth2/auth", donor.bearer()))).status == 202
+            assert (await once(worker.port, get("/oauth2/auth", donor.bearer()))).status == 200
         async with keyless(folder, endpoint) as worker:
             reply = await once(worker.port, get("/oauth2/auth/api", donor.bearer()))
-            assert reply.status == 202
+            assert reply.status == 200
             assert reply.get("X-Auth-Request-User")
 
 
@@ -312,7 +311,7 @@ PREFLIGHT = ("Origin: https://app.example.com", "Access-Control-Request-Method: 
 async def test_a_preflight_passes_where_the_gateway_would_answer_it(style: str, tmp_path: Path) -> None:
     async with asked_gateway(tmp_path, ROUTES + CORS) as gateway:
         reply = await ask(gateway, style, "/admin/x", *PREFLIGHT, gateway.bearer(), method="OPTIONS")
-        assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (202, "https://app.example.com")
+        assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (200, "https://app.example.com")
         assert b"x-auth-request-" not in reply.head.lower()
         assert len(reply.all("X-Request-Id")) == 1
         for method, lines, status in (

@@ -1,4 +1,4 @@
-"""Envoy's documented configuration against Envoy's own protocol definitions; no Envoy can be had here."""
+"""Envoy's documented configuration against Envoy's own protocol definitions (test_real_envoy.py runs it)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
 from google.protobuf.json_format import ParseDict, ParseError
 
 from gateway.config.load import load
+from tests.forward_auth import recipes
 from tests.forward_auth.support import documented
 
 # json_format finds what "@type" names among the modules that are loaded.
@@ -60,21 +61,23 @@ def test_the_grpc_bootstrap_is_one_and_fails_closed(tmp_path: Path) -> None:
         == f"{endpoint.address.socket_address.address}:{endpoint.address.socket_address.port_value}"
     )
     # Only what the gateway itself answers goes around the filter.
-    for route in manager.route_config.virtual_hosts[0].routes:
+    endpoint_of_ours, *routes = manager.route_config.virtual_hosts[0].routes
+    assert endpoint_of_ours.match.path_separated_prefix == "/oauth2/auth"
+    assert endpoint_of_ours.direct_response.status == 404
+    for route in routes:
         assert route.route.cluster == ("gateway" if route.typed_per_filter_config else "api")
 
 
 def test_the_http_filters_are_some_and_the_clients_copies_end_before_the_question() -> None:
     manager = ParseDict({"stat_prefix": "x", **HTTP}, HttpConnectionManager())
-    mutation, authz, router = manager.http_filters
+    mutation, authz, token, router = manager.http_filters
+    assert [each.remove for each in unpacked(token.typed_config, MUTATION).mutations.request_mutations] == [
+        "authorization"
+    ]
     assert router.name == "envoy.filters.http.router"
-    removed = {each.remove for each in unpacked(mutation.typed_config, MUTATION).mutations.request_mutations}
-    assert removed == {
-        "x-auth-request-user",
-        "x-auth-request-preferred-username",
-        "x-auth-request-email",
-        "x-auth-request-groups",
-    }
+    mutations = unpacked(mutation.typed_config, MUTATION).mutations.request_mutations
+    assert all(each.remove or each.HasField("remove_on_match") for each in mutations)
+    assert len(mutations) == len(recipes.envoy().splitlines())
     service = unpacked(authz.typed_config, AUTHZ)
     assert service.failure_mode_allow is False
     assert service.http_service.path_prefix == "/oauth2/auth"

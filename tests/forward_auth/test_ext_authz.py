@@ -18,6 +18,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
 from gateway.config.load import load
+from gateway.config.trusted_names import GROUPS
 from gateway.errors import GatewayError
 from gateway.run.worker import Worker
 from tests.forward_auth.support import ROUTES, keyless
@@ -117,6 +118,10 @@ async def test_the_routes_decide_as_they_do_everywhere(tmp_path: Path) -> None:
             ("", "GET", user, 403),
             ("/api", "CONNECT", user, 403),
             ("/api", "TRACE", user, 403),
+            ("/form", "get", {}, 403),
+            ("/api", "Post", user, 403),
+            ("/api", "GET", {**user, "host": "other.test"}, 403),
+            ("/api", "GET", {**user, "host": "api.test"}, 0),
             ("/api", "GET", {"authorization": f"{user['authorization']},{user['authorization']}"}, 401),
             ("/oauth2/auth", "GET", user, 403),
             ("/oauth2/auth/public/x", "GET", user, 403),
@@ -153,6 +158,25 @@ async def test_the_upstream_gets_our_identity_and_no_spelling_of_the_clients(tmp
         response = await stub.Check(check("/admin/x", raw=raw))
         ours = {option.header.key for option in response.ok_response.headers}
         assert set(response.ok_response.headers_to_remove) == {*spellings, "authorization"} - ours
+
+
+async def test_what_servers_believe_is_removed(tmp_path: Path) -> None:
+    believed = [name for group in GROUPS for name in (*group.names, *group.known)]
+    # Envoy's own word, written over what its client sent.
+    envoys = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-client-cert", "x-envoy-internal"}
+    envoys |= {"x-envoy-external-address"}
+    odd = [name.replace("-", "_") for name in believed if "-" in name] + ["api_key", "x.y"]
+    async with envoy(tmp_path) as (_, stub):
+        for names in (believed, odd):
+            request = check("/public/x", {**dict.fromkeys(names, "evil"), "accept": "*/*", "te": "trailers"})
+            upstream = sent_on(request, await stub.Check(request))
+            assert {*upstream} - envoys == {"accept", "te"}
+    trusted = "trusted_proxies: [192.0.2.0/24]"
+    async with envoy(tmp_path, listen_lines=trusted) as (_, stub):
+        request = check("/public/x", {name: "evil" for name in believed if name != "x-forwarded-host"})
+        upstream = sent_on(request, await stub.Check(request))
+        kept = {name for group in GROUPS if group.from_trusted for name in (*group.names, *group.known)}
+        assert {*upstream} - envoys == kept - envoys - {"x-forwarded-host"}
 
 
 async def test_token_other_schemes_and_our_cookies(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ async def test_people_sign_in_through_nginx(tmp_path: Path) -> None:
 
 
 async def test_a_session_is_renewed_behind_nginx(tmp_path: Path) -> None:
-    """So has the answer that says 202 when its tokens were renewed."""
+    """So has the answer that says 200 when its tokens were renewed."""
     upstream = Upstream()
     async with asked_gateway(tmp_path) as gateway, upstream.running():
         cognito = Cognito(gateway)

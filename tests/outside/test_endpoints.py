@@ -130,8 +130,9 @@ async def test_routes_that_need_no_token(bench: Bench) -> None:
     ("given", "kept"),
     [
         ("abc-123._X", True),
-        ("x" * 128, True),
-        ("x" * 129, False),
+        ("x" * 64, True),
+        ("x" * 65, False),
+        ("eyJhbGciOiJSUzI1NiJ9", False),
         ("a b", False),
         ("a,b", False),
         ("é", False),
@@ -142,6 +143,6 @@ async def test_request_ids(bench: Bench, given: str, *, kept: bool) -> None:
     passed = await bench.bearer("/", f"X-Request-Id: {given}")
     (at_upstream,) = bench.upstream.last.all("X-Request-Id")
     for reply, seen in ((refused, str(refused.get("X-Request-Id"))), (passed, at_upstream.decode())):
-        assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", seen)
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,64}", seen)
         assert (seen == given) == kept
         assert (await bench.log(reply, "request"))["request_id"] == seen

@@ -23,7 +23,11 @@ ATTACKS = (
     *("fuzz/test_heads.py", "fuzz/test_paths.py"),
 )
 # All else that depends on where the parser sees a body end.
-BODIES = ("answers_on_the_wire", "limits", "streaming", "tunnel", "upstream_faults")
+BODIES = (
+    *("answers_on_the_wire", "limits", "streaming", "tunnel", "upstream_faults"),
+    # More heads, and long.
+    *("real_servers", "trusted_names", "unverified"),
+)
 
 
 @pytest.mark.skipif(PYTHON_PARSER, reason="this is that run")

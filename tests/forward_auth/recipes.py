@@ -1,0 +1,116 @@
+"""The names that servers believe (gateway/config/trusted_names.py), as each proxy is told to remove them.
+
+The recipes of docs/forward-auth.md hold these texts; after a change of the list `python -m
+tests.forward_auth.recipes` prints them anew.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+
+from gateway.config.trusted_names import GROUPS
+
+# The recipes write these themselves, over the client's.
+WRITTEN = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
+# Envoy's own word, which its filters must not take away.
+ENVOYS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-client-cert",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+    }
+)
+# Traefik takes a client's away and writes its own (pkg/middlewares/forwardedheaders) before it asks.
+TRAEFIKS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-host",
+        "x-forwarded-port",
+        "x-forwarded-server",
+        "x-forwarded-prefix",
+        "x-forwarded-uri",
+        "x-forwarded-method",
+        "x-forwarded-tls-client-cert",
+        "x-forwarded-tls-client-cert-info",
+        "x-real-ip",
+    }
+)
+IDENTITY = "x-auth-request-*"
+
+
+def members() -> list[str]:
+    """Names and prefixes, without those that begin with another sign: these go as odd names."""
+    every = [IDENTITY] + [member for group in GROUPS for member in group.members]
+    return [member for member in every if member[0].isalnum()]
+
+
+def names() -> list[str]:
+    """Without wildcards."""
+    return sorted({name for group in GROUPS for name in (*group.names, *group.known) if name[0].isalnum()})
+
+
+def canonical(name: str) -> str:
+    return "-".join(part[:1].upper() + part[1:] for part in name.split("-"))
+
+
+def nginx() -> str:
+    lines = [f'proxy_set_header {canonical(name)} "";' for name in names() if name not in WRITTEN]
+    # A directive is not broken: its blanks are put back afterwards.
+    joined = " ".join(line.replace(" ", "\0") for line in lines)
+    indent = " " * 8
+    wrapped = textwrap.wrap(
+        joined,
+        width=120,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return "\n".join(wrapped).replace("\0", " ") + "\n"
+
+
+def caddy() -> str:
+    odd = [f"\t\trequest_header -*{sign}*" for sign in "!#$%&'*+.^_`|~"]
+    plain = [f"\t\trequest_header -{canonical(member)}" for member in members()]
+    return "\n".join(odd + plain) + "\n"
+
+
+def haproxy() -> str:
+    lines = ["    http-request del-header [^a-z0-9-] -m reg"]
+    groups = [(IDENTITY,), *(group.members for group in GROUPS)]
+    lines += [f"    http-request del-header ^({_alternatives(group)})$ -m reg" for group in groups]
+    return "\n".join(lines) + "\n"
+
+
+def traefik() -> str:
+    """One regular expression."""
+    every = [member for member in members() if member not in TRAEFIKS and member != "x-forwarded-*"]
+    every += [name for name in names() if name.startswith("x-forwarded-") and name not in {*TRAEFIKS, *every}]
+    return f"(?i)[^a-z0-9-]|^({_alternatives(every)})$"
+
+
+def envoy() -> str:
+    every = [member for member in members() if member not in ENVOYS and member != "x-forwarded-*"]
+    every += [name for name in names() if name.startswith("x-forwarded-") and name not in {*ENVOYS, *every}]
+    indent = " " * 10
+    lines = [f'{indent}- remove_on_match: {{key_matcher: {{safe_regex: {{regex: ".*[^a-z0-9:-].*"}}}}}}']
+    for member in every:
+        if member.endswith("*"):
+            lines.append(f"{indent}- remove_on_match: {{key_matcher: {{prefix: {member[:-1]}}}}}")
+        else:
+            lines.append(f"{indent}- remove: {member}")
+    return "\n".join(lines) + "\n"
+
+
+def _alternatives(group: tuple[str, ...] | list[str]) -> str:
+    plain = [member for member in group if member[0].isalnum()]
+    return "|".join(re.sub(r"\*$", ".*", member) for member in plain)
+
+
+if __name__ == "__main__":
+    for render in (nginx, caddy, haproxy, traefik, envoy):
+        print(f"--- {render.__name__}\n{render()}")
