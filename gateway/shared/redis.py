@@ -1,8 +1,9 @@
 """The one way to Redis: commands and scripts with a short patience, for what replicas share.
 
-Invariant: a call ends within `TIMEOUT`, and at once while Redis is known to be away; a probe in the
-background finds out when it is back, so that no request waits for that. Whatever goes wrong leaves as
-`RedisAway`, and nothing that is stored or sent, nor the password, is part of any text.
+Invariant: a call ends within `TIMEOUT`, not counting time in which this process got no CPU, and at once while
+Redis is known to be away; a probe in the background finds out when it is back, so that no request waits for
+that. Whatever goes wrong leaves as `RedisAway`, and nothing that is stored or sent, nor the password, is part
+of any text.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ T = TypeVar("T")
 # Seconds for one call, its connection included. Redis answers within 1 ms in its own network and takes some
 # 10 ms for a new TLS connection; a request should not wait longer for a limit than for its answer.
 TIMEOUT = 0.2
+# In so many parts, of which each counts once however long it took: what came while a busy machine gave this
+# process no CPU is read before Redis is called slow.
+_PARTS = 4
 # Seconds between two probes while it is away, a fifth more or less. A restart takes Redis about a second.
 PROBE_EVERY = 1.0
 # Connections at most. Each carries one call at a time: 16 at 1 ms are 16,000 calls a second, more than a
@@ -150,8 +154,7 @@ class Redis:
         from redis import exceptions  # noqa: PLC0415 - an extra, loaded when configured
 
         try:
-            async with asyncio.timeout(self._timeout):
-                return await do()
+            return await _within(self._timeout, do)
         except (TimeoutError, exceptions.TimeoutError):
             raise RedisAway("timeout", f"no answer within {self._timeout:g} s") from None
         # Before its parent, ConnectionError: the password is wrong, or this user may not do it.
@@ -165,34 +168,60 @@ class Redis:
 
     def _lost(self, failure: RedisAway) -> None:
         if self._probe is None and not self._closed:
-            self._log.event(
-                "redis_away",
-                level="warning",
-                redis=self.place.name,
-                reason=failure.reason,
-                exact=str(failure),
-            )
-            self._probe = asyncio.get_running_loop().create_task(self._find(), name="redis probe")
+            self._probe = asyncio.get_running_loop().create_task(self._find(failure), name="redis probe")
 
-    async def _find(self) -> None:
-        """Ask again and again until it answers. At once the first time: it may have been a hiccup."""
+    async def _find(self, failure: RedisAway) -> None:
+        """Ask again and again until it answers; at once the first time, for it may have been a hiccup, of
+        which the log says nothing."""
+        told = False
         while True:
             # A connection whose answer did not come in time must not give it to the next call.
             await _closed(self._client.connection_pool.disconnect(inuse_connections=False))
             try:
                 await self._bounded(self._client.ping)
                 break
-            except RedisAway as failure:
-                if failure.reason == "refused":  # it answers, and PING needs no right that matters here
+            except RedisAway as again:
+                if again.reason == "refused":  # it answers, and PING needs no right that matters here
                     break
+            if not told:
+                told = True
+                self._log.event(
+                    "redis_away",
+                    level="warning",
+                    redis=self.place.name,
+                    reason=failure.reason,
+                    exact=str(failure),
+                )
             # S311: spreads load, hides nothing
             await asyncio.sleep(self._probe_every * (0.8 + 0.4 * random.random()))  # noqa: S311
         self._probe = None
-        self._log.event("redis_back", redis=self.place.name)
+        if told:
+            self._log.event("redis_back", redis=self.place.name)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "away" if self._probe is not None else "there"
         return f"<Redis {self.place.name} {state}>"
+
+
+async def _within(seconds: float, do: Callable[[], Awaitable[T]]) -> T:
+    """What `do` gives. Raises TimeoutError when it takes longer, not counting when the loop stood still."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        left = _PARTS
+
+        def passed() -> None:
+            nonlocal left, timer
+            left -= 1
+            if left:
+                timer = loop.call_later(seconds / _PARTS, passed)
+            else:
+                limit.reschedule(loop.time())
+
+        timer = loop.call_later(seconds / _PARTS, passed)
+        try:
+            return await do()
+        finally:
+            timer.cancel()
 
 
 async def _closed(closing: Awaitable[None]) -> None:
@@ -221,7 +250,8 @@ def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Cl
     options: dict[str, Any] = {
         "db": place.database,
         "protocol": 2,
-        "socket_timeout": timeout,
+        # `_within` bounds each call, its connection included; these what it does not see, as closing one.
+        "socket_timeout": _PARTS * timeout,
         "socket_connect_timeout": timeout,
         # Once: a connection that died while it was idle, as after a restart, is no failure.
         "retry": Retry(NoBackoff(), 1),
@@ -229,7 +259,7 @@ def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Cl
         "driver_info": None,
         "max_connections": CONNECTIONS,
         # Seconds to wait for one of them.
-        "timeout": timeout,
+        "timeout": _PARTS * timeout,
     }
     if password_file is None:
         options |= {"username": place.username, "password": place.password}

@@ -29,8 +29,8 @@ _BUSY = 0.5
 _BURST = 4
 # Replicas' clocks, by which denied users' tokens are judged, may be ahead of Redis' by so much (seconds).
 _AHEAD = 60
-# Seconds for which a worker counts as there after it was seen; it shows itself more often.
-_THERE = 15
+# Seconds for which a worker counts as there after it was seen; it shows itself every other second.
+_THERE = 10
 # No fleet is larger (the most of cognito.revocation.replicas): a longer list is not ours.
 _MOST = 10_000
 _CAUSES = (Answer.REVOKED, Answer.DISABLED, Answer.DELETED, Answer.REFUSED)

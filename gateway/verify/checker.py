@@ -23,7 +23,7 @@ from gateway.verify.sharing import Claim, SharedVerdicts
 # Questions under way at once: 100 ms each at the default 30 a second are 3. Beyond it only waiting grows.
 _AT_ONCE = 32
 # Seconds between two signs of life to those who share the calls.
-_SHOW_EVERY = 5.0
+_SHOW_EVERY = 2.0
 # Seconds until the log says the same once more: where a quota is too small, calls fail again and again.
 _TELL_AGAIN = 60.0
 # Seconds until the next attempt after what must not happen.

@@ -1,4 +1,4 @@
-"""Cognito throttles a part of the revocation checks: its quota is used up, and nobody is refused."""
+"""Revocation checks and AWS's quota: it is used up, nobody is refused, and no gateway takes too much."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import pytest
 from aiohttp import web
 
 from tests.faults.figures import Figure
+from tests.support.redis_server import redis_server
 from tests.support.running import Running, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, sign
+from tests.support.waiting import until
 from tests.support.wire import Client, get
 
 SIGN_INS = 250
@@ -101,3 +103,48 @@ async def test_a_quota_below_what_is_allowed_is_used_and_refuses_nobody(
             steady = [each for each in cognito.good if each > cognito.good[0] + 4.0]
             rate = len(steady) / (cognito.good[-1] - cognito.good[0] - 4.0)
             figure(f"{rate:.1f} good answers a second, {len(cognito.throttled)} throttled")
+
+
+@pytest.mark.fault("calls without redis")
+async def test_gateways_that_lost_their_redis_go_on_with_their_parts(tmp_path: Path, figure: Figure) -> None:
+    """Three gateways, and nothing in their configuration that says so."""
+    allowed, each = 12.0, 40
+    key = KeyPair.generate("key-1")
+    with redis_server(tmp_path) as redis:
+        settings = f"check_every: 2s, calls_per_second: {allowed:g}, redis_url: '{redis.url}'"
+        async with contextlib.AsyncExitStack() as stack:
+            cognito = await stack.enter_async_context(Throttling(10_000.0).running())
+            gateways, users = [], []
+            for number in range(3):
+                folder = tmp_path / f"gateway-{number}"
+                folder.mkdir()
+                section = asking(folder, cognito.url, settings)
+                gateways.append(await stack.enter_async_context(running(folder, cognito=section)))
+                # Everybody's own sign-ins, so that each gateway has more to ask than all calls suffice for.
+                users.append([sign(key, access_claims(sub=f"{number}-{i}")) for i in range(each)])
+
+            async def used(seconds: float) -> float:
+                began = time.monotonic()
+                uses = zip(gateways, users, strict=True)
+                await asyncio.gather(*(use(gateway, tokens, seconds) for gateway, tokens in uses))
+                return time.monotonic() - began
+
+            for gateway in gateways:
+                revocation = gateway.worker.app._revocation
+                assert revocation is not None
+                shared = revocation._checker._shared
+                assert shared is not None
+                await until(lambda shared=shared: shared.parties == 3)  # type: ignore[misc]
+            before = len(cognito.good)
+            seconds = await used(4.0)
+            with_redis = (len(cognito.good) - before) / seconds
+            redis.kill()
+            before = len(cognito.good)
+            seconds = await used(6.0)
+            calls = len(cognito.good) - before
+        figure(
+            f"{with_redis:.0f} calls a second with Redis, {calls / seconds:.0f} without, {allowed:g} allowed"
+        )
+        # A few at once for each, and those under way.
+        assert calls <= allowed * seconds + 3 * 4 + 3 * 2
+        assert calls > allowed * seconds / 3

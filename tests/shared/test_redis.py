@@ -84,6 +84,7 @@ async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: 
             assert away.value.reason == "away"
         assert turns == 0
         others.cancel()
+        await until(lambda: len(lines.events()) == 1)
         server.start()
         await until(lambda: not redis.away)
         assert await redis.get("k") is None
@@ -92,6 +93,36 @@ async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: 
         ("redis_away", f"127.0.0.1:{server.port}"),
         ("redis_back", f"127.0.0.1:{server.port}"),
     ]
+
+
+async def test_a_hiccup_is_not_logged(server: RedisServer, log: Logger, lines: Lines) -> None:
+    async with redis_at(server.url, log, timeout=1.0) as redis:
+        await redis.set("k", 1, ttl=30)
+        server.pause()
+        with pytest.raises(RedisAway) as failure:
+            await redis.get("k")
+        assert failure.value.reason == "timeout"
+        assert redis.away
+        server.resume()
+        await until(lambda: not redis.away)
+        assert await redis.get("k") == b"1"
+    log.close()
+    assert lines.events() == []
+
+
+async def test_a_process_that_got_no_cpu_takes_the_answer_that_is_there(
+    server: RedisServer, log: Logger, lines: Lines
+) -> None:
+    async with redis_at(server.url, log, timeout=0.2) as redis:
+        await redis.set("k", 1, ttl=30)
+        for _ in range(10):
+            call = asyncio.create_task(redis.get("k"))
+            for _ in range(3):
+                await asyncio.sleep(0)
+            time.sleep(0.25)  # as a machine does that gives its time to others
+            assert await call == b"1"
+    log.close()
+    assert lines.events() == []
 
 
 async def test_a_restart_between_two_calls_is_no_failure(server: RedisServer, log: Logger) -> None:
