@@ -207,21 +207,19 @@ async def _within(seconds: float, do: Callable[[], Awaitable[T]]) -> T:
     """What `do` gives. Raises TimeoutError when it takes longer, not counting when the loop stood still."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
-        left = _PARTS
+        timers: list[asyncio.TimerHandle] = []
 
         def passed() -> None:
-            nonlocal left, timer
-            left -= 1
-            if left:
-                timer = loop.call_later(seconds / _PARTS, passed)
+            if len(timers) < _PARTS:
+                timers.append(loop.call_later(seconds / _PARTS, passed))
             else:
                 limit.reschedule(loop.time())
 
-        timer = loop.call_later(seconds / _PARTS, passed)
+        passed()
         try:
             return await do()
         finally:
-            timer.cancel()
+            timers[-1].cancel()
 
 
 async def _closed(closing: Awaitable[None]) -> None:
