@@ -275,6 +275,13 @@ class UpgradeRefused(BadRequest):
     title, detail = "Bad request", "WebSockets are not served here."
 
 
+class SigningNames(Refusal):
+    """The query would give AWS a signature, credentials or orders beside ours."""
+
+    status, reason = 400, "signing_names"
+    title, detail = "Bad request", "The query has names that are reserved for signatures."
+
+
 class SlowClient(BadRequest):
     status, reason = 408, "client_timeout"
     title, detail = "Request timeout", "The request did not arrive in time."

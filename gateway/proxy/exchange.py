@@ -213,7 +213,14 @@ class Exchange:
         if head.status == 100 and (self._upload is None or not self._upload.continued()):
             return
         if not self._request.http10:
-            self._client.write(b"".join((head.status_line, *head.lines, b"\r\n")))
+            self._client.write(b"".join((head.status_line, *self._lines_of(head), b"\r\n")))
+
+    def _lines_of(self, head: AnswerHead) -> list[bytes]:
+        """What the upstream says, without cookies of our names: it could end or replace a session of ours."""
+        if not head.sets_cookies:
+            return head.lines
+        cookies = self._request.peer.table.cookies
+        return [line for line in head.lines if not cookies.set_by(line)]
 
     def answer_started(self, head: AnswerHead, body: list[bytes], end: list[bytes] | None) -> None:
         request = self._request
@@ -221,7 +228,7 @@ class Exchange:
         request.upstream_seconds = time.monotonic() - request.sent_at
         if self.uploading or request.upgrade or self._client.closing:
             self._keep_alive = False
-        parts = [head.status_line, *head.lines]
+        parts = [head.status_line, *self._lines_of(head)]
         if request.method == "HEAD" or head.status in {204, 304}:
             # RFC 9110 section 8.6: a length may stand here, of the body a GET would get; not on a 204.
             if head.content_length is not None and head.status != 204:
@@ -298,7 +305,7 @@ class Exchange:
         request.status = head.status
         request.upstream_seconds = time.monotonic() - request.sent_at
         ours = request.answer_lines + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        lines = (head.status_line, *head.lines, ours)
+        lines = (head.status_line, *self._lines_of(head), ours)
         self._client.write(b"".join(lines))
         upstream, self._upstream = self._upstream, None
         self._ended = True

@@ -75,8 +75,8 @@ _FORWARDED: dict[bytes, Kind] = {
 # Ours to write where we have spans of our own; else headers as any other.
 _TRACE: dict[bytes, Kind] = {b"traceparent": Kind.TRACEPARENT, b"tracestate": Kind.TRACESTATE}
 # What AWS reads a signature, and orders to a service, from: ours alone to write, since AWS takes every one of
-# them for the word of whose signature stands beside it.
-_AWS_PREFIX = b"x-amz-"
+# them for the word of whose signature stands beside it. API Gateway and Lambda read X-Amzn-* as well.
+_AWS_PREFIXES = (b"x-amz-", b"x-amzn-")
 
 # Whatever the configured names are, nobody gets to write what upstreams of oauth2-proxy and of us trust.
 _IDENTITY_PREFIXES = (b"x-auth-request-", b"x-gateway-jwt-assertion")
@@ -158,7 +158,7 @@ class HeaderTable:
         dropped = Kind.DROP if folded == lower else Kind.ODD
         if self.is_identity(name):
             return dropped
-        if lower in _HOP_BY_HOP or (self._signed and folded.startswith(_AWS_PREFIX)):
+        if lower in _HOP_BY_HOP or (self._signed and folded.startswith(_AWS_PREFIXES)):
             return dropped
         if lower in _SPECIAL:
             return _SPECIAL[lower]

@@ -34,6 +34,15 @@ class OwnCookies:
         own = [pair for pair in pairs if mine(pair)]
         return b"; ".join(pair for pair in pairs if pair and not mine(pair)), own
 
+    def set_by(self, line: bytes) -> bool:
+        """Whether a response's header line sets one of them, or a browser would send it as one.
+
+        RFC 6265bis section 5.6: blanks around a name are no part of it, and a cookie without a name is sent
+        as its value alone, which may read `name=value`.
+        """
+        name, _, value = line.partition(b":")
+        return name.lower() == b"set-cookie" and self._mine.match(value.lstrip(b" \t=")) is not None
+
 
 def _folded(name: str) -> bytes:
     """A pattern for the name with whatever sign stands between its words."""

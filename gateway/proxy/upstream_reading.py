@@ -16,7 +16,15 @@ MAX_ANSWER_HEAD = 64 * 1024
 class AnswerHead:
     """Status line and headers of an answer: lines as the upstream wrote them, hop-by-hop ones left out."""
 
-    __slots__ = ("chunked", "content_length", "event_stream", "lines", "status", "status_line")
+    __slots__ = (
+        "chunked",
+        "content_length",
+        "event_stream",
+        "lines",
+        "sets_cookies",
+        "status",
+        "status_line",
+    )
 
     def __init__(self, status: int, status_line: bytes, lines: list[bytes]) -> None:
         self.status = status
@@ -28,6 +36,8 @@ class AnswerHead:
         self.chunked = False
         # text/event-stream: it has no end, and its readers reconnect (WHATWG HTML section 9.2).
         self.event_stream = False
+        # There is a Set-Cookie among the lines.
+        self.sets_cookies = False
 
 
 # RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
@@ -35,7 +45,7 @@ class AnswerHead:
 _DROPPED = frozenset(
     {b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
 )
-_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION, _TYPE = range(6)
+_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION, _TYPE, _COOKIE = range(7)
 # Bounded: an upstream that invents names must not fill the memory.
 _REMEMBERED_NAMES = 512
 _REMEMBERED_LENGTH = 64
@@ -52,6 +62,8 @@ def _classify(name: bytes) -> int:
         kind = _CONNECTION
     elif lower == b"content-type":
         kind = _TYPE
+    elif lower == b"set-cookie":
+        kind = _COOKIE
     else:
         kind = _DROP if lower in _DROPPED else _KEEP
     if len(_kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
@@ -118,6 +130,7 @@ class AnswerReader:
         "_named",
         "_parser",
         "_reason",
+        "_sets_cookies",
         "_until_close",
     )
 
@@ -137,6 +150,7 @@ class AnswerReader:
         self._named: frozenset[bytes] = _NONE
         self._chunked = False
         self._event_stream = False
+        self._sets_cookies = False
         self._body: list[bytes] = []
         self._end: list[bytes] | None = None
         self._head_bytes = 0
@@ -170,6 +184,9 @@ class AnswerReader:
             # RFC 9110 section 8.3.1: types are case-insensitive, parameters may follow.
             if len(value) >= _SHORTEST_STREAM and value[:_SHORTEST_STREAM].lower() == _EVENT_STREAM:
                 self._event_stream = True
+        elif kind == _COOKIE:
+            self._lines.append(b"%b: %b\r\n" % (name, value))
+            self._sets_cookies = True
         elif kind == _LENGTH:
             self._length = value
         elif kind == _CONNECTION:
@@ -186,8 +203,9 @@ class AnswerReader:
         status_line = _status_lines.get((status, self._reason)) or _status_line(status, self._reason)
         head = AnswerHead(status, status_line, self._lines)
         head.content_length, head.chunked = self._length, self._chunked
-        head.event_stream = self._event_stream
+        head.event_stream, head.sets_cookies = self._event_stream, self._sets_cookies
         self._lines, self._reason, self._length, self._chunked = [], b"", None, False
+        self._sets_cookies = False
         if self._named:
             head.lines = [line for line in head.lines if line.partition(b":")[0].lower() not in self._named]
             self._named = _NONE
