@@ -191,7 +191,7 @@ def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
         value = form.get(PREFIX + each.name, "").strip()
         values[each.name] = value
         if not value:
-            errors[each.field] = f"Enter: {each.label.lower()}"
+            errors[each.field] = f"Enter your {each.label.lower()}"
     return Wrong(errors) if errors else Answer(new_password(password, values))
 
 

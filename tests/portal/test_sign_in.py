@@ -32,6 +32,11 @@ from tests.support.wire import get, once
 
 WRONG = "Incorrect username or password"
 NEW, BOB = "Another-Horse-2", "bob@example.com"
+PASSWORDLESS = {
+    "Username": BOB,
+    "Status": "CONFIRMED",
+    "Attributes": {"email": BOB, "email_verified": "true"},
+}
 CHOICE = {
     "EmailConfiguration": SES,
     "Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}},
@@ -293,7 +298,7 @@ async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> Non
 async def test_a_stranger_s_five_codes_keep_nobody_out(tmp_path: Path) -> None:
     """Whoever signs in by codes alone was locked out by five requests from anywhere."""
     trusted = "trusted_proxies: ['127.0.0.1/32']"
-    choice = {**CHOICE, "Users": [{"Username": BOB, "Attributes": {"email": BOB, "email_verified": "true"}}]}
+    choice = {**CHOICE, "Users": [PASSWORDLESS]}
     document = seed(pool=choice)
     async with site(tmp_path, seeded=document, sign_in="auth_flow: USER_AUTH", listen_lines=trusted) as at:
         for number in range(SENT_TO_PERSON.most + 1):
@@ -311,7 +316,7 @@ async def test_a_stranger_s_five_codes_keep_nobody_out(tmp_path: Path) -> None:
 
 
 async def test_an_account_without_a_password_gets_the_page_that_everybody_gets(tmp_path: Path) -> None:
-    choice = {**CHOICE, "Users": [{"Username": BOB, "Attributes": {"email": BOB, "email_verified": "true"}}]}
+    choice = {**CHOICE, "Users": [PASSWORDLESS]}
     async with site(tmp_path, seeded=seed(pool=choice), sign_in="auth_flow: USER_AUTH") as at:
         seen = []
         for username in (BOB, "nobody@example.com"):
