@@ -105,10 +105,14 @@ class UserPool:
 
     def finish_authenticator(self, challenge: Challenge, code: str) -> Tokens | Challenge:
         """With the first code of the app."""
+        return self.answer(self.verify_authenticator(challenge, code), {})
+
+    def verify_authenticator(self, challenge: Challenge, code: str) -> Challenge:
+        """From now on the secret is the user's second factor; the challenge to answer with nothing more."""
         answer = self._connection.call("verify_software_token", Session=challenge.session, UserCode=code)
         if answer.get("Status") != "SUCCESS":
             raise CognitoRefused("EnableSoftwareTokenMFAException", "the code is not right: try the next one")
-        return self.answer(replace(challenge, session=answer.get("Session", "")), {})
+        return replace(challenge, session=answer.get("Session", ""))
 
     def _call(self, username: str, method: str, **request: Any) -> Tokens | Challenge:
         return _outcome(username, self._connection.call(method, ClientId=self._address.client_id, **request))

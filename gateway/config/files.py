@@ -14,6 +14,7 @@ from typing import Any
 from gateway.config import shapes
 from gateway.config.report import Report
 from gateway.config.shapes import Key, Kind, ListOf, Section
+from gateway.config.stored import STORED
 from gateway.config.table import SCHEMA
 from gateway.config.validate import Typed
 
@@ -31,10 +32,24 @@ def check_files(typed: Typed, folder: Path, report: Report) -> None:
             # Who pastes a secret in place of its file's name should not find it in a log.
             named = "the file" if key.name.endswith(_SECRET) else str(file)
             report.mistake(typed.place(path), path, f"{named}: {problem}")
+        elif key.shape is shapes.FOLDER:
+            _warn_of_writers(typed, path, file, report)
         elif key.name.endswith(_SECRET) and _open_to_others(file.stat()):
             mode = f"{stat.S_IMODE(file.stat().st_mode):04o}"
             told = f"{file} holds a secret and others may read it (mode {mode}): chmod 600 {file}"
             report.warning(typed.place(path), path, told)
+
+
+def _warn_of_writers(typed: Typed, path: str, folder: Path, report: Report) -> None:
+    """What lies in a state folder says which user pool is believed."""
+    for each in (folder, folder / STORED):
+        try:
+            mode = stat.S_IMODE(each.stat().st_mode)
+        except OSError:
+            continue  # the file is not there yet
+        if mode & stat.S_IWOTH:
+            told = f"{each} may be written by everybody (mode {mode:04o}), who then choose the user pool"
+            report.warning(typed.place(path), path, f"{told}: chmod o-w {each}")
 
 
 def _named(section: Section, values: dict[str, Any] | None, path: str) -> Iterator[tuple[str, Key, str]]:

@@ -21,14 +21,14 @@ from gateway.config.report import Report
 from gateway.config.validate import Typed, validate
 from gateway.errors import GatewayError
 
-_NAME = "connection.yaml"
+STORED = "connection.yaml"
 _POOLS = "cognito.user_pools"
 # Read by this program alone.
 _MODE = 0o600
 
 
 def stored_file(state_dir: Path) -> Path:
-    return state_dir / _NAME
+    return state_dir / STORED
 
 
 def with_stored(typed: Typed, folder: Path, report: Report) -> tuple[Typed, bool]:

@@ -27,6 +27,7 @@ from gateway.portal.threads import Threads
 from gateway.proxy.metadata import public_origin
 from gateway.proxy.request import Request
 from gateway.proxy.streams import Streams
+from gateway.shared.once import Once
 from gateway.shared.redis import Redis
 from gateway.verify.authenticate import Authenticator
 from gateway.verify.jwks import KeySets
@@ -42,6 +43,7 @@ class Built:
         authenticator: Authenticator,
         key_sets: KeySets,
         secret: bytes,
+        once: Once,
         refuse: Refuse,
         streams: Streams,
         metrics: WorkerMetrics,
@@ -67,6 +69,7 @@ class Built:
             self.threads,
             log,
             secret=secret,
+            once=once,
             previous=None if previous is None else previous.pages,
         )
         self.credentials = CredentialsCache(config.cognito, self.threads)

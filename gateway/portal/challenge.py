@@ -1,7 +1,7 @@
 """`/challenge`: whatever Cognito wants to know between a password and its tokens (steps.py says what).
 
-Invariant: an answer goes to the challenge that was sealed for this browser, and each form answers its own
-step only.
+Invariant: an answer goes to the challenge that was sealed for this browser, each form answers its own step
+only, and an authenticator's key is shown until it is in use, not after that.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from gateway.portal.steps import Step
 from gateway.portal.turn import Turn
 from gateway.portal.words import Told
 from gateway.proxy.answers import Answer
+from gateway.shared.once import Once
 
 if TYPE_CHECKING:
     from gateway.aws.user_pool import UserPool
@@ -58,7 +59,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if isinstance(planned, steps.Password) and not steps.takes_password(step.challenge):
         return _wrong_password(turn, step, words.WRONG, with_password=False)
     try:
-        outcome = await turn.ask(_sending(step.challenge, planned))
+        outcome = await turn.ask(_sending(step, planned, portal.pages.once))
         turn.taken(keys, outcome)
         if steps.asks_for_message(step.challenge):
             turn.arrived(step.challenge.username)
@@ -90,14 +91,18 @@ def _wrong_password(turn: Turn, step: Step, told: Told, *, with_password: bool) 
     return turn.to("/sign_in", notice="wrong")
 
 
-def _sending(challenge: Challenge, planned: steps.Sent) -> Callable[[UserPool], Tokens | Challenge]:
+def _sending(step: Step, planned: steps.Sent, once: Once) -> Callable[[UserPool], Tokens | Challenge]:
     """How a planned answer is sent."""
+    challenge = step.challenge
 
     def send(adapter: UserPool) -> Tokens | Challenge:
         if isinstance(planned, steps.Password):
             return adapter.answer_with_password(challenge, planned.text)
         if isinstance(planned, steps.AuthenticatorCode):
-            return adapter.finish_authenticator(challenge, planned.text)
+            verified = adapter.verify_authenticator(challenge, planned.text)
+            # A copy of the browser's cookie would show the key again, for as long as it is sealed for.
+            once.use(step.id)
+            return adapter.answer(verified, {})
         return adapter.answer(challenge, planned.members)
 
     return send
@@ -107,6 +112,8 @@ def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Step] | None:
     step = kept_step(page, portal.sealers.challenge)
     # A reload may have taken the pool away meanwhile.
     if step is None or step.pool_id not in portal.pages.pools:
+        return None
+    if step.secret and portal.pages.once.used(step.id):
         return None
     pool = portal.pages.pool(step.pool_id)
     pool.need_own_pages()

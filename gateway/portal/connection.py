@@ -75,9 +75,9 @@ def read(form: Mapping[str, str]) -> tuple[Connection, dict[str, str]]:
 
 
 async def check(
-    connection: Connection, *, cognito: Cognito, auth_flow: str, threads: Threads
+    connection: Connection, *, cognito: Cognito, auth_flow: str, threads: Threads, by: str
 ) -> dict[str, str]:
-    """Field → what is wrong with it at Cognito; empty when it can be connected."""
+    """Field → what is wrong with it at Cognito; empty when it can be connected. `by`: who asks."""
     sentence = await _key_set(connection, cognito)
     if sentence is not None:
         return sentence
@@ -89,7 +89,7 @@ async def check(
     )
     flow = FLOWS[auth_flow]
     try:
-        told = await threads.run(_client(address, flow, auth_flow))
+        told = await threads.run(_client(address, flow, auth_flow), by=by)
     except GatewayError:
         told = _NO_ANSWER
     return {} if told is None else {"client_id": told}

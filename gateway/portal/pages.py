@@ -15,9 +15,10 @@ from gateway.observe.logs import Logger
 from gateway.portal.attempts import Attempts
 from gateway.portal.page import PageRequest
 from gateway.portal.pools import Pool
-from gateway.portal.setup_code import setup_code
+from gateway.portal.setup_code import SetupCode
 from gateway.portal.threads import Threads
 from gateway.proxy.answers import Answer
+from gateway.shared.once import Once
 
 if TYPE_CHECKING:
     from gateway.portal.render import Renderer
@@ -27,12 +28,20 @@ class Pages:
     """Owned by the portal, which closes it."""
 
     def __init__(
-        self, config: Config, threads: Threads, log: Logger, *, secret: bytes, previous: Pages | None
+        self,
+        config: Config,
+        threads: Threads,
+        log: Logger,
+        *,
+        secret: bytes,
+        once: Once,
+        previous: Pages | None,
     ) -> None:
-        """`secret`: what all workers of this start share, and nobody else."""
+        """`secret` and `once`: what all workers of this start share, and nobody else."""
         self.config = config
         self.log = log
-        self.setup_code = setup_code(secret)
+        self.once = once
+        self.setup_code = SetupCode(secret, once)
         # A reload gives nobody new attempts, and does not compile the templates again.
         self.attempts: Attempts = Attempts() if previous is None else previous.attempts
         self._renderer: Renderer | None = None if previous is None else previous._renderer

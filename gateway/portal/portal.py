@@ -82,6 +82,23 @@ class Portal:
         page.session = session
         page.request.principal = page.principal
 
+    async def ask_again(self, page: PageRequest) -> bool:
+        """Whether Cognito gives the page's session new tokens now, which say who this is from here on.
+
+        The page has no session any more where Cognito refused. Raises SessionsAway or NoKeys."""
+        session = page.session
+        new = None if session is None else await self.sessions.refresh(page.request, session, page.secure)
+        if new is None:
+            if session is not None and not self.sessions.goes_on(session):
+                page.session = page.principal = None
+            return False
+        try:
+            page.principal = await self._authenticator.authenticate(self.sessions.bearer(new), page.now)
+        except InvalidToken:
+            page.principal = None
+        page.session = new
+        return page.principal is not None
+
     def pool(self, pool_id: str) -> UserPool | None:
         """The pool of that ID, if it is configured."""
         return next((pool for pool in self.config.cognito.user_pools if pool.id == pool_id), None)

@@ -275,6 +275,27 @@ class Sessions:
             checked = self._clock() + self._store.recheck
             live.take(outcome.session, outcome.ticket, uses_id=self._uses_id(session), checked=checked)
 
+    async def refresh(self, request: Request, session: Session, secure: bool) -> Session | None:
+        """The session with tokens that Cognito gives right now; None where it gives none."""
+        live = self._live.get(session.id)
+        if live is None or live.session is None or not live.session.refresh:
+            return None
+        before = live.session.renewed
+        if live.renewal is None:
+            live.renewal = self._task(self._renewed(live, live.session))
+        await asyncio.wait((live.renewal,), timeout=_LONG_PATIENCE)
+        # Where it has ended meanwhile, it is here no more.
+        now = self._live.get(session.id)
+        if now is None or now.session is None or now.session.renewed <= before:
+            return None
+        self._hand_over(request, live, secure=secure, now=self._clock())
+        return live.session
+
+    def goes_on(self, session: Session) -> bool:
+        """Whether it has not ended since it was found."""
+        live = self._live.get(session.id)
+        return live is not None and live.session is not None
+
     def _task(self, work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
         """Goes on whoever leaves; owned by this."""
         task = asyncio.create_task(work, name="session")
@@ -330,6 +351,7 @@ class Sessions:
 
         Raises InvalidToken or NoKeys."""
         session = await self._made(page, pool, tokens)
+        self._ended(session, everywhere=True)
         told = self._task(self._signed_out(page, session, everywhere=True))
         await asyncio.wait((told,))
         return not told.cancelled() and told.result()

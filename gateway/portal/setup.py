@@ -1,8 +1,8 @@
 """`/setup`: connects a gateway that has no user pool yet, by whoever holds the code from its log.
 
 Once it is connected the form is closed; what the form itself stored may be changed by a signed-in member of
-`sign_in.admin_groups`. Invariant: nothing is stored that was not checked at Cognito, and nothing is asked of
-Cognito for somebody who may not.
+`sign_in.admin_groups`, of whom Cognito says so at that moment. Invariant: nothing is stored that was not
+checked at Cognito, a code stores once, and nothing is asked of Cognito for somebody who may not.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # By what right somebody uses the form.
 Right = Literal["code", "admin"]
+WRONG_CODE = "That isn't the current setup code"
 # The page asks so often, once a second, whether the new configuration is served; then something is wrong.
 _LOOKS = 15
 
@@ -45,40 +46,69 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 async def submit(portal: Portal, page: PageRequest) -> Answer:
     """POST."""
     right, form = _right(portal, page), page.form
-    keys: list[Key] = [by_address(SETUP_BY_ADDRESS, page.client)]
-    attempts = portal.pages.attempts
-    if right == "code":
-        if told := words.wait(attempts.wait(keys, page.moment)):
-            return await _form(portal, page, right, form, told=told)
-        if not matches(form.get("setup_code", ""), portal.pages.setup_code):
-            attempts.count(keys, page.moment)
-            _log(portal, page, "refused", level="warning")
-            errors = {"setup_code": "This is not the code in the gateway's log since its last start"}
-            return await _form(portal, page, right, form, errors=errors)
+    number = portal.pages.setup_code.number
+    if right == "code" and not matches(form.get("setup_code", ""), portal.pages.setup_code.text(number)):
+        return await _wrong_code(portal, page)
     connection, errors = read(form)
     errors = errors or await check(
         connection,
         cognito=portal.config.cognito,
         auth_flow=portal.config.sign_in.auth_flow,
         threads=portal.pages.threads,
+        by=by_address(SETUP_BY_ADDRESS, page.client)[1],
     )
     if errors:
         return await _form(portal, page, right, form, errors=errors)
-    return await _keep(portal, page, right, connection)
+    if right == "admin":
+        return await _keep_for_admin(portal, page, connection)
+    # Last, so that a mistyped value costs no code; of two that are as far with the same one, one goes on.
+    if not portal.pages.setup_code.use(number):
+        return await _wrong_code(portal, page)
+    try:
+        return await _keep(portal, page, right, connection)
+    finally:
+        # Whatever becomes of what was stored: the form may be open still, or again.
+        portal.pages.setup_code.announce(portal.config, portal.pages.log)
+
+
+async def _wrong_code(portal: Portal, page: PageRequest) -> Answer:
+    """Counted, so that a flood does not fill the log. The right one needs no limit: it has 80 bits."""
+    keys: list[Key] = [by_address(SETUP_BY_ADDRESS, page.client)]
+    attempts = portal.pages.attempts
+    if told := words.wait(attempts.wait(keys, page.moment)):
+        return await _form(portal, page, "code", page.form, told=told)
+    attempts.count(keys, page.moment)
+    _log(portal, page, "refused", level="warning")
+    return await _form(portal, page, "code", page.form, errors={"setup_code": WRONG_CODE})
+
+
+async def _keep_for_admin(portal: Portal, page: PageRequest, connection: Connection) -> Answer:
+    """Cognito is asked for new tokens first: an old session of somebody who was disabled, or is an admin no
+    more, changes nothing."""
+    if not await portal.ask_again(page):
+        if page.session is None:
+            return see_other(f"{page.prefix}/sign_in?notice=ended")
+        told = Told("We couldn't check with Cognito that you're an administrator. Try again.", status=503)
+        return await _form(portal, page, "admin", page.form, told=told)
+    if not may_change(portal, page):
+        _log(portal, page, "refused", level="warning")
+        raise NotFound("this is nobody who may change the connection any more")
+    return await _keep(portal, page, "admin", connection)
 
 
 async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Connection) -> Answer:
     text, folder = connection_text(connection.as_pool), portal.config.sign_in.state_dir
     if folder is None:
-        lead = "The gateway has no place to store it (sign_in.state_dir): put this into its configuration."
+        _log(portal, page, "shown", pool=connection.user_pool_id)
+        lead = "Add this to the configuration file, then reload the gateway."
         return await portal.pages.show(
-            page, "setup_done", "Everything fits", lead=lead, yaml=text, refresh=None, badge=NOT_CONNECTED
+            page, "setup_done", "The IDs work", lead=lead, yaml=text, refresh=None, badge=NOT_CONNECTED
         )
     try:
         await asyncio.to_thread(store, folder, text)
     except GatewayError as error:
         _log(portal, page, "failed", level="error", exact=str(error))
-        told = Told("The connection fits, but it could not be stored. The log says why.", status=500)
+        told = Told("The IDs work, but we couldn't save them. The gateway's log says why.", status=500)
         return await _form(portal, page, right, page.form, told=told)
     _log(portal, page, "connected", pool=connection.user_pool_id)
     # Every worker looks at its files once a second.
@@ -91,8 +121,8 @@ async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
         return see_other(page.prefix + "/sign_in?notice=connected")
     left = int(looks) if looks.isascii() and looks.isdigit() and len(looks) < 3 else 0
     if left <= 0:
-        lead = "The gateway has not taken up its new connection. Its log says why."
-        link = {"href": page.prefix + "/", "text": "Look again"}
+        lead = "The gateway doesn't use its new connection yet. Its log says why."
+        link = {"href": page.prefix + "/", "text": "Check again"}
         return await portal.pages.show(
             page, "setup_done", "Not connected yet", lead=lead, yaml="", link=link, badge=NOT_CONNECTED
         )
@@ -100,10 +130,10 @@ async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
         page,
         "setup_done",
         "Connecting …",
-        lead="The connection is stored; the gateway takes it up within some seconds.",
+        lead="The connection is saved. The gateway starts using it in a few seconds.",
         yaml="",
         refresh=f"{page.prefix}/setup?saved={left - 1}",
-        link={"href": page.prefix + "/sign_in", "text": "Go on to sign in"},
+        link={"href": page.prefix + "/sign_in", "text": "Continue to sign in"},
         badge=NOT_CONNECTED,
     )
 
@@ -145,6 +175,7 @@ def _log(
         level=level,
         request_id=page.request_id,
         client=page.client,
+        subject=None if page.principal is None else page.principal.claims.subject,
         result=result,
         pool=pool,
         exact=exact,
@@ -166,7 +197,7 @@ async def _form(
         "Connect to Cognito" if right == "code" else "Change the connection",
         status=told.status if told else 400 if errors else 200,
         retry_after=told.retry_after if told else None,
-        lead="The AWS console has the values, under Amazon Cognito. They are checked before they are kept.",
+        lead="Find these in the AWS console under Amazon Cognito. We check them before saving.",
         errors=errors,
         problem=told.sentence if told else None,
         values={name: values.get(name, "")[:128] for name in (*FIELDS, "setup_code")},

@@ -30,6 +30,7 @@ from gateway.run.own_paths import OwnPaths
 from gateway.run.peers import Peers
 from gateway.run.record import Record
 from gateway.run.tracing import tracer_of
+from gateway.shared.once import Once
 from gateway.verify.authenticate import Authenticator
 from gateway.verify.jwks import KeySetReport, KeySets
 from gateway.verify.revocation import Revocation
@@ -53,6 +54,7 @@ class Gateway:
         metrics: WorkerMetrics,
         log: Logger,
         secret: bytes | None = None,
+        once: Once | None = None,
         previous: Gateway | None = None,
         token_cache_size: int | None = None,
     ) -> None:
@@ -72,9 +74,7 @@ class Gateway:
             previous=None if previous is None else (previous.config, previous._tracer),
         )
         self.record = Record(metrics, log, public_url=config.listen.public_url, tracer=self._tracer)
-        self.pool = self._same_pool(previous) or UpstreamPool(
-            config.upstream, tls=upstream_tls(config.upstream, log)
-        )
+        self.pool = self._same_pool(previous) or self._new_pool()
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
         self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
@@ -94,6 +94,7 @@ class Gateway:
             cache_size=token_cache_size,
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
+        self._once: Once = once or (previous._once if previous is not None else Once.make())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
         # None: the upstream is not AWS.
         self._aws = signer_of(config, portal=self.portal)
@@ -133,9 +134,9 @@ class Gateway:
         if self._tracer is not None and not any(other._tracer is self._tracer for other in keep):
             await self._tracer.stop()
 
-    def announce(self) -> None:
+    def announce(self, before: Config | None = None) -> None:
         """Tell the log what only a gateway that begins has to tell."""
-        announce_setup(self.config, self._secret, self._log)
+        announce_setup(self.config, self._secret, self._once, self._log, before=before)
 
     # --- what a reload keeps ---
 
@@ -143,6 +144,10 @@ class Gateway:
         if previous is None or previous.config.upstream != self.config.upstream:
             return None
         return previous.pool
+
+    def _new_pool(self) -> UpstreamPool:
+        upstream = self.config.upstream
+        return UpstreamPool(upstream, tls=upstream_tls(upstream, self._log))
 
     def _same_key_sets(self, previous: Gateway | None) -> KeySets | None:
         if previous is None:
@@ -217,6 +222,7 @@ class Gateway:
             authenticator=self._authenticator,
             key_sets=self.key_sets,
             secret=self._secret,
+            once=self._once,
             refuse=self.record.refuse,
             streams=self.streams,
             metrics=self._metrics,

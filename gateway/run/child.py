@@ -24,6 +24,7 @@ from gateway.run.control import Message
 from gateway.run.loops import run, settle
 from gateway.run.server import Server
 from gateway.run.waiting import happens
+from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver
 
 # Seconds for the last report to leave.
@@ -82,6 +83,7 @@ class _Child:
                 metrics=self._metrics,
                 log=log,
                 secret=base64.b64decode(order["secret"]),
+                once=Once(order["once"]),
                 keys=self._handed_over,
             )
             self._server.app.streams.tell = self._tell_sign_out

@@ -18,6 +18,7 @@ from gateway.observe.metrics import Snapshot
 from gateway.run import control
 from gateway.run.control import BEAT, Message
 from gateway.run.waiting import happens
+from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver, NewestKeySets
 
 # Ticks (of BEAT seconds) without a report after which a worker hangs: 2 s. They are the supervisor's own, so
@@ -43,8 +44,10 @@ class Member:
     what it lacks as soon as another has read it.
     """
 
-    def __init__(self, keys: NewestKeySets, pass_on: PassOn) -> None:
+    def __init__(self, keys: NewestKeySets, pass_on: PassOn, once: Once) -> None:
         self._keys = keys
+        # What all workers share of what works once: each inherits it.
+        self._once = once
         self._pass_on = pass_on
         # By pool, what it was given: once, for what it does not take is no better the next time.
         self._given: dict[str, HandedOver] = {}
@@ -75,9 +78,11 @@ class Member:
         return self._process.pid
 
     @classmethod
-    async def spawn(cls, sockets: Sequence[socket.socket], keys: NewestKeySets, pass_on: PassOn) -> Member:
+    async def spawn(
+        cls, sockets: Sequence[socket.socket], keys: NewestKeySets, pass_on: PassOn, once: Once
+    ) -> Member:
         """A process that waits for `serve`. Raises OSError when the system has no room for one."""
-        member = cls(keys, pass_on)
+        member = cls(keys, pass_on, once)
         ours, theirs = socket.socketpair()
         try:
             member._process = await asyncio.create_subprocess_exec(
@@ -86,7 +91,7 @@ class Member:
                 "-c",
                 _PROGRAM.format(path=sys.path),
                 stdin=theirs.fileno(),
-                pass_fds=[sock.fileno() for sock in sockets],
+                pass_fds=[once.fileno(), *(sock.fileno() for sock in sockets)],
                 # Its own session: Ctrl-C in a terminal is for the supervisor.
                 start_new_session=True,
             )
@@ -106,6 +111,7 @@ class Member:
             generation=generation,
             sockets=[sock.fileno() for sock in sockets],
             secret=base64.b64encode(secret).decode("ascii"),
+            once=self._once.fileno(),
             keys=self._give(self._keys.all()),
         )
 

@@ -29,6 +29,7 @@ from gateway.run.capacity import capacity_here
 from gateway.run.cpus import worker_count
 from gateway.run.loops import collect
 from gateway.run.waiting import happens
+from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Server:
         metrics: WorkerMetrics,
         log: Logger,
         secret: bytes | None = None,
+        once: Once | None = None,
         keys: Sequence[HandedOver] = (),
     ) -> None:
         """`keys`: what other workers had read, to begin with."""
@@ -74,7 +76,7 @@ class Server:
         # What ClientConnection needs of its server.
         self._capacity = capacity_here(config, worker_count(config))
         self.app = Gateway(
-            config, metrics=metrics, log=log, secret=secret, token_cache_size=self._capacity.tokens
+            config, metrics=metrics, log=log, secret=secret, once=once, token_cache_size=self._capacity.tokens
         )
         self.app.key_sets.take_over(keys)
         self.tls = listen_tls(config.listen, log)

@@ -25,6 +25,7 @@ from gateway.run.control import BEAT, Message
 from gateway.run.listener import MetricsListener
 from gateway.run.member import Member
 from gateway.run.waiting import happens
+from gateway.shared.once import Once
 from gateway.verify.handover import NewestKeySets
 from gateway.version import PYTHON, VERSION
 
@@ -75,6 +76,7 @@ class Supervisor:
         self._generation = 0
         # The same for all workers, those that come later too: a browser's next request may meet any of them.
         self._secret = make_secret()
+        self._once = Once.make()
         # What a worker goes on with that has read nothing itself: the key endpoint may be down by then.
         self._keys = NewestKeySets(config.cognito.user_pools)
         self._workers = workers
@@ -135,7 +137,7 @@ class Supervisor:
             raise
         address = str(self.config.listen.address)
         self.log.event("started", address=address, workers=self._workers, version=VERSION, python=PYTHON)
-        announce_setup(self.config, self._secret, self.log)
+        announce_setup(self.config, self._secret, self._once, self.log)
         warn_of_made_secret(self.config, self.log)
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
@@ -196,7 +198,7 @@ class Supervisor:
                 member.hear(message)
 
     async def _spawn(self, place: _Place) -> Member:
-        member = await Member.spawn(place.sockets, self._keys, self._pass_on)
+        member = await Member.spawn(place.sockets, self._keys, self._pass_on, self._once)
         place.member, place.since = member, time.monotonic()
         if self._ending.is_set():
             # Too late to be told with the others, and the sockets are closed: it ends without having begun.
@@ -268,6 +270,7 @@ class Supervisor:
         """
         # Whether it can be built at all shows here, before the first worker hears of it.
         await Gateway(config, metrics=WorkerMetrics(), log=self.log).stop()
+        announce_setup(config, self._secret, self._once, self.log, before=self.config)
         self.config = config
         self._keys.configure(config.cognito.user_pools)
         self._generation += 1

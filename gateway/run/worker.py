@@ -124,7 +124,9 @@ class Worker:
 
     async def reload(self, config: Config) -> None:
         """Serve new requests by `config`. Raises GatewayError, and then nothing has changed."""
+        before = self.config
         await self._server.swap(config)
+        self.app.announce(before)
 
     def hold_back(self, reason: str | None) -> None:
         """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""

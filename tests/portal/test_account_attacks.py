@@ -233,6 +233,26 @@ async def test_a_reset_password_signs_out_everywhere_after_the_second_factor(tmp
             at.local.call("GetTokensFromRefreshToken", ClientId=CLIENT, **others)
 
 
+async def test_a_used_key_of_an_authenticator_is_shown_no_more(tmp_path: Path) -> None:
+    first = {"Username": BOB, "Password": PASSWORD, "Attributes": {"email": BOB}}
+    async with site(tmp_path, seeded=seed(first)) as at:
+        second_factors(at, "ON")
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=BOB, password=PASSWORD)
+        match = re.search(r'<input id="secret" value="([A-Z2-7 ]+)"', browser.text)
+        assert match is not None
+        copy = Browser(at.worker.port, cookies=dict(browser.cookies))
+        await copy.open("/oauth2/challenge")
+        assert match[1] in copy.text, "until it is in use it can be scanned again"
+        await browser.submit(code=app_code(match[1].replace(" ", "")))
+        assert browser.location == "/oauth2/"
+        copy = Browser(at.worker.port, cookies=copy.cookies)
+        await copy.open("/oauth2/challenge")
+        assert match[1] not in copy.text
+        assert copy.location.startswith("/oauth2/sign_in")
+
+
 # --- managed login -----------------------------------------------------------------------------------------
 
 

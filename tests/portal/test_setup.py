@@ -15,20 +15,23 @@ from gateway.config.load import examine
 from gateway.config.stored import connection_text, store, stored_file
 from gateway.errors import GatewayError
 from gateway.portal import connection
-from gateway.portal.attempts import SETUP_BY_ADDRESS, WINDOW
+from gateway.portal.attempts import SETUP_BY_ADDRESS
 from gateway.portal.connection import _verdict
-from gateway.portal.setup_code import matches, setup_code
+from gateway.portal.setup_code import SetupCode, matches
 from gateway.run.reload import Reloader, files_of
+from gateway.shared.once import Once
 from tests.portal.site import ALICE, CLIENT, HTML, PASSWORD, POOL, Browser, Site, seed, site
 from tests.support.wire import get, once
 
 GOOD = {"region": "us-east-1", "user_pool_id": POOL, "client_id": CLIENT, "identity_pool_id": ""}
 
 
-async def code_of(at: Site) -> str:
-    (line,) = await at.logged("setup_code")
-    assert line["page"] == "/oauth2/setup"
-    return str(line["setup_code"])
+async def code_of(at: Site, count: int = 1) -> str:
+    """The newest of so many."""
+    lines = await at.logged("setup_code", count)
+    assert len(lines) == count
+    assert lines[-1]["page"] == "/oauth2/setup"
+    return str(lines[-1]["setup_code"])
 
 
 async def form_of(at: Site) -> Browser:
@@ -66,7 +69,7 @@ async def test_without_a_folder_the_page_shows_what_to_write(tmp_path: Path) -> 
     async with site(tmp_path, pools=False) as at:
         browser = await form_of(at)
         await browser.submit(**GOOD, setup_code=await code_of(at))
-        assert "Everything fits" in browser.text
+        assert "The IDs work" in browser.text
         text = browser.text.partition('spellcheck="false">')[2].partition("</textarea>")[0]
         path = tmp_path / "copied.yaml"
         path.write_text(text)
@@ -187,17 +190,108 @@ async def test_without_the_code_nothing_is_asked_of_anybody(tmp_path: Path) -> N
         for _ in range(SETUP_BY_ADDRESS.most):
             reply = await browser.submit(**{**GOOD, "client_id": "unknown"}, setup_code="AAAA-AAAA-AAAA-AAAA")
             assert reply.status == 400
-            assert "not the code" in browser.text
+            assert "the current setup code" in browser.text
             assert "app client." not in browser.text
-        # Even the right one comes too late now.
-        reply = await browser.submit(**GOOD, setup_code=await code_of(at))
+        reply = await browser.submit(**GOOD, setup_code="AAAA-AAAA-AAAA-AAAA")
         assert reply.status == 429
-        assert WINDOW - 60 < int(reply.get("Retry-After") or 0) <= WINDOW
+        # Somebody else's five keep nobody from using the right one.
+        reply = await browser.submit(**GOOD, setup_code=await code_of(at))
+        assert "The IDs work" in browser.text
+        assert len(await at.logged("setup", SETUP_BY_ADDRESS.most + 1)) == SETUP_BY_ADDRESS.most + 1
+
+
+async def test_a_code_works_once_and_the_next_one_is_in_the_log(tmp_path: Path) -> None:
+    async with site(tmp_path, pools=False) as at:
+        browser = await form_of(at)
+        first = await code_of(at)
+        # A mistyped value costs no code.
+        await browser.submit(**{**GOOD, "client_id": "unknown"}, setup_code=first)
+        assert "no such app client" in browser.text
+        await browser.submit(**GOOD, setup_code=first)
+        assert "The IDs work" in browser.text
+        await form_of(at)
+        again = await form_of(at)
+        await again.submit(**GOOD, setup_code=first)
+        assert "the current setup code" in again.text
+        await again.submit(**GOOD, setup_code=await code_of(at, 2))
+        assert "The IDs work" in again.text
+
+
+async def test_a_deleted_state_file_brings_no_old_code_back(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    async with site(tmp_path, pools=False, sign_in="state_dir: state") as at:
+        browser = await form_of(at)
+        first = await code_of(at)
+        other = await form_of(at)
+        replies = await asyncio.gather(
+            browser.submit(**GOOD, setup_code=first), other.submit(**GOOD, setup_code=first)
+        )
+        assert sorted(reply.status for reply in replies) == [200, 400], "one of two at once"
+        stored_file(tmp_path / "state").unlink()
+        late = await form_of(at)
+        await late.submit(**GOOD, setup_code=first)
+        assert "the current setup code" in late.text
+        assert not stored_file(tmp_path / "state").exists()
+        await late.submit(**GOOD, setup_code=await code_of(at, 2))
+        assert stored_file(tmp_path / "state").exists()
+        assert [line["result"] for line in await at.logged("setup", 4)].count("connected") == 2
+
+
+@pytest.mark.parametrize("gone", ["group", "disabled"])
+async def test_an_admin_no_more_changes_nothing(tmp_path: Path, gone: str) -> None:
+    (tmp_path / "state").mkdir()
+    text = connection_text(connection.Connection(**GOOD).as_pool)
+    store(tmp_path / "state", text)
+    document = seed()
+    clients = document["UserPools"][0]["Clients"]
+    clients.append({**clients[0], "ClientId": "another"})
+    lines = "state_dir: state, admin_groups: [admins]"
+    async with site(tmp_path, seeded=document, pools=False, sign_in=lines) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        await browser.open("/oauth2/setup")
+        assert "Change the connection" in browser.text
+        if gone == "group":
+            at.local.call("AdminRemoveUserFromGroup", UserPoolId=POOL, Username=ALICE, GroupName="admins")
+        else:
+            at.local.call("AdminDisableUser", UserPoolId=POOL, Username=ALICE)
+        reply = await browser.submit(**{**GOOD, "client_id": "another"})
+        assert reply.status == 404 or browser.location.startswith("/oauth2/sign_in")
+        assert stored_file(tmp_path / "state").read_text().endswith(text)
+
+
+async def test_an_admin_s_change_names_who_made_it(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    store(tmp_path / "state", connection_text(connection.Connection(**GOOD).as_pool))
+    document = seed()
+    clients = document["UserPools"][0]["Clients"]
+    clients.append({**clients[0], "ClientId": "another"})
+    lines = "state_dir: state, admin_groups: [admins]"
+    async with site(tmp_path, seeded=document, pools=False, sign_in=lines) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        await browser.open("/oauth2/setup")
+        await browser.submit(**{**GOOD, "client_id": "another"})
+        assert "client_ids:\n    - another" in stored_file(tmp_path / "state").read_text()
+        (line,) = await at.logged("setup")
+        (user,) = at.local.state.pools[POOL].users.values()
+        assert (line["result"], line["subject"]) == ("connected", user.sub)
+        # The tokens were renewed for it, and the session goes on with the new ones.
+        await browser.open("/oauth2/")
+        assert "Alice Example" in browser.text
 
 
 def test_the_code_is_of_one_start() -> None:
-    one, other = setup_code(b"1" * 32), setup_code(b"2" * 32)
+    once = Once.make()
+    code = SetupCode(b"1" * 32, once)
+    one, other = code.text(), SetupCode(b"2" * 32, once).text()
     assert one != other
+    assert code.use(0)
+    assert code.text() not in {one, other}
+    assert not code.use(0)
+    assert one not in repr(code)
     assert len(one.replace("-", "")) == 16
     assert matches(f" {one.lower()} ", one)
     assert not matches(other, one)
@@ -257,6 +351,21 @@ def test_a_broken_one_is_a_mistake_with_its_line(tmp_path: Path, stored: str, se
     config, report = examine(write(tmp_path, stored), {"HOME": POOL})
     assert config is None
     assert sentence in "\n".join(report.lines)
+
+
+@pytest.mark.parametrize("open_to_all", ["folder", "file"])
+def test_a_folder_that_everybody_may_write_to_is_named(tmp_path: Path, open_to_all: str) -> None:
+    path = write(tmp_path, connection_text({"id": POOL, "client_ids": ["c"]}))
+    folder = tmp_path / "state"
+    stored_file(folder).chmod(0o600)
+    _, report = examine(path, {})
+    assert not report.warnings
+    (folder if open_to_all == "folder" else stored_file(folder)).chmod(0o777)
+    config, report = examine(path, {})
+    assert config is not None
+    (warning,) = report.warnings
+    assert "may be written by everybody (mode 0777)" in warning
+    assert "chmod o-w" in warning
 
 
 def test_it_is_written_whole_or_not_at_all(tmp_path: Path) -> None:

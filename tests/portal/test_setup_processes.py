@@ -51,6 +51,29 @@ async def test_any_worker_takes_the_code_and_all_serve_the_pool(tmp_path: Path) 
             await browser.open("/oauth2/sign_in")
             await browser.submit(username=ALICE, password=PASSWORD)
             assert browser.location == "/oauth2/"
-            # The code opens nothing any more, and is in the log once.
+            # The code opens nothing any more, in no worker, and the next one is in the log.
             assert (await browser.open("/oauth2/setup")).status == 404
-            assert served.stdout.count('"setup_code"') == 2  # the event's name, and the field's
+            codes = [each["setup_code"] for each in served.log if each["event"] == "setup_code"]
+            assert len(set(codes)) == len(codes) == 2
+            (tmp_path / "state" / "connection.yaml").unlink()
+
+            def said() -> list[str]:
+                return [each["setup_code"] for each in served.log if each["event"] == "setup_code"]
+
+            async def said_again() -> bool:
+                return len(said()) == 3
+
+            await until(said_again, seconds=90)
+            assert said() == [*codes, codes[1]], "said again now that it is good for something"
+
+            async def refused() -> bool:
+                replies = []
+                for _ in range(4):
+                    late = Browser(served.port)
+                    await late.open("/oauth2/setup")
+                    if late.last is None or late.last.status != 200:
+                        return False
+                    replies.append(await late.submit(setup_code=codes[0], region="us-east-1"))
+                return all(reply.status == 400 and b"current setup code" in reply.body for reply in replies)
+
+            await until(refused, seconds=90)

@@ -19,6 +19,7 @@ from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.run.member import Member, PassOn
 from gateway.run.supervisor import EARLY, Supervisor, pause_before_restart
+from gateway.shared.once import Once
 from gateway.verify.handover import NewestKeySets
 from tests.outside.support import SCRIPT, Served, configuration, pinned, run, started, until
 from tests.run.support import OPEN, Fleet, fleet, state
@@ -236,8 +237,10 @@ async def test_one_that_is_started_as_the_end_comes_ends_as_well(
     await supervisor.start()
     spawn, spawning, go = Member.spawn, asyncio.Event(), asyncio.Event()
 
-    async def later(sockets: Sequence[socket.socket], keys: NewestKeySets, pass_on: PassOn) -> Member:
-        member = await spawn(sockets, keys, pass_on)
+    async def later(
+        sockets: Sequence[socket.socket], keys: NewestKeySets, pass_on: PassOn, once: Once
+    ) -> Member:
+        member = await spawn(sockets, keys, pass_on, once)
         spawning.set()
         await go.wait()
         return member
