@@ -126,7 +126,8 @@ def _line(told: Told, paint: Paint) -> str:
     shown = f" ({told.id})" if told.id not in {None, told.name} else ""
     mark, word = paint.mark(_MARKS[told.verdict]), _WORDS[told.verdict]
     line = f"{mark} {told.title} {paint.bold(told.name)}{shown} {word}\n"
-    return line + "".join(f"    {difference}\n" for difference in told.differences)
+    lasting = [f"{each}; AWS lets nobody change this: only a new pool differs" for each in told.lasting]
+    return line + "".join(f"    {difference}\n" for difference in (*told.differences, *lasting))
 
 
 def _ids(request: SetupRequest, made: Made, region: str) -> PoolIds | None:
@@ -169,6 +170,7 @@ def _report(told: list[Told], made: Made, ids: PoolIds | None) -> dict[str, Any]
                 "id": one.id,
                 "verdict": one.verdict,
                 "differences": list(one.differences),
+                "lasting": list(one.lasting),
             }
             for one in told
         ],

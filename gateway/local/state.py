@@ -235,8 +235,9 @@ class Pool:
         return list(self.settings["SignInPolicy"]["AllowedFirstAuthFactors"])
 
     def fold(self, name: str) -> str:
-        """Usernames and aliases are case-insensitive unless the pool was made otherwise."""
-        sensitive = self.fixed.get("UsernameConfiguration", {}).get("CaseSensitive", False)
+        """Usernames and aliases are case-sensitive unless the pool was made otherwise (API reference,
+        UsernameConfigurationType: true "is the default value")."""
+        sensitive = self.fixed.get("UsernameConfiguration", {}).get("CaseSensitive", True)
         return name if sensitive else name.casefold()
 
 

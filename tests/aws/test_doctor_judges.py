@@ -12,7 +12,13 @@ import pytest
 from gateway.aws.doctor.finding import Finding
 from gateway.aws.doctor.identity import judge_identity_pool, judge_trust
 from gateway.aws.doctor.pools import judge_client, judge_pool
-from gateway.aws.provision.wanted import Wanted, client_settings, pool_settings, trust_policy
+from gateway.aws.provision.wanted import (
+    Wanted,
+    client_settings,
+    fixed_pool_settings,
+    pool_settings,
+    trust_policy,
+)
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.run.doctor import clock_finding
@@ -25,6 +31,7 @@ GOOD_POOL: dict[str, Any] = {
     "Id": POOL,
     "Name": "orders",
     "MfaConfiguration": "OPTIONAL",
+    **fixed_pool_settings(),
     **pool_settings(Wanted("orders")),
 }
 GOOD_CLIENT: dict[str, Any] = {
@@ -68,12 +75,19 @@ def test_what_setup_makes_is_good(tmp_path: Path) -> None:
     assert said(judge_trust(role, IDENTITY_POOL)) == {}
 
 
+CASE = "takes Jane@example.com and jane@example.com for two users"
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"AdminCreateUserConfig": {}}, "anyone can make an account"),
         ({"MfaConfiguration": "OFF"}, "nobody is asked for a second factor"),
         ({"DeletionProtection": "INACTIVE"}, "deletion protection is off"),
+        ({"UsernameConfiguration": {"CaseSensitive": True}}, CASE),
+        # AWS describes nothing where nothing was said, and means true.
+        ({"UsernameConfiguration": None}, CASE),
+        ({"UsernameConfiguration": {}, "UsernameAttributes": [], "AliasAttributes": ["email"]}, CASE),
     ],
 )
 def test_pools(tmp_path: Path, change: dict[str, Any], told: str) -> None:

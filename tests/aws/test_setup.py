@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import botocore.session
 import pytest
 from botocore.config import Config
 
@@ -20,7 +21,7 @@ from gateway.aws.provision.destroy import removals
 from gateway.aws.provision.iam_policy import IMPLIED, actions, iam_policy
 from gateway.aws.provision.step import Made
 from gateway.aws.provision.walk import Told, walk
-from gateway.aws.provision.wanted import AUTH_FLOWS, TAG, Wanted, trust_policy
+from gateway.aws.provision.wanted import AUTH_FLOWS, TAG, Wanted, fixed_pool_settings, trust_policy
 from gateway.aws.sign_up import SignUpRequest, sign_up_command
 from gateway.cli import main
 from gateway.config.load import load
@@ -30,6 +31,7 @@ from tests.cli.test_cli import run
 from tests.support import local_cognito
 
 REGION = "us-east-1"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -99,6 +101,7 @@ def test_what_is_made_is_what_a_gateway_needs(local: LocalCognito) -> None:
     pool_id, client_id = answer["user_pool_id"], answer["client_id"]
     pool = users.describe_user_pool(UserPoolId=pool_id)["UserPool"]
     assert pool["UsernameAttributes"] == ["email"]
+    assert pool["UsernameConfiguration"] == {"CaseSensitive": False}
     assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is True
     assert pool["DeletionProtection"] == "ACTIVE"
     assert pool["UserPoolTags"] == {TAG: "orders"}
@@ -173,6 +176,58 @@ def test_foreign_settings_stay_without_fix(local: LocalCognito) -> None:
     assert sorted(after["ExplicitAuthFlows"]) == sorted(AUTH_FLOWS)
     # What setup has no opinion about is not touched by it.
     assert after["AccessTokenValidity"] == 8
+
+
+def test_jane_is_one_user_however_she_writes_her_address(local: LocalCognito) -> None:
+    """The local Cognito has AWS's default: case-sensitive, for the life of the pool."""
+    users = client(local, "cognito-idp")
+    ours = made(local)["user_pool_id"]
+    plain = users.create_user_pool(PoolName="plain", UsernameAttributes=["email"])["UserPool"]["Id"]
+    for pool_id in (ours, plain):
+        users.admin_create_user(UserPoolId=pool_id, Username="jane@example.com", MessageAction="SUPPRESS")
+    with pytest.raises(users.exceptions.UsernameExistsException):
+        users.admin_create_user(UserPoolId=ours, Username="Jane@example.com", MessageAction="SUPPRESS")
+    users.admin_create_user(UserPoolId=plain, Username="Jane@example.com", MessageAction="SUPPRESS")
+
+
+def test_what_can_never_be_changed_is_said_and_stops_nothing(local: LocalCognito) -> None:
+    """A pool of an earlier build, which left UsernameConfiguration to AWS's default."""
+    users = client(local, "cognito-idp")
+    users.create_user_pool(PoolName="orders", UsernameAttributes=["email"], UserPoolTags={TAG: "orders"})
+    done = setup(local, "--fix")
+    assert done.returncode == 0, done.stderr
+    told = (
+        "    sign-in names are case-sensitive: Jane@ and jane@ are two users; AWS lets nobody change this: "
+        "only a new pool differs\n"
+    )
+    assert told in done.stderr
+    again = made(local, "--fix")
+    assert verdicts(again)["user pool"] == "same"
+    assert again["steps"][0]["lasting"] == ["sign-in names are case-sensitive: Jane@ and jane@ are two users"]
+
+
+CREATED = (
+    ("cognito-idp", "CreateUserPool", "UpdateUserPool"),
+    ("cognito-idp", "CreateUserPoolClient", "UpdateUserPoolClient"),
+    ("cognito-idp", "CreateUserPoolDomain", "UpdateUserPoolDomain"),
+    ("cognito-identity", "CreateIdentityPool", "UpdateIdentityPool"),
+)
+
+
+@pytest.mark.parametrize(("service", "create", "update"), CREATED)
+def test_whatever_only_creation_decides_is_decided_and_documented(
+    service: str, create: str, update: str
+) -> None:
+    """By botocore's own models: a member that only the first operation has can never be changed."""
+    model = botocore.session.get_session().get_service_model(service)
+    members = [set(model.operation_model(name).input_shape.members) for name in (create, update)]
+    table = (ROOT / "docs/commands.md").read_text().partition("## setup")[2].partition("\n## ")[0]
+    for member in members[0] - members[1]:
+        assert f"| `{member}` |" in table, (
+            f"{create}: {member} cannot be changed later: say in docs/commands.md"
+        )
+    if create == "CreateUserPool":
+        assert members[0] - members[1] == {*fixed_pool_settings(), "AliasAttributes"}
 
 
 def test_a_pool_of_somebody_else_s_is_used_as_it_is(local: LocalCognito) -> None:

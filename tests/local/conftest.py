@@ -43,7 +43,9 @@ class Cognito:
         return caught.value.type, caught.value.message
 
     def new_pool(self, **settings: Any) -> str:
-        return str(self.call("CreateUserPool", PoolName="test", **settings)["UserPool"]["Id"])
+        """One that does not look at case, as `setup` makes them."""
+        folding = {"UsernameConfiguration": {"CaseSensitive": False}}
+        return str(self.call("CreateUserPool", PoolName="test", **folding | settings)["UserPool"]["Id"])
 
     def new_client(self, pool_id: str | None = None, **settings: Any) -> str:
         request = {"ExplicitAuthFlows": FLOWS, **settings}

@@ -251,13 +251,21 @@ def test_clients_and_pools_that_do_not_exist(cognito: Cognito) -> None:
     assert cognito.refused("AdminInitiateAuth", **request)[0] == "ResourceNotFoundException"
 
 
-def test_usernames_are_case_insensitive_unless_the_pool_says_otherwise(cognito: Cognito) -> None:
+def test_usernames_are_case_sensitive_unless_the_pool_says_otherwise(cognito: Cognito) -> None:
+    """API reference, UsernameConfigurationType: true is the default."""
     assert claims(cognito.sign_in("ALICE")["AccessToken"])["username"] == "alice"
-    pool_id = cognito.new_pool(UsernameConfiguration={"CaseSensitive": True})
-    cognito.new_user("carol", PASSWORD, pool_id)
-    client_id = cognito.new_client(pool_id)
-    assert cognito.sign_in("carol", client_id=client_id)["AccessToken"]
-    assert cognito.sign_in_refused("Carol", client_id=client_id)[0] == "UserNotFoundException"
+    assert cognito.refused("AdminCreateUser", UserPoolId=cognito.pool_id, Username="ALICE")[0] == (
+        "UsernameExistsException"
+    )
+    for settings in ({}, {"UsernameConfiguration": {"CaseSensitive": True}}):
+        pool_id = str(cognito.call("CreateUserPool", PoolName="p", **settings)["UserPool"]["Id"])
+        client_id = cognito.new_client(pool_id)
+        cognito.new_user("carol", PASSWORD, pool_id)
+        assert cognito.sign_in("carol", client_id=client_id)["AccessToken"]
+        assert cognito.sign_in_refused("Carol", client_id=client_id)[0] == "UserNotFoundException"
+        cognito.new_user("Carol", PASSWORD, pool_id)
+        access = cognito.sign_in("Carol", client_id=client_id)["AccessToken"]
+        assert claims(access)["username"] == "Carol"
 
 
 def test_an_email_pool_signs_in_by_email_and_sub(cognito: Cognito) -> None:

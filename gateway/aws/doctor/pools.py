@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.aws.doctor.finding import Finding, broken, good, warning
+from gateway.aws.provision.wanted import is_case_sensitive
 from gateway.config.model import Config, UserPool
 
 Described = Mapping[str, Any]
@@ -54,6 +55,17 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
             "deletion protection is off",
             "a deleted pool takes all its users along",
             f"console: user pool {pool.id}, Settings, Deletion protection",
+        )
+    if is_case_sensitive(described) and "email" in (
+        *described.get("UsernameAttributes", []),
+        *described.get("AliasAttributes", []),
+    ):
+        yield warning(
+            about,
+            "takes Jane@example.com and jane@example.com for two users",
+            "its sign-in names are case-sensitive (AWS's default): people with a capital letter in their "
+            "address are told that their password is wrong, and can sign up a second time",
+            "nobody can change that: make a new pool (cognito-gateway setup), and import the users there",
         )
     yield from _verification(described, config, about)
     yield from _issuer(described, pool, about)

@@ -86,6 +86,8 @@ class Role:
             "iam",
             "CreateRole",
             RoleName=self._wanted.role_name,
+            # IAM's default, and for the life of the role.
+            Path="/",
             AssumeRolePolicyDocument=json.dumps(w.trust_policy(made.identity_pool_id or "")),
             Description="For people who signed in at the user pool of the same name (cognito-gateway setup)",
             Tags=[{"Key": TAG, "Value": self._wanted.name}],

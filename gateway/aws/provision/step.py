@@ -36,6 +36,8 @@ class Finding:
     # Whether it carries our tag.
     ours: bool = False
     described: dict[str, Any] = field(default_factory=dict, repr=False)
+    # What differs and can never be changed.
+    lasting: list[str] = field(default_factory=list)
 
 
 class Step(Protocol):

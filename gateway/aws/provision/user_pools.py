@@ -31,8 +31,8 @@ class UserPool:
         if pool.get("Domain") or pool.get("CustomDomain"):
             made.domain = pool.get("CustomDomain") or pool.get("Domain")
         differences = w.told(self._settings(pool), pool)
-        ours = pool.get("UserPoolTags", {}).get(TAG) == self._wanted.name
-        return Finding(pool["Name"], pool_id, differences, ours, pool)
+        ours = self._is_ours(pool)
+        return Finding(pool["Name"], pool_id, differences, ours, pool, w.lasting(pool) if ours else [])
 
     def make(self, made: Made) -> str:
         pool = self._aws.call(
@@ -40,6 +40,7 @@ class UserPool:
             "CreateUserPool",
             PoolName=self._wanted.name,
             UserPoolTags={TAG: self._wanted.name},
+            **w.fixed_pool_settings(),
             **w.pool_settings(self._wanted),
         )["UserPool"]
         made.pool_id = pool["Id"]
@@ -47,18 +48,17 @@ class UserPool:
 
     def mend(self, made: Made, finding: Finding) -> None:
         changes = w.differences(self._settings(finding.described), finding.described)
-        if "UsernameAttributes" in changes:
-            raise GatewayError(
-                f"setup: user pool {finding.found} does not sign in by e-mail address, and AWS lets nobody "
-                "change that: leave --fix out, or choose another --pool-name"
-            )
         update_pool(self._aws, finding.described, changes)
 
     def _settings(self, pool: dict[str, Any]) -> dict[str, Any]:
         settings = w.pool_settings(self._wanted)
         # How people sign in and recover accounts is for whoever made the pool; what matters to us is who may.
-        ours = pool.get("UserPoolTags", {}).get(TAG) == self._wanted.name
-        return settings if ours else {"AdminCreateUserConfig": settings["AdminCreateUserConfig"]}
+        return (
+            settings if self._is_ours(pool) else {"AdminCreateUserConfig": settings["AdminCreateUserConfig"]}
+        )
+
+    def _is_ours(self, pool: dict[str, Any]) -> bool:
+        return bool(pool.get("UserPoolTags", {}).get(TAG) == self._wanted.name)
 
     def _by_name(self) -> str | None:
         pools = self._aws.pages("cognito-idp", "ListUserPools", "UserPools", MaxResults=PAGE)

@@ -29,6 +29,8 @@ class Told:
     verdict: Verdict
     id: str | None = None
     differences: Sequence[str] = field(default_factory=tuple)
+    # Differences that nobody can change.
+    lasting: Sequence[str] = field(default_factory=tuple)
 
 
 def walk(
@@ -79,7 +81,9 @@ def _take(step: Step, made: Made, *, plan: bool, fix: bool) -> Told:
 
 
 def _told(step: Step, finding: Finding, verdict: Verdict) -> Told:
-    return Told(step.title, finding.name, verdict, finding.found, tuple(finding.differences))
+    return Told(
+        step.title, finding.name, verdict, finding.found, tuple(finding.differences), tuple(finding.lasting)
+    )
 
 
 def _so_far(done: Sequence[Told]) -> str:

@@ -44,10 +44,23 @@ class Wanted:
         return f"{self.name}-authenticated"
 
 
-def pool_settings(wanted: Wanted) -> dict[str, Any]:
-    """CreateUserPool: people sign in by e-mail address, which Cognito has them confirm."""
+def fixed_pool_settings() -> dict[str, Any]:
+    """Return what CreateUserPool decides for the life of a pool; docs/commands.md has the reasons.
+
+    Nothing of it is left to AWS's defaults. AliasAttributes is missing because AWS refuses it beside
+    UsernameAttributes.
+    """
     return {
         "UsernameAttributes": ["email"],
+        # AWS's default makes Jane@example.com and jane@example.com two users.
+        "UsernameConfiguration": {"CaseSensitive": False},
+        "Schema": [{"Name": "email", "AttributeDataType": "String", "Mutable": True, "Required": False}],
+    }
+
+
+def pool_settings(wanted: Wanted) -> dict[str, Any]:
+    """CreateUserPool and UpdateUserPool: an e-mail address is confirmed by Cognito."""
+    return {
         "AutoVerifiedAttributes": ["email"],
         # The old address stays, verified, until the code sent to the new one is entered.
         "UserAttributeUpdateSettings": {"AttributesRequireVerificationBeforeUpdate": ["email"]},
@@ -116,6 +129,21 @@ def trust_policy(identity_pool_id: str) -> dict[str, Any]:
             }
         ],
     }
+
+
+def lasting(found: Mapping[str, Any]) -> list[str]:
+    """Return how a pool differs from `fixed_pool_settings` where people meet it."""
+    told = []
+    if found.get("UsernameAttributes", []) != ["email"]:
+        told.append("people do not sign in by e-mail address alone")
+    if is_case_sensitive(found):
+        told.append("sign-in names are case-sensitive: Jane@ and jane@ are two users")
+    return told
+
+
+def is_case_sensitive(pool: Mapping[str, Any]) -> bool:
+    """Whether a user pool, as AWS describes it, tells Jane@ from jane@; that is AWS's default."""
+    return bool((pool.get("UsernameConfiguration") or {}).get("CaseSensitive", True))
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
