@@ -15,6 +15,7 @@ from gateway.portal.aws_credentials import CredentialsCache
 from gateway.portal.by_cookie import ByCookie
 from gateway.portal.cognito import Users
 from gateway.portal.dispatch import Dispatcher, Refuse
+from gateway.portal.ended import Ended
 from gateway.portal.navigation import navigates
 from gateway.portal.pages import Pages
 from gateway.portal.portal import Portal, Sealers
@@ -22,7 +23,7 @@ from gateway.portal.proof import Prover
 from gateway.portal.return_to import with_return
 from gateway.portal.secrets import read_secrets
 from gateway.portal.sessions import Sessions
-from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store
+from gateway.portal.stores import CookieStore, MemoryStore, Store
 from gateway.portal.threads import Threads
 from gateway.proxy.metadata import public_origin
 from gateway.proxy.request import Request
@@ -61,7 +62,9 @@ class Built:
         self.store = self._same_store(previous) or self._new_store(sealers)
         users = Users(config.cognito, self.threads)
         prover = Prover(key_sets, leeway=config.cognito.clock_leeway)
-        self.sessions = Sessions(config, self.store, users, prover, streams=streams, metrics=metrics, log=log)
+        self.sessions = Sessions(
+            config, self.store, users, prover, ended=self.ended, streams=streams, metrics=metrics, log=log
+        )
         if previous is not None and self._same_sessions(previous):
             self.sessions.inherit(previous.sessions)
         self.pages: Pages = Pages(

@@ -10,8 +10,9 @@ Invariant: `check` returns only for a form that this gateway wrote for this brow
 from __future__ import annotations
 
 from gateway.errors import CrossOrigin, FormRefused
+from gateway.portal import session_cookies
 from gateway.portal.origin import same_origin
-from gateway.portal.page import PageRequest
+from gateway.portal.page import SIGN_OUT, PageRequest
 from gateway.portal.sealing import Sealer
 
 FIELD = "csrf"
@@ -36,6 +37,8 @@ class Guard:
             origin, fetch_site, page.origin
         ):
             raise CrossOrigin("the form comes from another site")
+        if page.path == SIGN_OUT and page.cookies.get(session_cookies.COOKIE) is None:
+            return  # signed out already, in another tab perhaps: there is nothing that a stranger could end
         browser = page.known_browser
         if browser is None:
             raise FormRefused("the browser sends no cookie back")
@@ -45,5 +48,4 @@ class Guard:
 
 
 def _binding(page: PageRequest, browser: str) -> bytes:
-    session = "" if page.session is None else page.session.id
-    return f"{browser} {session}".encode("ascii")
+    return f"{browser} {page.session_name}".encode("ascii")

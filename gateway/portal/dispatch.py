@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gateway.errors import BadRequest, MethodRefused, NotFound, Refusal
+from gateway.errors import BadRequest, MethodRefused, NotFound, Refusal, SessionsAway
 from gateway.portal import assets, respond
 from gateway.portal.cookies import Cookies
 from gateway.portal.csrf import Guard
 from gateway.portal.forms import parse_fields
 from gateway.portal.navigation import accepts_html
-from gateway.portal.page import PageRequest
+from gateway.portal.page import SIGN_OUT, PageRequest
 from gateway.portal.portal import Portal
 from gateway.portal.reading import read_form
 from gateway.proxy.answers import Answer
@@ -97,10 +97,18 @@ class Dispatcher:
         handler = _handler(methods, page.method)
         # Files are the same for everybody: a cache would keep a renewed session's cookie along with one.
         if not assets.is_asset(page.path):
-            await self._portal.welcome(page)
+            await self._welcome(page)
         if page.method == "POST":
             await self._take_form(page)
         return await handler(self._portal, page)
+
+    async def _welcome(self, page: PageRequest) -> None:
+        try:
+            await self._portal.welcome(page)
+        except SessionsAway:
+            # Who wants to leave is not asked to come back later.
+            if page.path != SIGN_OUT:
+                raise
 
     async def _take_form(self, page: PageRequest) -> None:
         request = page.request

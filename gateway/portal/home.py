@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gateway.errors import CognitoAway, CredentialsRefused, NavigationOnly
+from gateway.portal import signed_out
 from gateway.portal.badge import NOT_CONNECTED, Badge
 from gateway.portal.page import PageRequest
 from gateway.portal.respond import see_other
@@ -55,7 +56,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
         badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
     if page.session is None or page.principal is None:
-        return see_other(page.prefix + "/sign_in")
+        return signed_out.come_back(page, portal.sealers.login) or see_other(page.prefix + "/sign_in")
     return await _portal(portal, page, page.session)
 
 

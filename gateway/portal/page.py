@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from gateway.portal import session_cookies
 from gateway.portal.cookies import Cookies
 from gateway.portal.forms import Fields
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # The cookie that tells one browser from another before anybody has signed in.
 BROWSER = "browser"
+# The page that works for whoever comes.
+SIGN_OUT = "/sign_out"
 # 128 bits: nobody guesses another browser's.
 _BROWSER_BYTES = 16
 _BROWSER_TEXT = 22
@@ -82,6 +85,16 @@ class PageRequest:
         """The browser's id as it sent it; None at its first visit."""
         sent = self.cookies.get(BROWSER)
         return sent if sent is not None and len(sent) == _BROWSER_TEXT else None
+
+    @property
+    def session_name(self) -> str:
+        """What forms are bound to once somebody is signed in.
+
+        To sign out nobody has to be known, for the store may be unavailable: there the cookie's word will do,
+        and what it says nobody guesses."""
+        if self.session is not None:
+            return session_cookies.name_of(self.session)
+        return self.cookies.get(session_cookies.COOKIE) or "" if self.path == SIGN_OUT else ""
 
     @property
     def csrf(self) -> str:

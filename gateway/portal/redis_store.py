@@ -27,11 +27,28 @@ LOCK_TTL = 10.0
 # second and session costs Redis nothing.
 RECHECK = 1.0
 
+# Bytes of a sealed session: one of 5,000 bytes of tokens takes 6,000 (session.py bounds the largest).
+_MOST = 384 * 1024
+
+# What lies there is untrusted input: a value of another type or length counts as absent.
+_FIND = Script("""
+local value = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
+if type(value) == 'string' and value ~= '' then return value end
+return false
+""")
 # Only what is still there is replaced: a sign-out that came between is not undone.
 _REPLACE = Script("""
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
+""")
+_END = Script("""
+redis.call('DEL', KEYS[1])
+return 1
+""")
+# Whatever lies under the name of an ended session: a value of another type revives none.
+_WAS_ENDED = Script("""
+return redis.call('EXISTS', KEYS[1])
 """)
 
 
@@ -44,13 +61,17 @@ class RedisStore:
     async def keep(self, session: Session, *, until: float) -> str:
         ticket = new_ticket()
         sealed = _sealer(ticket).seal(form.encode(session), until=until)
+        if len(sealed) > _MOST:
+            raise StoreAway(f"a session of {len(sealed)} bytes is too large")
         await _reached(self._redis.set(_key(ticket), sealed, max(1.0, until - session.created)))
         return ticket
 
     async def find(self, ticket: str, *, now: float) -> Session | None:
-        sealed = await _reached(self._redis.get(_key(ticket)))
-        if sealed is None:
+        sealed = await _reached(self._redis.run(_FIND, [_key(ticket)], [_MOST]))
+        if sealed is None or (isinstance(sealed, bytes) and len(sealed) > _MOST):
             return None
+        if not isinstance(sealed, bytes):
+            raise StoreAway("Redis: the answer is no text")
         data = _sealer(ticket).open(sealed.decode("latin-1"), now=now)
         return None if data is None else form.decode(data)
 
@@ -58,10 +79,13 @@ class RedisStore:
         sealed = _sealer(ticket).seal(form.encode(session), until=until)
         left = max(1, round((until - now) * 1000))
         replaced = await _reached(self._redis.run(_REPLACE, [_key(ticket)], [sealed, left]))
+        if replaced not in (0, 1):
+            raise StoreAway("Redis: the answer is no number of ours")
         return ticket if replaced else None
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
-        await _reached(self._redis.delete(_key(ticket)))
+        if await _reached(self._redis.run(_END, [_key(ticket)])) != 1:
+            raise StoreAway("Redis: the answer is no number of ours")
 
     def made(self, ticket: str) -> bool:
         return False  # a name without a trace
@@ -86,7 +110,7 @@ class SharedEnded:
     async def has(self, session_id: str) -> bool:
         """Whether it was; no, while Redis is away: sessions in cookies do not depend on it."""
         try:
-            return await self._redis.get(_ended(session_id)) is not None
+            return bool(await self._redis.run(_WAS_ENDED, [_ended(session_id)]) == 1)
         except RedisAway:
             return False
 

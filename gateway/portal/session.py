@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 # The access token is renewed so long before it ends (seconds), or in the last tenth of its life, whatever
 # is less: Cognito's shortest life is 5 minutes.
 _AHEAD, _SHARE = 60.0, 0.1
 # Bytes of JSON behind a sealed session: Cognito's three tokens take 5,000, its largest possible ones less.
 _MOST = 256 * 1024
+_TIMES = ("created", "renewed", "expires")
+# The year 2286; JSON also knows Infinity and NaN.
+_END_OF_TIME = 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,25 @@ def encode(session: Session) -> bytes:
 
 
 def decode(data: bytes) -> Session | None:
-    """What `encode` made, or None: another version of this program may have written it."""
+    """What `encode` made, or None: another version of this program may have written it, or somebody else."""
     try:
         inflate = zlib.decompressobj()
         text = inflate.decompress(data, _MOST)
-        return Session(**json.loads(text)) if inflate.eof else None
-    except (zlib.error, ValueError, TypeError):
+        session = Session(**json.loads(text)) if inflate.eof else None
+    except (zlib.error, ValueError, TypeError, RecursionError):
         return None
+    return session if session is not None and _is_whole(session) else None
+
+
+def _is_whole(session: Session) -> bool:
+    """Whether every field is of its type, and the times are some of this world's."""
+    for name in _TIMES:
+        value = getattr(session, name)
+        if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value < _END_OF_TIME:
+            return False
+    texts = (getattr(session, each.name) for each in fields(session) if each.name not in _TIMES)
+    # Tokens go into header lines.
+    return all(isinstance(text, str) for text in texts) and all(
+        token.isascii() and token.isprintable()
+        for token in (session.access, session.id_token, session.refresh)
+    )

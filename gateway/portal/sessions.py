@@ -25,6 +25,8 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.portal import session_cookies
 from gateway.portal.cognito import Users
 from gateway.portal.cookies import Cookies, beginning
+from gateway.portal.ended import Ended
+from gateway.portal.ending import Ending, SignedOut
 from gateway.portal.live import Live
 from gateway.portal.page import PageRequest
 from gateway.portal.proof import Prover
@@ -33,7 +35,7 @@ from gateway.portal.revoking import Revoking
 from gateway.portal.session import Session
 from gateway.portal.stores import Store, StoreAway
 from gateway.proxy.request import Request
-from gateway.proxy.streams import Streams
+from gateway.proxy.streams import SignOut, Streams
 
 Result = TypeVar("Result")
 
@@ -59,6 +61,7 @@ class Sessions:
         users: Users,
         prover: Prover,
         *,
+        ended: Ended,
         streams: Streams,
         metrics: WorkerMetrics,
         log: Logger,
@@ -74,6 +77,7 @@ class Sessions:
         }
         self._store = store
         self._prover = prover
+        self._ended = ended
         self._streams = streams
         self._metrics = metrics
         self._log = log
@@ -85,11 +89,23 @@ class Sessions:
         # All that are in `_seen`, by their ID: what ends a session must reach it there.
         self._live: WeakValueDictionary[str, Live] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending = Ending(
+            store,
+            self._revoking,
+            ended,
+            drop=self._drop,
+            spawn=self._task,
+            max_age=self._max_age,
+            metrics=metrics,
+            log=log,
+            clock=clock,
+        )
 
     def inherit(self, previous: Sessions) -> None:
         """Go on with what was known under a configuration that says the same about sessions, and with the
         renewals that are under way: requests here wait for them too."""
         self._seen, self._live, self._tasks = previous._seen, previous._live, previous._tasks
+        self._ending.unfinished = previous._ending.unfinished
 
     async def stop(self, keep: Sequence[Sessions] = ()) -> None:
         """End what is under way, unless one of `keep` goes on with it. Idempotent."""
@@ -102,6 +118,7 @@ class Sessions:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await self._ending.stop()
 
     # --- who asks ---
 
@@ -182,6 +199,8 @@ class Sessions:
     async def _looked_up(self, digest: bytes, name: str, ticket: str, now: float) -> Live | None:
         seen = self._seen.get(digest)
         known = seen[0] if seen is not None else None
+        if self._ending.covers(ticket):
+            return None  # the store does not know yet
         try:
             session = await self._store.find(ticket, now=now)
         except StoreAway as away:
@@ -192,6 +211,8 @@ class Sessions:
             raise SessionsAway(str(away)) from None
         if session is not None and session_cookies.name_of(session) != name:
             return None  # the ticket is not of the session that the browser has
+        if session is not None and self._ended.covers(session):
+            return None
         if session is None or self._pools.get(session.pool_id) is None or now >= self._ends(session):
             if known is not None:
                 known.ended()
@@ -268,7 +289,7 @@ class Sessions:
                 exact=outcome.exact,
             )
         if outcome.session is None:
-            await self._forget(live, session)
+            await self._ending.over(live.ticket, session)
             self._metrics.sessions["expired"] += 1
         elif outcome.session is not session:
             live.retry_at = 0.0
@@ -310,13 +331,15 @@ class Sessions:
 
         Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsAway.
         """
-        session = await self._made(page, pool, tokens)
+        session = await self._made(pool, tokens)
         try:
             ticket = await self._store.keep(session, until=self._ends(session))
-            # Session fixation (OWASP): whatever the browser had before opens nothing any more.
-            await self._end_ticket(page)
         except StoreAway as away:
             raise SessionsAway(str(away)) from None
+        before = session_cookies.sent(page.cookies)
+        if before is not None:
+            # Session fixation (OWASP): whatever the browser had before opens nothing any more.
+            await self._ending.end_ticket(before[1])
         page.set_cookies += session_cookies.begun(page.cookies, session, ticket, max_age=self._max_age)
         page.session = session
         self._metrics.sessions["signed_in"] += 1
@@ -329,8 +352,9 @@ class Sessions:
         )
         return session
 
-    async def _made(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> Session:
-        now = page.now
+    async def _made(self, pool: UserPool, tokens: Tokens) -> Session:
+        # Not of the page's time: what it ended just now, everywhere, began before this.
+        now = self._clock()
         proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
         return Session(
             id=secrets.token_hex(_ID_BYTES),
@@ -350,70 +374,34 @@ class Sessions:
         """Sign the user of these tokens out everywhere, which ends these as well; whether Cognito did.
 
         Raises InvalidToken or NoKeys."""
-        session = await self._made(page, pool, tokens)
-        self._ended(session, everywhere=True)
-        told = self._task(self._signed_out(page, session, everywhere=True))
-        await asyncio.wait((told,))
-        return not told.cancelled() and told.result()
+        return await self._ending.everywhere(page, await self._made(pool, tokens))
 
-    async def _end_ticket(self, page: PageRequest) -> None:
-        sent = session_cookies.sent(page.cookies)
-        old = None if sent is None else await self._store.find(sent[1], now=page.now)
-        if sent is not None and old is not None:
-            ticket = sent[1]
-            await self._store.end(ticket, old, until=self._ends(old))
-            self._ended(old)
-            # Nobody waits for it: a copy of the old cookie ends with its access token in any case.
-            self._task(self._revoking.revoke(old))
+    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignedOut:
+        """The browser's session is dead here, whatever is away; what else was reached. Raises nothing.
+
+        `everywhere`: all of the user's sessions and tokens."""
+        return await self._ending.sign_out(page, everywhere=everywhere)
 
     async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
-        """Sign out: the session is dead here, its refresh token at Cognito; whether Cognito knows.
+        """The same; whether Cognito did what was asked."""
+        return (await self.sign_out(page, everywhere=everywhere)).revoked
 
-        `everywhere`: all of the user's tokens. Raises SessionsAway.
-        """
-        page.set_cookies += session_cookies.ended(page.cookies)
-        session, sent = page.session, session_cookies.sent(page.cookies)
-        try:
-            if session is None or sent is None:
-                # One that authenticates nobody at the moment could still be renewed by who has a copy.
-                await self._end_ticket(page)
-                return True
-            await self._store.end(sent[1], session, until=self._ends(session))
-        except StoreAway as away:
-            raise SessionsAway(str(away)) from None
-        self._ended(session, everywhere=everywhere)
-        page.session = page.principal = None
-        self._metrics.sessions["signed_out"] += 1
-        # Who closes the window at once is signed out all the same.
-        told = self._task(self._signed_out(page, session, everywhere=everywhere))
-        await asyncio.wait((told,))
-        return not told.cancelled() and told.result()
+    def heard(self, sign_out: SignOut) -> None:
+        """Another worker of this gateway signed somebody out."""
+        if sign_out.session is not None:
+            self._ended.add(sign_out.session)
+        elif sign_out.origin_jti is None:
+            # What the two clocks say of now tells the one's time by the other's.
+            at = self._clock() - (time.monotonic() - sign_out.at)
+            self._ended.add_user(sign_out.pool_id, sign_out.subject, at=at)
+        for live in list(self._live.values()):
+            if live.session is not None and self._ended.covers(live.session):
+                live.ended()
 
-    async def _signed_out(self, page: PageRequest, session: Session, *, everywhere: bool) -> bool:
-        told = await self._revoking.revoke(session, everywhere=everywhere)
-        self._log.event(
-            "sign_out",
-            request_id=page.request_id,
-            client=page.client,
-            pool=session.pool_id,
-            subject=session.subject,
-            everywhere=everywhere,
-            revoked=told,
-        )
-        return told
-
-    async def _forget(self, live: Live, session: Session) -> None:
-        ticket = live.ticket
-        self._ended(session)
-        try:
-            await self._store.end(ticket, session, until=self._ends(session))
-        except StoreAway:
-            return  # nothing renews it any more, so it ends with its access token
-
-    def _ended(self, session: Session, *, everywhere: bool = False) -> None:
-        live = self._live.pop(session.id, None)
-        if live is not None:
-            live.ended()
+    def _drop(self, session: Session, *, everywhere: bool) -> None:
+        for live in list(self._live.values()):
+            if live.session is not None and self._ended.covers(live.session):
+                live.ended()
         # Without revocation nothing else would end its WebSockets and event streams before the token.
         self._streams.end(session.pool_id, session.subject, session=None if everywhere else session.id)
 

@@ -14,13 +14,14 @@ from typing import Protocol
 
 from gateway.portal import session as form
 from gateway.portal.cookies import longest
+from gateway.portal.ended import Ended
 from gateway.portal.sealing import Sealer
 from gateway.portal.session import Session
 
 # Sessions in this process's memory; each holds about 5 KiB of tokens. Beyond it the oldest go.
 _MOST_KEPT = 10_000
-# Ended sessions whose cookies are still good; about 150 bytes each.
-_MOST_ENDED = 20_000
+# Of one user: more browsers than a person has. Beyond it that user's oldest go, and nobody else's.
+_MOST_OF_ONE = 50
 _TICKET_BYTES = 32
 
 
@@ -62,21 +63,6 @@ class Store(Protocol):
 
 class StoreAway(Exception):
     """Sessions cannot be looked up at the moment."""
-
-
-class Ended:
-    """Sessions that were ended before their cookies did; the oldest are forgotten first."""
-
-    def __init__(self) -> None:
-        self._ids: OrderedDict[str, None] = OrderedDict()
-
-    def add(self, session_id: str) -> None:
-        self._ids[session_id] = None
-        while len(self._ids) > _MOST_ENDED:
-            self._ids.popitem(last=False)
-
-    def __contains__(self, session_id: str) -> bool:
-        return session_id in self._ids
 
 
 class SharedEnded(Protocol):
@@ -132,7 +118,7 @@ class CookieStore:
         return None
 
     async def _was_ended(self, session: Session) -> bool:
-        if session.id in self._ended:
+        if self._ended.covers(session):
             return True
         return self._shared is not None and await self._shared.has(session.id)
 
@@ -147,12 +133,19 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[Session, float]] = OrderedDict()
+        # (user pool, subject) → the keys of that user's sessions, oldest first.
+        self._of: dict[tuple[str, str], OrderedDict[str, None]] = {}
 
     async def keep(self, session: Session, *, until: float) -> str:
         ticket = new_ticket()
-        self._kept[hashed(ticket)] = session, until
+        key = hashed(ticket)
+        self._kept[key] = session, until
+        theirs = self._of.setdefault((session.pool_id, session.subject), OrderedDict())
+        theirs[key] = None
+        if len(theirs) > _MOST_OF_ONE:
+            self._forget(next(iter(theirs)))
         while len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
+            self._forget(next(iter(self._kept)))
         return ticket
 
     async def find(self, ticket: str, *, now: float) -> Session | None:
@@ -160,7 +153,7 @@ class MemoryStore:
         session, until = self._kept.get(key, (None, 0.0))
         if session is None or now < until:
             return session
-        del self._kept[key]
+        self._forget(key)
         return None
 
     async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
@@ -171,7 +164,17 @@ class MemoryStore:
         return ticket
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
-        self._kept.pop(hashed(ticket), None)
+        self._forget(hashed(ticket))
+
+    def _forget(self, key: str) -> None:
+        session, _ = self._kept.pop(key, (None, 0.0))
+        if session is None:
+            return
+        whose = session.pool_id, session.subject
+        theirs = self._of.get(whose, OrderedDict())
+        theirs.pop(key, None)
+        if not theirs:
+            self._of.pop(whose, None)
 
     def made(self, ticket: str) -> bool:
         return False  # a name without a trace

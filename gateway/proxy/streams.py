@@ -95,6 +95,8 @@ class Streams:
         self.holds: Callable[[Sequence[bytes]], bool] = lambda _: True
         # How the other workers hear of a sign-out here; None: there are none.
         self.tell: Callable[[SignOut], None] | None = None
+        # Who else is to know of a sign-out that another worker saw: the sessions (portal/sessions.py).
+        self.also: Callable[[SignOut], None] | None = None
         self._open: dict[tuple[str, str], set[Place]] = {}
         self._signed_out: OrderedDict[tuple[str, str], deque[SignOut]] = OrderedDict()
 
@@ -135,6 +137,12 @@ class Streams:
         self.end_here(sign_out)
         if self.tell is not None:
             self.tell(sign_out)
+
+    def hear(self, sign_out: SignOut) -> None:
+        """Another worker saw this sign-out."""
+        self.end_here(sign_out)
+        if self.also is not None:
+            self.also(sign_out)
 
     def end_here(self, sign_out: SignOut) -> None:
         """The same in this process alone."""

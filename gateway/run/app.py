@@ -104,6 +104,7 @@ class Gateway:
         self._peers = Peers(config, cors, self._tracer, self.streams)
         self.checks = self._new_checks(cors)
         authenticator = self._authenticator
+        self.streams.also = None if self.portal is None else self.portal.sessions.heard
         self.streams.holds = lambda credentials: authenticator.holds(credentials, time.time())
         # Last, since the authenticator may be the one in use, which nothing changes if this fails.
         self._authenticator.access_of = None if self.portal is None else self.portal.sessions.access_of

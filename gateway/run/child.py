@@ -112,7 +112,7 @@ class _Child:
             elif order["kind"] == "keys":
                 server.app.key_sets.take_over([HandedOver(**each) for each in order["keys"]])
             elif order["kind"] == "signed_out":
-                server.app.streams.end_here(SignOut(*order["sign_out"]))
+                server.app.streams.hear(SignOut(*order["sign_out"]))
 
     def _tell_sign_out(self, sign_out: SignOut) -> None:
         self.channel.send({"kind": "signed_out", "sign_out": sign_out})

@@ -122,7 +122,7 @@ async def form_token(gateway: Serves, browser: Browser) -> str:
     ticket = ticket_of(browser.jar)
     session = await portal.store.find(ticket, now=time.time()) if ticket else None
     page: Any = PageRequest(
-        method="GET", path="/", query={}, origin="http://api.test", prefix="/oauth2", cookies=cookies,
+        method="GET", path="/sign_out", query={}, origin="http://api.test", prefix="/oauth2", cookies=cookies,
         client="127.0.0.1", request_id="r", now=time.time(), request=None, make_token=guard.token,  # type: ignore[arg-type]
     )  # fmt: skip
     page.session = session

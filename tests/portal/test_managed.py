@@ -280,15 +280,57 @@ async def test_what_cannot_be_signed_out_everywhere_is_signed_out_here(tmp_path:
         assert session is not None
         token = await form_token(place.gateway, browser)
         reply = await browser.post("/oauth2/sign_out", f"csrf={token}&everywhere=yes", origin=ORIGIN)
-        assert reply.status == 502
-        assert b"did not end your sessions elsewhere" in reply.body
-        assert f'href="{place.local.url}/logout?client_id='.encode() in reply.body, "the way on is shown"
+        assert (reply.get("location") or "").startswith(f"{place.local.url}/logout?client_id=")
+        back = await browser.get("/oauth2/")
+        assert back.status == 502
+        assert b"did not end your sessions elsewhere" in back.body
+        assert b'href="/oauth2/sign_in?notice=signed_out"' in back.body, "the way on is shown"
+        assert (await browser.get("/oauth2/")).status == 303, "it is said once"
         (line,) = await logged(place.gateway, "sign_out", 1)
         assert (line["everywhere"], line["revoked"]) == (True, False)
         with pytest.raises(AwsError, match="revoked"):
             place.local.call(
                 "GetTokensFromRefreshToken", RefreshToken=session.refresh, ClientId=place.client_id
             )
+
+
+async def test_signing_out_leads_through_cognito_and_on_to_the_page_that_was_asked_for(
+    tmp_path: Path,
+) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        await place.sign_in(browser)
+        token = await form_token(place.gateway, browser)
+        reply = await browser.post("/oauth2/sign_out", f"csrf={token}&return_to=/bye", origin=ORIGIN)
+        assert (reply.get("location") or "").startswith(f"{place.local.url}/logout?")
+        back = await browser.get("/oauth2/")
+        assert (back.status, back.get("location")) == (303, "/bye")
+        assert not [name for name in browser.jar if "after" in name or "session" in name]
+        # What somebody else wrote there leads nowhere.
+        browser.jar["cognito_gateway_after"] = "1.AAAA"
+        assert (await browser.get("/oauth2/")).get("location") == "/oauth2/sign_in"
+
+
+async def test_without_a_session_of_ours_cognitos_ends_all_the_same(tmp_path: Path) -> None:
+    """Or the next page would open without a password, for whoever sits there then."""
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        await place.sign_in(browser)
+        portal = place.gateway.worker.app.portal
+        assert portal is not None
+        session = await portal.store.find(ticket_of(browser.jar), now=time.time())
+        assert session is not None
+        await portal.store.end(ticket_of(browser.jar), session, until=time.time() + 60)
+        for name in [name for name in browser.jar if "session" in name]:
+            del browser.jar[name]
+        asked = await browser.get("/oauth2/sign_out?rd=/bye", HTML)
+        assert asked.status == 200, "a link alone changes nothing"
+        (csrf,) = set(re.findall(rb'name="csrf" value="([^"]+)"', asked.body))
+        for body in (f"csrf={csrf.decode()}&return_to=/bye", "return_to=/bye"):
+            reply = await browser.post("/oauth2/sign_out", body, origin=ORIGIN)
+            assert (reply.get("location") or "").startswith(f"{place.local.url}/logout?"), reply.body
+            assert (await browser.get("/oauth2/")).get("location") == "/bye"
+        assert (await browser.post("/oauth2/sign_out", "", origin="https://evil.test")).status == 403
 
 
 async def test_without_a_domain_there_is_no_managed_login(tmp_path: Path) -> None:

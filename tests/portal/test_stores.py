@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
+from gateway.portal.ended import Ended
 from gateway.portal.redis_store import RedisStore, SharedEnded
 from gateway.portal.sealing import Sealer
 from gateway.portal.session import Session, decode, encode
-from gateway.portal.stores import CookieStore, Ended, MemoryStore, Store, StoreAway
+from gateway.portal.stores import CookieStore, MemoryStore, Store, StoreAway, hashed
 from tests.portal.support import a_session
 from tests.shared.support import Lines, logging_to, redis_at
 from tests.support.redis_server import RedisServer, redis_server
@@ -153,14 +156,34 @@ async def test_a_session_too_large_for_cookies_is_refused_at_sign_in() -> None:
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.portal.stores._MOST_KEPT", 3)
-    monkeypatch.setattr("gateway.portal.stores._MOST_ENDED", 3)
+    monkeypatch.setattr("gateway.portal.ended._MOST", 3)
     now, store, ended = time.time(), MemoryStore(), Ended()
     tickets = [await store.keep(a_session(KEY), until=now + 60) for _ in range(5)]
     found = [await store.find(ticket, now=now) is not None for ticket in tickets]
     assert found == [False, False, True, True, True]
     for name in "abcde":
         ended.add(name)
-    assert [name in ended for name in "abcde"] == [False, False, True, True, True]
+        ended.add_user(name, name, at=now + 1)
+    covered = [ended.covers(a_session(KEY, id=name)) for name in "abcde"]
+    assert covered == [False, False, True, True, True]
+    covered = [ended.covers(a_session(KEY, pool_id=name, subject=name)) for name in "abcde"]
+    assert covered == [False, False, True, True, True]
+    assert not ended.covers(a_session(KEY, pool_id="e", subject="e", now=now + 2)), "it began later"
+
+
+async def test_a_thousand_sign_ins_of_one_user_push_nobody_else_out() -> None:
+    now, store = time.time(), MemoryStore()
+    others = [await store.keep(a_session(KEY, subject=f"other-{n}"), until=now + 60) for n in range(3)]
+    mine = [await store.keep(a_session(KEY), until=now + 60) for _ in range(1000)]
+    assert [await store.find(ticket, now=now) is not None for ticket in others] == [True] * 3
+    found = [await store.find(ticket, now=now) is not None for ticket in mine]
+    assert found == [False] * 950 + [True] * 50
+    # What is over makes room for what comes, and nothing is counted twice.
+    for ticket in mine[950:]:
+        session = await store.find(ticket, now=now)
+        assert session is not None
+        await store.end(ticket, session, until=now + 60)
+    assert repr(store) == "<MemoryStore of 3 sessions>"
 
 
 @pytest.mark.parametrize(
@@ -195,3 +218,79 @@ async def test_sessions_in_cookies_are_ended_for_all_replicas(redis: RedisServer
         # Both are closed now: whoever is not known to have been ended goes on.
         assert await there.find(other, now=now) is not None
         assert await here.find(ticket, now=now) is None
+
+
+GARBAGE = [
+    ("RPUSH", "x"),
+    ("HSET", "f", "x"),
+    ("SET", ""),
+    ("SET", "garbage"),
+    ("SET", "\xff\xfe"),
+    ("SET", "A" * 2_000_000),
+]
+
+
+async def test_what_others_wrote_under_our_keys_opens_nothing(redis: RedisServer, tmp_path: Path) -> None:
+    now = time.time()
+    with logging_to(tmp_path, Lines()) as log:
+        async with redis_at(redis.url, log) as client:
+            store, ended = RedisStore(client), SharedEnded(client)
+            for command, *arguments in GARBAGE:
+                session = a_session(KEY)
+                ticket = await store.keep(session, until=now + 60)
+                key = f"cognito_gateway:session:{hashed(ticket)}"
+                await client.command("DEL", key)
+                await client.command(command, key, *arguments)
+                assert await store.find(ticket, now=now) is None, command
+                # What takes its place is ours again, and what ends it ends it.
+                assert await store.replace(ticket, session, until=now + 60, now=now) == ticket
+                assert await store.find(ticket, now=now) == session
+                await client.command("DEL", key)
+                await client.command(command, key, *arguments)
+                await store.end(ticket, session, until=now + 60)
+                assert await store.find(ticket, now=now) is None
+                # And what was ended stays so, whatever lies under its name.
+                name = f"cognito_gateway:session:ended:{session.id}"
+                await client.command(command, name, *arguments)
+                assert await ended.has(session.id)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"expires": "tomorrow"}, {"expires": float("inf")}, {"expires": float("nan")}, {"created": -1.0},
+     {"renewed": True}, {"created": 10**400}, {"id": 7}, {"access": None}, {"access": "a\r\nX: y"},
+     {"refresh": ["x"]}, {"username": 1.0}],
+)  # fmt: skip
+def test_a_session_of_other_types_is_none(change: dict[str, object]) -> None:
+    fields = {**asdict(a_session(KEY)), **change}
+    assert decode(zlib.compress(json.dumps(fields).encode())) is None
+    assert decode(zlib.compress(json.dumps(asdict(a_session(KEY, username="Zo\u00eb"))).encode())) is not None
+
+
+async def test_a_server_that_answers_something_else_is_away(tmp_path: Path) -> None:
+    """No Redis at all, but something that speaks its protocol."""
+    answers = [b"*0\r\n", b":7\r\n", b"$2\r\nno\r\n", b"*1\r\n:1\r\n"]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(65536):
+            writer.write(answers[0])
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    session, now = a_session(KEY), time.time()
+    with logging_to(tmp_path, Lines()) as log:
+        async with redis_at(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", log) as client:
+            store, ended = RedisStore(client), SharedEnded(client)
+            while True:
+                with contextlib.suppress(StoreAway):
+                    assert await store.find("t" * 43, now=now) is None
+                with pytest.raises(StoreAway):
+                    await store.end("t" * 43, session, until=now + 60)
+                with pytest.raises(StoreAway):
+                    await store.replace("t" * 43, session, until=now + 60, now=now)
+                assert not await ended.has(session.id)
+                if len(answers) == 1:
+                    break
+                answers.pop(0)
+    server.close()
+    await server.wait_closed()

@@ -1,4 +1,4 @@
-"""A sign-out that one worker sees ends the session's streams at the others."""
+"""A sign-out that one worker sees ends the session, and its streams, at the others."""
 
 from __future__ import annotations
 
@@ -48,7 +48,11 @@ async def test_a_sign_out_ends_the_streams_at_all_workers(tmp_path: Path) -> Non
                 for client in clients:
                     await client.send(get("/ws", browser.cookie, *UPGRADE, "Origin: http://api.test"))
                     assert (await client.reply()).status == 101
+                copies = [Browser(served.port, dict(browser.jar)) for _ in range(STREAMS)]
+                assert {(await copy.get("/")).status for copy in copies} == {200}
                 reply = await Browser(served.port, browser.jar).post("/oauth2/sign_out", f"csrf={form}")
                 assert reply.status == 502, "Cognito could not be told"
                 ends = await asyncio.wait_for(asyncio.gather(*(each.reader.read() for each in clients)), 20)
                 assert set(ends) == {FAREWELL}
+                # Nobody is told by Redis here: the supervisor passes it on.
+                assert {(await copy.get("/")).status for copy in copies} == {401}
