@@ -37,6 +37,7 @@ from gateway.verify.revocation import Revocation
 
 if TYPE_CHECKING:
     from gateway.portal.build import Built
+    from gateway.portal.sessions import Sessions
     from gateway.run.tracer import Tracer
 
 
@@ -103,11 +104,14 @@ class Gateway:
         cors = None if config.cors is None else CorsPolicy(config.cors)
         self._peers = Peers(config, cors, self._tracer, self.streams)
         self.checks = self._new_checks(cors)
-        authenticator = self._authenticator
-        self.streams.also = None if self.portal is None else self.portal.sessions.heard
+        # Last, since streams and authenticator may be those in use, which nothing changes if this fails.
+        self._connect(self._authenticator, None if self.portal is None else self.portal.sessions)
+
+    def _connect(self, authenticator: Authenticator, sessions: Sessions | None) -> None:
+        """What outlives a configuration asks the newest one."""
         self.streams.holds = lambda credentials: authenticator.holds(credentials, time.time())
-        # Last, since the authenticator may be the one in use, which nothing changes if this fails.
-        self._authenticator.access_of = None if self.portal is None else self.portal.sessions.access_of
+        self.streams.also = None if sessions is None else sessions.heard
+        authenticator.access_of = None if sessions is None else sessions.access_of
 
     async def start(self) -> None:
         """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
