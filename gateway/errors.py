@@ -55,6 +55,13 @@ class NoCredentials(Refusal):
     title, detail = "Authentication required", "This resource needs an access token."
 
 
+class BearerMissing(NoCredentials):
+    """API Gateway's Cognito authorizer takes a token alone in the header; RFC 6750 section 2.1 does not."""
+
+    reason = "bearer_missing"
+    detail = "The Authorization header holds a token without the word Bearer and a space before it."
+
+
 class MalformedAuthorization(Refusal):
     status, reason, challenge, error = 400, "malformed_authorization", True, "invalid_request"
     title, detail = "Invalid request", "The Authorization header is malformed."
@@ -73,7 +80,8 @@ class InvalidToken(Refusal):
 
 
 class TokenTooLarge(InvalidToken):
-    reason = "token_too_large"
+    reason, limit = "token_too_large", "cognito.max_token_size"
+    detail = "The access token is larger than this server accepts."
 
 
 class TokenMalformed(InvalidToken):
@@ -230,6 +238,13 @@ class BadRequest(Refusal):
 
     status, reason, close = 400, "bad_request", True
     title, detail = "Bad request", "The request is malformed."
+
+
+class BadTarget(BadRequest):
+    """RFC 9112 section 3.2: printable ASCII alone, and no fragment; clients percent-encode the rest."""
+
+    reason = "bad_target"
+    detail = "The request target holds a character that has to be percent-encoded, or a fragment."
 
 
 class AmbiguousPath(Refusal):

@@ -127,6 +127,7 @@ def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
         clock_leeway=values["clock_leeway"],
         token_cache_size=values["token_cache_size"],
+        max_token_size=values["max_token_size"],
         revocation=_shared(model.Revocation, values["revocation"], folder),
         stored=stored,
     )

@@ -147,6 +147,7 @@ class Cognito:
     user_pools: tuple[UserPool, ...]
     clock_leeway: float
     token_cache_size: int
+    max_token_size: int
     revocation: Revocation
     # The pools are the set-up page's answer, not the configuration file's.
     stored: bool = False

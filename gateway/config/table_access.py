@@ -124,6 +124,13 @@ COGNITO = section(
         "Memory that verified tokens may take in each worker, about 1.6 KB each; the default holds 100,000. "
         "Only tokens in use take any. A token that is not remembered costs a signature check per request.",
     ),
+    Key(
+        "max_token_size",
+        s.size("4KiB", "64KiB"),
+        "16KiB",
+        "The largest token that is looked at. A user in hundreds of groups has one of 18 KiB, which must fit "
+        "into listen.max_header_size too.",
+    ),
     section(
         "revocation",
         "Tokens outlive a sign-out unless Cognito is asked.",

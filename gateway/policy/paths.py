@@ -15,7 +15,7 @@ import re
 from urllib.parse import unquote_to_bytes
 
 from gateway.config.model import Paths
-from gateway.errors import AmbiguousPath, BadRequest
+from gateway.errors import AmbiguousPath, BadRequest, BadTarget
 
 # A path without anything to decode or to doubt: segments of RFC 3986 section 3.3 `pchar` less `%` and `;`,
 # plus the six printable signs (`"<>^`{|}`) that no server gives a meaning; no empty and no dot segment
@@ -43,17 +43,17 @@ NOTHING_PASSES = Paths(encoded_slash="reject", double_slash="reject", semicolon=
 def split_target(target: str) -> tuple[str, str]:
     """Split an origin-form request target (RFC 9112 section 3.2.1) into raw path and raw query with its `?`.
 
-    Raises BadRequest for a target that is not origin-form or that holds raw bytes no target may hold, and
-    for a literal `#`: the fragment is never sent (RFC 9110 section 7.1), servers differ in what they do with
-    it (oauth2-proxy CVE-2026-41059, Envoy CVE-2021-32779).
+    Raises BadRequest for a target that is not origin-form, BadTarget for raw bytes that no target may hold
+    and for a literal `#`: the fragment is never sent (RFC 9110 section 7.1), servers differ in what they do
+    with it (oauth2-proxy CVE-2026-41059, Envoy CVE-2021-32779).
     """
     if not target.startswith("/"):
         raise BadRequest("request target is not in origin-form")
     # RFC 9112 section 3.2: nothing but printable ASCII has a place in a request target, and no space.
     if not target.isascii() or not target.isprintable() or " " in target:
-        raise BadRequest("raw byte outside printable ASCII in the request target")
+        raise BadTarget("raw byte outside printable ASCII in the request target")
     if "#" in target:
-        raise BadRequest("fragment in the request target")
+        raise BadTarget("fragment in the request target")
     path, mark, query = target.partition("?")
     return path, mark + query
 

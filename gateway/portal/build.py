@@ -61,7 +61,7 @@ class Built:
         self.ended: Ended = previous.ended if previous is not None else Ended()
         self.store = self._same_store(previous) or self._new_store(sealers)
         users = Users(config.cognito, self.threads)
-        prover = Prover(key_sets, leeway=config.cognito.clock_leeway)
+        prover = Prover(key_sets, leeway=config.cognito.clock_leeway, max_token=config.cognito.max_token_size)
         self.sessions = Sessions(
             config, self.store, users, prover, ended=self.ended, streams=streams, metrics=metrics, log=log
         )

@@ -22,11 +22,12 @@ class Proven(NamedTuple):
 
 
 class Prover:
-    """Verifies against the pools' key sets; `leeway` as cognito.clock_leeway."""
+    """Verifies against the pools' key sets; `leeway` and `max_token` as in the section `cognito`."""
 
-    def __init__(self, key_sets: KeySets, *, leeway: float) -> None:
+    def __init__(self, key_sets: KeySets, *, leeway: float, max_token: int) -> None:
         self._key_sets = key_sets
         self._leeway = leeway
+        self._max_token = max_token
 
     async def pair(self, pool: UserPool, access: str, id_token: str, *, now: float) -> Proven:
         """The claims of an access and an ID token. Raises InvalidToken or NoKeys."""
@@ -41,7 +42,7 @@ class Prover:
 
     async def verified(self, pool: UserPool, token: str, use: str, *, now: float) -> Claims:
         """One token's claims, whichever kinds `token_use` lets in for requests."""
-        unverified = tokens.decode(token.encode("ascii", "replace"))
+        unverified = tokens.decode(token.encode("ascii", "replace"), self._max_token)
         key = await self._key_sets.find(pool.id, unverified.kid)
         rules = PoolRules(
             pool_id=pool.id,

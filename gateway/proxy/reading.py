@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import InvalidURLError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from gateway.errors import BadRequest, HeadTooLarge, Refusal
+from gateway.errors import BadRequest, BadTarget, HeadTooLarge, Refusal
 from gateway.proxy.parser import BodyBroken, request_parser
 
 if TYPE_CHECKING:
@@ -155,11 +155,7 @@ class RequestReader(BaseProtocol):
         self._head_slack = 0 if data.endswith(b"\r\n\r\n") else len(data)
 
     def _framing_lost(self, error: Exception) -> None:
-        refusal: Refusal = (
-            HeadTooLarge("line too long")
-            if isinstance(error, LineTooLong)
-            else BadRequest(type(error).__name__)
-        )
+        refusal = _refusal(error)
         body = self._incoming
         if body.is_eof():
             self.refuse_next(refusal)
@@ -174,3 +170,12 @@ class RequestReader(BaseProtocol):
         self._broken = True
         self._queue.append(refusal)
         self.arrived()
+
+
+def _refusal(error: Exception) -> Refusal:
+    """What the parser's error means for the client; its text would repeat the client's bytes."""
+    if isinstance(error, LineTooLong):
+        return HeadTooLarge("line too long")
+    if isinstance(error, InvalidURLError):
+        return BadTarget("a raw byte, or a fragment, in the request target")
+    return BadRequest(type(error).__name__)

@@ -35,7 +35,7 @@ from gateway.run.limits import Limits
 from gateway.run.own_paths import OwnPaths
 from gateway.run.record import Record
 from gateway.verify.authenticate import Authenticator, Principal, Verification
-from gateway.verify.bearer import token_hash
+from gateway.verify.bearer import refuse_bare_token, token_hash
 
 if TYPE_CHECKING:
     from gateway.portal.build import Built
@@ -217,6 +217,7 @@ class Checks:
     def _decide(self, request: Request, need: Need, principal: Principal | None) -> Forward:
         if principal is None and need.auth == "required":
             self._need_pool()
+            refuse_bare_token(request.credentials)
         request.principal = principal
         reason = decide(need, principal)
         if need.auth != "none":

@@ -29,8 +29,8 @@ from gateway.verify.fetch import FetchFailed, FileSource, HttpSource
 from gateway.verify.jwk import KeySetRefused, read_key_set
 from gateway.verify.tokens import Claims
 
-# A token has at most 16 KiB; more than this is not one, and need not be read.
-_MOST_INPUT = 64 * 1024
+# More than cognito.max_token_size can be is no token, and need not be read.
+_MOST_INPUT = 128 * 1024
 # What surrounds a token that was copied from a terminal or a log of requests.
 _PREFIXES = ("authorization:", "bearer ")
 
@@ -54,7 +54,12 @@ def explain_command(request: ExplainRequest) -> int:
     token = _token(request)
     keys = asyncio.run(_key_sets(config))
     explanation = explain(
-        token, config.cognito.user_pools, keys, now=time.time(), leeway=config.cognito.clock_leeway
+        token,
+        config.cognito.user_pools,
+        keys,
+        now=time.time(),
+        leeway=config.cognito.clock_leeway,
+        max_size=config.cognito.max_token_size,
     )
     if not config.cognito.user_pools:
         # As for requests: nobody has anything to compare a token with.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from random import random
 from typing import TYPE_CHECKING
 
-from gateway.errors import Forbidden, NoCredentials, NotConfigured, Refusal
+from gateway.errors import BadRequest, Forbidden, NoCredentials, NotConfigured, OriginalUnclear, Refusal
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.proxy.answers import Answer, problem, redirect
@@ -73,6 +73,14 @@ class Record:
             request.reason = refusal.reason
             if isinstance(refusal, Forbidden):
                 self._denied(request, refusal)
+            elif isinstance(refusal, (BadRequest, OriginalUnclear)):
+                self._log.event(
+                    "request_refused",
+                    request_id=request_id,
+                    client=request.client,
+                    reason=refusal.reason,
+                    exact=exact,
+                )
             elif refusal.challenge:
                 self._log.event(
                     "auth_failure",

@@ -136,6 +136,7 @@ class Authenticator:
         self._assertion = assertion
         self._metrics = metrics
         self._leeway = config.cognito.clock_leeway
+        self._max_token = config.cognito.max_token_size
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
         self._named = config.claims_in_routes
         self._send_unverified = config.identity_headers.send_unverified
@@ -192,7 +193,7 @@ class Authenticator:
 
     def look_at(self, token: bytes) -> tuple[UnverifiedToken, PoolRules, VerificationKey | None]:
         self._metrics.token_cache_misses += 1
-        unverified = tokens.decode(token)
+        unverified = tokens.decode(token, self._max_token)
         rules = self._rules(unverified)
         return unverified, rules, self._key_sets.key(rules.pool_id, unverified.jws.kid)
 
@@ -209,7 +210,7 @@ class Authenticator:
         if self._revocation is not None:
             asked, access = (claims, token), self._access_of(claims, token)
             if access is not None:
-                key_of_access = self._key_sets.key(claims.pool_id, tokens.decode(access).kid)
+                key_of_access = self._key_sets.key(claims.pool_id, tokens.decode(access, self._max_token).kid)
                 if key_of_access is None:
                     return None
                 asked = self._verified(access, key_of_access, now), access
@@ -227,7 +228,7 @@ class Authenticator:
         Raises UnknownKey, NoKeys, RevocationUnknown too.
         """
         token = bearer_token(authorization)
-        unverified = tokens.decode(token)
+        unverified = tokens.decode(token, self._max_token)
         claims, key = await self._checked_slowly(unverified, self._rules(unverified), now)
         digest = sha256(token).digest()
         remember = await self._stood_by(claims, token, digest, now) is Admission.KNOWN
@@ -239,7 +240,7 @@ class Authenticator:
         Not remembered, or it would be a bearer from then on. Refusals as of `authenticate`.
         """
         token = bearer_token(authorization)
-        unverified = tokens.decode(token)
+        unverified = tokens.decode(token, self._max_token)
         rules = replace(self._rules(unverified), token_uses=frozenset({"id"}))
         claims, _ = await self._checked_slowly(unverified, rules, now)
         await self._stood_by(claims, token, sha256(token).digest(), now)
@@ -258,7 +259,7 @@ class Authenticator:
             return Admission.KNOWN
         asked, access = (claims, token), self._access_of(claims, token)
         if access is not None:
-            key = await self._key_sets.find(claims.pool_id, tokens.decode(access).kid)
+            key = await self._key_sets.find(claims.pool_id, tokens.decode(access, self._max_token).kid)
             asked = self._verified(access, key, now), access
         admission = self._revocation.admit(*asked, digest, now)
         if admission is Admission.ASK:
@@ -289,7 +290,7 @@ class Authenticator:
 
     def _verified(self, access: bytes, key: VerificationKey, now: float) -> Claims:
         """An access token's claims, whether or not its pool lets access tokens in. Raises InvalidToken."""
-        unverified = tokens.decode(access)
+        unverified = tokens.decode(access, self._max_token)
         rules = replace(self._rules(unverified), token_uses=frozenset({"access"}))
         return tokens.verify(unverified, key, rules, now=now, leeway=self._leeway)
 

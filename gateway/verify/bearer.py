@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from hashlib import sha256
 
-from gateway.errors import MalformedAuthorization, NoCredentials, TwoCredentials
+from gateway.errors import BearerMissing, MalformedAuthorization, NoCredentials, TwoCredentials
 
 # RFC 9110 section 5.6.2: what a scheme's name may consist of.
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -20,6 +20,8 @@ _USUAL = frozenset({b"Bearer ", b"bearer "})
 SCHEME_LENGTH = 7
 # RFC 9110 section 11.2: the characters of a token68, which RFC 6750 calls b64token.
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
+# The header of every JWT begins so: `{"` in base64url.
+_BARE = re.compile(rb"[ \t]*eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+[ \t]*")
 # Possessive, and content with a missing end: no input makes it look twice at the same byte.
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.?)*+"?')
 _PARAMETER = re.compile(rb"[ ]*(?:" + _TOKEN + rb"[ ]*=.*)?")
@@ -65,6 +67,12 @@ def bearer_token(authorization: Sequence[bytes]) -> bytes:
     if not rest or b" " in rest or b"," in rest:
         raise MalformedAuthorization("Bearer is not followed by exactly one token")
     return rest
+
+
+def refuse_bare_token(authorization: Sequence[bytes]) -> None:
+    """Raises BearerMissing where these values are a JWT and nothing else, by its look."""
+    if len(authorization) == 1 and _BARE.fullmatch(authorization[0]) is not None:
+        raise BearerMissing
 
 
 def _holds_second_scheme(rest: bytes) -> bool:

@@ -65,7 +65,7 @@ class Explanation:
 
 # The checks of `tokens.decode`, in order: what each wants, and the refusals it ends in.
 _DECODING: tuple[tuple[str, str, tuple[type[InvalidToken], ...]], ...] = (
-    ("size", f"at most {jws.MAX_TOKEN_SIZE} bytes", (TokenTooLarge,)),
+    ("size", "no more bytes than cognito.max_token_size", (TokenTooLarge,)),
     ("form", "three parts of canonical base64url", (TokenMalformed,)),
     ("header", "strict JSON with alg, kid and typ only", (TokenHeaderRefused,)),
     ("algorithm", "RS256", (TokenAlgorithmRefused,)),
@@ -75,12 +75,18 @@ _VERIFYING = ("issuer", "key", "signature", "token use", "client", "expiry", "st
 
 
 def explain(
-    token: bytes, pools: Sequence[UserPool], keys: Mapping[str, Keys], *, now: float, leeway: float
+    token: bytes,
+    pools: Sequence[UserPool],
+    keys: Mapping[str, Keys],
+    *,
+    now: float,
+    leeway: float,
+    max_size: int = jws.MAX_TOKEN_SIZE,
 ) -> Explanation:
     """What each check says of this token at `now` (Unix time); `keys` by pool ID. Raises nothing."""
     header, claims = _read(token, 0), _read(token, 1)
     try:
-        unverified = tokens.decode(token)
+        unverified = tokens.decode(token, max_size)
     except InvalidToken as refusal:
         checks = (*_undecoded(token, refusal), *(Check(name, None, "") for name in _VERIFYING))
         return Explanation(checks, None, None, refusal, header, claims)

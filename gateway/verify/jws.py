@@ -24,12 +24,13 @@ from gateway.errors import (
 from gateway.verify import base64url, strict_json
 from gateway.verify.jwk import KID, VerificationKey
 
-# Cognito's tokens have 1 to 2 KB, with many groups 4; servers cap a whole request head at 8 to 32 KiB.
+# Cognito's tokens have 1 to 2 KB, with many groups 4, with hundreds of them 18 (cognito.max_token_size);
+# servers cap a whole request head at 8 to 32 KiB.
 MAX_TOKEN_SIZE = 16 * 1024
 
 _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
-# A pool's tokens have as many headers as it has signing keys: two. Strangers' headers (at most MAX_TOKEN_SIZE
-# each, 1 MiB in all) can push those out, which costs the next token 6 µs and nothing else.
+# A pool's tokens have as many headers as it has signing keys: two. Strangers' headers (at most a token's size
+# each, 1 MiB in all by default) can push those out, which costs the next token 6 µs and nothing else.
 _REMEMBERED_HEADERS = 64
 
 _PADDING = PKCS1v15()
@@ -48,13 +49,13 @@ class UnverifiedJws(NamedTuple):
         return f"<UnverifiedJws of {len(self.signing_input)} + {len(self.signature)} bytes>"
 
 
-def decode(token: bytes) -> UnverifiedJws:
+def decode(token: bytes, max_size: int = MAX_TOKEN_SIZE) -> UnverifiedJws:
     """The parts of a token in the compact serialization, as received; trusts nothing.
 
     Raises TokenTooLarge, TokenMalformed, TokenHeaderRefused or TokenAlgorithmRefused.
     """
-    if len(token) > MAX_TOKEN_SIZE:
-        raise TokenTooLarge(f"the token has {len(token)} bytes, more than {MAX_TOKEN_SIZE}")
+    if len(token) > max_size:
+        raise TokenTooLarge(f"the token has {len(token)} bytes, more than {max_size}")
     # What is not base64url is none of it after that: no padding, no white space, not even a line feed at the
     # end gets past the decoding of the parts.
     parts = token.translate(base64url.TO_STANDARD).split(b".")

@@ -117,12 +117,12 @@ class Claims(NamedTuple):
         )
 
 
-def decode(token: bytes) -> UnverifiedToken:
+def decode(token: bytes, max_size: int = jws.MAX_TOKEN_SIZE) -> UnverifiedToken:
     """The parts and claims of a token as received, unverified.
 
     Raises what `jws.decode` raises, and TokenPayloadRefused when the payload is not a strict JSON object.
     """
-    unverified_jws = jws.decode(token)
+    unverified_jws = jws.decode(token, max_size)
     try:
         claims = strict_json.loads(unverified_jws.unverified_payload)
     except ValueError as error:

@@ -73,12 +73,14 @@ async def running(
     upstream_lines: str = "",
     listen_lines: str = "",
     pool_lines: str = "",
+    cognito_lines: str = "",
     cognito: str = "",
     drain_timeout: str = "2s",
 ) -> AsyncIterator[Running]:
     """A gateway (in front of `upstream`, unless `upstream_url` says otherwise) with one pool whose keys
     it knows from a file. `yaml` adds top-level sections, `cognito` stands in place of that one;
-    `upstream_lines`, `listen_lines` and `pool_lines` add to those sections, e.g. "response_timeout: 200ms".
+    `upstream_lines`, `listen_lines`, `pool_lines` and `cognito_lines` add to those sections,
+    e.g. "response_timeout: 200ms".
     """
     key = KeyPair.generate("key-1")
     (folder / "jwks.json").write_bytes(key_set_document(key))
@@ -89,7 +91,7 @@ async def running(
             f"listen: {{address: '127.0.0.1:0', drain_timeout: {drain_timeout}{_more(listen_lines)}}}\n"
             f"metrics: {{address: '127.0.0.1:0'}}\n"
             f"upstream: {{url: '{upstream_url or upstream.url}'{_more(upstream_lines)}}}\n"
-            + (cognito or _pinned(folder, pool_lines))
+            + (cognito or _pinned(folder, pool_lines, cognito_lines))
             + yaml
         )
         stream = Stream()
@@ -106,10 +108,10 @@ async def running(
             log.close()
 
 
-def _pinned(folder: Path, lines: str) -> str:
+def _pinned(folder: Path, lines: str, more: str) -> str:
     """One pool, whose keys are in a file."""
     pool = f"id: {POOL_ID}, client_ids: [{CLIENT_ID}], jwks_file: {folder}/jwks.json{_more(lines)}"
-    return f"cognito: {{user_pools: [{{{pool}}}]}}\n"
+    return f"cognito: {{user_pools: [{{{pool}}}]{_more(more)}}}\n"
 
 
 def _more(lines: str) -> str:
