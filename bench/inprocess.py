@@ -60,6 +60,9 @@ class Swallowing(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return 0
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """Nothing is buffered."""
+
     def abort(self) -> None:
         """Nothing is open."""
 

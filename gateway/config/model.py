@@ -79,6 +79,8 @@ class Upstream:
     response_timeout: float
     idle_timeout: float
     max_connections: int
+    keep_alive_timeout: float
+    reuse_connections: bool
     host_header: Literal["preserve", "upstream"]
     forward_token: bool
     tunnels_end_with_token: bool

@@ -142,7 +142,23 @@ UPSTREAM = section(
         "max_connections",
         s.integer(1, 65535),
         "1024",
-        "Connections to the upstream, for each worker; requests beyond them wait.",
+        "Connections to the upstream, for each worker. A client (principal, or address where nobody is "
+        "signed in) may have as many as are free. Requests beyond that wait in turn by client, for "
+        "connect_timeout at most; then, or when as many wait already, they get 503. docs/scaling.md.",
+    ),
+    Key(
+        "keep_alive_timeout",
+        s.duration("0s", "60s"),
+        "1500ms",
+        "A connection that was idle for longer is not used again (gunicorn closes after 2 s, Node.js after "
+        "5 s), unless the upstream says Keep-Alive: timeout=N; then N less a margin.",
+    ),
+    Key(
+        "reuse_connections",
+        s.BOOLEAN,
+        "true",
+        "false: each request has its own connection. For servers that leave request bodies unread and keep "
+        "the connection: what one client sends as a body they read as the next client's request.",
     ),
     Key(
         "host_header",

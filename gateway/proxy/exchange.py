@@ -29,6 +29,8 @@ from gateway.proxy.upstream_reading import AnswerHead
 
 # RFC 9110 section 9.2.2: doing these twice has the effect of once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+# Bytes of a request that fit into any upstream's receive buffer, read or not (Linux: 64 KiB at the least).
+_SMALL = 16 * 1024
 
 
 class Client(UploadClient, Protocol):
@@ -120,6 +122,11 @@ class Exchange:
         May be called a second time, with a fresh connection, after `Client.redo`.
         """
         request = self._request
+        if upstream.reused and not self._repeatable and upstream.ended:
+            # Nothing was written, so even a POST may be sent elsewhere (RFC 9110 section 9.2.2).
+            upstream.abort()
+            self._client.redo()
+            return
         self._upstream = upstream
         upstream.lend(
             self,
@@ -130,9 +137,16 @@ class Exchange:
         request.sent_at = now = time.monotonic()
         self._client.deadline = now + self._config.upstream.response_timeout
         upstream.post(self._opening, self._client.outbox)
+        if self.uploading or len(self._opening) > _SMALL:
+            self._let_stall(upstream)
         if self.uploading:
             self._upload = Upload(self, self._client, request, self._config)
             self._upload.start(upstream)
+
+    def _let_stall(self, upstream: UpstreamConnection) -> None:
+        """What is sent may not be read for as long as silence is allowed."""
+        limits = self._config.upstream
+        upstream.be_patient(max(limits.response_timeout, limits.idle_timeout))
 
     def prepare(self) -> None:
         """Lay out the bytes that go first: the head, and a body that is whole with it.
@@ -169,6 +183,8 @@ class Exchange:
         elif forward.authorization == "other":
             passed = bearer_free(request.credentials)
         ours, tracing = forward.identity, request.peer.tracing
+        if not self._config.upstream.reuse_connections and not request.upgrade:
+            ours += b"Connection: close\r\n"
         if tracing is not None:
             ours += tracing.upstream_lines(request)
         return upstream_head(
@@ -311,6 +327,7 @@ class Exchange:
         self._ended = True
         self._end_upload()
         if upstream is not None:
+            self._let_stall(upstream)
             self._client.tunnel_started(upstream, early)
 
     def answer_failed(self, refusal: Refusal) -> None:
@@ -318,7 +335,9 @@ class Exchange:
         upstream, self._upstream = self._upstream, None
         if self._ended:
             return
-        if upstream is not None and upstream.reused and not upstream.answered and self._repeatable:
+        again = upstream is not None and upstream.reused and not upstream.answered
+        if upstream is not None and again and (self._repeatable or upstream.unsent):
+            self._end_upload()
             self._client.redo()
             return
         self._release()

@@ -174,7 +174,7 @@ class ServingConnection(ClientTransport):
                 if verdict.signer is None:
                     exchange = self._exchange = Exchange(self, request, verdict, app.config)
                     exchange.prepare()
-                    connection = app.pool.take()
+                    connection = app.pool.take(request, request.started)
                     if connection is not None:
                         exchange.start(connection)
                         return
@@ -250,7 +250,9 @@ class ServingConnection(ClientTransport):
                     self._exchange.prepare()
             if isinstance(self._exchange, SignedExchange) and not again:
                 await self._exchange.sign()
-            connection = (None if again else app.pool.take()) or await app.pool.connect()
+            connection = None if again else app.pool.take(request, time.monotonic())
+            if connection is None:
+                connection = await app.pool.connect(request)
             if again:
                 connection.reused = False
             self._exchange.start(connection)

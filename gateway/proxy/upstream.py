@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade
 
@@ -20,9 +20,23 @@ from gateway.errors import Refusal, UpstreamBroken
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.tls import closed_properly, explain
 from gateway.proxy.upstream_reading import MAX_ANSWER_HEAD, AnswerHead, AnswerReader
+from gateway.proxy.upstream_socket import be_patient, ended, left_behind, reset_at_close, watch
+
+if TYPE_CHECKING:
+    from gateway.proxy.request import Request
 
 # Seconds that a tunnel's last bytes may take to reach an upstream that hardly reads.
 FAREWELL = 5.0
+# Seconds for an upstream that announced it to close its connection: who closes first keeps the port for a
+# minute.
+_PARTING = 0.25
+# Bytes read at once. asyncio's own 256 KiB would all be held for a client that stops reading; what is read
+# goes through one buffer that all connections share.
+READ_SIZE = 64 * 1024
+_buffer = memoryview(bytearray(READ_SIZE))
+# Bytes of a request's body that wait for an upstream that does not read, before no more is taken from the
+# client.
+_UNSENT = 32 * 1024
 
 
 class AnswerListener(Protocol):
@@ -65,7 +79,7 @@ class ConnectionOwner(Protocol):
     def lost(self, connection: UpstreamConnection) -> None: ...
 
 
-class UpstreamConnection(AnswerReader, asyncio.Protocol):
+class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
     """One connection to the upstream. Its owner keeps it while idle, its listener hears the answer."""
 
     __slots__ = (
@@ -73,14 +87,20 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         "_held",
         "_listener",
         "_owner",
+        "_parting",
+        "_patient",
+        "_paused",
         "_tls",
         "_tunnel",
         "_upgrade",
         "answered",
-        "idle_since",
+        "good_until",
+        "holder",
         "request_complete",
+        "rests_until",
         "reused",
         "transport",
+        "unsent",
         "writable",
     )
 
@@ -99,8 +119,16 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         self.writable = True
         self.reused = False
         self.request_complete = True
-        self.idle_since = 0.0
+        # Of its owner: whose request has it, and, idle, from when and until when it is used again.
+        self.holder: Request | None = None
+        self.rests_until = 0.0
+        self.good_until = 0.0
         self._upgrade = False
+        self._paused = False
+        self._patient = False
+        self._parting: asyncio.TimerHandle | None = None
+        # Of a connection that failed: whether nothing of the request had been written.
+        self.unsent = False
         # Whether a single byte came back: until then a request may be sent again elsewhere.
         self.answered = False
 
@@ -130,6 +158,11 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
     def usable(self) -> bool:
         return self.transport is not None and not self.transport.is_closing()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the upstream has closed it, also a moment ago."""
+        return self.transport is None or ended(self.transport)
+
     def write(self, data: bytes) -> None:
         if self._held:
             self.flush()
@@ -156,10 +189,24 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         self._listener = self._tunnel = None
         self._held = b""
         if self.transport is not None:
+            reset_at_close(self.transport)
             self.transport.abort()
         else:
             # Where it was never made, no `connection_lost` comes to take the parser away.
             self.end_reading()
+
+    def part(self) -> None:
+        """Drop the connection after a whole answer: the upstream announced to close it, so it may do so
+        first."""
+        self._listener = None
+        if self.usable and self._parting is None:
+            self._parting = asyncio.get_running_loop().call_later(_PARTING, self.abort)
+
+    def be_patient(self, seconds: float) -> None:
+        """The upstream may read nothing for so long: it is alive as long as it acknowledges."""
+        if self.transport is not None:
+            self._patient = True
+            be_patient(self.transport, seconds)
 
     def close(self) -> None:
         """Drop the connection once what was written is sent, or cannot be within FAREWELL seconds."""
@@ -171,14 +218,16 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
             asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
 
     def pause_reading(self) -> None:
+        self._paused = True
         if self.transport is not None and not self.transport.is_closing():
             self.transport.pause_reading()
 
     def resume_reading(self) -> None:
+        self._paused = False
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
 
-    # --- asyncio.Protocol ---
+    # --- asyncio.BufferedProtocol ---
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -186,8 +235,17 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         # RFC 9112 section 9.8: over TLS only a closure alert ends a body that has no length of its own;
         # anybody on the way can end the connection.
         self._cut = self._tls is not None
+        self.transport.set_write_buffer_limits(high=_UNSENT)
+        watch(transport)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return _buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.data_received(bytes(_buffer[:nbytes]))
 
     def data_received(self, data: bytes) -> None:
+        """So much was read."""
         if self._tunnel is not None:
             self._tunnel.upstream_data(data)
             return
@@ -241,13 +299,21 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
     def _finish(self) -> None:
         """The answer is whole: give the connection back, or drop it where its end is in doubt."""
         self._listener = None
-        if self._keep_alive and self.request_complete and not self._excess and self.usable:
+        if not self.request_complete or self._excess or not self.usable:
+            self.abort()
+        elif self._keep_alive:
+            if self.spoke_of_body:
+                self.forget_body()
+            if self._patient and self.transport is not None:
+                self._patient = False
+                be_patient(self.transport, 0.0)
             self._owner.give_back(self)
         else:
-            self.abort()
+            self.part()
 
     def _fail(self, why: str) -> None:
         listener = self._listener
+        self.unsent = bool(self._held)
         self.abort()
         if listener is not None:
             listener.answer_failed(UpstreamBroken(why))
@@ -263,7 +329,12 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         return self._tls is None and self._tunnel is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if exc is not None and self._listener is not None and self._tls is None:
+            self._read_left_behind()
         self.transport = None
+        if self._parting is not None:
+            self._parting.cancel()
+            self._parting = None
         self.end_reading()
         self._owner.lost(self)
         tunnel, self._tunnel = self._tunnel, None
@@ -272,12 +343,23 @@ class UpstreamConnection(AnswerReader, asyncio.Protocol):
         listener, self._listener = self._listener, None
         if listener is None:
             return
+        self.unsent, self._held = bool(self._held), b""
         if self._in_body and self._until_close and exc is None and not self._cut:
             listener.answer_continued([], [])
             return
         # TLS 1.3 refuses our certificate only now: that is worth its word in the log.
         why = f": {explain(exc)}" if isinstance(exc, ssl.SSLError) else ""
         listener.answer_failed(UpstreamBroken(f"connection closed before the answer ended{why}"))
+
+    def _read_left_behind(self) -> None:
+        """RFC 9112 section 9.5: a server may respond and close before it has read the request; writing to it
+        then fails before its response is read. Not where the client does not keep up: that one is cut."""
+        transport = self.transport
+        if transport is not None and not self._held:
+            for data in left_behind(transport):
+                self.data_received(data)
+                if self._listener is None or self._paused:
+                    return
 
     def pause_writing(self) -> None:
         self.writable = False

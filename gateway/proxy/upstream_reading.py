@@ -6,6 +6,8 @@ broken; nothing is handed on from inside the parser.
 
 from __future__ import annotations
 
+import re
+
 from httptools import HttpResponseParser
 
 # Heads beyond this are not served: twice what we accept from clients by default; nginx's proxy buffers hold
@@ -42,10 +44,8 @@ class AnswerHead:
 
 # RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
 # is written anew towards the client.
-_DROPPED = frozenset(
-    {b"keep-alive", b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"}
-)
-_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION, _TYPE, _COOKIE = range(7)
+_DROPPED = frozenset({b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"})
+_KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION, _TYPE, _COOKIE, _KEEP_ALIVE = range(8)
 # Bounded: an upstream that invents names must not fill the memory.
 _REMEMBERED_NAMES = 512
 _REMEMBERED_LENGTH = 64
@@ -64,6 +64,8 @@ def _classify(name: bytes) -> int:
         kind = _TYPE
     elif lower == b"set-cookie":
         kind = _COOKIE
+    elif lower == b"keep-alive":
+        kind = _KEEP_ALIVE
     else:
         kind = _DROP if lower in _DROPPED else _KEEP
     if len(_kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
@@ -104,6 +106,22 @@ def _status_line(status: int, reason: bytes) -> bytes:
     return line
 
 
+_TIMEOUT = re.compile(rb"(?i)(?:^|[,;\s])timeout *= *\"?(\d{1,6})(?!\d)")
+# One or two in practice, and bounded as above.
+_announced: dict[bytes, float] = {}
+
+
+def _seconds_announced(value: bytes) -> float | None:
+    """Keep-Alive: timeout=5 (RFC 2068 section 19.7.1.1, as servers write it)."""
+    found = _TIMEOUT.search(value)
+    if found is None:
+        return None
+    seconds = float(found[1])
+    if len(_announced) < _REMEMBERED_LINES and len(value) <= _REMEMBERED_LENGTH:
+        _announced[value] = seconds
+    return seconds
+
+
 # In the place of the parser of a connection that is lost.
 _ENDED = HttpResponseParser(object())
 
@@ -115,6 +133,7 @@ class AnswerReader:
         "_body",
         "_broken",
         "_chunked",
+        "_connection",
         "_end",
         "_event_stream",
         "_excess",
@@ -132,6 +151,8 @@ class AnswerReader:
         "_reason",
         "_sets_cookies",
         "_until_close",
+        "announced",
+        "spoke_of_body",
     )
 
     def __init__(self) -> None:
@@ -159,6 +180,11 @@ class AnswerReader:
         self._excess = False
         self._broken: str | None = None
         self._keep_alive = False
+        self._connection = b""
+        # Seconds that the upstream said it keeps the connection for; None: it said nothing.
+        self.announced: float | None = None
+        # Whether the answer has no body, and a careless upstream might send one all the same.
+        self.spoke_of_body = False
 
     def end_reading(self) -> None:
         """Nothing more comes. The parser refers back to this, and such a ring lives long (run/loops.py)."""
@@ -190,8 +216,12 @@ class AnswerReader:
         elif kind == _LENGTH:
             self._length = value
         elif kind == _CONNECTION:
+            if self._head_only:
+                self._connection += value + b","
             if value not in _OPTIONS:
                 self._named |= _named_headers(value)
+        elif kind == _KEEP_ALIVE:
+            self.announced = _announced.get(value) or _seconds_announced(value)
         elif kind == _ENCODING:
             # RFC 9112 section 6.1. Stricter: chunked alone; a coding below it would be lost on the way.
             if value.lower() != b"chunked":
@@ -227,13 +257,36 @@ class AnswerReader:
         self._head = head
         self._keep_alive = self._parser.should_keep_alive()
         if self._head_only or status in {204, 304}:
-            # RFC 9112 section 6.3 rule 1: no body, whatever the head says. Where it speaks of one, a careless
-            # upstream may send it after all, and it would be read as the next answer: do not keep those.
-            self._keep_alive = self._keep_alive and not head.chunked and head.content_length in {None, b"0"}
-            self._end = []
+            self._no_body(head)
         elif not head.chunked and head.content_length is None:
             self._until_close = True
             self._keep_alive = False
+
+    def _no_body(self, head: AnswerHead) -> None:
+        """RFC 9112 section 6.3 rule 1: no body, whatever the head says of one.
+
+        Where it does, a careless upstream may send it after all, and it would be read as the next answer.
+        What came with the head is seen here; what comes later closes the connection, which rests a moment
+        (pool.py).
+        """
+        self._end = []
+        spoken = head.chunked or head.content_length not in {None, b"0"}
+        if self._head_only:
+            # The parser does not know that it was a HEAD: without a length it expects the end of the
+            # connection.
+            said = {token.strip() for token in self._connection.lower().split(b",")}
+            persists = self._parser.get_http_version() == "1.1" or b"keep-alive" in said
+            self._keep_alive = persists and b"close" not in said
+            self.spoke_of_body = head.content_length != b"0"
+        elif head.status == 304:
+            self.spoke_of_body = spoken
+        else:
+            # RFC 9110 section 8.6: a 204 must not have either; who says so knows no better what to send.
+            self._keep_alive = self._keep_alive and not spoken
+
+    def forget_body(self) -> None:
+        """The parser still waits for a body that does not come."""
+        self._parser = HttpResponseParser(self)
 
     def on_body(self, body: bytes) -> None:
         if self._end is not None:

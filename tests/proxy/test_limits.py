@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.requests import a_request
 from tests.support.running import Running, running
 from tests.support.waiting import at_rest, until
 from tests.support.wire import OK, UNDER_WAY, Client, Received, Upstream, get, once
@@ -311,8 +312,8 @@ async def test_answers_do_not_pile_up_for_a_client_that_does_not_read(tmp_path: 
 async def test_a_connection_that_dies_on_its_way_to_a_waiter_is_not_lent(tmp_path: Path) -> None:
     async with running(tmp_path, OPEN, upstream_lines="max_connections: 1") as gateway:
         pool = gateway.worker.app.pool
-        first = await pool.connect()
-        waiting = asyncio.create_task(pool.connect())
+        first = await pool.connect(a_request())
+        waiting = asyncio.create_task(pool.connect(a_request()))
         await asyncio.sleep(0.01)
         pool.give_back(first)
         first.abort()

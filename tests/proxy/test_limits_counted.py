@@ -187,4 +187,6 @@ def test_every_limit_of_the_configuration_is_among_them() -> None:
     limits = {key for key in keys if key.split(".")[1].startswith("max_") or key.endswith("_timeout")}
     # A SYN nobody answers is the test above; what is cut when the drain's time is over is said in the log.
     limits -= {"listen.drain_timeout", "upstream.connect_timeout"}
+    # Ends what nobody uses.
+    limits -= {"upstream.keep_alive_timeout"}
     assert {key for key, *_ in CASES.values()} == limits

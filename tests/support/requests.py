@@ -1,0 +1,21 @@
+"""Requests as values, for what only wants to know whose they are."""
+
+from __future__ import annotations
+
+import time
+
+from gateway.proxy.headers import HeaderTable
+from gateway.proxy.request import Peer, Request
+
+
+def a_request(client: str = "127.0.0.1") -> Request:
+    """Of somebody at this address who is not signed in."""
+    peer = Peer(
+        client,
+        client.encode("ascii"),
+        trusted=False,
+        proto=b"http",
+        table=HeaderTable([], trusted=False),
+        upstream_host=None,
+    )
+    return Request(peer, b"test-request", time.monotonic())

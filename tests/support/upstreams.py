@@ -1,0 +1,104 @@
+"""Real upstream servers as processes, and what the kernel says about the ports to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.outside.support import Program, started
+from tests.support.ports import free_port
+
+# What a stranger writes in five minutes: it answers and never looks at a body (BaseHTTPRequestHandler leaves
+# that to the handler).
+HTTP_SERVER = """
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def answer(self):
+        if self.path == "/slow":
+            time.sleep(0.3)
+        body = f"{self.command} {self.path}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    do_GET = do_POST = do_HEAD = answer
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+
+NODE = """
+const http = require("http");
+const server = http.createServer((request, response) => {
+  if (request.url === "/not-modified") { response.writeHead(304, {"Content-Length": "5"}).end(); return; }
+  let size = 0;
+  request.on("data", (piece) => { size += piece.length; });
+  request.on("end", () => response.end(request.method + " " + size));
+});
+server.keepAliveTimeout = parseInt(process.argv[2]);
+server.listen(parseInt(process.argv[3]), "127.0.0.1");
+"""
+
+
+@contextlib.asynccontextmanager
+async def upstream_process(
+    folder: Path, name: str, command: Sequence[str | Path], port: int
+) -> AsyncIterator[int]:
+    """A server that listens on the port, once it does."""
+    async with started(folder, command, name=name) as program:
+        await listening(program, port)
+        yield port
+
+
+async def listening(program: Program, port: int) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                assert program.process.poll() is None, program.stderr
+                await asyncio.sleep(0.05)
+            else:
+                writer.close()
+                return
+
+
+@contextlib.asynccontextmanager
+async def http_server(folder: Path) -> AsyncIterator[int]:
+    (folder / "server.py").write_text(HTTP_SERVER)
+    port = free_port()
+    command: list[str | Path] = [sys.executable, folder / "server.py", str(port)]
+    async with upstream_process(folder, "http_server", command, port):
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def node(folder: Path, *, keep_alive: int = 5000) -> AsyncIterator[int]:
+    """Node.js, which closes idle connections after so many milliseconds and says so."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("Node.js is not installed")
+    (folder / "server.js").write_text(NODE)
+    port = free_port()
+    command: list[str | Path] = [program, folder / "server.js", str(keep_alive), str(port)]
+    async with upstream_process(folder, "node", command, port):
+        yield port
+
+
+def waiting_ports(port: int) -> int:
+    """Local ports in TIME_WAIT (tcp(7): state 06) that had a connection to this port."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    remote = f":{port:04X}"
+    return sum(line.split()[2].endswith(remote) and line.split()[3] == "06" for line in lines)
