@@ -17,6 +17,8 @@ from gateway.config.route_checks import check_routes
 from gateway.config.trusted_names import folded, group_of
 from gateway.config.validate import Typed
 
+# Of so few sign-ins at a time nobody would speak of a service; the defaults suffice for 630.
+_FEW_SIGN_INS = 100
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
@@ -31,6 +33,7 @@ def check(typed: Typed, report: Report) -> None:
     _cors(typed, report)
     _aws(typed, report)
     _memory(typed, report)
+    _revocation(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
             path = f"listen.trusted_proxies[{index}]"
@@ -114,6 +117,24 @@ def _memory(typed: Typed, report: Report) -> None:
         key = "sign_in.session.store"
         told = "memory is of one process, and listen.workers is not 1: use cookie or redis"
         report.mistake(typed.place(key), key, told)
+
+
+def _revocation(typed: Typed, report: Report) -> None:
+    settings = typed.values["cognito"]["revocation"]
+    every, calls, replicas = settings["check_every"], settings["calls_per_second"], settings["replicas"]
+    if every is None or calls is None or replicas is None:
+        return
+    # Without Redis each replica asks for itself, with its part of the calls, about all that it sees.
+    parts = replicas if settings["redis_url"] is None else 1
+    # A sign-in is asked about again after 0.6 to 0.8 of the time (gateway/verify/recheck.py).
+    suffices = int(calls * every * 0.7 / parts)
+    if suffices < _FEW_SIGN_INS:
+        path = "cognito.revocation.check_every"
+        told = (
+            f"the calls suffice for {suffices} sign-ins in use at a time; beyond them checks come later than "
+            "this: take a longer time, more calls_per_second" + (", or redis_url" if parts > 1 else "")
+        )
+        report.warning(typed.place(path), path, told)
 
 
 def _redis(typed: Typed, report: Report) -> None:

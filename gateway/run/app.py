@@ -34,6 +34,7 @@ from gateway.shared.once import Once
 from gateway.verify.authenticate import Authenticator
 from gateway.verify.jwks import KeySetReport, KeySets
 from gateway.verify.revocation import Revocation
+from gateway.verify.sharing import SharedVerdicts
 
 if TYPE_CHECKING:
     from gateway.portal.build import Built
@@ -57,6 +58,7 @@ class Gateway:
         secret: bytes | None = None,
         once: Once | None = None,
         previous: Gateway | None = None,
+        verdicts: SharedVerdicts | None = None,
         token_cache_size: int | None = None,
     ) -> None:
         """`token_cache_size`: where there is less than configured. `secret`: what cookies are sealed
@@ -79,11 +81,15 @@ class Gateway:
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
         self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
+        # What the other workers know of revocation; None: there are none.
+        self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
         before = None if previous is None else previous._revocation
         kept = self._same_authenticator(previous)
         # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
         self._revocation: Revocation | None = (
-            before if kept else revocation_of(config, metrics=metrics, log=log, previous=before)
+            before
+            if kept
+            else revocation_of(config, metrics=metrics, log=log, previous=before, verdicts=self._verdicts)
         )
         self._authenticator = kept or Authenticator(
             config,

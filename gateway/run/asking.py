@@ -9,16 +9,23 @@ from gateway.run.cpus import usable_cpus
 from gateway.shared.redis import Redis
 from gateway.shared.revocation import RedisVerdicts
 from gateway.verify.revocation import Revocation
+from gateway.verify.sharing import SharedVerdicts
 
 
 def revocation_of(
-    config: Config, *, metrics: WorkerMetrics, log: Logger, previous: Revocation | None
+    config: Config,
+    *,
+    metrics: WorkerMetrics,
+    log: Logger,
+    previous: Revocation | None,
+    verdicts: SharedVerdicts | None = None,
 ) -> Revocation | None:
-    """None where `check_every` is null. From `previous` it takes over who is denied."""
+    """None where `check_every` is null. From `previous` it takes over who is denied. `verdicts`: of the other
+    workers, for where no Redis tells."""
     settings, workers = config.cognito.revocation, config.listen.workers
     if settings.check_every is None:
         return None
-    shared = None
+    shared = verdicts
     if settings.redis_url is not None:
         shared = RedisVerdicts(
             Redis(settings.redis_url, log=log, password_file=settings.redis_password_file),
@@ -28,7 +35,7 @@ def revocation_of(
         )
     made = Revocation(
         config.cognito,
-        # Each asks for itself where Redis does not tell, and all share one quota.
+        # Each asks for itself where nobody tells, and all share one quota.
         workers=usable_cpus() if workers == "auto" else workers,
         metrics=metrics,
         log=log,

@@ -23,6 +23,7 @@ from gateway.run import control
 from gateway.run.control import Message
 from gateway.run.loops import run, settle
 from gateway.run.server import Server
+from gateway.run.sharing import SupervisedVerdicts
 from gateway.run.waiting import happens
 from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver
@@ -51,6 +52,7 @@ async def _main() -> int:
 class _Child:
     def __init__(self) -> None:
         self.channel = control.Channel(self._received, self._alone)
+        self._verdicts = SupervisedVerdicts(self.channel.send)
         self._messages: asyncio.Queue[Message] = asyncio.Queue()
         self._orphaned = asyncio.Event()
         self._metrics = WorkerMetrics()
@@ -63,6 +65,8 @@ class _Child:
         # At once: whoever asks is waiting, and needs nothing that is waited for here.
         if message["kind"] == "ask":
             self._report(asked=message["number"])
+        elif message["kind"] == "claim":
+            self._verdicts.received(message)
         else:
             self._messages.put_nowait(message)
 
@@ -85,6 +89,7 @@ class _Child:
                 secret=base64.b64decode(order["secret"]),
                 once=Once(order["once"]),
                 keys=self._handed_over,
+                verdicts=self._verdicts,
             )
             self._server.app.streams.tell = self._tell_sign_out
             await self._server.start([socket.socket(fileno=number) for number in order["sockets"]])

@@ -33,7 +33,7 @@ _LAST_WORDS = 1.0
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from gateway.run.child import main; sys.exit(main())"
 
 
-# A worker's word for all others.
+# A worker's word for all others, or for what the supervisor counts.
 PassOn = Callable[["Member", Message], None]
 
 
@@ -119,7 +119,7 @@ class Member:
         self._tell("configuration", configuration=control.pack(config), generation=generation)
 
     def hear(self, message: Message) -> None:
-        """What another worker said to all."""
+        """What another worker said to all, or an answer."""
         self._channel.send(message)
 
     def drain(self) -> None:
@@ -162,7 +162,7 @@ class Member:
         self._silent = 0
         if message["kind"] == "failed":
             self.sentence = message["sentence"]
-        elif message["kind"] == "signed_out":
+        elif message["kind"] in {"signed_out", "revocation"}:
             self._pass_on(self, message)
         elif message["kind"] == "report":
             self.snapshot = message["snapshot"]

@@ -31,6 +31,7 @@ from gateway.run.loops import collect
 from gateway.run.waiting import happens
 from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver
+from gateway.verify.sharing import SharedVerdicts
 
 if TYPE_CHECKING:
     from gateway.ext_authz.listener import ExtAuthz
@@ -69,14 +70,21 @@ class Server:
         secret: bytes | None = None,
         once: Once | None = None,
         keys: Sequence[HandedOver] = (),
+        verdicts: SharedVerdicts | None = None,
     ) -> None:
-        """`keys`: what other workers had read, to begin with."""
+        """`keys`: what other workers had read, to begin with; `verdicts`: what they know of revocation."""
         self._metrics = metrics
         self._log = log
         # What ClientConnection needs of its server.
         self._capacity = capacity_here(config, worker_count(config))
         self.app = Gateway(
-            config, metrics=metrics, log=log, secret=secret, once=once, token_cache_size=self._capacity.tokens
+            config,
+            metrics=metrics,
+            log=log,
+            secret=secret,
+            once=once,
+            token_cache_size=self._capacity.tokens,
+            verdicts=verdicts,
         )
         self.app.key_sets.take_over(keys)
         self.tls = listen_tls(config.listen, log)

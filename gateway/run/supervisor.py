@@ -24,6 +24,7 @@ from gateway.run.app import Gateway
 from gateway.run.control import BEAT, Message
 from gateway.run.listener import MetricsListener
 from gateway.run.member import Member
+from gateway.run.sharing import Counter
 from gateway.run.waiting import happens
 from gateway.shared.once import Once
 from gateway.verify.handover import NewestKeySets
@@ -79,6 +80,8 @@ class Supervisor:
         self._once = Once.make()
         # What a worker goes on with that has read nothing itself: the key endpoint may be down by then.
         self._keys = NewestKeySets(config.cognito.user_pools)
+        # The revocation checks of all of them.
+        self._counter = Counter(config)
         self._workers = workers
         self._places: list[_Place] = []
         self._listening: sockets.Listening | None = None
@@ -193,6 +196,11 @@ class Supervisor:
         return [place.member for place in self._places if place.member is not None]
 
     def _pass_on(self, speaker: Member, message: Message) -> None:
+        if message["kind"] == "revocation":
+            answer = self._counter.hear(message)
+            if answer is not None:
+                speaker.hear({"kind": "claim", **answer})
+            return
         for member in self._members():
             if member is not speaker:
                 member.hear(message)
@@ -273,6 +281,7 @@ class Supervisor:
         announce_setup(config, self._secret, self._once, self.log, before=self.config)
         self.config = config
         self._keys.configure(config.cognito.user_pools)
+        self._counter.configure(config)
         self._generation += 1
         for member in self._members():
             member.reload(config, self._generation)

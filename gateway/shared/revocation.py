@@ -12,21 +12,13 @@ import secrets
 
 from gateway.shared.redis import Redis, RedisAway, Script
 from gateway.shared.untrusted import READING
+from gateway.verify.commons import ASKING, BUSY, FRESH
 from gateway.verify.denied import LONGEST_LIFE, Denial
 from gateway.verify.get_user import Answer
+from gateway.verify.pace import BURST
 from gateway.verify.sharing import Claim
 
 _PREFIX = "cognito_gateway:revocation:"
-# How old another replica's check may be to count, as a part of check_every: below the least that lies between
-# two checks, so that a check is not put off twice.
-_FRESH = 0.5
-# Seconds until another replica asks when the one that wanted to died: a question takes 5 s at most.
-_ASKING = 6.0
-# Seconds after which a replica looks again whether another one has its answer.
-_BUSY = 0.5
-
-# Calls at once, at most: a burst of a whole second's would meet AWS's own quota all at once.
-_BURST = 4
 # Replicas' clocks, by which denied users' tokens are judged, may be ahead of Redis' by so much (seconds).
 _AHEAD = 60
 # Seconds for which a worker counts as there after it was seen; it shows itself every other second.
@@ -115,9 +107,9 @@ class RedisVerdicts:
         self._check_every = check_every
         self._denied_for = LONGEST_LIFE + leeway
         interval = 1e6 / calls_per_second
-        capacity = max(1, min(_BURST, int(calls_per_second)))
-        fresh = check_every * _FRESH * 1e6
-        self._arguments = (repr(fresh), repr(interval), capacity, round(_ASKING * 1000))
+        capacity = max(1, min(int(BURST), int(calls_per_second)))
+        fresh = check_every * FRESH * 1e6
+        self._arguments = (repr(fresh), repr(interval), capacity, round(ASKING * 1000))
 
     async def claim(self, family: str, subject: str, *, issued_at: float) -> Claim | None:
         keys = [
@@ -172,7 +164,7 @@ def _claim_of(answer: object) -> Claim | None:
         case [b"ask"]:
             return Claim("ask")
         case [b"busy"]:
-            return Claim("busy", _BUSY)
+            return Claim("busy", BUSY)
         case [b"fresh", bytes(age)]:
             return Claim("fresh", float(age) / 1e6)
         case [b"wait", bytes(wait)]:

@@ -64,13 +64,19 @@ class DenyList:
         """Why this token is not accepted any more; None: it is not denied."""
         if not self._entries:
             return None
-        entry = self._entries.get(family_key(claims))
+        subject = subject_key(claims.pool_id, claims.subject)
+        found = self.look_up(family_key(claims), subject, claims.issued_at or 0.0)
+        return None if found is None else found[1]
+
+    def look_up(self, family: str, subject: str, issued_at: float) -> tuple[str, Denial] | None:
+        """The same by what is known of a token: under which key it is denied, and why."""
+        entry = self._entries.get(family)
         if entry is not None:
-            return entry[0]
-        entry = self._entries.get(subject_key(claims.pool_id, claims.subject))
+            return family, entry[0]
+        entry = self._entries.get(subject)
         # Who was enabled again signs in again: only older tokens are dead.
-        if entry is not None and (claims.issued_at or 0.0) <= entry[0].issued_until:
-            return entry[0]
+        if entry is not None and issued_at <= entry[0].issued_until:
+            return subject, entry[0]
         return None
 
     def _expire(self, now: float) -> None:

@@ -30,6 +30,7 @@ Cells: TypeAlias = dict[str, tuple[str, str]]
 # The rows, in the table's order: the marker's name → the fault.
 ROWS: dict[str, str] = {
     "calls without redis": "Redis, which counts the revocation checks of three gateways, is killed",
+    "workers share checks": "50 sign-ins in use on each of four workers, `check_every: 3s`, 30 calls/s",
     "throttled": "Cognito throttles revocation checks: a quota of 20/s, 30/s allowed, `on_error: deny`",
 }
 

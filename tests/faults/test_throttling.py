@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,11 +15,12 @@ import pytest
 from aiohttp import web
 
 from tests.faults.figures import Figure
+from tests.outside.support import serving
 from tests.support.redis_server import redis_server
 from tests.support.running import Running, running
-from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, sign
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, key_set_document, sign
 from tests.support.waiting import until
-from tests.support.wire import Client, get
+from tests.support.wire import Client, Upstream, get
 
 SIGN_INS = 250
 QUOTA = 20.0
@@ -30,12 +33,14 @@ class Throttling:
         self.quota = quota
         self.good: list[float] = []
         self.throttled: list[float] = []
+        # Token → when it was asked about.
+        self.asked: dict[str, list[float]] = defaultdict(list)
         self.url = ""
         self._left, self._at = quota, time.monotonic()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
-        await request.read()
-        now = time.monotonic()
+        now, token = time.monotonic(), json.loads(await request.read())["AccessToken"]
+        self.asked[token].append(now)
         self._left = min(self.quota, self._left + self.quota * (now - self._at))
         self._at = now
         await asyncio.sleep(0.02)
@@ -148,3 +153,31 @@ async def test_gateways_that_lost_their_redis_go_on_with_their_parts(tmp_path: P
         # A few at once for each, and those under way.
         assert calls <= allowed * seconds + 3 * 4 + 3 * 2
         assert calls > allowed * seconds / 3
+
+
+@pytest.mark.fault("workers share checks")
+async def test_workers_ask_once_for_all_of_them(tmp_path: Path, figure: Figure) -> None:
+    """Sign-ins in use on four workers; each asking for itself would take four times the calls."""
+    key, every = KeyPair.generate("key-1"), 3.0
+    tokens = [sign(key, access_claims(sub=f"user-{number}")) for number in range(50)]
+    (tmp_path / "jwks.json").write_bytes(key_set_document(key))
+    async with Throttling(10_000.0).running() as cognito, Upstream().running() as upstream:
+        section = asking(tmp_path, cognito.url, f"check_every: {every:g}s, calls_per_second: 30")
+        pools = section.removeprefix("cognito:\n")
+        environ = {"COGNITO_GATEWAY_LISTEN__WORKERS": "4"}
+        async with serving(tmp_path, upstream=upstream.url, pools=pools, environ=environ) as served:
+            began, oldest = time.monotonic(), 0.0
+            while time.monotonic() - began < 8.0 or not cognito.good:
+                # A connection each: any worker may get it.
+                await asyncio.gather(*(served.bearer(token) for token in tokens[:25]))
+                await asyncio.gather(*(served.bearer(token) for token in tokens[25:]))
+                samples = await served.samples()
+                oldest = max(oldest, samples["cognito_gateway_revocation_oldest_check_seconds"])
+            seconds = time.monotonic() - began
+            samples = await served.samples()
+    assert samples['cognito_gateway_revocation_checks_total{result="shared"}'] > 0
+    assert set(cognito.asked) == {token.decode() for token in tokens}
+    # What one of them has asked about none asks about again within half of the time.
+    gaps = [b - a for times in cognito.asked.values() for a, b in itertools.pairwise(times)]
+    assert min(gaps, default=every) >= 0.5 * every - 0.05
+    figure(f"{len(cognito.good) / seconds:.0f} calls a second, the oldest check {oldest:.1f} of {every:g} s")
