@@ -83,14 +83,10 @@ class Gateway:
         self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
         # What the other workers know of revocation; None: there are none.
         self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
-        before = None if previous is None else previous._revocation
         kept = self._same_authenticator(previous)
         # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
-        self._revocation: Revocation | None = (
-            before
-            if kept
-            else revocation_of(config, metrics=metrics, log=log, previous=before, verdicts=self._verdicts)
-        )
+        before: Revocation | None = None if previous is None else previous._revocation
+        self._revocation: Revocation | None = before if kept else self._new_revocation(before)
         self._authenticator = kept or Authenticator(
             config,
             self.key_sets,
@@ -192,6 +188,11 @@ class Gateway:
         if previous is None or previous.config.rate_limit != self.config.rate_limit:
             return None
         return previous._limits
+
+    def _new_revocation(self, before: Revocation | None) -> Revocation | None:
+        return revocation_of(
+            self.config, metrics=self._metrics, log=self._log, previous=before, verdicts=self._verdicts
+        )
 
     def _new_limits(self) -> Limits | None:
         limit = self.config.rate_limit
