@@ -121,6 +121,7 @@ async def _serve(port: int) -> None:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Taken over by what is accepted.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _SMALL_BUFFER)
         listening.bind(("127.0.0.1", port))
         server = await asyncio.get_running_loop().create_server(Stalling, sock=listening, backlog=4096)
         async with server:

@@ -181,7 +181,7 @@ def _turn(key: selectors.SelectorKey, events: int, again: bytes) -> bool:
 def hold(attack: Attack, token: str) -> None:
     sockets = []
     for index in range(attack.connections):
-        sock = connect(attack.port, index)
+        sock = connect(attack.port, index, timeout=30)
         # Small, so that what it does not read or cannot send is the proxy's to hold; ended by a reset.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
