@@ -3,11 +3,14 @@
 The only thing looked at is where the upstream's WebSocket frames end, so that a close frame of ours can be
 put between two of them when the token that opened the tunnel expires or is revoked.
 
-Invariant: neither side is read faster than the other takes it, and the end of one side is passed on.
+Invariant: neither side is read faster than the other takes it, nor so fast that others have to wait; and the
+end of one side is passed on.
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -25,6 +28,16 @@ REVOKED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token revoked"
 SIGNED_OUT = b"\x88\x0c" + (1008).to_bytes(2, "big") + b"signed out"
 EXPIRED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token expired"
 GOING_AWAY = b"\x88\x0c" + (1001).to_bytes(2, "big") + b"going away"
+
+# A read of so many bytes was not the last of this turn of the event loop: others have theirs first.
+_A_TURN = 32 * 1024
+# Two bytes, and eight of a length (RFC 6455 section 5.2).
+_LONGEST_HEADER = 10
+# Short frames, one after the other: one by one a megabyte of empty ones takes half a second, and so
+# a few milliseconds.
+_SMALL = re.compile(
+    rb"(?s:.\x80....|" + b"|".join(b"." + re.escape(bytes([n])) + b"." * n for n in range(126)) + b")++"
+)
 
 # How long an upstream may take to end the frame it is in before the tunnel is cut. Seconds.
 _FRAME_GRACE = 1.0
@@ -75,34 +88,38 @@ class FrameCursor:
 
     def feed(self, data: bytes) -> int:
         """Take these bytes; the offset behind the last frame that ends in them, -1 where none does."""
-        at, last = 0, -1
-        while at < len(data):
+        at, last, end = 0, -1, len(data)
+        while at < end:
             if self._left:
-                step = min(self._left, len(data) - at)
+                step = min(self._left, end - at)
                 self._left -= step
                 at += step
+            elif not self._header and (small := _SMALL.match(data, at)) is not None:
+                at = small.end()
             else:
-                self._header += data[at : at + 1]
-                at += 1
-                size = _payload_size(self._header)
-                if size is None:
-                    continue
+                kept = len(self._header)
+                header = self._header + data[at : at + _LONGEST_HEADER - kept]
+                size, used = _frame(header)
+                if not used:
+                    self._header = header
+                    break
+                at += used - kept
                 self._header, self._left = b"", size
-            if self.between:
+            if not self._left:
                 last = at
         return last
 
 
-def _payload_size(header: bytes) -> int | None:
-    """The payload's size (with a mask, if any), or None while the header is not complete."""
+def _frame(header: bytes) -> tuple[int, int]:
+    """The payload's size (with a mask, if any) and the header's; (0, 0) while that is not complete."""
     if len(header) < 2:
-        return None
+        return 0, 0
     masked, short = header[1] & 0x80, header[1] & 0x7F
     extended = {126: 2, 127: 8}.get(short, 0)
     if len(header) < 2 + extended:
-        return None
+        return 0, 0
     size = int.from_bytes(header[2 : 2 + extended], "big") if extended else short
-    return size + (4 if masked else 0)
+    return size + (4 if masked else 0), 2 + extended
 
 
 def tunnel_for(
@@ -202,6 +219,14 @@ class Tunnel:
         self._wait()
         if not self._client.writable:
             self._upstream.pause_reading()
+        elif len(data) >= _A_TURN:
+            self._upstream.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_upstream)
+
+    def _read_upstream(self) -> None:
+        """The next turn: go on, unless the client does not keep up."""
+        if not self._ended and self._client.writable:
+            self._upstream.resume_reading()
 
     def upstream_eof(self) -> None:
         self._upstream_done = True
@@ -223,6 +248,13 @@ class Tunnel:
         self._wait()
         if not self._upstream.writable:
             self._client.pause_client()
+        elif len(data) >= _A_TURN:
+            self._client.pause_client()
+            asyncio.get_running_loop().call_soon(self._read_client)
+
+    def _read_client(self) -> None:
+        if not self._ended and self._upstream.writable:
+            self._client.resume_client()
 
     def client_drained(self) -> None:
         self._upstream.resume_reading()
