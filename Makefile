@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench screenshots config lock dist sbom clean
+.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench sslyze screenshots config lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,13 @@ soak: $(VENV)/.test ## two million requests of every kind; fails unless memory s
 
 fuzz: $(VENV)/.test ## the fuzz targets, fifty times as long as in a test run
 	FUZZ_TIMES=50 $(BIN)/python -m pytest -n auto --timeout 0 tests/fuzz $(ARGS)
+
+sslyze: .venv-sslyze/.done ## install what one test scans our TLS with, apart: it pins an older cryptography
+
+.venv-sslyze/.done: requirements/sslyze.txt
+	@$(PYTHON) -m venv .venv-sslyze
+	.venv-sslyze/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/sslyze.txt
+	@touch $@
 
 lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
 	$(BIN)/ruff check .
@@ -56,6 +63,7 @@ lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashe
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing pyproject.toml -o requirements/image.txt
+	$(COMPILE) requirements/sslyze.in -o requirements/sslyze.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
@@ -74,7 +82,7 @@ sbom: $(VENV)/.test ## every package of the image with version and license, as C
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out
+	rm -rf $(VENV) .venv-sslyze build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:

@@ -100,6 +100,22 @@ async def test_tls_1_2_is_the_oldest_and_cannot_be_renegotiated(tmp_path: Path) 
         assert (await once(gateway.port, get("/"), tls=oldest)).status == 401
 
 
+async def test_tls_1_2_offers_forward_secrecy_and_aead_only(tmp_path: Path) -> None:
+    """Whatever this Python was built with: Debian's offers CBC, and static RSA for an RSA key."""
+    async with serving(tmp_path) as (gateway, authority):
+        for suites in ("ECDHE-ECDSA-AES128-SHA256", "ECDHE-ECDSA-AES256-SHA", "ECDHE-ECDSA-AES128-CCM"):
+            tls = calling(authority)
+            tls.maximum_version = ssl.TLSVersion.TLSv1_2
+            tls.set_ciphers(f"{suites}:@SECLEVEL=0")
+            with pytest.raises((ssl.SSLError, ConnectionError, asyncio.IncompleteReadError)):
+                await once(gateway.port, get("/"), tls=tls)
+        for suite in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"):
+            tls = calling(authority)
+            tls.maximum_version = ssl.TLSVersion.TLSv1_2
+            tls.set_ciphers(suite)
+            assert (await once(gateway.port, get("/"), tls=tls)).status == 401
+
+
 @on_both_loops
 async def test_client_certificates_are_required_and_verified(tmp_path: Path) -> None:
     stranger = Authority(tmp_path, "stranger")
