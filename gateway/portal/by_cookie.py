@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from gateway.config.model import Cors
 from gateway.errors import CrossOrigin
+from gateway.portal.navigation import maker_of
 from gateway.portal.origin import SAFE_METHODS, same_origin
 from gateway.portal.session import Session
 from gateway.portal.sessions import Sessions
@@ -62,15 +63,13 @@ class ByCookie:
         request.by_cookie = True
 
     def _check_origin(self, request: Request) -> None:
-        head = request.head
-        origin, fetch_site = value_of(head, b"origin"), value_of(head, b"sec-fetch-site")
-        if origin in self._trusted:
+        maker = maker_of(request)
+        if maker.origin is not None and maker.origin.encode("latin-1") in self._trusted:
             return
-        if not same_origin(
-            None if origin is None else origin.decode("latin-1"),
-            None if fetch_site is None else fetch_site.decode("latin-1"),
-            public_origin(request, self._public_url),
-        ):
+        # A handshake is no navigation, whatever it says.
+        handshake = request.upgrade or _may_be_handshake(request)
+        known = maker._replace(mode=None) if handshake else maker
+        if not same_origin(known, public_origin(request, self._public_url)):
             raise CrossOrigin("cookie-authenticated, and no page of this site made it")
 
     def _secure(self, request: Request) -> bool:

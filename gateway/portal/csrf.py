@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from gateway.errors import CrossOrigin, FormRefused
 from gateway.portal import session_cookies
-from gateway.portal.origin import same_origin
+from gateway.portal.origin import Maker, same_origin
 from gateway.portal.page import SIGN_OUT, PageRequest
 from gateway.portal.sealing import Sealer
 
@@ -29,13 +29,12 @@ class Guard:
     def token(self, page: PageRequest) -> str:
         return self._sealer.seal(b"", until=page.now + _LIFE, binding=_binding(page, page.browser_id))
 
-    def check(self, page: PageRequest, *, origin: str | None, fetch_site: str | None) -> None:
-        """`origin` and `fetch_site` as the request's headers say. Raises CrossOrigin or FormRefused."""
+    def check(self, page: PageRequest, maker: Maker) -> None:
+        """`maker`: what the headers say of the page it comes from. Raises CrossOrigin or FormRefused."""
         # Browsers send Origin with every form they post; programs that send neither header have no cookies
         # to be misused, and must bring a token all the same.
-        if (origin is not None or fetch_site is not None) and not same_origin(
-            origin, fetch_site, page.origin
-        ):
+        told = maker.origin is not None or maker.site is not None
+        if told and not same_origin(maker, page.origin):
             raise CrossOrigin("the form comes from another site")
         if page.path == SIGN_OUT and page.cookies.get(session_cookies.COOKIE) is None:
             return  # signed out already, in another tab perhaps: there is nothing that a stranger could end

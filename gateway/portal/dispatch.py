@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gateway.errors import BadRequest, MethodRefused, NotFound, Refusal, SessionsAway
+from gateway.errors import BadRequest, MethodRefused, NoCredentials, NotFound, Refusal, SessionsAway
 from gateway.portal import assets, respond
 from gateway.portal.cookies import Cookies
 from gateway.portal.csrf import Guard
 from gateway.portal.forms import parse_fields
-from gateway.portal.navigation import accepts_html
+from gateway.portal.navigation import accepts_html, maker_of, prefetches
+from gateway.portal.origin import normal
 from gateway.portal.page import SIGN_OUT, PageRequest
 from gateway.portal.portal import Portal
 from gateway.portal.reading import read_form
@@ -56,7 +57,8 @@ class Dispatcher:
             try:
                 answer = await self._handled(page)
             finally:
-                request.answer_lines += b"".join(page.set_cookies)
+                if page.method != "HEAD":  # of which nobody sees a form
+                    request.answer_lines += b"".join(page.set_cookies)
             if not request.decision:
                 request.decision, request.reason = "allowed", "own_page"
         except Refusal as refusal:
@@ -72,6 +74,8 @@ class Dispatcher:
         origin = public_origin(request, config.listen.public_url)
         if origin is None:
             raise BadRequest("a page asked for without a Host")
+        # As it is registered at Cognito (callback and sign-out URLs): letter for letter.
+        origin = normal(origin)
         return PageRequest(
             method=request.method,
             path=path[len(config.sign_in.prefix) :],
@@ -97,6 +101,9 @@ class Dispatcher:
         handler = _handler(methods, page.method)
         # Files are the same for everybody: a cache would keep a renewed session's cookie along with one.
         if not assets.is_asset(page.path):
+            if prefetches(page.request):
+                # Nobody has asked yet: a sign-in that begins now would take the place of a person's.
+                raise NoCredentials("fetched ahead")
             await self._welcome(page)
         if page.method == "POST":
             await self._take_form(page)
@@ -112,13 +119,12 @@ class Dispatcher:
 
     async def _take_form(self, page: PageRequest) -> None:
         request = page.request
-        content_type, origin, fetch_site = (
-            _text(value_of(request.head, name)) for name in (b"content-type", b"origin", b"sec-fetch-site")
-        )
+        content_type = value_of(request.head, b"content-type")
         # A form is one small write: as long as a head may take.
         within = self._config.listen.header_timeout
-        page.form = await read_form(request.body, content_type, within=within)
-        self._guard.check(page, origin=origin, fetch_site=fetch_site)
+        text = None if content_type is None else content_type.decode("latin-1")
+        page.form = await read_form(request.body, text, within=within)
+        self._guard.check(page, maker_of(request))
 
     # --- refusals ---
 
@@ -147,7 +153,3 @@ def _handler(methods: Mapping[str, Handler], method: str) -> Handler:
         refusal.allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
         raise refusal
     return handler
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

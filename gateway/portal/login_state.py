@@ -1,7 +1,7 @@
 """What a browser keeps between leaving for managed login and coming back: a sealed cookie for each tab. Pure.
 
-Invariant: an answer is believed only in the browser that asked, once, within minutes, and only together with
-the nonce and the PKCE verifier that were made for it.
+Invariant: an answer is believed only in the browser that asked, within minutes, until it led to a session,
+and together with the nonce and the PKCE verifier that were made for it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ import secrets
 from dataclasses import asdict, dataclass, field
 
 from gateway.portal.page import PageRequest
+from gateway.portal.return_to import return_path
 from gateway.portal.sealing import Sealer
 
 # Seconds to sign in: as long as one may look for one's phone; oauth2-proxy and Pomerium give 15 minutes.
 LIFE = 900.0
-# Tabs of one browser that may be on their way at a time; their cookies take 400 bytes each.
-_MOST_TABS = 5
+# Tabs of one browser that may be on their way at a time; their cookies take 400 bytes each, with a long way
+# back more: of all together so many, beside a session and within a head of 32 KiB.
+_MOST_TABS, _MOST_BYTES = 5, 8192
 _PREFIX = "login_"
-# `state` is the tab's name and what only its cookie knows; both are random.
-_STATE = re.compile(r"([0-9a-f]{16})\.([A-Za-z0-9_-]{22})")
+# `state` is the tab's name and what only its cookie knows, both random; then, for who comes back after the
+# cookie is gone, where they wanted to go. Cognito takes no longer state than a browser's address bar holds.
+_STATE = re.compile(r"([0-9a-f]{16})\.([A-Za-z0-9_-]{22})(?:\.([A-Za-z0-9_-]{0,1400}))?")
+_TAB = re.compile(_PREFIX + "([0-9a-f]{16})")
+_LONGEST_WANTED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +45,10 @@ class LoginState:
 
     @property
     def state(self) -> str:
-        return f"{self.tab}.{self.secret}"
+        wanted = json.dumps([self.pool_id, self.return_to]).encode("ascii")
+        if len(wanted) > _LONGEST_WANTED:
+            wanted = b""
+        return f"{self.tab}.{self.secret}.{base64.urlsafe_b64encode(wanted).rstrip(b'=').decode('ascii')}"
 
     @property
     def challenge(self) -> str:
@@ -60,35 +68,59 @@ def begin(page: PageRequest, sealer: Sealer, pool_id: str, return_to: str) -> Lo
         nonce=secrets.token_urlsafe(16),
         verifier=secrets.token_urlsafe(32),
     )
-    _make_room(page, sealer)
     sealed = sealer.seal(
         json.dumps(asdict(made)).encode("ascii"), until=page.now + LIFE, binding=made.tab.encode("ascii")
     )
-    page.set_cookies.append(page.cookies.set(_PREFIX + made.tab, sealed, max_age=LIFE))
+    _make_room(page, sealer, size=len(sealed))
+    page.set_cookies += page.cookies.set_split(_PREFIX + made.tab, sealed, max_age=LIFE)
     return made
 
 
-def finish(page: PageRequest, sealer: Sealer, state: str) -> LoginState | None:
-    """The one that this `state` belongs to, used up by it; None where this browser did not ask."""
+def find(page: PageRequest, sealer: Sealer, state: str) -> LoginState | None:
+    """The one that this `state` belongs to; None where this browser did not ask, or it is used up."""
     match = _STATE.fullmatch(state)
     found = None if match is None else _opened(page, sealer, match[1])
     if match is None or found is None:
         return None
-    page.set_cookies.append(page.cookies.clear(_PREFIX + found.tab))
     return found if hmac.compare_digest(found.secret, match[2]) else None
 
 
-def _make_room(page: PageRequest, sealer: Sealer) -> None:
+def use_up(page: PageRequest, state: LoginState) -> None:
+    """It led to a session: it does so once."""
+    page.set_cookies += page.cookies.clear_split(_PREFIX + state.tab)
+
+
+def unverified_wanted(state: str) -> tuple[str | None, str]:
+    """Which pool, and where to, by the word of whoever wrote this `state`: a path of this site, or `/`."""
+    match = _STATE.fullmatch(state)
+    try:
+        text = base64.urlsafe_b64decode((match[3] if match is not None and match[3] else "") + "===")
+        pool_id, return_to = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None, "/"
+    if not isinstance(pool_id, str) or not isinstance(return_to, str):
+        return None, "/"
+    return pool_id, return_path(return_to)
+
+
+def _make_room(page: PageRequest, sealer: Sealer, *, size: int) -> None:
+    """Beyond the bounds the tabs that left first are forgotten."""
     began: dict[str, float] = {}
+    sizes: dict[str, int] = {}
     for name in page.cookies.names(_PREFIX):
-        known = _opened(page, sealer, name.removeprefix(_PREFIX))
-        began[name] = 0.0 if known is None else known.began
-    for name in sorted(began, key=began.__getitem__)[: max(0, len(began) - _MOST_TABS + 1)]:
-        page.set_cookies.append(page.cookies.clear(name))
+        match = _TAB.match(name)
+        tab = name.removeprefix(_PREFIX) if match is None else match[1]
+        if tab not in began:
+            known = _opened(page, sealer, tab)
+            began[tab] = 0.0 if known is None else known.began
+        sizes[tab] = sizes.get(tab, 0) + len(page.cookies.get(name) or "")
+    oldest = sorted(began, key=began.__getitem__)
+    while oldest and (len(oldest) >= _MOST_TABS or sum(sizes[each] for each in oldest) + size > _MOST_BYTES):
+        page.set_cookies += page.cookies.clear_split(_PREFIX + oldest.pop(0))
 
 
 def _opened(page: PageRequest, sealer: Sealer, tab: str) -> LoginState | None:
-    sealed = page.cookies.get(_PREFIX + tab)
+    sealed = page.cookies.joined(_PREFIX + tab)
     data = None if sealed is None else sealer.open(sealed, now=page.now, binding=tab.encode("ascii"))
     try:
         return None if data is None else LoginState(**json.loads(data))

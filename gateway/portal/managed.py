@@ -10,29 +10,31 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 from urllib.parse import urlencode
 
 from gateway.aws.values import Tokens
 from gateway.config.model import UserPool
-from gateway.errors import GatewayError, InternalError, NotFound, Refusal, SignInRefused
+from gateway.errors import GatewayError, InternalError, NoCredentials, NotFound, Refusal, SignInRefused
+from gateway.observe.bridge import redact
 from gateway.portal import login_state, respond, words
 from gateway.portal.asked import Asked, asked
 from gateway.portal.attempts import ADDRESS, by_address
 from gateway.portal.cognito import client_secret
 from gateway.portal.login_state import LoginState
+from gateway.portal.navigation import accepts_html
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.portal.token_endpoint import redeem
 from gateway.portal.words import Told
 from gateway.proxy.answers import Answer
 
-# What may be shown of what Cognito says went wrong: prose, and nothing like a link.
-_PROSE = re.compile(r"[A-Za-z0-9 .,'()_-]{1,200}")
+# Characters of what the provider says went wrong, and of that in the log (INTERFACE: unverified values).
+_SHOWN, _LOGGED = 300, 128
 
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
     """`pool` says which one to sign in at; where there are several and it does not, a page asks."""
+    _need_visit(page)
     wanted = asked(page, portal.pages.pools)
     if wanted.pool_id is None and _any_domain(portal):
         return respond.see_other(wanted.link(page, "/sign_in"))
@@ -52,30 +54,52 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def callback(portal: Portal, page: PageRequest) -> Answer:
-    """RFC 6749 section 4.1.2. Who gives a parameter twice was refused before this (forms.py)."""
+    """RFC 6749 section 4.1.2. Who gives a parameter twice was refused before this (forms.py).
+
+    What cannot be completed (reloaded, sent twice, overtaken in another tab) is no dead end: who is signed in
+    goes on, everybody else begins again with the same destination.
+    """
     if not _any_domain(portal):
         raise NotFound
-    state = login_state.finish(page, portal.sealers.login, page.query.get("state", ""))
+    _need_visit(page)
+    text = page.query.get("state", "")
+    state = login_state.find(page, portal.sealers.login, text)
     if state is None:
-        raise SignInRefused("state is missing, used, old or another browser's")
+        pool_id, return_to = login_state.unverified_wanted(text)
+        if page.session is not None:
+            return respond.see_other(return_to)
+        refusal = SignInRefused("state is missing, used, old or another browser's")
+        return _again(portal, page, refusal, Asked(pool_id, return_to))
+    wanted = Asked(state.pool_id, state.return_to)
     if "error" in page.query:
-        return _told(portal, page, state)
+        return _again(portal, page, SignInRefused(_said(page, _LOGGED)), wanted, said=_said(page, _SHOWN))
     pool, domain = _pool(portal, state.pool_id)
-    if not page.query.get("code"):
-        raise SignInRefused("neither code nor error came back")
     # A state can be shown again for as long as its cookie lives, and each time Cognito would be asked.
     attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
     if told := words.wait(attempts.wait(keys, page.moment)):
         return _wait(page, told)
     attempts.count(keys, page.moment)
     try:
+        if not page.query.get("code"):
+            raise SignInRefused("neither code nor error came back")
         await _finish(portal, page, pool, domain, state)
     except Refusal as refusal:
         if not isinstance(refusal, SignInRefused):
             attempts.take_back(keys, page.moment)  # it was not the code
-        raise
+        elif page.session is not None:
+            return respond.see_other(
+                state.return_to
+            )  # reloaded: the code is used, by the session that there is
+        return _again(portal, page, refusal, wanted)
     attempts.take_back(keys, page.moment)
+    login_state.use_up(page, state)
     return respond.see_other(state.return_to)
+
+
+def _need_visit(page: PageRequest) -> None:
+    """A link checker's HEAD begins no sign-in, and completes none."""
+    if page.method == "HEAD":
+        raise NoCredentials("HEAD, where a sign-in would begin or end")
 
 
 async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str, state: LoginState) -> None:
@@ -138,18 +162,35 @@ def _wait(page: PageRequest, told: Told) -> Answer:
     return answer
 
 
-def _told(portal: Portal, page: PageRequest, state: LoginState) -> Answer:
-    """RFC 6749 section 4.1.2.1: what Cognito says, as text, and a way to try again."""
-    error, why = page.query["error"], page.query.get("error_description", "")
-    said = [text for text in (error, why) if _PROSE.fullmatch(text)]
-    # The only one need not be named.
-    pool_id = state.pool_id if len(portal.pages.pools) > 1 else None
-    again = Asked(pool_id, state.return_to).link(page, "/start")
-    page.request.decision, page.request.reason = "refused", SignInRefused.reason
-    return respond.message(
-        "Sign-in failed",
-        ["Cognito did not sign you in.", *said],
-        status=SignInRefused.status,
-        prefix=page.prefix,
-        back=("Try again", again),
+def _said(page: PageRequest, most: int) -> str:
+    """RFC 6749 section 4.1.2.1: what the provider says, on one line and bounded; nobody has verified it."""
+    said = ": ".join(filter(None, (page.query["error"], page.query.get("error_description", ""))))
+    line = "".join(sign if sign.isprintable() else " " for sign in said)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _again(portal: Portal, page: PageRequest, refusal: Refusal, wanted: Asked, *, said: str = "") -> Answer:
+    """A page that says what happened and leads to another try; for programs the refusal itself."""
+    portal.pages.log.event(
+        "sign_in_refused",
+        level="warning",
+        request_id=page.request_id,
+        client=page.client,
+        pool=wanted.pool_id if wanted.pool_id in portal.pages.pools else None,
+        reason=refusal.reason,
+        exact=redact(str(refusal)),
     )
+    if not accepts_html(page.request):
+        raise refusal
+    # The only one need not be named.
+    several = len(portal.pages.pools) > 1 and wanted.pool_id in portal.pages.pools
+    again = Asked(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
+    page.request.decision = "error" if refusal.status >= 500 else "refused"
+    page.request.reason = refusal.reason
+    sentences = [f"The sign-in service says: {said}"] if said else [refusal.detail]
+    answer = respond.message(
+        refusal.title, sentences, status=refusal.status, prefix=page.prefix, back=("Try again", again)
+    )
+    if refusal.retry_after is not None:
+        answer.headers.append((b"Retry-After", b"%d" % refusal.retry_after))
+    return answer

@@ -5,6 +5,7 @@ Invariant: only a navigation is ever sent to sign in; scripts and API clients ge
 
 from __future__ import annotations
 
+from gateway.portal.origin import Maker
 from gateway.proxy.headers import value_of
 from gateway.proxy.request import Request
 
@@ -37,6 +38,13 @@ def shown_to_a_person(request: Request, origin: str) -> bool:
     if mode is None and dest is None:
         return origin.startswith("http:")
     return mode == b"navigate" and dest == b"document"
+
+
+def maker_of(request: Request) -> Maker:
+    """What the request says of the page that made it; of a header that stands twice nothing."""
+    names = (b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
+    values = (value_of(request.head, name) for name in names)
+    return Maker(*(None if value is None else value.decode("latin-1") for value in values))
 
 
 def accepts_html(request: Request) -> bool:

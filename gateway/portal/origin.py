@@ -6,18 +6,34 @@ counts as somebody else's.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 # RFC 9110 section 9.2.1; TRACE is refused before anybody gets here.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 # `none`: typed, bookmarked, opened from another program; no other site had a hand in it.
 _OURS = frozenset({"same-origin", "none"})
 
 
-def same_origin(origin: str | None, fetch_site: str | None, own: str | None) -> bool:
-    """Whether `origin` (of the header) is `own`; where the header is missing, Sec-Fetch-Site decides."""
-    if origin is not None:
-        # `null` is what sandboxed frames and redirects across origins send: nobody in particular.
-        return own is not None and normal(origin) == normal(own)
-    return fetch_site in _OURS
+class Maker(NamedTuple):
+    """What a request's headers say of the page that made it (`Origin` and Fetch metadata)."""
+
+    origin: str | None = None
+    site: str | None = None
+    mode: str | None = None
+    dest: str | None = None
+
+
+def same_origin(maker: Maker, own: str | None) -> bool:
+    """Whether a page of `own` made the request: by Origin; where that is missing, by Sec-Fetch-Site."""
+    if maker.origin is None:
+        return maker.site in _OURS
+    if maker.origin == "null":
+        # Nobody in particular: sandboxed frames send it, and redirects across origins. And so does every form
+        # of a page with `Referrer-Policy: no-referrer` (Fetch standard, append a request Origin header); the
+        # browser then calls it same-origin. A sandboxed frame in one of our pages may be called so too, but
+        # what it asks for does not become the window's own document.
+        return maker[1:] == ("same-origin", "navigate", "document")
+    return own is not None and normal(maker.origin) == normal(own)
 
 
 def normal(origin: str) -> str:

@@ -1,7 +1,8 @@
 """Where to go after signing in: a path on this site, and never anywhere else. Pure.
 
-Invariant: what `return_path` gives is `/`, or begins with one `/` and holds nothing that a browser resolves
-to another origin or that could end a header line.
+Whatever the proxy serves (policy/paths.py) survives signing in. Invariant: what `return_path` gives is `/`,
+or begins with one `/`, is printable ASCII without blanks, and no reading of it (policy/readings.py) leads to
+another origin.
 """
 
 from __future__ import annotations
@@ -9,24 +10,31 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-# The characters of RFC 3986 paths and queries, and in queries those that browsers send as they are
-# (`?filter[a]=b`; WHATWG URL, query percent-encode set). No other: browsers read `\` as `/`, and drop tabs
-# and line feeds inside a URL before they look at it (basic URL parser).
-_PATH = re.compile(r"/[A-Za-z0-9._~%!$&'()*+,;=:@/-]*(?:\?[A-Za-z0-9._~%!$&'()*+,;=:@/?\[\]{}|^`-]*)?")
-# Encoded or not, none of these may follow the first slash: some server in between decodes once more.
-_LEAVES = re.compile(r"/(?:/|%(?:2f|5c|0[0-9a-d]|25)|[\\\s])", re.IGNORECASE)
-# Whoever resolves `/..//evil` before looking at it is left with `//evil`; no such path is served here anyway
-# (policy/paths.py).
+from gateway.config.model import Paths
+from gateway.errors import AmbiguousPath, BadRequest
+from gateway.policy.paths import split_target
+from gateway.policy.readings import readings
+
+# What any configuration serves; the request that comes back is judged by its own.
+_ALL = Paths(encoded_slash="pass", double_slash="pass", semicolon="pass")
+# Stricter than the proxy: browsers read `\` as `/` (WHATWG URL, special authority slashes), and a server in
+# between may decode once more, so neither follows the first slash in any spelling.
+_LEAVES = re.compile(r"/(?:/|\\|%(?:2f|5c))", re.IGNORECASE)
+# Whoever resolves `/..;//evil` or `/.%2f/evil` before looking at it is left with `//evil`.
 _DOTS = re.compile(r"[^?]*/(?:\.|%2e){1,2}(?:[/;?]|%2f|%5c|$)", re.IGNORECASE)
-# As long as a path that is asked for gets in practice; longer ones would make the sign-in's own URL too long.
-_LONGEST = 2048
+# Characters. Percent-encoded in the sign-in's own address they are up to three times as many, and that comes
+# again as Referer: with our cookies both must fit into a head of 32 KiB (listen.max_header_size).
+LONGEST = 4096
 
 
 def return_path(wanted: str | None) -> str:
     """`wanted` if it is a path of this site, else `/`."""
-    if wanted is None or len(wanted) > _LONGEST or not _PATH.fullmatch(wanted):
+    if wanted is None or len(wanted) > LONGEST or _LEAVES.match(wanted) or _DOTS.match(wanted):
         return "/"
-    if _LEAVES.match(wanted) or _DOTS.match(wanted):
+    try:
+        raw_path, _ = split_target(wanted)
+        readings(raw_path, _ALL)
+    except (BadRequest, AmbiguousPath):
         return "/"
     return wanted
 

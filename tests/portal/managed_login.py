@@ -131,8 +131,12 @@ class TokenEndpoint:
 
     def __init__(self) -> None:
         self.url, self.cognito, self.access = "", "", ""
+        # Answers with this status instead, while it is not 0.
+        self.failing = 0
 
     async def token(self, request: web.Request) -> web.Response:
+        if self.failing:
+            return web.Response(status=self.failing)
         async with aiohttp.ClientSession() as http:
             form = dict(await request.post())
             async with http.post(f"{self.cognito}/oauth2/token", data=form) as answer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.support import HTML, Browser, a_session, signed_in
+from tests.portal.support import HTML, Browser, a_session, form_token, signed_in
 from tests.support.running import logged, running
 from tests.support.tokens import access_claims, sign
 from tests.support.wire import Client, Upstream, get, once
@@ -261,3 +261,64 @@ async def test_an_origin_that_cors_trusts_with_cookies_may_use_them(
         reply = await browser.post("/api", origin=origin)
         assert reply.status == status
         assert len(gateway.upstream.requests) == (1 if status == 200 else 0)
+
+
+NULL = ("Origin: null", "Sec-Fetch-Site: same-origin")
+TOP = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+
+
+async def test_forms_of_pages_that_send_no_referrer_are_the_sites_own(tmp_path: Path) -> None:
+    """Chromium sends `Origin: null` with them; sandboxed frames send it too, with another destination."""
+    async with running(tmp_path, listen_lines="trusted_proxies: [127.0.0.1]") as gateway:
+        browser = await signed_in(gateway)
+        empty = "Content-Length: 0"
+        cases = {
+            (*NULL, *TOP): 200,
+            (*NULL, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"): 403,
+            (*NULL, "Sec-Fetch-Mode: cors", "Sec-Fetch-Dest: empty"): 403,
+            ("Origin: null", "Sec-Fetch-Site: cross-site", *TOP): 403,
+            ("Origin: null", *TOP): 403,
+            NULL: 403,
+        }
+        for lines, status in cases.items():
+            assert (await browser.get("/form", empty, *lines, method="POST")).status == status, lines
+            named = ["X-Original-URL: http://api.test/form", "X-Original-Method: POST"]
+            asked = await browser.get("/oauth2/auth", *named, *lines)
+            assert asked.status == status, lines
+        token = await form_token(gateway, browser)
+        kind = "Content-Type: application/x-www-form-urlencoded"
+        for lines, status in reversed(list(cases.items())):
+            body = f"csrf={token}"
+            head = get(
+                "/oauth2/sign_out",
+                browser.cookie,
+                kind,
+                f"Content-Length: {len(body)}",
+                *lines,
+                method="POST",
+            )
+            reply = await once(gateway.port, head + body.encode())
+            assert (reply.status == 403) == (status == 403), lines  # Cognito is away here: 502
+
+
+async def test_a_websocket_of_nobody_in_particular_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        browser = await signed_in(gateway)
+        upgrade = (
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: eA==",
+        )
+        assert (await browser.get("/ws", *upgrade, *NULL, *TOP)).status == 403
+
+
+async def test_what_a_library_asks_for_is_not_sent_to_sign_in(tmp_path: Path) -> None:
+    async with running(tmp_path) as gateway:
+        browser = Browser(gateway.port)
+        script = "X-Requested-With: XMLHttpRequest"
+        assert (await browser.get("/a", HTML)).status == 302
+        assert (await browser.get("/a", HTML, script)).status == 401
+        assert (await browser.get("/a", HTML, script, "Sec-Fetch-Mode: cors")).status == 401
+        # Some apps' web views write it into every navigation; the browser's own word is better.
+        assert (await browser.get("/a", HTML, script, "Sec-Fetch-Mode: navigate")).status == 302

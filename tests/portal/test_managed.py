@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -61,7 +62,8 @@ async def test_tabs_are_bounded_and_the_newest_stay(tmp_path: Path) -> None:
         asked = [await place.leave(browser, f"/{number}") for number in range(8)]
         assert len([name for name in browser.jar if "_login_" in name]) == 5
         assert (await browser.get(await place.come_back(asked[-1]))).get("location") == "/7"
-        assert (await browser.get(await place.come_back(asked[0]))).status == 400
+        late = await browser.get(await place.come_back(asked[0]))
+        assert (late.status, late.get("location")) == (303, "/0"), "who is signed in goes on"
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,8 @@ async def test_tabs_are_bounded_and_the_newest_stay(tmp_path: Path) -> None:
     [
         lambda query: {name: value for name, value in query.items() if name != "state"},
         lambda query: {name: value for name, value in query.items() if name != "code"},
-        lambda query: {**query, "state": query["state"][:-1] + ("A" if query["state"][-1] != "A" else "B")},
+        lambda query: {**query, "state": query["state"][:20] + "~" + query["state"][21:]},
+        lambda query: {**query, "state": query["state"][:17] + "A" * 22 + query["state"][39:]},
         lambda query: {**query, "state": "0" * 16 + query["state"][16:]},
         lambda query: {**query, "code": "00000000-0000-4000-8000-000000000000"},
         lambda query: {**query, "state": ""},
@@ -103,7 +106,10 @@ async def test_a_callback_works_once_and_in_its_own_browser(tmp_path: Path) -> N
         assert (await victim.get(target)).status == 400, "signed in as somebody else by a link"
         kept = browser.copy()
         assert (await browser.get(target)).status == 303
-        assert (await browser.get(target)).status == 400, "replayed: the state is used up"
+        again = await browser.get(target)
+        assert (again.status, again.get("location")) == (303, "/"), "reloaded: who is signed in goes on"
+        nobody = place.browser()
+        assert (await nobody.get(target)).status == 400, "replayed: the state is used up"
         assert (await kept.get(target)).status == 400, "replayed with the old cookies: the code is used up"
 
 
@@ -197,21 +203,121 @@ async def test_a_code_of_one_pool_is_nothing_at_the_other(tmp_path: Path) -> Non
         assert "cognito_gateway_session" not in browser.jar
 
 
-async def test_what_cognito_says_is_shown_as_text(tmp_path: Path) -> None:
+REASONS = [
+    "User is not allowed",
+    "PreSignUp failed with error: write to help@example.com! [code 7]",
+    "Bitte warten – später noch einmal",
+    "x" * 250,
+]
+
+
+async def test_what_the_provider_says_is_shown_as_text_and_logged(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
-        for why, shown in (("User is not allowed", True), ("<script>alert(1)</script>", False)):
+        for why in REASONS:
             asked = await place.leave(browser, "/back")
             said = {"error": "access_denied", "error_description": why, "state": asked["state"]}
+            for _ in range(2):  # reloaded
+                reply = await browser.get(f"/oauth2/callback?{urlencode(said)}", HTML)
+                assert reply.status == 400
+                assert f"access_denied: {why}" in reply.body.decode()
+                assert b'href="/oauth2/start?return_to=/back"' in reply.body
+        lines = await logged(place.gateway, "sign_in_refused", 2 * len(REASONS))
+        assert lines[0]["exact"] == "access_denied: User is not allowed"
+        assert {len(line["exact"]) <= 128 for line in lines} == {True}
+        assert {line["reason"] for line in lines} == {"sign_in_refused"}
+        for why in ("<script>alert(1)</script>", "a\r\nb\x1b[2J\u2028", "y" * 5000):
+            said = {"error": "e", "error_description": why, "state": (await place.leave(browser))["state"]}
             reply = await browser.get(f"/oauth2/callback?{urlencode(said)}", HTML)
             assert reply.status == 400
-            assert (why.encode() in reply.body) == shown
-            assert b"script" not in reply.body
-            assert b'href="/oauth2/start?return_to=/back"' in reply.body
+            assert not [bad for bad in (b"<script", b"\x1b", b"y" * 301) if bad in reply.body]
         spoofed = urlencode({"error": "call", "error_description": "Call 555 0100 now", "state": "x"})
         reply = await browser.get(f"/oauth2/callback?{spoofed}", HTML)
         assert reply.status == 400
-        assert b"555" not in reply.body, "only Cognito's own answers are shown"
+        assert b"555" not in reply.body, "only who asked hears an answer"
+
+
+async def test_six_tabs_and_all_lead_on(tmp_path: Path) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        asked = [await place.leave(browser, f"/tab{number}") for number in range(6)]
+        targets = [await place.come_back(each) for each in asked]
+        first = await browser.get(targets[0], HTML)
+        assert first.status == 400, "the browser has no cookie for it any more"
+        assert b'href="/oauth2/start?return_to=/tab0"' in first.body, "and keeps its destination"
+        for number, target in reversed(list(enumerate(targets))):
+            reply = await browser.get(target, HTML)
+            assert (reply.status, reply.get("location")) == (303, f"/tab{number}")
+
+
+async def test_another_secret_after_a_restart_keeps_the_destination(tmp_path: Path) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        target = await place.come_back(await place.leave(browser, "/wanted?a=b"))
+        for name in list(browser.jar):
+            browser.jar[name] = "1.AQ" + "A" * 100  # as good as sealed with another one
+        reply = await browser.get(target, HTML)
+        assert reply.status == 400
+        assert b'href="/oauth2/start?return_to=/wanted%3Fa%3Db"' in reply.body
+        for state in ("x", "", f"{'a' * 16}.{'b' * 22}.%%%", f"{'a' * 16}.{'b' * 22}.W10", "a" * 5000):
+            reply = await browser.get(f"/oauth2/callback?{urlencode({'state': state, 'code': 'c'})}", HTML)
+            assert reply.status == 400
+            assert b'href="/oauth2/start"' in reply.body
+        evil = base64.urlsafe_b64encode(b'["p", "//evil.test/"]').decode().rstrip("=")
+        crafted = urlencode({"state": f"{'a' * 16}.{'b' * 22}.{evil}", "code": "c"})
+        assert b"evil" not in (await browser.get(f"/oauth2/callback?{crafted}", HTML)).body
+
+
+async def test_a_token_endpoint_that_fails_once_is_asked_again_by_a_reload(tmp_path: Path) -> None:
+    async with token_endpoint() as endpoint, site(tmp_path, domain=endpoint.url) as place:
+        endpoint.cognito = place.local.url
+        browser = place.browser()
+        target = await place.come_back(await place.leave(browser, "/wanted"))
+        for status in (503, 429):
+            endpoint.failing = status
+            reply = await browser.get(target, HTML)
+            assert (reply.status, reply.get("retry-after")) == (503, "5")
+            assert b'href="/oauth2/start?return_to=/wanted"' in reply.body
+        endpoint.failing = 0
+        reply = await browser.get(target, HTML)
+        assert (reply.status, reply.get("location")) == (303, "/wanted")
+
+
+async def test_what_nobody_asked_for_begins_no_sign_in(tmp_path: Path) -> None:
+    """Browsers that fetch ahead, and link checkers: five of their states would push out a real tab's."""
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        asked = await place.leave(browser, "/wanted")
+        ahead = (
+            "Sec-Purpose: prefetch",
+            "Sec-Purpose: prefetch;prerender",
+            "Purpose: prefetch",
+            "X-Moz: prefetch",
+        )
+        for line in ahead:
+            for target in ("/page", "/oauth2/start?return_to=/page", "/oauth2/sign_in", "/oauth2/"):
+                reply = await browser.get(target, HTML, "Sec-Fetch-Mode: navigate", line)
+                assert (target, reply.status, reply.all("set-cookie")) == (target, 401, [])
+        target = await place.come_back(asked)
+        for line in ahead:
+            assert (await browser.get(target, HTML, line)).status == 401, "the code is not used up by it"
+        for head in ("/page", "/oauth2/start?return_to=/page", target):
+            reply = await browser.get(head, HTML, method="HEAD")
+            assert (head, reply.status, reply.all("set-cookie")) == (head, 401, [])
+        for _ in range(6):
+            await browser.get("/oauth2/start", HTML, "Sec-Purpose: prefetch")
+        assert (await browser.get(target)).get("location") == "/wanted"
+
+
+async def test_a_long_way_back_survives(tmp_path: Path) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        wanted = [f"/{letter * 4000}" for letter in "abc"]
+        asked = [await place.leave(browser, each) for each in wanted]
+        kept = sum(len(value) for name, value in browser.jar.items() if "login_" in name)
+        assert kept <= 8200, "or each request's head would be too large"
+        reply = await browser.get(await place.come_back(asked[-1]))
+        assert (reply.status, reply.get("location")) == (303, wanted[-1])
 
 
 async def test_return_addresses_stay_here(tmp_path: Path) -> None:
