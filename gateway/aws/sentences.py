@@ -28,7 +28,7 @@ from botocore.exceptions import (
 
 from gateway.aws import phrases
 from gateway.aws.egress import explain_egress
-from gateway.aws.values import CognitoRefused, Flow
+from gateway.aws.values import CognitoRefused, Flow, NoAwsCredentials
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
@@ -111,16 +111,16 @@ def explain(
     if on_the_way is not None:
         return on_the_way
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return GatewayError(
+        return NoAwsCredentials(
             "no AWS credentials found: name a profile with --profile, or set AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY (signing in with --flow password needs none)"
         )
     if isinstance(error, ProfileNotFound):
-        return GatewayError("the AWS profile does not exist: check --profile and ~/.aws/config")
+        return NoAwsCredentials("the AWS profile does not exist: check --profile and ~/.aws/config")
     if isinstance(error, (ConfigParseError, InvalidConfigError, CredentialRetrievalError)):
-        return GatewayError(_configured_badly(error))
+        return NoAwsCredentials(_configured_badly(error))
     if isinstance(error, (SSOError, TokenRetrievalError)):
-        return GatewayError(
+        return NoAwsCredentials(
             "the AWS credentials are those of an SSO session that has ended: run `aws sso login` (with the "
             "same --profile)"
         )

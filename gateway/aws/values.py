@@ -17,6 +17,10 @@ from gateway.errors import GatewayError
 Flow = Literal["admin", "password", "srp", "choice"]
 
 
+class NoAwsCredentials(GatewayError):
+    """AWS was not asked: there are no credentials to sign a request with."""
+
+
 class CognitoRefused(GatewayError):
     """Cognito said no. `code` is its exception's name, `message` its own words where they may be shown,
     `member` the request's member that a validation error names."""

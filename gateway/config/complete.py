@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from gateway.config import model
 from gateway.config.egress import egress_of
+from gateway.config.in_sight import credentials_in_sight
 
 # What a typed section is; its values' types are the table's promise, which mypy cannot follow.
 Values = Mapping[str, Any]
@@ -123,6 +124,7 @@ def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored
     endpoint_url = values["endpoint_url"]
     return model.Cognito(
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
+        signs=credentials_in_sight(environ, values["endpoint_url"]),
         egress=egress_of(values["proxy"], _path(folder, values["ca_file"]), environ),
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
         clock_leeway=values["clock_leeway"],

@@ -146,6 +146,8 @@ DIRECT = Egress()
 class Cognito:
     endpoint_url: str | None
     egress: Egress
+    # Whether there are AWS credentials in sight (in_sight.py).
+    signs: bool
     user_pools: tuple[UserPool, ...]
     clock_leeway: float
     token_cache_size: int

@@ -1,12 +1,13 @@
 """What the pages of one configuration share: its pools, their threads, the attempts counted, the templates.
 
-Part of the portal (gateway/portal/portal.py). Invariant: neither the template engine nor boto3 is loaded
-before the first page that needs it.
+Part of the portal (gateway/portal/portal.py). Invariant: the template engine is not loaded before the first
+page, nor boto3, unless there are AWS credentials to read the pools' settings with; then the gateway is ready.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gateway.config.model import Config
@@ -22,6 +23,11 @@ from gateway.shared.once import Once
 
 if TYPE_CHECKING:
     from gateway.portal.render import Renderer
+
+
+# Seconds: how often it is looked whether the gateway is ready, and how long the first requests have it to
+# themselves then. Reading loads boto3, which takes half a second of a CPU.
+_LOOK, _CALM = 0.25, 1.0
 
 
 class Pages:
@@ -51,6 +57,26 @@ class Pages:
             pool.id: Pool(pool, config.cognito, config.sign_in, self.threads)
             for pool in config.cognito.user_pools
         }
+        self._reading: asyncio.Task[None] | None = None
+        if previous is not None and previous.config.cognito == config.cognito:
+            for pool_id, pool in self.pools.items():
+                pool.settings.inherit(previous.pools[pool_id].settings)
+
+    def start(self, ready: Callable[[], bool]) -> None:
+        """Have the pools' settings read, once `ready` says that the gateway can decide.
+
+        Where nothing shows that they can be, the first page has it looked at."""
+        own_pages = any(pool.domain is None for pool in self.pools.values())
+        if own_pages and self.config.cognito.signs:
+            self._reading = asyncio.create_task(self._read(ready), name="pool settings")
+
+    async def _read(self, ready: Callable[[], bool]) -> None:
+        while not ready():  # noqa: ASYNC110 - key sets tell nobody that they have come
+            await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_CALM)
+        for pool in self.pools.values():
+            if pool.domain is None:
+                pool.settings.begin()
 
     def pool(self, pool_id: str) -> Pool:
         """Raises NotFound: an address with another one was never made by us."""
@@ -82,6 +108,8 @@ class Pages:
             return self._renderer
 
     def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
         for pool in self.pools.values():
             pool.close()
 

@@ -8,17 +8,15 @@ guess.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from gateway.aws.values import Flow, PoolAddress
 from gateway.config.model import Cognito, SignIn, UserPool
-from gateway.errors import GatewayError, NotFound
+from gateway.errors import NotFound
 from gateway.portal.cognito import client_secret
-from gateway.portal.password_rules import Policy
+from gateway.portal.described import Described, Settings, described_by
 from gateway.portal.threads import Threads
 
 if TYPE_CHECKING:
@@ -27,28 +25,14 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Seconds for which settings are believed: an administrator who changes them looks again after some minutes.
-_KEPT = 600.0
-# Seconds a page waits for them at most; where no credentials are to be had, that takes longer to find out.
-_PATIENCE = 1.5
+# Seconds for which a pool that refused a sign-up as such is believed: an administrator who opens it looks
+# again after some minutes.
+_CLOSED = 600.0
 FLOWS: Mapping[str, Flow] = {
     "USER_PASSWORD_AUTH": "password",
     "USER_SRP_AUTH": "srp",
     "USER_AUTH": "choice",
 }
-# Made by Cognito itself; no form asks for them.
-_MADE = frozenset({"sub", "email_verified", "phone_number_verified", "updated_at", "identities"})
-
-
-@dataclass(frozen=True, slots=True)
-class Described:
-    """What pages want to know of a pool."""
-
-    policy: Policy
-    sign_up: bool
-    # The username is an e-mail address, a phone number, or either; empty: a name of one's own.
-    username_attributes: tuple[str, ...]
-    required: tuple[str, ...]
 
 
 class Pool:
@@ -63,9 +47,7 @@ class Pool:
         self._threads = threads
         self._adapter: Adapter | None = None
         self._accounts: Accounts | None = None
-        self._described: Described | None = None
-        self._described_until = 0.0
-        self._describing: asyncio.Task[None] | None = None
+        self.settings = Settings(self.id, self._ask, threads)
         self._never = sign_in.sign_up == "never"
         # Set when Cognito refused a sign-up as such; until then a pool of unknown settings is asked.
         self._refused_until = 0.0
@@ -89,37 +71,27 @@ class Pool:
     # --- what is known of it ---
 
     async def described(self) -> Described | None:
-        """The pool's settings, if they are to be had without waiting long."""
-        if time.monotonic() >= self._described_until and self._describing is None:
-            self._describing = asyncio.create_task(self._describe(), name=f"settings of {self.id}")
-        if self._describing is not None and not self._described_until:
-            # The first time only: what was known ten minutes ago is good enough while it is asked again.
-            await asyncio.wait((self._describing,), timeout=_PATIENCE)
-        return self._described
+        """The pool's settings, if they can be read, and without waiting long."""
+        return await self.settings.known()
 
     async def offers_sign_up(self) -> bool:
-        """Whether to offer it: not where it is known to be refused."""
+        """Whether to offer it: not where it is known to be refused, nor as long as that may be found out."""
+        return await self.sign_up() == "open"
+
+    async def sign_up(self) -> Literal["open", "closed", "unknown"]:
+        """Where the settings cannot be read, Cognito's refusal will say so."""
         if self._never or self.domain is not None or time.monotonic() < self._refused_until:
-            return False
-        described = await self.described()
-        return described is None or described.sign_up
+            return "closed"
+        described = await self.settings.known()
+        if not self.settings.settled.is_set():
+            return "unknown"
+        return "open" if described is None or described.sign_up else "closed"
 
     def sign_up_was_refused(self) -> None:
-        self._refused_until = time.monotonic() + _KEPT
+        self._refused_until = time.monotonic() + _CLOSED
 
     def close(self) -> None:
-        if self._describing is not None:
-            self._describing.cancel()
-
-    async def _describe(self) -> None:
-        try:
-            self._described = await self._threads.run(self._ask)
-        except GatewayError:
-            # No credentials, or none that allow it: the usual case, for which the pages are made.
-            self._described = None
-        finally:
-            self._described_until = time.monotonic() + _KEPT
-            self._describing = None
+        self.settings.close()
 
     # --- in a thread; boto3 is loaded by the first of these ---
 
@@ -156,23 +128,3 @@ class Pool:
 
     def __repr__(self) -> str:
         return f"<Pool {self.id}>"
-
-
-def described_by(answer: Mapping[str, Any]) -> Described:
-    """From DescribeUserPool's UserPool."""
-    policy = (answer.get("Policies") or {}).get("PasswordPolicy") or {}
-    schema = answer.get("SchemaAttributes") or []
-    return Described(
-        policy=Policy(
-            length=policy.get("MinimumLength", 8),
-            uppercase=policy.get("RequireUppercase", False),
-            lowercase=policy.get("RequireLowercase", False),
-            number=policy.get("RequireNumbers", False),
-            symbol=policy.get("RequireSymbols", False),
-        ),
-        sign_up=not (answer.get("AdminCreateUserConfig") or {}).get("AllowAdminCreateUserOnly", False),
-        username_attributes=tuple(answer.get("UsernameAttributes") or ()),
-        required=tuple(
-            each["Name"] for each in schema if each.get("Required") and each.get("Name") not in _MADE
-        ),
-    )

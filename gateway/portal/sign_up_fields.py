@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.portal.attributes import PREFIX, Field, fields_for
 
 if TYPE_CHECKING:
-    from gateway.portal.pools import Described
+    from gateway.portal.described import Described
 
 # The hidden field that carries what Cognito was seen to miss, sealed.
 MISSING = "missing"

@@ -11,16 +11,15 @@ import asyncio
 import contextlib
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 from gateway.errors import GatewayError
+from gateway.shared.abandon import abandonable
 
 T = TypeVar("T")
 
 # Questions of pages at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an AWS
-# account may sign in 120 a second in all. A thread costs nothing until it is needed.
+# account may sign in 120 a second in all. Each gets a thread for itself, which takes 0.1 ms to begin.
 _PAGES = 8
 # Of these for one address, an office's for example: 20 sign-ins a second.
 _SHARE = 2
@@ -34,7 +33,6 @@ class Threads:
     """Owned by the gateway, and outlives reloads."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(_PAGES + _OWN, thread_name_prefix="cognito")
         self._pages = _Lane(_PAGES, share=_SHARE, waiting=_WAITING)
         self._own = _Lane(_OWN, share=_OWN, waiting=_WAITING)
 
@@ -45,19 +43,30 @@ class Threads:
         """
         lane, key = (self._own, "") if by is None else (self._pages, by)
         await lane.enter(key)
-        loop = asyncio.get_running_loop()
+        loop, begun = asyncio.get_running_loop(), False
+
+        def work() -> T:
+            nonlocal begun
+            begun = True
+            try:
+                return do()
+            finally:
+                # Whoever stops waiting does not stop the call: its place is free once the thread is.
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(lane.leave, key)
+
         try:
-            future = self._executor.submit(do)
-        except BaseException:
+            return await abandonable(work, name="cognito")
+        except RuntimeError as error:
+            if begun:
+                raise
             lane.leave(key)
-            raise
-        # Whoever stops waiting does not stop the call: its place is free once the thread is.
-        future.add_done_callback(partial(_leave, loop, lane, key))
-        return await asyncio.wrap_future(future)
+            raise GatewayError(f"the system gives no thread for a question to Cognito: {error}") from None
 
     def close(self) -> None:
-        """What waits is dropped, what runs ends by its own time limits."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        """What waits is dropped; what runs keeps nobody waiting, and no process alive."""
+        for lane in (self._pages, self._own):
+            lane.close()
 
 
 class _Lane:
@@ -94,6 +103,14 @@ class _Lane:
             if self._free(waiting):
                 self._admit(waiting)
 
+    def close(self) -> None:
+        """Nobody waits any more. Idempotent."""
+        queues, self._queues = self._queues, OrderedDict()
+        for queue in queues.values():
+            for turn in queue:
+                if not turn.done():
+                    turn.set_exception(GatewayError("the gateway stops"))
+
     def _free(self, key: str) -> bool:
         return self._running.total() < self._places and self._running[key] < self._share
 
@@ -126,9 +143,3 @@ class _Lane:
                 queue.remove(turn)
             if not queue:
                 del self._queues[key]
-
-
-def _leave(loop: asyncio.AbstractEventLoop, lane: _Lane, key: str, _: Future[T]) -> None:
-    """Called in the thread that made the call."""
-    with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        loop.call_soon_threadsafe(lane.leave, key)

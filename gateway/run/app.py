@@ -121,6 +121,8 @@ class Gateway:
         if self._tracer is not None:
             self._tracer.start()
         await self.key_sets.start()
+        if self.portal is not None:
+            self.portal.pages.start(lambda: not self.unready())
         if self._revocation is not None:
             await self._revocation.start()
 

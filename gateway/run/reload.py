@@ -22,7 +22,7 @@ from gateway.errors import GatewayError
 from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
-from gateway.run.abandon import abandonable
+from gateway.shared.abandon import abandonable
 
 # Seconds between two looks at the files: some calls of stat. A ConfigMap takes a minute to arrive anyway.
 _LOOK = 1.0

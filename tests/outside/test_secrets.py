@@ -197,10 +197,15 @@ def offer_managed_login(local: LocalCognito, origin: str) -> None:
 # --- the flows ---
 
 
+async def _opens(browser: Browser, target: str) -> bool:
+    return (await browser.open(target)).status == 200
+
+
 async def accounts(at: Stage) -> None:
     """Sign-up, confirmation, a forgotten password."""
     browser = at.browser()
-    await browser.open("/oauth2/sign_up?return_to=/app")
+    # 503 until the pool's settings are known.
+    await until(lambda: _opens(browser, "/oauth2/sign_up?return_to=/app"), seconds=90)
     await browser.submit(attribute_email=BOB, password="Weak-1234")
     await browser.submit(attribute_email=BOB, password=PASSWORD)
     await browser.submit(code="000000", action="confirm")

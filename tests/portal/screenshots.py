@@ -62,6 +62,7 @@ async def _accounts(page: Page, shoot: Shoot) -> None:
             await page.fill("#username", ALICE)
             await _submit(page, "#username")
             await shoot("reset-password")
+            await at.settled()
             await page.goto(f"{at.url}/oauth2/sign_up")
             await page.fill("#password", "Sunny-day")
             await page.fill("#attribute_email", "bob@example.com")

@@ -102,6 +102,15 @@ class Site:
                 await asyncio.sleep(0.01)
         return str(sent[count - 1].code)
 
+    async def settled(self) -> None:
+        """Wait until the pools' settings are known, or known to be nothing for the gateway."""
+        portal = self.worker.app.portal
+        assert portal is not None
+        async with asyncio.timeout(PATIENCE):
+            for pool in portal.pages.pools.values():
+                pool.settings.begin()
+                await pool.settings.settled.wait()
+
     def browser(self, address: str = "") -> Browser:
         return Browser(self.worker.port, address)
 

@@ -55,6 +55,7 @@ def are_good(at: Site, tokens: dict[str, str]) -> bool:
 
 async def signed_up(at: Site, email: str, password: str, **more: str) -> Browser:
     browser = at.browser()
+    await at.settled()
     await browser.open("/oauth2/sign_up")
     await browser.submit(attribute_email=email, password=password, **more)
     assert browser.location == "/oauth2/confirm"
@@ -154,6 +155,7 @@ async def test_a_name_made_of_cognito_s_own_words_closes_nothing(tmp_path: Path)
             "x SignUp is not permitted for this user pool y",
             "USER_PASSWORD_AUTH flow not enabled for this client",
         ):
+            await at.settled()
             await browser.open("/oauth2/sign_up")
             reply = await browser.submit(attribute_username=words, attribute_email=BOB, password=PASSWORD)
             assert reply.status == 400
@@ -169,6 +171,7 @@ async def test_sign_up_takes_no_attribute_but_those_it_asks_for(tmp_path: Path) 
     document = seed(pool=schema)
     async with site(tmp_path, seeded=document, sign_in="sign_up_attributes: [nickname]") as at:
         browser = at.browser()
+        await at.settled()
         await browser.open("/oauth2/sign_up")
         assert 'name="attribute_nickname"' in browser.text
         assert "custom:role" not in browser.text
@@ -187,6 +190,7 @@ async def test_sign_up_mails_are_counted_by_where_they_go(tmp_path: Path) -> Non
     async with site(tmp_path, seeded=seed(pool=OWN_NAMES)) as at:
         for number in range(SENT_TO_PERSON.most + 1):
             browser = at.browser()
+            await at.settled()
             await browser.open("/oauth2/sign_up")
             reply = await browser.submit(
                 attribute_username=f"name{number}", attribute_email=BOB, password=PASSWORD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -10,15 +11,18 @@ import pytest
 from gateway.local.hooks import Fault
 from gateway.portal.attempts import Limit
 from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
+from tests.support.waiting import PATIENCE
 
 BOB, NEW = "bob@example.com", "Another-Horse-2"
 
 
 async def test_an_account_is_made_confirmed_and_used(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
+        await at.settled()
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         assert f'href="/oauth2/sign_up?pool={POOL}"' in browser.text
+        await at.settled()
         await browser.open("/oauth2/sign_up?return_to=/app")
         refused = await browser.submit(attribute_email=BOB, password="Short-1")
         assert refused.status == 400
@@ -42,6 +46,7 @@ async def test_an_account_is_made_confirmed_and_used(tmp_path: Path) -> None:
 async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
+        await at.settled()
         await browser.open("/oauth2/sign_up")
         await browser.submit(attribute_email=BOB, password=PASSWORD)
         assert re.search(r" in (5[0-9]|60) seconds", browser.text)
@@ -53,6 +58,7 @@ async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("gateway.portal.sign_up.RESEND_AFTER", -1.0)
     async with site(tmp_path) as at:
         browser = at.browser()
+        await at.settled()
         await browser.open("/oauth2/sign_up")
         await browser.submit(attribute_email=BOB, password=PASSWORD)
         await browser.submit(form=1, action="resend")
@@ -71,6 +77,7 @@ async def test_a_name_that_is_taken_gets_the_same_answer(
         pages = []
         for username in ("alice", "bobby") if named else (ALICE, BOB):
             browser = at.browser()
+            await at.settled()
             await browser.open("/oauth2/sign_up")
             own = {"attribute_username": username} if named else {}
             email = "me@example.org" if named else username
@@ -105,6 +112,7 @@ async def test_who_signs_in_unconfirmed_is_led_to_the_code(tmp_path: Path) -> No
 @pytest.mark.parametrize("settings", [{"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}}])
 async def test_where_sign_up_is_closed_there_is_no_page(tmp_path: Path, settings: dict[str, object]) -> None:
     async with site(tmp_path, seeded=seed(pool=settings)) as at:
+        await at.settled()
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         assert "sign_up" not in browser.text
@@ -116,6 +124,38 @@ async def test_where_sign_up_is_closed_there_is_no_page(tmp_path: Path, settings
         assert (await browser.open("/oauth2/sign_up")).status == 404
 
 
+async def test_nothing_is_offered_before_the_settings_are_known(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        # Cognito is unwell as the gateway starts: nobody knows whether the pool is open.
+        at.local._hooks.faults["api"] = Fault(status=500)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        assert "sign_up" not in browser.text
+        reply = await browser.open("/oauth2/sign_up")
+        assert (reply.status, reply.get("retry-after")) == (503, "5")
+        at.local._hooks.faults.clear()
+        async with asyncio.timeout(PATIENCE):
+            while (await browser.open("/oauth2/sign_up")).status == 503:
+                await asyncio.sleep(0.1)
+        assert 'name="attribute_email"' in browser.text
+        await browser.open("/oauth2/sign_in")
+        assert "/oauth2/sign_up" in browser.text
+
+
+async def test_the_settings_are_read_before_anybody_asks(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        portal = at.worker.app.portal
+        assert portal is not None
+        async with asyncio.timeout(PATIENCE):
+            await portal.pages.pool(POOL).settings.settled.wait()
+        # A reload that changes nothing of it reads nothing again.
+        await at.worker.reload(at.source.load().config)
+        after = at.worker.app.portal
+        assert after is not None
+        assert after is not portal
+        assert after.pages.pool(POOL).settings.settled.is_set()
+
+
 async def test_a_closed_sign_up_is_learnt_where_the_settings_cannot_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +163,7 @@ async def test_a_closed_sign_up_is_learnt_where_the_settings_cannot_be_read(
     closed = seed(pool={"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}})
     async with site(tmp_path, seeded=closed) as at:
         browser = at.browser()
+        await at.settled()
         await browser.open("/oauth2/sign_up")
         assert "A password usually needs" in browser.text
         refused = await browser.submit(attribute_email=BOB, password=PASSWORD)
@@ -136,6 +177,7 @@ async def test_what_the_pool_misses_is_asked_for(tmp_path: Path, monkeypatch: py
     wants = {"Schema": [{"Name": "given_name", "Required": True}, {"Name": "email", "Required": True}]}
     async with site(tmp_path, seeded=seed_without_alice(wants)) as at:
         browser = at.browser()
+        await at.settled()
         await browser.open("/oauth2/sign_up")
         await browser.submit(attribute_email=BOB, password="Short-1")
         assert "Password not long enough" in browser.text
@@ -149,6 +191,7 @@ async def test_what_the_pool_misses_is_asked_for(tmp_path: Path, monkeypatch: py
 async def test_a_forgotten_password_is_replaced(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
+        await at.settled()
         await browser.open("/oauth2/forgot_password?return_to=/app")
         await browser.submit(username=ALICE)
         assert browser.location == "/oauth2/reset_password"

@@ -101,6 +101,7 @@ async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
         chromium() as browser,
         looking(browser, permissions=["clipboard-read", "clipboard-write"]) as page,
     ):
+        await at.settled()
         await page.goto(f"{at.url}/oauth2/sign_up")
         await page.fill("#password", "Sunny-day")
         met = await page.locator(".rules li.met").all_inner_texts()

@@ -173,6 +173,7 @@ async def test_a_new_password(tmp_path: Path) -> None:
         await browser.open("/oauth2/change_password")
         await browser.submit(password="Wrong-Horse-1", new_password=NEW)
         assert "Incorrect password" in browser.text
+        await at.settled()
         await browser.submit(password=PASSWORD, new_password="weak")
         assert "still needs" in browser.text
         await browser.submit(password=PASSWORD, new_password=NEW)

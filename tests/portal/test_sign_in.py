@@ -189,6 +189,7 @@ async def test_a_first_password_is_replaced(tmp_path: Path) -> None:
         await browser.submit(username="new@example.com", password=TEMPORARY)
         assert browser.location == "/oauth2/challenge"
         assert "Choose a new password" in browser.text
+        await at.settled()
         await browser.submit(new_password="weak")
         assert "still needs" in browser.text
         assert "Enter your first name" in browser.text
@@ -424,6 +425,7 @@ async def test_what_was_typed_is_shown_escaped(tmp_path: Path) -> None:
     evil = '"><script>alert(1)</script>'
     async with site(tmp_path) as at:
         browser = at.browser()
+        await at.settled()
         for target, field in (
             ("/oauth2/sign_in", "username"),
             ("/oauth2/sign_up", "attribute_email"),
@@ -432,13 +434,13 @@ async def test_what_was_typed_is_shown_escaped(tmp_path: Path) -> None:
             await browser.open(target)
             await browser.submit(**{field: evil})
             assert "<script>alert" not in browser.text
-        assert browser.location == "/oauth2/reset_password"
         assert "&lt;script&gt;alert(1)" in browser.text
 
 
 async def test_pages_carry_their_guards_and_hold_no_inline_code(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
+        await at.settled()
         for path in ("sign_in", "sign_up", "forgot_password", "reset_password", "confirm"):
             reply = await browser.open(f"/oauth2/{path}")
             assert reply.status == 200

@@ -15,7 +15,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def abandonable(work: Callable[[], T]) -> T:
+async def abandonable(work: Callable[[], T], *, name: str = "abandonable") -> T:
     """Return what `work` returns, or raise what it raises. Cancelled, it leaves the thread to itself."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
@@ -38,5 +38,5 @@ async def abandonable(work: Callable[[], T]) -> T:
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 
-    threading.Thread(target=run, name="abandonable", daemon=True).start()
+    threading.Thread(target=run, name=name, daemon=True).start()
     return await outcome
