@@ -33,6 +33,8 @@ _PARTING = 0.25
 # Bytes read at once. asyncio's own 256 KiB would all be held for a client that stops reading; what is read
 # goes through one buffer that all connections share.
 READ_SIZE = 64 * 1024
+# What llhttp says of a length that it does not take, for this reason or that.
+_LENGTH_REFUSED = "Content-Length"
 _buffer = memoryview(bytearray(READ_SIZE))
 # Bytes of a request's body that wait for an upstream that does not read, before no more is taken from the
 # client.
@@ -260,7 +262,10 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             return
         self.answered = True
         try:
-            self._parser.feed_data(data)
+            if self._suspect:
+                self._parsing_failed(data, _LENGTH_REFUSED)
+            else:
+                self._parser.feed_data(data)
         except HttpParserUpgrade as switched:
             if self._upgrade and self._head is not None and self._broken is None:
                 listener.answer_upgraded(self._head, data[switched.args[0] :])
@@ -268,22 +273,29 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             # We did not ask to switch protocols, so a 101 answers nothing (RFC 9110 section 15.2.2).
             self._broken = "101 without an upgrade request"
         except HttpParserError as error:
-            # Bytes behind a whole answer do not spoil it; they spoil the connection.
-            self._excess = True
-            if self._end is None:
-                self._broken = type(error).__name__
-        if not self._in_body and self._head is None:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_ANSWER_HEAD:
+            self._parsing_failed(data, str(error))
+        if not self._in_body and self._head is None and self._broken is None:
+            self._seen += data
+            if len(self._seen) > MAX_ANSWER_HEAD:
                 self._broken = f"answer head over {MAX_ANSWER_HEAD} bytes"
         if self._broken is not None:
             self._fail(self._broken)
         else:
             self._deliver(listener)
 
+    def _parsing_failed(self, data: bytes, why: str) -> None:
+        in_head = self._head is None and not self._in_body and self._end is None
+        if in_head and _LENGTH_REFUSED in why and self.read_tolerantly(data):
+            return
+        # Bytes behind a whole answer do not spoil it; they spoil the connection.
+        self._excess = True
+        if self._end is None:
+            self._broken = f"not HTTP: {why}"
+
     def _deliver(self, listener: AnswerListener) -> None:
         if self._interim:
             interim, self._interim = self._interim, []
+            self._told += len(interim)
             for each in interim:
                 listener.answer_interim(each)
         head, body, end = self._head, self._body, self._end

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from httptools import HttpResponseParser
+from httptools import HttpParserError, HttpResponseParser
 
 # Heads beyond this are not served: twice what we accept from clients by default; nginx's proxy buffers hold
 # 4–8 KiB, Envoy's limit is 60 KiB.
@@ -88,22 +88,70 @@ def _named_headers(value: bytes) -> frozenset[bytes]:
     return frozenset(token.strip().lower() for token in value.split(b",")) - _OPTIONS
 
 
+_REASON = re.compile(rb"[\t -~\x80-\xff]*")
 # Those that upstreams sent so far; a dozen in practice, and bounded as above.
 _status_lines: dict[tuple[int, bytes], bytes] = {}
 _REMEMBERED_LINES = 64
 
 
 def _status_line(status: int, reason: bytes) -> bytes:
-    """RFC 9112 section 4: three digits from 100, a reason of visible characters (stricter: ASCII).
+    """RFC 9112 section 4: three digits from 100; "reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )".
 
-    Empty for what is none.
+    UTF-8 and Latin-1 are obs-text, and "a client SHOULD ignore the reason-phrase content": they frame
+    nothing. Empty for what is no status line.
     """
-    if status < 100 or not reason.isascii() or not reason.decode("ascii").isprintable():
+    if status < 100 or not _REASON.fullmatch(reason):
         return b""
     line = b"HTTP/1.1 %d %b\r\n" % (status, reason)
     if len(_status_lines) < _REMEMBERED_LINES and len(reason) <= _REMEMBERED_LENGTH:
         _status_lines[status, reason] = line
     return line
+
+
+_LENGTHS = re.compile(rb"(?i)content-length:[ \t]*(\d+(?:[ \t]*,[ \t]*\d+)*)[ \t]*")
+
+
+def one_length(raw: bytes) -> bytes | None:
+    """These bytes of an answer with each length once where it stood twice; empty: its head is not whole yet;
+    None: it stood there once, or not the same. Pure.
+
+    RFC 9112 section 6.3 rule 5: an invalid Content-Length is an error "unless the field value can be
+    successfully parsed as a comma-separated list, all values in the list are valid, and all values in the
+    list are the same (in which case, the message is processed with that single value)". Two lines are such a
+    list (RFC 9110 section 5.3). Towards the client it is written once.
+    """
+    kept: list[bytes] = []
+    at = 0
+    while True:
+        end = raw.find(b"\r\n\r\n", at)
+        if end < 0:
+            return b""
+        head = _with_one_length(raw[at:end].split(b"\r\n"))
+        if head is None:
+            return None
+        kept += (head, b"\r\n\r\n")
+        # RFC 9110 section 15.2: behind an interim answer comes another one.
+        interim, at = raw[at + 9 : at + 10] == b"1", end + 4
+        if not interim:
+            break
+    kept.append(raw[at:])
+    repaired = b"".join(kept)
+    return None if repaired == raw else repaired
+
+
+def _with_one_length(lines: list[bytes]) -> bytes | None:
+    """A head; None: its lengths are not the same."""
+    kept: list[bytes] = []
+    lengths: set[bytes] = set()
+    for line in lines:
+        found = _LENGTHS.fullmatch(line)
+        if found is None:
+            kept.append(line)
+            continue
+        if not lengths:
+            kept.append(b"Content-Length: " + found[1].partition(b",")[0].strip())
+        lengths.update(value.strip() for value in found[1].split(b","))
+    return None if len(lengths) > 1 else b"\r\n".join(kept)
 
 
 _TIMEOUT = re.compile(rb"(?i)(?:^|[,;\s])timeout *= *\"?(\d{1,6})(?!\d)")
@@ -138,7 +186,6 @@ class AnswerReader:
         "_event_stream",
         "_excess",
         "_head",
-        "_head_bytes",
         "_head_only",
         "_in_body",
         "_interim",
@@ -149,7 +196,10 @@ class AnswerReader:
         "_named",
         "_parser",
         "_reason",
+        "_seen",
         "_sets_cookies",
+        "_suspect",
+        "_told",
         "_until_close",
         "announced",
         "spoke_of_body",
@@ -164,6 +214,8 @@ class AnswerReader:
         self._head_only = head_only
         self._head: AnswerHead | None = None
         self._interim: list[AnswerHead] = []
+        # How many of these were handed on.
+        self._told = 0
         self._interim_open = False
         self._lines: list[bytes] = []
         self._reason = b""
@@ -174,7 +226,10 @@ class AnswerReader:
         self._sets_cookies = False
         self._body: list[bytes] = []
         self._end: list[bytes] | None = None
-        self._head_bytes = 0
+        # What was read of a head that is not whole yet.
+        self._seen = b""
+        # Whether the parser refused that, and for what may be harmless.
+        self._suspect = False
         self._in_body = False
         self._until_close = False
         self._excess = False
@@ -283,6 +338,26 @@ class AnswerReader:
         else:
             # RFC 9110 section 8.6: a 204 must not have either; who says so knows no better what to send.
             self._keep_alive = self._keep_alive and not spoken
+
+    def read_tolerantly(self, data: bytes) -> bool:
+        """Read a head again that the parser refused for something harmless, once it is whole; False: it was
+        nothing of the kind. `data` is what came last.
+        """
+        raw = self._seen + data
+        tolerable = one_length(raw)
+        if tolerable is None:
+            return False
+        self._suspect = not tolerable
+        if tolerable:
+            told = self._told
+            self.expect_answer(head_only=self._head_only)
+            self._told, self._parser = told, HttpResponseParser(self)
+            try:
+                self._parser.feed_data(tolerable)
+            except HttpParserError:
+                return False
+            del self._interim[:told]
+        return True
 
     def forget_body(self) -> None:
         """The parser still waits for a body that does not come."""
