@@ -102,6 +102,13 @@ METRICS = (
         "Unix time of the last successful fetch of a user pool's key set, in the worker where it is oldest.",
     ),
     Metric(
+        "certificate_expiry_timestamp_seconds",
+        "gauge",
+        ("section",),
+        "min",
+        "Unix time at which the certificate in use expires, by its section of the configuration.",
+    ),
+    Metric(
         "upstream_errors_total",
         "counter",
         ("reason",),
@@ -214,6 +221,7 @@ class WorkerMetrics:
 
     __slots__ = (
         "auth_decisions",
+        "certificate_expiry",
         "config_reloads",
         "jwks_fetches",
         "jwks_keys",
@@ -251,6 +259,7 @@ class WorkerMetrics:
         self.jwks_keys: dict[str, int] = {}
         self.jwks_keys_ignored: dict[str, int] = {}
         self.jwks_last_success: dict[str, float] = {}  # Unix time
+        self.certificate_expiry: dict[str, float] = {}  # Unix time
         self.upstream_errors: defaultdict[str, int] = defaultdict(int)
         self.limits_reached: defaultdict[str, int] = defaultdict(int)
         self.rate_limited: defaultdict[str, int] = defaultdict(int)  # principal or address
@@ -296,6 +305,7 @@ class WorkerMetrics:
                 "revocation_oldest_check_seconds": [[[], self.revocation_oldest_check]],
                 "revocation_watched": [[[], self.revocation_watched]],
                 "revocation_denied": [[[], self.revocation_denied]],
+                "certificate_expiry_timestamp_seconds": _one_label(self.certificate_expiry),
                 "jwks_keys": _one_label(self.jwks_keys),
                 "jwks_keys_ignored": _one_label(self.jwks_keys_ignored),
                 "jwks_last_success_timestamp_seconds": _one_label(self.jwks_last_success),

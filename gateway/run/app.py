@@ -156,7 +156,7 @@ class Gateway:
 
     def _new_pool(self) -> UpstreamPool:
         upstream = self.config.upstream
-        return UpstreamPool(upstream, tls=upstream_tls(upstream, self._log))
+        return UpstreamPool(upstream, tls=upstream_tls(upstream, self._log, self._metrics))
 
     def _same_key_sets(self, previous: Gateway | None) -> KeySets | None:
         if previous is None:
@@ -201,6 +201,12 @@ class Gateway:
         if not limit.requests_per_second:
             return None
         return Limits(limit, metrics=self._metrics, log=self._log)
+
+    @property
+    def shows_certificate(self) -> bool:
+        """Whether the upstream is shown one of ours."""
+        tls = self.config.upstream.tls
+        return tls is not None and tls.certificate_file is not None
 
     def unready(self) -> list[dict[str, str]]:
         """Why no decision can be made yet; empty when it can."""

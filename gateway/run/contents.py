@@ -9,6 +9,7 @@ Invariant: what is found here is what `serve` would stop at, or could never veri
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ def check_contents(config: Config) -> Iterator[tuple[str, str, bool]]:
         except GatewayError as error:
             match = _KEY.fullmatch(str(error))
             yield (match[1], match[2], False) if match else ("", str(error), False)
+    yield from _certificates(config)
     yield from _roots(config.cognito.egress)
     for index, pool in enumerate(config.cognito.user_pools):
         for name, read in _readers_of(pool):
@@ -64,6 +66,20 @@ def _readers(config: Config) -> Iterator[Reader]:
         from gateway.portal.secrets import read_secrets
 
         yield lambda: read_secrets(secrets)
+
+
+def _certificates(config: Config) -> Iterator[tuple[str, str, bool]]:
+    listen, upstream = config.listen.tls, config.upstream.tls
+    shown = [("listen", listen.certificate_file)] if listen is not None else []
+    if upstream is not None and upstream.certificate_file is not None:
+        shown.append(("upstream", upstream.certificate_file))
+    for section, file in shown:
+        from gateway.proxy.certificates import validity
+
+        valid = validity(file)
+        problem = None if valid is None else valid.problem(time.time())
+        if problem is not None:
+            yield f"{section}.tls.certificate_file", f"{file}: {problem}", True
 
 
 def _roots(egress: Egress) -> Iterator[tuple[str, str, bool]]:

@@ -87,7 +87,7 @@ class Server:
             verdicts=verdicts,
         )
         self.app.key_sets.take_over(keys)
-        self.tls = listen_tls(config.listen, log)
+        self.tls = listen_tls(config.listen, log, metrics)
         self.connections: set[ClientConnection] = set()
         # What TlsConnection needs of its server.
         self.handshakes: set[TlsConnection] = set()
@@ -269,6 +269,9 @@ class Server:
             del self._metrics.jwks_keys[gone]
             self._metrics.jwks_keys_ignored.pop(gone, None)
             self._metrics.jwks_last_success.pop(gone, None)
+        # As one that expires some day.
+        if not any(app.shows_certificate for app in (self.app, *self._replaced)):
+            self._metrics.certificate_expiry.pop("upstream.tls", None)
         return len(self._replaced) < before
 
 

@@ -22,6 +22,7 @@ PROMISED = {
     "cognito_gateway_jwks_keys": ("gauge", {"pool"}),
     "cognito_gateway_jwks_keys_ignored": ("gauge", {"pool"}),
     "cognito_gateway_jwks_last_success_timestamp_seconds": ("gauge", {"pool"}),
+    "cognito_gateway_certificate_expiry_timestamp_seconds": ("gauge", {"section"}),
     "cognito_gateway_upstream_errors_total": ("counter", {"reason"}),
     "cognito_gateway_limits_reached_total": ("counter", {"limit"}),
     "cognito_gateway_rate_limited_total": ("counter", {"by"}),

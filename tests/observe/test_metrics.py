@@ -61,6 +61,7 @@ def used_metrics() -> WorkerMetrics:
     metrics.jwks_keys["pool"] = 2
     metrics.jwks_keys_ignored["pool"] = 1
     metrics.jwks_last_success["pool"] = 1_700_000_000.5
+    metrics.certificate_expiry["listen.tls"] = 1_800_000_000.0
     metrics.upstream_errors["upstream_timeout"] += 1
     metrics.limits_reached["upstream.response_timeout"] += 1
     metrics.rate_limited["principal"] += 1

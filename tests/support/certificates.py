@@ -35,10 +35,12 @@ class Authority:
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
-    def sign(self, name: str, *subjects: str) -> Pair:
-        """A new key and a certificate for these host names and IP addresses, in NAME.crt and NAME.key."""
+    def sign(self, name: str, *subjects: str, shift: datetime.timedelta = datetime.timedelta()) -> Pair:
+        """A new key and a certificate for these host names and IP addresses, in NAME.crt and NAME.key.
+
+        It holds from a day before now to a day after; `shift` moves both."""
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(_named(name), self._name, key)
+        builder = _builder(_named(name), self._name, key, shift)
         if subjects:
             names = x509.SubjectAlternativeName([_subject(each) for each in subjects])
             builder = builder.add_extension(names, critical=False)
@@ -73,9 +75,12 @@ def calling(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    shift: datetime.timedelta = datetime.timedelta(),
 ) -> x509.CertificateBuilder:
-    today = datetime.datetime.now(datetime.UTC)
+    today = datetime.datetime.now(datetime.UTC) + shift
     return x509.CertificateBuilder(
         issuer,
         subject,
