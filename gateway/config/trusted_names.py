@@ -37,10 +37,6 @@ class Group(NamedTuple):
     def prefixes(self) -> tuple[str, ...]:
         return tuple(member[:-1] for member in self.members if member.endswith("*"))
 
-    def holds(self, name: str) -> bool:
-        """Of a folded name."""
-        return name in self.members or name.startswith(self.prefixes)
-
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
@@ -155,6 +151,13 @@ _CERTIFICATE = Group(
 GROUPS = (_PATH, _IDENTITY, _SERVERS, _FORWARDED, _ADDRESS, _CERTIFICATE)
 
 
+_BY_NAME = {name: group for group in reversed(GROUPS) for name in group.names}
+_PREFIXES = tuple(prefix for group in GROUPS for prefix in group.prefixes)
+
+
 def group_of(name: str) -> Group | None:
     """The group of a folded name; None: no server takes it for its own."""
-    return next((group for group in GROUPS if group.holds(name)), None)
+    group = _BY_NAME.get(name)
+    if group is None and name.startswith(_PREFIXES):
+        group = next(each for each in GROUPS if name.startswith(each.prefixes))
+    return group

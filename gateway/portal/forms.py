@@ -5,14 +5,11 @@ Invariant: every name stands once, every value is text without NUL, or Malformed
 
 from __future__ import annotations
 
-import re
-from urllib.parse import unquote_to_bytes
-
 from gateway.errors import MalformedForm
+from gateway.policy.percent import unquoted
 
 # The largest form is the first sign-in of a user with required attributes; nobody's has a hundred.
 _MOST_FIELDS = 100
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 Fields = dict[str, str]
 
@@ -36,10 +33,14 @@ def parse_fields(text: str) -> Fields:
 
 
 def _decoded(text: str) -> str:
-    if not text.isascii() or _BAD_PERCENT.search(text):
+    if not text.isascii():
         raise MalformedForm("a field is not percent-encoded")
     try:
-        decoded = unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
+        data = unquoted(text.replace("+", " "))
+    except ValueError:
+        raise MalformedForm("a field is not percent-encoded") from None
+    try:
+        decoded = data.decode("utf-8")
     except UnicodeDecodeError:
         raise MalformedForm("a field is not UTF-8") from None
     if "\0" in decoded:

@@ -9,6 +9,9 @@ from gateway.portal.origin import Maker
 from gateway.proxy.headers import value_of
 from gateway.proxy.request import Request
 
+# Browsers name less than ten; what follows is not looked at.
+_MOST_RANGES = 64
+
 
 def navigates(request: Request) -> bool:
     """A GET that accepts HTML, and that a browser with Fetch metadata calls a navigation."""
@@ -49,5 +52,8 @@ def maker_of(request: Request) -> Maker:
 
 def accepts_html(request: Request) -> bool:
     """By name: a range that covers it, `*/*`, is what every program sends (RFC 9110 section 12.5.1)."""
-    accepted = value_of(request.head, b"accept") or b""
-    return any(part.partition(b";")[0].strip().lower() == b"text/html" for part in accepted.split(b","))
+    accepted = (value_of(request.head, b"accept") or b"").lower()
+    if b"text/html" not in accepted:
+        return False
+    ranges = accepted.split(b",", _MOST_RANGES)[:_MOST_RANGES]
+    return any(part.partition(b";")[0].strip() == b"text/html" for part in ranges)

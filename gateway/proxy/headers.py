@@ -81,6 +81,8 @@ _AWS_PREFIXES = (b"x-amz-", b"x-amzn-")
 # Whatever the configured names are, nobody gets to write what upstreams of oauth2-proxy and of us trust.
 _IDENTITY_PREFIXES = (b"x-auth-request-", b"x-gateway-jwt-assertion")
 
+# Clients name two or three; what is more is made to be parted.
+_MOST_NAMED = 64
 # No server sends that many names: the cap keeps a client from filling the memory with names it invents.
 _REMEMBERED_NAMES = 1024
 _REMEMBERED_LENGTH = 64
@@ -189,6 +191,7 @@ class Scanned:
         "client",
         "connection",
         "content_length",
+        "cookies",
         "expects_continue",
         "forwarded_for",
         "forwarded_host",
@@ -216,6 +219,8 @@ class Scanned:
         self.hashed: tuple[bytes, bytes | None] = (b"", None)
         # What was asked of `upstream_head` last, and the lines that came of it.
         self.laid_out: tuple[object, bytes] = (None, b"")
+        # How many cookies there are, of ours and of others.
+        self.cookies = 0
         # `name=value` of each cookie that is ours.
         self.own_cookies: list[bytes] = []
         self.host: bytes | None = None
@@ -268,7 +273,8 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
     scanned: Scanned, kind: Kind, value: bytes, table: HeaderTable
 ) -> None:
     if kind is Kind.COOKIE:
-        remaining, own = table.cookies.part(value)
+        remaining, own = table.cookies.part(value, scanned.cookies)
+        scanned.cookies += value.count(b";") + 1
         scanned.own_cookies += own
         if remaining:
             scanned.kept.append(b"Cookie: %b\r\n" % remaining)
@@ -319,6 +325,8 @@ def _drop_named_in_connection(scanned: Scanned) -> None:
     Done before anything is injected, so that `Connection: X-Auth-Request-User` cannot delete ours
     (Traefik CVE-2024-45410). Host and the framing are ours to write and cannot be named away.
     """
+    if (scanned.connection or b"").count(b",") > _MOST_NAMED:
+        raise BadRequest(f"Connection names more than {_MOST_NAMED} headers")
     named = {token.strip().lower() for token in (scanned.connection or b"").split(b",")}
     named -= {b"close", b"keep-alive", b"upgrade", b"host", b""}
     if named:

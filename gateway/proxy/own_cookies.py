@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import re
 
+from gateway.errors import BadRequest
+
 DEFAULT_NAME = "cognito_gateway"
+# Browsers keep some 180 for a site. To part thousands would cost as much as a hundred requests.
+_MOST_COOKIES = 256
 
 
 class OwnCookies:
@@ -24,15 +28,24 @@ class OwnCookies:
             {re.split("[^a-z0-9]", each.lower())[0].encode() for each in (DEFAULT_NAME, name)}
         )
 
-    def part(self, value: bytes) -> tuple[bytes, list[bytes]]:
-        """A Cookie header's value without the gateway's own cookies, and those (RFC 6265 section 4.2.1)."""
+    def part(self, value: bytes, before: int = 0) -> tuple[bytes, list[bytes]]:
+        """A Cookie header's value without the gateway's own cookies, and those (RFC 6265 section 4.2.1).
+
+        `before`: how many there were in the lines before this one. Raises BadRequest.
+        """
         lower = value.lower()
         if not any(hint in lower for hint in self._hints):
             return value, []
+        if value.count(b";") + before > _MOST_COOKIES:
+            raise BadRequest(f"more than {_MOST_COOKIES} cookies")
         mine = self._mine.match
-        pairs = [pair.strip() for pair in value.split(b";")]
-        own = [pair for pair in pairs if mine(pair)]
-        return b"; ".join(pair for pair in pairs if pair and not mine(pair)), own
+        own: list[bytes] = []
+        others: list[bytes] = []
+        for each in value.split(b";"):
+            pair = each.strip()
+            if pair:
+                (own if mine(pair) else others).append(pair)
+        return b"; ".join(others), own
 
     def set_by(self, line: bytes) -> bool:
         """Whether a response's header line sets one of them, or a browser would send it as one.

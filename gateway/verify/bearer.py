@@ -21,6 +21,8 @@ SCHEME_LENGTH = 7
 # RFC 9110 section 11.2: the characters of a token68, which RFC 6750 calls b64token.
 _TOKEN68 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/="
 # The header of every JWT begins so: `{"` in base64url.
+# Digest (RFC 7616) has ten parameters, AWS's signature three.
+_MOST_PARAMETERS = 32
 _BARE = re.compile(rb"[ \t]*eyJ[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+[ \t]*")
 # Possessive, and content with a missing end: no input makes it look twice at the same byte.
 _QUOTED = re.compile(rb'"(?:[^"\\]|\\.?)*+"?')
@@ -76,8 +78,14 @@ def refuse_bare_token(authorization: Sequence[bytes]) -> None:
 
 
 def _holds_second_scheme(rest: bytes) -> bool:
-    """Whether a list element other than `name=value` stands behind a comma: two headers folded into one."""
+    """Whether a list element other than `name=value` stands behind a comma: two headers folded into one.
+
+    Raises MalformedAuthorization.
+    """
     if b"," not in rest:
         return False
+    # Before anything is split: a head holds thousands of them.
+    if rest.count(b",") > _MOST_PARAMETERS or rest.count(b'"') > 2 * _MOST_PARAMETERS:
+        raise MalformedAuthorization(f"more than {_MOST_PARAMETERS} parameters")
     elements = _QUOTED.sub(b"", rest).split(b",")[1:]
     return any(_PARAMETER.fullmatch(element) is None for element in elements)
