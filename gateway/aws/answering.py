@@ -10,6 +10,7 @@ import json
 
 from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
 from gateway.aws.console import Console
+from gateway.aws.password_shape import possible
 from gateway.aws.user_pool import Challenge, Tokens, UserPool
 from gateway.errors import GatewayError
 
@@ -32,10 +33,14 @@ def answer(pool: UserPool, challenge: Challenge, console: Console) -> Tokens | C
         chosen = console.choice("How do you want to sign in?", challenge.choices)
         if chosen not in _PASSWORDS:
             return pool.answer(challenge, {"ANSWER": chosen})
-        return pool.answer_with_password(challenge, console.secret("Password: ", "password"))
+        return pool.answer_with_password(challenge, _password(console))
     if name in _PASSWORDS:
-        return pool.answer_with_password(challenge, console.secret("Password: ", "password"))
+        return pool.answer_with_password(challenge, _password(console))
     raise GatewayError(f"token: Cognito asks for {name}, which a terminal cannot answer")
+
+
+def _password(console: Console) -> str:
+    return possible(console.secret("Password: ", "password"), "password")
 
 
 def _code(challenge: Challenge, console: Console) -> str:
@@ -47,7 +52,8 @@ def _code(challenge: Challenge, console: Console) -> str:
 def _new_password(challenge: Challenge, console: Console) -> dict[str, str]:
     if console.interactive:
         console.say("Cognito asks for a new password.")
-    password = console.secret("New password: ", "new password, which Cognito asks for")
+    asked = console.secret("New password: ", "new password, which Cognito asks for")
+    password = possible(asked, "new password")
     if console.interactive and console.secret("Once more: ", "new password") != password:
         raise GatewayError("token: the two new passwords differ: nothing was changed")
     attributes = {}

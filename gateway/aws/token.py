@@ -17,6 +17,7 @@ from typing import Literal
 from gateway.aws.answering import answer
 from gateway.aws.console import Console, first_line
 from gateway.aws.kept_tokens import KeptTokens
+from gateway.aws.password_shape import possible
 from gateway.aws.renewal import Renewal
 from gateway.aws.user_pool import Challenge, CognitoRefused, Flow, PoolAddress, Tokens, UserPool
 from gateway.config.egress import egress_from
@@ -136,8 +137,8 @@ def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
 
 def _password(request: TokenRequest, console: Console) -> str:
     if request.password_file is not None:
-        return first_line(request.password_file, "--password-file")
-    return console.secret("Password: ", "password")
+        return possible(first_line(request.password_file, "--password-file"), "password in --password-file")
+    return possible(console.secret("Password: ", "password"), "password")
 
 
 def _render(tokens: Tokens, output: Output) -> str:

@@ -24,7 +24,10 @@ POOL_ID = Field(str, True, pattern=r"[\w-]+_[0-9a-zA-Z]+", minimum=1, maximum=55
 CLIENT_ID = Field(str, True, pattern=r"[\w+]+", minimum=1, maximum=128)
 USERNAME = Field(str, True, pattern=_PRINTABLE, minimum=1, maximum=128)
 GROUP_NAME = USERNAME
-PASSWORD = Field(str, pattern=r"[\S]+", maximum=256, secret=True)
+# Developer guide, "Adding user pool password requirements": spaces inside, none at either end.
+_PATTERN = r"^[\S]+.*[\S]+$"
+PASSWORD = Field(str, pattern=_PATTERN, maximum=256, secret=True)
+NEW_PASSWORD = Field(str, True, pattern=_PATTERN, maximum=256, secret=True)
 TOKEN = Field(str, True, pattern=r"[A-Za-z0-9-_=.]+", secret=True)
 SESSION = Field(str, minimum=20, maximum=4096, secret=True)
 NAME = Field(str, True, pattern=r"[\w\s+=,.@-]+", minimum=1, maximum=128)
@@ -248,7 +251,7 @@ CREATE_USER: Fields = {
 USER_ONLY: Fields = {"UserPoolId": POOL_ID, "Username": USERNAME}
 SET_PASSWORD: Fields = {
     **USER_ONLY,
-    "Password": Field(str, True, pattern=r"[\S]+", maximum=256, secret=True),
+    "Password": NEW_PASSWORD,
     "Permanent": FLAG,
 }
 LIST_USERS: Fields = {

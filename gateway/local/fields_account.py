@@ -11,6 +11,7 @@ from gateway.local.fields import (
     CONTEXT,
     FREE,
     METADATA,
+    NEW_PASSWORD,
     PASSWORD,
     TOKEN,
     USER_ONLY,
@@ -22,7 +23,6 @@ from gateway.local.shapes import Field
 _SECRET_HASH = Field(str, pattern=r"[\w+=/]+", minimum=1, maximum=128, secret=True)
 _CODE = Field(str, True, pattern=r"[\S]+", minimum=1, maximum=2048, secret=True)
 _ATTRIBUTE_NAME = Field(str, True, minimum=1, maximum=32)
-_NEW_PASSWORD = Field(str, True, pattern=r"[\S]+", maximum=256, secret=True)
 
 _NAMED: Fields = {
     **CONTEXT,
@@ -40,11 +40,11 @@ SIGN_UP: Fields = {
 CONFIRM_SIGN_UP: Fields = {**_NAMED, "ConfirmationCode": _CODE, "ForceAliasCreation": Field(bool)}
 RESEND: Fields = _NAMED
 FORGOT: Fields = _NAMED
-CONFIRM_FORGOT: Fields = {**_NAMED, "ConfirmationCode": _CODE, "Password": _NEW_PASSWORD}
+CONFIRM_FORGOT: Fields = {**_NAMED, "ConfirmationCode": _CODE, "Password": NEW_PASSWORD}
 CHANGE_PASSWORD: Fields = {
     "AccessToken": TOKEN,
     "PreviousPassword": PASSWORD,
-    "ProposedPassword": _NEW_PASSWORD,
+    "ProposedPassword": NEW_PASSWORD,
 }
 USER_AND_METADATA: Fields = {**USER_ONLY, "ClientMetadata": METADATA}
 _SOME_ATTRIBUTES = Field(list, True, item=ATTRIBUTES.item)

@@ -14,8 +14,7 @@ from hmac import compare_digest
 
 from gateway.local.errors import AwsError
 
-# Cognito's set (developer guide, "password requirements"); the space counts inside a password only, and the
-# API's own pattern [\S]+ refuses it anyway.
+# Cognito's set (developer guide, "Adding user pool password requirements"); a space counts too, inside only.
 SYMBOLS = "^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-"
 # Letters and digits that are not mistaken for one another, and symbols no shell expands: for generated ones.
 _FRIENDLY = ("abcdefghijkmnopqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "._+-")
@@ -41,13 +40,16 @@ class PasswordHash:
 
 def check_policy(policy: PasswordPolicy, password: str) -> None:
     """Raises InvalidPasswordException with Cognito's sentence for the first rule that is broken."""
+    if password != password.strip():
+        # In a sign-in's answer; everywhere else the field's pattern has refused it.
+        raise _refused("Password must not begin or end with a space")
     if len(password) < policy.minimum_length:
         raise _refused("Password not long enough")
     rules = (
         (policy.lowercase, string.ascii_lowercase, "lowercase"),
         (policy.uppercase, string.ascii_uppercase, "uppercase"),
         (policy.numbers, string.digits, "numeric"),
-        (policy.symbols, SYMBOLS, "symbol"),
+        (policy.symbols, SYMBOLS + " ", "symbol"),
     )
     for wanted, alphabet, name in rules:
         if wanted and not any(character in alphabet for character in password):

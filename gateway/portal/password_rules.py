@@ -11,13 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from gateway.aws.password_shape import LONGEST, has_space_at_an_end
+
 # Developer guide, "Adding user pool password requirements": the characters Cognito counts as symbols; a space
 # inside counts too.
 _SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
-# API reference, PasswordType: at most 256 characters. The guide: a space may stand inside a password, but at
-# neither end. Spaces are those of Java's `\s`, which Cognito's pattern means.
-_LONGEST = 256
-_SPACES = " \t\n\x0b\f\r"
 SPACE_AT_AN_END = "A password can't begin or end with a space"
 
 
@@ -60,9 +58,9 @@ def broken(policy: Policy | None, password: str) -> str | None:
     """A sentence with what is missing, or None."""
     if not password:
         return "Enter a password"
-    if len(password) > _LONGEST:
-        return f"The password has more than {_LONGEST} characters"
-    if password != password.strip(_SPACES):
+    if len(password) > LONGEST:
+        return f"The password has more than {LONGEST} characters"
+    if has_space_at_an_end(password):
         return SPACE_AT_AN_END
     if policy is None:
         return None

@@ -123,6 +123,18 @@ def test_a_file_without_an_end_is_no_password(local: LocalCognito, tmp_path: Pat
     assert done.stderr.endswith("/dev/zero: the first line is longer than any password or token\n")
 
 
+def test_a_password_with_a_space_at_its_end_is_named(local: LocalCognito, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text(f"{PASSWORD} \n")
+    done = token(tmp_path, "--username", "alice", "--password-file", str(path), *flags(local), stdin="")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "begins or ends with a space" in done.stderr
+    done = token(tmp_path, "--username", "new", *flags(local), stdin=f"{TEMPORARY}\n{PASSWORD} \n")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the new password begins or ends with a space" in done.stderr
+    assert PASSWORD not in done.stderr
+
+
 def test_a_new_password_comes_from_the_next_line(local: LocalCognito, tmp_path: Path) -> None:
     arguments = ["--username", "new", *flags(local)]
     done = token(tmp_path, *arguments, stdin=f"{TEMPORARY}\n")

@@ -139,7 +139,7 @@ async def test_parameters_are_validated_in_cognitos_words(
 
 
 async def test_a_refused_secret_is_not_in_the_message(wire: Wire) -> None:
-    body = {"UserPoolId": "us-east-1_LocalDemo", "Username": "alice", "Password": "hush hush"}
+    body = {"UserPoolId": "us-east-1_LocalDemo", "Username": "alice", "Password": "hush hush "}
     _, answer, _ = await wire.post(TARGET + "AdminSetUserPassword", body)
     assert answer["__type"] == "InvalidParameterException"
     assert "hush" not in answer["message"]

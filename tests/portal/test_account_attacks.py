@@ -199,6 +199,50 @@ async def test_sign_up_mails_are_counted_by_where_they_go(tmp_path: Path) -> Non
         assert len(at.local.state.outbox) == SENT_TO_PERSON.most
 
 
+# --- characters in passwords ---
+
+
+async def test_spaces_inside_a_password_are_taken_and_at_an_end_refused_everywhere(tmp_path: Path) -> None:
+    first = {"Username": "new@example.com", "Password": TEMPORARY, "Status": "FORCE_CHANGE_PASSWORD"}
+    phrase, refused = "Correct horse 1", "begin or end with a space"
+    async with site(tmp_path, seeded=seed(first)) as at:
+        await at.settled()
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up")
+        assert (await browser.submit(attribute_email=BOB, password=f"{phrase} ")).status == 400
+        assert refused in browser.text
+        await browser.submit(attribute_email=BOB, password=phrase)
+        await browser.submit(code=await at.code("sign-up"), action="confirm")
+        # A password that nobody has is a wrong one, not the operator's mistake.
+        assert (await browser.submit(username=BOB, password=f"{phrase} ")).status == 400
+        assert "Incorrect username or password" in browser.text
+        await browser.submit(username=BOB, password=phrase)
+        assert browser.location == "/oauth2/"
+        await browser.open("/oauth2/change_password")
+        assert (await browser.submit(password=phrase, new_password=f" {NEW}")).status == 400
+        assert refused in browser.text
+        assert (await browser.submit(password=f"{phrase} ", new_password=NEW)).status == 400
+        assert "Incorrect password" in browser.text
+        await browser.submit(password=phrase, new_password=f"{phrase} again")
+        assert "signed out everywhere else" in browser.text
+        resetting = at.browser()
+        await resetting.open("/oauth2/forgot_password")
+        await resetting.submit(username=ALICE)
+        code = await at.code("forgot-password")
+        assert (await resetting.submit(code=code, new_password=f"{NEW} ")).status == 400
+        assert refused in resetting.text
+        await resetting.submit(code=code, new_password=f"{phrase} once more")
+        assert "Alice Example" in resetting.text
+        stepping = at.browser()
+        await stepping.open("/oauth2/sign_in")
+        await stepping.submit(username="new@example.com", password=TEMPORARY)
+        assert (await stepping.submit(new_password=f"{NEW} ")).status == 400
+        assert refused in stepping.text
+        await stepping.submit(new_password=phrase)
+        assert stepping.location == "/oauth2/"
+        assert not [line for line in at.log("form_refused") if line["level"] == "error"]
+
+
 # --- a new password ----------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,9 @@ policies = st.builds(
     number=st.booleans(),
     symbol=st.booleans(),
 )
-passwords = st.text(st.sampled_from("abzABZ019^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-éß"), min_size=1, max_size=24)
+passwords = st.text(
+    st.sampled_from("abzABZ019^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-éß "), min_size=1, max_size=24
+)
 
 
 @given(policies, passwords)
@@ -43,8 +45,12 @@ def test_the_verdict_is_cognitos(policy: Policy, password: str) -> None:
 
 
 @given(passwords)
-def test_without_a_policy_nothing_is_refused(password: str) -> None:
-    assert broken(None, password) is None
+def test_without_a_policy_only_what_no_pool_takes_is_refused(password: str) -> None:
+    assert (broken(None, password) is None) == (password == password.strip())
+
+
+def test_a_space_inside_is_a_symbol() -> None:
+    assert broken(Policy(), "Correct horse 1") is None
 
 
 @pytest.mark.parametrize(
@@ -57,6 +63,8 @@ def test_without_a_policy_nothing_is_refused(password: str) -> None:
             "The password still needs 8 characters or more, an uppercase letter, a number and a symbol",
         ),
         ("Long-enough-but", "The password still needs a number"),
+        ("Correct-Horse-1 ", "A password can't begin or end with a space"),
+        (" Correct-Horse-1", "A password can't begin or end with a space"),
     ],
 )
 def test_the_sentence_says_what_is_missing(password: str, sentence: str) -> None:
