@@ -22,7 +22,7 @@ test-slow: $(VENV)/.test ## the slow ones, and what they measured
 	$(BIN)/python -m pytest -m slow -rA $(ARGS)
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
-	$(BIN)/python -m pytest -n auto --uvloop tests/proxy tests/run --ignore tests/proxy/test_python_parser.py $(ARGS)
+	$(BIN)/python -m pytest -n auto --uvloop tests/proxy tests/run $(ARGS)
 
 soak: $(VENV)/.test ## two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)

@@ -58,6 +58,7 @@ class Listen:
     max_connections: int | Literal["auto"]
     header_timeout: float
     idle_timeout: float
+    half_close_grace: float
     drain_timeout: float
     drain_delay: float
 

@@ -103,6 +103,13 @@ LISTEN = section(
         "balancers, so that they close first.",
     ),
     Key(
+        "half_close_grace",
+        s.duration("0s", "1m"),
+        "2s",
+        "A client that closed its sending side after whole requests (scripts, nc) still gets the answers "
+        "that come whole within this; then, and in the middle of an answer, it counts as gone. 0s: at once.",
+    ),
+    Key(
         "drain_timeout",
         s.duration("0s", "24h"),
         "30s",

@@ -1,4 +1,4 @@
-"""aiohttp's request parser, set up for a proxy, with one gap of its Python form closed.
+"""aiohttp's request parser, set up for a proxy; only its public exports, and only its C form.
 
 Invariant: a method reaches us as the client wrote it, or the request is refused; it is never guessed at.
 """
@@ -6,43 +6,51 @@ Invariant: a method reaches us as the client wrote it, or the request is refused
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Any, Protocol, cast
 
-from aiohttp.http import HttpRequestParser
-from aiohttp.http_exceptions import BadHttpMethod
-from aiohttp.http_parser import HttpRequestParserPy
-
-if TYPE_CHECKING:
-    from aiohttp.base_protocol import BaseProtocol
-    from aiohttp.http import RawRequestMessage
+from aiohttp.http import HttpParser, HttpRequestParser
 
 # Header fields in one request; Apache's LimitRequestFields is 100, Envoy's limit too, aiohttp's default 128.
 _MAX_FIELDS = 128
+
+# The parser in pure Python takes a bare CR in a chunk extension for the end of its line, and costs four times
+# as much.
+C_PARSER_MISSING = (
+    "aiohttp's parser in C is missing: install a wheel of aiohttp for this platform, or build it with a C "
+    "compiler, and unset AIOHTTP_NO_EXTENSIONS"
+)
 
 
 class BodyBroken(Exception):
     """The request's body broke off or its framing is wrong."""
 
 
-class _StrictPythonParser(HttpRequestParserPy):
-    """The fallback where aiohttp's C parser is missing. It would take `get` for GET; the C parser refuses."""
+class BodyFlow(Protocol):
+    """Whom the parser tells that a body holds enough for now, or has room again.
 
-    def parse_message(self, lines: list[bytes]) -> RawRequestMessage:
-        method = lines[0].partition(b" ")[0]
-        if method != method.upper():
-            raise BadHttpMethod("method is not in upper case")
-        return super().parse_message(lines)
+    One implementation here (reading.RequestReader): aiohttp asks for its own base protocol, of which the
+    parser and its bodies use these three.
+    """
+
+    @property
+    def connected(self) -> bool: ...
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self, resume_parser: bool = True) -> None: ...
 
 
-_Parser = _StrictPythonParser if HttpRequestParser is HttpRequestParserPy else HttpRequestParser
+def has_c_parser() -> bool:
+    """Whether aiohttp's C extension is there; `HttpParser` is what its parsers in Python are derived from."""
+    return not issubclass(HttpRequestParser, HttpParser)
 
 
 def request_parser(
-    protocol: BaseProtocol, loop: asyncio.AbstractEventLoop, *, max_head: int, ahead: int, read_ahead: int
+    flow: BodyFlow, loop: asyncio.AbstractEventLoop, *, max_head: int, read_ahead: int
 ) -> HttpRequestParser:
-    """A parser feeding `protocol`. Sizes in bytes; `ahead`: requests parsed before the first is consumed."""
-    return _Parser(
-        protocol,
+    """A parser whose bodies pause `flow` beyond twice `read_ahead` bytes; `max_head`: bytes of one line."""
+    return HttpRequestParser(
+        cast(Any, flow),
         loop,
         read_ahead,
         max_line_size=max_head,
@@ -50,5 +58,4 @@ def request_parser(
         max_headers=_MAX_FIELDS,
         payload_exception=BodyBroken,
         auto_decompress=False,
-        max_msg_queue_size=ahead,
     )

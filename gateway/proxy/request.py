@@ -194,10 +194,10 @@ class Request:
         """
         self.method = message.method
         self.body = body
-        self.http10 = message.version == HttpVersion10
-        # An upgrade we do not take part in ends the connection: what follows may be of another protocol.
-        self.keep_alive = not message.should_close and not message.upgrade
-        if message.version != HttpVersion11 and not self.http10:
+        version = message.version
+        self.http10 = version is not HttpVersion11 and version == HttpVersion10
+        self.keep_alive = not message.should_close and not (message.upgrade and _to_websocket(message))
+        if version is not HttpVersion11 and version != HttpVersion11 and not self.http10:
             raise BadRequest("HTTP version other than 1.0 and 1.1")
         raw = message.raw_headers
         scanned = before if before is not None and before.raw == raw else scan(raw, self.peer.table)
@@ -236,6 +236,15 @@ def check_method(method: str) -> None:
         raise MethodRefused(f"method {method}")
     if not _METHOD.fullmatch(method):
         raise MethodRefused("the method is not a word in upper case")
+
+
+def _to_websocket(message: RawRequestMessage) -> bool:
+    """RFC 9110 section 7.8: a server may ignore an upgrade, and what follows is the next request. So it is
+    for h2c and TLS, which Java's clients offer with every request. Stricter: behind a handshake for a
+    WebSocket, the one upgrade that is passed on (and that aiohttp's parser knows), no request is read,
+    whatever becomes of it.
+    """
+    return message.method == "CONNECT" or message.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def check_host(host: bytes) -> None:

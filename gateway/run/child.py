@@ -114,6 +114,8 @@ class _Child:
                 await server.swap(control.unpack(order["configuration"]))
                 self._generation = order["generation"]
                 self._report()
+            elif order["kind"] == "leave":
+                server.leave()
             elif order["kind"] == "keys":
                 server.app.key_sets.take_over([HandedOver(**each) for each in order["keys"]])
             elif order["kind"] == "signed_out":

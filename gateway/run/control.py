@@ -2,9 +2,10 @@
 
 To a worker: `start` (what to serve, on which descriptors, with which keys to begin), `keys` (those that it
 lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
-`claim` (the answer to one), `drain`. From a worker: `report`, four times a second and when asked, with the
-key sets that it has read since the last one, `signed_out`, `revocation` (claims and outcomes of checks:
-sharing.py), and `failed` (it cannot start, in one sentence).
+lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
+`claim` (the answer to one), `leave` (every answer closes), `drain`. From a worker: `report`, four times a
+second and when asked, with the key sets that it has read since the last one, `signed_out`, `revocation` (claims
+and outcomes of checks: sharing.py), and `failed` (it cannot start, in one sentence).
 
 Invariant: an end that hears nonsense, or the end of the other, is told so once and hears nothing more.
 """

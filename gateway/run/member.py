@@ -122,6 +122,10 @@ class Member:
         """What another worker said to all, or an answer."""
         self._channel.send(message)
 
+    def leave(self) -> None:
+        """Every answer is its connection's last from now on; `drain` follows."""
+        self._tell("leave")
+
     def drain(self) -> None:
         self._tell("drain")
 

@@ -152,7 +152,7 @@ class Record:
         metrics.requests[(method_label(request.method), status)] += 1
         metrics.request_duration.observe(seconds)
         metrics.auth_decisions[(request.decision, request.reason)] += 1
-        if request.failure.startswith("upstream_"):
+        if request.failure and request.failure.startswith("upstream_"):
             metrics.upstream_errors[request.failure] += 1
         if request.upstream_seconds is not None:
             metrics.upstream_duration.observe(request.upstream_seconds)

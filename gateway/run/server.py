@@ -20,9 +20,12 @@ from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.proxy.batch import Batch
 from gateway.proxy.connection import ClientConnection
+from gateway.proxy.flow import ReadBuffer
 from gateway.proxy.outbox import Outbox
+from gateway.proxy.parser import C_PARSER_MISSING, has_c_parser
 from gateway.proxy.rotation import listen_tls
 from gateway.proxy.tls_transport import READ, TlsConnection
+from gateway.proxy.turns import Turns
 from gateway.run.accepting import Acceptor
 from gateway.run.app import Gateway
 from gateway.run.capacity import capacity_here
@@ -93,8 +96,12 @@ class Server:
         self.handshakes: set[TlsConnection] = set()
         self.tls_buffer = memoryview(bytearray(READ))
         self.draining = False
+        # Every answer is its connection's last one: it is known that this server stops.
+        self.leaving = False
         self.outbox = Outbox()
         self.batch = Batch(self.outbox)
+        self.turns = Turns()
+        self.reads = ReadBuffer()
         # Where Envoy asks, if anywhere.
         self.ext_authz: ExtAuthz | None = None
         self._sockets: Sequence[socket.socket] = ()
@@ -104,7 +111,12 @@ class Server:
         self._replaced: dict[Gateway, float] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve what comes in on these listening sockets, which are closed when it ends."""
+        """Serve what comes in on these listening sockets, which are closed when it ends.
+
+        Raises GatewayError.
+        """
+        if not has_c_parser():
+            raise GatewayError(C_PARSER_MISSING)
         await self.app.start()
         await self._start_ext_authz()
         if self.tls is not None:
@@ -197,8 +209,14 @@ class Server:
         self.app = app
         self._log.apply(config.log)
 
+    def leave(self) -> None:
+        """Say with every answer from now on that its connection closes: clients, and proxies in front that
+        keep connections for their next request, go elsewhere before anything is closed under them."""
+        self.leaving = True
+
     async def drain(self, now: asyncio.Event) -> None:
         """Stop accepting, finish what is in flight within drain_timeout or until `now`, abort the rest."""
+        self.leave()
         until = time.monotonic() + self.app.config.listen.drain_timeout
         await self._accept_the_last(now)
         if self._acceptor is not None:

@@ -152,6 +152,8 @@ class Supervisor:
             return
         self._stopping = True
         now = now or asyncio.Event()
+        for member in self._members():
+            member.leave()
         in_flight = await self._snapshot()
         self.log.event("draining", in_flight=_value(in_flight, "requests_in_flight"))
         await happens(now, self.config.listen.drain_delay)
@@ -213,6 +215,8 @@ class Supervisor:
             member.drain()
             return member
         member.serve(self.config, self._generation, place.sockets, self._secret)
+        if self._stopping:
+            member.leave()
         self.log.event("worker_started", worker=place.number, pid=member.pid)
         return member
 

@@ -105,6 +105,7 @@ class Worker:
         if self._stopping:
             return
         self._stopping = True
+        self._server.leave()
         now = now or asyncio.Event()
         self.log.event("draining", in_flight=self.metrics.requests_in_flight)
         await happens(now, self.config.listen.drain_delay)

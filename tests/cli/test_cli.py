@@ -189,6 +189,16 @@ def test_serve_refuses_what_check_config_refuses(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_without_the_parser_in_c_serve_says_so_in_one_sentence(tmp_path: Path, workers: str) -> None:
+    (tmp_path / "g.yaml").write_text("listen: {address: '127.0.0.1:0'}\nmetrics: {address: '127.0.0.1:0'}\n")
+    environ = {"AIOHTTP_NO_EXTENSIONS": "1"}
+    done = run("serve", "--config", "g.yaml", "--workers", workers, cwd=tmp_path, environ=environ)
+    assert done.returncode == 1
+    (sentence,) = done.stderr.splitlines()
+    assert "aiohttp's parser in C is missing: install a wheel" in sentence
+
+
 def test_config_schema_prints_the_committed_file() -> None:
     done = run("config-schema")
     assert (done.returncode, done.stderr) == (0, "")

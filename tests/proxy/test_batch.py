@@ -18,9 +18,9 @@ from gateway.config.model import Config
 from gateway.errors import Refusal
 from gateway.observe.metrics import WorkerMetrics
 from gateway.proxy.batch import MOST, Batch
-from gateway.proxy.connection import ClientConnection
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.request import Request
+from gateway.proxy.serving import Served
 from gateway.run.checks import Checks
 from gateway.verify import jws
 from gateway.verify.authenticate import Authenticator, Verification
@@ -244,14 +244,14 @@ async def test_a_bug_in_refusing_one_ends_that_connection_alone(
     async with running(tmp_path) as gateway:
         told: list[dict[str, Any]] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-        stop, calls = ClientConnection._stop, itertools.count(1)
+        stop, calls = Served.stop, itertools.count(1)
 
         def broken(*given: Any) -> None:
             if next(calls) == 1:
                 raise LookupError("a bug")
             stop(*given)
 
-        monkeypatch.setattr(ClientConnection, "_stop", broken)
+        monkeypatch.setattr(Served, "stop", broken)
         async with AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(await Client.connect(gateway.port)) for _ in range(4)]
             await asyncio.sleep(0.05)

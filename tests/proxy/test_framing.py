@@ -1,27 +1,18 @@
-"""Framing from hostile clients: where a request ends is never in doubt, and a doubt ends the connection.
-
-The whole module runs twice: with aiohttp's C parser, and (test_python_parser.py) with the pure Python one
-that serves where the C parser cannot be built.
-"""
+"""Framing from hostile clients: where a request ends is never in doubt, and a doubt ends the connection."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp.http
-import aiohttp.http_parser
 import pytest
 
 from tests.support.running import Running, running
 from tests.support.waiting import until
 from tests.support.wire import Client, Reply, get, once
-
-PYTHON_PARSER = bool(os.environ.get("AIOHTTP_NO_EXTENSIONS"))
 
 HOST = b"Host: api.test\r\n"
 # What every attack below tries to get through as a request of its own. MARK must not be echoed.
@@ -238,11 +229,6 @@ BROKEN_BODIES = {
 }  # fmt: skip
 
 
-if PYTHON_PARSER:
-    # It skips over extensions, this byte included. They go no further, so nobody can be misled.
-    del BROKEN_BODIES["CR in an extension"]
-
-
 @pytest.mark.parametrize("piece", [10**9, 1000])
 @pytest.mark.parametrize("body", BROKEN_BODIES.values(), ids=BROKEN_BODIES.keys())
 async def test_a_broken_chunked_body_ends_the_connection(tmp_path: Path, body: bytes, piece: int) -> None:
@@ -333,20 +319,48 @@ async def test_an_upgrade_with_a_body_hides_no_request(tmp_path: Path) -> None:
     """aiohttp CVE-2026-69243: bytes behind an upgrade request that is refused are no request."""
     upgrade = (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")
     async with gateway_of(tmp_path) as gateway:
-        for protocol in (b"Upgrade: websocket", b"Upgrade: h2c", b"Upgrade: tcp"):
-            lines = (upgrade[0], protocol, upgrade[2])
-            counted = b"Content-Length: %d" % len(SMUGGLED)
-            for sent in (
-                line(b"GET /public/mark HTTP/1.1", *lines, counted) + SMUGGLED,
-                line(b"GET /public/mark HTTP/1.1", *lines, CHUNKED) + LAST + SMUGGLED,
-                line(b"GET /public/mark HTTP/1.1", *lines) + SMUGGLED,
-                line(b"POST /public/mark HTTP/1.1", *lines, counted) + SMUGGLED,
-            ):
-                async with await Client.connect(gateway.port) as client:
-                    await client.send(sent)
-                    replies = await everything(client)
-                assert len(replies) == 1
+        counted = b"Content-Length: %d" % len(SMUGGLED)
+        for sent in (
+            line(b"GET /public/mark HTTP/1.1", *upgrade, counted) + SMUGGLED,
+            line(b"GET /public/mark HTTP/1.1", *upgrade, CHUNKED) + LAST + SMUGGLED,
+            line(b"GET /public/mark HTTP/1.1", *upgrade) + SMUGGLED,
+            line(b"POST /public/mark HTTP/1.1", *upgrade, counted) + SMUGGLED,
+        ):
+            async with await Client.connect(gateway.port) as client:
+                await client.send(sent)
+                replies = await everything(client)
+            assert len(replies) == 1
         assert b"/public/smuggled" not in [each.target for each in gateway.upstream.requests]
+
+
+@pytest.mark.parametrize("protocol", [b"h2c", b"tcp", b"TLS/1.2", b"h2c, websocket"])
+@pytest.mark.parametrize("piece", [10**9, 7])
+async def test_behind_an_upgrade_that_is_ignored_the_next_request_begins_where_the_body_ends(
+    tmp_path: Path, protocol: bytes, piece: int
+) -> None:
+    """RFC 9110 section 7.8. Java's HttpClient offers h2c with every request, Apache's TLS/1.2."""
+    lines = (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: " + protocol, b"HTTP2-Settings: AAMAAABk")
+    counted = b"Content-Length: %d" % len(SMUGGLED)
+    chunk = b"%x\r\n%b\r\n" % (len(SMUGGLED), SMUGGLED)
+    sent = (
+        line(b"GET /public/1 HTTP/1.1", *lines)
+        + line(b"GET /public/2 HTTP/1.1", *lines, counted)
+        + SMUGGLED
+        + line(b"POST /public/3 HTTP/1.1", *lines, CHUNKED)
+        + chunk
+        + LAST
+        + line(b"POST /public/4 HTTP/1.1", *lines, b"Content-Length: 0")
+        + line(b"GET /public/5 HTTP/1.1")
+    )
+    async with gateway_of(tmp_path) as gateway, await Client.connect(gateway.port) as client:
+        for at in range(0, len(sent), piece):
+            await client.send(sent[at : at + piece])
+        replies = [await client.reply() for _ in range(5)]
+        assert [(reply.status, reply.get("connection")) for reply in replies] == [(200, None)] * 5
+        seen = [(each.target, each.body) for each in gateway.upstream.requests]
+        bodies = [b"", SMUGGLED, SMUGGLED, b"", b""]
+        assert seen == [(b"/public/%d" % number, body) for number, body in enumerate(bodies, 1)]
+        assert {each.get("Upgrade") for each in gateway.upstream.requests} == {None}
 
 
 async def test_ten_thousand_tiny_chunks_arrive(tmp_path: Path) -> None:
@@ -377,8 +391,3 @@ async def test_a_refusal_behind_good_requests_comes_in_its_turn(tmp_path: Path) 
             replies = await everything(client)
         assert [reply.status for reply in replies] == [400]
         assert len(gateway.upstream.requests) == 1
-
-
-def test_the_parser_is_the_one_this_run_is_about() -> None:
-    is_python = aiohttp.http.HttpRequestParser is aiohttp.http_parser.HttpRequestParserPy
-    assert is_python == PYTHON_PARSER

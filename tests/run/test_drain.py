@@ -118,13 +118,22 @@ async def test_what_came_while_the_process_stood_still_is_read_before_the_end(tm
 
 @each_way
 async def test_new_requests_are_served_during_the_delay(tmp_path: Path, workers: int) -> None:
-    async with fleet(tmp_path, workers, drain_delay="4s") as running:
+    async with (
+        fleet(tmp_path, workers, drain_delay="4s") as running,
+        await Client.connect(running.served.port) as idle,
+    ):
+        assert (await idle.ask(get("/"))).get("connection") is None
         begun = time.monotonic()
         running.served.signal(signal.SIGTERM)
         await running.event("draining")
         assert (await running.served.probe()).status == 503
+        # Whoever keeps connections for the next request, as proxies do, has to look for another place.
+        reply = await idle.ask(get("/"))
+        assert (reply.status, reply.get("connection")) == (200, "close")
+        assert await idle.closed()
         while time.monotonic() - begun < 1.5:
-            assert (await running.served.ask("/")).status == 200
+            reply = await running.served.ask("/")
+            assert (reply.status, reply.get("connection")) == (200, "close")
             await asyncio.sleep(0.05)
         await until(lambda: refused(running), seconds=60)
         assert time.monotonic() - begun >= 4

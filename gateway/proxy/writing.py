@@ -1,4 +1,4 @@
-"""A client's connection as a transport: what is written to it, and the ways it ends.
+"""What is written to a client's connection: held until the turn's end, counted, flow-controlled, ended.
 
 Invariant: an end never destroys what was written before it, unless it is meant to: a reset shows the client
 that an answer was cut.
@@ -9,39 +9,38 @@ from __future__ import annotations
 import asyncio
 import struct
 import sys
-import time
 from socket import SO_LINGER, SOL_SOCKET
 
 from gateway.proxy.outbox import Outbox
-from gateway.proxy.reading import RequestReader
 
 # struct linger {on, 0 s}: closing sends RST and drops what was not sent.
 _RESET = struct.pack("ii", 1, 0)
-# After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
-# by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
-_LINGER = 5.0
+# Bytes that the kernel has not taken beyond which nothing more is fetched for this client. asyncio's own 64
+# KiB come on top of what the upstream's connection reads at once; nginx's proxy_buffers hold 64 KiB in all.
+_HIGH_WATER = 32 * 1024
+# Answers of one turn to one client leave together up to so many bytes.
+_TOGETHER = 16 * 1024
 
 
-class ClientTransport(RequestReader):
-    """The writing half of a client's connection; the serving half (serving.py) is built on it."""
+class ClientWriter:
+    """The writing half of a client's connection."""
 
-    __slots__ = ("_held", "_unsent", "deadline", "lingering", "outbox")
+    __slots__ = ("_held", "_unsent", "outbox", "paused", "transport")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, outbox: Outbox, *, max_head: int) -> None:
-        super().__init__(loop, max_head=max_head)
+    def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
+        # None: not connected yet, or no more.
+        self.transport: asyncio.Transport | None = None
+        # The client does not take what is written to it.
+        self.paused = False
         # Bytes that wait for the end of the event loop's turn.
         self._held = b""
-        # When the current wait ends, time.monotonic().
-        self.deadline = 0.0
-        # The answer is written; what still comes in is dropped.
-        self.lingering = False
-        # Bytes of an answer the client had not taken when the deadline last passed.
+        # Bytes of an answer the client had not taken when that was last asked.
         self._unsent = sys.maxsize
 
-    @property
-    def writable(self) -> bool:
-        return not self._paused
+    def connected(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+        transport.set_write_buffer_limits(_HIGH_WATER)
 
     @property
     def unsent(self) -> int:
@@ -57,7 +56,10 @@ class ClientTransport(RequestReader):
     def post(self, data: bytes) -> None:
         """Write by the end of the event loop's turn: the last bytes of an answer."""
         if self._held:
-            self.flush()
+            self._held += data
+            if len(self._held) > _TOGETHER:
+                self.flush()
+            return
         self._held = data
         self.outbox.add(self)
 
@@ -70,12 +72,6 @@ class ClientTransport(RequestReader):
         self.flush()
         if self.transport is not None and self.transport.can_write_eof():
             self.transport.write_eof()
-
-    def pause_client(self) -> None:
-        self._pause_transport_reading()
-
-    def resume_client(self) -> None:
-        self._resume_transport_reading()
 
     def still_sending(self) -> bool:
         """Whether a slow client has taken some of its answer since this was last asked."""
@@ -95,20 +91,8 @@ class ClientTransport(RequestReader):
             sock.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
         self.transport.abort()
 
-    def linger(self) -> None:
-        """Say that nothing more comes, and read a while what the client still sends."""
-        if self.transport is None:
-            return
-        self.lingering = True
-        self.deadline = time.monotonic() + _LINGER
-        self._reading_paused = self._buffer_paused = False
-        self._resume_transport_reading()
-        # TLS has no half-close; the answer's Connection: close must do.
-        self.write_eof()
-
-    def close_within(self, seconds: float) -> None:
-        """Close once what was written is sent; the deadline ends the wait for that."""
+    def close(self) -> None:
+        """Close once what was written is sent."""
         if self.transport is not None:
             self.flush()
-            self.deadline = time.monotonic() + seconds
             self.transport.close()

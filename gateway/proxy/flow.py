@@ -1,0 +1,91 @@
+"""How much of a client's bytes is read at once, and when none are: the reading side's flow control.
+
+Invariant: what is read and cannot go on is held once, here; all else stays with the kernel, which tells the
+client to wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.proxy.reading import RequestReader
+
+# Bytes read at once: of requests, and of bodies and tunnels, which come by the megabyte. What a peer that
+# does not read keeps here is one read and one write of them.
+_READ, _READ_BODY = 16 * 1024, 32 * 1024
+# Bytes read while a body that is full has not been asked for more: the next read then waits for that.
+_READ_FULL = 1024
+# Bytes of the next requests that are read while one is served: then a client that leaves is noticed.
+_AHEAD = 16 * 1024
+
+
+class ReadBuffer:
+    """Where the kernel writes what clients sent; one for all connections of an event loop, for each takes out
+    what it read before anything else happens."""
+
+    __slots__ = ("body", "full", "heads")
+
+    def __init__(self) -> None:
+        memory = memoryview(bytearray(max(_READ, _READ_BODY)))
+        self.heads, self.body, self.full = memory[:_READ], memory[:_READ_BODY], memory[:_READ_FULL]
+
+
+class ReadFlow:
+    """One connection's."""
+
+    __slots__ = ("_buffer", "_paused", "_transport", "view")
+
+    def __init__(self, buffer: ReadBuffer) -> None:
+        self._buffer = buffer
+        # Where the kernel writes what comes next.
+        self.view = buffer.heads
+        self._paused = False
+        # None: not connected yet, or nothing is to be read any more.
+        self._transport: asyncio.Transport | None = None
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._transport = None
+
+    def pause(self) -> None:
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def stream(self) -> None:
+        """What comes is no head: read much at once."""
+        self.view = self._buffer.body
+        self.resume()
+
+    def ahead(self, reader: RequestReader) -> None:
+        """Something came while a request is served, and is none of its body."""
+        if reader.pending > _AHEAD:
+            self.pause()
+
+    def of_body(self, reader: RequestReader) -> bool:
+        """Read as much as the request's body has room for; whether what is here has room in it."""
+        pending = reader.pending
+        if not reader.in_body:
+            self.view = self._buffer.heads
+            if pending > _AHEAD:
+                self.pause()
+            else:
+                self.resume()
+            return False
+        if reader.full:
+            self.view = self._buffer.full
+            if pending:
+                self.pause()
+            return False
+        self.view = self._buffer.body
+        if not pending:
+            self.resume()
+        return pending > 0

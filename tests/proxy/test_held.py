@@ -1,0 +1,166 @@
+"""What one client's connection holds in memory: in bytes, counted where they are held, whatever it sends."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.proxy.test_limits import OPEN, settled
+from tests.support.loops import on_both_loops
+from tests.support.running import Running, running
+from tests.support.waiting import at_rest, until
+from tests.support.wire import Client, Received, Upstream, get
+
+KIB = 1024
+CLIENTS = 60
+
+
+@pytest.fixture
+def counting() -> Iterator[None]:
+    """All that Python allocates is counted; sockets and what the kernel holds are not."""
+    tracemalloc.start()
+    yield
+    tracemalloc.stop()
+
+
+def allocated() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+async def raw(port: int, data: bytes) -> socket.socket:
+    """A client that takes next to no memory itself: this process's is what is measured."""
+    sock = socket.socket()
+    sock.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(sock, ("127.0.0.1", port))
+    await loop.sock_sendall(sock, data)
+    return sock
+
+
+async def each_holds(gateway: Running, data: bytes, served: int) -> float:
+    """Bytes that each of some clients that sent this takes, at rest and after `served` requests of it."""
+    metrics = gateway.worker.metrics
+    # What is made once, whoever comes first, is not a client's.
+    first = await raw(gateway.port, data)
+    await until(lambda: sum(metrics.requests.values()) == served)
+    before = allocated()
+    clients: list[socket.socket] = []
+    try:
+        for number in range(CLIENTS):
+            clients.append(await raw(gateway.port, data))
+            await until(lambda number=number: sum(metrics.requests.values()) == served * (number + 2))
+        await until(lambda: len(gateway.worker.connections) == CLIENTS + 1)
+        # The sweep has seen them idle.
+        await asyncio.sleep(2.5 if served else 0.2)
+        gateway.upstream.requests.clear()
+        return (allocated() - before) / CLIENTS
+    finally:
+        for sock in (first, *clients):
+            sock.close()
+
+
+def fields(count: int, size: int) -> Sequence[str]:
+    return [f"X{number:03}: {'v' * size}" for number in range(count)]
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize(
+    "head",
+    [
+        get("/", *fields(120, 1))[:-2],
+        get("/", *fields(120, 150))[:-2],
+        b"GET /" + b"a" * 19_000,
+        b"\r\n\r\nG",
+        get("/", "Transfer-Encoding: chunked", method="POST") + b"0\r\n\r\n" + get("/", *fields(120, 1))[:-2],
+    ],
+    ids=["small fields", "19 KB of fields", "19 KB of target", "empty lines", "behind a body"],
+)
+async def test_half_a_head_costs_what_was_sent(tmp_path: Path, head: bytes) -> None:
+    async with running(tmp_path, OPEN, listen_lines="header_timeout: 5m") as gateway:
+        served = 1 if head.startswith(b"POST") else 0
+        assert await each_holds(gateway, head, served) < len(head) + 8 * KIB
+        await settled(gateway)
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize(
+    "head",
+    [get("/"), get("/", "X-Long: " + "v" * 3200), get("/", *fields(100, 1)), get("/", *fields(100, 200))],
+    ids=["small", "3.2 KB", "100 fields", "22 KB"],
+)
+async def test_an_idle_connection_keeps_no_head(tmp_path: Path, head: bytes) -> None:
+    async with running(tmp_path, OPEN + "log: {access: false}\n") as gateway:
+        assert await each_holds(gateway, head, 1) < 12 * KIB
+        await settled(gateway)
+
+
+@on_both_loops
+async def test_requests_whose_answers_nobody_takes_stay_with_the_kernel(tmp_path: Path) -> None:
+    async with running(tmp_path, "log: {access: false, level: error}\n") as gateway:
+        async with await Client.connect(gateway.port) as client:
+            client.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            sending = asyncio.create_task(client.send(get("/x", host="a") * 400_000))
+            left = await at_rest(client.writer.transport.get_write_buffer_size)
+            assert left > 0  # it had more to say
+            (connection,) = gateway.worker.connections
+            assert connection.held <= 32 * KIB
+            assert connection.unsent <= 64 * KIB
+            client.writer.transport.abort()
+            await asyncio.gather(sending, return_exceptions=True)
+        await settled(gateway)
+
+
+@on_both_loops
+async def test_requests_behind_a_slow_one_stay_with_the_kernel(tmp_path: Path) -> None:
+    async def silent(_: Received, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    async with running(tmp_path, OPEN, upstream=Upstream(script=silent)) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            sending = asyncio.create_task(client.send(get("/x", *fields(100, 1)) * 10_000))
+            assert await at_rest(client.writer.transport.get_write_buffer_size) > 0
+            (connection,) = gateway.worker.connections
+            assert connection.held <= 32 * KIB
+            client.writer.transport.abort()
+            await asyncio.gather(sending, return_exceptions=True)
+        # Nobody reads any more, so nobody notices: its request ends when the upstream is taken away.
+
+
+@pytest.mark.usefixtures("counting")
+@pytest.mark.parametrize("kind", ["counted", "chunked", "chunks of one byte"])
+async def test_a_body_that_nobody_takes_stays_with_the_kernel(tmp_path: Path, kind: str) -> None:
+    """What is between reader and writer here; what the upstream's connection holds comes on top."""
+    may = asyncio.Event()
+
+    async def deaf(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await may.wait()
+
+    sent = {
+        "counted": get("/", "Content-Length: 100000000", method="POST") + b"x" * 12_000_000,
+        "chunked": get("/", "Transfer-Encoding: chunked", method="POST")
+        + (b"2000\r\n%b\r\n" % (b"x" * 8192)) * 1500,
+        "chunks of one byte": get("/", "Transfer-Encoding: chunked", method="POST")
+        + b"1\r\nx\r\n" * 2_000_000,
+    }[kind]
+    async with running(tmp_path, OPEN, upstream=Upstream(script=deaf)) as gateway:
+        async with await Client.connect(gateway.port) as client:
+            before = allocated()
+            sending = asyncio.create_task(client.send(sent))
+            await until(lambda: gateway.worker.connections)
+            assert await at_rest(client.writer.transport.get_write_buffer_size) > 0
+            (connection,) = gateway.worker.connections
+            assert connection.held <= 32 * KIB
+            # The client's own buffer, the upstream's, and the tasks of this test aside.
+            own = client.writer.transport.get_write_buffer_size()
+            assert allocated() - before - own < 512 * KIB
+            client.writer.transport.abort()
+            await asyncio.gather(sending, return_exceptions=True)
+        may.set()
