@@ -14,6 +14,8 @@ from collections import deque
 from time import monotonic
 from typing import Protocol
 
+from gateway.observe.bugs import report
+
 # Seconds of one turn of the event loop that go to the line: several turns pass between a request and its
 # answer, and nobody else shall wait for more than 50 ms in all of them.
 _SLICE = 0.004
@@ -52,8 +54,7 @@ class Turns:
             try:
                 waiting.go_on()
             except Exception as bug:  # noqa: BLE001 - a bug with one must not reach the others
-                context = {"message": "a connection broke off in its turn", "exception": bug}
-                asyncio.get_running_loop().call_exception_handler(context)
+                report("a connection broke off in its turn", bug)
                 waiting.abort()
             # Only now: who joins meanwhile finds the line not empty, and this run under way.
             line.popleft()
