@@ -444,6 +444,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self.server.draining:
             self.close()
             return
+        if self._flow.paused:
+            self._flow.resume()
         self.deadline = time.monotonic() + self._soon
         if not self._small:
             self._reader.rest()

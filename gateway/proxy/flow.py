@@ -33,13 +33,13 @@ class ReadBuffer:
 class ReadFlow:
     """One connection's."""
 
-    __slots__ = ("_buffer", "_paused", "_transport", "view")
+    __slots__ = ("_buffer", "_transport", "paused", "view")
 
     def __init__(self, buffer: ReadBuffer) -> None:
         self._buffer = buffer
         # Where the kernel writes what comes next.
         self.view = buffer.heads
-        self._paused = False
+        self.paused = False
         # None: not connected yet, or nothing is to be read any more.
         self._transport: asyncio.Transport | None = None
 
@@ -51,13 +51,13 @@ class ReadFlow:
         self._transport = None
 
     def pause(self) -> None:
-        if not self._paused and self._transport is not None:
-            self._paused = True
+        if not self.paused and self._transport is not None:
+            self.paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        if self._paused and self._transport is not None:
-            self._paused = False
+        if self.paused and self._transport is not None:
+            self.paused = False
             self._transport.resume_reading()
 
     def stream(self) -> None:

@@ -118,6 +118,17 @@ async def test_requests_whose_answers_nobody_takes_stay_with_the_kernel(tmp_path
 
 
 @on_both_loops
+async def test_reading_goes_on_once_what_was_held_is_served(tmp_path: Path) -> None:
+    """Also where the last request that was held has to wait for its answer: its token is new."""
+    async with running(tmp_path) as gateway, await Client.connect(gateway.port) as client:
+        for number in range(20):
+            many = [get("/", gateway.bearer(sub=f"{number}-{each}")) for each in range(number + 10)]
+            await client.send(b"".join(many))
+            for _ in many:
+                assert (await client.reply()).status == 200
+
+
+@on_both_loops
 async def test_requests_behind_a_slow_one_stay_with_the_kernel(tmp_path: Path) -> None:
     async def silent(_: Received, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await reader.read()
