@@ -4,8 +4,8 @@ To a worker: `start` (what to serve, on which descriptors, with which keys to be
 lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
 lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
 `claim` (the answer to one), `leave` (every answer closes), `drain`. From a worker: `report`, four times a
-second and when asked, with the key sets that it has read since the last one, `signed_out`, `revocation` (claims
-and outcomes of checks: sharing.py), and `failed` (it cannot start, in one sentence).
+second and when asked, with the key sets that it has read since the last one, `signed_out`, `revocation`
+(claims and outcomes of checks: sharing.py), and `failed` (it cannot start, in one sentence).
 
 Invariant: an end that hears nonsense, or the end of the other, is told so once and hears nothing more.
 """
