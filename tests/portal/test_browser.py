@@ -59,7 +59,7 @@ async def test_signing_in_takes_a_keyboard_only(tmp_path: Path) -> None:
         await page.keyboard.type("wrong")
         await page.keyboard.press("Enter")
         await page.wait_for_selector("[role=alert]")
-        assert "not right" in await page.inner_text("[role=alert]")
+        assert "Incorrect" in await page.inner_text("[role=alert]")
         await page.wait_for_function("document.activeElement.id === 'password'")
         await page.keyboard.type(PASSWORD)
         await page.keyboard.press("Enter")
@@ -120,6 +120,18 @@ async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
         assert await page.inner_text("#copied") == "Access token copied"
         assert await page.evaluate("navigator.clipboard.readText()") == await page.input_value("#token")
         assert "ends in 59:" in await page.inner_text("#token-title + p")
+
+
+@pytest.mark.parametrize("target", ["/wiki/[x]|y^z?p=C:\\Users&q=a|b", "/100%25/a'b?x=%25zz&y=[1]"])
+async def test_every_page_is_come_back_to(tmp_path: Path, target: str) -> None:
+    async with site(tmp_path) as at, chromium() as browser, looking(browser) as page:
+        await page.goto(at.url + target)
+        sent = await page.evaluate("new URLSearchParams(location.search).get('return_to')")
+        await page.fill("#username", ALICE)
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_function("!location.pathname.startsWith('/oauth2')")
+        assert sent.encode() in [received.target for received in at.upstream.requests]
 
 
 STEALS = """async () => {

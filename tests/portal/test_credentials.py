@@ -75,6 +75,20 @@ async def test_for_a_session(tmp_path: Path) -> None:
         assert identities.asked == [session.id_token]
 
 
+async def test_no_other_origin_is_given_them_by_cookie(tmp_path: Path) -> None:
+    """Not even one that `cors` trusts with its visitors' cookies."""
+    yaml = "cors: {allow_origins: ['https://app.test'], allow_credentials: true}\n"
+    async with running(tmp_path, yaml, pool_lines=POOL_LINES) as gateway:
+        identities, browser = Identities(gateway), await signed_in(gateway)
+        origin = "Origin: https://app.test"
+        assert (await browser.get("/api", origin)).status == 200, "the API is open to it"
+        reply = await browser.get("/oauth2/credentials", origin)
+        assert (reply.status, b"ASIA" in reply.body) == (403, False)
+        reply = await of(gateway, browser, origin="https://app.test")
+        assert (reply.status, b"ASIA" in reply.body) == (403, False)
+        assert identities.asked == []
+
+
 async def test_for_an_id_token_and_for_nothing_else(tmp_path: Path) -> None:
     async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
         identities = Identities(gateway)

@@ -320,6 +320,14 @@ async def test_a_long_way_back_survives(tmp_path: Path) -> None:
         assert (reply.status, reply.get("location")) == (303, wanted[-1])
 
 
+@pytest.mark.parametrize("host", ["API.Test:80", "api.test", "API.TEST"])
+async def test_the_redirect_uri_is_spelt_as_it_is_registered(tmp_path: Path, host: str) -> None:
+    async with running(tmp_path, pool_lines="domain: 'https://auth.test'") as gateway:
+        reply = await Browser(gateway.port, host=host).get("/oauth2/start")
+        asked = dict(parse_qsl(urlsplit(reply.get("location") or "").query))
+        assert asked["redirect_uri"] == "http://api.test/oauth2/callback"
+
+
 async def test_return_addresses_stay_here(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         reply = await place.sign_in(place.browser(), "https://evil.test/")

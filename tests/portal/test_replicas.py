@@ -101,6 +101,10 @@ async def test_while_redis_is_away_nobody_is_signed_out(tmp_path: Path, redis: R
         await asyncio.sleep(1.05)  # it would have to be asked again
         for _ in range(3):
             assert (await browser.get("/api")).status == 200
+        # Another cookie of ours makes no other session of it.
+        changed = browser.copy()
+        changed.jar = {"cognito_gateway_browser": "x" * 22, **changed.jar, "cognito_gateway_step": "1.x"}
+        assert (await changed.get("/api")).status == 200
         reply = await unseen.get("/api")
         assert (reply.status, reply.get("retry-after")) == (503, "1")
         assert unseen.jar, "a session that cannot be looked up is not thrown away"

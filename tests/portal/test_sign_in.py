@@ -493,7 +493,9 @@ async def test_no_form_is_taken_from_another_site_or_browser(tmp_path: Path, pat
             await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://evil.test"),
             await browser.post(f"/oauth2{path}", {"csrf": own}, "Sec-Fetch-Site: cross-site"),
         ]
-        assert [reply.status for reply in refused] == [403] * 4
+        # Who has no session has nothing that a stranger could end: other sites alone are refused there.
+        first = 200 if path == "/sign_out" else 403
+        assert [reply.status for reply in refused] == [first, first, 403, 403]
         taken = await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://api.test")
         assert (taken.status == 404) if path == "/setup" else (taken.status != 403), "its own page may"
 
