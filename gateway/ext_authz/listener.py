@@ -24,6 +24,14 @@ from gateway.proxy.application import Recorder, Verdict
 from gateway.proxy.exchange import Forward
 from gateway.proxy.request import Peer, Request, RequestIds
 
+# Bytes of one question. Envoy takes request heads of 60 KiB by default; gRPC's own 4 MiB are decoded and read
+# in one turn of the event loop.
+_MAX_MESSAGE = 128 * 1024
+# Questions at a time, on one connection and in all: with the largest messages they hold 64 MiB. One more is
+# refused, which an Envoy takes for a no. A decision takes 0.3 ms: so many are under way only while keys are
+# fetched.
+_CHECKS = 512
+
 
 class OriginalChecks(Protocol):
     """The order of the checks, for requests that another proxy serves."""
@@ -57,7 +65,14 @@ class ExtAuthz:
         """`shared`: several workers listen on this address, among which the kernel spreads connections."""
         self._address = address
         self._decider = decider
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", int(shared))])
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", int(shared)),
+                ("grpc.max_receive_message_length", _MAX_MESSAGE),
+                ("grpc.max_concurrent_streams", _CHECKS),
+            ],
+            maximum_concurrent_rpcs=_CHECKS,
+        )
         add_AuthorizationServicer_to_server(self, self._server)
         # The real one where the configuration says 0.
         self.port = 0

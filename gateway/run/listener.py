@@ -2,7 +2,8 @@
 
 It starts before the proxy and stops after it, so that probes are answered during start, drain and trouble.
 
-Invariant: nothing here depends on what a client sends but the path, the method and the Accept header.
+Invariant: nothing here depends on what a client sends but the path, the method and the Accept header; and
+however many ask for metrics, making them takes no more than a fifth of the time.
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-import logging
 import os
+import time
 from collections.abc import Awaitable, Callable
-
-from aiohttp import web
 
 from gateway.config.model import Address
 from gateway.errors import GatewayError
+from gateway.run.page_server import MAX_HEAD, Asked, Page, PageServer, plain
 from gateway.run.sockets import somebody_listens
 
-# Scrapes come every 15 to 60 s on one connection; nginx keeps idle ones 75 s.
-_KEEP_ALIVE = 75.0
-# Seconds a scrape under way may take to end when the listener stops; one takes milliseconds.
-_STOP_TIMEOUT = 1.0
-
-_log = logging.getLogger(__name__)
+# After a scrape the next one waits this many times as long as it took: some milliseconds, and nobody scrapes
+# faster than once a second.
+_REST = 4.0
+# Seconds that it waits at most.
+_LONGEST_REST = 0.5
 
 
 class MetricsListener:
@@ -47,7 +46,9 @@ class MetricsListener:
         self._scrape = scrape
         self._readiness = readiness
         self._pages = {"/healthz": self._healthz, "/readyz": self._readyz, path: self._metrics}
-        self._runner: web.ServerRunner | None = None
+        self._clients = PageServer(self._answer)
+        self._scraping = asyncio.Lock()
+        self._server: asyncio.Server | None = None
         self._port = address.port
 
     @property
@@ -57,98 +58,60 @@ class MetricsListener:
 
     async def start(self) -> None:
         """Listen. Raises GatewayError when the address cannot be had."""
-        runner = web.ServerRunner(_Server(self._answer), shutdown_timeout=_STOP_TIMEOUT)
-        await runner.setup()
         try:
-            self._port = await self._bind(runner)
+            self._server = await self._bind()
         except OSError as exc:
-            await runner.cleanup()
             raise GatewayError(_cannot_listen(self._address, exc)) from exc
-        self._runner = runner
+        if self._address.unix is None:
+            self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Close the sockets; does nothing when not started."""
-        if self._runner is None:
+        if self._server is None:
             return
-        runner, self._runner = self._runner, None
-        await runner.cleanup()
+        server, self._server = self._server, None
+        server.close()
+        await self._clients.stop()
         if self._address.unix is not None:
             self._address.unix.unlink(missing_ok=True)
 
-    async def _bind(self, runner: web.ServerRunner) -> int:
-        if self._address.unix is not None:
-            # The event loop replaces any socket file, in use or left behind.
-            if somebody_listens(self._address.unix):
-                raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-            await web.UnixSite(runner, self._address.unix).start()
-            return 0
-        site = web.TCPSite(runner, self._address.host or None, self._address.port)
-        await site.start()
-        return site.port
+    async def _bind(self) -> asyncio.Server:
+        unix = self._address.unix
+        if unix is None:
+            return await asyncio.start_server(
+                self._clients.accepted, self._address.host or None, self._address.port, limit=MAX_HEAD
+            )
+        # The event loop replaces any socket file, in use or left behind.
+        if somebody_listens(unix):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        return await asyncio.start_unix_server(self._clients.accepted, unix, limit=MAX_HEAD)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        page = self._pages.get(request.path)
+    async def _answer(self, asked: Asked) -> Page:
+        page = self._pages.get(asked.path)
         if page is None:
-            return _plain(404, "not found\n")
-        if request.method not in {"GET", "HEAD"}:
-            return _plain(405, "method not allowed\n", {"Allow": "GET, HEAD"})
-        return await page(request)
+            return plain(404, "not found\n")
+        if asked.method not in {"GET", "HEAD"}:
+            return plain(405, "method not allowed\n", {"Allow": "GET, HEAD"})
+        return await page(asked)
 
-    async def _healthz(self, _: web.BaseRequest) -> web.Response:
-        return _plain(200, "ok\n")
+    async def _healthz(self, _: Asked) -> Page:
+        return plain(200, "ok\n")
 
-    async def _readyz(self, _: web.BaseRequest) -> web.Response:
+    async def _readyz(self, _: Asked) -> Page:
         reasons = self._readiness()
         answer = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
         body = json.dumps(answer).encode() + b"\n"
-        return _response(503 if reasons else 200, body, "application/json")
+        return Page(503 if reasons else 200, body, "application/json")
 
-    async def _metrics(self, request: web.BaseRequest) -> web.Response:
-        body, content_type = await self._scrape(request.headers.get("Accept", ""))
-        return _response(200, body, content_type)
-
-
-class _Server(web.Server):
-    """aiohttp's server with connections of our own."""
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(
-            self,
-            loop=asyncio.get_running_loop(),
-            keepalive_timeout=_KEEP_ALIVE,
-            access_log=None,  # type: ignore[arg-type]  # aiohttp's type omits the None it documents
-        )
-
-
-class _Connection(web.RequestHandler):
-    """Refuses in our words: aiohttp's name its version, echo the request and log it with a traceback."""
-
-    __slots__ = ()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        if status >= 500:
-            _log.error("the metrics listener failed to answer", exc_info=exc)
-        response = _plain(status, "internal error\n" if status >= 500 else "bad request\n")
-        response.force_close()
-        return response
-
-
-def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> web.Response:
-    response = _response(status, text.encode(), "text/plain; charset=utf-8")
-    response.headers.update(headers or {})
-    return response
-
-
-def _response(status: int, body: bytes, content_type: str) -> web.Response:
-    # Server: aiohttp would name itself, Python and both versions. no-store: a cached probe lies.
-    headers = {"Content-Type": content_type, "Cache-Control": "no-store", "Server": "cognito-gateway"}
-    return web.Response(status=status, body=body, headers=headers)
+    async def _metrics(self, asked: Asked) -> Page:
+        await self._scraping.acquire()
+        began = time.monotonic()
+        try:
+            body, content_type = await self._scrape(asked.accept)
+        finally:
+            rest = min((time.monotonic() - began) * _REST, _LONGEST_REST)
+            asyncio.get_running_loop().call_later(rest, self._scraping.release)
+        return Page(200, body, content_type)
 
 
 def _cannot_listen(address: Address, exc: OSError) -> str:

@@ -24,7 +24,7 @@ from gateway.errors import (
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify import tokens
 from gateway.verify.bearer import SCHEME_LENGTH, bearer_token, token_hash
-from gateway.verify.cache import OVERHEAD, TokenCache
+from gateway.verify.cache import TokenCache, weight
 from gateway.verify.jwk import VerificationKey
 from gateway.verify.jwks import KeySets
 from gateway.verify.revocation import Admission, Revocation
@@ -314,7 +314,8 @@ class Authenticator:
             # Without a leeway they share one number, as with 100,000 of them everything counts.
             until = claims.expires_at + self._leeway if self._leeway else claims.expires_at
             # An assertion is a token itself.
-            size = OVERHEAD + length * (1 if assertion is None else 2)
+            length *= 1 if assertion is None else 2
+            size = weight(length, principal.identity_lines, claims.scopes, claims.groups, named)
             self._cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until, now=now)
         return principal
 

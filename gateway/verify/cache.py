@@ -12,7 +12,8 @@ where each then costs one signature check (20 µs).
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from sys import getsizeof
 from typing import Generic, TypeVar
 
 from gateway.verify.jwk import VerificationKey
@@ -20,6 +21,9 @@ from gateway.verify.jwk import VerificationKey
 # What a remembered token takes beyond as many bytes as its own text: its payload is half of a usual one's
 # text, the rest is Python's objects. A test holds it against the truth.
 OVERHEAD = 600
+
+# Of the identity lines, and of the scopes, that many are part of it.
+_USUAL_LINES, _USUAL_SCOPES = 64, 2
 
 # How many recently used entries one new token may spare before it takes the oldest anyway. Each spared one
 # paid for it with a hit; the bound keeps one unlucky request from walking through all of them.
@@ -32,6 +36,26 @@ _FOR_EVICTION, _FOR_CHECKS = 1, 2
 _REAPED = 2
 
 P = TypeVar("P")
+
+
+def weight(length: int, lines: bytes, scopes: Collection[str], *more: object) -> int:
+    """What remembering a token takes, in bytes: of this length, with these identity lines and scopes, and
+    whatever else was made of it (texts, lists and objects as JSON has them)."""
+    size = OVERHEAD + length + max(0, len(lines) - _USUAL_LINES)
+    made = sum(_deep(each) for each in more if each)
+    if len(scopes) > _USUAL_SCOPES:
+        made += _deep(scopes)
+    # What the allocator adds to many small objects.
+    return size + made * 11 // 10
+
+
+def _deep(value: object) -> int:
+    size = getsizeof(value)
+    if isinstance(value, (list, tuple, frozenset)):
+        size += sum(map(_deep, value))
+    elif isinstance(value, dict):
+        size += sum(_deep(key) + _deep(member) for key, member in value.items())
+    return size
 
 
 class _Entry(Generic[P]):

@@ -311,3 +311,29 @@ async def test_preflights_are_answered_and_refusals_made_readable_for_listed_ori
         assert (refused.status.code, headers["Access-Control-Allow-Origin"]) == (401, origin)
         evil = await stub.Check(check("/api", {**asked, "origin": "https://evil.example"}, method="OPTIONS"))
         assert evil.denied_response.status.code == 403
+
+
+async def test_questions_are_bounded_in_size(tmp_path: Path) -> None:
+    """gRPC's own 4 MiB would be read in one turn of the event loop, in which nobody else is served."""
+    async with envoy(tmp_path) as (gateway, stub):
+        allowed = await stub.Check(check(headers=bearer(gateway) | {"x-large": "x" * 60_000}))
+        assert allowed.status.code == 0
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await stub.Check(check(headers=bearer(gateway) | {"x-large": "x" * 200_000}))
+        assert refused.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert (await stub.Check(check(headers=bearer(gateway)))).status.code == 0
+
+
+async def test_questions_are_bounded_in_number(tmp_path: Path) -> None:
+    """What is beyond is refused, which an Envoy takes for a no; afterwards all is as before."""
+    async with envoy(tmp_path) as (gateway, stub):
+        question = check(headers=bearer(gateway))
+        answers = await asyncio.gather(*(stub.Check(question) for _ in range(200)))
+        assert {answer.status.code for answer in answers} == {0}
+        many = await asyncio.gather(*(stub.Check(question) for _ in range(2000)), return_exceptions=True)
+        refused = [answer for answer in many if isinstance(answer, BaseException)]
+        assert {answer.status.code for answer in many if not isinstance(answer, BaseException)} <= {0}
+        refusals = {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
+        assert all(isinstance(each, grpc.aio.AioRpcError) and each.code() in refusals for each in refused)
+        assert refused
+        assert (await stub.Check(question)).status.code == 0

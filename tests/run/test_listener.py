@@ -257,3 +257,109 @@ async def test_the_port_is_free_after_stop(start: Start) -> None:
     await listener.stop()
     with socket.create_server(("127.0.0.1", listener.port)):
         pass
+
+
+# --- what strangers can do to it ---
+
+
+def closed(sock: socket.socket) -> bool:
+    try:
+        return sock.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionResetError:
+        return True
+
+
+async def test_a_new_connection_is_served_and_the_longest_idle_makes_room(start: Start) -> None:
+    listener = await start()
+    crowd = []
+    for _ in range(200):
+        sock = socket.create_connection(("127.0.0.1", listener.port))
+        sock.setblocking(False)
+        crowd.append(sock)
+        await asyncio.sleep(0)
+    try:
+        async with asyncio.timeout(60):
+            while sum(map(closed, crowd)) < 136:
+                await asyncio.sleep(0.01)
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        assert (await raw(listener.port, request)).endswith(b"ok\n")
+        assert not closed(crowd[-1])
+    finally:
+        for sock in crowd:
+            sock.close()
+
+
+async def test_a_head_is_bounded(start: Start) -> None:
+    listener = await start()
+    for head in (b"GET /healthz HTTP/1.1\r\nA: " + b"b" * 20_000, b"A" * 20_000):
+        assert (await raw(listener.port, head)).startswith(b"HTTP/1.1 431 ")
+    ok = await raw(
+        listener.port, b"GET /healthz HTTP/1.1\r\nA: " + b"b" * 7000 + b"\r\nConnection: close\r\n\r\n"
+    )
+    assert ok.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_asks_without_pause_lets_others_have_their_turn(start: Start) -> None:
+    """Between two answers to one client another is answered, for metrics and probes alike."""
+    scraped = 0
+
+    async def counting(accept: str) -> tuple[bytes, str]:
+        nonlocal scraped
+        scraped += 1
+        return b"x", "text/plain"
+
+    listener = await start(scrape=counting)
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    answered = 0
+
+    async def count() -> None:
+        nonlocal answered
+        while data := await reader.read(65536):
+            answered += data.count(b"HTTP/1.1 200 ")
+
+    counting_task = asyncio.create_task(count())
+    writer.write(b"GET /healthz HTTP/1.1\r\n\r\n" * 3000)
+    between = []
+    probe = b"GET /readyz HTTP/1.1\r\nConnection: close\r\n\r\n"
+    while answered < 3000:
+        assert (await raw(listener.port, probe)).startswith(b"HTTP/1.1 200 ")
+        between.append(answered)
+    assert len(between) > 5
+    writer.write(b"GET /metrics HTTP/1.1\r\n\r\n" * 20)
+    assert (await raw(listener.port, probe)).startswith(b"HTTP/1.1 200 ")
+    async with asyncio.timeout(60):
+        while scraped < 20:
+            await asyncio.sleep(0)
+    writer.close()
+    await counting_task
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"get /healthz HTTP/1.1",
+        b"GET http://x/healthz HTTP/1.1",
+        b"GET /healthz HTTP/2",
+        b"GET /heal thz HTTP/1.1",
+        b"GET /healthz HTTP/1.1\r\n folded",
+        b"GET /healthz HTTP/1.1\r\nA : b",
+        b"GET /healthz HTTP/1.1\r\nA: b\nc",
+        b"GET /healthz HTTP/1.1\r\nA: \x00",
+    ],
+)
+async def test_what_is_no_request_is_refused_and_ends_the_connection(start: Start, head: bytes) -> None:
+    listener = await start()
+    answer = await raw(listener.port, head + b"\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in answer
+
+
+async def test_a_body_is_never_the_next_request(start: Start) -> None:
+    listener = await start()
+    for body in (b"Content-Length: 33", b"Transfer-Encoding: chunked"):
+        head = b"GET /healthz HTTP/1.1\r\n" + body + b"\r\n\r\n"
+        answer = await raw(listener.port, head + b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert answer.count(b"HTTP/1.1 ") == 1
+        assert b"\r\nConnection: close\r\n" in answer

@@ -11,6 +11,7 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -39,7 +40,7 @@ from gateway.errors import (
 from gateway.observe.metrics import WorkerMetrics
 from gateway.verify.authenticate import Authenticator, Principal
 from gateway.verify.bearer import bearer_token, token_hash
-from gateway.verify.cache import OVERHEAD
+from gateway.verify.cache import weight
 from gateway.verify.jwks import KeySets
 from gateway.verify.refetch import Timing
 from gateway.verify.tokens import Claims
@@ -439,11 +440,29 @@ async def test_nothing_secret_in_a_repr(gate: Gate) -> None:
     assert "user: " not in text
 
 
-async def test_what_a_remembered_token_takes_is_no_more_than_is_counted(gate: Gate) -> None:
-    tokens = [
-        sign(ACCESS, access_claims() | {name: str(uuid4()) for name in ("sub", "jti", "origin_jti")})
-        for _ in range(400)
-    ]
+def many(kind: str, number: int) -> list[str]:
+    """Names that no other token has."""
+    return [f"{kind}-{number}-{index:03d}-{'x' * 8}" for index in range(100)]
+
+
+@pytest.mark.parametrize("large", ["", "groups", "scopes", "lines"])
+async def test_what_a_remembered_token_takes_is_no_more_than_is_counted(config: Config, large: str) -> None:
+    def claims(number: int) -> dict[str, Any]:
+        made = access_claims() | {name: str(uuid4()) for name in ("sub", "jti", "origin_jti")}
+        if large == "groups":
+            made["cognito:groups"] = many("group", number)
+        elif large == "scopes":
+            made["scope"] = " ".join(many("scope", number))
+        return made
+
+    lines = 5_000 if large == "lines" else 40
+    tokens = [sign(ACCESS, claims(number)) for number in range(400)]
+    made = Gate(config, describe=lambda claims: claims.subject.encode().ljust(lines, b"."))
+    async with made.running() as gate:
+        await held_against_the_truth(gate, tokens)
+
+
+async def held_against_the_truth(gate: Gate, tokens: list[bytes]) -> None:
     for token in tokens[:100]:
         await gate.ask(token)
     gc.collect()
@@ -455,5 +474,10 @@ async def test_what_a_remembered_token_takes_is_no_more_than_is_counted(gate: Ga
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    counted = sum(OVERHEAD + len(token) for token in tokens[100:])
-    assert 0.7 * counted < taken < counted
+    counted = sum([weight_of(await gate.ask(token), token) for token in tokens[100:]])
+    assert 0.65 * counted < taken < counted
+
+
+def weight_of(principal: Principal, token: bytes) -> int:
+    claims = principal.claims
+    return weight(len(token), principal.identity_lines, claims.scopes, claims.groups, principal.named)
