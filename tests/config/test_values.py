@@ -100,8 +100,9 @@ def test_bounds_are_inclusive_and_named() -> None:
 
 
 def test_workers_are_a_number_or_auto() -> None:
-    assert values.workers("auto") == "auto"
-    assert values.workers("4") == 4
+    workers = values.auto_or(1, 256)
+    assert workers("auto") == "auto"
+    assert workers("4") == 4
     for text in ("0", "257", "Auto", "-1"):
         with pytest.raises(ValueError, match=r"is neither auto nor a whole number from 1 to 256"):
-            values.workers(text)
+            workers(text)

@@ -334,7 +334,9 @@ async def test_aws_credentials_for_a_sessions_id_token_go_with_its_access_token(
         await until(lambda: len(revocation._ledger.schedule) == 0)
         end(cognito, "AdminUserGlobalSignOut", sign_in(cognito, "alice"), "alice")
         assert await gateway.status(live.session.id_token, CREDENTIALS) == 401
-        assert (await asks(gateway, browser)).status == 401
+        # The form's token was of the session that has ended.
+        assert (await asks(gateway, browser)).status == 403
+        assert (await browser.get("/")).status == 401
 
 
 async def asks(gateway: Guarded, browser: Browser) -> Reply:
