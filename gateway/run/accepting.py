@@ -61,7 +61,7 @@ class Acceptor:
         beside so many that were accepted and are not connected yet;
         `limited` counts a refusal under the limit's name; `secure`: clients speak TLS, and cannot be answered
         before it."""
-        self._sockets = sockets
+        self._sockets = list(sockets)
         self._connect = connect
         self._full = full
         self._limited = limited
@@ -86,6 +86,21 @@ class Acceptor:
         self._open = True
         for sock in self._sockets:
             self._loop.add_reader(sock, self._accept, sock)
+
+    def add(self, sock: socket.socket) -> None:
+        """Take what comes in on this one too."""
+        if not self._open:
+            sock.close()
+            return
+        self._sockets.append(sock)
+        self._loop.add_reader(sock, self._accept, sock)
+
+    def remove(self, sock: socket.socket) -> None:
+        """Take nothing more from it, and close it; what waits there is for others who have it."""
+        if self._open and sock in self._sockets:
+            self._sockets.remove(sock)
+            self._loop.remove_reader(sock)
+            sock.close()
 
     def close(self) -> None:
         """Accept nothing more. Idempotent."""
@@ -180,7 +195,7 @@ class Acceptor:
         self._loop.call_later(_PAUSE, self._again, listening)
 
     def _again(self, listening: socket.socket) -> None:
-        if self._open:
+        if self._open and listening in self._sockets:
             self._loop.add_reader(listening, self._accept, listening)
 
 

@@ -28,6 +28,8 @@ from gateway.run.waiting import happens
 from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver
 
+# Of what is said of sockets that are lent: bytes, and sockets of one place (one per address of a host name).
+_WORDS, _MOST_SOCKETS = 64, 64
 # Seconds for the last report to leave.
 _FAREWELL = 1.0
 
@@ -98,9 +100,13 @@ class _Child:
             await self._farewell(log)
             return 1
         self._generation = order["generation"]
+        loop, lent = asyncio.get_running_loop(), socket.socket(fileno=order["lent"])
+        loop.add_reader(lent, self._lent, lent, self._server)
         beats = asyncio.create_task(self._beat(), name="reports")
         settle()
         await self._obey(self._server)
+        loop.remove_reader(lent)
+        lent.close()
         await self._server.drain(asyncio.Event())
         beats.cancel()
         self._report()
@@ -120,6 +126,15 @@ class _Child:
                 server.app.key_sets.take_over([HandedOver(**each) for each in order["keys"]])
             elif order["kind"] == "signed_out":
                 server.app.streams.hear(SignOut(*order["sign_out"]))
+
+    def _lent(self, channel: socket.socket, server: Server) -> None:
+        """Accept for a place whose worker does not serve, or no more."""
+        words, descriptors, _, _ = socket.recv_fds(channel, _WORDS, _MOST_SOCKETS)
+        what, _, place = words.decode("ascii").partition(" ")
+        if what == "lend":
+            server.borrow(int(place), [socket.socket(fileno=number) for number in descriptors])
+        else:
+            server.give_back(int(place))
 
     def _tell_sign_out(self, sign_out: SignOut) -> None:
         self.channel.send({"kind": "signed_out", "sign_out": sign_out})

@@ -66,6 +66,9 @@ class Member:
         self._closed = asyncio.Event()
         self._channel = control.Channel(self._received, self._closed.set)
         self._process: asyncio.subprocess.Process | None = None
+        # Sockets that are lent travel here: descriptors need a socket of their own, and no event loop's.
+        self._lending, self._borrowing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._lending.setblocking(False)
 
     @property
     def started(self) -> bool:
@@ -83,15 +86,27 @@ class Member:
     ) -> Member:
         """A process that waits for `serve`. Raises OSError when the system has no room for one."""
         member = cls(keys, pass_on, once)
-        ours, theirs = socket.socketpair()
         try:
-            member._process = await asyncio.create_subprocess_exec(
+            await member._begin(sockets)
+        except BaseException:
+            member._lending.close()
+            raise
+        finally:
+            member._borrowing.close()
+        return member
+
+    async def _begin(self, sockets: Sequence[socket.socket]) -> None:
+        ours, theirs = socket.socketpair()
+        self._borrowed_at = self._borrowing.fileno()
+        inherited = [self._once.fileno(), self._borrowed_at, *(sock.fileno() for sock in sockets)]
+        try:
+            self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-P",
                 "-c",
                 _PROGRAM.format(path=sys.path),
                 stdin=theirs.fileno(),
-                pass_fds=[once.fileno(), *(sock.fileno() for sock in sockets)],
+                pass_fds=inherited,
                 # Its own session: Ctrl-C in a terminal is for the supervisor.
                 start_new_session=True,
             )
@@ -101,8 +116,7 @@ class Member:
         finally:
             theirs.close()
         loop = asyncio.get_running_loop()
-        await loop.create_unix_connection(lambda: member._channel, sock=ours)
-        return member
+        await loop.create_unix_connection(lambda: self._channel, sock=ours)
 
     def serve(self, config: Config, generation: int, sockets: Sequence[socket.socket], secret: bytes) -> None:
         self._tell(
@@ -112,6 +126,7 @@ class Member:
             sockets=[sock.fileno() for sock in sockets],
             secret=base64.b64encode(secret).decode("ascii"),
             once=self._once.fileno(),
+            lent=self._borrowed_at,
             keys=self._give(self._keys.all()),
         )
 
@@ -125,6 +140,21 @@ class Member:
     def leave(self) -> None:
         """Every answer is its connection's last from now on; `drain` follows."""
         self._tell("leave")
+
+    def lend(self, place: int, sockets: Sequence[socket.socket]) -> bool:
+        """Have it accept from another place's sockets too; whether it was told."""
+        return self._say(f"lend {place}", [sock.fileno() for sock in sockets])
+
+    def give_back(self, place: int) -> None:
+        """Have it stop accepting from that place's sockets."""
+        self._say(f"back {place}", [])
+
+    def _say(self, words: str, descriptors: list[int]) -> bool:
+        try:
+            socket.send_fds(self._lending, [words.encode("ascii")], descriptors)
+        except OSError:
+            return False  # it is gone, or so busy that its queue is full
+        return True
 
     def drain(self) -> None:
         self._tell("drain")
@@ -156,6 +186,7 @@ class Member:
         code = await self._process.wait()
         await happens(self._closed, _LAST_WORDS)
         self._channel.close()
+        self._lending.close()
         self.settled.set()
         return code
 

@@ -105,6 +105,8 @@ class Server:
         # Where Envoy asks, if anywhere.
         self.ext_authz: ExtAuthz | None = None
         self._sockets: Sequence[socket.socket] = ()
+        # Of other workers' places, by number.
+        self._borrowed: dict[int, list[socket.socket]] = {}
         self._acceptor: Acceptor | None = None
         self._sweeper: asyncio.Task[None] | None = None
         # Gateways of configurations that were replaced → when they are stopped at the latest.
@@ -134,6 +136,20 @@ class Server:
         )
         self._acceptor.start()
         self._sweeper = asyncio.create_task(self._sweep(), name="deadlines")
+
+    def borrow(self, place: int, sockets: list[socket.socket]) -> None:
+        """Accept from these too, until they are given back or accepting ends."""
+        self.give_back(place)
+        assert self._acceptor is not None, "start comes first"
+        self._borrowed[place] = sockets
+        for sock in sockets:
+            self._acceptor.add(sock)
+
+    def give_back(self, place: int) -> None:
+        """Accept from that place's sockets no more."""
+        for sock in self._borrowed.pop(place, []):
+            assert self._acceptor is not None
+            self._acceptor.remove(sock)
 
     def _connection(self) -> asyncio.BaseProtocol:
         loop = asyncio.get_running_loop()
@@ -249,7 +265,7 @@ class Server:
     async def _accept_the_last(self, now: asyncio.Event) -> None:
         """Closing a listening socket resets whoever waits in its queue, with the request that they sent."""
         waiting = select.poll()
-        for sock in self._sockets:
+        for sock in [*self._sockets, *(each for lent in self._borrowed.values() for each in lent)]:
             waiting.register(sock, select.POLLIN)
         until = time.monotonic() + _LAST_CALL
         while (  # noqa: ASYNC110 - a queue tells nobody that it is empty

@@ -9,9 +9,7 @@ worker ever reported is never taken back, so that counters go forward only.
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-from dataclasses import dataclass
 
 from gateway.config.model import Config
 from gateway.errors import GatewayError
@@ -24,14 +22,13 @@ from gateway.run.app import Gateway
 from gateway.run.control import BEAT, Message
 from gateway.run.listener import MetricsListener
 from gateway.run.member import Member
+from gateway.run.place import EARLY, Place
 from gateway.run.sharing import Counter
 from gateway.run.waiting import happens
 from gateway.shared.once import Once
 from gateway.verify.handover import NewestKeySets
 from gateway.version import PYTHON, VERSION
 
-# A worker that lived shorter than this (seconds) died at its start; a second one in a row is waited for.
-EARLY = 5.0
 _PAUSE_MIN, _PAUSE_MAX = 0.5, 30.0
 # Seconds a scrape waits for workers that are busy; it shows their last report then.
 _SCRAPE = 0.5
@@ -46,23 +43,6 @@ def pause_before_restart(early_deaths: int) -> float:
     if early_deaths <= 1:
         return 0.0
     return min(_PAUSE_MIN * 2.0 ** min(early_deaths - 2, 16), _PAUSE_MAX)
-
-
-@dataclass(slots=True)
-class _Place:
-    """Where one worker after the other lives; the listening sockets are of the place, not of the worker."""
-
-    number: int
-    sockets: list[socket.socket]
-    member: Member | None = None
-    # time.monotonic() when it was started.
-    since: float = 0.0
-    early_deaths: int = 0
-
-    def failing(self, now: float) -> bool:
-        """Whether workers keep ending at their start here: until one has lived longer than that."""
-        lives = self.member is not None and self.member.started and now - self.since >= EARLY
-        return self.early_deaths > 1 and not lives
 
 
 class Supervisor:
@@ -83,7 +63,7 @@ class Supervisor:
         # The revocation checks of all of them.
         self._counter = Counter(config)
         self._workers = workers
-        self._places: list[_Place] = []
+        self._places: list[Place] = []
         self._listening: sockets.Listening | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
@@ -122,7 +102,7 @@ class Supervisor:
                 sockets.require_free(grpc_address, "ext_authz.grpc_address")
             self._listening = sockets.bind(self.config.listen.address, self._workers)
             self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
-            self._places = [_Place(number, own) for number, own in enumerate(self._listening.slots)]
+            self._places = [Place(number, own) for number, own in enumerate(self._listening.slots)]
             firsts = await asyncio.gather(*(self._spawn(place) for place in self._places))
             self._tasks = [
                 asyncio.create_task(self._keep(place, first), name=f"worker {place.number}")
@@ -207,9 +187,9 @@ class Supervisor:
             if member is not speaker:
                 member.hear(message)
 
-    async def _spawn(self, place: _Place) -> Member:
+    async def _spawn(self, place: Place) -> Member:
         member = await Member.spawn(place.sockets, self._keys, self._pass_on, self._once)
-        place.member, place.since = member, time.monotonic()
+        place.began(member, time.monotonic())
         if self._ending.is_set():
             # Too late to be told with the others, and the sockets are closed: it ends without having begun.
             member.drain()
@@ -220,12 +200,12 @@ class Supervisor:
         self.log.event("worker_started", worker=place.number, pid=member.pid)
         return member
 
-    async def _keep(self, place: _Place, member: Member) -> None:
+    async def _keep(self, place: Place, member: Member) -> None:
         """Fill the place until the end. `member` is the first one."""
         while True:
             began = time.monotonic()
             code = await member.ended()
-            place.member = None
+            place.ended(time.monotonic())
             if member.snapshot is not None:
                 self._gone = merge([self._gone, retired(member.snapshot)])
             if self._ending.is_set():
@@ -240,7 +220,7 @@ class Supervisor:
                 return
             member = successor
 
-    async def _respawn(self, place: _Place) -> Member | None:
+    async def _respawn(self, place: Place) -> Member | None:
         """None: the end came before there was room for one."""
         while not self._ending.is_set():
             try:
@@ -248,11 +228,13 @@ class Supervisor:
             except OSError as error:
                 # No process, descriptor or memory to be had: the others go on, and it may pass.
                 why = (error.strerror or str(error)).lower()
-                self.log.event("worker_not_started", level="error", worker=place.number, exact=why)
+                if place.unstartable is None:
+                    self.log.event("worker_not_started", level="error", worker=place.number, exact=why)
+                place.unstartable = why
                 await happens(self._ending, _PAUSE_MIN)
         return None
 
-    def _report_death(self, place: _Place, member: Member, code: int) -> None:
+    def _report_death(self, place: Place, member: Member, code: int) -> None:
         self.log.event(
             "worker_ended",
             level="error",
@@ -270,8 +252,12 @@ class Supervisor:
             await asyncio.sleep(BEAT)
             # A worker that was told to drain has its time from `stop`.
             if not self._ending.is_set():
-                for member in self._members():
+                living = self._members()
+                for member in living:
                     member.tick()
+                if self.config.listen.address.unix is None:  # else all have the same socket
+                    for place in self._places:
+                        place.attend(living, time.monotonic())
 
     # --- reload ---
 
@@ -329,6 +315,10 @@ class Supervisor:
         failing = sum(place.failing(time.monotonic()) for place in self._places)
         if failing:
             told = f"{failing} of {len(self._places)} workers keep ending at their start"
+            reasons.append({"component": "workers", "reason": told})
+        unstartable = [place.unstartable for place in self._places if place.unstartable is not None]
+        if unstartable:
+            told = f"{len(unstartable)} of {len(self._places)} workers cannot be started: {unstartable[0]}"
             reasons.append({"component": "workers", "reason": told})
         if self._held is not None:
             reasons.append({"component": "configuration", "reason": self._held})

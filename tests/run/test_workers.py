@@ -18,7 +18,8 @@ import pytest
 from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.run.member import Member, PassOn
-from gateway.run.supervisor import EARLY, Supervisor, pause_before_restart
+from gateway.run.place import EARLY
+from gateway.run.supervisor import Supervisor, pause_before_restart
 from gateway.shared.once import Once
 from gateway.verify.handover import NewestKeySets
 from tests.outside.support import SCRIPT, Served, configuration, pinned, run, started, until
