@@ -14,7 +14,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 # Bytes read from the socket at once: a whole TLS record (RFC 8446 section 5.1), about.
 READ = 16 * 1024
@@ -24,9 +24,6 @@ _RECORD = 16 * 1024
 _MAX_HANDSHAKE = 48 * 1024
 # Bytes decrypted in one turn of the event loop before other connections have theirs.
 _A_TURN = 64 * 1024
-
-
-Client: TypeAlias = asyncio.Protocol | asyncio.BufferedProtocol
 
 
 class TlsServer(Protocol):
@@ -64,7 +61,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self,
         server: TlsServer,
         context: ssl.SSLContext,
-        connect: Callable[[], Client],
+        connect: Callable[[], asyncio.BufferedProtocol],
         *,
         seconds: float,
     ) -> None:
@@ -76,7 +73,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._raw: asyncio.Transport | None = None
         # None: until the handshake is over, and after the end.
-        self._app: Client | None = None
+        self._app: asyncio.BufferedProtocol | None = None
         # The client's connection wants nothing for now; and whether reading goes on in a turn to come.
         self._paused = self._scheduled = False
         self._closing = False
@@ -152,18 +149,13 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         # What OpenSSL has to say by itself: a new key, an alert.
         self._send()
 
-    def _deliver(self, app: Client) -> int:
+    def _deliver(self, app: asyncio.BufferedProtocol) -> int:
         """How many bytes the client's connection got; 0: the client has said all. Raises ssl.SSLError."""
-        if isinstance(app, asyncio.BufferedProtocol):
-            buffer = memoryview(app.get_buffer(-1))
-            size = cast(int, self._tls.read(len(buffer), buffer))
-            if size:
-                app.buffer_updated(size)
-            return size
-        data = self._tls.read(_RECORD)
-        if data:
-            app.data_received(data)
-        return len(data)
+        buffer = memoryview(app.get_buffer(-1))
+        size = cast(int, self._tls.read(len(buffer), buffer))
+        if size:
+            app.buffer_updated(size)
+        return size
 
     def _schedule(self) -> None:
         """Go on in a turn to come: others have theirs first."""

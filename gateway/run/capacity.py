@@ -10,11 +10,12 @@ probes, metrics and calls of our own need are never handed to clients.
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.config.model import Config
 from gateway.run.cgroups import Text, folders, read_text
+from gateway.run.pressure import Pressure
 
 MIB = 1024 * 1024
 # What a process has before the first connection: 55 MiB, and 30 more once a page was asked for (boto3).
@@ -43,11 +44,19 @@ class Capacity:
     bytes: int | None
     tokens: int
     warning: str | None = None
+    # All of the worker's memory; None: no limit is known.
+    share: int | None = None
+
+    def pressure(self, resident: Callable[[], int]) -> Pressure | None:
+        """What bounds the sum of what the connections hold; None: nothing does."""
+        if self.bytes is None or self.share is None:
+            return None
+        return Pressure(self.bytes, self.share, resident)
 
 
 def capacity(config: Config, *, workers: int, memory: int | None, descriptors: int) -> Capacity:
     """The decision, of the cgroup's limit (None: there is none) and the process's limit of descriptors."""
-    tokens, held = config.cognito.token_cache_size, None
+    tokens, held, share = config.cognito.token_cache_size, None, None
     if memory is not None:
         share = memory if workers == 1 else (memory - _SUPERVISOR) // workers
         tokens = min(tokens, max(int(share * _TOKENS), MIB))
@@ -58,13 +67,13 @@ def capacity(config: Config, *, workers: int, memory: int | None, descriptors: i
     # Each connection of a client needs one to the upstream at most.
     allowed = max(room - config.upstream.max_connections, room // 2, 1)
     if asked == 0:
-        return Capacity(allowed, held, tokens)
+        return Capacity(allowed, held, tokens, share=share)
     if wanted <= allowed:
-        return Capacity(wanted, held, tokens)
+        return Capacity(wanted, held, tokens, share=share)
     told = f"{descriptors} open files leave room for {allowed} connections of clients"
     if asked == "auto":
-        return Capacity(allowed, held, tokens, told if allowed < _LEAST else None)
-    return Capacity(allowed, held, tokens, f"{told}, not {wanted}: raise the limit (ulimit -n)")
+        return Capacity(allowed, held, tokens, told if allowed < _LEAST else None, share)
+    return Capacity(allowed, held, tokens, f"{told}, not {wanted}: raise the limit (ulimit -n)", share)
 
 
 def _of_memory(held: int | None) -> int:

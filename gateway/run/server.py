@@ -28,9 +28,10 @@ from gateway.proxy.tls_transport import READ, TlsConnection
 from gateway.proxy.turns import Turns
 from gateway.run.accepting import Acceptor
 from gateway.run.app import Gateway
-from gateway.run.capacity import capacity_here
+from gateway.run.capacity import Capacity, capacity_here
 from gateway.run.cpus import worker_count
 from gateway.run.loops import collect
+from gateway.run.pressure import resident
 from gateway.run.waiting import happens
 from gateway.shared.once import Once
 from gateway.verify.handover import HandedOver
@@ -59,6 +60,8 @@ _LAST_HANDSHAKES = 1.0
 # Connections beyond max_connections that are answered 503 as any other request is, and counted and logged
 # with it; beyond these the answer is a constant.
 _REFUSED = 64
+# The log hears of memory that is short once in so many seconds.
+_PRESSED = 10.0
 
 
 class Server:
@@ -74,12 +77,16 @@ class Server:
         once: Once | None = None,
         keys: Sequence[HandedOver] = (),
         verdicts: SharedVerdicts | None = None,
+        capacity: Capacity | None = None,
     ) -> None:
         """`keys`: what other workers had read, to begin with; `verdicts`: what they know of revocation."""
         self._metrics = metrics
         self._log = log
         # What ClientConnection needs of its server.
-        self._capacity = capacity_here(config, worker_count(config))
+        self._capacity = capacity or capacity_here(config, worker_count(config))
+        self._pressure = self._capacity.pressure(resident)
+        # When the log was last informed of it, time.monotonic().
+        self._pressed_at = float("-inf")
         self.app = Gateway(
             config,
             metrics=metrics,
@@ -280,12 +287,29 @@ class Server:
             now = time.monotonic()
             _each([each for each in self.connections if each.deadline < now], ClientConnection.expired)
             _each([each for each in self.handshakes if each.deadline < now], self._too_slow)
+            self._relieve(now)
             self.app.pool.drop_stale(now)
             try:
                 if self._replaced and await self._stop_unused(now):
                     collect()  # here, where nothing refers to them any more
             except Exception:  # noqa: BLE001 - whatever it is, it must not end the deadlines of all connections
                 _log.exception("a configuration that was replaced could not be stopped")
+
+    def _relieve(self, now: float) -> None:
+        """End some where all together hold more than the container grants."""
+        if self._pressure is None:
+            return
+        victims = self._pressure.victims(self.connections, len(self.handshakes))
+        if not victims:
+            return
+        for _ in victims:
+            self.app.record.limited("memory")
+        _each(victims, ClientConnection.abort)
+        if now - self._pressed_at > _PRESSED:
+            self._pressed_at = now
+            self._log.event(
+                "memory_pressure", level="warning", ended=len(victims), left=len(self.connections)
+            )
 
     def _too_slow(self, handshake: TlsConnection) -> None:
         self.app.record.limited("listen.header_timeout")

@@ -17,6 +17,7 @@ from gateway.proxy.rotation import WatchedContext
 from gateway.proxy.tls_transport import TlsConnection
 from gateway.run import sockets
 from gateway.run.app import Gateway
+from gateway.run.capacity import Capacity
 from gateway.run.listener import MetricsListener
 from gateway.run.server import Server
 from gateway.run.waiting import happens
@@ -26,12 +27,15 @@ from gateway.version import PYTHON, VERSION
 class Worker:
     """The gateway as one process; with several, supervisor.py does what this does around its server."""
 
-    def __init__(self, config: Config, *, log: Logger | None = None) -> None:
+    def __init__(
+        self, config: Config, *, log: Logger | None = None, capacity: Capacity | None = None
+    ) -> None:
+        """`capacity`: None for what this machine grants."""
         self.log = log or configure(config.log)
         self._own_log = log is None
         self.metrics = WorkerMetrics()
         self._address = config.listen.address
-        self._server = Server(config, metrics=self.metrics, log=self.log)
+        self._server = Server(config, metrics=self.metrics, log=self.log, capacity=capacity)
         self._listening: sockets.Listening | None = None
         self._stopping = False
         # Why a changed configuration is not applied yet, where that concerns those who send traffic.

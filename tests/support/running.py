@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.config.load import load
 from gateway.observe.logs import configure
+from gateway.run.capacity import Capacity
 from gateway.run.worker import Worker
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 from tests.support.waiting import PATIENCE
@@ -76,6 +77,7 @@ async def running(
     cognito_lines: str = "",
     cognito: str = "",
     drain_timeout: str = "2s",
+    capacity: Capacity | None = None,
 ) -> AsyncIterator[Running]:
     """A gateway (in front of `upstream`, unless `upstream_url` says otherwise) with one pool whose keys
     it knows from a file. `yaml` adds top-level sections, `cognito` stands in place of that one;
@@ -97,7 +99,7 @@ async def running(
         stream = Stream()
         config = load(path, {}).config
         log = configure(config.log, stream)  # type: ignore[arg-type]  # a raw stream is all it needs
-        worker = Worker(config, log=log)
+        worker = Worker(config, log=log, capacity=capacity)
         await worker.start()
         while worker.app.unready():
             await asyncio.sleep(0.005)
