@@ -7,6 +7,9 @@ sign-in with its name.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 
 from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
 from gateway.aws.console import Console
@@ -15,15 +18,21 @@ from gateway.aws.user_pool import Challenge, Tokens, UserPool
 from gateway.errors import GatewayError
 
 _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
+_NONE: Mapping[str, str] = MappingProxyType({})
+# A user's attributes take some 50 of 2048 characters at most.
+_LARGEST_FILE = 256 * 1024
 
 
-def answer(pool: UserPool, challenge: Challenge, console: Console) -> Tokens | Challenge:
-    """One step on. Raises GatewayError, CognitoRefused among it."""
+def answer(
+    pool: UserPool, challenge: Challenge, console: Console, attributes: Mapping[str, str] = _NONE
+) -> Tokens | Challenge:
+    """One step on; `attributes` are those that a new password may come with. Raises GatewayError,
+    CognitoRefused among it."""
     name = challenge.name
     if name in CODES:
         return pool.answer(challenge, {CODES[name]: _code(challenge, console)})
     if name == "NEW_PASSWORD_REQUIRED":
-        return pool.answer(challenge, _new_password(challenge, console))
+        return pool.answer(challenge, _new_password(challenge, console, attributes))
     if name == "SELECT_MFA_TYPE":
         kinds = _names(challenge.parameters.get("MFAS_CAN_CHOOSE", ""))
         return pool.answer(challenge, {"ANSWER": console.choice("A second factor is needed.", kinds)})
@@ -49,7 +58,23 @@ def _code(challenge: Challenge, console: Console) -> str:
     return console.line(prompt, f"code, which Cognito asks for ({challenge.name})")
 
 
-def _new_password(challenge: Challenge, console: Console) -> dict[str, str]:
+def read_attributes(path: Path) -> dict[str, str]:
+    """The file's JSON object of texts, attribute to value. Raises GatewayError."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(_LARGEST_FILE + 1))
+    except OSError as error:
+        raise GatewayError(f"--attributes-file {path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise GatewayError(
+            f'--attributes-file {path}: is not a JSON object of texts such as {{"given_name": "Alice"}}'
+        )
+    return found
+
+
+def _new_password(challenge: Challenge, console: Console, given: Mapping[str, str]) -> dict[str, str]:
     if console.interactive:
         console.say("Cognito asks for a new password.")
     asked = console.secret("New password: ", "new password, which Cognito asks for")
@@ -58,11 +83,10 @@ def _new_password(challenge: Challenge, console: Console) -> dict[str, str]:
         raise GatewayError("token: the two new passwords differ: nothing was changed")
     attributes = {}
     for name in required_attributes(challenge.parameters):
-        if not console.interactive:
-            raise GatewayError(
-                f"token: Cognito asks for the attribute {name}: run this command on a terminal"
-            )
-        attributes[name] = console.line(f"{name}: ", name)
+        # Without a terminal the next line of standard input, as for everything else that is asked.
+        attributes[name] = given.get(name) or console.line(
+            f"{name}: ", f"value for the attribute {name}, which Cognito asks for (or name --attributes-file)"
+        )
     return new_password(password, attributes)
 
 

@@ -1,13 +1,16 @@
-"""Asks whoever runs a command: on the terminal, or line by line from standard input.
+"""Asks the person who runs a command: on the terminal, or line by line from standard input.
 
-Invariant: prompts go to stderr, a secret is not echoed, and an answer is never empty.
+Invariant: prompts never go to standard output, a secret is not echoed, and an answer is never empty.
 """
 
 from __future__ import annotations
 
+import contextlib
 import getpass
+import os
 import sys
-from collections.abc import Sequence
+import termios
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gateway.errors import GatewayError
@@ -17,11 +20,14 @@ _LONGEST_SECRET = 65_536
 
 
 class Console:
-    """`command` stands before what goes wrong."""
+    """`command` stands before what goes wrong. Reads standard input, a terminal or not."""
 
     def __init__(self, command: str) -> None:
         self._command = command
-        self.interactive = sys.stdin.isatty()
+        self.interactive = self._is_interactive()
+
+    def _is_interactive(self) -> bool:
+        return sys.stdin.isatty()
 
     def say(self, text: str) -> None:
         sys.stderr.write(text + "\n")
@@ -56,6 +62,94 @@ class Console:
         if given in choices:
             return given
         raise GatewayError(f"{self._command}: {given[:40]!r} is none of {', '.join(choices)}")
+
+
+class TerminalConsole(Console):
+    """Asks on the controlling terminal and nowhere else: for programs whose standard input is not ours.
+
+    The AWS CLI runs `credential_process` with its own standard input, which may be what somebody uploads, and
+    shows our standard error only when we fail.
+    """
+
+    def __init__(self, command: str, *, waits_for: str) -> None:
+        """`waits_for` is said on standard error before the first question."""
+        super().__init__(command)
+        self._waits_for: str | None = waits_for
+
+    def _is_interactive(self) -> bool:
+        return True
+
+    def say(self, text: str) -> None:
+        with self._terminal() as terminal:
+            os.write(terminal, f"{text}\n".encode())
+
+    def line(self, prompt: str, what: str) -> str:
+        return self._ask(prompt, what, echo=True)
+
+    def secret(self, prompt: str, what: str) -> str:
+        return self._ask(prompt, what, echo=False)
+
+    def _ask(self, prompt: str, what: str, *, echo: bool) -> str:
+        with self._terminal() as terminal:
+            # The prompt comes second: what is typed in answer to it must not be flushed.
+            with _echo(terminal, on=echo):
+                os.write(terminal, prompt.encode())
+                typed = _read_line(terminal)
+            if not echo:
+                os.write(terminal, b"\n")
+        try:
+            line = typed.decode("utf-8")
+        except UnicodeDecodeError:
+            raise GatewayError(f"{self._command}: the {what} is not UTF-8 text") from None
+        if not line:
+            raise GatewayError(f"{self._command}: no {what} was given")
+        return line
+
+    @contextlib.contextmanager
+    def _terminal(self) -> Iterator[int]:
+        try:
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError:
+            wanted = self._waits_for or "an answer"
+            raise GatewayError(
+                f"{self._command}: {wanted} is needed, and there is no terminal to ask at: run the same "
+                "command once in a terminal with --cache, or name --password-file"
+            ) from None
+        try:
+            if self._waits_for is not None:
+                sys.stderr.write(f"cognito-gateway: waiting at the terminal for {self._waits_for}\n")
+                sys.stderr.flush()
+                self._waits_for = None
+            yield terminal
+        finally:
+            os.close(terminal)
+
+
+@contextlib.contextmanager
+def _echo(terminal: int, *, on: bool) -> Iterator[None]:
+    """Line by line, and without echo where a secret is typed; afterwards as it was."""
+    before = termios.tcgetattr(terminal)
+    wanted = termios.tcgetattr(terminal)
+    wanted[3] |= termios.ICANON | termios.ISIG
+    wanted[3] = wanted[3] | termios.ECHO if on else wanted[3] & ~termios.ECHO
+    # TCSAFLUSH: what was typed before the question is not its answer.
+    termios.tcsetattr(terminal, termios.TCSAFLUSH, wanted)
+    try:
+        yield
+    finally:
+        # Not TCSAFLUSH: the answer to the next question may have been typed already.
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _read_line(terminal: int) -> bytes:
+    """In canonical mode a read ends with the line, or returns nothing at Ctrl-D."""
+    data = b""
+    while not data.endswith(b"\n") and len(data) < _LONGEST_SECRET:
+        piece = os.read(terminal, 4096)
+        if not piece:
+            break
+        data += piece
+    return data.rstrip(b"\r\n")
 
 
 def first_line(path: Path, name: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.aws.console import first_line
-from gateway.aws.identity_pool import Credentials, IdentityPool
+from gateway.aws.identity_pool import Credentials, IdentityPool, role_of
 from gateway.aws.token import TokenRequest, address_of, obtain
 from gateway.config.load import load
 from gateway.errors import GatewayError
@@ -32,6 +32,8 @@ class CredentialsRequest:
     identity_pool_id: str | None
     id_token_file: Path | None
     output: Format
+    # Name or ARN of one of the user's roles; None: the identity pool chooses.
+    role: str | None = None
 
 
 def credentials_command(request: CredentialsRequest) -> int:
@@ -45,7 +47,8 @@ def credentials_command(request: CredentialsRequest) -> int:
     pool = IdentityPool(
         pool_id, address.user_pool_id, endpoint_url=address.endpoint_url, egress=address.egress
     )
-    sys.stdout.write(rendered(pool.credentials(id_token), request.output))
+    role = None if request.role is None else role_of(id_token, request.role)
+    sys.stdout.write(rendered(pool.credentials(id_token, role), request.output))
     return 0
 
 

@@ -8,9 +8,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import jwt
+
 from gateway.aws.clients import Aws, Where
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
+
+
+def role_of(id_token: str, wanted: str) -> str:
+    """Return the ARN of the user's role that is called so, or has this ARN. Raises GatewayError.
+
+    The token is the caller's own and only read: AWS looks at it once more.
+    """
+    try:
+        unverified = jwt.decode(id_token, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        raise GatewayError("credentials: --role: the ID token is not one") from None
+    roles = [each for each in unverified.get("cognito:roles", []) if isinstance(each, str)]
+    found = [each for each in roles if wanted in {each, each.rpartition("/")[2]}]
+    if len(found) == 1:
+        return found[0]
+    has = ", ".join(roles) or "none: give one of the user's groups a role"
+    raise GatewayError(f"credentials: --role {wanted}: not one of the user's roles (cognito:roles: {has})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,8 @@ class IdentityPool:
         # Made here: boto3's clients may be shared by threads, making one may not.
         self._aws.client("cognito-identity", signed=False)
 
-    def credentials(self, id_token: str) -> Credentials:
+    def credentials(self, id_token: str, role: str | None = None) -> Credentials:
+        """Of the role that the identity pool chooses, or of `role`, an ARN of the token's `cognito:roles`."""
         logins = {self._login: id_token}
         found = self._aws.call(
             "cognito-identity", "GetId", signed=False, IdentityPoolId=self._id, Logins=logins
@@ -52,6 +72,7 @@ class IdentityPool:
             signed=False,
             IdentityId=identity_id,
             Logins=logins,
+            **({} if role is None else {"CustomRoleArn": role}),
         )
         given = answer.get("Credentials") or {}
         try:

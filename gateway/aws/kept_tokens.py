@@ -6,8 +6,10 @@ access token has a minute left, else renewed or replaced.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -21,6 +23,10 @@ from gateway.errors import GatewayError
 
 # Seconds a token must still live to be worth printing: somebody is going to paste it.
 _LEAST_LIFE = 60
+# Bytes; three tokens take some 6 KB, and what is longer is not ours.
+_LARGEST = 256 * 1024
+# What others may not do: with a file of tokens, and with the folder it is in.
+_READABLE, _WRITABLE = 0o077, 0o022
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +89,40 @@ class KeptTokens:
             beside.unlink(missing_ok=True)
             raise GatewayError(f"token: {self.path}: cannot be written: {error.strerror}") from None
 
+    def _read(self) -> bytes:
+        """The file, if nobody else could have read or written it. Raises OSError and GatewayError."""
+        with contextlib.suppress(FileNotFoundError):
+            _check_owned(self.path.parent, self.path.parent.stat(), _WRITABLE)
+        # O_NOFOLLOW: a link leads to a file of somebody's choice. O_NONBLOCK: it may be a pipe.
+        file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with os.fdopen(file, "rb") as opened:
+            found = os.fstat(opened.fileno())
+            _check_owned(self.path, found, _READABLE)
+            if not stat.S_ISREG(found.st_mode):
+                raise GatewayError(f"token: {self.path}: is not a regular file: delete it")
+            return opened.read(_LARGEST)
+
     def _load(self) -> dict[str, Any] | None:
         try:
-            kept = json.loads(self.path.read_text(encoding="utf-8"))
+            kept = json.loads(self._read())
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
-            # Not ours any more, or half of it: as good as none, and the next sign-in replaces it.
+            # Half of it: as good as none, and the next sign-in replaces it.
             return None
         whole = isinstance(kept, dict) and {"access", "id", "refresh", "expires_at"} <= kept.keys()
         return kept if whole else None
+
+
+def _check_owned(path: Path, found: os.stat_result, forbidden: int) -> None:
+    """Tokens of somebody else's making sign in somebody else; tokens that others can read are theirs too."""
+    mode = stat.S_IMODE(found.st_mode)
+    if found.st_uid != os.geteuid():
+        raise GatewayError(f"token: {path}: belongs to another user (uid {found.st_uid}): move it away")
+    if mode & forbidden:
+        which = "700" if stat.S_ISDIR(found.st_mode) else "600"
+        do = "read" if forbidden == _READABLE else "write"
+        raise GatewayError(
+            f"token: {path}: others may {do} it (mode {mode:04o}): chmod {which} it, or delete it and sign "
+            "in again if they may have done so"
+        )

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from gateway.aws.answering import answer
-from gateway.aws.console import Console, first_line
+from gateway.aws.answering import answer, read_attributes
+from gateway.aws.console import Console, TerminalConsole, first_line
 from gateway.aws.kept_tokens import KeptTokens
 from gateway.aws.password_shape import possible
 from gateway.aws.renewal import Renewal
@@ -46,6 +46,12 @@ class TokenRequest:
     keep: bool = False
     # New tokens for the kept refresh token.
     refresh: bool = False
+    # The command whose name stands before what goes wrong.
+    command: str = "token"
+    # Standard input is another program's: whatever must be asked is asked on the controlling terminal.
+    at_terminal: bool = False
+    # Values for attributes that Cognito asks for with a new password; None: asked for.
+    attributes_file: Path | None = None
     # For ${NAME} in the configuration.
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -70,15 +76,25 @@ def obtain(request: TokenRequest, address: PoolAddress) -> Tokens:
 
 
 def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
-    console = Console("token")
+    console = _console(request, address)
     if request.username is None and not console.interactive:
-        raise GatewayError("token: no username: name one with --username")
+        raise GatewayError(f"{request.command}: no username: name one with --username")
     username = request.username or console.line("Username: ", "username")
     pool = UserPool(address, request.flow)
     outcome = pool.sign_in(username, _password(request, console))
+    attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
     while isinstance(outcome, Challenge):
-        outcome = answer(pool, outcome, console)
+        outcome = answer(pool, outcome, console, attributes)
     return outcome
+
+
+def _console(request: TokenRequest, address: PoolAddress) -> Console:
+    if not request.at_terminal:
+        return Console(request.command)
+    whose = f" of {request.username}" if request.username else ""
+    return TerminalConsole(
+        request.command, waits_for=f"the password{whose} (user pool {address.user_pool_id})"
+    )
 
 
 def _renewed(address: PoolAddress, request: TokenRequest, kept: KeptTokens) -> Tokens | None:

@@ -5,6 +5,7 @@ Invariant: no token, session, secret or password is in anything's repr.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -15,6 +16,10 @@ from gateway.errors import GatewayError
 
 # admin signs with AWS credentials; choice is USER_AUTH, where the user chooses how to prove who they are.
 Flow = Literal["admin", "password", "srp", "choice"]
+
+
+# An IAM role's ARN (IAM user guide, "IAM identifiers"); its path has at most 512 characters.
+ROLE_ARN = re.compile(r"arn:aws[a-z-]{0,16}:iam::[0-9]{12}:role/[!-~]{1,600}")
 
 
 class NoAwsCredentials(GatewayError):

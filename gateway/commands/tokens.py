@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,6 +68,11 @@ def _credentials_flags(parser: Flags) -> None:
     )
     parser.add_argument("--identity-pool-id", metavar="ID", help="default: that of the configured user pool")
     parser.add_argument(
+        "--role",
+        metavar="ROLE",
+        help="one of the user's roles (cognito:roles), by name or ARN (default: the identity pool chooses)",
+    )
+    parser.add_argument(
         "--id-token-file",
         type=Path,
         metavar="FILE",
@@ -97,6 +103,12 @@ def _sign_in_flags(parser: Flags) -> None:
     parser.add_argument(
         "--password-file", type=Path, metavar="FILE", help="default: prompt, or standard input"
     )
+    parser.add_argument(
+        "--attributes-file",
+        type=Path,
+        metavar="FILE",
+        help="JSON, attribute to value, for what Cognito asks with a new password (default: asked for)",
+    )
     parser.add_argument("--user-pool-id", metavar="ID", help="default: the configuration's first pool")
     parser.add_argument("--client-id", metavar="ID", help="default: that pool's first client")
     aws_flags(parser, profile_for=", for --flow admin")
@@ -114,10 +126,15 @@ def _credentials(arguments: argparse.Namespace, environ: Environ) -> int:
 
     return credentials_command(
         CredentialsRequest(
-            token=_token_request(arguments, environ, "id"),
+            token=replace(
+                _token_request(arguments, environ, "id"),
+                command="credentials",
+                at_terminal=arguments.output == "process",
+            ),
             identity_pool_id=arguments.identity_pool_id,
             id_token_file=arguments.id_token_file,
             output=arguments.output,
+            role=arguments.role,
         )
     )
 
@@ -137,6 +154,7 @@ def _token_request(arguments: argparse.Namespace, environ: Environ, output: Outp
         profile=arguments.profile,
         endpoint_url=arguments.endpoint_url,
         keep=arguments.keep or arguments.refresh,
+        attributes_file=arguments.attributes_file,
         refresh=arguments.refresh,
         environ=environ,
     )

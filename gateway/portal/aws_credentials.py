@@ -1,7 +1,7 @@
 """Temporary AWS credentials for verified ID tokens: asked for once, however many want them, and kept until
 shortly before they end.
 
-Invariant: what is kept is found by the ID token it was given for, and by nothing else.
+Invariant: what is kept is found by the ID token and the role it was given for, and by nothing else.
 """
 
 from __future__ import annotations
@@ -54,18 +54,21 @@ class CredentialsCache:
         """Go on with what was given under a configuration that says the same about Cognito."""
         self._pools, self._kept = previous._pools, previous._kept
 
-    async def of(self, pool: UserPool, id_token: str, *, now: float) -> Credentials:
-        """The credentials of a *verified* ID token. Raises NotFound, CredentialsRefused or CognitoAway."""
+    async def of(self, pool: UserPool, id_token: str, *, role: str | None = None, now: float) -> Credentials:
+        """The credentials of a *verified* ID token, of this role of it.
+
+        Raises NotFound, CredentialsRefused or CognitoAway.
+        """
         if pool.identity_pool_id is None:
             raise NotFound("no identity_pool_id is configured for the user's pool")
-        key = sha256(f"{pool.identity_pool_id} {id_token}".encode()).digest()
+        key = sha256(f"{pool.identity_pool_id} {id_token} {role or ''}".encode()).digest()
         kept, renew_at = self._kept.get(key, (None, 0.0))
         if kept is not None and now < renew_at:
             self._kept.move_to_end(key)
             return kept
         asked = self._asked.get(key)
         if asked is None:
-            asked = asyncio.create_task(self._ask(key, pool, id_token), name="AWS credentials")
+            asked = asyncio.create_task(self._ask(key, pool, id_token, role), name="AWS credentials")
             self._asked[key] = asked
             asked.add_done_callback(lambda _: self._asked.pop(key, None))
         # Whoever leaves does not take the answer away from those who wait as well.
@@ -86,9 +89,9 @@ class CredentialsCache:
         if asked:
             await asyncio.wait(asked)
 
-    async def _ask(self, key: bytes, pool: UserPool, id_token: str) -> Credentials:
+    async def _ask(self, key: bytes, pool: UserPool, id_token: str, role: str | None) -> Credentials:
         try:
-            given = await self._threads.run(lambda: self._pool(pool).credentials(id_token))
+            given = await self._threads.run(lambda: self._pool(pool).credentials(id_token, role))
         except CognitoRefused as refused:
             if refused.code in _AWAY:
                 raise CognitoAway(f"the identity pool: {refused.code}") from None

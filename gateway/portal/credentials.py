@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from gateway.aws.values import ROLE_ARN
 from gateway.config.model import UserPool
-from gateway.errors import NavigationOnly, NoCredentials, NotAnIdToken, WrongTokenUse
+from gateway.errors import CredentialsRefused, NavigationOnly, NoCredentials, NotAnIdToken, WrongTokenUse
 from gateway.portal.page import PageRequest
 from gateway.portal.portal import Portal
 from gateway.proxy.answers import Answer, json_answer
@@ -43,8 +44,11 @@ async def of_the_session(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _given(portal: Portal, page: PageRequest, pool: UserPool, id_token: str) -> Answer:
-    """For an ID token that was verified just now."""
-    given = await portal.credentials.of(pool, id_token, now=page.now)
+    """For an ID token that was verified just now; AWS checks that `?role=` is one of its `cognito:roles`."""
+    role = page.query.get("role")
+    if role is not None and ROLE_ARN.fullmatch(role) is None:
+        raise CredentialsRefused("role is not the ARN of an IAM role")
+    given = await portal.credentials.of(pool, id_token, role=role, now=page.now)
     return json_answer(
         {
             "Version": 1,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,6 +160,139 @@ def test_as_credential_process_of_the_aws_cli(local: LocalCognito, place: Path) 
     )
     assert done.returncode == 0, done.stderr
     assert ":assumed-role/tokens-authenticated/" in json.loads(done.stdout)["Arn"]
+
+
+# Runs a command with a terminal of its own, as a shell would, and a pipe as standard input.
+IN_TERMINAL = """
+import fcntl, os, sys, termios
+terminal = int(sys.argv[1])
+os.setsid()
+fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+os.close(terminal)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
+
+def at_terminal(place: Path, command: list[str | Path], typed: str, stdin: str) -> tuple[int, str, str, str]:
+    """Exit code, standard output, standard error, and what was to be seen on the terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-c", IN_TERMINAL, str(theirs), *command],
+        cwd=place,
+        env=environ(place),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        pass_fds=[theirs],
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(stdin)
+        process.stdin.flush()
+        seen, until = b"", time.monotonic() + 100
+        # Our end of `theirs` stays open: a terminal that nobody has open cannot be read.
+        while select.select([ours], [], [], 0.05)[0] or process.poll() is None:
+            assert time.monotonic() < until, seen
+            if select.select([ours], [], [], 0)[0]:
+                seen += os.read(ours, 4096)
+                if seen.endswith(b"Password: "):
+                    os.write(ours, typed.encode() + b"\n")
+        out, err = process.communicate(timeout=100)
+    os.close(ours)
+    os.close(theirs)
+    return process.returncode, out, err, seen.decode()
+
+
+def process_command(place: Path, *flags: str) -> list[str | Path]:
+    where = ("--config", f"{place}/g.yaml", "--username", "alice")
+    return [SCRIPT, "credentials", "--format", "process", *where, *flags]
+
+
+def test_a_password_is_asked_for_at_the_terminal_and_never_taken_from_a_pipe(place: Path) -> None:
+    """With an empty cache; the AWS CLI hands its own standard input on, which may be an upload."""
+    command = process_command(place, "--cache")
+    code, out, err, seen = at_terminal(place, command, PASSWORD, "line of an upload\n")
+    assert code == 0, err
+    assert json.loads(out)["Version"] == 1
+    assert err == (f"cognito-gateway: waiting at the terminal for the password of alice (user pool {POOL})\n")
+    assert seen.startswith("Password: ")
+    assert PASSWORD not in seen
+    # From now on nobody is asked.
+    code, out, err, seen = at_terminal(place, command, "", "line of an upload\n")
+    assert (code, err, seen) == (0, "", "")
+
+
+def test_without_a_terminal_it_says_what_to_do_and_leaves_the_pipe_alone(place: Path) -> None:
+    done = subprocess.run(
+        process_command(place), env=environ(place), input=f"{PASSWORD}\n", start_new_session=True,
+        capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"cognito-gateway: credentials: the password of alice (user pool {POOL}) is needed, and there is no "
+        "terminal to ask at: run the same command once in a terminal with --cache, or name --password-file\n"
+    )
+
+
+def test_the_aws_cli_asks_at_its_terminal_with_a_pipe_as_input(local: LocalCognito, place: Path) -> None:
+    (place / ".aws").mkdir()
+    command = " ".join(map(str, process_command(place, "--cache")))
+    (place / ".aws/config").write_text(
+        f"[profile alice]\nregion = us-east-1\ncredential_process = {command}\n"
+    )
+    aws: list[str | Path] = [
+        AWS,
+        "sts",
+        "get-caller-identity",
+        "--profile",
+        "alice",
+        "--endpoint-url",
+        local.url,
+    ]
+    code, out, err, seen = at_terminal(place, aws, PASSWORD, "line of an upload\n")
+    assert code == 0, err
+    assert ":assumed-role/tokens-authenticated/" in json.loads(out)["Arn"]
+    assert "Password: " in seen
+
+
+def test_one_of_the_users_roles(local: LocalCognito, place: Path) -> None:
+    from gateway.aws.provision.wanted import trust_policy
+
+    identity_pool = (place / "g.yaml").read_text().rpartition("identity_pool_id: ")[2].strip()
+    users, iam = client(local, "cognito-idp"), client(local, "iam")
+    for name, precedence in (("readers", 2), ("writers", 1)):
+        policy = json.dumps(trust_policy(identity_pool))
+        arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=policy)["Role"]["Arn"]
+        users.create_group(GroupName=name, UserPoolId=POOL, RoleArn=arn, Precedence=precedence)
+        users.admin_add_user_to_group(UserPoolId=POOL, Username="alice", GroupName=name)
+    client(local, "cognito-identity").set_identity_pool_roles(
+        IdentityPoolId=identity_pool,
+        Roles={},
+        RoleMappings={
+            f"cognito-idp.us-east-1.amazonaws.com/{POOL}:{CLIENT}": {
+                "Type": "Token", "AmbiguousRoleResolution": "Deny",
+            }
+        },
+    )  # fmt: skip
+
+    def role_given(*flags: str) -> str:
+        done = credentials(place, "--cache", *flags)
+        assert done.returncode == 0, done.stderr
+        given = json.loads(done.stdout)
+        keys = {
+            "aws_access_key_id": given["AccessKeyId"],
+            "aws_secret_access_key": given["SecretAccessKey"],
+            "aws_session_token": given["SessionToken"],
+        }
+        return str(client(local, "sts", **keys).get_caller_identity()["Arn"]).split("/")[1]
+
+    assert role_given() == "writers"
+    assert role_given("--role", "readers") == "readers"
+    assert role_given("--role", arn) == "writers"
+    for wrong in ("tokens-authenticated", "writer", "role/writers", ""):
+        refused = credentials(place, "--cache", "--role", wrong)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"--role {wrong}: not one of the user's roles (cognito:roles: " in refused.stderr
 
 
 def test_kept_tokens_serve_without_a_password(place: Path) -> None:

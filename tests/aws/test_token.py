@@ -147,6 +147,58 @@ def test_a_new_password_comes_from_the_next_line(local: LocalCognito, tmp_path: 
     assert claims(done.stdout)["username"] == "new"
 
 
+def needing_a_name(local: LocalCognito) -> list[str]:
+    """Flags for a user whose first sign-in must name an attribute."""
+    boto = local_cognito.client(local.url)
+    schema = [{"Name": "given_name", "AttributeDataType": "String", "Required": True, "Mutable": True}]
+    pool = boto.create_user_pool(PoolName="named", Schema=schema)["UserPool"]["Id"]
+    made = boto.create_user_pool_client(
+        UserPoolId=pool, ClientName="c", ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]
+    )
+    boto.admin_create_user(
+        UserPoolId=pool, Username="new", TemporaryPassword=TEMPORARY, MessageAction="SUPPRESS"
+    )
+    client_id = made["UserPoolClient"]["ClientId"]
+    return [
+        "--username",
+        "new",
+        "--user-pool-id",
+        pool,
+        "--client-id",
+        client_id,
+        "--endpoint-url",
+        local.url,
+    ]
+
+
+def test_attributes_that_cognito_asks_for_come_from_a_file_or_the_next_line(
+    local: LocalCognito, tmp_path: Path
+) -> None:
+    flags = needing_a_name(local)
+    passwords = f"{TEMPORARY}\n{PASSWORD}\n"
+    none = token(tmp_path, *flags, stdin=passwords)
+    assert (none.returncode, none.stdout) == (1, "")
+    assert none.stderr == (
+        "cognito-gateway: token: stdin holds no value for the attribute given_name, which Cognito asks for "
+        "(or name --attributes-file)\n"
+    )
+    for text in ("[]", "{", '{"given_name": 1}', "\xff"):
+        (tmp_path / "a.json").write_text(text, encoding="latin-1")
+        bad = token(tmp_path, *flags, "--attributes-file", str(tmp_path / "a.json"), stdin=passwords)
+        assert (bad.returncode, bad.stdout) == (1, "")
+        assert "a.json: is not a JSON object of texts" in bad.stderr
+    (tmp_path / "a.json").write_text('{"given_name": "Nell", "family_name": "not asked for"}')
+    done = token(tmp_path, *flags, "--attributes-file", str(tmp_path / "a.json"), stdin=passwords)
+    assert claims(done.stdout)["username"] == "new", done.stderr
+    boto = local_cognito.client(local.url)
+    got = boto.admin_get_user(UserPoolId=flags[3], Username="new")["UserAttributes"]
+    assert {"Name": "given_name", "Value": "Nell"} in got
+    assert "family_name" not in {each["Name"] for each in got}
+    again = needing_a_name(local)
+    done = token(tmp_path, *again, stdin=f"{passwords}Nora\n")
+    assert claims(done.stdout)["username"] == "new", done.stderr
+
+
 def test_on_a_terminal_everything_is_asked_for_and_passwords_are_not_shown(
     local: LocalCognito, tmp_path: Path
 ) -> None:

@@ -100,6 +100,40 @@ def test_kept_tokens_need_no_password_and_are_the_owner_s_alone(local: LocalCogn
     assert "alice" not in kept.name
 
 
+def test_files_that_others_could_read_or_write_are_not_used(local: LocalCognito, tmp_path: Path) -> None:
+    assert token(local, tmp_path, "--cache").returncode == 0
+    folder = tmp_path / ".local/state/cognito-gateway"
+    (kept,) = folder.iterdir()
+    for path, mode, told in (
+        (kept, 0o644, "others may read it (mode 0644): chmod 600 it"),
+        (kept, 0o660, "others may read it (mode 0660): chmod 600 it"),
+        (folder, 0o777, "others may write it (mode 0777): chmod 700 it"),
+    ):
+        before = stat.S_IMODE(path.stat().st_mode)
+        path.chmod(mode)
+        refused = token(local, tmp_path, "--cache", stdin="")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"cognito-gateway: token: {path}: {told}")
+        path.chmod(before)
+    # A link to a file of somebody's choice is not followed: a password is asked for.
+    elsewhere = tmp_path / "elsewhere"
+    kept.rename(elsewhere)
+    kept.symlink_to(elsewhere)
+    assert token(local, tmp_path, "--cache", stdin="").stderr == (
+        "cognito-gateway: token: stdin holds no password\n"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_files_of_another_user_are_not_used(local: LocalCognito, tmp_path: Path) -> None:
+    assert token(local, tmp_path, "--cache").returncode == 0
+    (kept,) = (tmp_path / ".local/state/cognito-gateway").iterdir()
+    os.chown(kept, 65534, 65534)
+    refused = token(local, tmp_path, "--cache", stdin="")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert f"{kept}: belongs to another user (uid 65534)" in refused.stderr
+
+
 def test_an_old_token_is_renewed_and_not_handed_out(local: LocalCognito, tmp_path: Path) -> None:
     first = claims(token(local, tmp_path, "--cache").stdout)
     (kept,) = (tmp_path / ".local/state/cognito-gateway").iterdir()

@@ -40,7 +40,7 @@ class Identities:
         assert portal is not None
         portal.credentials._pools[POOL_ID] = self  # type: ignore[assignment]
 
-    def credentials(self, id_token: str) -> Credentials:
+    def credentials(self, id_token: str, role: str | None = None) -> Credentials:
         self.asked.append(id_token)
         time.sleep(self.wait)
         if self.error is not None:
