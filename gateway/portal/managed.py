@@ -34,11 +34,11 @@ _SHOWN, _LOGGED = 300, 128
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
     """`pool` says which one to sign in at; where there are several and it does not, a page asks."""
-    _need_visit(page)
     wanted = asked(page, portal.pages.pools)
     if wanted.pool_id is None and _any_domain(portal):
         return respond.see_other(wanted.link(page, "/sign_in"))
     pool, domain = _pool(portal, wanted.pool_id)
+    _need_visit(page)
     state = login_state.begin(page, portal.sealers.login, pool.id, wanted.return_to)
     # No scope: Cognito then grants all that the app client allows, and openid must be among them.
     query = {

@@ -79,7 +79,11 @@ class Said:
                 self.secrets[value] = "cookie"
         self.form_tokens |= {t.decode() for t in re.findall(rb'name="csrf" value="([^"]+)"', reply.body)}
         if reply.status >= 400:
-            self.bodies.append(reply.head + reply.body)
+            # A form that is shown again may keep something for its next step: a cookie's place is there.
+            lines = [
+                line for line in reply.head.split(b"\r\n") if not line.lower().startswith(b"set-cookie:")
+            ]
+            self.bodies.append(b"\r\n".join(lines) + reply.body)
         return reply
 
     def found(self, text: str, *, forms: bool) -> list[str]:
