@@ -107,7 +107,7 @@ async def _resend(turn: Turn, account: Account) -> Answer:
         turn.report("confirm", error, told)
         if not not_told(error):
             return await _form(turn, account, told=told)
-    sent = replace(account, resend_at=ceil(turn.page.now + RESEND_AFTER))
+    sent = replace(account, resend_at=int(turn.page.now + RESEND_AFTER))
     keep_account(turn.page, turn.portal.sealers.challenge, sent)
     return see_other(turn.page.prefix + "/confirm?notice=sent")
 

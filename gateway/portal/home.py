@@ -18,7 +18,7 @@ from gateway.portal.badge import NOT_CONNECTED, Badge
 from gateway.portal.page import PageRequest
 from gateway.portal.respond import see_other
 from gateway.portal.session import Session
-from gateway.portal.setup import may_change
+from gateway.portal.setup_admin import may_change
 from gateway.proxy.answers import Answer
 from gateway.verify.tokens import Claims
 

@@ -1,7 +1,7 @@
 """`/setup`: connects a gateway that has no user pool yet, by whoever holds the code from its log.
 
 Once it is connected the form is closed; what the form itself stored may be changed by a signed-in member of
-`sign_in.admin_groups`, of whom Cognito says so at that moment. Invariant: nothing is stored that was not
+`sign_in.admin_groups` (setup_admin.py). Invariant: nothing is stored that was not
 checked at Cognito, a code stores once, and nothing is asked of Cognito for somebody who may not.
 """
 
@@ -19,6 +19,7 @@ from gateway.portal.badge import NOT_CONNECTED
 from gateway.portal.connection import FIELDS, Connection, check, read
 from gateway.portal.page import PageRequest
 from gateway.portal.respond import see_other
+from gateway.portal.setup_admin import may_change, objection
 from gateway.portal.setup_code import matches
 from gateway.portal.words import Told
 from gateway.proxy.answers import Answer
@@ -50,6 +51,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if right == "code" and not matches(form.get("setup_code", ""), portal.pages.setup_code.text(number)):
         return await _wrong_code(portal, page)
     connection, errors = read(form)
+    if right == "admin" and not errors and (denied := await _denied(portal, page)):
+        return denied
     errors = errors or await check(
         connection,
         cognito=portal.config.cognito,
@@ -60,7 +63,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(portal, page, right, form, errors=errors)
     if right == "admin":
-        return await _keep_for_admin(portal, page, connection)
+        return await _keep(portal, page, right, connection)
     # Last, so that a mistyped value costs no code; of two that are as far with the same one, one goes on.
     if not portal.pages.setup_code.use(number):
         return await _wrong_code(portal, page)
@@ -82,18 +85,21 @@ async def _wrong_code(portal: Portal, page: PageRequest) -> Answer:
     return await _form(portal, page, "code", page.form, errors={"setup_code": WRONG_CODE})
 
 
-async def _keep_for_admin(portal: Portal, page: PageRequest, connection: Connection) -> Answer:
-    """Cognito is asked for new tokens first: an old session of somebody who was disabled, or is an admin no
-    more, changes nothing."""
-    if not await portal.ask_again(page):
-        if page.session is None:
-            return see_other(f"{page.prefix}/sign_in?notice=ended")
-        told = Told("We couldn't check with Cognito that you're an administrator. Try again.", status=503)
-        return await _form(portal, page, "admin", page.form, told=told)
-    if not may_change(portal, page):
-        _log(portal, page, "refused", level="warning")
-        raise NotFound("this is nobody who may change the connection any more")
-    return await _keep(portal, page, "admin", connection)
+async def _denied(portal: Portal, page: PageRequest) -> Answer | None:
+    """What an administrator gets who may not change it now; None: they may. Raises NotFound."""
+    subject = None if page.session is None else page.session.subject
+    told, allowed = None, False
+    try:
+        told = await objection(portal, page)
+        allowed = told is None
+    finally:
+        if not allowed:
+            _log(portal, page, "refused", level="warning", subject=subject)
+    if told is None:
+        return None
+    if told.next == "again":
+        return see_other(f"{page.prefix}/sign_in?notice=ended")
+    return await _form(portal, page, "admin", page.form, told=told)
 
 
 async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Connection) -> Answer:
@@ -147,14 +153,6 @@ def _right(portal: Portal, page: PageRequest) -> Right:
     raise NotFound("the gateway is connected already, and this is nobody who may change it")
 
 
-def may_change(portal: Portal, page: PageRequest) -> bool:
-    """Whether the caller may change what the form stored; what the file says only the file changes."""
-    sign_in = portal.config.sign_in
-    if not portal.config.cognito.stored or sign_in.state_dir is None or page.principal is None:
-        return False
-    return bool(set(sign_in.admin_groups) & set(page.principal.claims.groups))
-
-
 def _stored_values(portal: Portal) -> dict[str, str]:
     pool = portal.config.cognito.user_pools[0]
     values = (pool.region, pool.id, pool.client_ids[0], pool.identity_pool_id or "")
@@ -167,6 +165,7 @@ def _log(
     result: str,
     *,
     level: str = "info",
+    subject: str | None = None,
     pool: str | None = None,
     exact: str | None = None,
 ) -> None:
@@ -175,7 +174,7 @@ def _log(
         level=level,
         request_id=page.request_id,
         client=page.client,
-        subject=None if page.principal is None else page.principal.claims.subject,
+        subject=subject or (None if page.session is None else page.session.subject),
         result=result,
         pool=pool,
         exact=exact,
@@ -198,8 +197,8 @@ async def _form(
         status=told.status if told else 400 if errors else 200,
         retry_after=told.retry_after if told else None,
         lead="Find these in the AWS console under Amazon Cognito. We check them before saving.",
-        errors=errors,
-        problem=told.sentence if told else None,
+        errors={told.field: told.sentence} if told and told.field else errors,
+        problem=told.sentence if told and not told.field else None,
         values={name: values.get(name, "")[:128] for name in (*FIELDS, "setup_code")},
         asks_code=right == "code",
         badge=NOT_CONNECTED if right == "code" else None,

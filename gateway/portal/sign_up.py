@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import ceil
 from typing import TYPE_CHECKING
 
 from gateway.aws import phrases
@@ -107,7 +106,7 @@ def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], *, mad
         username,
         proven=int(made),
         destination=address,
-        resend_at=ceil(turn.page.now + RESEND_AFTER),
+        resend_at=int(turn.page.now + RESEND_AFTER),
         return_to=turn.return_to,
     )
     keep_account(turn.page, turn.portal.sealers.challenge, account)

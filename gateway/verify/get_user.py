@@ -119,7 +119,7 @@ def judge(status: int, document: bytes) -> Answer:
         return Answer.REFUSED
     if kind != "NotAuthorizedException":
         raise CheckFailed("status", f"status {status}")
-    if "invalid access token" in message:
+    if message.startswith("invalid access token"):
         # Its signature is the pool's, we checked: so this is not the Cognito that signed it.
         raise CheckFailed("foreign", "Cognito does not know its own token: look at cognito.endpoint_url")
     # The messages tell them apart and are promised by nobody: whatever else Cognito says, it refuses.

@@ -15,12 +15,25 @@ from gateway.config.load import examine
 from gateway.config.stored import connection_text, store, stored_file
 from gateway.errors import GatewayError
 from gateway.portal import connection
-from gateway.portal.attempts import SETUP_BY_ADDRESS
+from gateway.portal.attempts import PERSON, SETUP_BY_ADDRESS
 from gateway.portal.connection import _verdict
 from gateway.portal.setup_code import SetupCode, matches
 from gateway.run.reload import Reloader, files_of
 from gateway.shared.once import Once
-from tests.portal.site import ALICE, CLIENT, HTML, PASSWORD, POOL, Browser, Site, seed, site
+from tests.portal.site import (
+    ALICE,
+    CLIENT,
+    HTML,
+    PASSWORD,
+    POOL,
+    Browser,
+    Site,
+    add_app,
+    app_code,
+    second_factors,
+    seed,
+    site,
+)
 from tests.support.wire import get, once
 
 GOOD = {"region": "us-east-1", "user_pool_id": POOL, "client_id": CLIENT, "identity_pool_id": ""}
@@ -101,7 +114,7 @@ async def test_the_answer_is_stored_served_and_closed(tmp_path: Path) -> None:
         await browser.open("/oauth2/setup")
         assert "Change the connection" in browser.text
         assert f'value="{POOL}"' in browser.text
-        await browser.submit(**{**GOOD, "client_id": "unknown"})
+        await browser.submit(**{**GOOD, "client_id": "unknown"}, password=PASSWORD)
         assert "Cognito knows no such app client" in browser.text
         await reloader.stop()
     (tmp_path / "state" / "connection.yaml").unlink()
@@ -256,9 +269,53 @@ async def test_an_admin_no_more_changes_nothing(tmp_path: Path, gone: str) -> No
             at.local.call("AdminRemoveUserFromGroup", UserPoolId=POOL, Username=ALICE, GroupName="admins")
         else:
             at.local.call("AdminDisableUser", UserPoolId=POOL, Username=ALICE)
-        reply = await browser.submit(**{**GOOD, "client_id": "another"})
-        assert reply.status == 404 or browser.location.startswith("/oauth2/sign_in")
+        reply = await browser.submit(**{**GOOD, "client_id": "another"}, password=PASSWORD)
+        # Cognito takes no password of somebody who is disabled.
+        assert reply.status == (404 if gone == "group" else 400)
         assert stored_file(tmp_path / "state").read_text().endswith(text)
+        (line,) = await at.logged("setup")
+        (user,) = at.local.state.pools[POOL].users.values()
+        assert (line["result"], line["subject"]) == ("refused", user.sub)
+
+
+async def test_a_session_without_its_password_changes_nothing(tmp_path: Path) -> None:
+    """As a script on the API's pages has one, or somebody at an unlocked screen."""
+    (tmp_path / "state").mkdir()
+    text = connection_text(connection.Connection(**GOOD).as_pool)
+    store(tmp_path / "state", text)
+    lines = "state_dir: state, admin_groups: [admins]"
+    async with site(tmp_path, pools=False, sign_in=lines) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        await browser.open("/oauth2/setup")
+        for password, told in (("", "Enter your password"), ("Wrong-Horse-1", "Incorrect password")):
+            reply = await browser.submit(**GOOD, password=password)
+            assert reply.status == 400
+            assert told in browser.text.partition('id="password-error">')[2].partition("</p>")[0]
+            assert "Wrong-Horse-1" not in browser.text
+        # Guesses at it are those at the sign-in form.
+        for _ in range(PERSON.most - 1):
+            reply = await browser.submit(**GOOD, password="Wrong-Horse-1")
+        assert (await browser.submit(**GOOD, password="Wrong-Horse-1")).status == 429
+        assert stored_file(tmp_path / "state").read_text().endswith(text)
+
+
+async def test_an_admin_with_a_second_factor_gives_the_password_alone(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    store(tmp_path / "state", connection_text(connection.Connection(**GOOD).as_pool))
+    lines = "state_dir: state, admin_groups: [admins]"
+    async with site(tmp_path, pools=False, sign_in=lines) as at:
+        second_factors(at)
+        secret = add_app(at)
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        await browser.submit(username=ALICE, password=PASSWORD)
+        await browser.submit(code=app_code(secret))
+        await browser.open("/oauth2/setup")
+        await browser.submit(**GOOD, password=PASSWORD)
+        (line,) = await at.logged("setup")
+        assert line["result"] == "connected"
 
 
 async def test_an_admin_s_change_names_who_made_it(tmp_path: Path) -> None:
@@ -273,7 +330,9 @@ async def test_an_admin_s_change_names_who_made_it(tmp_path: Path) -> None:
         await browser.open("/oauth2/sign_in")
         await browser.submit(username=ALICE, password=PASSWORD)
         await browser.open("/oauth2/setup")
-        await browser.submit(**{**GOOD, "client_id": "another"})
+        grants = len(at.local.state.pools[POOL].refresh_tokens)
+        await browser.submit(**{**GOOD, "client_id": "another"}, password=PASSWORD)
+        assert sum(not each.revoked for each in at.local.state.pools[POOL].refresh_tokens.values()) == grants
         assert "client_ids:\n    - another" in stored_file(tmp_path / "state").read_text()
         (line,) = await at.logged("setup")
         (user,) = at.local.state.pools[POOL].users.values()
