@@ -244,7 +244,7 @@ class Exchange:
         request.upstream_seconds = time.monotonic() - request.sent_at
         if self.uploading or request.upgrade or self._client.closing:
             self._keep_alive = False
-        parts = [head.status_line, *self._lines_of(head)]
+        parts = [head.status_line, *(self._lines_of(head) if head.sets_cookies else head.lines)]
         if request.method == "HEAD" or head.status in {204, 304}:
             # RFC 9110 section 8.6: a length may stand here, of the body a GET would get; not on a 204.
             if head.content_length is not None and head.status != 204:

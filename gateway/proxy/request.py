@@ -249,6 +249,8 @@ def _to_websocket(message: RawRequestMessage) -> bool:
 
 def check_host(host: bytes) -> None:
     """Raises BadRequest for what is no host, with or without a port."""
+    if host in _valid_hosts:
+        return
     found = _HOST.fullmatch(host)
     if found is None or int(found[1] or 0) > 0xFFFF:
         raise BadRequest("Host is not a host")

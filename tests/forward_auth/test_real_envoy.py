@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import h2.config
-import h2.connection
-import h2.events
 import pytest
 import yaml
 
 from tests.forward_auth.behind import Front
+from tests.forward_auth.http_2 import extended_connect
 from tests.forward_auth.support import ROUTES, TRUSTED, documented, proxy
-from tests.portal.support import signed_in
 from tests.support.ports import free_port
-from tests.support.running import Running, running
-from tests.support.waiting import PATIENCE
+from tests.support.running import running
 from tests.support.wire import Upstream
 
 _GRPC, _HTTP = 5, 6
@@ -83,29 +78,6 @@ async def test_envoy_asks_and_serves(tmp_path: Path, kind: str) -> None:
         await front.check_all()
         await front.gateway.worker.stop()
         assert (await front.ask("/public/x")).status in {403, 503}
-
-
-async def extended_connect(port: int, gateway: Running, origin: str) -> int:
-    """The status of a WebSocket's handshake over HTTP/2 (RFC 8441), with a signed-in visitor's cookie."""
-    cookie = (await signed_in(gateway)).cookie.partition(": ")[2]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    connection = h2.connection.H2Connection(h2.config.H2Configuration(validate_outbound_headers=False))
-    connection.initiate_connection()
-    pseudo = [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"), (":path", "/api")]
-    headers = [*pseudo, (":authority", "api.test"), ("origin", origin), ("sec-websocket-version", "13")]
-    connection.send_headers(1, [*headers, ("cookie", cookie)])
-    writer.write(connection.data_to_send())
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                data = await reader.read(65_536)
-                assert data, "the connection ended without a response"
-                for event in connection.receive_data(data):
-                    if isinstance(event, h2.events.ResponseReceived):
-                        return int(dict(event.headers)[b":status"])
-                writer.write(connection.data_to_send())
-    finally:
-        writer.close()
 
 
 @pytest.mark.parametrize("kind", ["grpc", "http"])
