@@ -29,7 +29,7 @@ from gateway.proxy.serving import Served, refuse_unread
 from gateway.proxy.states import TRANSITIONS, State
 from gateway.proxy.tunnel import GOING_AWAY, Tunnel, tunnel_for
 from gateway.proxy.turns import Turns
-from gateway.proxy.upstream import UpstreamConnection
+from gateway.proxy.upstream import TUNNEL_READ, UpstreamConnection
 from gateway.proxy.writing import ClientWriter
 
 if TYPE_CHECKING:
@@ -506,7 +506,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         upstream.tunnel_to(tunnel)
         if early:
             tunnel.upstream_data(early)
-        self._flow.stream()
+        self._writer.limit(TUNNEL_READ)
+        self._flow.tunnel()
         early = self._reader.take_rest()
         if early:
             tunnel.client_data(early)

@@ -10,7 +10,7 @@ import asyncio
 
 from gateway.proxy.reading import RequestReader
 
-# Bytes read at once: of requests, and of bodies and tunnels, which come by the megabyte. What a peer that
+# Bytes read at once: of requests and tunnels, and of bodies, which come by the megabyte. What a peer that
 # does not read keeps here is one read and one write of them.
 _READ, _READ_BODY = 16 * 1024, 32 * 1024
 # Bytes read while a body that is full has not been asked for more: the next read then waits for that.
@@ -63,6 +63,11 @@ class ReadFlow:
     def stream(self) -> None:
         """What comes is no head: read much at once."""
         self.view = self._buffer.body
+        self.resume()
+
+    def tunnel(self) -> None:
+        """What comes goes on at once, or waits here until it can."""
+        self.view = self._buffer.heads
         self.resume()
 
     def ahead(self, reader: RequestReader) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from gateway.config.model import Config
-from gateway.proxy.upstream import UpstreamConnection
+from gateway.proxy.upstream import TUNNEL_READ, UpstreamConnection
 
 if TYPE_CHECKING:
     from gateway.proxy.request import Request
@@ -30,7 +30,7 @@ EXPIRED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token expired"
 GOING_AWAY = b"\x88\x0c" + (1001).to_bytes(2, "big") + b"going away"
 
 # A read of so many bytes was not the last of this turn of the event loop: others have theirs first.
-_A_TURN = 32 * 1024
+_A_TURN = TUNNEL_READ
 # Two bytes, and eight of a length (RFC 6455 section 5.2).
 _LONGEST_HEADER = 10
 # Short frames, one after the other: one by one a megabyte of empty ones takes half a second, and so

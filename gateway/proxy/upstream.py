@@ -36,6 +36,9 @@ READ_SIZE = 64 * 1024
 # What llhttp says of a length that it does not take, for this reason or that.
 _LENGTH_REFUSED = "Content-Length"
 _buffer = memoryview(bytearray(READ_SIZE))
+# The same of a tunnel, which may be stalled in both directions at once.
+TUNNEL_READ = 16 * 1024
+_tunnel_buffer = _buffer[:TUNNEL_READ]
 # Bytes of a request's body that wait for an upstream that does not read, before no more is taken from the
 # client.
 _UNSENT = 32 * 1024
@@ -155,6 +158,8 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
     def tunnel_to(self, tunnel: TunnelListener) -> None:
         """From now on every byte goes to `tunnel`."""
         self._listener, self._tunnel = None, tunnel
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(high=TUNNEL_READ)
 
     @property
     def usable(self) -> bool:
@@ -241,7 +246,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         watch(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _buffer
+        return _buffer if self._tunnel is None else _tunnel_buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         self.data_received(bytes(_buffer[:nbytes]))

@@ -42,6 +42,11 @@ class ClientWriter:
         self.transport = transport
         transport.set_write_buffer_limits(_HIGH_WATER)
 
+    def limit(self, most: int) -> None:
+        """Fetch nothing more for this client while more bytes than that wait for it."""
+        if self.transport is not None:
+            self.transport.set_write_buffer_limits(most)
+
     @property
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""

@@ -20,6 +20,8 @@ from gateway.run.pressure import Pressure
 MIB = 1024 * 1024
 # What a process has before the first connection: 55 MiB, and 30 more once a page was asked for (boto3).
 _BASE, _PAGES = 58 * MIB, 30 * MIB
+# What OpenSSL remembers of clients that shook hands by TLS 1.2 without tickets: 20,480 of some 700 bytes.
+_SESSIONS = 16 * MIB
 # A supervisor, where there are several workers.
 _SUPERVISOR = 52 * MIB
 # Of a worker's share, what verified tokens may take at most: cognito.token_cache_size is 160 MiB by default,
@@ -60,7 +62,8 @@ def capacity(config: Config, *, workers: int, memory: int | None, descriptors: i
     if memory is not None:
         share = memory if workers == 1 else (memory - _SUPERVISOR) // workers
         tokens = min(tokens, max(int(share * _TOKENS), MIB))
-        held = max(share - _BASE - (_PAGES if config.sign_in.enabled else 0) - tokens, _LEAST * _CONNECTION)
+        base = _BASE + (_PAGES if config.sign_in.enabled else 0) + (_SESSIONS if config.listen.tls else 0)
+        held = max(share - base - tokens, _LEAST * _CONNECTION)
     asked = config.listen.max_connections
     wanted = asked if isinstance(asked, int) else _of_memory(held)
     room = descriptors - _RESERVED

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.proxy.tunnel import FrameCursor, Tunnel
+from gateway.proxy.upstream import TUNNEL_READ
 from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.loops import on_both_loops
 from tests.support.running import running
+from tests.support.waiting import at_rest
 from tests.support.wire import Client, Received, Upstream, get
 
 OPEN = "routes: [{path: /open, auth: none}]\n"
@@ -129,3 +131,25 @@ async def test_a_large_message_passes_both_ways(tmp_path: Path) -> None:
         sending = asyncio.create_task(client.send(message))
         assert await client.reader.readexactly(len(message)) == message
         await sending
+
+
+@on_both_loops
+async def test_what_a_stalled_client_does_not_take_stays_with_the_upstream(tmp_path: Path) -> None:
+    async def endless(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(SWITCH)
+        while not writer.is_closing():
+            writer.write(bytes(65536))
+            await writer.drain()
+
+    async with (
+        running(tmp_path, OPEN, upstream=Upstream(script=endless)) as gateway,
+        await Client.connect(gateway.port) as client,
+    ):
+        await client.send(get("/open", *UPGRADE))
+        assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+        client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # reads and writes
+        (connection,) = gateway.worker.connections
+        assert await at_rest(lambda: connection.unsent) > 0
+        # One read, on top of what lets reading pause.
+        assert connection.unsent <= 2 * TUNNEL_READ
+        client.writer.transport.abort()
