@@ -33,6 +33,7 @@ def check(typed: Typed, report: Report) -> None:
     _cors(typed, report)
     _aws(typed, report)
     _memory(typed, report)
+    _rotation(typed, report)
     _revocation(typed, report)
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
@@ -56,6 +57,10 @@ def _pools(typed: Typed, report: Report) -> None:
     for path, pool in _items("cognito.user_pools", cognito["user_pools"]):
         if pool["id"] is None or None in (pool["issuers"] or ()):
             continue
+        if pool["id"].startswith("cn-"):
+            # botocore's endpoint rules: no region of aws-cn has cognito-idp, one has cognito-identity.
+            told = "Amazon Cognito has no user pools in the Regions of China: name a pool of another Region"
+            report.mistake(typed.place(f"{path}.id"), f"{path}.id", told)
         mine = complete.issuers(pool["id"], pool["issuers"], cognito["endpoint_url"])
         for issuer in mine:
             if owner.setdefault(issuer, path) != path:
@@ -117,6 +122,19 @@ def _memory(typed: Typed, report: Report) -> None:
         key = "sign_in.session.store"
         told = "memory is of one process, and listen.workers is not 1: use cookie or redis"
         report.mistake(typed.place(key), key, told)
+
+
+def _rotation(typed: Typed, report: Report) -> None:
+    """Two workers that renew one session at a time: fine, unless Cognito takes each refresh token once."""
+    sign_in, cognito = typed.values["sign_in"], typed.values["cognito"]
+    if not sign_in["enabled"] or not cognito["user_pools"] or typed.values["listen"]["workers"] == 1:
+        return
+    if sign_in["session"]["store"] == "cookie":
+        told = (
+            "workers renew a cookie session independently: if the app client rotates refresh tokens, "
+            "set its RetryGracePeriodSeconds to 10 or more, or use store: redis; `doctor` looks at the client"
+        )
+        report.warning(typed.place("listen.workers"), "listen.workers", told)
 
 
 def _revocation(typed: Typed, report: Report) -> None:

@@ -38,6 +38,10 @@ def set_user_pool_mfa_config(state: State, request: Request, now: float) -> Answ
             raise invalid_parameter("SMS configuration is required to turn on SMS MFA.")
         if "SmsAuthenticationMessage" in sms:
             settings["SmsAuthenticationMessage"] = sms["SmsAuthenticationMessage"]
+    if setting == "OFF" and (sms is not None or email is not None or token):
+        raise invalid_parameter(
+            "Invalid MFA configuration given, can't turn off MFA and configure an MFA together."
+        )
     if email is not None:
         _check_email(pool)
     settings["MfaConfiguration"] = setting

@@ -102,6 +102,13 @@ def _settings(request: Request) -> dict[str, Any]:
         "UserPoolTier": "ESSENTIALS",
     }
     settings.update({name: value for name, value in request.items() if name not in dropped})
+    kept = settings.get("UserAttributeUpdateSettings", {}).get(
+        "AttributesRequireVerificationBeforeUpdate", []
+    )
+    if not set(kept) <= set(settings.get("AutoVerifiedAttributes", [])):
+        raise invalid_parameter(
+            "All attributes in AttributesRequireVerificationBeforeUpdate must exist in AutoVerifiedAttributes"
+        )
     create = settings.get("AdminCreateUserConfig", {})
     days = request.get("Policies", {}).get("PasswordPolicy", {}).get("TemporaryPasswordValidityDays")
     # DescribeUserPool tells both, and whoever sends both back is refused.

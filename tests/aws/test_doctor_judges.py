@@ -168,6 +168,35 @@ def test_more_users_than_the_calls_for_revocation_suffice_for(tmp_path: Path) ->
 MACHINE = GOOD_CLIENT | {"ClientId": "2nightly", "ClientSecret": "s", "ExplicitAuthFlows": []}
 
 
+ROTATES = "rotates refresh tokens without a grace period"
+
+
+@pytest.mark.parametrize(
+    ("rotation", "more", "warned"),
+    [
+        ({"Feature": "ENABLED", "RetryGracePeriodSeconds": 0}, "listen: {workers: 2}\n", True),
+        ({"Feature": "ENABLED"}, "listen: {workers: auto}\n", True),
+        ({"Feature": "ENABLED", "RetryGracePeriodSeconds": 10}, "listen: {workers: 2}\n", False),
+        ({"Feature": "DISABLED"}, "listen: {workers: 2}\n", False),
+        (None, "listen: {workers: 2}\n", False),
+        ({"Feature": "ENABLED"}, "", False),
+        ({"Feature": "ENABLED"}, "listen: {workers: 2}\nsign_in: {enabled: false}\n", False),
+        (
+            {"Feature": "ENABLED"},
+            "listen: {workers: 2}\nsign_in: {session: {store: redis, redis_url: 'redis://r'}}\n",
+            False,
+        ),
+    ],
+)
+def test_rotation_without_grace_where_several_workers_renew(
+    tmp_path: Path, rotation: dict[str, Any] | None, more: str, warned: bool
+) -> None:
+    config = configured(tmp_path, more)
+    client = GOOD_CLIENT | ({} if rotation is None else {"RefreshTokenRotation": rotation})
+    found = said(judge_client(client, config.cognito.user_pools[0], config))
+    assert found == ({ROTATES: "warning"} if warned else {})
+
+
 def test_a_client_whose_tokens_are_only_verified(tmp_path: Path) -> None:
     """docs/machine-clients.md: its secret is its own, and nobody signs in with it."""
     config = configured(tmp_path)

@@ -24,6 +24,12 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:5: sign_in.session.store: memory is of one process, and listen.workers is not 1: use cookie or redis"
         ],
     ),
+    "a pool where Cognito has none": (
+        "cognito:\n  user_pools:\n    - id: cn-north-1_AbCdEfGhI\n      client_ids: [1abc]\n",
+        [
+            "F:3: cognito.user_pools[0].id: Amazon Cognito has no user pools in the Regions of China: name a pool of another Region"
+        ],
+    ),
     # an upstream that is AWS
     "signed on the open network": (
         "upstream:\n  url: http://api.internal\n  forward_token: true\n  sigv4: {service: execute-api, region: eu-west-1}\n",
@@ -456,3 +462,18 @@ def test_an_unknown_key_is_one_line_as_well(tmp_path: Path) -> None:
     lines = said(tmp_path, '"a\\nb": 1\n')
     assert len(lines) == 1
     assert len(lines[0].splitlines()) == 1
+
+
+def test_workers_that_share_cookie_sessions_are_warned_about(tmp_path: Path) -> None:
+    warned = [
+        "F:2: warning: listen.workers: workers renew a cookie session independently: if the app client rotates refresh tokens, set its RetryGracePeriodSeconds to 10 or more, or use store: redis; `doctor` looks at the client"
+    ]
+    for workers, more, told in (
+        ("2", "", warned),
+        ("auto", "", warned),
+        ("1", "", []),
+        ("2", "sign_in: {enabled: false}\n", []),
+        ("2", "sign_in: {session: {store: redis, redis_url: 'redis://r'}}\n", []),
+    ):
+        assert said(tmp_path, f"listen:\n  workers: {workers}\n{POOL}{more}") == told
+    assert said(tmp_path, "listen:\n  workers: 2\n") == []

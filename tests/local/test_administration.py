@@ -318,3 +318,17 @@ def test_a_null_member_is_an_absent_one(cognito: Cognito, settings: dict[str, An
     )
     assert with_nulls["AdminCreateUserConfig"] == without["AdminCreateUserConfig"]
     assert with_nulls["Policies"]["SignInPolicy"] == without["Policies"]["SignInPolicy"]
+
+
+def test_only_what_is_verified_at_all_is_kept_until_it_is_verified(cognito: Cognito) -> None:
+    settings = {"UserAttributeUpdateSettings": {"AttributesRequireVerificationBeforeUpdate": ["email"]}}
+    told = (
+        "InvalidParameterException",
+        "All attributes in AttributesRequireVerificationBeforeUpdate must exist in AutoVerifiedAttributes",
+    )
+    assert cognito.refused("CreateUserPool", PoolName="p", **settings) == told
+    assert cognito.refused("UpdateUserPool", UserPoolId=cognito.pool_id, **settings) == told
+    phone = {"AutoVerifiedAttributes": ["phone_number"]}
+    assert cognito.refused("UpdateUserPool", UserPoolId=cognito.pool_id, **phone, **settings) == told
+    email = {"AutoVerifiedAttributes": ["email"]}
+    cognito.call("UpdateUserPool", UserPoolId=cognito.pool_id, **email, **settings)

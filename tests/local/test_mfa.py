@@ -215,7 +215,8 @@ def test_pool_settings_are_told_and_must_be_possible(cognito: Cognito) -> None:
     assert cognito.call("GetUserPoolMfaConfig", **where) == {"MfaConfiguration": "OFF"}
     nothing = cognito.refused("SetUserPoolMfaConfig", **where, MfaConfiguration="ON")
     assert nothing[0] == "InvalidParameterException"
-    no_sender = cognito.refused("SetUserPoolMfaConfig", **where, EmailMfaConfiguration={})
+    optional = {**where, "MfaConfiguration": "OPTIONAL"}
+    no_sender = cognito.refused("SetUserPoolMfaConfig", **optional, EmailMfaConfiguration={})
     assert "DEVELOPER" in no_sender[1]
     assert cognito.refused("CreateUserPool", PoolName="x", MfaConfiguration="ON")[0] == (
         "InvalidParameterException"
@@ -225,6 +226,11 @@ def test_pool_settings_are_told_and_must_be_possible(cognito: Cognito) -> None:
         "MfaConfiguration": "OPTIONAL",
         **token,
     }
+    for off in ({}, {"MfaConfiguration": "OFF"}):
+        assert cognito.refused("SetUserPoolMfaConfig", **where, **off, **token) == (
+            "InvalidParameterException",
+            "Invalid MFA configuration given, can't turn off MFA and configure an MFA together.",
+        )
     cognito.call("UpdateUserPool", **where, MfaConfiguration="ON")
     cognito.call("UpdateUserPool", **where)
     assert cognito.call("GetUserPoolMfaConfig", **where) == {"MfaConfiguration": "OFF", **token}

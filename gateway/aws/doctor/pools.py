@@ -176,6 +176,22 @@ def _signing_in(described: Described, pool: UserPool, config: Config, about: str
         )
     if config.sign_in.enabled:
         yield from _callback(described, pool, config, about)
+        yield from _rotation(described, config, about)
+
+
+def _rotation(described: Described, config: Config, about: str) -> Iterator[Finding]:
+    """Whether each refresh token works once only, where several workers may use the same one at a time."""
+    rotation = described.get("RefreshTokenRotation") or {}
+    if rotation.get("Feature") != "ENABLED" or rotation.get("RetryGracePeriodSeconds", 0) > 0:
+        return
+    if config.sign_in.session.store == "cookie" and config.listen.workers != 1:
+        yield warning(
+            about,
+            "rotates refresh tokens without a grace period",
+            "workers (and replicas) renew a cookie session independently: of parallel requests at the same "
+            "time one renews it, and the others end it",
+            "set the client's RetryGracePeriodSeconds to 10 or more, or sign_in.session.store to redis",
+        )
 
 
 def _secret(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
