@@ -376,7 +376,7 @@ LOG = section(
         "sample",
         s.SHARE,
         "1",
-        "The share of access lines that is written of requests answered below 400. All others always are.",
+        "The share of lines that is written of requests that went well or were refused; errors always are.",
         example="0.01",
     ),
 )

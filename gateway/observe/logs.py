@@ -31,6 +31,9 @@ _TOKEN = re.compile(r"eyJ[A-Za-z0-9_.%-]{16,}")
 # Literals of access lines that are remembered: methods, addresses, paths, subjects come again and again. Some
 # 0.5 MiB at most; clients that ask for ever new paths only make it begin anew.
 _REMEMBERED, _REMEMBERED_LENGTH = 2048, 128
+# Characters of a path in an access line, and of one that was refused, which nobody has to find again whole;
+# and of a method, of which the longest that is registered has 17.
+_LONGEST_PATH, _LONGEST_REFUSED, _LONGEST_METHOD = 1024, 256, 32
 
 
 class Logger:
@@ -95,6 +98,8 @@ class Logger:
         """
         if not self.access_enabled:
             return
+        longest = _LONGEST_REFUSED if decision == "refused" else _LONGEST_PATH
+        method = method[:_LONGEST_METHOD]
         upstream = "null" if upstream_ms is None else f"{upstream_ms:.3f}"
         if self._json:
             # By hand: a third of the time of the general way below, on every request.
@@ -102,7 +107,7 @@ class Logger:
             line = (
                 f'{{"timestamp":"{self._timestamp()}","level":"info","event":"request"'
                 f',"request_id":{quote(request_id)},"client":{literal(client)},"method":{literal(method)}'
-                f',"path":{self._path(path)},"status":{status},"duration_ms":{duration_ms:.3f}'
+                f',"path":{self._path(path, longest)},"status":{status},"duration_ms":{duration_ms:.3f}'
                 f',"request_bytes":{request_bytes},"response_bytes":{response_bytes},"upstream_ms":{upstream}'
                 f',"subject":{literal(subject)},"pool":{literal(pool)}'
                 f',"decision":{literal(decision)},"reason":{literal(reason)}}}\n'
@@ -115,7 +120,7 @@ class Logger:
             request_id=request_id,
             client=client,
             method=method,
-            path=loggable_path(path),
+            path=_cut(loggable_path(path), longest),
             status=status,
             duration_ms=round(duration_ms, 3),
             request_bytes=request_bytes,
@@ -136,8 +141,13 @@ class Logger:
         known = self._literals.get(text)
         return known or _remember(self._literals, text, "null" if text is None else quote(text))
 
-    def _path(self, target: str) -> str:
-        return self._paths.get(target) or _remember(self._paths, target, quote(loggable_path(target)))
+    def _path(self, target: str, longest: int) -> str:
+        known = self._paths.get(target)
+        if known is not None:
+            return known
+        literal = quote(_cut(loggable_path(target), longest))
+        # A target may be long where its path is not.
+        return literal if len(target) > _LONGEST_PATH else _remember(self._paths, target, literal)
 
     def _timestamp(self) -> str:
         """RFC 3339 in UTC with milliseconds; made once for each, and down to the second once a second."""
@@ -170,6 +180,11 @@ def loggable_path(target: str) -> str:
         path = target.partition("?")[0]
         return _TOKEN.sub("[redacted]", path) if "eyJ" in path else path
     return "*" if target == "*" else "-"
+
+
+def _cut(path: str, longest: int) -> str:
+    """Its beginning, and how much there is: strangers choose what they send, and the log is not theirs."""
+    return path if len(path) <= longest else f"{path[:longest]}…[{len(path)}]"
 
 
 def _remember(literals: dict[_Text, str], text: _Text, literal: str) -> str:

@@ -4,7 +4,7 @@ A reader of stdout that stops reading must never stop requests, and a pipe inher
 made non-blocking without changing it for them too: so a thread waits, not the event loop.
 
 Invariant: `put` never blocks and never raises. Lines the stream did not take in time are counted, and the
-count is logged when the stream moves again.
+count is logged when the stream moves again; a line that was taken in part never begins another one.
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ class Sink:
         self._refused = 0  # lines the queue had no place for; counted by the callers
         self._failed = 0  # lines the stream did not take; counted by the thread
         self._reported = 0
+        # The stream took a part of a line and no more: what is written next begins a new one.
+        self._torn = False
         # A daemon, because a write nobody reads must not keep the process from ending.
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -84,9 +86,8 @@ class Sink:
             self._wake.clear()
             self._closing.wait(_GATHER)
             for batch in self._batches():
-                if not self._write(b"".join(batch)):
-                    self._failed += len(batch)
-                if (lost := self.dropped - self._reported) and self._write(self._dropped_line(lost)):
+                self._failed += self._write(b"".join(batch))
+                if (lost := self.dropped - self._reported) and not self._write(self._dropped_line(lost)):
                     self._reported += lost
 
     def _batches(self) -> Iterator[list[bytes]]:
@@ -103,15 +104,21 @@ class Sink:
         if batch:
             yield batch
 
-    def _write(self, data: bytes) -> bool:
-        """True when the stream took it all. False: a closed pipe or a full disk; requests go on."""
+    def _write(self, data: bytes) -> int:
+        """Write these lines; returns how many of them the stream did not take whole.
+
+        That is so for a closed pipe and a full disk; requests go on.
+        """
+        rest = b"\n" + data if self._torn else data
+        whole = len(data)
         try:
-            while data:
+            while rest:
                 # None: the descriptor is non-blocking (somebody else's doing) and full.
-                if written := self._stream.write(data):
-                    data = data[written:]
+                if written := self._stream.write(rest):
+                    self._torn = rest[written - 1 : written] != b"\n"
+                    rest = rest[written:]
                 else:
                     time.sleep(_FULL_PAUSE)
         except (OSError, ValueError):  # ValueError: the stream was closed
-            return False
-        return True
+            return rest[-whole:].count(b"\n")
+        return 0

@@ -1,6 +1,7 @@
 """What becomes of requests: counted, logged, and, where refused, put into words.
 
-Invariant: every request that began is counted once when it ends, whatever way it went.
+Invariant: every request that began is counted once when it ends, whatever way it went; and what strangers are
+refused again and again is bounded in the log (refusals.py).
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from random import random
 from typing import TYPE_CHECKING
 
 from gateway.errors import BadRequest, Forbidden, NoCredentials, NotConfigured, OriginalUnclear, Refusal
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
+from gateway.policy.rate import MAX_NAME, address_key
 from gateway.proxy.answers import Answer, problem, redirect
 from gateway.proxy.forward_auth import status_for_proxy
 from gateway.proxy.metadata import metadata_url
 from gateway.proxy.request import Request
+from gateway.run.refusals import WINDOW, Refusals, Sender
 from gateway.verify.authenticate import Principal
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+# How fine a share of the requests can be (log.sample).
+_SHARES = 1 << 20
 # nginx's word for a client that left before it was answered; no server sends it.
 CLIENT_GONE = 499
 
@@ -40,6 +44,7 @@ class Record:
         self._metrics = metrics
         self._log = log
         self._public_url = public_url
+        self._refusals = Refusals()
         # None: no spans.
         self._tracer = tracer
         # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
@@ -55,40 +60,24 @@ class Record:
     def refuse(self, request: Request, refusal: Refusal) -> Answer:
         """Render a refusal, and say in the log what the client is not told."""
         request_id = request.request_id.decode("ascii")
-        exact = str(refusal)
         if refusal.limit is not None:
             self.limited(refusal.limit)
         if request.decision:
             request.failure = refusal.reason
-            self._log.event(
-                "request_failed",
-                level="warning",
-                request_id=request_id,
-                client=request.client,
-                reason=refusal.reason,
-                exact=exact,
-            )
+            # What clients do wrong themselves, they can do again and again.
+            if refusal.status >= 500 or self._refusals.admits(_sender(request), time.monotonic()):
+                self._log.event(
+                    "request_failed",
+                    level="warning",
+                    request_id=request_id,
+                    client=request.client,
+                    reason=refusal.reason,
+                    exact=str(refusal),
+                )
         else:
             request.decision = "error" if refusal.status >= 500 else "refused"
             request.reason = refusal.reason
-            if isinstance(refusal, Forbidden):
-                self._denied(request, refusal)
-            elif isinstance(refusal, (BadRequest, OriginalUnclear)):
-                self._log.event(
-                    "request_refused",
-                    request_id=request_id,
-                    client=request.client,
-                    reason=refusal.reason,
-                    exact=exact,
-                )
-            elif refusal.challenge:
-                self._log.event(
-                    "auth_failure",
-                    request_id=request_id,
-                    client=request.client,
-                    reason=refusal.reason,
-                    exact=exact,
-                )
+            self._log_refusal(request, refusal)
         sends_on = isinstance(refusal, (NoCredentials, NotConfigured)) and request.wire_method is None
         if sends_on and self.sign_in_at is not None:
             address = self.sign_in_at(request)
@@ -106,6 +95,28 @@ class Record:
         if self.portal_at is None or not isinstance(refusal, NotConfigured):
             return None
         return self.portal_at(request)
+
+    def _log_refusal(self, request: Request, refusal: Refusal) -> None:
+        """What the client did, or lacked, unless it was said often enough."""
+        wrong, forbidden = isinstance(refusal, (BadRequest, OriginalUnclear)), isinstance(refusal, Forbidden)
+        if not (wrong or forbidden or refusal.challenge):
+            return
+        if not self._refusals.admits(_sender(request), time.monotonic()):
+            return
+        reason, exact = refusal.reason, str(refusal)
+        request_id = request.request_id.decode("ascii")
+        if isinstance(refusal, Forbidden):
+            self._denied(request, refusal)
+        elif not self._sampled(request):
+            return
+        elif wrong:
+            self._log.event(
+                "request_refused", request_id=request_id, client=request.client, reason=reason, exact=exact
+            )
+        else:
+            self._log.event(
+                "auth_failure", request_id=request_id, client=request.client, reason=reason, exact=exact
+            )
 
     def _denied(self, request: Request, refusal: Forbidden) -> None:
         """Somebody known asked for what is not theirs."""
@@ -156,17 +167,42 @@ class Record:
             metrics.upstream_errors[request.failure] += 1
         if request.upstream_seconds is not None:
             metrics.upstream_duration.observe(request.upstream_seconds)
-        log = self._log
-        if log.access_enabled and (log.access_share == 1.0 or self._chosen(request, status)):
+        if self._log.access_enabled and self._chosen(request, status):
             self._log_access(request, status, seconds)
         if self._tracer is not None:
             self._tracer.ended(request, status, seconds)
 
     def _chosen(self, request: Request, status: int) -> bool:
         """Whether this request's line is among those written; what went wrong always is."""
+        if request.decision == "refused" or (request.failure and status < 500):
+            sender, now = _sender(request), time.monotonic()
+            if not self._refusals.admits(sender, now):
+                self._refusals.missed(sender, request.failure or request.reason or "", now)
+                return False
+            return request.decision != "refused" or self._sampled(request)
         if status >= 400 or request.failure:
             return True
-        return random() < self._log.access_share  # noqa: S311 - a sample, no secret
+        return self._sampled(request)
+
+    def _sampled(self, request: Request) -> bool:
+        """Whether a request that is nothing special is in the sample; the same for all its lines."""
+        share = self._log.access_share
+        # Python's hash has a key of this process: nobody can choose an ID that is never logged.
+        return share == 1.0 or hash(request.request_id) % _SHARES < share * _SHARES
+
+    def sum_up(self, now: float) -> None:
+        """Log what was refused without a line, once its time is over."""
+        for sender, requests, reasons in self._refusals.over(now):
+            pool, name = sender
+            self._log.event(
+                "refusals_repeated",
+                client=name if pool is None else None,
+                pool=pool,
+                subject=None if pool is None else name,
+                requests=requests,
+                reasons=reasons,
+                seconds=WINDOW,
+            )
 
     def _log_access(self, request: Request, status: int, seconds: float) -> None:
         principal = request.principal
@@ -186,3 +222,11 @@ class Record:
             decision=request.decision,
             reason=request.failure or request.reason,
         )
+
+
+def _sender(request: Request) -> Sender:
+    """Whose refusals are counted together: a principal's, wherever it comes from, else an address's."""
+    if request.principal is None:
+        return None, address_key(request.client)
+    claims = request.principal.claims
+    return claims.pool_id, claims.subject[:MAX_NAME]

@@ -266,6 +266,7 @@ class Server:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
         for app in [*self._replaced, self.app]:
+            app.record.sum_up(float("inf"))
             await app.stop()
         self._replaced.clear()
 
@@ -289,6 +290,8 @@ class Server:
             _each([each for each in self.handshakes if each.deadline < now], self._too_slow)
             self._relieve(now)
             self.app.pool.drop_stale(now)
+            for app in (self.app, *self._replaced):
+                app.record.sum_up(now)
             try:
                 if self._replaced and await self._stop_unused(now):
                     collect()  # here, where nothing refers to them any more

@@ -1,10 +1,14 @@
 """The sink: real pipes whose readers are slow, gone or many."""
 
+import json
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from io import FileIO
+from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
@@ -128,6 +132,51 @@ def test_a_full_disk_is_reported_when_there_is_room_again() -> None:
     sink.put(b"lost\n")
     sink.close(30)
     assert disk.received == b"dropped 1\n"
+
+
+# A disk that fills in the middle of a line, and empties: here files may have so many bytes, and then more.
+FILLING = """
+import json, resource, sys, time
+from io import FileIO
+from gateway.observe.sink import Sink
+
+def line(number):
+    return json.dumps({"number": number, "text": "x" * 60}).encode() + b"\\n"
+
+file = FileIO(sys.argv[1], "w")
+sink = Sink(file, lambda lost: json.dumps({"lost": lost}).encode() + b"\\n")
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+for number in range(30):
+    sink.put(line(number))
+until = time.monotonic() + 30
+while not sink.dropped and time.monotonic() < until:
+    time.sleep(0.01)
+sink.put(line(30))
+while sink.dropped < 20 and time.monotonic() < until:
+    time.sleep(0.01)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+sink.put(line(31))
+sink.close(30)
+"""
+
+
+def test_a_disk_that_was_full_for_a_while_has_no_line_that_begins_within_another(tmp_path: Path) -> None:
+    file = tmp_path / "log"
+    subprocess.run([sys.executable, "-c", FILLING, file], check=True, timeout=120)
+    lines = file.read_bytes().splitlines()
+    torn, whole = [], []
+    for line in lines:
+        try:
+            whole.append(json.loads(line))
+        except ValueError:
+            torn.append(line)
+    # The one on which the disk became full, and no other.
+    assert len(torn) <= 1
+    assert whole[-2]["number"] == 31
+    numbers = [each["number"] for each in whole if "number" in each]
+    assert numbers == [*range(len(numbers) - 1), 31]
+    # Each line is there, or counted as lost.
+    assert whole[-1]["lost"] == 32 - len(numbers)
 
 
 def test_a_descriptor_that_is_non_blocking_gets_every_line(pipe: Pipe) -> None:
