@@ -85,6 +85,10 @@ CASE = "takes Jane@example.com and jane@example.com for two users"
         ({"MfaConfiguration": "OFF"}, "nobody is asked for a second factor"),
         ({"DeletionProtection": "INACTIVE"}, "deletion protection is off"),
         ({"UsernameConfiguration": {"CaseSensitive": True}}, CASE),
+        (
+            {"DeviceConfiguration": {"DeviceOnlyRememberedOnUserPrompt": True}},
+            "remembers devices, and the gateway is none",
+        ),
         # AWS describes nothing where nothing was said, and means true.
         ({"UsernameConfiguration": None}, CASE),
         ({"UsernameConfiguration": {}, "UsernameAttributes": [], "AliasAttributes": ["email"]}, CASE),

@@ -67,6 +67,14 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
             "address are told that their password is wrong, and can sign up a second time",
             "nobody can change that: make a new pool (cognito-gateway setup), and import the users there",
         )
+    if described.get("DeviceConfiguration") and config.sign_in.enabled:
+        yield warning(
+            about,
+            "remembers devices, and the gateway is none",
+            "Cognito ties refresh tokens to a confirmed device and refuses them without its key, which the "
+            "gateway and `token --cache` do not keep: sessions end with their first access token",
+            f"console: user pool {described.get('Id')}, Sign-in, Device tracking: Don't remember",
+        )
     yield from _verification(described, config, about)
     yield from _issuer(described, pool, about)
     yield from _quota(described, config, about)
