@@ -175,8 +175,8 @@ async def test_a_ticket_under_another_sessions_name_opens_nothing(tmp_path: Path
         assert (await alice.get("/api")).status == 401, "without its name a ticket is not looked at"
 
 
-async def test_ten_thousand_names_are_not_all_cleared(tmp_path: Path) -> None:
+async def test_hundreds_of_names_are_not_all_cleared(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
-        jar = {f"cognito_gateway_session_{number}": "" for number in range(900)}
+        jar = {f"cognito_gateway_session_{number}": "" for number in range(200)}
         reply = await Browser(gateway.port, jar).get("/oauth2/userinfo")
         assert len(reply.all("set-cookie")) == 40
