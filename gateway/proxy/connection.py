@@ -433,12 +433,11 @@ class ClientConnection(asyncio.BufferedProtocol):
             self.close(lingering=not whole)
             return
         self.enter(_IDLE)
-        if self._turning:
-            return
-        if reader.pending:
-            self._turn()
-        else:
-            self._idle()
+        if not self._turning:
+            if reader.held:
+                self._turn()
+            else:
+                self._idle()
 
     def _idle(self) -> None:
         if self.server.draining:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from aiohttp.http_exceptions import InvalidURLError, LineTooLong
@@ -57,7 +57,6 @@ class RequestReader:
         "_body",
         "_checked",
         "_fed",
-        "_held",
         "_inside",
         "_last",
         "_last_found",
@@ -71,6 +70,7 @@ class RequestReader:
         "broken",
         "full",
         "head_size",
+        "held",
         "max_head",
         "upgraded",
     )
@@ -82,9 +82,9 @@ class RequestReader:
         self.max_head = max_head
         # None: nothing was parsed yet, or not for long (`rest`).
         self._parser: HttpRequestParser | None = None
-        # What is not parsed yet begins at `_at`; up to `_searched` no head ends in it, up to `_checked` its
-        # lines are such as may stand in a head.
-        self._held = b""
+        # What is not parsed yet begins at `_at` (b"": nothing is); up to `_searched` no head ends in it, up
+        # to `_checked` its lines are such as may stand in a head.
+        self.held = b""
         self._at = self._searched = self._checked = 0
         # Bytes that the parser has of what comes before the end of the next head, and whether that has begun
         # in there: else they are empty lines.
@@ -127,40 +127,40 @@ class RequestReader:
     @property
     def pending(self) -> int:
         """Bytes that are held and not parsed."""
-        return len(self._held) - self._at
+        return len(self.held) - self._at
 
     @property
     def in_head(self) -> bool:
         """Whether a part of a head is here, given that `next` found no whole one."""
-        return self._inside or len(self._held) > self._at
+        return self._inside or len(self.held) > self._at
 
     @property
     def in_body(self) -> bool:
         return self._body is not None
 
     def add(self, data: bytes) -> None:
-        if self._held:
+        if self.held:
             at = self._at
-            self._held = self._held[at:] + data
+            self.held = self.held[at:] + data
             self._searched = max(0, self._searched - at)
             self._checked = max(0, self._checked - at)
             self._at = 0
         else:
-            self._held = data
+            self.held = data
 
     def take_rest(self) -> bytes:
         """What is behind the last request: not HTTP any more."""
-        rest = self._held[self._at :]
+        rest = self.held[self._at :]
         self._forget()
         return rest
 
     def _forget(self) -> None:
-        self._held = b""
+        self.held = b""
         self._at = self._searched = self._checked = 0
 
     def _advance(self, to: int) -> bytes:
         """Take the held bytes up to there."""
-        held, at = self._held, self._at
+        held, at = self.held, self._at
         if to == len(held):
             self._forget()
             return held if at == 0 else held[at:]
@@ -185,45 +185,59 @@ class RequestReader:
         """The next request, with as much of its body as is here and wanted; None: its head is not whole.
         `data`: what has just come."""
         if data:
-            if not self._held and not self._fed:
+            if not self.held and not self._fed:
                 if data == self._last:
                     return self._last_found
-                if data.find(_END) == len(data) - 4 and len(data) <= self.max_head:
-                    return self._only(data)
+                size = len(data)
+                if data.endswith(_END) and size <= REPEATED and size <= self.max_head:
+                    found = self._alone(data)
+                    if found is not None:
+                        return found
             self.add(data)
         while True:
-            end = self._held.find(_END, self._searched)
+            end = self.held.find(_END, self._searched)
             if end < 0:
                 return self._part()
             size = end + 4 - self._at + self._fed
             if size > self.max_head:
                 return self._refused(HeadTooLarge(f"head over {self.max_head} bytes"))
             self.head_size = size
-            found = self._parse(self._advance(end + 4))
-            if found is not None:
-                return found
+            item = self._parse(self._advance(end + 4))
+            if item is not None:
+                return item
             self._fed = size
 
-    def _only(self, data: bytes) -> Head | Refusal | None:
-        """One head, in one read, and nothing else: so it is nearly always, and often the same once more."""
-        self.head_size = size = len(data)
-        found = self._parse(data)
-        if found is None:
-            self._fed = size
-        elif not isinstance(found, Refusal):
-            message, body = found
-            lasts = not message.should_close and not message.upgrade
-            if body is EMPTY_PAYLOAD and lasts and size <= REPEATED:
-                # The parser is where it was before, so it would say the same again.
-                self._last, self._last_found = data, found
-        return found
+    def _alone(self, data: bytes) -> Head | None:
+        """The one request without a body that this is, nearly always; None: it is something else, and it is
+        as if nothing had happened: whatever it is shows when the parser gets its pieces."""
+        parser = self._parser
+        if parser is None:
+            parser = self._new_parser()
+        messages: Sequence[Head] = ()
+        try:
+            messages = parser.feed_data(data)[0]
+        except Exception:  # noqa: BLE001 - it comes up again, with what stands before it served
+            self._parser = None
+        if len(messages) == 1:
+            found: Head = messages[0]
+            message = found[0]
+            # Behind an upgrade that it does not know the parser drops what was in the same piece.
+            if found[1] is EMPTY_PAYLOAD and not message.upgrade:
+                self._parser, self.head_size = parser, len(data)
+                if not message.should_close:
+                    # The parser is where it was before, so it would say the same again.
+                    self._last, self._last_found = data, found
+                return found
+        self._parser, self.full = None, False
+        return None
+
+    def _new_parser(self) -> HttpRequestParser:
+        return request_parser(self, self._loop, max_head=self.max_head, read_ahead=_READ_AHEAD)
 
     def _parse(self, data: bytes) -> Head | Refusal | None:
         parser = self._parser
         if parser is None:
-            parser = self._parser = request_parser(
-                self, self._loop, max_head=self.max_head, read_ahead=_READ_AHEAD
-            )
+            parser = self._parser = self._new_parser()
         try:
             messages, self.upgraded, early = parser.feed_data(data)
         except Exception as error:  # noqa: BLE001 - the parser lets other errors than its own through too
@@ -243,11 +257,11 @@ class RequestReader:
 
     def _part(self) -> Refusal | None:
         """See to a head that is not whole."""
-        empty = _EMPTY_LINES.match(self._held, self._at)
+        empty = _EMPTY_LINES.match(self.held, self._at)
         if empty is not None and not self._inside:
             self._fed += empty.end() - self._at
             self._parse(self._advance(empty.end()))
-        held = self._held
+        held = self.held
         if len(held) - self._at + self._fed > self.max_head:
             return self._refused(HeadTooLarge(f"head over {self.max_head} bytes"))
         if len(held) == self._at:
@@ -262,7 +276,7 @@ class RequestReader:
 
     def _impossible(self) -> bool:
         """Whether what is here cannot become a head. Looks at every byte once or twice."""
-        held = self._held
+        held = self.held
         if _NEVER.search(held, max(self._at, self._searched - 1)) or not _STARTS.match(held, self._at):
             return True
         last = held.rfind(b"\r\n", self._checked)
@@ -305,7 +319,7 @@ class RequestReader:
         """Give the body what is held of it, as far as it has room and others can wait; why it broke."""
         for _ in range(_PIECES):
             body, parser = self._body, self._parser
-            if body is None or parser is None or self.full or len(self._held) == self._at:
+            if body is None or parser is None or self.full or len(self.held) == self._at:
                 break
             piece = self._chunked_piece() if self._left < 0 else self._counted_piece()
             before = body.total_bytes
@@ -326,14 +340,14 @@ class RequestReader:
         return None
 
     def _counted_piece(self) -> bytes:
-        size = min(self._left, len(self._held) - self._at)
+        size = min(self._left, len(self.held) - self._at)
         self._left -= size
         return self._advance(self._at + size)
 
     def _chunked_piece(self) -> bytes:
         """Up to the next empty line at most, for one of them ends the body, wherever reads cut it in two."""
         size, tail = self._piece_size, self._tail
-        window = tail + self._held[self._at : self._at + size]
+        window = tail + self.held[self._at : self._at + size]
         end = window.find(_END)
         size = (len(window) if end < 0 else end + len(_END)) - len(tail)
         piece = self._advance(self._at + size)

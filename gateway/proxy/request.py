@@ -96,6 +96,7 @@ class Peer:
 
 
 _NOTHING_SAID = Scanned()
+_TWO_DIGITS = [b"%02x" % number for number in range(256)]
 
 
 class RequestIds:
@@ -104,10 +105,15 @@ class RequestIds:
     def __init__(self) -> None:
         self._prefix = os.urandom(8).hex().encode("ascii")
         self._count = 0
+        # All but the last two digits, which come 256 times before these change.
+        self._block = b"%b-%06x" % (self._prefix, 0)
 
     def next(self) -> bytes:
-        self._count += 1
-        return b"%b-%08x" % (self._prefix, self._count)
+        self._count = count = self._count + 1
+        low = count & 0xFF
+        if not low:
+            self._block = b"%b-%06x" % (self._prefix, count >> 8)
+        return self._block + _TWO_DIGITS[low]
 
 
 class Request:

@@ -18,7 +18,7 @@ from gateway.observe.bugs import report
 
 # Seconds of one turn of the event loop that go to the line: several turns pass between a request and its
 # answer, and nobody else shall wait for more than 50 ms in all of them.
-_SLICE = 0.004
+_SLICE = 0.002
 
 
 class Waiting(Protocol):
