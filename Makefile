@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-uvloop soak fuzz lint format bench sslyze screenshots config lock dist sbom clean
+.PHONY: help install demo test test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,8 +18,14 @@ demo: $(VENV)/.run ## local Cognito + sample API on 127.0.0.1:8080 + gateway on 
 test: $(VENV)/.test ## install what the tests need and run the fast ones
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
-test-slow: $(VENV)/.test ## the slow ones, and what they measured
-	$(BIN)/python -m pytest -m slow -rA $(ARGS)
+test-slow: $(VENV)/.test ## the slow ones but the faults, and what they measured
+	$(BIN)/python -m pytest -m "slow and not fault" -rA $(ARGS)
+
+test-faults: $(VENV)/.test ## make the surroundings fail under load, and write what was seen into docs/reliability.md
+	@mkdir -p build && rm -f build/faults.jsonl
+	@touch build/faults.jsonl; \
+	FAULT_FIGURES=$(CURDIR)/build/faults.jsonl $(BIN)/python -m pytest -m fault $(ARGS); status=$$?; \
+	$(BIN)/python -m tests.faults.figures build/faults.jsonl --write && exit $$status
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
 	$(BIN)/python -m pytest -n auto --uvloop tests/proxy tests/run $(ARGS)

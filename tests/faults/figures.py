@@ -29,9 +29,26 @@ Cells: TypeAlias = dict[str, tuple[str, str]]
 
 # The rows, in the table's order: the marker's name → the fault.
 ROWS: dict[str, str] = {
-    "calls without redis": "Redis, which counts the revocation checks of three gateways, is killed",
-    "workers share checks": "50 sign-ins in use on each of four workers, `check_every: 3s`, 30 calls/s",
+    "reloads": "50 reloads, 5 of them broken: SIGHUP, file renamed over, ConfigMap link swapped; two workers",
+    "sigterm": "SIGTERM, with one worker and with two, 6 times",
+    "killed": "`kill -9` of a worker, 3 times",
+    "hung": "a worker that hangs (SIGSTOP), 3 times",
+    "upstream restarts": "the upstream restarts, 10 times",
+    "upstream resets": "the upstream resets all its used connections, 30 times",
+    "upstream at random": "the upstream hangs, drips, resets, cuts, answers garbage, at random",
+    "keys known": "the key endpoint hangs, fails, cuts, refuses; keys known",
+    "keys and workers": "the same, and workers are killed (`kill -9`, 4 times): the last ones never read "
+    "a key themselves",
+    "no keys": "the key endpoint is down from the start",
+    "clients leave": "60 clients at a time leave: waiting, sending, reading, tunnelling, pipelining",
+    "clients leave early": "60 clients leave while the upstream is dialled, or they wait for a connection",
+    "clients stall": "60 clients stop reading; 120 send a byte a second",
+    "start": "two workers started under load, 4 times",
+    "half-written file": "the configuration file is truncated, and written 3 s later",
+    "place without a worker": "one of two workers hangs at its start (SIGSTOP)",
     "throttled": "Cognito throttles revocation checks: a quota of 20/s, 30/s allowed, `on_error: deny`",
+    "workers share checks": "50 sign-ins in use on each of four workers, `check_every: 3s`, 30 calls/s",
+    "calls without redis": "Redis, which counts the revocation checks of three gateways, is killed",
 }
 
 

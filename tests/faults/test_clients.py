@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.figures import Figure
 from tests.faults.load import PATIENCE, Board, Clients, body_of
 from tests.proxy.test_limits import settled, waiters
 from tests.proxy.test_limits_counted import black_hole
@@ -153,9 +154,10 @@ async def at_base(gateway: Running, others: int) -> None:
         raise AssertionError(f"connections, lent ones, requests: {held()}") from error
 
 
+@pytest.mark.fault("clients leave")
 @pytest.mark.parametrize("way", ["resets", "closes"])
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.__name__)
-async def test_they_disconnect_in_every_phase(tmp_path: Path, phase: Phase, way: str) -> None:
+async def test_they_disconnect_in_every_phase(tmp_path: Path, phase: Phase, way: str, figure: Figure) -> None:
     upstream = Upstream(script=Odd())
     async with running(tmp_path, OPEN, upstream=upstream) as gateway:
         async with load(gateway):
@@ -170,10 +172,12 @@ async def test_they_disconnect_in_every_phase(tmp_path: Path, phase: Phase, way:
         pool = gateway.worker.app.pool
         await until(lambda: upstream.open == pool.idle)
         assert pool.idle <= 4
+        figure("everything they held is back")
         assert [line for line in gateway.log() if line["event"] == "log"] == []
 
 
-async def test_they_disconnect_while_the_upstream_is_dialled(tmp_path: Path) -> None:
+@pytest.mark.fault("clients leave early")
+async def test_they_disconnect_while_the_upstream_is_dialled(tmp_path: Path, figure: Figure) -> None:
     lines = "connect_timeout: 60s"
     with black_hole() as port:
         async with running(
@@ -184,9 +188,11 @@ async def test_they_disconnect_while_the_upstream_is_dialled(tmp_path: Path) -> 
                 leave(crowd)
                 await at_base(gateway, others=0)
             assert gateway.worker.app.pool.open == 0
+            figure("everything they held is back")
 
 
-async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path) -> None:
+@pytest.mark.fault("clients leave early")
+async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path, figure: Figure) -> None:
     async with running(
         tmp_path,
         OPEN,
@@ -203,10 +209,12 @@ async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path) 
         async with load(gateway):
             pass
         await settled(gateway)
+        figure("everything they held is back")
 
 
+@pytest.mark.fault("clients stall")
 @pytest.mark.parametrize("phase", [reading, tunnelling], ids=["answer", "tunnel"])
-async def test_they_stop_reading(tmp_path: Path, phase: Phase) -> None:
+async def test_they_stop_reading(tmp_path: Path, phase: Phase, figure: Figure) -> None:
     """What is read ahead for them is bounded, and they are ended after idle_timeout."""
     limits = {"listen_lines": "idle_timeout: 2s", "upstream_lines": "idle_timeout: 2s"}
     async with running(tmp_path, OPEN, upstream=Upstream(script=Odd()), **limits) as gateway:
@@ -221,9 +229,11 @@ async def test_they_stop_reading(tmp_path: Path, phase: Phase) -> None:
         await settled(gateway)
         limit = "listen.idle_timeout" if phase is reading else "upstream.idle_timeout"
         assert gateway.worker.metrics.limits_reached[limit] == CROWD
+        figure("those that stop reading are ended by their limit")
 
 
-async def test_they_send_one_byte_a_second(tmp_path: Path) -> None:
+@pytest.mark.fault("clients stall")
+async def test_they_send_one_byte_a_second(tmp_path: Path, figure: Figure) -> None:
     """A head has header_timeout for all of it. A body that goes on is a slow client's right: it holds its own
     connection, and nothing of anybody else's."""
     async with running(
@@ -243,6 +253,7 @@ async def test_they_send_one_byte_a_second(tmp_path: Path) -> None:
             assert {(await client.reply()).status for client in bodies} == {200}
             assert {(await client.reply()).status for client in heads} == {408}
             leave([*heads, *bodies])
+            figure("a slow head too; a slow body is served")
             await at_base(gateway, others=4)
         await settled(gateway)
         assert gateway.worker.metrics.limits_reached == {"listen.header_timeout": CROWD}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.figures import Figure
 from tests.faults.load import (
     TWO,
     Clients,
@@ -58,7 +59,8 @@ async def test_keys_from_a_file_need_no_endpoint(tmp_path: Path) -> None:
         assert board.failures == []
 
 
-async def test_keys_once_fetched_outlive_their_endpoint(tmp_path: Path) -> None:
+@pytest.mark.fault("keys known")
+async def test_keys_once_fetched_outlive_their_endpoint(tmp_path: Path, figure: Figure) -> None:
     """Also while strangers' key ids ask for a fetch all the time."""
     key, stranger = KeyPair.generate("key-1"), KeyPair.generate("key-2")
     server = KeyServer(key_set_document(key))
@@ -83,12 +85,14 @@ async def test_keys_once_fetched_outlive_their_endpoint(tmp_path: Path) -> None:
                     await clients.more(500)
             print(f"endpoint down: {board}; {asked} unknown key ids; {server.fetches} fetches")
             assert board.failures == []
+            figure(f"{board.good:,} requests; {asked} unknown key ids cost {server.fetches} fetches")
             assert await served.stop() == 0
             assert "Traceback" not in served.stdout + served.stderr
 
 
+@pytest.mark.fault("keys and workers")
 async def test_workers_killed_while_the_endpoint_is_down_are_followed_by_workers_with_keys(
-    tmp_path: Path,
+    tmp_path: Path, figure: Figure
 ) -> None:
     """Lost is what they held; all others are served, in the end by workers that never read a key set."""
     key = KeyPair.generate("key-1")
@@ -115,11 +119,14 @@ async def test_workers_killed_while_the_endpoint_is_down_are_followed_by_workers
             assert {failure.connection for failure in board.failures} <= held
             assert len(board.failures) <= len(held)
             assert board.statuses.keys() == {200}
+            lost = f"{len(board.failures)} of {board.good:,} requests lost"
+            figure(f"{lost}, all on the {len(held)} connections they held")
             assert await served.stop() == 0
             assert "Traceback" not in served.stdout + served.stderr
 
 
-async def test_without_any_keys_every_answer_is_a_clean_503(tmp_path: Path) -> None:
+@pytest.mark.fault("no keys")
+async def test_without_any_keys_every_answer_is_a_clean_503(tmp_path: Path, figure: Figure) -> None:
     key = KeyPair.generate("key-1")
     port = free_port()
     async with (
@@ -150,6 +157,7 @@ async def test_without_any_keys_every_answer_is_a_clean_503(tmp_path: Path) -> N
         print(f"no keys: {board}; {dict(board.statuses)}")
         assert board.failures == []
         assert board.good == 0
+        figure(f"{board.statuses[503]:,} × 503 with `Retry-After`, open paths served; recovers by itself")
         # It comes up: the same processes serve, without anybody doing anything.
         server = KeyServer(
             key_set_document(key),

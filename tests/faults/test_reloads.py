@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.figures import Figure
 from tests.faults.load import PATIENCE, TWO, Clients, NamingUpstream, tokens, watching
 from tests.outside.support import Served, pinned, serving, until
 from tests.support.tokens import KeyPair
@@ -52,7 +53,8 @@ async def reloads(served: Served) -> dict[str, float]:
     return {each: samples[f'cognito_gateway_config_reloads_total{{result="{each}"}}'] for each in results}
 
 
-async def test_fifty_reloads_fail_nobody(tmp_path: Path) -> None:
+@pytest.mark.fault("reloads")
+async def test_fifty_reloads_fail_nobody(tmp_path: Path, figure: Figure) -> None:
     key = KeyPair.generate("key-1")
     pools = pinned(tmp_path, key).replace("jwks.json", f"{tmp_path}/jwks.json")
     async with (
@@ -86,6 +88,7 @@ async def test_fifty_reloads_fail_nobody(tmp_path: Path) -> None:
             await clients.more(200)
         print(f"{RELOADS} reloads: {board}; the last 200 requests took {time.monotonic() - began:.2f} s")
         assert board.failures == []
+        figure(f"{board.good:,} requests, slowest {board.slowest * 1000:.0f} ms")
         assert board.good >= 20 * RELOADS
         assert await served.stop() == 0
         assert "Traceback" not in served.stdout + served.stderr

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.figures import Figure
 from tests.faults.load import TWO, Clients, Kind, NamingUpstream, tokens
 from tests.outside.support import SCRIPT, configuration, pinned, serving, started
 from tests.support.ports import free_port
@@ -18,7 +19,8 @@ pytestmark = pytest.mark.slow
 STARTS = 4
 
 
-async def test_two_workers_start_under_load(tmp_path: Path) -> None:
+@pytest.mark.fault("start")
+async def test_two_workers_start_under_load(tmp_path: Path, figure: Figure) -> None:
     """The clients are there first: refused while nobody listens, then answered, every one of them."""
     key = KeyPair.generate("key-1")
     async with NamingUpstream().running() as upstream:
@@ -40,10 +42,12 @@ async def test_two_workers_start_under_load(tmp_path: Path) -> None:
                 assert await program.stop() == 0
             print(f"start: {board}")
             assert {failure.kind for failure in board.failures} <= {Kind.REFUSED}
+            figure(f"{board.good:,} requests, none accepted and not answered")
 
 
+@pytest.mark.fault("sigterm")
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])
-async def test_sigterm_fails_nobody(tmp_path: Path, workers: dict[str, str]) -> None:
+async def test_sigterm_fails_nobody(tmp_path: Path, workers: dict[str, str], figure: Figure) -> None:
     key = KeyPair.generate("key-1")
     async with NamingUpstream().running() as upstream:
         for times in range(3):
@@ -65,3 +69,4 @@ async def test_sigterm_fails_nobody(tmp_path: Path, workers: dict[str, str]) -> 
                 # Long before drain_timeout: nobody had to be waited for.
                 assert took < 9
                 assert upstream.connections == set()
+                figure(f"ended in {took:.2f} s with {board.good:,} requests")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.figures import Figure
 from tests.faults.load import Clients, Fault, NamingUpstream, tokens, watching
 from tests.outside.support import pinned, serving, until
 from tests.support.tokens import KeyPair
@@ -16,7 +17,8 @@ from tests.support.tokens import KeyPair
 pytestmark = pytest.mark.slow
 
 
-async def test_restarts_are_felt_only_while_it_is_away(tmp_path: Path) -> None:
+@pytest.mark.fault("upstream restarts")
+async def test_restarts_are_felt_only_while_it_is_away(tmp_path: Path, figure: Figure) -> None:
     key = KeyPair.generate("key-1")
     async with (
         NamingUpstream().running() as upstream,
@@ -39,9 +41,11 @@ async def test_restarts_are_felt_only_while_it_is_away(tmp_path: Path) -> None:
         assert board.tolerated
         for began, ended in board.tolerated:
             assert any(began < back and ended > gone for gone, back in away)
+        figure(f"502 while it was away, {board.good:,} others")
 
 
-async def test_connections_it_drops_are_felt_by_nobody(tmp_path: Path) -> None:
+@pytest.mark.fault("upstream resets")
+async def test_connections_it_drops_are_felt_by_nobody(tmp_path: Path, figure: Figure) -> None:
     """Idle ones and such that carry a GET: it is sent again, on a new one."""
     key = KeyPair.generate("key-1")
     async with (
@@ -55,9 +59,11 @@ async def test_connections_it_drops_are_felt_by_nobody(tmp_path: Path) -> None:
                 upstream.drop()
         print(f"dropped connections: {board}")
         assert board.failures == []
+        figure(f"{board.good:,} requests, sent again on new connections")
 
 
-async def test_whatever_it_does_hits_only_who_asked_for_it(tmp_path: Path) -> None:
+@pytest.mark.fault("upstream at random")
+async def test_whatever_it_does_hits_only_who_asked_for_it(tmp_path: Path, figure: Figure) -> None:
     key = KeyPair.generate("key-1")
     mix = {Fault.NONE: 60, Fault.DRIP: 15, Fault.RESET: 8, Fault.CUT: 8, Fault.GARBAGE: 8, Fault.HANG: 1}
     async with (
@@ -74,6 +80,8 @@ async def test_whatever_it_does_hits_only_who_asked_for_it(tmp_path: Path) -> No
         print(f"random faults: {board}; {dict(board.faults)}")
         assert board.failures == []
         assert set(board.faults) == set(mix)
+        hit = sum(number for fault, number in board.faults.items() if fault is not Fault.NONE)
+        figure(f"each of {hit:,} got 504, 502 or a visible cut as its own fault deserves")
 
         async def nothing_in_flight() -> bool:
             return (await served.samples())["cognito_gateway_requests_in_flight"] == 0

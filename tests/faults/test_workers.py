@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.figures import Figure
 from tests.faults.load import (
     PATIENCE,
     TWO,
@@ -29,8 +30,16 @@ pytestmark = pytest.mark.slow
 REPLACED_WITHIN = 15.0
 
 
-@pytest.mark.parametrize("fault", ["killed", "hung"])
-async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(tmp_path: Path, fault: str) -> None:
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param("killed", marks=pytest.mark.fault("killed")),
+        pytest.param("hung", marks=pytest.mark.fault("hung")),
+    ],
+)
+async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(
+    tmp_path: Path, fault: str, figure: Figure
+) -> None:
     key = KeyPair.generate("key-1")
     upstream = NamingUpstream()
     async with (
@@ -41,6 +50,7 @@ async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(tmp_path: Pat
         clients = Clients(served.port, tokens(key, 16))
         async with clients.running() as board:
             held: set[int] = set()
+            took = []
             for _ in range(3):
                 await clients.more(500)
                 victim = workers(served)[0]
@@ -52,6 +62,7 @@ async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(tmp_path: Pat
                 seconds = await replaced(served, victim)
                 print(f"{fault}: {len(holds)} connections held, replaced in {seconds:.2f} s")
                 assert seconds < REPLACED_WITHIN
+                took.append(seconds)
                 await clients.more(500)
         print(f"{fault}: {board}; {watch.scrapes} scrapes, slowest {watch.slowest:.2f} s")
         assert {failure.kind for failure in board.failures} <= {Kind.RESET, Kind.CUT}
@@ -65,3 +76,7 @@ async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(tmp_path: Pat
         counted = sum(value for name, value in samples.items() if "requests_total{" in name)
         print(f"{fault}: {counted:.0f} of {board.good} good answers are in the metrics")
         assert counted >= 0.8 * board.good
+        figure(
+            f"replaced in {min(took):.1f}–{max(took):.1f} s; {len(board.failures)} of {board.good:,} "
+            f"requests lost, all on the {len(held)} connections it held"
+        )

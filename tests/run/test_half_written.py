@@ -16,6 +16,7 @@ import pytest
 
 from gateway.config.load import load
 from gateway.run.reload import Reloader, Source, losses
+from tests.faults.figures import Figure
 from tests.outside.support import until
 from tests.run.support import fleet
 from tests.support.running import Running, logged, running
@@ -38,9 +39,10 @@ async def reloading(folder: Path) -> AsyncIterator[tuple[Running, Path, Reloader
             await reloader.stop()
 
 
+@pytest.mark.fault("half-written file")
 @pytest.mark.parametrize("workers", [1, 2])
 async def test_a_file_that_is_truncated_and_written_three_seconds_later_changes_nothing(
-    tmp_path: Path, workers: int
+    tmp_path: Path, workers: int, figure: Figure
 ) -> None:
     async with fleet(tmp_path, workers) as gateway:
         text = gateway.path.read_text()
@@ -58,6 +60,7 @@ async def test_a_file_that_is_truncated_and_written_three_seconds_later_changes_
         line = await gateway.event("config_reload")
         assert line["result"] == "unchanged"
         assert statuses == {200}
+        figure("every answer as before, `config_reload_held` in the log, `/readyz` says why")
         assert "lost all its user pools and routes" in reasons[0]["reason"]
         assert gateway.events("config_reload_held")[0]["lost"][1] == "routes: 0 in place of 1"
         await until(gateway.served.is_ready, seconds=30)

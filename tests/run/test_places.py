@@ -6,8 +6,12 @@ import asyncio
 import os
 import resource
 import signal
+import time
 from pathlib import Path
 
+import pytest
+
+from tests.faults.figures import Figure
 from tests.outside.support import until
 from tests.run.support import Fleet, Slow, fleet, held_at_start, state
 from tests.support.wire import Client, get
@@ -21,9 +25,14 @@ async def answered(gateway: Fleet, status: int = 200) -> None:
     assert {reply.status for reply in replies} == {status}
 
 
-async def test_connections_to_a_place_whose_worker_takes_long_to_start_are_answered(tmp_path: Path) -> None:
+@pytest.mark.fault("place without a worker")
+async def test_connections_to_a_place_whose_worker_takes_long_to_start_are_answered(
+    tmp_path: Path, figure: Figure
+) -> None:
     async with held_at_start(tmp_path, Slow()) as (gateway, (held,)):
+        began = time.monotonic()
         await answered(gateway)
+        took = time.monotonic() - began
         assert state(held) == "T"
         # The one that took them dies: its successor takes them next.
         os.kill(gateway.workers[1 if gateway.workers[0] == held else 0], signal.SIGKILL)
@@ -33,6 +42,7 @@ async def test_connections_to_a_place_whose_worker_takes_long_to_start_are_answe
         os.kill(held, signal.SIGCONT)
         await gateway.serving(2)
         await answered(gateway)
+        figure(f"{MANY} new connections answered within {took:.2f} s, by the other one")
         assert await gateway.served.stop() == 0
         assert "Traceback" not in gateway.served.stderr + gateway.served.stdout
 
