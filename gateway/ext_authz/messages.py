@@ -101,9 +101,9 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
         # An Authorization that may travel on is one value: with more of them no request comes this far.
         if authorization and (forward.authorization == "none" or not bearer_free(authorization)):
             remove.add("authorization")
-    if request.head.own_cookies:
+    kept = [table.cookies.part(value)[0] for value in cookies]
+    if kept != cookies:
         # Our session stays with us.
-        kept = [table.cookies.part(value)[0] for value in cookies]
         try:
             remaining = b"; ".join(value for value in kept if value).decode("utf-8")
         except UnicodeDecodeError:

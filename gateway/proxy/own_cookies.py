@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-from gateway.errors import BadRequest
-
 DEFAULT_NAME = "cognito_gateway"
 # Browsers keep some 180 for a site. To part thousands would cost as much as a hundred requests.
 _MOST_COOKIES = 256
@@ -31,13 +29,13 @@ class OwnCookies:
     def part(self, value: bytes, before: int = 0) -> tuple[bytes, list[bytes]]:
         """A Cookie header's value without the gateway's own cookies, and those (RFC 6265 section 4.2.1).
 
-        `before`: how many there were in the lines before this one. Raises BadRequest.
+        `before`: how many there were in the lines before this one. Of too many none is read or sent on.
         """
         lower = value.lower()
         if not any(hint in lower for hint in self._hints):
             return value, []
         if value.count(b";") + before > _MOST_COOKIES:
-            raise BadRequest(f"more than {_MOST_COOKIES} cookies")
+            return b"", []
         mine = self._mine.match
         own: list[bytes] = []
         others: list[bytes] = []

@@ -195,6 +195,8 @@ async def test_token_other_schemes_and_our_cookies(tmp_path: Path) -> None:
             ("a=1; cognito_gateway=x; b=2", "a=1; b=2"),
             ("__Host-cognito_gateway_state=x", None),
             ("a=1", "a=1"),
+            # More than are parted: none of them is sent on.
+            ("a=1; cognito_gateway=x; " + "b=2; " * 300, None),
         ):
             request = check("/public/x", {"cookie": cookie})
             assert sent_on(request, await stub.Check(request)).get("cookie") == stays
