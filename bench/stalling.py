@@ -68,7 +68,8 @@ class Stalling(asyncio.Protocol):
         method, target = head.split(b" ", 2)[:2]
         path = target.decode()
         if b"\r\nupgrade:" in head.lower():
-            key = head.split(b"\r\nSec-WebSocket-Key: ")[1].split(b"\r\n")[0]
+            # Some proxies write names in lower case.
+            key = head[head.lower().index(b"\r\nsec-websocket-key: ") + 21 :].split(b"\r\n")[0]
             self._transport.write(
                 b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                 b"Sec-WebSocket-Accept: %b\r\n\r\n" % base64.b64encode(hashlib.sha1(key + GUID).digest())

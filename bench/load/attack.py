@@ -152,6 +152,8 @@ def flood(attack: Attack, token: str) -> None:
         for index in range(attack.connections):
             sock = connect(attack.port, index)
             sock.sendall(first)
+            if attack.kind == "frames" and not sock.recv(12).startswith(b"HTTP/1.1 101"):
+                raise ValueError("no 101")
             sock.setblocking(False)
             wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if again else 0)
             selector.register(sock, wanted, [again])
