@@ -82,6 +82,11 @@ class Acceptor:
             self._log.event("descriptors_recovered")
         return self._exhausted_at is not None
 
+    @property
+    def starting(self) -> bool:
+        """Whether a connection was accepted that is not served yet; that takes two or three turns."""
+        return bool(self._starting)
+
     def start(self) -> None:
         self._open = True
         for sock in self._sockets:

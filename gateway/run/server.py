@@ -244,6 +244,8 @@ class Server:
         await self._accept_the_last(now)
         if self._acceptor is not None:
             self._acceptor.close()
+            while self._acceptor.starting:  # noqa: ASYNC110 - some turns, for nothing is accepted any more
+                await asyncio.sleep(0)
         self.draining = True
         await happens(now, _LAST_LOOK)
         for _ in range(_LAST_TURNS):
