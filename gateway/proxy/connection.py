@@ -282,6 +282,10 @@ class ClientConnection(asyncio.BufferedProtocol):
         return not self._writer.paused
 
     @property
+    def room(self) -> int:
+        return self._writer.room
+
+    @property
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
         return self._writer.unsent

@@ -40,6 +40,10 @@ class Client(UploadClient, Protocol):
     def writable(self) -> bool: ...
 
     @property
+    def room(self) -> int:
+        """Bytes that the kernel takes at once; 0: nobody knows."""
+
+    @property
     def closing(self) -> bool: ...
 
     @property
@@ -342,6 +346,9 @@ class Exchange:
             return
         self._release()
         self._give_up(refusal)
+
+    def room(self) -> int:
+        return self._client.room
 
     def upload_resumed(self) -> None:
         if self._upload is not None:

@@ -105,6 +105,7 @@ class Upload:
             while True:
                 # Silence from here on is the client's.
                 client.deadline = time.monotonic() + config.listen.idle_timeout
+                # Of `read(n)` the body would take it that it may hold twice as much.
                 data = await body.readany()
                 # Reading on may have brought the framing's end to light.
                 if self._stopped:
@@ -113,6 +114,8 @@ class Upload:
                     break
                 count(request, len(data), config)
                 upstream.write(framed(request, data))
+                # What the kernel did not take is held by the connection, and by nobody else.
+                data = b""
                 if not upstream.writable:
                     client.deadline = time.monotonic() + config.upstream.idle_timeout
                     self._room = asyncio.get_running_loop().create_future()

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade
 
 from gateway.errors import Refusal, UpstreamBroken
+from gateway.proxy.kernel import be_patient, ended, left_behind, reset_at_close, watch
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.tls import closed_properly, explain
 from gateway.proxy.upstream_reading import MAX_ANSWER_HEAD, AnswerHead, AnswerReader
-from gateway.proxy.upstream_socket import be_patient, ended, left_behind, reset_at_close, watch
 
 if TYPE_CHECKING:
     from gateway.proxy.request import Request
@@ -30,18 +30,23 @@ FAREWELL = 5.0
 # Seconds for an upstream that announced it to close its connection: who closes first keeps the port for a
 # minute.
 _PARTING = 0.25
-# Bytes read at once. asyncio's own 256 KiB would all be held for a client that stops reading; what is read
-# goes through one buffer that all connections share.
-READ_SIZE = 64 * 1024
+# Bytes read at once. A client that stops reading may leave two such pieces here: uvloop keeps one whole until
+# its last byte is sent. asyncio's own 256 KiB, which take a quarter less CPU, are read where the kernel has
+# room for twice as much towards the client, so that nothing stays.
+READ_SIZE, _READ_LARGE = 32 * 1024, 256 * 1024
+# One for all connections: what was read goes on before anything else is.
+_large = memoryview(bytearray(_READ_LARGE))
+_buffer = _large[:READ_SIZE]
+# Pieces of a body in one read whose work is enough for a turn of the event loop: chunks of a few bytes. 64
+# KiB of large ones take 40 µs, of one byte each 5 ms.
+_MANY = 512
+# And so few that there is no work but to pass them on.
+_FEW = 64
 # What llhttp says of a length that it does not take, for this reason or that.
 _LENGTH_REFUSED = "Content-Length"
-_buffer = memoryview(bytearray(READ_SIZE))
-# The same of a tunnel, which may be stalled in both directions at once.
+# Of a tunnel, which may be stalled in both directions at once.
 TUNNEL_READ = 16 * 1024
-_tunnel_buffer = _buffer[:TUNNEL_READ]
-# Bytes of a request's body that wait for an upstream that does not read, before no more is taken from the
-# client.
-_UNSENT = 32 * 1024
+_tunnel_buffer = _large[:TUNNEL_READ]
 
 
 class AnswerListener(Protocol):
@@ -62,6 +67,9 @@ class AnswerListener(Protocol):
     def answer_failed(self, refusal: Refusal) -> None: ...
 
     def upload_resumed(self) -> None: ...
+
+    def room(self) -> int:
+        """Bytes of the answer that go on without staying here; 0: nobody knows."""
 
 
 class TunnelListener(Protocol):
@@ -95,6 +103,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         "_parting",
         "_patient",
         "_paused",
+        "_room",
         "_tls",
         "_tunnel",
         "_upgrade",
@@ -131,6 +140,8 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self._upgrade = False
         self._paused = False
         self._patient = False
+        # What the listener said of its room, less what was read since.
+        self._room = 0
         self._parting: asyncio.TimerHandle | None = None
         # Of a connection that failed: whether nothing of the request had been written.
         self.unsent = False
@@ -154,6 +165,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self.answered = False
         self.request_complete = request_complete
         self._listener = listener
+        self._room = 0
 
     def tunnel_to(self, tunnel: TunnelListener) -> None:
         """From now on every byte goes to `tunnel`."""
@@ -242,19 +254,40 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         # RFC 9112 section 9.8: over TLS only a closure alert ends a body that has no length of its own;
         # anybody on the way can end the connection.
         self._cut = self._tls is not None
-        self.transport.set_write_buffer_limits(high=_UNSENT)
+        # Of a body, nothing more is taken while the kernel has not taken all: uvloop keeps each piece whole.
+        # One byte and not none: asyncio's TLS would take none for full.
+        self.transport.set_write_buffer_limits(1, 0)
         watch(transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return _buffer if self._tunnel is None else _tunnel_buffer
+        if self._tunnel is not None:
+            return _tunnel_buffer
+        listener = self._listener
+        if self._bulky and listener is not None and not self._paused:
+            if self._room < 2 * _READ_LARGE:
+                self._room = listener.room()
+            if self._room >= 2 * _READ_LARGE:
+                return _large
+        return _buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self.data_received(bytes(_buffer[:nbytes]))
+        self._room -= nbytes
+        self.data_received(_large[:nbytes])
 
-    def data_received(self, data: bytes) -> None:
-        """So much was read."""
+    def _let_others_go_first(self) -> None:
+        """Read on in the next turn of the event loop: libuv would do it up to 32 times in this one."""
+        if self.usable and not self._paused and self.transport is not None:
+            self.transport.pause_reading()
+            asyncio.get_running_loop().call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self.usable and not self._paused and self.transport is not None:
+            self.transport.resume_reading()
+
+    def data_received(self, data: bytes | memoryview) -> None:
+        """So much was read; a view of it is good until this returns."""
         if self._tunnel is not None:
-            self._tunnel.upstream_data(data)
+            self._tunnel.upstream_data(bytes(data))
             return
         listener = self._listener
         if listener is None:
@@ -273,7 +306,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
                 self._parser.feed_data(data)
         except HttpParserUpgrade as switched:
             if self._upgrade and self._head is not None and self._broken is None:
-                listener.answer_upgraded(self._head, data[switched.args[0] :])
+                listener.answer_upgraded(self._head, bytes(data[switched.args[0] :]))
                 return
             # We did not ask to switch protocols, so a 101 answers nothing (RFC 9110 section 15.2.2).
             self._broken = "101 without an upgrade request"
@@ -288,7 +321,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         else:
             self._deliver(listener)
 
-    def _parsing_failed(self, data: bytes, why: str) -> None:
+    def _parsing_failed(self, data: bytes | memoryview, why: str) -> None:
         in_head = self._head is None and not self._in_body and self._end is None
         if in_head and _LENGTH_REFUSED in why and self.read_tolerantly(data):
             return
@@ -312,6 +345,10 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         elif body or end is not None:
             self._body = []
             listener.answer_continued(body, end)
+        if end is None:
+            self._bulky = len(body) <= _FEW
+            if len(body) > _MANY:
+                self._let_others_go_first()
 
     def _finish(self) -> None:
         """The answer is whole: give the connection back, or drop it where its end is in doubt."""

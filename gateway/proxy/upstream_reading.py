@@ -180,6 +180,7 @@ class AnswerReader:
     __slots__ = (
         "_body",
         "_broken",
+        "_bulky",
         "_chunked",
         "_connection",
         "_end",
@@ -231,6 +232,8 @@ class AnswerReader:
         # Whether the parser refused that, and for what may be harmless.
         self._suspect = False
         self._in_body = False
+        # Whether a body is being read that came in large pieces so far.
+        self._bulky = False
         self._until_close = False
         self._excess = False
         self._broken: str | None = None
@@ -339,7 +342,7 @@ class AnswerReader:
             # RFC 9110 section 8.6: a 204 must not have either; who says so knows no better what to send.
             self._keep_alive = self._keep_alive and not spoken
 
-    def read_tolerantly(self, data: bytes) -> bool:
+    def read_tolerantly(self, data: bytes | memoryview) -> bool:
         """Read a head again that the parser refused for something harmless, once it is whole; False: it was
         nothing of the kind. `data` is what came last.
         """

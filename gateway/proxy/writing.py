@@ -11,6 +11,7 @@ import struct
 import sys
 from socket import SO_LINGER, SOL_SOCKET
 
+from gateway.proxy.kernel import send_room
 from gateway.proxy.outbox import Outbox
 
 # struct linger {on, 0 s}: closing sends RST and drops what was not sent.
@@ -40,7 +41,8 @@ class ClientWriter:
 
     def connected(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        transport.set_write_buffer_limits(_HIGH_WATER)
+        # Goes on when nothing is left: uvloop keeps each piece whole until the last byte of it is sent.
+        transport.set_write_buffer_limits(_HIGH_WATER, 0)
 
     def limit(self, most: int) -> None:
         """Fetch nothing more for this client while more bytes than that wait for it."""
@@ -51,6 +53,14 @@ class ClientWriter:
     def unsent(self) -> int:
         """Bytes that the kernel has not taken yet."""
         return 0 if self.transport is None else len(self._held) + self.transport.get_write_buffer_size()
+
+    @property
+    def room(self) -> int:
+        """Bytes that the kernel takes at once; 0 where nobody knows: behind TLS."""
+        transport = self.transport
+        if transport is None or self.unsent or transport.get_extra_info("ssl_object") is not None:
+            return 0
+        return send_room(transport)
 
     def write(self, data: bytes) -> None:
         if self._held:

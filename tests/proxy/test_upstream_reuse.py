@@ -7,7 +7,8 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ import pytest
 from tests.proxy.test_limits import OPEN, settled
 from tests.proxy.test_tunnel import UPGRADE, echo
 from tests.support.running import running
-from tests.support.upstreams import http_server, node, waiting_ports
+from tests.support.upstreams import gunicorn, http_server, node, uvicorn, waiting_ports
 from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Upstream, get, read_body
 
+RealServer = Callable[[Path], AbstractAsyncContextManager[int]]
 HEAD = get("/", method="HEAD")
 # What a careful upstream sends: the head of the answer that a GET would get.
 BODYLESS = {
@@ -149,13 +151,28 @@ async def test_no_post_is_lost_to_node_closing_an_idle_connection(tmp_path: Path
     """Node.js closes after a second here, and says `Keep-Alive: timeout=1`."""
     async with node(tmp_path, keep_alive=1000) as port:
         async with running(tmp_path, OPEN, upstream_url=f"http://127.0.0.1:{port}") as gateway:
+            await post_now_and_then(gateway.port)
             async with await Client.connect(gateway.port) as client:
-                for wait in (0.0, 0.3, 0.6, 0.9, 0.95, 1.0, 1.05, 1.1):
-                    await asyncio.sleep(wait)
-                    reply = await client.ask(get("/", "Content-Length: 2", method="POST") + b"ab")
-                    assert (reply.status, reply.body) == (200, b"POST 2")
                 for _ in range(3):
                     assert (await client.ask(get("/not-modified"))).status == 304
+
+
+@pytest.mark.parametrize("server", [gunicorn, uvicorn], ids=["gunicorn", "uvicorn"])
+async def test_no_post_is_lost_to_a_server_that_says_nothing(tmp_path: Path, server: RealServer) -> None:
+    """They close after a second here; by default gunicorn does after 2 s, and uvicorn after 5 s."""
+    async with server(tmp_path) as port:
+        url, lines = f"http://127.0.0.1:{port}", "keep_alive_timeout: 600ms"
+        async with running(tmp_path, OPEN, upstream_url=url, upstream_lines=lines) as gateway:
+            await post_now_and_then(gateway.port)
+
+
+async def post_now_and_then(port: int) -> None:
+    """With pauses around the second after which the upstream closes."""
+    async with await Client.connect(port) as client:
+        for wait in (0.0, 0.3, 0.58, 0.62, 0.9, 0.95, 1.0, 1.05, 1.1):
+            await asyncio.sleep(wait)
+            reply = await client.ask(get("/", "Content-Length: 2", method="POST") + b"ab")
+            assert (reply.status, reply.body) == (200, b"POST 2")
 
 
 @pytest.mark.parametrize("body", ["whole", "coming", "chunked"])

@@ -97,6 +97,50 @@ async def node(folder: Path, *, keep_alive: int = 5000) -> AsyncIterator[int]:
         yield port
 
 
+WSGI = """
+def application(environ, start_response):
+    size = len(environ["wsgi.input"].read())
+    body = f"{environ['REQUEST_METHOD']} {size}".encode()
+    start_response("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
+"""
+ASGI = """
+async def application(scope, receive, send):
+    assert scope["type"] == "http"
+    size, more = 0, True
+    while more:
+        message = await receive()
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    body = f"{scope['method']} {size}".encode()
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@contextlib.asynccontextmanager
+async def gunicorn(folder: Path) -> AsyncIterator[int]:
+    """gunicorn with threads, which closes idle connections after a second and says nothing about it."""
+    (folder / "wsgi_upstream.py").write_text(WSGI)
+    port = free_port()
+    command: list[str | Path] = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread"]
+    command += ["--threads", "4", "--keep-alive", "1", "--bind", f"127.0.0.1:{port}"]
+    command += ["--chdir", folder, "--no-control-socket", "wsgi_upstream:application"]
+    async with upstream_process(folder, "gunicorn", command, port):
+        yield port
+
+
+@contextlib.asynccontextmanager
+async def uvicorn(folder: Path) -> AsyncIterator[int]:
+    """uvicorn, which closes idle connections after a second and says nothing about it."""
+    (folder / "asgi_upstream.py").write_text(ASGI)
+    port = free_port()
+    command: list[str | Path] = [sys.executable, "-m", "uvicorn", "--app-dir", folder, "--lifespan", "off"]
+    command += ["--timeout-keep-alive", "1", "--port", str(port), "asgi_upstream:application"]
+    async with upstream_process(folder, "uvicorn", command, port):
+        yield port
+
+
 def waiting_ports(port: int) -> int:
     """Local ports in TIME_WAIT (tcp(7): state 06) that had a connection to this port."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]

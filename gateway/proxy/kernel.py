@@ -1,4 +1,4 @@
-"""What the kernel is asked about a connection to the upstream beyond reading and writing.
+"""What the kernel is asked about connections, to the upstream and to clients, beyond reading and writing.
 
 Invariant: nothing here raises for a socket that is closed or is none of TCP's; then there is nothing to ask.
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import select
 import socket
 import struct
+import termios
+from array import array
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +64,20 @@ def reset_at_close(transport: asyncio.BaseTransport) -> None:
     if sock is not None:
         with contextlib.suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+
+
+def send_room(transport: asyncio.BaseTransport) -> int:
+    """Bytes that its send buffer has room for; a part of them goes to the kernel's own bookkeeping."""
+    sock = _socket_of(transport)
+    if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
+        return 0
+    queued = array("i", [0])
+    try:
+        fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, queued)
+        size: int = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    except OSError:
+        return 0
+    return size - queued[0]
 
 
 def ended(transport: asyncio.BaseTransport) -> bool:
