@@ -60,7 +60,9 @@ class Cognito:
 
 @contextlib.asynccontextmanager
 async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[Running, Cognito]]:
-    async with running(tmp_path, f"sign_in: {{session: {{store: {store}}}}}\n") as gateway:
+    # Whoever closes the connection is gone: nobody waits for what they may still read.
+    listen, yaml = "half_close_grace: 0s", f"sign_in: {{session: {{store: {store}}}}}\n"
+    async with running(tmp_path, yaml, listen_lines=listen) as gateway:
         cognito = Cognito(gateway)
         play(gateway, cognito)
         yield gateway, cognito
