@@ -13,8 +13,6 @@ from gateway.proxy.reading import RequestReader
 # Bytes read at once: of requests and tunnels, and of bodies, which come by the megabyte. What a peer that
 # does not read keeps here is one read and one write of them.
 _READ, _READ_BODY = 16 * 1024, 32 * 1024
-# Bytes read while a body that is full has not been asked for more: the next read then waits for that.
-_READ_FULL = 1024
 # Bytes of the next requests that are read while one is served: then a client that leaves is noticed.
 _AHEAD = 16 * 1024
 
@@ -23,11 +21,11 @@ class ReadBuffer:
     """Where the kernel writes what clients sent; one for all connections of an event loop, for each takes out
     what it read before anything else happens."""
 
-    __slots__ = ("body", "full", "heads")
+    __slots__ = ("body", "heads")
 
     def __init__(self) -> None:
         memory = memoryview(bytearray(max(_READ, _READ_BODY)))
-        self.heads, self.body, self.full = memory[:_READ], memory[:_READ_BODY], memory[:_READ_FULL]
+        self.heads, self.body = memory[:_READ], memory[:_READ_BODY]
 
 
 class ReadFlow:
@@ -86,9 +84,8 @@ class ReadFlow:
                 self.resume()
             return False
         if reader.full:
-            self.view = self._buffer.full
-            if pending:
-                self.pause()
+            # At once: uvloop reads on in the same turn, and every small rest would be written by itself.
+            self.pause()
             return False
         self.view = self._buffer.body
         if not pending:
