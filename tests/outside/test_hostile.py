@@ -16,6 +16,8 @@ from tests.support.wire import Client, Reply, Upstream, get
 
 # Requests sent before the first answer is read.
 PIPELINED = 16
+# Each batch comes from another address: the log sums up repeated refusals of one address.
+TRUSTED = {"COGNITO_GATEWAY_LISTEN__TRUSTED_PROXIES": "[127.0.0.1/32]"}
 
 
 async def replies(served: Served, corpus: Sequence[Token]) -> list[Reply]:
@@ -26,7 +28,11 @@ async def replies(served: Served, corpus: Sequence[Token]) -> list[Reply]:
             batch = corpus[begin : begin + PIPELINED]
             await client.send(
                 b"".join(
-                    get(f"/{begin + number}", f"Authorization: Bearer {each.token.decode('ascii')}")
+                    get(
+                        f"/{begin + number}",
+                        f"Authorization: Bearer {each.token.decode('ascii')}",
+                        f"X-Forwarded-For: 198.51.{begin // PIPELINED}.1",
+                    )
                     for number, each in enumerate(batch)
                 )
             )
@@ -68,7 +74,7 @@ async def test_nothing_hostile_passes_and_the_rest_still_does(tmp_path: Path) ->
     keypair = KeyPair.generate("access-key")
     async with (
         Upstream().running() as upstream,
-        serving(tmp_path, upstream=upstream.url, pools=pinned(tmp_path, keypair)) as served,
+        serving(tmp_path, upstream=upstream.url, pools=pinned(tmp_path, keypair), environ=TRUSTED) as served,
     ):
         await accepted(served, keypair, "access")
         reached = len(upstream.requests)
