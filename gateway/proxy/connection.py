@@ -480,7 +480,10 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     def _read_on(self) -> None:
         """Read of the body what there is room for; also called when there is room again."""
-        if self._flow.of_body(self._reader):
+        served = self._served
+        exchange = None if served is None else served.exchange
+        room = exchange.upload_room if exchange is not None and self._reader.takes_more else 0
+        if self._flow.of_body(self._reader, room):
             self._join_line()
 
     def _body_broke(self, refusal: Refusal) -> None:

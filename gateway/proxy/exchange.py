@@ -152,6 +152,12 @@ class Exchange:
         limits = self._config.upstream
         upstream.be_patient(max(limits.response_timeout, limits.idle_timeout))
 
+    @property
+    def upload_room(self) -> int:
+        """Bytes of the request's body that the kernel takes at once; 0: not known, or none."""
+        upstream = self._upstream
+        return 0 if upstream is None or not self.uploading else upstream.room
+
     def prepare(self) -> None:
         """Lay out the bytes that go first: the head, and a body that is whole with it.
 

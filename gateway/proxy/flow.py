@@ -13,6 +13,8 @@ from gateway.proxy.reading import RequestReader
 # Bytes read at once: of requests and tunnels, and of bodies, which come by the megabyte. What a peer that
 # does not read keeps here is one read and one write of them.
 _READ, _READ_BODY = 16 * 1024, 32 * 1024
+# The same of a body whose upstream's kernel buffer has room for twice as much: nothing of it stays here.
+_READ_BULK = 256 * 1024
 # Bytes of the next requests that are read while one is served: then a client that leaves is noticed.
 _AHEAD = 16 * 1024
 
@@ -21,11 +23,11 @@ class ReadBuffer:
     """Where the kernel writes what clients sent; one for all connections of an event loop, for each takes out
     what it read before anything else happens."""
 
-    __slots__ = ("body", "heads")
+    __slots__ = ("body", "bulk", "heads")
 
     def __init__(self) -> None:
-        memory = memoryview(bytearray(max(_READ, _READ_BODY)))
-        self.heads, self.body = memory[:_READ], memory[:_READ_BODY]
+        self.bulk = memoryview(bytearray(_READ_BULK))
+        self.heads, self.body = self.bulk[:_READ], self.bulk[:_READ_BODY]
 
 
 class ReadFlow:
@@ -73,8 +75,11 @@ class ReadFlow:
         if reader.pending > _AHEAD:
             self.pause()
 
-    def of_body(self, reader: RequestReader) -> bool:
-        """Read as much as the request's body has room for; whether what is here has room in it."""
+    def of_body(self, reader: RequestReader, room: int) -> bool:
+        """Read as much as the request's body has room for; whether what is here has room in it.
+
+        `room`: bytes that the upstream's kernel buffer takes at once; 0 where that is not known.
+        """
         pending = reader.pending
         if not reader.in_body:
             self.view = self._buffer.heads
@@ -87,7 +92,7 @@ class ReadFlow:
             # At once: uvloop reads on in the same turn, and every small rest would be written by itself.
             self.pause()
             return False
-        self.view = self._buffer.body
+        self.view = self._buffer.bulk if room >= 2 * _READ_BULK else self._buffer.body
         if not pending:
             self.resume()
         return pending > 0

@@ -138,6 +138,11 @@ class RequestReader:
     def in_body(self) -> bool:
         return self._body is not None
 
+    @property
+    def takes_more(self) -> bool:
+        """Whether a body of known length has room: what comes of it goes on at once, in one piece."""
+        return self._body is not None and self._left > 0 and not self.full
+
     def add(self, data: bytes) -> None:
         if self.held:
             at = self._at

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 from httptools import HttpParserError, HttpParserUpgrade
 
 from gateway.errors import Refusal, UpstreamBroken
-from gateway.proxy.kernel import be_patient, ended, left_behind, reset_at_close, watch
+from gateway.proxy.kernel import be_patient, ended, left_behind, reset_at_close, send_room, watch
 from gateway.proxy.outbox import Outbox
 from gateway.proxy.tls import closed_properly, explain
 from gateway.proxy.upstream_reading import MAX_ANSWER_HEAD, AnswerHead, AnswerReader
@@ -187,6 +187,14 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             self.flush()
         if self.transport is not None:
             self.transport.write(data)
+
+    @property
+    def room(self) -> int:
+        """Bytes that the kernel takes at once; 0 where nobody knows: behind TLS."""
+        transport = self.transport
+        if transport is None or self._tls is not None or self._held or transport.get_write_buffer_size():
+            return 0
+        return send_room(transport)
 
     def post(self, data: bytes, outbox: Outbox) -> None:
         """Write by the end of the event loop's turn: a request, or its beginning."""
