@@ -292,8 +292,7 @@ class Server:
             _each([each for each in self.handshakes if each.deadline < now], self._too_slow)
             self._relieve(now)
             self.app.pool.drop_stale(now)
-            for app in (self.app, *self._replaced):
-                app.record.sum_up(now)
+            self._sum_up(now)
             try:
                 if self._replaced and await self._stop_unused(now):
                     collect()  # here, where nothing refers to them any more
@@ -319,6 +318,11 @@ class Server:
     def _too_slow(self, handshake: TlsConnection) -> None:
         self.app.record.limited("listen.header_timeout")
         handshake.abort()
+
+    def _sum_up(self, now: float) -> None:
+        """Log sums of repeated refusals. Not in the sweep: a local name there would keep a gateway alive."""
+        for app in (self.app, *self._replaced):
+            app.record.sum_up(now)
 
     async def _stop_unused(self, now: float) -> bool:
         """Stop the replaced gateways that nobody uses any more; whether there were any."""

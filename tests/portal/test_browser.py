@@ -283,8 +283,12 @@ async def test_a_late_response_makes_nobody_another(tmp_path: Path, monkeypatch:
             await page.wait_for_url(f"{url}/home")
 
         await signs_in(ALICE, at.url, page)
+        renewals = at.worker.metrics.session_renewals
+        before = renewals["success"]
         await page.evaluate("() => { window.slow = fetch('/slow').then(answer => answer.status); }")
         await until(lambda: [each for each in at.upstream.requests if each.target == b"/slow"])
+        # Signed out before, it would have nothing to bring late.
+        await until(lambda: renewals["success"] > before)
         second = await page.context.new_page()
         await second.goto(f"{other}/oauth2/sign_out")
         await second.click("button:text-is('Sign out')")

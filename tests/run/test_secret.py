@@ -34,7 +34,7 @@ async def opened(running: Fleet, cookie: str, target: str) -> int:
     replies = [
         await once(running.served.port, get(target, cookie, "Accept: text/html")) for _ in range(4 * WORKERS)
     ]
-    return sum(b"Cognito did not sign you in" in reply.body for reply in replies)
+    return sum(b"says: access_denied" in reply.body for reply in replies)
 
 
 async def test_all_workers_share_it_and_their_successors_too(tmp_path: Path) -> None:
