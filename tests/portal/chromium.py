@@ -56,7 +56,7 @@ async def looking(browser: Browser, **options: Any) -> AsyncIterator[Page]:
         yield page
     finally:
         await context.close()
-    assert complaints == []
+    assert complaints == [], complaints
 
 
 def _complains(message: Any) -> bool:
