@@ -282,7 +282,7 @@ async def test_a_late_response_makes_nobody_another(tmp_path: Path, monkeypatch:
 async def signed_out_meanwhile(at: Site, other: str, page: Page) -> tuple[set[str], list[bytes | None]]:
     """A slow response to Alice, who signs out in another tab, where Bob signs in.
 
-    Returns the sessions that the browser has cookies of when it has arrived, and who asks then at either worker.
+    Returns the sessions of which the browser then has cookies, and who asks at either worker.
     """
     held = asyncio.Event()
 
