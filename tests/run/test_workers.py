@@ -258,7 +258,7 @@ async def test_one_that_is_started_as_the_end_comes_ends_as_well(
 
 
 def without_warnings(stderr: str) -> list[str]:
-    """What `serve` says besides the warnings of the configuration: two workers with cookie sessions get one."""
+    """What `serve` says besides warnings: two workers with cookie sessions get one."""
     return [line for line in stderr.splitlines() if ": warning: " not in line]
 
 
