@@ -188,6 +188,7 @@ async def test_a_real_prometheus_scrapes_and_answers_every_query(tmp_path: Path)
         "Checks by result A",
         *("Tokens let in that Cognito is not asked about A", "Sessions A", "Session renewals A"),
         *("Rate-limited requests A", "Limits reached A", "Spans A"),
+        "Time until certificates expire A",
     }
     assert {each["metric"]["code"] for each in answers["Requests by status A"]} >= {"200", "400", "401"}
     assert float(answers["Workers A"][0]["value"][1]) == 2
