@@ -79,7 +79,7 @@ async def test_a_long_head_costs_little_more_than_any_refusal(tmp_path: Path, tr
             await work(gateway, request)
         plain = await work(gateway, get("/api"))
         costs = {name: await work(gateway, request) / plain for name, request in COSTLY.items()}
-        # Before they were bounded, 30 to 90. Interpreters differ by some calls, and uvloop's own, which are the
+        # Before they were bounded, 30 to 90. Interpreters differ by some calls; uvloop's own, which are the
         # larger part of a plain refusal's, are not counted.
         most = 6 if isinstance(asyncio.get_running_loop(), asyncio.SelectorEventLoop) else 8
         assert {name: cost for name, cost in costs.items() if cost > most} == {}
