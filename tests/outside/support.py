@@ -96,8 +96,8 @@ class Program:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The machine's, without settings of ours or AWS's, or of the make that runs these tests."""
-    prefixes = ("COGNITO_GATEWAY_", "AWS_", "ARGS", "MAKE", "MFLAGS")
+    """The machine's, without settings of ours or AWS's: tests/conftest.py removed those of make."""
+    prefixes = ("COGNITO_GATEWAY_", "AWS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return {**kept, **more}
 
