@@ -209,10 +209,10 @@ class CredentialsRefused(Refusal):
     title, detail = "Forbidden", "AWS gives this user no credentials."
 
 
-class IdTokenNeeded(Refusal):
+class IdTokenRequired(Refusal):
     """The upstream is AWS, and an access token cannot be exchanged for AWS credentials."""
 
-    status, reason = 403, "id_token_needed"
+    status, reason = 403, "id_token_required"
     title, detail = "Forbidden", "This API needs the ID token, or a signed-in browser."
 
 
@@ -264,11 +264,11 @@ class MalformedForm(Refusal):
     title, detail = "Bad request", "The form or the query is malformed."
 
 
-class OriginalUnclear(Refusal):
-    """Another proxy asks about a request, and which one is not clear."""
+class OriginalRequestUnclear(Refusal):
+    """The proxy that asks did not identify the original request, or not completely."""
 
-    status, reason = 403, "original_unclear"
-    title, detail = "Forbidden", "Which request this is about is not clear."
+    status, reason = 403, "original_request_unclear"
+    title, detail = "Forbidden", "The proxy did not identify the original request."
 
 
 class HeadTooLarge(BadRequest):
@@ -290,10 +290,10 @@ class UpgradeRefused(BadRequest):
     title, detail = "Bad request", "WebSockets are not served here."
 
 
-class SigningNames(Refusal):
+class ReservedQueryNames(Refusal):
     """The query would give AWS a signature, credentials or orders beside ours."""
 
-    status, reason = 400, "signing_names"
+    status, reason = 400, "reserved_query_names"
     title, detail = "Bad request", "The query has names that are reserved for signatures."
 
 
@@ -303,14 +303,14 @@ class SlowClient(BadRequest):
     limit = "listen.idle_timeout"
 
 
-class MethodRefused(BadRequest):
-    status, reason = 405, "method_refused"
+class MethodNotAllowed(BadRequest):
+    status, reason = 405, "method_not_allowed"
     title, detail = "Method not allowed", "This method is not served here."
     # RFC 9110 section 15.5.6: a 405 says what is allowed. CONNECT and TRACE never are.
     allow = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
-class ReadOnly(MethodRefused):
+class ReadOnly(MethodNotAllowed):
     """A document of ours can be read, nothing else."""
 
     allow = "GET, HEAD"
@@ -355,19 +355,19 @@ class NoKeys(Refusal):
     retry_after = 10
 
 
-class CognitoAway(Refusal):
+class CognitoUnavailable(Refusal):
     """Cognito is needed for this very request, and gives no answer."""
 
-    status, reason = 503, "cognito_away"
+    status, reason = 503, "cognito_unavailable"
     title, detail = "Service unavailable", "Cognito cannot be reached at the moment: try again."
     # Nobody knows; soon enough for a person who waits.
     retry_after = 5
 
 
-class SessionsAway(Refusal):
+class SessionsUnavailable(Refusal):
     """The store of sessions cannot be reached: whether this one still lives is not known."""
 
-    status, reason = 503, "sessions_away"
+    status, reason = 503, "sessions_unavailable"
     title, detail = "Service unavailable", "Sessions cannot be looked up at the moment."
     # Redis takes about a second to restart.
     retry_after = 1

@@ -21,7 +21,7 @@ settings.load_profile("gateway")
 # on loopback goes through no proxy; pip and apt, which some of them start, may need theirs.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "COGNITO_GATEWAY_"))]:
     del os.environ[_name]
-# Nor are the variables of the make that runs these tests: what they run with make chooses its own environment.
+# Nor are the variables of the make that runs these tests: a make that a test runs has its own environment.
 for _name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS", "VENV", "PYTHON"):
     os.environ.pop(_name, None)
 for _name in ("no_proxy", "NO_PROXY"):

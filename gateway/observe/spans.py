@@ -38,7 +38,7 @@ _BATCH = 512
 _PAUSE = 1.0
 # Seconds for one batch, tries again included (the SDK's default): longer only fills the queue.
 _TIMEOUT = 10.0
-# It says every single try; `tracing_away` says it once.
+# It says every single try; `tracing_unavailable` says it once.
 _EXPORTERS_LOG = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
@@ -139,10 +139,10 @@ class SpanSender:
         if self._away == taken:
             self._away = not taken
             if taken:
-                self._log.event("tracing_back", endpoint=self._endpoint)
+                self._log.event("tracing_recovered", endpoint=self._endpoint)
             else:
                 exact = self._heard.said
-                self._log.event("tracing_away", level="warning", endpoint=self._endpoint, exact=exact)
+                self._log.event("tracing_unavailable", level="warning", endpoint=self._endpoint, exact=exact)
 
     def _readable(self, span: Span) -> ReadableSpan:
         flags = TraceFlags(span.flags)

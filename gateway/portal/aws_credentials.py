@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.aws.values import CognitoRefused
 from gateway.config.model import Cognito, UserPool
-from gateway.errors import CognitoAway, CredentialsRefused, GatewayError, NotFound
+from gateway.errors import CognitoUnavailable, CredentialsRefused, GatewayError, NotFound
 from gateway.portal.threads import Threads
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class CredentialsCache:
     async def of(self, pool: UserPool, id_token: str, *, role: str | None = None, now: float) -> Credentials:
         """The credentials of a *verified* ID token, of this role of it.
 
-        Raises NotFound, CredentialsRefused or CognitoAway.
+        Raises NotFound, CredentialsRefused or CognitoUnavailable.
         """
         if pool.identity_pool_id is None:
             raise NotFound("no identity_pool_id is configured for the user's pool")
@@ -75,7 +75,7 @@ class CredentialsCache:
         await asyncio.wait((asked,))
         try:
             return asked.result()
-        except CognitoAway:
+        except CognitoUnavailable:
             if kept is None or now >= kept.expires - _STILL:
                 raise
             self._keep(key, kept, min(now + _PAUSE, kept.expires - _STILL))
@@ -94,10 +94,10 @@ class CredentialsCache:
             given = await self._threads.run(lambda: self._pool(pool).credentials(id_token, role))
         except CognitoRefused as refused:
             if refused.code in _AWAY:
-                raise CognitoAway(f"the identity pool: {refused.code}") from None
+                raise CognitoUnavailable(f"the identity pool: {refused.code}") from None
             raise CredentialsRefused(f"the identity pool: {refused.code}") from None
         except GatewayError as error:
-            raise CognitoAway(str(error)) from None
+            raise CognitoUnavailable(str(error)) from None
         self._keep(key, given, given.expires - _AHEAD)
         return given
 

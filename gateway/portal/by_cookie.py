@@ -45,13 +45,16 @@ class ByCookie:
     async def resolve(self, request: Request) -> None:
         """The same with the waiting; without a session the request stays as it is.
 
-        Raises SessionsAway too."""
+        Raises SessionsUnavailable too."""
         session = await self._sessions.find(request, secure=self._secure(request))
         if session is not None:
             self._put(request, self._sessions.bearer(session))
 
     async def session(self, request: Request) -> Session | None:
-        """The session that authenticated this request; None: it has ended since. Raises SessionsAway."""
+        """Return the session that authenticated this request, None if it has ended since.
+
+        Raises SessionsUnavailable.
+        """
         secure = self._secure(request)
         known = self._sessions.known(request, secure=secure)
         return known or await self._sessions.find(request, secure=secure)

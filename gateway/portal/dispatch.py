@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gateway.errors import BadRequest, MethodRefused, NoCredentials, NotFound, Refusal, SessionsAway
+from gateway.errors import BadRequest, MethodNotAllowed, NoCredentials, NotFound, Refusal, SessionsUnavailable
 from gateway.portal import assets, respond
 from gateway.portal.cookies import Cookies
 from gateway.portal.csrf import Guard
@@ -112,7 +112,7 @@ class Dispatcher:
     async def _welcome(self, page: PageRequest) -> None:
         try:
             await self._portal.welcome(page)
-        except SessionsAway:
+        except SessionsUnavailable:
             # Who wants to leave is not asked to come back later.
             if page.path != SIGN_OUT:
                 raise
@@ -149,7 +149,7 @@ class Dispatcher:
 def _handler(methods: Mapping[str, Handler], method: str) -> Handler:
     handler = methods.get("GET" if method == "HEAD" else method)
     if handler is None:
-        refusal = MethodRefused(f"method {method} on a page that has {sorted(methods)}")
+        refusal = MethodNotAllowed(f"method {method} on a page that has {sorted(methods)}")
         refusal.allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
         raise refusal
     return handler

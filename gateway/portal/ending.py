@@ -18,7 +18,7 @@ from gateway.portal.ended import Ended
 from gateway.portal.page import PageRequest
 from gateway.portal.revoking import Revoking
 from gateway.portal.session import Session
-from gateway.portal.stores import Store, StoreAway
+from gateway.portal.stores import Store, StoreUnavailable
 from gateway.portal.unfinished import Unfinished, Waiting
 
 
@@ -127,8 +127,8 @@ class Ending:
         now = self._clock()
         try:
             session = await self._store.find(ticket, now=now)
-        except StoreAway as away:
-            self._later(ticket, None, until=now + self._max_age, exact=str(away))
+        except StoreUnavailable as unavailable:
+            self._later(ticket, None, until=now + self._max_age, exact=str(unavailable))
             return False
         if session is None:
             return True
@@ -146,8 +146,8 @@ class Ending:
         until = session.created + self._max_age
         try:
             await self._store.end(ticket, session, until=until)
-        except StoreAway as away:
-            self._later(ticket, session, until=until, exact=str(away))
+        except StoreUnavailable as unavailable:
+            self._later(ticket, session, until=until, exact=str(unavailable))
             return False
         return True
 

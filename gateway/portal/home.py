@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from gateway.errors import CognitoAway, CredentialsRefused, NavigationOnly
+from gateway.errors import CognitoUnavailable, CredentialsRefused, NavigationOnly
 from gateway.portal import signed_out
 from gateway.portal.badge import NOT_CONNECTED, Badge
 from gateway.portal.page import PageRequest
@@ -112,7 +112,7 @@ async def _aws(portal: Portal, page: PageRequest, session: Session) -> tuple[Aws
         return None, None
     try:
         given = await portal.credentials.of(pool, session.id_token, now=page.now)
-    except (CredentialsRefused, CognitoAway) as refusal:
+    except (CredentialsRefused, CognitoUnavailable) as refusal:
         return None, refusal.detail
     return Aws(environment(given, pool.region), moment(given.expires, page.now)), None
 

@@ -70,7 +70,7 @@ class Portal:
         self._authenticator = authenticator
 
     async def welcome(self, page: PageRequest) -> None:
-        """Find out whose browser it is, by its session. Raises SessionsAway or NoKeys."""
+        """Find out whose browser it is, by its session. Raises SessionsUnavailable or NoKeys."""
         session = await self.sessions.find(page.request, secure=page.secure, our_page=True)
         if session is None:
             return
@@ -85,7 +85,7 @@ class Portal:
     async def ask_again(self, page: PageRequest) -> bool:
         """Whether Cognito gives the page's session new tokens now, which say who this is from here on.
 
-        The page has no session any more where Cognito refused. Raises SessionsAway or NoKeys."""
+        The page has no session any more where Cognito refused. Raises SessionsUnavailable or NoKeys."""
         session = page.session
         new = None if session is None else await self.sessions.refresh(page.request, session, page.secure)
         if new is None:

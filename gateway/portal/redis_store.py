@@ -13,9 +13,9 @@ from typing import TypeVar
 from gateway.portal import session as form
 from gateway.portal.sealing import Sealer
 from gateway.portal.session import Session
-from gateway.portal.stores import Lock, StoreAway, hashed, new_ticket
+from gateway.portal.stores import Lock, StoreUnavailable, hashed, new_ticket
 from gateway.shared.lock import Lock as SharedLock
-from gateway.shared.redis import Redis, RedisAway, Script
+from gateway.shared.redis import Redis, RedisUnavailable, Script
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class RedisStore:
         ticket = new_ticket()
         sealed = _sealer(ticket).seal(form.encode(session), until=until)
         if len(sealed) > _MOST:
-            raise StoreAway(f"a session of {len(sealed)} bytes is too large")
+            raise StoreUnavailable(f"a session of {len(sealed)} bytes is too large")
         await _reached(self._redis.set(_key(ticket), sealed, max(1.0, until - session.created)))
         return ticket
 
@@ -71,7 +71,7 @@ class RedisStore:
         if sealed is None or (isinstance(sealed, bytes) and len(sealed) > _MOST):
             return None
         if not isinstance(sealed, bytes):
-            raise StoreAway("Redis: the answer is no text")
+            raise StoreUnavailable("Redis: the answer is no text")
         data = _sealer(ticket).open(sealed.decode("latin-1"), now=now)
         return None if data is None else form.decode(data)
 
@@ -80,12 +80,12 @@ class RedisStore:
         left = max(1, round((until - now) * 1000))
         replaced = await _reached(self._redis.run(_REPLACE, [_key(ticket)], [sealed, left]))
         if replaced not in (0, 1):
-            raise StoreAway("Redis: the answer is no number of ours")
+            raise StoreUnavailable("Redis: the answer is no number of ours")
         return ticket if replaced else None
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
         if await _reached(self._redis.run(_END, [_key(ticket)])) != 1:
-            raise StoreAway("Redis: the answer is no number of ours")
+            raise StoreUnavailable("Redis: the answer is no number of ours")
 
     def made(self, ticket: str) -> bool:
         return False  # a name without a trace
@@ -111,7 +111,7 @@ class SharedEnded:
         """Whether it was; no, while Redis is away: sessions in cookies do not depend on it."""
         try:
             return bool(await self._redis.run(_WAS_ENDED, [_ended(session_id)]) == 1)
-        except RedisAway:
+        except RedisUnavailable:
             return False
 
 
@@ -134,8 +134,8 @@ class _Lock:
 async def _reached(asked: Awaitable[T]) -> T:
     try:
         return await asked
-    except RedisAway as away:
-        raise StoreAway(f"Redis: {away}") from None
+    except RedisUnavailable as unavailable:
+        raise StoreUnavailable(f"Redis: {unavailable}") from None
 
 
 def _ended(session_id: str) -> str:

@@ -17,7 +17,7 @@ from gateway.config.model import UserPool
 from gateway.errors import GatewayError, Refusal, TokenPayloadRefused
 from gateway.portal.proof import Prover
 from gateway.portal.session import Session
-from gateway.portal.stores import Lock, Store, StoreAway
+from gateway.portal.stores import Lock, Store, StoreUnavailable
 
 # Another replica holds the lock: look every so often whether it is done, for as long as Cognito may take
 # (connecting and reading time out after 5 and 15 seconds in gateway/aws/connection.py).
@@ -85,8 +85,8 @@ class Renewing:
                     return Outcome("failure", session, ticket, "another replica got no new tokens in time")
                 # It may also die: its lock ends then, and is taken.
                 await asyncio.sleep(_LOOK)
-        except StoreAway as away:
-            return Outcome("failure", session, ticket, str(away))
+        except StoreUnavailable as unavailable:
+            return Outcome("failure", session, ticket, str(unavailable))
 
     async def _asked(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
         try:
@@ -127,7 +127,7 @@ class Renewing:
                 await asyncio.sleep(_STORE_PAUSE)
             try:
                 kept = await self._store.replace(ticket, new, until=until, now=self._clock())
-            except StoreAway:
+            except StoreUnavailable:
                 continue
             if kept is None:
                 return Outcome("refused", None, ticket, "the session was ended meanwhile")
@@ -152,12 +152,12 @@ async def _held(lock: Lock | None) -> AsyncIterator[bool]:
         holding.cancel()
         await asyncio.wait((holding,))
         # A lock that cannot be given back ends by itself.
-        with contextlib.suppress(StoreAway):
+        with contextlib.suppress(StoreUnavailable):
             await lock.release()
 
 
 async def _hold(lock: Lock) -> None:
     while True:
         await asyncio.sleep(_HOLD)
-        with contextlib.suppress(StoreAway):  # tried again before it ends
+        with contextlib.suppress(StoreUnavailable):  # tried again before it ends
             await lock.renew()

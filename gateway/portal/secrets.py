@@ -26,7 +26,7 @@ def warn_of_made_secret(config: Config, log: Logger) -> None:
     sign_in = config.sign_in
     if sign_in.enabled and config.cognito.user_pools and sign_in.session.secret_file is None:
         log.event(
-            "secret_made",
+            "session_secret_generated",
             level="warning",
             exact="sign_in.session.secret_file is not set: sign-ins under way, and sessions in cookies, end "
             "with this process, and other replicas do not know them",

@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, UserPool
-from gateway.errors import SessionsAway
+from gateway.errors import SessionsUnavailable
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.portal import session_cookies
@@ -33,7 +33,7 @@ from gateway.portal.proof import Prover
 from gateway.portal.renewing import Renewing
 from gateway.portal.revoking import Revoking
 from gateway.portal.session import Session
-from gateway.portal.stores import Store, StoreAway
+from gateway.portal.stores import Store, StoreUnavailable
 from gateway.proxy.request import Request
 from gateway.proxy.streams import SignOut, Streams
 
@@ -143,7 +143,7 @@ class Sessions:
         return None if seen is None else seen[0].session
 
     async def find(self, request: Request, *, secure: bool, our_page: bool = False) -> Session | None:
-        """The session of this request's cookies, with tokens that are good. Raises SessionsAway.
+        """The session of this request's cookies, with tokens that are good. Raises SessionsUnavailable.
 
         A renewed ticket goes out with the answer (request.answer_lines). `our_page`: what is left of sessions
         that are over is cleared too.
@@ -203,12 +203,12 @@ class Sessions:
             return None  # the store does not know yet
         try:
             session = await self._store.find(ticket, now=now)
-        except StoreAway as away:
+        except StoreUnavailable as unavailable:
             if known is not None and known.alive(now):
                 # Its tokens were good a moment ago and still are: a store that restarts signs nobody out.
                 known.wait_until(now + _RETRY)
                 return known
-            raise SessionsAway(str(away)) from None
+            raise SessionsUnavailable(str(unavailable)) from None
         if session is not None and session_cookies.name_of(session) != name:
             return None  # the ticket is not of the session that the browser has
         if session is not None and self._ended.covers(session):
@@ -329,13 +329,13 @@ class Sessions:
     async def begin(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> Session:
         """A new session of tokens that Cognito has just given for this browser, whose old one ends.
 
-        Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsAway.
+        Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsUnavailable.
         """
         session = await self._made(pool, tokens)
         try:
             ticket = await self._store.keep(session, until=self._ends(session))
-        except StoreAway as away:
-            raise SessionsAway(str(away)) from None
+        except StoreUnavailable as unavailable:
+            raise SessionsUnavailable(str(unavailable)) from None
         before = session_cookies.sent(page.cookies)
         if before is not None:
             # Session fixation (OWASP): whatever the browser had before opens nothing any more.

@@ -30,7 +30,7 @@ def may_change(portal: Portal, page: PageRequest) -> bool:
 
 
 async def objection(portal: Portal, page: PageRequest) -> Told | None:
-    """Why they may not after all; None: they may. Raises NotFound, SessionsAway or NoKeys."""
+    """Why they may not after all; None: they may. Raises NotFound, SessionsUnavailable or NoKeys."""
     session = page.session
     if session is None:
         return _ENDED

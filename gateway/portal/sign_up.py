@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused
-from gateway.errors import CognitoAway, GatewayError, NotFound
+from gateway.errors import CognitoUnavailable, GatewayError, NotFound
 from gateway.portal import words
 from gateway.portal.kept import Account, keep_account
 from gateway.portal.page import PageRequest
@@ -69,13 +69,13 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
-    """Raises NotFound where nobody may sign up by themselves, CognitoAway where that is not known yet."""
+    """Raises NotFound where sign-up is off, CognitoUnavailable where that is not known yet."""
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
         return turn
     offered = await turn.pool.sign_up()
     if offered == "unknown":
-        raise CognitoAway("the user pool's settings are not known yet")
+        raise CognitoUnavailable("the user pool's settings are not known yet")
     if offered == "closed":
         raise NotFound("self-service sign-up is closed")
     return turn

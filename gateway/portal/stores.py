@@ -26,7 +26,7 @@ _TICKET_BYTES = 32
 
 
 class Lock(Protocol):
-    """Held by one of many processes (gateway/shared/lock.py). Raises StoreAway."""
+    """Held by one of many processes (gateway/shared/lock.py). Raises StoreUnavailable."""
 
     async def acquire(self) -> bool: ...
 
@@ -36,7 +36,7 @@ class Lock(Protocol):
 
 
 class Store(Protocol):
-    """`until`: Unix time when the session ends at the latest. All of it may raise StoreAway."""
+    """`until`: Unix time when the session ends at the latest. All of it may raise StoreUnavailable."""
 
     # Seconds for which a session that was found may be served without asking again.
     recheck: float
@@ -61,7 +61,7 @@ class Store(Protocol):
         """What keeps other processes from renewing it at the same time; None where there are none."""
 
 
-class StoreAway(Exception):
+class StoreUnavailable(Exception):
     """Sessions cannot be looked up at the moment."""
 
 
@@ -94,7 +94,7 @@ class CookieStore:
         ticket = self._sealer.seal(form.encode(session), until=until)
         if len(ticket) > longest():
             # The largest tokens Cognito makes would fit four times.
-            raise StoreAway(f"a session of {len(ticket)} bytes does not fit into cookies")
+            raise StoreUnavailable(f"a session of {len(ticket)} bytes does not fit into cookies")
         return ticket
 
     async def find(self, ticket: str, *, now: float) -> Session | None:

@@ -14,7 +14,7 @@ from aiohttp import ClientError
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Egress
-from gateway.errors import CognitoAway, GatewayError, SignInRefused
+from gateway.errors import CognitoUnavailable, GatewayError, SignInRefused
 from gateway.outgoing.aws import AwsHttp
 from gateway.verify import strict_json
 
@@ -48,7 +48,7 @@ async def redeem(
     verifier: str,
     redirect_uri: str,
 ) -> Tokens:
-    """RFC 6749 section 4.1.3 with RFC 7636 section 4.5. Raises SignInRefused or CognitoAway."""
+    """RFC 6749 section 4.1.3 with RFC 7636 section 4.5. Raises SignInRefused or CognitoUnavailable."""
     form = {
         "grant_type": "authorization_code",
         "client_id": client_id,
@@ -63,11 +63,11 @@ async def redeem(
         async with asyncio.timeout(_TIMEOUT):
             status, body = await _post(http, f"{domain.rstrip('/')}/oauth2/token", form, basic)
     except TimeoutError:
-        raise CognitoAway(f"the token endpoint did not answer within {_TIMEOUT:g} s") from None
+        raise CognitoUnavailable(f"the token endpoint did not answer within {_TIMEOUT:g} s") from None
     except (GatewayError, ClientError, OSError, ValueError) as error:
-        raise CognitoAway(f"the token endpoint: {http.explain(error)}") from None
+        raise CognitoUnavailable(f"the token endpoint: {http.explain(error)}") from None
     if status >= 500 or status == 429:
-        raise CognitoAway(f"the token endpoint answered {status}")
+        raise CognitoUnavailable(f"the token endpoint answered {status}")
     return _tokens(status, _members(body))
 
 
@@ -105,7 +105,7 @@ def _tokens(status: int, members: Mapping[str, object]) -> Tokens:
         raise SignInRefused(f"the token endpoint: {error if error in _ERRORS else status}")
     access, id_token = members.get("access_token"), members.get("id_token")
     if not isinstance(access, str) or not access:
-        raise CognitoAway("the token endpoint answered without an access token")
+        raise CognitoUnavailable("the token endpoint answered without an access token")
     if not isinstance(id_token, str) or not id_token:
         raise SignInRefused("no ID token: the app client must allow the scope openid")
     refresh, expires_in = members.get("refresh_token"), members.get("expires_in")

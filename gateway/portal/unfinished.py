@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from gateway.observe.logs import Logger
 from gateway.portal.session import Session
-from gateway.portal.stores import StoreAway, hashed
+from gateway.portal.stores import StoreUnavailable, hashed
 
 # Seconds between two attempts: a store that is back hears of it within a second; one that is away is not even
 # asked (gateway/shared/redis.py).
@@ -39,7 +39,7 @@ class Unfinished:
     def __init__(
         self, finish: Callable[[Waiting], Awaitable[None]], log: Logger, clock: Callable[[], float]
     ) -> None:
-        """`finish` tells the store; it may raise StoreAway."""
+        """`finish` tells the store; it may raise StoreUnavailable."""
         self._finish = finish
         self._log = log
         self._clock = clock
@@ -80,7 +80,7 @@ class Unfinished:
             if self._clock() < waiting.until:
                 try:
                     await self._finish(waiting)
-                except StoreAway:
+                except StoreUnavailable:
                     return
                 session = waiting.session
                 self._log.event(

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import MethodRefused, RateLimited, Refusal
+from gateway.errors import MethodNotAllowed, RateLimited, Refusal
 
 HeaderLines = list[tuple[bytes, bytes]]
 
@@ -93,7 +93,7 @@ def problem(
     if help_url is not None:
         # RFC 8288, with HTML's link type: "context-sensitive help".
         headers.append((b"Link", f'<{help_url}>; rel="help"'.encode("ascii")))
-    if isinstance(refusal, MethodRefused):
+    if isinstance(refusal, MethodNotAllowed):
         headers.append((b"Allow", refusal.allow.encode("ascii")))
     if isinstance(refusal, RateLimited):
         headers.append((b"RateLimit", refusal.left.encode("ascii")))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from gateway.errors import AmbiguousPath, BadRequest, MethodRefused, OriginalUnclear, Refusal
+from gateway.errors import AmbiguousPath, BadRequest, MethodNotAllowed, OriginalRequestUnclear, Refusal
 from gateway.policy.paths import split_target
 from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
@@ -55,7 +55,7 @@ def asks(raw_path: str, endpoint: str) -> bool:
 
 
 def original(request: Request, endpoint: str) -> Original | None:
-    """The request that a trusted peer asks about; None when it names none. Raises OriginalUnclear,
+    """The request that a trusted peer asks about; None when it names none. Raises OriginalRequestUnclear,
     AmbiguousPath."""
     _refuse_head(request)
     headers = _naming_headers(request)
@@ -65,10 +65,10 @@ def original(request: Request, endpoint: str) -> Original | None:
         named.append(_original(request.method, behind + request.query))
     if not named:
         if headers:
-            raise OriginalUnclear("the method of a request is named without its URL")
+            raise OriginalRequestUnclear("the method of a request is named without its URL")
         return None
     if len(named) > 1 and len({each.target for each in named}) > 1:
-        raise OriginalUnclear("the headers, or headers and path, name different requests")
+        raise OriginalRequestUnclear("the headers, or headers and path, name different requests")
     return named[0]
 
 
@@ -105,20 +105,22 @@ def status_for_proxy(refusal: Refusal) -> int:
 def _refuse_head(request: Request) -> None:
     """What the gateway would not let through, or not send on, when it serves the request itself.
 
-    Its proxy sends on the head that it has, so there is nothing left but to say no. Raises OriginalUnclear.
+    Its proxy forwards the head that it has, so refusing is all that is left. Raises OriginalRequestUnclear.
     """
     head = request.head
     if head.odd_name:
         name = next(name for name, _ in head.raw if request.peer.table.kind(name) is Kind.ODD)
         told = name[:64].decode("latin-1")
-        raise OriginalUnclear(f"servers differ about the header name {told}: letters, digits and - alone")
+        raise OriginalRequestUnclear(
+            f"servers differ about the header name {told}: letters, digits and - alone"
+        )
     if head.forwarded_host is not None:
         if head.many_hosts:
-            raise OriginalUnclear("X-Forwarded-Host names more than one host")
+            raise OriginalRequestUnclear("X-Forwarded-Host names more than one host")
         try:
             check_host(head.forwarded_host)
         except BadRequest as refused:
-            raise OriginalUnclear(f"X-Forwarded-Host: {refused}") from None
+            raise OriginalRequestUnclear(f"X-Forwarded-Host: {refused}") from None
 
 
 def _naming_headers(request: Request) -> dict[bytes, str]:
@@ -131,20 +133,20 @@ def _naming_headers(request: Request) -> dict[bytes, str]:
         name = name.lower()
         if name in _NAMES:
             if name in found:
-                raise OriginalUnclear(f"{name.decode('ascii')} is there twice")
+                raise OriginalRequestUnclear(f"{name.decode('ascii')} is there twice")
             found[name] = value.strip().decode("latin-1")
     for token in (request.head.connection or b"").lower().split(b","):
         # A client's `Connection: X-Original-URL` that its proxy passed on (Traefik CVE-2024-45410): dropped
         # as a hop-by-hop header must be, it would leave no request named.
         if token.strip() in _NAMES:
-            raise OriginalUnclear("Connection names a header that names the request")
+            raise OriginalRequestUnclear("Connection names a header that names the request")
     return found
 
 
 def _named(target: str, method: str | None) -> Original:
     if method is None:
         # Never guessed: nginx's own request is a GET whatever its client's was.
-        raise OriginalUnclear("the URL of a request is named without its method")
+        raise OriginalRequestUnclear("the URL of a request is named without its method")
     absolute = None if target.startswith("/") else _ABSOLUTE.fullmatch(target)
     if absolute is None:
         return _original(method, target)
@@ -155,8 +157,8 @@ def _named(target: str, method: str | None) -> Original:
 def _original(method: str, target: str, host: bytes | None = None, proto: bytes | None = None) -> Original:
     try:
         check_method(method)
-    except MethodRefused as refused:
-        raise OriginalUnclear(f"original request: {refused}") from None
+    except MethodNotAllowed as refused:
+        raise OriginalRequestUnclear(f"original request: {refused}") from None
     try:
         raw_path, query = split_target(target)
     except BadRequest as unclear:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from aiohttp.http import HttpVersion10, HttpVersion11
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
-from gateway.errors import BadRequest, MethodRefused
+from gateway.errors import BadRequest, MethodNotAllowed
 from gateway.policy.paths import split_target
 from gateway.proxy.headers import HeaderTable, Scanned, scan
 
@@ -232,16 +232,16 @@ class Request:
 
 
 def check_method(method: str) -> None:
-    """Raises MethodRefused for a method that is served to nobody, whoever serves it.
+    """Raises MethodNotAllowed for a method that is served to nobody, whoever serves it.
 
     Methods have case (RFC 9110 section 9.1), and servers differ about it: `post` is POST to Django, and no
     method of any rule.
     """
     if method in {"CONNECT", "TRACE"}:
         # CONNECT asks for a tunnel to anywhere; TRACE would show the client what we vouch for.
-        raise MethodRefused(f"method {method}")
+        raise MethodNotAllowed(f"method {method}")
     if not _METHOD.fullmatch(method):
-        raise MethodRefused("the method is not a word in upper case")
+        raise MethodNotAllowed("the method is not a word in upper case")
 
 
 def _to_websocket(message: RawRequestMessage) -> bool:

@@ -15,12 +15,12 @@ from urllib.parse import unquote_to_bytes
 
 from gateway.config.model import Config, SigV4, UserPool
 from gateway.errors import (
-    CognitoAway,
+    CognitoUnavailable,
     CredentialsRefused,
     GatewayError,
-    IdTokenNeeded,
+    IdTokenRequired,
     NoCredentials,
-    SigningNames,
+    ReservedQueryNames,
     UpgradeRefused,
 )
 from gateway.proxy.exchange import Forward
@@ -90,7 +90,7 @@ class UpstreamSigner:
             self._threads.close()
 
     def forward(self, request: Request, principal: Principal | None, identity: bytes) -> Forward:
-        """The verdict over a request that was allowed. Raises IdTokenNeeded, UpgradeRefused, SigningNames.
+        """Decide how to send an allowed request. Raises IdTokenRequired, UpgradeRefused, ReservedQueryNames.
 
         Nobody's request has nobody's signature: AWS decides what it lets everybody do.
         """
@@ -101,11 +101,11 @@ class UpstreamSigner:
         if principal is None:
             return Forward(identity, "none")
         if principal.claims.token_use != "id" and not request.by_cookie:  # noqa: S105 - a kind of token
-            raise IdTokenNeeded("an access token without a session: identity pools take ID tokens only")
+            raise IdTokenRequired("an access token without a session: identity pools take ID tokens only")
         return SignedForward(identity, self)
 
     async def lines(self, request: Request, body: bytes) -> bytes:
-        """Raises CredentialsRefused, CognitoAway, SessionsAway, NoCredentials."""
+        """Raises CredentialsRefused, CognitoUnavailable, SessionsUnavailable, NoCredentials."""
         principal = request.principal
         assert principal is not None, "nobody's request is not signed"
         pool = self._pools[principal.claims.pool_id]
@@ -133,7 +133,7 @@ class UpstreamSigner:
         try:
             await self._threads.run(lambda: import_module("gateway.aws.sigv4"))
         except GatewayError as error:
-            raise CognitoAway(str(error)) from None
+            raise CognitoUnavailable(str(error)) from None
         self._loaded = True
 
     async def _given(self, pool: UserPool, id_token: str) -> Credentials:
@@ -165,11 +165,11 @@ class UpstreamSigner:
 
 def _refuse_signing_names(query: str) -> None:
     """AWS takes signatures, credentials and orders from a query as it does from headers ("Authenticating
-    requests: using query parameters"), and all of it would be signed. Raises SigningNames."""
+    requests: using query parameters"), and all of it would be signed. Raises ReservedQueryNames."""
     lower = query.lower()
     if not any(sign in lower for sign in ("x-amz", "aws", "%")):
         return
     for member in lower.removeprefix("?").replace(";", "&").split("&"):
         name = unquote_to_bytes(member.partition("=")[0]).strip().lower()
         if name.startswith((b"x-amz-", b"x-amzn-")) or name == b"awsaccesskeyid":
-            raise SigningNames("the query has a name that AWS takes a signature from")
+            raise ReservedQueryNames("the query has a name that AWS takes a signature from")

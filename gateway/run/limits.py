@@ -23,7 +23,7 @@ from gateway.policy.rate import (
 )
 from gateway.proxy.request import Request
 from gateway.shared.rate import SharedBuckets
-from gateway.shared.redis import Redis, RedisAway
+from gateway.shared.redis import Redis, RedisUnavailable
 from gateway.verify.authenticate import Principal
 
 # Seconds until the log names the same one again: a flood must not fill the log.
@@ -64,7 +64,7 @@ class Limits:
         Raises RateLimited, also where this worker alone has seen too many.
         """
         key, buckets = self._key(request, principal)
-        shared = self._redis is not None and not self._redis.away
+        shared = self._redis is not None and not self._redis.unavailable
         allowance = (buckets.look if shared else buckets.take)(key, request.started)
         if not allowance.allowed:
             raise self._refusal(request, key, allowance)
@@ -89,7 +89,7 @@ class Limits:
             return
         try:
             taken = await self._shared.take(":".join(key))
-        except RedisAway:
+        except RedisUnavailable:
             self._metrics.rate_limit_errors += 1
             return
         if not taken.allowed:

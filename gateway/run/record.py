@@ -11,7 +11,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gateway.errors import BadRequest, Forbidden, NoCredentials, NotConfigured, OriginalUnclear, Refusal
+from gateway.errors import (
+    BadRequest,
+    Forbidden,
+    NoCredentials,
+    NotConfigured,
+    OriginalRequestUnclear,
+    Refusal,
+)
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.policy.rate import MAX_NAME, address_key
@@ -98,7 +105,10 @@ class Record:
 
     def _log_refusal(self, request: Request, refusal: Refusal) -> None:
         """What the client did, or lacked, unless it was said often enough."""
-        wrong, forbidden = isinstance(refusal, (BadRequest, OriginalUnclear)), isinstance(refusal, Forbidden)
+        wrong, forbidden = (
+            isinstance(refusal, (BadRequest, OriginalRequestUnclear)),
+            isinstance(refusal, Forbidden),
+        )
         if not (wrong or forbidden or refusal.challenge):
             return
         if not self._refusals.admits(_sender(request), time.monotonic()):

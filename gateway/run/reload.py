@@ -162,7 +162,7 @@ class Reloader:
                 before = now
                 if not held:
                     held = True
-                    self._service.log.event("config_reload_held", level="warning", lost=lost)
+                    self._service.log.event("config_reload_deferred", level="warning", lost=lost)
                 self._service.hold_back(_nothing_left(loaded.config, self._service.config))
                 await self._quiet()
         finally:

@@ -229,14 +229,14 @@ class Supervisor:
                 # No process, descriptor or memory to be had: the others go on, and it may pass.
                 why = (error.strerror or str(error)).lower()
                 if place.unstartable is None:
-                    self.log.event("worker_not_started", level="error", worker=place.number, exact=why)
+                    self.log.event("worker_start_failed", level="error", worker=place.number, exact=why)
                 place.unstartable = why
                 await happens(self._ending, _PAUSE_MIN)
         return None
 
     def _report_death(self, place: Place, member: Member, code: int) -> None:
         self.log.event(
-            "worker_ended",
+            "worker_exited",
             level="error",
             worker=place.number,
             pid=member.pid,

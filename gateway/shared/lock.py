@@ -43,7 +43,7 @@ return redis.call('DEL', KEYS[1])
 
 
 class Lock:
-    """One attempt to hold `key`. Every method raises RedisAway."""
+    """One attempt to hold `key`. Every method raises RedisUnavailable."""
 
     def __init__(self, redis: Redis, key: str, *, ttl: float) -> None:
         self._redis = redis

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gateway.shared.redis import Redis, RedisAway, Script
+from gateway.shared.redis import Redis, RedisUnavailable, Script
 from gateway.shared.untrusted import READING
 
 # One number per key: the time in µs at which the bucket will be full. TIME in a script that writes needs the
@@ -51,10 +51,10 @@ class SharedBuckets:
         self._rule = (repr(interval * 1e6), capacity)
 
     async def take(self, key: str) -> Taken:
-        """Raises RedisAway."""
+        """Raises RedisUnavailable."""
         taken = await self._redis.run(_TAKE, [self._prefix + key], self._rule)
         try:
             allowed, remaining, wait = taken
             return Taken(bool(allowed), int(remaining), int(wait) / 1e6)
         except (TypeError, ValueError):
-            raise RedisAway("refused", "not the answer of our script") from None
+            raise RedisUnavailable("refused", "not the answer of our script") from None

@@ -1,9 +1,8 @@
 """The one way to Redis: commands and scripts with a short patience, for what replicas share.
 
 Invariant: a call ends within `TIMEOUT`, not counting time in which this process got no CPU, and at once while
-Redis is known to be away; a probe in the background finds out when it is back, so that no request waits for
-that. Whatever goes wrong leaves as `RedisAway`, and nothing that is stored or sent, nor the password, is part
-of any text.
+Redis is known to be unavailable; a background probe notices its recovery, so that no request waits for it.
+Every failure is a `RedisUnavailable`, and no text contains what is stored or sent, or the password.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ TIMEOUT = 0.2
 # In so many parts, of which each counts once however long it took: what came while a busy machine gave this
 # process no CPU is read before Redis is called slow.
 _PARTS = 4
-# Seconds between two probes while it is away, a fifth more or less. A restart takes Redis about a second.
+# Seconds between two probes while it is unavailable, ± a fifth. A restart takes Redis about a second.
 PROBE_EVERY = 1.0
 # Connections at most. Each carries one call at a time: 16 at 1 ms are 16,000 calls a second, more than a
 # worker's processor can make. More would only make the first moment after a restart longer.
@@ -43,8 +42,8 @@ CONNECTIONS = 16
 _EXTRA = "Redis is configured, and its client is not installed: pip install 'cognito-gateway[redis]'"
 
 
-class RedisAway(Exception):
-    """Redis did not do it. `reason` is from a fixed set: timeout, unreachable, refused, away, closed.
+class RedisUnavailable(Exception):
+    """Redis did not do it. `reason` is from a fixed set: timeout, unreachable, refused, unavailable, closed.
 
     After `timeout` and `unreachable` nobody can tell whether it was done.
     """
@@ -83,16 +82,16 @@ class Redis:
         self._timeout = timeout
         self._probe_every = probe_every
         self._client = _client(self.place, password_file, timeout)
-        # While there is one, Redis is away.
+        # While there is one, Redis is unavailable.
         self._probe: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
-    def away(self) -> bool:
+    def unavailable(self) -> bool:
         """Whether calls fail at once; turns false again by itself."""
         return self._probe is not None or self._closed
 
-    # --- what can be asked; each raises RedisAway ---
+    # --- what can be asked; each raises RedisUnavailable ---
 
     async def get(self, key: str) -> bytes | None:
         value = await self._call(lambda: self._client.get(key))
@@ -139,12 +138,12 @@ class Redis:
 
     async def _call(self, do: Callable[[], Awaitable[T]]) -> T:
         if self._closed:
-            raise RedisAway("closed", "the connection to Redis was ended")
+            raise RedisUnavailable("closed", "the connection to Redis was ended")
         if self._probe is not None:
-            raise RedisAway("away", "Redis is away")
+            raise RedisUnavailable("unavailable", "Redis is unavailable")
         try:
             return await self._bounded(do)
-        except RedisAway as failure:
+        except RedisUnavailable as failure:
             if failure.reason != "refused":
                 self._lost(failure)
             raise
@@ -156,21 +155,21 @@ class Redis:
         try:
             return await _within(self._timeout, do)
         except (TimeoutError, exceptions.TimeoutError):
-            raise RedisAway("timeout", f"no answer within {self._timeout:g} s") from None
+            raise RedisUnavailable("timeout", f"no answer within {self._timeout:g} s") from None
         # Before its parent, ConnectionError: the password is wrong, or this user may not do it.
         except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
-            raise RedisAway("unreachable", type(error).__name__) from None
+            raise RedisUnavailable("unreachable", type(error).__name__) from None
         # The class alone: the texts quote commands, and with them what is stored.
         except (exceptions.ConnectionError, OSError) as error:
-            raise RedisAway("unreachable", type(error).__name__) from None
+            raise RedisUnavailable("unreachable", type(error).__name__) from None
         except (exceptions.RedisError, ValueError) as error:
-            raise RedisAway("refused", type(error).__name__) from None
+            raise RedisUnavailable("refused", type(error).__name__) from None
 
-    def _lost(self, failure: RedisAway) -> None:
+    def _lost(self, failure: RedisUnavailable) -> None:
         if self._probe is None and not self._closed:
             self._probe = asyncio.get_running_loop().create_task(self._find(failure), name="redis probe")
 
-    async def _find(self, failure: RedisAway) -> None:
+    async def _find(self, failure: RedisUnavailable) -> None:
         """Ask again and again until it answers; at once the first time, for it may have been a hiccup, of
         which the log says nothing."""
         told = False
@@ -180,13 +179,13 @@ class Redis:
             try:
                 await self._bounded(self._client.ping)
                 break
-            except RedisAway as again:
+            except RedisUnavailable as again:
                 if again.reason == "refused":  # it answers, and PING needs no right that matters here
                     break
             if not told:
                 told = True
                 self._log.event(
-                    "redis_away",
+                    "redis_unavailable",
                     level="warning",
                     redis=self.place.name,
                     reason=failure.reason,
@@ -196,10 +195,10 @@ class Redis:
             await asyncio.sleep(self._probe_every * (0.8 + 0.4 * random.random()))  # noqa: S311
         self._probe = None
         if told:
-            self._log.event("redis_back", redis=self.place.name)
+            self._log.event("redis_recovered", redis=self.place.name)
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "away" if self._probe is not None else "there"
+        state = "closed" if self._closed else "unavailable" if self._probe is not None else "available"
         return f"<Redis {self.place.name} {state}>"
 
 

@@ -10,7 +10,7 @@ import contextlib
 import json
 import secrets
 
-from gateway.shared.redis import Redis, RedisAway, Script
+from gateway.shared.redis import Redis, RedisUnavailable, Script
 from gateway.shared.untrusted import READING
 from gateway.verify.commons import ASKING, BUSY, FRESH
 from gateway.verify.denied import LONGEST_LIFE, Denial
@@ -120,12 +120,12 @@ class RedisVerdicts:
         ]
         try:
             return _claim_of(await self._redis.run(_CLAIM, keys, [repr(issued_at), *self._arguments]))
-        except RedisAway:
+        except RedisUnavailable:
             return None
 
     async def present(self) -> None:
         """Show that this worker is there, and learn how many are."""
-        with contextlib.suppress(RedisAway):
+        with contextlib.suppress(RedisUnavailable):
             count = await self._redis.run(_PRESENT, [_PREFIX + "workers"], [self._name, _THERE])
             if isinstance(count, int):
                 self.parties = min(max(1, count), _MOST)
@@ -138,13 +138,13 @@ class RedisVerdicts:
 
     async def deny(self, key: str, denial: Denial) -> None:
         # While it is away the other replicas are told by Cognito, as this one was.
-        with contextlib.suppress(RedisAway):
+        with contextlib.suppress(RedisUnavailable):
             verdict = json.dumps([denial.cause, denial.issued_until])
             await self._redis.set(f"{_PREFIX}denied:{key}", verdict, self._denied_for)
 
     async def _quietly(self, script: Script, key: str, *arguments: int) -> None:
         # While it is away the claim runs out by itself, and others ask again.
-        with contextlib.suppress(RedisAway):
+        with contextlib.suppress(RedisUnavailable):
             await self._redis.run(script, [key], arguments)
 
     async def close(self) -> None:

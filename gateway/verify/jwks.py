@@ -45,9 +45,9 @@ class KeySetEvents(Protocol):
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None: ...
 
-    def key_set_taken_over(self, pool_id: str, keys: int, age: float) -> None: ...
+    def key_set_adopted(self, pool_id: str, keys: int, age: float) -> None: ...
 
-    def key_set_not_taken_over(self, pool_id: str, exact: str) -> None: ...
+    def key_set_rejected(self, pool_id: str, exact: str) -> None: ...
 
 
 class KeySetReport:
@@ -76,14 +76,14 @@ class KeySetReport:
         self._metrics.jwks_keys.setdefault(pool_id, 0)
         self._log.event("key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, detail=exact)
 
-    def key_set_taken_over(self, pool_id: str, keys: int, age: float) -> None:
+    def key_set_adopted(self, pool_id: str, keys: int, age: float) -> None:
         self._metrics.jwks_keys[pool_id] = keys
         # It is as old as it was where it came from; no fetch is counted, there was none.
         self._metrics.jwks_last_success[pool_id] = self._wall() - age
-        self._log.event("key_set_taken_over", level="info", pool=pool_id, keys=keys, age_s=round(age, 1))
+        self._log.event("key_set_adopted", level="info", pool=pool_id, keys=keys, age_s=round(age, 1))
 
-    def key_set_not_taken_over(self, pool_id: str, exact: str) -> None:
-        self._log.event("key_set_not_taken_over", level="warning", pool=pool_id, exact=exact)
+    def key_set_rejected(self, pool_id: str, exact: str) -> None:
+        self._log.event("key_set_rejected", level="warning", pool=pool_id, exact=exact)
 
     def _count(self, pool_id: str, result: str) -> None:
         # Both series from the first fetch on, so that rate() sees the first failure.
@@ -132,13 +132,13 @@ class _PoolKeys:
             # What cannot be encoded is no text of ours, and for the parser to refuse.
             read = read_key_set(handed.document.encode("utf-8", "surrogatepass"))
         except KeySetRefused as refused:
-            self._events.key_set_not_taken_over(self.pool.id, str(refused))
+            self._events.key_set_rejected(self.pool.id, str(refused))
             return
         self.keys = read.keys
         self._ignore(read)
         # Handed on as it came: with its own age.
         self.handed = handed
-        self._events.key_set_taken_over(self.pool.id, len(self.keys), self._clock() - handed.read_at)
+        self._events.key_set_adopted(self.pool.id, len(self.keys), self._clock() - handed.read_at)
 
     async def find(self, kid: str) -> VerificationKey:
         key = self.keys.get(kid)

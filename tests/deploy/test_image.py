@@ -50,7 +50,7 @@ def test_it_starts_within_a_second_and_stops_with_0(engine: Engine, gateway: str
         time.sleep(0.02)
     lines = [json.loads(line) for line in engine.docker("logs", gateway).splitlines()]
     print(f"from `docker run` to serving: at most {time.monotonic() - begun:.2f} s behind the start of it")
-    assert lines[-1]["event"] in {"started", "secret_made", "key_set_fetch_failed"}
+    assert lines[-1]["event"] in {"started", "session_secret_generated", "key_set_fetch_failed"}
     engine.docker("stop", "-t", "20", gateway)
     state = engine.inspect(gateway)["State"]
     assert isinstance(state, dict)

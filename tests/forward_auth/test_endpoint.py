@@ -272,11 +272,11 @@ async def test_log_and_metrics_hold_the_original_request(tmp_path: Path) -> None
         assert seen == [
             ("PUT", "/admin/x", 403, "refused", "missing_group"),
             ("POST", "/public/x", 200, "allowed", "open_route"),
-            ("GET", "/oauth2/auth", 403, "refused", "original_unclear"),
+            ("GET", "/oauth2/auth", 403, "refused", "original_request_unclear"),
         ]
         assert [line["client"] for line in lines[:2]] == ["192.0.2.7"] * 2
         metrics = gateway.worker.metrics
-        assert metrics.auth_decisions["refused", "original_unclear"] == 1
+        assert metrics.auth_decisions["refused", "original_request_unclear"] == 1
         assert metrics.requests["POST", 200] == 1
 
 

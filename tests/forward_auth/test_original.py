@@ -13,7 +13,7 @@ from gateway.errors import (
     NoCredentials,
     NoKeys,
     NotFound,
-    OriginalUnclear,
+    OriginalRequestUnclear,
     Refusal,
     UpstreamBusy,
 )
@@ -103,14 +103,14 @@ def test_nothing_named_is_none_and_a_query_of_the_endpoint_names_nothing() -> No
     ids=str,
 )
 def test_half_a_request_or_two_of_them_are_refused(headers: tuple[tuple[str, str], ...]) -> None:
-    with pytest.raises(OriginalUnclear):
+    with pytest.raises(OriginalRequestUnclear):
         original(request(*headers), ENDPOINT)
 
 
 def test_a_path_behind_the_endpoint_and_headers_that_disagree_are_refused() -> None:
-    with pytest.raises(OriginalUnclear):
+    with pytest.raises(OriginalRequestUnclear):
         original(request(*NGINX, behind="/public"), ENDPOINT)
-    with pytest.raises(OriginalUnclear):
+    with pytest.raises(OriginalRequestUnclear):
         original(request(*NGINX, behind="/a", query="?b=c", method="GET"), ENDPOINT)
     assert original(request(*NGINX, behind="/a", query="?b=c", method="POST"), ENDPOINT) is not None
 
@@ -147,26 +147,26 @@ def test_what_is_no_url_is_ambiguous(url: str) -> None:
 def test_a_name_that_servers_differ_about_is_refused(name: str) -> None:
     """The gateway drops such a header where it serves the request; here its proxy would send it on."""
     for more in ((), NGINX, TRAEFIK):
-        with pytest.raises(OriginalUnclear, match=name):
+        with pytest.raises(OriginalRequestUnclear, match=name):
             original(request((name, "/public"), *more), ENDPOINT)
 
 
 @pytest.mark.parametrize("method", ["post", "Get", "gET", "P\xf6st", "POST,GET", "1GET", "-X"])
 def test_a_method_in_other_than_upper_case_is_refused(method: str) -> None:
     for headers in (NGINX, TRAEFIK):
-        with pytest.raises(OriginalUnclear):
+        with pytest.raises(OriginalRequestUnclear):
             original(request(headers[0], (headers[1][0], method)), ENDPOINT)
 
 
 @pytest.mark.parametrize("host", ["a.test, b.test", "a?x", "user@a.test", "a.test:99999", "a b", "[::1"])
 def test_a_host_that_is_none_or_two_is_refused(host: str) -> None:
-    with pytest.raises(OriginalUnclear):
+    with pytest.raises(OriginalRequestUnclear):
         original(request(*TRAEFIK, ("X-Forwarded-Host", host)), ENDPOINT)
 
 
 def test_two_hosts_in_two_lines_are_refused() -> None:
     hosts = [("X-Forwarded-Host", "a.test"), ("X-Forwarded-Host", "b.test")]
-    with pytest.raises(OriginalUnclear):
+    with pytest.raises(OriginalRequestUnclear):
         original(request(*TRAEFIK, *hosts), ENDPOINT)
     assert original(request(*TRAEFIK, hosts[0]), ENDPOINT) is not None
 

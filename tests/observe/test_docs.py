@@ -1,4 +1,7 @@
-"""docs/metrics.md, logs.md and decisions.md against the code: nothing undocumented, nothing made up."""
+"""docs/metrics.md, logs.md and reasons.md against the code: nothing undocumented, nothing made up.
+
+Events, reasons, metrics and keys have the same names everywhere: code, docs, dashboard, alerts and chart.
+"""
 
 import ast
 import re
@@ -7,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.shapes import ListOf, Section
+from gateway.config.table import SCHEMA
 from gateway.errors import Refusal
 from gateway.observe.metrics import BOUNDS, METRICS, PREFIX
 from tests.observe.test_logs import ACCESS_FIELDS
@@ -14,7 +19,45 @@ from tests.observe.test_logs import ACCESS_FIELDS
 ROOT = Path(__file__).parents[2]
 METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()
 LOGS_PAGE = (ROOT / "docs" / "logs.md").read_text()
-DECISIONS_PAGE = (ROOT / "docs" / "decisions.md").read_text()
+REASONS_PAGE = (ROOT / "docs" / "reasons.md").read_text()
+
+# Names of builds before 0.1.0 → what they are called now. CHANGELOG.md alone may still say them.
+RENAMED = {
+    "redis_away": "redis_unavailable",
+    "redis_back": "redis_recovered",
+    "tracing_away": "tracing_unavailable",
+    "tracing_back": "tracing_recovered",
+    "secret_made": "session_secret_generated",
+    "key_set_taken_over": "key_set_adopted",
+    "key_set_not_taken_over": "key_set_rejected",
+    "worker_not_started": "worker_start_failed",
+    "worker_ended": "worker_exited",
+    "config_reload_held": "config_reload_deferred",
+    "cognito_away": "cognito_unavailable",
+    "sessions_away": "sessions_unavailable",
+    "id_token_needed": "id_token_required",
+    "signing_names": "reserved_query_names",
+    "method_refused": "method_not_allowed",
+    "original_unclear": "original_request_unclear",
+    "decisions.md": "reasons.md",
+}
+# Names in the docs that are other software's.
+FOREIGN = {
+    "auth_request",
+    "encode_spans",
+    "error_page",
+    "expires_in",
+    "forward_auth",
+    "jwt_verify",
+    "limit_req",
+    "mod_cache",
+    "ngx_http_auth_request_module",
+    "proxy_cache",
+    "recover_data_from_signature",
+    "remove_on_match",
+    "request_header",
+    "sock_def_readable",
+}
 
 # Logger.event itself, and the two records that are written without it.
 WRITTEN_OTHERWISE = {
@@ -97,12 +140,12 @@ def refusals(of: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
 
 def test_reasons_are_documented_with_their_status() -> None:
     declared = {r.reason: str(r.status) for r in refusals() if r.__module__ == "gateway.errors"}
-    assert {reason: row[0] for reason, row in rows(DECISIONS_PAGE, "Reasons").items()} == declared
+    assert {reason: row[0] for reason, row in rows(REASONS_PAGE, "Reasons").items()} == declared
 
 
 def test_every_reason_says_what_to_do() -> None:
     for heading in ("Reasons", "Reasons that are no refusal"):
-        for reason, (_, meaning, advice) in rows(DECISIONS_PAGE, heading).items():
+        for reason, (_, meaning, advice) in rows(REASONS_PAGE, heading).items():
             assert meaning, reason
             assert advice, reason
 
@@ -124,12 +167,10 @@ def other_reasons() -> set[str]:
 
 
 def test_reasons_that_are_no_refusal_are_documented() -> None:
-    assert rows(DECISIONS_PAGE, "Reasons that are no refusal").keys() == other_reasons()
+    assert rows(REASONS_PAGE, "Reasons that are no refusal").keys() == other_reasons()
 
 
-@pytest.mark.parametrize(
-    "page", [METRICS_PAGE, LOGS_PAGE, DECISIONS_PAGE], ids=["metrics", "logs", "decisions"]
-)
+@pytest.mark.parametrize("page", [METRICS_PAGE, LOGS_PAGE, REASONS_PAGE], ids=["metrics", "logs", "reasons"])
 def test_queries_name_metrics_that_exist(page: str) -> None:
     names = set(re.findall(rf"{PREFIX}[a-z_]+", page))
     known = {PREFIX + metric.name for metric in METRICS}
@@ -137,3 +178,67 @@ def test_queries_name_metrics_that_exist(page: str) -> None:
         PREFIX + m.name + s for m in METRICS if m.kind == "histogram" for s in ("_sum", "_count", "_bucket")
     }
     assert names <= known | suffixed
+
+
+# --- the same names everywhere ---
+
+TRACKED = ("docs", "gateway", "helm", "tests", "config", "bench")
+TEXTS = {
+    path: path.read_text(encoding="utf-8", errors="ignore")
+    for path in [*ROOT.glob("*.*"), *(p for top in TRACKED for p in (ROOT / top).rglob("*"))]
+    if path.is_file()
+    and path.suffix in {".py", ".md", ".yaml", ".yml", ".json", ".txt", ".tpl", ".toml", ".html"}
+}
+CODE = " ".join(text for path, text in TEXTS.items() if path.is_relative_to(ROOT / "gateway"))
+WORDS_IN_CODE = set(re.findall(r"\w+", CODE))
+
+
+def test_no_name_of_an_earlier_build_is_left() -> None:
+    assert CODE
+    old = re.compile(rf"\b(?:{'|'.join(map(re.escape, RENAMED))})\b")
+    left = [
+        f"{path.relative_to(ROOT)}: {name} is called {RENAMED[name]} now"
+        for path, text in TEXTS.items()
+        if path != Path(__file__) and path.name != "CHANGELOG.md"
+        for name in set(old.findall(text))
+    ]
+    assert not left, "\n".join(left)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_names_in_the_docs_stand_in_the_code(page: Path) -> None:
+    in_chart = set(re.findall(r"\w+", TEXTS[ROOT / "helm" / "values.yaml"]))
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", TEXTS[page]))
+    assert named - WORDS_IN_CODE - in_chart - {PREFIX + metric.name for metric in METRICS} - FOREIGN == set()
+
+
+@pytest.mark.parametrize("name", ["alerts.yaml", "dashboard.json"])
+def test_label_values_in_queries_stand_in_the_code(name: str) -> None:
+    queries = TEXTS[ROOT / "helm" / "files" / name].replace('\\"', '"')
+    labels = "|".join({label for metric in METRICS for label in metric.labels} - {"code", "pool", "version"})
+    matched = " ".join(re.findall(rf'\b(?:{labels})!?=~?"([^"$]+)"', queries))
+    values = set(re.findall(r"\w+", matched))
+    assert values
+    assert values - WORDS_IN_CODE == set()
+
+
+def keys(section: Section, before: str = "") -> Iterator[str]:
+    for key in section.keys:
+        yield (name := f"{before}{key.name}")
+        shape = key.shape.of if isinstance(key.shape, ListOf) else key.shape
+        if isinstance(shape, Section):
+            yield from keys(shape, name + ".")
+
+
+def test_keys_in_messages_exist() -> None:
+    known = set(keys(SCHEMA))
+    sections = "|".join(key.name for key in SCHEMA.keys if isinstance(key.shape, Section | ListOf))
+    named = re.compile(rf"(?<![\w./-])(?:{sections})(?:\[\])?(?:\.[a-z_]+(?:\[\])?)+(?![\w(])")
+    for path in (ROOT / "gateway").rglob("*.py"):
+        tree = ast.parse(TEXTS[path])
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+                for name in named.findall(node.value):
+                    key = name.replace("[]", "").rstrip(".")
+                    assert key in known or ".md" in key or ".py" in key, f"{path.name}:{node.lineno}: {name}"

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from gateway.config.egress import egress_of
-from gateway.errors import CognitoAway, SignInRefused
+from gateway.errors import CognitoUnavailable, SignInRefused
 from gateway.local.server import LocalCognito
 from gateway.portal.token_endpoint import redeem
 from gateway.verify.fetch import FetchFailed, HttpSource
@@ -168,7 +168,7 @@ async def test_the_token_endpoint_is_reached_through_the_proxy(company: Company)
     with pytest.raises(SignInRefused, match="invalid_"):
         await redeem("https://login.example.com", egress, **ask)
     assert company.proxy.connected == ["login.example.com:443"]
-    with pytest.raises(CognitoAway, match=r"certificate verify failed: .* of cognito\.ca_file"):
+    with pytest.raises(CognitoUnavailable, match=r"certificate verify failed: .* of cognito\.ca_file"):
         await redeem("https://login.example.com", egress_of(company.proxy.url, _other(company), {}), **ask)
 
 

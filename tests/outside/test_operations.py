@@ -153,7 +153,7 @@ async def test_two_workers_share_the_port_and_the_metrics(tmp_path: Path) -> Non
         assert await served.stop() == 0
         events = [record["event"] for record in served.log]
         assert events.count("worker_started") == 3
-        assert events.count("worker_ended") == 1
+        assert events.count("worker_exited") == 1
         # Sessions in cookies and several workers: said at the start, and nothing else.
         assert served.stderr.startswith(
             "COGNITO_GATEWAY_LISTEN__WORKERS: warning: listen.workers: workers renew"

@@ -110,9 +110,9 @@ async def test_a_copy_is_refused_before_redis_has_heard_of_it(tmp_path: Path, re
         token = await form_token(gateway, browser)
         redis.pause()
         await browser.post("/oauth2/sign_out", f"csrf={token}")
-        await logged(gateway, "redis_away", 1)
+        await logged(gateway, "redis_unavailable", 1)
         redis.resume()
-        await logged(gateway, "redis_back", 1)
+        await logged(gateway, "redis_recovered", 1)
         for _ in range(20):
             assert (await thief.copy().get("/api")).status == 401
 

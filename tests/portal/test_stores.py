@@ -17,7 +17,7 @@ from gateway.portal.ended import Ended
 from gateway.portal.redis_store import RedisStore, SharedEnded
 from gateway.portal.sealing import Sealer
 from gateway.portal.session import Session, decode, encode
-from gateway.portal.stores import CookieStore, MemoryStore, Store, StoreAway, hashed
+from gateway.portal.stores import CookieStore, MemoryStore, Store, StoreUnavailable, hashed
 from tests.portal.support import a_session
 from tests.shared.support import Lines, logging_to, redis_at
 from tests.support.redis_server import RedisServer, redis_server
@@ -113,7 +113,7 @@ async def test_redis_holds_nothing_that_can_be_read(redis: RedisServer, tmp_path
 async def test_without_redis_it_says_so(tmp_path: Path) -> None:
     with logging_to(tmp_path, Lines()) as log:
         async with redis_at("redis://127.0.0.1:1", log, timeout=0.5) as client:
-            with pytest.raises(StoreAway):
+            with pytest.raises(StoreUnavailable):
                 await RedisStore(client).find("ticket", now=time.time())
 
 
@@ -150,7 +150,7 @@ async def test_keys_rotate_under_cookies() -> None:
 async def test_a_session_too_large_for_cookies_is_refused_at_sign_in() -> None:
     store = CookieStore(Sealer([b"k" * 32], "session"), Ended())
     large = replace(a_session(KEY), refresh="".join(f"{n:x}" for n in range(20_000)))
-    with pytest.raises(StoreAway, match="does not fit into cookies"):
+    with pytest.raises(StoreUnavailable, match="does not fit into cookies"):
         await store.keep(large, until=time.time() + 60)
 
 
@@ -282,11 +282,11 @@ async def test_a_server_that_answers_something_else_is_away(tmp_path: Path) -> N
         async with redis_at(f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}/0", log) as client:
             store, ended = RedisStore(client), SharedEnded(client)
             while True:
-                with contextlib.suppress(StoreAway):
+                with contextlib.suppress(StoreUnavailable):
                     assert await store.find("t" * 43, now=now) is None
-                with pytest.raises(StoreAway):
+                with pytest.raises(StoreUnavailable):
                     await store.end("t" * 43, session, until=now + 60)
-                with pytest.raises(StoreAway):
+                with pytest.raises(StoreUnavailable):
                     await store.replace("t" * 43, session, until=now + 60, now=now)
                 assert not await ended.has(session.id)
                 if len(answers) == 1:

@@ -47,7 +47,7 @@ class Fleet:
     def workers(self) -> list[int]:
         """The process ids of the workers that live, by the log."""
         living: dict[int, int] = {}
-        for line in self.events("worker_started", "worker_ended"):
+        for line in self.events("worker_started", "worker_exited"):
             living.pop(line["worker"], None)
             if line["event"] == "worker_started":
                 living[line["worker"]] = line["pid"]

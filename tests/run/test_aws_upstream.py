@@ -132,7 +132,7 @@ async def test_a_session_is_enough_and_an_access_token_alone_is_not(tmp_path: Pa
         reply = await once(gateway.port, get("/things", gateway.bearer()))
         assert reply.status == 403
         assert json.loads(reply.body)["detail"] == "This API needs the ID token, or a signed-in browser."
-        assert gateway.worker.metrics.auth_decisions["refused", "id_token_needed"] == 1
+        assert gateway.worker.metrics.auth_decisions["refused", "id_token_required"] == 1
         assert len(gateway.upstream.requests) == 3
 
 
@@ -194,7 +194,7 @@ async def test_queries_bring_no_signature_of_their_own(tmp_path: Path, query: st
             for harmless in ("X-Amz=1", "q=X-Amz-Date", "law=%41ws", "x_amz_date=1"):
                 assert (await once(gateway.port, get(f"{path}?{harmless}", *lines))).status == 200
         lines = await logged(gateway, "request", 10)
-        assert [line["reason"] for line in lines].count("signing_names") == 2
+        assert [line["reason"] for line in lines].count("reserved_query_names") == 2
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -48,7 +48,7 @@ async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: int) -> No
         assert (reply.status, reply.whole, reply.get("Connection")) == (200, True, "close")
         assert await running.served.end() == 0
         assert running.events("stopped")
-        assert running.events("worker_ended") == []
+        assert running.events("worker_exited") == []
 
 
 async def test_what_is_in_flight_while_a_worker_still_starts_is_finished(tmp_path: Path) -> None:

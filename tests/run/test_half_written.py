@@ -49,7 +49,7 @@ async def test_a_file_that_is_truncated_and_written_three_seconds_later_changes_
         gateway.path.write_text("")
         until_then = time.monotonic() + 3.0
         statuses, reasons = set(), []
-        while time.monotonic() < until_then or not gateway.events("config_reload_held"):
+        while time.monotonic() < until_then or not gateway.events("config_reload_deferred"):
             statuses.add((await gateway.served.ask("/")).status)
             probe = json.loads((await gateway.served.probe()).body)
             reasons += [each for each in probe.get("reasons", []) if each["component"] == "configuration"]
@@ -60,9 +60,9 @@ async def test_a_file_that_is_truncated_and_written_three_seconds_later_changes_
         line = await gateway.event("config_reload")
         assert line["result"] == "unchanged"
         assert statuses == {200}
-        figure("every answer as before, `config_reload_held` in the log, `/readyz` says why")
+        figure("every answer as before, `config_reload_deferred` in the log, `/readyz` says why")
         assert "lost all its user pools and routes" in reasons[0]["reason"]
-        assert gateway.events("config_reload_held")[0]["lost"][1] == "routes: 0 in place of 1"
+        assert gateway.events("config_reload_deferred")[0]["lost"][1] == "routes: 0 in place of 1"
         await until(gateway.served.is_ready, seconds=30)
 
 
@@ -74,7 +74,7 @@ async def test_a_pause_before_the_routes_opens_nothing(tmp_path: Path) -> None:
         with path.open("w") as file:
             file.write(changed.partition("routes:")[0])
             file.flush()
-            (held,) = await logged(gateway, "config_reload_held", 1)
+            (held,) = await logged(gateway, "config_reload_deferred", 1)
             assert held["lost"] == ["routes: 0 in place of 2"]
             assert (await once(gateway.port, get("/x", token))).status == 403
             # Part of the rest: that is a change too, and less than there was.
@@ -87,7 +87,7 @@ async def test_a_pause_before_the_routes_opens_nothing(tmp_path: Path) -> None:
         assert line["result"] == "success"
         assert gateway.worker.config.listen.drain_timeout == 3.0
         assert (await once(gateway.port, get("/x", token))).status == 403
-        assert len(await logged(gateway, "config_reload_held", 1)) == 1
+        assert len(await logged(gateway, "config_reload_deferred", 1)) == 1
 
 
 async def test_what_is_meant_is_applied_after_a_quiet_time(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ async def test_what_is_meant_is_applied_after_a_quiet_time(tmp_path: Path) -> No
         path.write_text(path.read_text().partition("routes:")[0])
         began = time.monotonic()
         reloader.ask()
-        await logged(gateway, "config_reload_held", 1)
+        await logged(gateway, "config_reload_deferred", 1)
         (line,) = await logged(gateway, "config_reload", 1)
         assert line["result"] == "success"
         assert time.monotonic() - began >= 2.0
@@ -107,7 +107,7 @@ async def test_what_is_meant_is_applied_after_a_quiet_time(tmp_path: Path) -> No
 async def test_what_turns_out_broken_is_no_longer_held_back(tmp_path: Path) -> None:
     async with reloading(tmp_path) as (gateway, path, _):
         path.write_text("")
-        await logged(gateway, "config_reload_held", 1)
+        await logged(gateway, "config_reload_deferred", 1)
         path.write_text("nonsense: 1\n")
         (line,) = await logged(gateway, "config_reload", 1)
         assert line["result"] == "failure"

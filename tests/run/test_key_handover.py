@@ -84,7 +84,7 @@ async def test_workers_that_follow_others_have_their_keys_and_their_keys_age(tmp
     async with server.running(), kept(tmp_path, pools(server.url)) as running:
         read_at = (await running.served.samples())[READ_AT]
         # Of two that start together, the slower one may have been given what the other had read by then.
-        before = len(running.events("key_set_taken_over"))
+        before = len(running.events("key_set_adopted"))
         server.mode = "hang"
         # The second time from somebody who had them handed over as well.
         for times in (1, 2):
@@ -92,7 +92,7 @@ async def test_workers_that_follow_others_have_their_keys_and_their_keys_age(tmp
             # It may say that workers end early, not that one has no keys.
             assert b'"keys"' not in (await running.served.probe()).body
             assert await running.statuses() == {200}
-            taken = await running.event("key_set_taken_over", before + 2 * times)
+            taken = await running.event("key_set_adopted", before + 2 * times)
             assert (taken["pool"], taken["keys"]) == (POOL_ID, 1)
         samples = await running.served.samples()
         assert samples[KEYS] == 1
@@ -123,7 +123,7 @@ class Once(KeyServer):
 async def test_a_worker_that_never_had_keys_gets_those_that_another_has_read(tmp_path: Path) -> None:
     server = Once(key_set_document(ONE))
     async with server.running(), kept(tmp_path, pools(server.url)) as running:
-        taken = await running.event("key_set_taken_over")
+        taken = await running.event("key_set_adopted")
         assert (taken["pool"], taken["keys"]) == (POOL_ID, 1)
         assert await running.statuses() == {200}
         # It goes on asking, as the other one does, and what it reads itself replaces what it was given.
@@ -135,7 +135,7 @@ async def test_a_worker_that_never_had_keys_gets_those_that_another_has_read(tmp
             return 200 in await running.statuses(sign(TWO, access_claims()))
 
         await until(new, seconds=90)
-        assert len(running.events("key_set_taken_over")) == 1
+        assert len(running.events("key_set_adopted")) == 1
 
 
 async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path)
     async with server.running(), kept(tmp_path, pools(server.url)) as running:
         server.mode = "error"
         # A worker that started late may have begun with what its sibling had read.
-        before = len(running.events("key_set_taken_over"))
+        before = len(running.events("key_set_adopted"))
         here, other = (f"//{host}:{server.port}/" for host in ("127.0.0.1", "localhost"))
         await running.reload(here, other)
         # Back again: a worker that lives through both has forgotten them, and so has the supervisor.
@@ -151,7 +151,7 @@ async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path)
         assert await running.statuses() == {503}
         await running.replace_all()
         assert await running.statuses() == {503}
-        assert len(running.events("key_set_taken_over")) == before
+        assert len(running.events("key_set_adopted")) == before
         server.mode = "good"
         await until(running.served.is_ready, seconds=90)
         assert await running.statuses() == {200}

@@ -213,12 +213,12 @@ async def test_redis_killed_and_restarted_in_the_middle(tmp_path: Path, redis: R
         assert limits is not None
         assert limits._redis is not None
         shared = limits._redis
-        await until(lambda: not shared.away)
+        await until(lambda: not shared.unavailable)
         await ask()
         assert one.worker.metrics.rate_limit_errors == 50
         assert refused == []
         # Lines are gathered before they are written.
-        await until(lambda: {line["event"] for line in one.log()} >= {"redis_away", "redis_back"})
+        await until(lambda: {line["event"] for line in one.log()} >= {"redis_unavailable", "redis_recovered"})
 
 
 async def test_while_redis_is_away_each_worker_limits_by_itself(tmp_path: Path, redis: RedisServer) -> None:

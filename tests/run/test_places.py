@@ -78,7 +78,7 @@ async def test_a_worker_that_cannot_be_started_counts_for_readiness(tmp_path: Pa
         # Nothing more can be opened, whatever the dead worker's end gives back.
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (3, hard))
         os.kill(gateway.workers[0], signal.SIGKILL)
-        failed = await gateway.event("worker_not_started")
+        failed = await gateway.event("worker_start_failed")
         assert failed["exact"] == "too many open files"
         reply = await probe.ask(get("/readyz"))
         assert reply.status == 503
@@ -88,4 +88,4 @@ async def test_a_worker_that_cannot_be_started_counts_for_readiness(tmp_path: Pa
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (hard, hard))
         await gateway.serving(2)
         await until(gateway.served.is_ready, seconds=60)
-        assert len(gateway.events("worker_not_started")) == 1
+        assert len(gateway.events("worker_start_failed")) == 1

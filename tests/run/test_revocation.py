@@ -536,7 +536,7 @@ async def test_redis_killed_and_restarted_in_the_middle(
             assert await gateway.status(bob.access) == 200
         redis.start()
         for gateway in both:
-            await until(lambda gateway=gateway: bool(gateway.events("redis_back")))  # type: ignore[misc]
+            await until(lambda gateway=gateway: bool(gateway.events("redis_recovered")))  # type: ignore[misc]
         end(cognito, "GlobalSignOut", bob, "bob")
         for gateway in both:
             await gateway.refuses(bob.access, CHECK_EVERY + 1.0)

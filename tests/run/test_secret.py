@@ -51,8 +51,8 @@ async def test_all_workers_share_it_and_their_successors_too(tmp_path: Path) -> 
         await running.event("worker_started", WORKERS + 1)
         await running.serving(WORKERS)
         assert await opened(running, cookie, target) == 4 * WORKERS
-        assert (await running.event("secret_made"))["level"] == "warning"
-        assert len(running.events("secret_made")) == 1
+        assert (await running.event("session_secret_generated"))["level"] == "warning"
+        assert len(running.events("session_secret_generated")) == 1
 
 
 async def test_it_is_nowhere_to_be_seen(tmp_path: Path) -> None:

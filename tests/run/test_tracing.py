@@ -189,15 +189,15 @@ async def test_a_collector_that_refuses_is_said_once_and_stops_nothing(tmp_path:
     collector = Collector(answer=REFUSED)
     async with collector.running(), running(tmp_path, settings(collector.url)) as gateway:
         await once(gateway.port, get("/open/x"))
-        (away,) = await logged(gateway, "tracing_away", 1)
+        (away,) = await logged(gateway, "tracing_unavailable", 1)
         assert away["endpoint"] == collector.url
         assert "400" in away["exact"]
         await once(gateway.port, get("/open/x"))
         await waiting.until(lambda: gateway.worker.metrics.spans["failed"] >= 4)
         collector.answer = TAKEN
         await once(gateway.port, get("/open/x"))
-        await logged(gateway, "tracing_back", 1)
-        assert len([line for line in gateway.log() if line["event"] == "tracing_away"]) == 1
+        await logged(gateway, "tracing_recovered", 1)
+        assert len([line for line in gateway.log() if line["event"] == "tracing_unavailable"]) == 1
         assert [line for line in gateway.log() if line["event"] == "log"] == []
 
 

@@ -65,7 +65,7 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_uncounted(tmp_path: Pa
         # Whoever is sent to the dead one's socket waits for its successor.
         replies = await asyncio.gather(*(running.served.ask("/") for _ in range(20)))
         assert {reply.status for reply in replies} == {200}
-        ended = await running.event("worker_ended")
+        ended = await running.event("worker_exited")
         assert (ended["pid"], ended["cause"], ended["exit_code"], ended["signal"]) == (
             victim,
             "died",
@@ -128,7 +128,7 @@ async def test_a_hung_worker_is_told_from_a_dead_one_and_replaced_in_time(tmp_pa
         victim = running.workers[1]
         begun = time.time()
         os.kill(victim, signal.SIGSTOP)
-        ended = await running.event("worker_ended")
+        ended = await running.event("worker_exited")
         assert (ended["pid"], ended["cause"], ended["signal"]) == (victim, "hung", 9)
         successor = await running.event("worker_started", 3)
         # 2 s of the supervisor's own ticks, and whatever it did not get of the machine's time.
@@ -143,7 +143,7 @@ async def test_a_request_in_a_worker_goes_on_while_another_is_replaced(tmp_path:
         # Its client and its upstream: two descriptors more than the other has.
         busy = max(running.workers, key=lambda pid: len(list(Path(f"/proc/{pid}/fd").iterdir())))
         os.kill(next(pid for pid in running.workers if pid != busy), signal.SIGKILL)
-        await running.event("worker_ended")
+        await running.event("worker_exited")
         running.slow.go.set()
         assert (await asking).status == 200
 
@@ -187,11 +187,11 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
         await until(served.is_ready, seconds=90)
         ca.write_text("nonsense")
         os.kill(running.workers[0], signal.SIGKILL)
-        await running.event("worker_ended", 3)
+        await running.event("worker_exited", 3)
         # The one that was killed counts as well if it had lived for less than EARLY.
-        counts = running.events("worker_ended")[1]["restart_in"] > 0
-        last = await running.event("worker_ended", 3 if counts else 4)
-        pauses = [line["restart_in"] for line in running.events("worker_ended")]
+        counts = running.events("worker_exited")[1]["restart_in"] > 0
+        last = await running.event("worker_exited", 3 if counts else 4)
+        pauses = [line["restart_in"] for line in running.events("worker_exited")]
         assert pauses[: 3 if counts else 4] == ([0, 0.5, 1] if counts else [0, 0, 0.5, 1])
         assert last["exit_code"] == 1
         assert last["exact"].startswith("upstream.tls.ca_file")
@@ -222,7 +222,7 @@ async def test_no_room_for_a_successor_does_not_hold_up_the_end(
 
     monkeypatch.setattr(Member, "spawn", no_room)
     supervisor._members()[0].kill()
-    await until_true(lambda: b"worker_not_started" in stream.data)
+    await until_true(lambda: b"worker_start_failed" in stream.data)
     await asyncio.wait_for(supervisor.stop(), 30)
     log.close()
 

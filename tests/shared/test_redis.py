@@ -14,7 +14,7 @@ import pytest
 
 from gateway.observe.logs import Logger
 from gateway.shared.lock import Lock
-from gateway.shared.redis import CONNECTIONS, Redis, RedisAway, Script
+from gateway.shared.redis import CONNECTIONS, Redis, RedisUnavailable, Script
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
@@ -64,10 +64,10 @@ async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: 
     async with redis_at(server.url, log) as redis:
         await redis.set("k", 1, ttl=30)
         server.kill()
-        with pytest.raises(RedisAway) as first:
+        with pytest.raises(RedisUnavailable) as first:
             await redis.get("k")
         assert first.value.reason == "unreachable"
-        assert redis.away
+        assert redis.unavailable
         # Not one of them asks: whoever asks waits, and lets this task run.
         turns = 0
 
@@ -79,19 +79,19 @@ async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: 
 
         others = asyncio.create_task(turning())
         for _ in range(1000):
-            with pytest.raises(RedisAway) as away:
+            with pytest.raises(RedisUnavailable) as refused:
                 await redis.get("k")
-            assert away.value.reason == "away"
+            assert refused.value.reason == "unavailable"
         assert turns == 0
         others.cancel()
         await until(lambda: len(lines.events()) == 1)
         server.start()
-        await until(lambda: not redis.away)
+        await until(lambda: not redis.unavailable)
         assert await redis.get("k") is None
     await until(lambda: len(lines.events()) == 2)
     assert [(line["event"], line["redis"]) for line in lines.events()] == [
-        ("redis_away", f"127.0.0.1:{server.port}"),
-        ("redis_back", f"127.0.0.1:{server.port}"),
+        ("redis_unavailable", f"127.0.0.1:{server.port}"),
+        ("redis_recovered", f"127.0.0.1:{server.port}"),
     ]
 
 
@@ -99,12 +99,12 @@ async def test_a_hiccup_is_not_logged(server: RedisServer, log: Logger, lines: L
     async with redis_at(server.url, log, timeout=1.0) as redis:
         await redis.set("k", 1, ttl=30)
         server.pause()
-        with pytest.raises(RedisAway) as failure:
+        with pytest.raises(RedisUnavailable) as failure:
             await redis.get("k")
         assert failure.value.reason == "timeout"
-        assert redis.away
+        assert redis.unavailable
         server.resume()
-        await until(lambda: not redis.away)
+        await until(lambda: not redis.unavailable)
         assert await redis.get("k") == b"1"
     log.close()
     assert lines.events() == []
@@ -131,7 +131,7 @@ async def test_a_restart_between_two_calls_is_no_failure(server: RedisServer, lo
         server.restart()
         answers = await asyncio.gather(*(redis.get(f"k{number}") for number in range(CONNECTIONS)))
         assert answers == [None] * CONNECTIONS
-        assert not redis.away
+        assert not redis.unavailable
 
 
 async def test_a_silent_one_costs_one_timeout(server: RedisServer, log: Logger) -> None:
@@ -141,12 +141,12 @@ async def test_a_silent_one_costs_one_timeout(server: RedisServer, log: Logger) 
         server.pause()
         began = time.perf_counter()
         failures = await asyncio.gather(*(redis.get("k") for _ in range(100)), return_exceptions=True)
-        assert all(isinstance(failure, RedisAway) for failure in failures)
+        assert all(isinstance(failure, RedisUnavailable) for failure in failures)
         # Not a hundred of them, and not one for each round of connections.
         assert time.perf_counter() - began < 100 / CONNECTIONS * timeout
-        assert redis.away
+        assert redis.unavailable
         server.resume()
-        await until(lambda: not redis.away)
+        await until(lambda: not redis.unavailable)
         # An answer that came too late is nobody else's.
         await redis.set("other", "other", ttl=30)
         assert await asyncio.gather(*(redis.get(k) for k in ("k", "other") * 20)) == [b"mine", b"other"] * 20
@@ -169,11 +169,11 @@ async def test_the_loop_is_never_blocked(server: RedisServer, log: Logger) -> No
 async def test_an_error_of_redis_is_no_absence_and_quotes_nothing(server: RedisServer, log: Logger) -> None:
     async with redis_at(server.url, log) as redis:
         await redis.set("k", "hunter2", ttl=30)
-        with pytest.raises(RedisAway) as refused:
+        with pytest.raises(RedisUnavailable) as refused:
             await redis.command("LPUSH", "k", "hunter2")
         assert refused.value.reason == "refused"
         assert "hunter2" not in f"{refused.value!r} {refused.value}"
-        assert not redis.away
+        assert not redis.unavailable
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -184,7 +184,7 @@ async def test_a_password_in_the_url(tmp_path: Path, log: Logger, lines: Lines, 
             if right:
                 await redis.set("k", 1, ttl=30)
             else:
-                with pytest.raises(RedisAway):
+                with pytest.raises(RedisUnavailable):
                     await redis.set("k", 1, ttl=30)
                 await until(lambda: len(lines.events()) == 1)
             assert "hunter" not in f"{redis!r} {redis.__dict__} {lines.data!r}"
@@ -195,10 +195,10 @@ async def test_a_password_in_a_file_is_read_for_each_connection(tmp_path: Path, 
     with redis_server(tmp_path, password="hunter2") as server:
         file.write_text("not yet\n")
         async with redis_at(f"redis://127.0.0.1:{server.port}", log, password_file=file) as redis:
-            with pytest.raises(RedisAway):
+            with pytest.raises(RedisUnavailable):
                 await redis.get("k")
             file.write_text("hunter2\n")
-            await until(lambda: not redis.away)
+            await until(lambda: not redis.unavailable)
             assert await redis.get("k") is None
 
 
@@ -227,7 +227,7 @@ async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None
             await redis.set("k", 1, ttl=30)
         for wrong in (trusting.partition("/0")[0], trusting.replace("127.0.0.1", "localhost")):
             async with redis_at(wrong, log) as redis:
-                with pytest.raises(RedisAway) as refused:
+                with pytest.raises(RedisUnavailable) as refused:
                     await redis.get("k")
                 assert refused.value.reason == "unreachable"
 
@@ -238,13 +238,13 @@ async def test_one_that_was_silent_over_tls_is_found_again(tmp_path: Path, log: 
         async with redis_at(url, log, timeout=1.0) as redis:
             await asyncio.gather(redis.get("k"), redis.get("k"))
             server.pause()
-            with pytest.raises(RedisAway):
+            with pytest.raises(RedisUnavailable):
                 await redis.get("k")
             # Longer than to close them may take.
             await asyncio.sleep(2.5)
-            assert redis.away
+            assert redis.unavailable
             server.resume()
-            await until(lambda: not redis.away)
+            await until(lambda: not redis.unavailable)
             assert await redis.get("k") is None
 
 
@@ -265,17 +265,17 @@ async def test_over_a_unix_socket(tmp_path: Path, log: Logger) -> None:
         async with redis_at(f"unix:{path}?db=3", log) as redis:
             await redis.set("k", 1, ttl=30)
             assert await redis.get("k") == b"1"
-            assert repr(redis) == f"<Redis unix:{path} there>"
+            assert repr(redis) == f"<Redis unix:{path} available>"
 
 
 async def test_closed_is_closed(server: RedisServer, log: Logger) -> None:
     redis = Redis(server.url, log=log)
     server.kill()
-    with pytest.raises(RedisAway):
+    with pytest.raises(RedisUnavailable):
         await redis.get("k")
     await redis.close()
     await redis.close()
-    with pytest.raises(RedisAway) as closed:
+    with pytest.raises(RedisUnavailable) as closed:
         await redis.get("k")
     assert closed.value.reason == "closed"
 

@@ -230,7 +230,7 @@ async def test_metrics_say_how_old_it_is_and_count_no_fetch() -> None:
     assert not metrics.jwks_fetches
     (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert (line["event"], line["pool"], line["keys"], line["age_s"]) == (
-        "key_set_taken_over",
+        "key_set_adopted",
         POOL_ID,
         2,
         600.0,

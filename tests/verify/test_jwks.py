@@ -49,10 +49,10 @@ class Recorder:
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None:
         self.seen.append(("failed", pool_id, reason))
 
-    def key_set_taken_over(self, pool_id: str, keys: int, age: float) -> None:
+    def key_set_adopted(self, pool_id: str, keys: int, age: float) -> None:
         self.seen.append(("taken over", pool_id, keys))
 
-    def key_set_not_taken_over(self, pool_id: str, exact: str) -> None:
+    def key_set_rejected(self, pool_id: str, exact: str) -> None:
         self.seen.append(("not taken over", pool_id, exact))
 
     def count(self, what: str) -> int:
