@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 
+# Images of Python set this to 1, and then every program that a test starts compiles all its modules again.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config lock dist sbom clean
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -26,6 +27,11 @@ for _name in ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "ARGS", "VENV
     os.environ.pop(_name, None)
 for _name in ("no_proxy", "NO_PROXY"):
     os.environ[_name] = ",".join(filter(None, (os.environ.get(_name), "127.0.0.1", "localhost")))
+
+# Images of Python set this, and then each of the hundreds of programs that the tests start compiles its
+# modules again: about a second of CPU each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell without job control starts what it runs in the background with SIGINT ignored, and so would all
 # programs that these tests start and then interrupt.

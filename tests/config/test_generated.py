@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import textwrap
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 import yaml
-from jsonschema import Draft7Validator
 
 from gateway.config.example import example
 from gateway.config.generate import ROOT, generated
@@ -22,7 +22,14 @@ from gateway.config.table import SCHEMA
 from .support import said
 from .test_mistakes import WRONG
 
-VALIDATOR = Draft7Validator(json_schema())
+
+@functools.cache
+def validator() -> Any:
+    """Make one of our schema. Its import takes a second of CPU: too much for every process of a test run."""
+    from jsonschema import Draft7Validator
+
+    return Draft7Validator(json_schema())
+
 
 # The public surface's own example, as it is promised.
 PROMISED = """\
@@ -172,7 +179,7 @@ def test_editors_find_the_schema() -> None:
 
 
 def test_the_schema_is_one() -> None:
-    Draft7Validator.check_schema(json_schema())
+    validator().check_schema(json_schema())
     assert json.loads((ROOT / "config/gateway.schema.json").read_text(encoding="utf-8")) == json_schema()
 
 
@@ -180,7 +187,7 @@ def test_the_schema_is_one() -> None:
     "text", ["", PROMISED, example(), example(live=True), "log:\nroutes:\n", "listen:\n  workers: ${N}\n"]
 )
 def test_the_schema_accepts_what_is_right(text: str) -> None:
-    assert list(VALIDATOR.iter_errors(yaml.safe_load(text))) == []
+    assert list(validator().iter_errors(yaml.safe_load(text))) == []
 
 
 # What a schema can say: keys, shapes, spellings. The rest is check-config's.
@@ -210,7 +217,7 @@ EXPRESSIBLE = (
 
 @pytest.mark.parametrize("name", EXPRESSIBLE)
 def test_the_schema_refuses_what_it_can_say(name: str) -> None:
-    assert list(VALIDATOR.iter_errors(yaml.safe_load(WRONG[name][0])))
+    assert list(validator().iter_errors(yaml.safe_load(WRONG[name][0])))
 
 
 def test_the_head_of_the_example_fits_a_terminal() -> None:

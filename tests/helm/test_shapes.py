@@ -12,8 +12,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import jsonschema
-import kubernetes_validate
 import pytest
 import yaml
 
@@ -45,7 +43,13 @@ APP = {"sidecar": "orders", "sidecar-secrets": "app"}
 
 
 def refused_by_kubernetes(text: str, version: str) -> list[str]:
-    """What the schemas of that Kubernetes say against it; custom resources go by tests/helm/crds."""
+    """What the schemas of that Kubernetes say against it; custom resources go by tests/helm/crds.
+
+    The imports take a second of CPU: too much for every process of a test run.
+    """
+    import jsonschema
+    import kubernetes_validate
+
     said = []
     for each in objects(text):
         if each["kind"] in CRDS:
