@@ -50,8 +50,8 @@ lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/yamllint -s config gateway helm .github .yamllint.yaml .pre-commit-config.yaml
-	$(BIN)/hadolint Dockerfile
+	$(BIN)/yamllint -s config local_cognito helm .github .yamllint.yaml .pre-commit-config.yaml
+	$(BIN)/hadolint Dockerfile local_cognito/Dockerfile
 	$(BIN)/shellcheck .ci/run
 
 format: $(VENV)/.test ## let ruff arrange the code
@@ -72,6 +72,7 @@ lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashe
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing pyproject.toml -o requirements/image.txt
+	$(COMPILE) -c requirements/run.txt local_cognito/pyproject.toml -o requirements/local_cognito.txt
 	$(COMPILE) requirements/sslyze.in -o requirements/sslyze.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
@@ -79,6 +80,7 @@ VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(V
 dist: sbom ## sdist and wheel in dist/, and what they bring along (sbom)
 	rm -f dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m build --no-isolation --wheel --outdir dist local_cognito
 
 # Of an environment that holds what the image holds, and nothing else: so the graph and the licenses are known.
 sbom: $(VENV)/.test ## every package of the image with version and license, as CycloneDX, in dist/
@@ -91,7 +93,7 @@ sbom: $(VENV)/.test ## every package of the image with version and license, as C
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) .venv-sslyze build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out
+	rm -rf $(VENV) .venv-sslyze build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:
@@ -100,9 +102,9 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment: install it with 'apt-get install python3-venv'" >&2; exit 1; }
 
-$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml local_cognito/pyproject.toml | $(VENV)/bin/python
 	$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt
-	$(PIP) install --no-deps --no-build-isolation -e .
+	$(PIP) install --no-deps --no-build-isolation -e . -e ./local_cognito
 	@touch $@
 
 # xds-protos carries an old copy of one module of opentelemetry-proto: whichever is installed last wins, so this is.

@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gateway"
+EMULATOR = ROOT / "local_cognito/src/local_cognito"
 
 # room → the rooms it may import besides itself (docs/architecture.md draws it)
 BASE = {"config", "errors", "observe", "outgoing", "terminal", "version"}
@@ -25,13 +26,12 @@ FLOORS: dict[str, set[str]] = {
     "policy": BASE,
     "verify": BASE,
     "aws": BASE,
-    "local": BASE,
     "shared": BASE | {"verify"},
     "proxy": BASE | {"verify", "policy"},
     "portal": BASE | {"aws", "verify", "policy", "proxy", "shared"},
     "ext_authz": BASE | {"policy", "proxy"},
-    "run": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "portal", "ext_authz"},
-    "commands": BASE | {"verify", "policy", "aws", "local", "shared", "proxy", "run"},
+    "run": BASE | {"verify", "policy", "aws", "shared", "proxy", "portal", "ext_authz"},
+    "commands": BASE | {"verify", "policy", "aws", "shared", "proxy", "run"},
     "cli": {"commands", "errors", "version"},
     "__init__": set(),
     "__main__": {"cli"},
@@ -45,6 +45,8 @@ ONLY = {
     "grpc": {"ext_authz"},
     "httptools": {"proxy"},
     "jinja2": {"portal"},
+    # A distribution apart, which need not be installed.
+    "local_cognito": {"commands", "run"},
     "opentelemetry": {"observe", "run"},
     "prometheus_client": {"observe"},
     "ruamel": {"config"},
@@ -52,10 +54,13 @@ ONLY = {
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
+EMULATOR_MODULES = sorted(EMULATOR.rglob("*.py"))
+OURS = [*MODULES, *EMULATOR_MODULES]
 
 
 def name_of(path: Path) -> str:
-    parts = path.relative_to(ROOT).with_suffix("").parts
+    root = EMULATOR.parent if path.is_relative_to(EMULATOR) else ROOT
+    parts = path.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
@@ -89,10 +94,23 @@ def test_imports_run_downward(path: Path) -> None:
             assert target == room or target in FLOORS[room], f"{module} imports {imported}"
 
 
+def test_two_modules_of_the_gateway_import_the_local_cognito() -> None:
+    """When they are used: `demo` and `local-cognito` say how to install it where it is missing."""
+    importers = {
+        name_of(path) for path in MODULES if any(each.startswith("local_cognito") for each in imports(path))
+    }
+    assert importers == {"gateway.commands.serving", "gateway.run.demo"}
+
+
+@pytest.mark.parametrize("path", EMULATOR_MODULES, ids=name_of)
+def test_the_local_cognito_imports_nothing_of_the_gateway(path: Path) -> None:
+    assert not {each.partition(".")[0] for each in imports(path)} & {"gateway", "tests", "bench", "boto3"}
+
+
 def test_no_import_cycle() -> None:
-    known = {name_of(path) for path in MODULES}
+    known = {name_of(path) for path in OURS}
     graph = {
-        name_of(path): {each for each in imports(path) if each in known} - {name_of(path)} for path in MODULES
+        name_of(path): {each for each in imports(path) if each in known} - {name_of(path)} for path in OURS
     }
     # `from gateway.x import y` names the package too; a package's own __init__ imports nothing of it.
     graph = {
@@ -105,7 +123,7 @@ def test_no_import_cycle() -> None:
         pytest.fail(f"import cycle: {' → '.join(cycle.args[1])}")
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize("path", OURS, ids=name_of)
 def test_functions_stay_short(path: Path) -> None:
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -113,7 +131,7 @@ def test_functions_stay_short(path: Path) -> None:
             assert length <= 60, f"{path.name}:{node.lineno} {node.name} has {length} lines"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
+@pytest.mark.parametrize("path", OURS, ids=name_of)
 def test_modules_say_what_they_are_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path.name} opens without a docstring"
 

@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.commands import adding
 from gateway.commands.adding import Commands, Environ, config_path
+from gateway.errors import GatewayError
 
 
 def add(commands: Commands) -> None:
@@ -96,12 +100,33 @@ def _config_schema(_: argparse.Namespace, __: Environ) -> int:
 
 
 def _demo(arguments: argparse.Namespace, _: Environ) -> int:
-    from gateway.run.demo import demo
-
+    with _local_cognito_installed("demo"):
+        from gateway.run.demo import demo
     return demo(port=arguments.port)
 
 
 def _local_cognito(arguments: argparse.Namespace, _: Environ) -> int:
-    from gateway.local.server import main_local_cognito
+    with _local_cognito_installed("local-cognito"):
+        from local_cognito.errors import CannotRun
+        from local_cognito.server import run
+    try:
+        return run(arguments.listen, arguments.seed)
+    except CannotRun as error:
+        raise GatewayError(str(error)) from error
 
-    return main_local_cognito(arguments.listen, arguments.seed)
+
+@contextmanager
+def _local_cognito_installed(command: str) -> Iterator[None]:
+    """Raise GatewayError, with the command that installs it, where an import of local_cognito fails.
+
+    It is a distribution apart: neither the gateway's wheel nor its image holds it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "local_cognito":
+            raise
+        raise GatewayError(
+            f"{command}: local-cognito is not installed: in a checkout of cognito-gateway run "
+            f"{shlex.quote(sys.executable)} -m pip install ./local_cognito"
+        ) from error

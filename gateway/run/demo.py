@@ -26,9 +26,11 @@ from aiohttp import web
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
-from gateway.local import sample_api, seed
-from gateway.local.server import LocalCognito
 from gateway.run.worker import Worker
+from local_cognito.sample_api import application as sample_api
+from local_cognito.seed import DEMO
+from local_cognito.seed import read as read_seed
+from local_cognito.server import LocalCognito
 
 _HOST = "127.0.0.1"
 # The ports INTERFACE.md names; a taken one is replaced by a free one.
@@ -68,7 +70,7 @@ async def _demo(port: int) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    document = seed.read(seed.DEMO)
+    document = read_seed(DEMO)
     async with contextlib.AsyncExitStack() as stack:
         cognito = await stack.enter_async_context(_cognito(document))
         api = await stack.enter_async_context(_api())
@@ -96,7 +98,7 @@ async def _cognito(document: dict[str, Any]) -> AsyncIterator[str]:
 @contextlib.asynccontextmanager
 async def _api() -> AsyncIterator[str]:
     # Short: an event stream that somebody still watches does not hold up the end.
-    runner = web.AppRunner(sample_api.application(), access_log=None, shutdown_timeout=0.2)
+    runner = web.AppRunner(sample_api(), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
         await _start("sample API", _API_PORT, lambda port: web.TCPSite(runner, _HOST, port).start())

@@ -18,7 +18,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from gateway.local.server import LocalCognito
+from local_cognito.server import LocalCognito
 from tests.cli.test_cli import SCRIPT
 from tests.support import local_cognito
 

@@ -10,7 +10,7 @@ import pytest
 from gateway.aws.renewal import Renewal
 from gateway.aws.values import CognitoRefused, PoolAddress, Tokens
 from gateway.errors import GatewayError
-from gateway.local.server import LocalCognito
+from local_cognito.server import LocalCognito
 from tests.support import local_cognito
 
 PASSWORD = "Correct-Horse-1"

@@ -26,7 +26,7 @@ from gateway.aws.sign_up import SignUpRequest, sign_up_command
 from gateway.cli import main
 from gateway.config.load import load
 from gateway.errors import GatewayError
-from gateway.local.server import LocalCognito
+from local_cognito.server import LocalCognito
 from tests.cli.test_cli import run
 from tests.support import local_cognito
 

@@ -20,7 +20,7 @@ from gateway.aws.sentences import refused
 from gateway.aws.token import TokenRequest, token_command
 from gateway.aws.user_pool import Challenge, PoolAddress, Tokens, UserPool
 from gateway.errors import GatewayError
-from gateway.local.server import LocalCognito
+from local_cognito.server import LocalCognito
 from tests.support import local_cognito
 
 POOL, CLIENT, SECRET_CLIENT = "us-east-1_Token1234", "tokenclient", "secretclient"

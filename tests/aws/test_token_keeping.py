@@ -15,8 +15,8 @@ from typing import Any
 import jwt
 import pytest
 
-from gateway.local import totp
-from gateway.local.server import LocalCognito
+from local_cognito import totp
+from local_cognito.server import LocalCognito
 from tests.cli.test_cli import SCRIPT
 from tests.support import local_cognito
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import jwt
 import pytest
 
-from gateway.local import seed
 from gateway.run.demo import Running, banner, seeded_by
+from local_cognito import seed
 from tests.support import local_cognito
 
 # The CLI of the interpreter that runs the tests.

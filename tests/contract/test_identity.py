@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from gateway.local import seed
-from gateway.local.iam.trust import trust_policy
-from gateway.local.server import LocalCognito
+from local_cognito import seed
+from local_cognito.iam.trust import trust_policy
+from local_cognito.server import LocalCognito
 from tests.support import local_cognito
 
 POOL, CLIENT = "us-east-1_LocalDemo", "1demo2client3local4cognito"

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import procfs
-from gateway.local.seed import DEMO
+from local_cognito.seed import DEMO
 from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
 from tests.support.wire import Reply, get, once

@@ -17,9 +17,9 @@ import pytest
 
 from gateway.config.egress import egress_of
 from gateway.errors import CognitoUnavailable, SignInRefused
-from gateway.local.server import LocalCognito
 from gateway.portal.token_endpoint import redeem
 from gateway.verify.fetch import FetchFailed, HttpSource
+from local_cognito.server import LocalCognito
 from tests.outside.support import SCRIPT, Served, run, serving, until
 from tests.portal.site import Browser
 from tests.support import local_cognito

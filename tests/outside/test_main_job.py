@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from gateway.local import sample_api, seed
+from local_cognito import sample_api, seed
 from tests.outside.support import (
     DEMO_CLIENT,
     DEMO_PASSWORD,
@@ -131,7 +131,7 @@ async def test_what_a_request_does_not_need_is_not_loaded(tmp_path: Path) -> Non
         assert (await served.bearer(sign(key, access_claims()))).status == 200
         assert imported(served, "aiohttp")
         # Of gateway.aws only what has no part in calling AWS: the values that pages and adapters exchange.
-        costly = ("boto3", "botocore", "gateway.aws.connection", "gateway.local", "hypothesis", "jinja2")
+        costly = ("boto3", "botocore", "gateway.aws.connection", "local_cognito", "hypothesis", "jinja2")
         assert imported(served, *costly, "opentelemetry", "grpc", "redis") == set()
         assert imported(served, "prometheus_client") == set(), "only a scrape needs it"
         assert (await served.probe("/metrics")).status == 200

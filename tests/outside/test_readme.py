@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.local import seed
+from local_cognito import seed
 from tests.outside.support import ROOT, SCRIPT, run, started
 from tests.support import local_cognito
 from tests.support.demos import taking_turns

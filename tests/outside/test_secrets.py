@@ -17,8 +17,8 @@ from typing import Any
 
 import aiohttp
 
-from gateway.local import totp
-from gateway.local.server import LocalCognito
+from local_cognito import totp
+from local_cognito.server import LocalCognito
 from tests.outside.promises import by_path
 from tests.outside.recording import Relay
 from tests.outside.support import SCRIPT, Served, started, until

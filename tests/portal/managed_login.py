@@ -15,9 +15,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import aiohttp
 from aiohttp import web
 
-from gateway.local.iam.roles import create_role
-from gateway.local.iam.trust import trust_policy
-from gateway.local.server import LocalCognito
+from local_cognito.iam.roles import create_role
+from local_cognito.iam.trust import trust_policy
+from local_cognito.server import LocalCognito
 from tests.portal.support import Browser
 from tests.support.running import Running, running
 from tests.support.wire import Reply

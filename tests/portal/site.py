@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gateway.config.load import load
-from gateway.local import totp
-from gateway.local.server import LocalCognito
 from gateway.observe.logs import configure
 from gateway.run.reload import Source
 from gateway.run.worker import Worker
+from local_cognito import totp
+from local_cognito.server import LocalCognito
 from tests.support.running import Stream
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Reply, Upstream, get, once

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from gateway.config.load import load
-from gateway.local.errors import AwsError
-from gateway.local.hooks import Fault
 from gateway.portal.attempts import SENT_TO_PERSON, Limit
+from local_cognito.errors import AwsError
+from local_cognito.hooks import Fault
 from tests.portal.site import (
     ALICE,
     CLIENT,
@@ -386,7 +386,7 @@ async def test_what_cognito_was_asked_is_counted_whatever_it_said(
 
 def test_what_is_quoted_here_is_what_the_local_cognito_quotes() -> None:
     """Else the test of the names made of Cognito's words shows nothing."""
-    from gateway.local.shapes import Field, check
+    from local_cognito.shapes import Field, check
 
     fields: dict[str, Any] = {"Username": Field(str, True, pattern=r"\S+")}
     with pytest.raises(AwsError, match=re.escape("Value 'a b' at 'username' failed")):

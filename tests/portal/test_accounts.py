@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.local.hooks import Fault
 from gateway.portal.attempts import Limit
+from local_cognito.hooks import Fault
 from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
 from tests.support.waiting import PATIENCE
 

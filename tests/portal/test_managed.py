@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from gateway.local.errors import AwsError
 from gateway.portal.attempts import ADDRESS
+from local_cognito.errors import AwsError
 from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
 from tests.portal.support import HTML, Browser, form_token, ticket_of
 from tests.support.running import logged, running

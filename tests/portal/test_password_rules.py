@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.local.errors import AwsError
-from gateway.local.passwords import PasswordPolicy, check_policy
 from gateway.portal import password_rules
 from gateway.portal.password_rules import Policy, broken, rules
+from local_cognito.errors import AwsError
+from local_cognito.passwords import PasswordPolicy, check_policy
 
 policies = st.builds(
     Policy,

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 from gateway.config.load import load
-from gateway.local.server import LocalCognito
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.portal.session import Session
 from gateway.run.asking import revocation_of
 from gateway.run.worker import Worker
+from local_cognito.server import LocalCognito
 from tests.portal.support import Browser, form_token, jar_of
 from tests.proxy.test_tunnel import UPGRADE, echo
 from tests.shared.support import Lines

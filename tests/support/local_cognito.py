@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from gateway.local.server import LocalCognito
+from local_cognito.server import LocalCognito
 
 
 class Clock:

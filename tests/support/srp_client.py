@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from gateway.local.srp import G, N
+from local_cognito.srp import G, N
 
 
 def _pad(number: int) -> str:

@@ -1,0 +1,1 @@
+"""An emulator of Amazon Cognito for development and tests, and a sample API to put a gateway in front of."""

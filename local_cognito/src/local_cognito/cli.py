@@ -1,0 +1,42 @@
+"""The command `local-cognito`: arguments in, exit code out.
+
+Invariant: what the user can put right is one sentence on stderr and exit code 1, never a traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from local_cognito.errors import CannotRun
+from local_cognito.seed import DEMO
+from local_cognito.server import run
+from local_cognito.version import VERSION
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the local Cognito until SIGINT or SIGTERM; return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="local-cognito", description="A strict emulator of Amazon Cognito, on loopback."
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"local-cognito {VERSION}")
+    parser.add_argument(
+        "--listen",
+        default="127.0.0.1:9229",
+        metavar="HOST:PORT",
+        help="a loopback address (default: 127.0.0.1:9229)",
+    )
+    begin = parser.add_mutually_exclusive_group()
+    begin.add_argument(
+        "--seed", type=Path, metavar="FILE", help="pools, clients and users to begin with (YAML)"
+    )
+    begin.add_argument(
+        "--demo", action="store_const", const=DEMO, dest="seed", help="begin with the demo's pool and user"
+    )
+    arguments = parser.parse_args(argv)
+    try:
+        return run(arguments.listen, arguments.seed)
+    except CannotRun as error:
+        sys.stderr.write(f"{error}\n")
+        return 1

@@ -1,0 +1,80 @@
+"""What an app client may be set to for managed login and client credentials.
+
+Invariant: a client that is stored asks for scopes that exist and sends browsers only where it said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from local_cognito.errors import AwsError, invalid_parameter
+from local_cognito.state import Pool
+
+# The one scope that opens the user pools API to an access token.
+SELF_SERVICE = "aws.cognito.signin.user.admin"
+STANDARD_SCOPES = frozenset({"openid", "email", "phone", "profile", SELF_SERVICE})
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def check_oauth(pool: Pool, settings: Mapping[str, Any], secret: str | None) -> None:
+    """Raises what CreateUserPoolClient raises."""
+    flows, scopes = settings.get("AllowedOAuthFlows") or [], settings.get("AllowedOAuthScopes") or []
+    for url in (*settings.get("CallbackURLs", ()), *settings.get("LogoutURLs", ())):
+        _check_url(url)
+    default = settings.get("DefaultRedirectURI")
+    if default is not None and default not in settings.get("CallbackURLs", ()):
+        raise invalid_parameter("DefaultRedirectURI must be in the CallbackURLs list.")
+    for scope in scopes:
+        if scope not in STANDARD_SCOPES and scope not in custom_scopes(pool):
+            raise AwsError("ScopeDoesNotExistException", f"Invalid scope requested: {scope}")
+    if settings["AllowedOAuthFlowsUserPoolClient"] and not (flows and scopes):
+        raise AwsError(
+            "InvalidOAuthFlowException",
+            "AllowedOAuthFlows and AllowedOAuthScopes are required if user pool client is allowed to use "
+            "OAuth flows.",
+        )
+    if "code" in flows and not settings.get("CallbackURLs"):
+        raise AwsError("InvalidOAuthFlowException", "CallbackURLs are required for the code flow.")
+    if "client_credentials" in flows:
+        _check_client_credentials(flows, scopes, secret)
+
+
+def _check_client_credentials(flows: list[str], scopes: list[str], secret: str | None) -> None:
+    # API reference, CreateUserPoolClient, AllowedOAuthFlows: the only flow, and a client with a secret.
+    if len(flows) > 1:
+        raise AwsError(
+            "InvalidOAuthFlowException",
+            "client_credentials flow can not be selected along with code flow or implicit flow.",
+        )
+    if secret is None:
+        raise AwsError(
+            "InvalidOAuthFlowException",
+            "client_credentials flow can not be selected if client does not have a client secret.",
+        )
+    if STANDARD_SCOPES & set(scopes):
+        raise AwsError("InvalidOAuthFlowException", "client_credentials flow takes custom scopes only.")
+
+
+def custom_scopes(pool: Pool) -> set[str]:
+    return {
+        f"{identifier}/{scope['ScopeName']}"
+        for identifier, server in pool.resource_servers.items()
+        for scope in server.get("Scopes", ())
+    }
+
+
+def _check_url(url: str) -> None:
+    """API reference, CallbackURLs: absolute, no fragment, https but for loopback, or an app's own scheme."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        raise invalid_parameter(f"{url} is not a valid redirect uri.") from None
+    if not parts.scheme or parts.fragment or url.endswith("#"):
+        raise invalid_parameter(f"{url} is not a valid redirect uri.")
+    if parts.scheme in ("http", "https") and not host:
+        raise invalid_parameter(f"{url} is not a valid redirect uri.")
+    if parts.scheme == "http" and host not in _LOOPBACK:
+        raise invalid_parameter(f"{url} cannot use http protocol.")

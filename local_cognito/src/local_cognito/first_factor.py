@@ -1,0 +1,210 @@
+"""The first factor: password, SRP or a code that is sent; and the choice between them (USER_AUTH).
+
+Invariant: who does not know the password, or hold the address, learns nothing about the account; a name
+nobody has takes every step a real one takes, up to the refusal.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from local_cognito import passwords, srp
+from local_cognito.accounts import check_account, check_lock, settle_attempt
+from local_cognito.clients import hides_users
+from local_cognito.delivery import simulated, to_attribute
+from local_cognito.errors import AwsError, invalid_parameter, wrong_password
+from local_cognito.mfa import after_password, answer_of, check_sent_code, methods_of, send_code, signed_in
+from local_cognito.sessions import Turn, open_session
+from local_cognito.state import FORCE_CHANGE_PASSWORD, AuthSession, Pool, User, find_user
+
+Answer = dict[str, Any]
+Answers = Mapping[str, str]
+
+_ATTRIBUTES = {"EMAIL_OTP": "email", "SMS_OTP": "phone_number"}
+# Clients whose clock is further off than a session lives could not sign in at AWS either.
+_CLOCK_SKEW = 180.0
+
+
+def known(turn: Turn, name: str) -> User | None:
+    """The user; None when there is none and the client hides that, else UserNotFoundException."""
+    user = find_user(turn.pool, name)
+    if user is None and not hides_users(turn.client):
+        raise AwsError("UserNotFoundException", "User does not exist.")
+    return user
+
+
+def by_password(turn: Turn, name: str, user: User | None, password: str) -> Answer:
+    # A name nobody has is counted as well: otherwise the lockout would tell which names exist.
+    counted = user.username if user else name
+    check_lock(turn.pool, counted, turn.now)
+    right = passwords.matches(user.password if user else None, password)
+    settle_attempt(turn.pool, counted, turn.now, right=right)
+    if user is None:
+        raise wrong_password()
+    return after_password(turn, user)
+
+
+def begin_srp(turn: Turn, name: str, user: User | None, client_public: str) -> Answer:
+    """The challenge PASSWORD_VERIFIER."""
+    internal = user.username if user else _stand_in(turn.pool, name)
+    stored = (user.srp if user else None) or _stand_in_verifier(turn.pool, internal)
+    try:
+        exchange = srp.begin(stored, client_public)
+    except ValueError:
+        raise invalid_parameter("Invalid SRP_A") from None
+    block = base64.b64encode(exchange.block).decode()
+    open_session(turn, internal, "PASSWORD_VERIFIER", key=block, srp=exchange)
+    return {
+        "ChallengeName": "PASSWORD_VERIFIER",
+        "ChallengeParameters": {
+            "SALT": f"{stored.salt:x}",
+            "SRP_B": f"{exchange.public:x}",
+            "SECRET_BLOCK": block,
+            "USERNAME": internal,
+            "USER_ID_FOR_SRP": internal,
+        },
+    }
+
+
+def verify_srp(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
+    signature = answer_of(answers, "PASSWORD_CLAIM_SIGNATURE")
+    block = answer_of(answers, "PASSWORD_CLAIM_SECRET_BLOCK")
+    timestamp = answer_of(answers, "TIMESTAMP")
+    # One try: a signature is right or wrong, and each guess should cost a new exchange.
+    session.used = True
+    check_lock(turn.pool, session.username, turn.now)
+    exchange = session.srp
+    right = (
+        exchange is not None
+        and hmac.compare_digest(base64.b64encode(exchange.block), block.encode())
+        and abs(_seconds(timestamp) - turn.now) <= _CLOCK_SKEW
+        and srp.proves(exchange, turn.pool.id, session.username, timestamp=timestamp, signature=signature)
+    )
+    settle_attempt(turn.pool, session.username, turn.now, right=right and user is not None)
+    if user is None:
+        raise wrong_password()
+    return after_password(turn, user)
+
+
+def _seconds(timestamp: str) -> float:
+    """`Tue Nov 24 20:27:43 UTC 2026`, in English whatever the machine speaks."""
+    try:
+        return datetime.strptime(timestamp, "%a %b %d %H:%M:%S UTC %Y").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise invalid_parameter("TIMESTAMP must look like: Tue Nov 24 20:27:43 UTC 2026") from None
+
+
+def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Answer:
+    """USER_AUTH: the preferred challenge if it can be had, else the choice."""
+    available = _available(turn.pool, user)
+    preferred = parameters.get("PREFERRED_CHALLENGE")
+    if preferred in available:
+        return _challenge(turn, name, user, preferred, parameters)
+    internal = user.username if user else _stand_in(turn.pool, name)
+    return {
+        "ChallengeName": "SELECT_CHALLENGE",
+        "Session": open_session(turn, internal, "SELECT_CHALLENGE", called=name, choices=tuple(available)),
+        "ChallengeParameters": {"USERNAME": name},
+        "AvailableChallenges": available,
+    }
+
+
+def chosen(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
+    """SELECT_CHALLENGE"""
+    answer = answer_of(answers, "ANSWER")
+    if answer not in session.choices:
+        raise invalid_parameter("Invalid challenge: it is not one of AvailableChallenges")
+    # Whoever tries a password in this answer tries it once per session.
+    session.used = True
+    return _challenge(turn, session.called or session.username, user, answer, answers)
+
+
+def password_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
+    """PASSWORD"""
+    password = answer_of(answers, "PASSWORD")
+    session.used = True
+    return by_password(turn, session.called or session.username, user, password)
+
+
+def srp_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
+    """PASSWORD_SRP"""
+    name = session.called or session.username
+    return _srp_in_session(turn, name, user, answer_of(answers, "SRP_A"))
+
+
+def _srp_in_session(turn: Turn, name: str, user: User | None, client_public: str) -> Answer:
+    """Choice-based sign-in has a session at every step; here it is the secret block again."""
+    answer = begin_srp(turn, name, user, client_public)
+    return {**answer, "Session": answer["ChallengeParameters"]["SECRET_BLOCK"]}
+
+
+def code_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
+    """EMAIL_OTP, SMS_OTP and SMS_MFA: the code that was sent, as first factor or as second."""
+    check_sent_code(session, answer_of(answers, f"{session.challenge}_CODE"))
+    if user is None:
+        # A code nobody was sent: guessed, and told as a wrong one.
+        session.failures += 1
+        raise AwsError("CodeMismatchException", "Invalid code or auth state for the user.")
+    check_account(user)
+    return signed_in(turn, user)
+
+
+def _available(pool: Pool, user: User | None) -> list[str]:
+    factors = pool.first_factors
+    found = ["PASSWORD", "PASSWORD_SRP"] if user is None or user.password is not None else []
+    for name, attribute in _ATTRIBUTES.items():
+        if name not in factors:
+            continue
+        # Developer guide, "passwordless": not for users with a second factor; the code proves the address.
+        if user is None:
+            found += [name] if name == "EMAIL_OTP" else []
+        elif (
+            user.attributes.get(f"{attribute}_verified") == "true"
+            and user.status != FORCE_CHANGE_PASSWORD
+            and not methods_of(pool, user)
+        ):
+            found.append(name)
+    return found
+
+
+def _challenge(turn: Turn, name: str, user: User | None, which: str, given: Answers) -> Answer:
+    if which == "PASSWORD" and given.get("PASSWORD"):
+        return by_password(turn, name, user, given["PASSWORD"])
+    if which == "PASSWORD_SRP" and given.get("SRP_A"):
+        return _srp_in_session(turn, name, user, given["SRP_A"])
+    internal = user.username if user else _stand_in(turn.pool, name)
+    if which in _ATTRIBUTES:
+        delivery = to_attribute(user, _ATTRIBUTES[which]) if user else None
+        shown = simulated(turn.pool, name)
+        return send_code(turn, which, internal, delivery, second=False, called=name, shown=shown)
+    return {
+        "ChallengeName": which,
+        "Session": open_session(turn, internal, which, called=name),
+        "ChallengeParameters": {"USERNAME": name},
+    }
+
+
+def custom_auth() -> Answer:
+    raise invalid_parameter("Custom auth lambda trigger is not configured for the user pool.")
+
+
+def _stand_in(pool: Pool, name: str) -> str:
+    """What a name nobody has is called inside: the same every time, and of the form real ones have."""
+    if not pool.fixed.get("UsernameAttributes"):
+        return name
+    digest = hmac.digest(pool.secret, b"id " + pool.fold(name).encode(), hashlib.sha256)
+    return str(uuid.UUID(bytes=digest[:16], version=4))
+
+
+def _stand_in_verifier(pool: Pool, internal: str) -> srp.Verifier:
+    digest = hmac.digest(pool.secret, b"srp " + internal.encode(), hashlib.sha512)
+    # No password has this verifier: the exponent is known to nobody outside this process.
+    return srp.Verifier(
+        int.from_bytes(digest[:16], "big"), pow(srp.G, int.from_bytes(digest[16:48], "big"), srp.N)
+    )

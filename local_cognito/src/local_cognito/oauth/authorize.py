@@ -1,0 +1,127 @@
+"""An authorization request: what it asks for, or why it is refused, and where that is said.
+
+Pure. Invariant: nothing is ever sent to a redirect URI that is not, letter for letter, the client's.
+Sources: RFC 6749 sections 3.1 and 4.1, RFC 7636, developer guide "Authorize endpoint".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from local_cognito.client_oauth import SELF_SERVICE
+from local_cognito.errors import AwsError
+from local_cognito.state import Client, Pool, State
+
+# RFC 7636 section 4.2: base64url of a SHA-256, without padding.
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_NEED_OPENID = frozenset({"email", "phone", "profile"})
+
+
+class NotHere(Exception):
+    """Refused on our own page: there is no redirect URI to trust."""
+
+    def __init__(self, error: str, why: str) -> None:
+        super().__init__(why)
+        self.error, self.why = error, why
+
+
+class SendBack(Exception):
+    """Refused at the client's redirect URI."""
+
+    def __init__(self, ask: Ask, error: str, why: str) -> None:
+        super().__init__(why)
+        self.location = redirect(ask, {"error": error, "error_description": why})
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A valid request for a code."""
+
+    pool: Pool
+    client: Client
+    redirect_uri: str
+    state: str | None
+    scopes: tuple[str, ...] = ()
+    nonce: str | None = None
+    code_challenge: str | None = None
+    prompt: str | None = None
+    login_hint: str | None = None
+
+
+def redirect(ask: Ask, parameters: dict[str, str]) -> str:
+    """RFC 6749 section 4.1.2: added to the query the redirect URI may already have."""
+    if ask.state is not None:
+        parameters = {**parameters, "state": ask.state}
+    separator = "&" if "?" in ask.redirect_uri else "?"
+    return f"{ask.redirect_uri}{separator}{urlencode(parameters)}"
+
+
+def read(state: State, query: Iterable[tuple[str, str]]) -> Ask:
+    """The request in a query string; raises NotHere or SendBack."""
+    given: dict[str, str] = {}
+    for name, value in query:
+        # RFC 6749 section 3.1: no parameter more than once.
+        if name in given:
+            raise NotHere("invalid_request", f"the parameter {name} is given twice")
+        given[name] = value
+    pool, client = _client(state, given.get("client_id", ""))
+    uri = given.get("redirect_uri") or client.settings.get("DefaultRedirectURI")
+    if uri is None:
+        raise NotHere("invalid_request", "redirect_uri is missing")
+    if uri not in client.settings.get("CallbackURLs", ()):
+        raise NotHere("redirect_mismatch", "redirect_uri is not one of the app client's callback URLs")
+    ask = Ask(pool, client, uri, given.get("state"))
+    _check_flow(ask, given)
+    return Ask(
+        pool,
+        client,
+        uri,
+        ask.state,
+        scopes=_scopes(ask, given.get("scope")),
+        nonce=given.get("nonce"),
+        code_challenge=given.get("code_challenge"),
+        prompt=given.get("prompt"),
+        login_hint=given.get("login_hint"),
+    )
+
+
+def _client(state: State, client_id: str) -> tuple[Pool, Client]:
+    try:
+        pool, client = state.client(client_id)
+    except AwsError:
+        raise NotHere("invalid_request", "client_id is missing or names no app client") from None
+    if pool.domain is None:
+        raise NotHere("invalid_request", f"user pool {pool.id} has no domain: see CreateUserPoolDomain")
+    if not client.settings["AllowedOAuthFlowsUserPoolClient"]:
+        raise NotHere("unauthorized_client", "the app client may not use managed login")
+    return pool, client
+
+
+def _check_flow(ask: Ask, given: dict[str, str]) -> None:
+    kind = given.get("response_type")
+    if kind not in ("code", "token"):
+        raise SendBack(ask, "invalid_request", "response_type must be code")
+    if kind == "token" or "code" not in ask.client.settings.get("AllowedOAuthFlows", ()):
+        raise SendBack(ask, "unauthorized_client", f"the app client may not use response_type {kind}")
+    challenge, method = given.get("code_challenge"), given.get("code_challenge_method")
+    if (challenge is None) != (method is None):
+        raise SendBack(ask, "invalid_request", "code_challenge and code_challenge_method go together")
+    if method not in (None, "S256"):
+        raise SendBack(ask, "invalid_request", "code_challenge_method must be S256")
+    if challenge is not None and _CHALLENGE.fullmatch(challenge) is None:
+        raise SendBack(ask, "invalid_request", "code_challenge is not the base64url of a SHA-256")
+
+
+def _scopes(ask: Ask, scope: str | None) -> tuple[str, ...]:
+    """Developer guide: without a scope parameter, everything the client is allowed."""
+    allowed = ask.client.settings["AllowedOAuthScopes"]
+    wanted = tuple(dict.fromkeys(scope.split())) if scope else tuple(allowed)
+    unknown = [one for one in wanted if one not in allowed]
+    if unknown:
+        raise SendBack(ask, "invalid_scope", "a scope is not one of the app client's")
+    if _NEED_OPENID & set(wanted) and not {"openid", SELF_SERVICE} & set(wanted):
+        raise SendBack(ask, "invalid_scope", "email, phone and profile need openid")
+    return wanted

@@ -1,0 +1,203 @@
+"""The endpoints of managed login on HTTP: /oauth2/authorize, /login, /oauth2/token, /oauth2/userInfo,
+/oauth2/revoke, /logout.
+
+Invariant: every answer is either a redirect to an address the app client registered, a page of ours, or
+OAuth's JSON; none of them is cached.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiohttp import web
+
+from local_cognito.errors import AwsError
+from local_cognito.oauth import codes, hosted, html, token_endpoint
+from local_cognito.oauth.authorize import Ask, NotHere, SendBack, read, redirect
+from local_cognito.oauth.token_endpoint import OAuthError
+from local_cognito.oauth.user_info import user_info
+from local_cognito.state import Pool, State
+
+_CSRF = "local-cognito-csrf"
+_UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_FORM = "application/x-www-form-urlencoded"
+
+
+def add_routes(app: web.Application, state: State, clock: Callable[[], float]) -> None:
+    ends = _Endpoints(state, clock)
+    app.router.add_get("/oauth2/authorize", ends.authorize)
+    app.router.add_get("/login", ends.login)
+    app.router.add_post("/login", ends.submit)
+    app.router.add_post("/oauth2/token", ends.token)
+    app.router.add_get("/oauth2/userInfo", ends.user_info)
+    app.router.add_post("/oauth2/userInfo", ends.user_info)
+    app.router.add_post("/oauth2/revoke", ends.revoke)
+    app.router.add_get("/logout", ends.logout)
+
+
+class _Endpoints:
+    def __init__(self, state: State, clock: Callable[[], float]) -> None:
+        self._state = state
+        self._clock = clock
+
+    async def authorize(self, request: web.Request) -> web.Response:
+        ask = self._ask(request)
+        if not isinstance(ask, Ask):
+            return ask
+        session = codes.browser(ask.pool, request.cookies.get(_cookie(ask.pool)), self._clock())
+        if session is not None and ask.prompt != "login":
+            return _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
+        # OpenID Connect Core section 3.1.2.1: `none` shows no page.
+        if ask.prompt == "none":
+            return _to(redirect(ask, {"error": "login_required"}))
+        return _to(f"/login?{request.query_string}")
+
+    async def login(self, request: web.Request) -> web.Response:
+        ask = self._ask(request)
+        return self._page(request, hosted.first_step(ask)) if isinstance(ask, Ask) else ask
+
+    async def submit(self, request: web.Request) -> web.Response:
+        ask = self._ask(request)
+        if not isinstance(ask, Ask):
+            return ask
+        form = await _form(request)
+        if form is None or not _same(request.cookies.get(_CSRF), form.get("csrf")):
+            return self._page(
+                request, hosted.first_step(ask, error="The form has expired: please try again.")
+            )
+        outcome = hosted.submit(self._state, ask, form, self._clock())
+        if isinstance(outcome, hosted.Step):
+            return self._page(request, outcome)
+        key, session = codes.open_browser(ask.pool, outcome, self._clock())
+        answer = _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
+        # Not Secure, as Cognito's is: this server speaks plain HTTP on loopback.
+        answer.set_cookie(_cookie(ask.pool), key, httponly=True, samesite="Lax", path="/", max_age=3600)
+        answer.del_cookie(_CSRF, path="/login")
+        return answer
+
+    async def token(self, request: web.Request) -> web.Response:
+        try:
+            form = await _form(request)
+            if form is None:
+                raise OAuthError("invalid_request", f"the body is not {_FORM} with each parameter once")
+            authorization = request.headers.get("Authorization")
+            answer = token_endpoint.token(self._state, form, authorization, self._clock())
+        except OAuthError as error:
+            return _oauth_error(error)
+        return web.json_response(answer, headers=_UNCACHED)
+
+    async def revoke(self, request: web.Request) -> web.Response:
+        try:
+            form = await _form(request)
+            if form is None:
+                raise OAuthError("invalid_request")
+            token_endpoint.revoke(self._state, form, request.headers.get("Authorization"), self._clock())
+        except OAuthError as error:
+            return _oauth_error(error, 401 if error.error == "invalid_client" else 400)
+        return web.Response(headers=_UNCACHED)
+
+    async def user_info(self, request: web.Request) -> web.Response:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            if scheme.lower() != "bearer":
+                raise AwsError("InvalidTokenException", "Access token is missing")
+            answer = user_info(self._state, token, self._clock())
+        except AwsError as error:
+            scope = error.message == "Access Token does not have required scopes"
+            kind = "insufficient_scope" if scope else "invalid_token"
+            challenge = f'Bearer error="{kind}", error_description="{error.message}"'
+            return web.json_response(
+                {"error": kind, "error_description": error.message},
+                status=403 if scope else 401,
+                headers={"WWW-Authenticate": challenge, **_UNCACHED},
+            )
+        return web.json_response(answer, headers=_UNCACHED)
+
+    async def logout(self, request: web.Request) -> web.Response:
+        """Developer guide, "Logout endpoint": to a registered sign-out URL, or on to the next sign-in."""
+        query = request.query
+        try:
+            pool, client = self._state.client(query.get("client_id", ""))
+        except AwsError:
+            return _error_page("invalid_request", "client_id is missing or names no app client")
+        if "logout_uri" in query:
+            if query["logout_uri"] not in client.settings.get("LogoutURLs", ()):
+                return _error_page(
+                    "invalid_request", "logout_uri is not one of the app client's sign-out URLs"
+                )
+            answer = _to(query["logout_uri"])
+        elif "redirect_uri" in query and "response_type" in query:
+            ask = self._ask(request)
+            if not isinstance(ask, Ask):
+                return ask
+            answer = _to(f"/login?{request.query_string}")
+        else:
+            return _error_page("invalid_request", "Required parameters missing: logout_uri")
+        pool.browsers.pop(request.cookies.get(_cookie(pool), ""), None)
+        answer.del_cookie(_cookie(pool), path="/")
+        return answer
+
+    def _ask(self, request: web.Request) -> Ask | web.Response:
+        try:
+            return read(self._state, request.query.items())
+        except NotHere as refusal:
+            return _error_page(refusal.error, refusal.why)
+        except SendBack as refusal:
+            return _to(refusal.location)
+
+    def _page(self, request: web.Request, step: hosted.Step) -> web.Response:
+        csrf = request.cookies.get(_CSRF) or secrets.token_urlsafe(32)
+        text = html.sign_in_page(step, action=f"/login?{request.query_string}", csrf=csrf)
+        answer = _html(text, 400 if step.error else 200)
+        answer.set_cookie(_CSRF, csrf, httponly=True, samesite="Lax", path="/login")
+        return answer
+
+
+def _cookie(pool: Pool) -> str:
+    """Cognito's is per domain; here all pools share one host, and cookies know no ports."""
+    return f"local-cognito-{pool.id}"
+
+
+def _to(location: str) -> web.Response:
+    return web.Response(status=302, headers={"Location": location, **_UNCACHED})
+
+
+def _html(text: str, status: int) -> web.Response:
+    headers = {
+        "Content-Security-Policy": html.POLICY,
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return web.Response(
+        text=text, status=status, content_type="text/html", charset="utf-8", headers={**_UNCACHED, **headers}
+    )
+
+
+def _error_page(error: str, why: str) -> web.Response:
+    return _html(html.error_page(error, why), 400)
+
+
+def _oauth_error(error: OAuthError, status: int = 400) -> web.Response:
+    body: dict[str, Any] = {"error": error.error}
+    if error.why:
+        body["error_description"] = error.why
+    return web.json_response(body, status=status, headers=_UNCACHED)
+
+
+async def _form(request: web.Request) -> Mapping[str, str] | None:
+    """The form's fields; None when it is no form, or holds one twice (RFC 6749 section 3.2)."""
+    if request.content_type != _FORM:
+        return None
+    try:
+        posted = await request.post()
+    except (ValueError, LookupError):
+        return None
+    form = {name: value for name, value in posted.items() if isinstance(value, str)}
+    return form if len(form) == len(posted) else None
+
+
+def _same(cookie: str | None, field: str | None) -> bool:
+    return bool(cookie) and hmac.compare_digest((cookie or "").encode(), (field or "").encode())

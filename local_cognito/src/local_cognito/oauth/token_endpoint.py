@@ -1,0 +1,171 @@
+"""POST /oauth2/token and /oauth2/revoke: who the client is, and what it gets for what it brings.
+
+Invariant: an error says which of OAuth's kinds it is and nothing about users, codes or tokens.
+Sources: RFC 6749 sections 4.1.3, 4.4, 5.2 and 6, RFC 7009; developer guide "Token endpoint".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from typing import Any
+
+from local_cognito.client_oauth import custom_scopes
+from local_cognito.clients import lifetime
+from local_cognito.errors import AwsError
+from local_cognito.oauth.codes import BadCode, redeem
+from local_cognito.refreshing import refreshable, rotate
+from local_cognito.signed_in import revoke_token
+from local_cognito.state import Client, Grant, Pool, State, find_user
+from local_cognito.tokens import authentication_result, client_credentials_token, is_signed_token, new_grant
+
+Answer = dict[str, Any]
+Form = Mapping[str, str]
+
+
+class OAuthError(Exception):
+    """RFC 6749 section 5.2; Cognito's status is 400 whatever the error, but for /oauth2/revoke."""
+
+    def __init__(self, error: str, why: str = "") -> None:
+        super().__init__(error)
+        self.error, self.why = error, why
+
+
+def token(state: State, form: Form, authorization: str | None, now: float) -> Answer:
+    pool, client = authenticate(state, form, authorization)
+    kind = form.get("grant_type")
+    if kind is None:
+        raise OAuthError("invalid_request", "grant_type is missing")
+    if kind == "authorization_code":
+        return _authorization_code(state, pool, client, form, now)
+    if kind == "refresh_token":
+        return _refresh(state, pool, client, form, now)
+    if kind == "client_credentials":
+        return _client_credentials(state, pool, client, form, now)
+    raise OAuthError("unsupported_grant_type")
+
+
+def authenticate(state: State, form: Form, authorization: str | None) -> tuple[Pool, Client]:
+    """client_secret_basic or client_secret_post (RFC 6749 section 2.3.1), or a client without a secret."""
+    client_id, secret = form.get("client_id"), form.get("client_secret")
+    if authorization is not None:
+        # Section 2.3: no more than one method.
+        if secret is not None:
+            raise OAuthError("invalid_request", "two ways of client authentication")
+        named = client_id
+        client_id, secret = _basic(authorization)
+        if named not in (None, client_id):
+            raise OAuthError("invalid_request", "two different client_ids")
+    if not client_id:
+        raise OAuthError("invalid_request", "client_id is missing")
+    try:
+        pool, client = state.client(client_id)
+    except AwsError:
+        raise OAuthError("invalid_client") from None
+    if not hmac.compare_digest((client.secret or "").encode(), (secret or "").encode()):
+        raise OAuthError("invalid_client")
+    if pool.domain is None:
+        raise OAuthError("invalid_client", f"user pool {pool.id} has no domain: see CreateUserPoolDomain")
+    return pool, client
+
+
+def _basic(authorization: str) -> tuple[str, str]:
+    scheme, _, credentials = authorization.partition(" ")
+    try:
+        name, colon, secret = base64.b64decode(credentials, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise OAuthError("invalid_client", "the Authorization header is not Basic") from None
+    if scheme.lower() != "basic" or not colon:
+        raise OAuthError("invalid_client", "the Authorization header is not Basic")
+    return name, secret
+
+
+def _authorization_code(state: State, pool: Pool, client: Client, form: Form, now: float) -> Answer:
+    _check_flow(client, "code")
+    if not form.get("code"):
+        raise OAuthError("invalid_request", "code is missing")
+    try:
+        code = redeem(
+            pool,
+            client,
+            form["code"],
+            redirect_uri=form.get("redirect_uri"),
+            verifier=form.get("code_verifier"),
+            now=now,
+        )
+    except BadCode:
+        raise OAuthError("invalid_grant") from None
+    user = find_user(pool, code.username)
+    if user is None or not user.enabled:
+        raise OAuthError("invalid_grant")
+    grant = new_grant(pool, client, user, now)
+    grant.scopes, grant.auth_time, grant.managed = code.scopes, code.auth_time, True
+    result = authentication_result(state, pool, client, user, grant, now=now, nonce=code.nonce)
+    return _answer(result, grant, refresh_token=grant.refresh_token)
+
+
+def _refresh(state: State, pool: Pool, client: Client, form: Form, now: float) -> Answer:
+    presented = form.get("refresh_token")
+    if not presented:
+        raise OAuthError("invalid_request", "refresh_token is missing")
+    try:
+        grant, user = refreshable(pool, client, presented, now)
+    except AwsError:
+        raise OAuthError("invalid_grant") from None
+    result = authentication_result(state, pool, client, user, grant, now=now)
+    return _answer(result, grant, refresh_token=rotate(pool, client, grant, presented, now))
+
+
+def _client_credentials(state: State, pool: Pool, client: Client, form: Form, now: float) -> Answer:
+    if client.secret is None:
+        raise OAuthError("unauthorized_client")
+    _check_flow(client, "client_credentials")
+    # A scope whose resource server is gone since is none any more.
+    allowed = [scope for scope in client.settings["AllowedOAuthScopes"] if scope in custom_scopes(pool)]
+    wanted = form.get("scope", "").split() or allowed
+    if any(scope not in allowed for scope in wanted):
+        raise OAuthError("invalid_scope")
+    return {
+        "access_token": client_credentials_token(state, pool, client, wanted, now),
+        "expires_in": lifetime(client, "AccessToken"),
+        "token_type": "Bearer",
+    }
+
+
+def _check_flow(client: Client, flow: str) -> None:
+    settings = client.settings
+    if not settings["AllowedOAuthFlowsUserPoolClient"] or flow not in settings.get("AllowedOAuthFlows", ()):
+        raise OAuthError("unauthorized_client")
+
+
+def _answer(result: Mapping[str, Any], grant: Grant, *, refresh_token: str | None) -> Answer:
+    """OpenID Connect Core section 3.1.3.3: an ID token for those who asked for openid."""
+    answer = {
+        "access_token": result["AccessToken"],
+        "token_type": "Bearer",
+        "expires_in": result["ExpiresIn"],
+    }
+    # Sign-ins at the API have no OAuth scopes and always an ID token.
+    if "openid" in grant.scopes or not grant.managed:
+        answer["id_token"] = result["IdToken"]
+    if refresh_token is not None:
+        answer["refresh_token"] = refresh_token
+    return answer
+
+
+def revoke(state: State, form: Form, authorization: str | None, now: float) -> None:
+    """RFC 7009; raises OAuthError."""
+    _, client = authenticate(state, form, authorization)
+    presented = form.get("token")
+    if not presented:
+        raise OAuthError("invalid_request", "token is missing")
+    if is_signed_token(presented):
+        raise OAuthError("unsupported_token_type")
+    request = {"ClientId": client.id, "Token": presented, "ClientSecret": client.secret or ""}
+    try:
+        revoke_token(state, request, now)
+    except AwsError as error:
+        kind = {"UnauthorizedException": "unauthorized_client"}.get(error.type, "invalid_request")
+        raise OAuthError(kind, error.message) from None

@@ -1,0 +1,143 @@
+"""The table of the user pools' operations, and how an operation is found and run.
+
+Invariant: `run` is the only way into an operation, and it checks the shapes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local_cognito import (
+    challenges,
+    clients,
+    fields,
+    groups,
+    mfa_settings,
+    own_attributes,
+    pools,
+    recovery,
+    refreshing,
+    sign_in,
+    sign_up,
+    signed_in,
+    software_token,
+    tags,
+    users,
+)
+from local_cognito import fields_account as account
+from local_cognito import fields_domain as domain
+from local_cognito import fields_identity as identity
+from local_cognito import fields_mfa as mfa
+from local_cognito.identity.operations import IDENTITY_OPERATIONS
+from local_cognito.oauth import domains
+from local_cognito.state import State
+from local_cognito.table import Operation, find, run
+
+OPERATIONS: dict[str, Operation] = {
+    "CreateUserPool": Operation(fields.CREATE_USER_POOL, pools.create_user_pool),
+    "DescribeUserPool": Operation(fields.POOL_ONLY, pools.describe_user_pool),
+    "ListUserPools": Operation(fields.LIST_USER_POOLS, pools.list_user_pools),
+    "UpdateUserPool": Operation(fields.UPDATE_USER_POOL, pools.update_user_pool),
+    "DeleteUserPool": Operation(fields.POOL_ONLY, pools.delete_user_pool),
+    "CreateUserPoolClient": Operation(fields.CREATE_CLIENT, clients.create_client),
+    "DescribeUserPoolClient": Operation(fields.CLIENT_ONLY, clients.describe_client),
+    "ListUserPoolClients": Operation(fields.LIST_CLIENTS, clients.list_clients),
+    "UpdateUserPoolClient": Operation(fields.UPDATE_CLIENT, clients.update_client),
+    "AdminCreateUser": Operation(fields.CREATE_USER, users.admin_create_user),
+    "AdminGetUser": Operation(fields.USER_ONLY, users.admin_get_user),
+    "AdminSetUserPassword": Operation(fields.SET_PASSWORD, users.admin_set_user_password),
+    "AdminDisableUser": Operation(fields.USER_ONLY, users.admin_disable_user),
+    "AdminEnableUser": Operation(fields.USER_ONLY, users.admin_enable_user),
+    "AdminDeleteUser": Operation(fields.USER_ONLY, users.admin_delete_user),
+    "ListUsers": Operation(fields.LIST_USERS, users.list_users),
+    "CreateGroup": Operation(fields.CREATE_GROUP, groups.create_group),
+    "AdminAddUserToGroup": Operation(fields.USER_AND_GROUP, groups.admin_add_user_to_group),
+    "AdminRemoveUserFromGroup": Operation(fields.USER_AND_GROUP, groups.admin_remove_user_from_group),
+    "InitiateAuth": Operation(fields.INITIATE_AUTH, sign_in.initiate_auth, signed=False),
+    "AdminInitiateAuth": Operation(fields.ADMIN_INITIATE_AUTH, sign_in.admin_initiate_auth),
+    "RespondToAuthChallenge": Operation(fields.RESPOND, challenges.respond, signed=False),
+    "AdminRespondToAuthChallenge": Operation(fields.ADMIN_RESPOND, challenges.admin_respond),
+    "SignUp": Operation(account.SIGN_UP, sign_up.sign_up, signed=False),
+    "ConfirmSignUp": Operation(account.CONFIRM_SIGN_UP, sign_up.confirm_sign_up, signed=False),
+    "ResendConfirmationCode": Operation(account.RESEND, sign_up.resend_confirmation_code, signed=False),
+    "AdminConfirmSignUp": Operation(account.USER_AND_METADATA, sign_up.admin_confirm_sign_up),
+    "ForgotPassword": Operation(account.FORGOT, recovery.forgot_password, signed=False),
+    "ConfirmForgotPassword": Operation(
+        account.CONFIRM_FORGOT, recovery.confirm_forgot_password, signed=False
+    ),
+    "ChangePassword": Operation(account.CHANGE_PASSWORD, recovery.change_password, signed=False),
+    "AdminResetUserPassword": Operation(account.USER_AND_METADATA, recovery.admin_reset_user_password),
+    "GetTokensFromRefreshToken": Operation(
+        account.GET_TOKENS, refreshing.get_tokens_from_refresh_token, signed=False
+    ),
+    "UpdateUserAttributes": Operation(
+        account.UPDATE_ATTRIBUTES, own_attributes.update_user_attributes, signed=False
+    ),
+    "DeleteUserAttributes": Operation(
+        account.DELETE_ATTRIBUTES, own_attributes.delete_user_attributes, signed=False
+    ),
+    "GetUserAttributeVerificationCode": Operation(
+        account.ASK_ATTRIBUTE_CODE, own_attributes.get_user_attribute_verification_code, signed=False
+    ),
+    "VerifyUserAttribute": Operation(
+        account.VERIFY_ATTRIBUTE, own_attributes.verify_user_attribute, signed=False
+    ),
+    "DeleteUser": Operation(fields.ACCESS_TOKEN, own_attributes.delete_user, signed=False),
+    "AdminUpdateUserAttributes": Operation(
+        account.ADMIN_UPDATE_ATTRIBUTES, own_attributes.admin_update_user_attributes
+    ),
+    "AssociateSoftwareToken": Operation(mfa.ASSOCIATE, software_token.associate_software_token, signed=False),
+    "VerifySoftwareToken": Operation(mfa.VERIFY, software_token.verify_software_token, signed=False),
+    "SetUserMFAPreference": Operation(mfa.PREFER, mfa_settings.set_user_mfa_preference, signed=False),
+    "AdminSetUserMFAPreference": Operation(mfa.ADMIN_PREFER, mfa_settings.admin_set_user_mfa_preference),
+    "SetUserPoolMfaConfig": Operation(mfa.SET_CONFIG, mfa_settings.set_user_pool_mfa_config),
+    "GetUserPoolMfaConfig": Operation(fields.POOL_ONLY, mfa_settings.get_user_pool_mfa_config),
+    "CreateUserPoolDomain": Operation(domain.CREATE_DOMAIN, domains.create_user_pool_domain),
+    "DescribeUserPoolDomain": Operation(domain.DESCRIBE_DOMAIN, domains.describe_user_pool_domain),
+    "DeleteUserPoolDomain": Operation(domain.DELETE_DOMAIN, domains.delete_user_pool_domain),
+    "CreateResourceServer": Operation(domain.RESOURCE_SERVER, domains.create_resource_server),
+    "DescribeResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.describe_resource_server),
+    "UpdateResourceServer": Operation(domain.RESOURCE_SERVER, domains.update_resource_server),
+    "DeleteResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.delete_resource_server),
+    "ListResourceServers": Operation(domain.LIST_RESOURCE_SERVERS, domains.list_resource_servers),
+    "ListGroups": Operation(fields.LIST_IN_POOL, groups.list_groups),
+    "GetGroup": Operation(fields.GROUP_ONLY, groups.get_group),
+    "UpdateGroup": Operation(fields.CREATE_GROUP, groups.update_group),
+    "DeleteGroup": Operation(fields.GROUP_ONLY, groups.delete_group),
+    "AdminListGroupsForUser": Operation(fields.LIST_OF_USER, groups.admin_list_groups_for_user),
+    "ListUsersInGroup": Operation(fields.LIST_IN_GROUP, groups.list_users_in_group),
+    "DeleteUserPoolClient": Operation(fields.CLIENT_ONLY, clients.delete_client),
+    "TagResource": Operation(identity.TAG, tags.tag_resource),
+    "UntagResource": Operation(identity.UNTAG, tags.untag_resource),
+    "ListTagsForResource": Operation(identity.LIST_TAGS, tags.list_tags_for_resource),
+    "GetUser": Operation(fields.ACCESS_TOKEN, signed_in.read_user, signed=False),
+    "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
+    "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),
+    "RevokeToken": Operation(fields.REVOKE_TOKEN, signed_in.revoke_token, signed=False),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A JSON service: what its signatures are made for, and its operations."""
+
+    signing_name: str
+    operations: Mapping[str, Operation]
+
+
+# The X-Amz-Target's first part → the service.
+SERVICES = {
+    "AWSCognitoIdentityProviderService": Service("cognito-idp", OPERATIONS),
+    "AWSCognitoIdentityService": Service("cognito-identity", IDENTITY_OPERATIONS),
+}
+
+
+def call(state: State, name: str, request: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """Runs one operation at the time `now` (epoch seconds); raises AwsError.
+
+    A name both services have (TagResource and its kin) is the user pools'.
+    """
+    table = OPERATIONS if name in OPERATIONS else IDENTITY_OPERATIONS
+    return run(find(table, name), state, request, now)

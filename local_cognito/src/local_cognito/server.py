@@ -1,0 +1,143 @@
+"""The local Cognito as a thing with a start and a stop, and the `local-cognito` command around it.
+
+Invariant: it listens on loopback addresses only: it knows no accounts and believes every signature.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from local_cognito import keys, operations
+from local_cognito.errors import CannotRun
+from local_cognito.hooks import Hooks
+from local_cognito.seed import apply, read
+from local_cognito.state import State
+from local_cognito.wire import application
+
+DEFAULT_REGION = "us-east-1"
+
+
+class LocalCognito:
+    """One local Cognito. `seed` comes from local_cognito.seed.read, `clock` gives epoch seconds."""
+
+    def __init__(
+        self,
+        *,
+        seed: Mapping[str, Any] | None = None,
+        region: str = DEFAULT_REGION,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._seed = seed
+        self._real_clock = clock
+        self._hooks = Hooks()
+        self._makers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pool-keys")
+        self._runner: web.AppRunner | None = None
+        self.state = State(region=region, url="", new_keys=self._new_keys)
+
+    @property
+    def url(self) -> str:
+        """The endpoint URL for SDKs and the first part of every issuer; empty before the start."""
+        return self.state.url
+
+    def _clock(self) -> float:
+        return self._real_clock() + self._hooks.offset
+
+    async def start(self, host: str = "127.0.0.1", port: int = 9229) -> None:
+        """Listens (port 0: any free one); raises CannotRun off loopback, OSError for a taken port."""
+        require_loopback(host)
+        runner = web.AppRunner(
+            application(self.state, self._clock, self._hooks), access_log=None, handle_signals=False
+        )
+        await runner.setup()
+        self._runner = runner
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError:
+            self._runner = None
+            await runner.cleanup()
+            raise
+        bound: int = runner.addresses[0][1]
+        self.state.url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+        if self._seed is not None:
+            apply(self.state, self._seed, self._clock())
+
+    async def stop(self) -> None:
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        self._makers.shutdown(wait=False, cancel_futures=True)
+
+    def call(self, operation: str, **request: Any) -> dict[str, Any]:
+        """An API call without HTTP and signature; raises AwsError. May wait 0.1 s for a new pool's keys."""
+        return operations.call(self.state, operation, request, self._clock())
+
+    def _new_keys(self) -> Future[keys.PoolKeys]:
+        return self._makers.submit(keys.generate)
+
+
+def require_loopback(host: str) -> None:
+    """Raises CannotRun unless the host is `localhost` or a loopback address."""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise CannotRun(
+            f"local-cognito: --listen {host}: it serves loopback addresses only, since it checks no AWS "
+            "credentials; use 127.0.0.1"
+        )
+
+
+def run(listen: str, seed: Path | None) -> int:
+    """Run until SIGINT or SIGTERM, then return 0; raise CannotRun for what the user can put right."""
+    host, port = _address(listen)
+    require_loopback(host)
+    document = read(seed) if seed is not None else None
+    asyncio.run(_serve(LocalCognito(seed=document), host, port))
+    return 0
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, colon, port = listen.rpartition(":")
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > 65535:
+        raise CannotRun(f"local-cognito: --listen {listen}: not host:port; for example 127.0.0.1:9229")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
+async def _serve(local: LocalCognito, host: str, port: int) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await local.start(host, port)
+    except OSError as error:
+        why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror
+        raise CannotRun(
+            f"local-cognito: cannot listen on {host}:{port}: {why}; name another with --listen"
+        ) from error
+    sys.stdout.write(_banner(local))
+    sys.stdout.flush()
+    try:
+        await ended.wait()
+    finally:
+        await local.stop()
+
+
+def _banner(local: LocalCognito) -> str:
+    lines = [f"local Cognito: {local.url}"]
+    for pool in local.state.pools.values():
+        clients = ", ".join(pool.clients)
+        lines.append(f"  user pool {pool.id} ({pool.name}), clients: {clients or 'none'}")
+    return "\n".join(lines) + "\n"

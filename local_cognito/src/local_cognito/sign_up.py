@@ -1,0 +1,119 @@
+"""SignUp and the ways to confirm it.
+
+Invariant: a user made here is unconfirmed, and only the code that was sent, or an administrator,
+confirms them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from local_cognito import codes, passwords
+from local_cognito.attributes import as_dict, check_required, claim_aliases
+from local_cognito.clients import check_secret_hash, check_writable, hides_users
+from local_cognito.delivery import details, for_sign_up, simulated
+from local_cognito.errors import AwsError, invalid_parameter, not_authorized
+from local_cognito.state import CONFIRMED, UNCONFIRMED, Client, Pool, State, User, find_user, get_user
+from local_cognito.users import add_user, set_password
+
+Request = Mapping[str, Any]
+Answer = dict[str, Any]
+
+
+def sign_up(state: State, request: Request, now: float) -> Answer:
+    pool, client = state.client(request["ClientId"])
+    username = request["Username"]
+    check_secret_hash(client, username, request.get("SecretHash"))
+    if pool.settings["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"]:
+        raise not_authorized("SignUp is not permitted for this user pool")
+    attributes = as_dict(request.get("UserAttributes", ()))
+    check_writable(client, attributes)
+    password = request.get("Password")
+    if password:
+        passwords.check_policy(pool.policy, password)
+    elif not {"EMAIL_OTP", "SMS_OTP"} & set(pool.first_factors):
+        raise invalid_parameter("Password is required: the user pool has no passwordless sign-in")
+    user = add_user(pool, username, attributes, now, exists="User already exists", check=check_required)
+    if password:
+        set_password(pool, user, password, now, permanent=True)
+    user.status = UNCONFIRMED
+    answer: Answer = {"UserConfirmed": False, "UserSub": user.sub}
+    delivery = for_sign_up(pool, user)
+    if delivery is not None:
+        codes.send(state, pool, codes.SIGN_UP, user.username, delivery=delivery, now=now)
+        answer["CodeDeliveryDetails"] = details(delivery)
+    return answer
+
+
+def confirm_sign_up(state: State, request: Request, now: float) -> Answer:
+    pool, client = state.client(request["ClientId"])
+    username = request["Username"]
+    check_secret_hash(client, username, request.get("SecretHash"))
+    user = known_user(pool, client, username)
+    if user is None:
+        # The same counting and the same answer as for a user whose code has expired.
+        codes.redeem(pool, codes.SIGN_UP, username, request["ConfirmationCode"], now)
+        raise codes.expired()
+    if user.status != UNCONFIRMED:
+        raise not_authorized(f"User cannot be confirmed. Current status is {user.status}")
+    if not user.enabled:
+        raise not_authorized("User is disabled.")
+    code = codes.redeem(pool, codes.SIGN_UP, user.username, request["ConfirmationCode"], now)
+    if code.delivery is not None:
+        verify(pool, user, code.delivery.attribute, force=request.get("ForceAliasCreation", False))
+    codes.spend(pool, codes.SIGN_UP, user.username)
+    user.status, user.modified = CONFIRMED, now
+    return {}
+
+
+def verify(pool: Pool, user: User, attribute: str, *, force: bool = False) -> None:
+    """The attribute's owner answered: from now on it is an alias, where the pool has such.
+
+    Raises AliasExistsException."""
+    before = user.attributes.get(f"{attribute}_verified")
+    user.attributes[f"{attribute}_verified"] = "true"
+    try:
+        claim_aliases(pool, user, force=force)
+    except AwsError:
+        user.attributes.pop(f"{attribute}_verified")
+        if before is not None:
+            user.attributes[f"{attribute}_verified"] = before
+        raise
+
+
+def resend_confirmation_code(state: State, request: Request, now: float) -> Answer:
+    pool, client = state.client(request["ClientId"])
+    username = request["Username"]
+    check_secret_hash(client, username, request.get("SecretHash"))
+    user = known_user(pool, client, username)
+    purpose = codes.SIGN_UP
+    codes.count(pool, f"ask {purpose.name}", user.username if user else username, purpose.asks, now)
+    if user is None or (not user.enabled and hides_users(client)):
+        return {"CodeDeliveryDetails": details(simulated(pool, username))}
+    if user.status != UNCONFIRMED:
+        raise invalid_parameter("User is already confirmed.")
+    delivery = for_sign_up(pool, user)
+    if delivery is None:
+        raise invalid_parameter("Cannot resend codes. Auto verification not turned on.")
+    codes.send(state, pool, purpose, user.username, delivery=delivery, now=now)
+    return {"CodeDeliveryDetails": details(delivery)}
+
+
+def admin_confirm_sign_up(state: State, request: Request, now: float) -> Answer:
+    """API reference: confirms without a code, so it verifies neither address nor number."""
+    pool = state.pool(request["UserPoolId"])
+    user = get_user(pool, request["Username"])
+    if user.status != UNCONFIRMED:
+        raise not_authorized(f"User cannot be confirmed. Current status is {user.status}")
+    codes.spend(pool, codes.SIGN_UP, user.username)
+    user.status, user.modified = CONFIRMED, now
+    return {}
+
+
+def known_user(pool: Pool, client: Client, username: str) -> User | None:
+    """The user; None when there is none and the client hides that, else UserNotFoundException."""
+    user = find_user(pool, username)
+    if user is None and not hides_users(client):
+        raise AwsError("UserNotFoundException", "Username/client id combination not found.")
+    return user

@@ -1,0 +1,377 @@
+"""All that the local Cognito knows, in memory: pools, and in them clients, users, groups, sessions, grants.
+
+Operations are functions of (state, request, now); this is the one thing they change.
+Invariant: everything a token's life depends on hangs from its pool, so deleting a pool ends its tokens.
+"""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from local_cognito.errors import AwsError, not_found
+from local_cognito.keys import PoolKeys
+from local_cognito.passwords import PasswordHash, PasswordPolicy
+from local_cognito.srp import Exchange, Verifier
+
+# An account that cannot exist (12 zeros) marks ARNs as made up.
+ACCOUNT = "000000000000"
+CONFIRMED = "CONFIRMED"
+UNCONFIRMED = "UNCONFIRMED"
+FORCE_CHANGE_PASSWORD = "FORCE_CHANGE_PASSWORD"  # noqa: S105  a status, not a password
+RESET_REQUIRED = "RESET_REQUIRED"
+
+
+@dataclass(slots=True)
+class Client:
+    id: str
+    secret: str | None = field(repr=False)
+    # The API's own members: ExplicitAuthFlows, AccessTokenValidity and so on, defaults filled in.
+    settings: dict[str, Any]
+    created: float
+    modified: float
+
+
+@dataclass(slots=True)
+class Group:
+    name: str
+    description: str | None
+    role_arn: str | None
+    precedence: int | None
+    created: float
+    modified: float
+
+
+@dataclass(slots=True)
+class User:
+    username: str
+    sub: str
+    attributes: dict[str, str]
+    status: str
+    created: float
+    modified: float
+    enabled: bool = True
+    password: PasswordHash | None = field(default=None, repr=False)
+    # When a temporary password stops working (epoch seconds).
+    temporary_until: float | None = None
+    # The same password as SRP knows it.
+    srp: Verifier | None = field(default=None, repr=False)
+    groups: set[str] = field(default_factory=set)
+    # Second factors that are on, and the one asked for first.
+    mfa: set[str] = field(default_factory=set)
+    preferred_mfa: str | None = None
+    # The authenticator app's secret: proved, and given out but not proved yet; the step of its last code.
+    totp_secret: str | None = field(default=None, repr=False)
+    totp_pending: str | None = field(default=None, repr=False)
+    totp_name: str | None = None
+    totp_step: int = -1
+
+
+@dataclass(slots=True)
+class Attempts:
+    """Failed sign-ins of one name; the name need not belong to a user."""
+
+    failures: int = 0
+    last: float = 0.0
+    locked_until: float = 0.0
+
+
+@dataclass(slots=True)
+class AuthSession:
+    """The state between two steps of one sign-in; bound to user, client and challenge."""
+
+    username: str
+    client_id: str
+    challenge: str
+    expires: float
+    used: bool = False
+    # The name as the client wrote it, where the challenge does not tell the internal one.
+    called: str | None = None
+    # Wrong codes so far, and the code that was sent.
+    failures: int = 0
+    code: str | None = field(default=None, repr=False)
+    srp: Exchange | None = field(default=None, repr=False)
+    # What SELECT_CHALLENGE and SELECT_MFA_TYPE let choose from.
+    choices: tuple[str, ...] = ()
+    # Whether this asks for the second factor, and whether MFA_SETUP's token has been verified.
+    second: bool = False
+    verified: bool = False
+
+
+@dataclass(slots=True)
+class Grant:
+    """One sign-in: its refresh token and every access and ID token that came of it."""
+
+    event_id: str
+    origin_jti: str
+    username: str
+    client_id: str
+    auth_time: int
+    refresh_token: str = field(repr=False)
+    refresh_expires: float
+    forget_at: float
+    # Refresh tokens that were rotated away → until when they are still honoured.
+    rotated: dict[str, float] = field(default_factory=dict, repr=False)
+    revoked: bool = False
+    # Sign-ins at the API have this one scope, and are not managed login's.
+    scopes: tuple[str, ...] = ("aws.cognito.signin.user.admin",)
+    managed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AuthCode:
+    """An authorization code of managed login: what it was given for."""
+
+    client_id: str
+    username: str
+    redirect_uri: str
+    scopes: tuple[str, ...]
+    nonce: str | None
+    challenge: str | None
+    auth_time: int
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """Somebody signed in to managed login in one browser."""
+
+    username: str
+    auth_time: int
+    expires: float
+
+
+@dataclass(slots=True)
+class Message:
+    """What Cognito would have sent by mail or SMS."""
+
+    pool_id: str
+    username: str
+    # sign-up, forgot-password, attribute, mfa, sign-in or invitation
+    kind: str
+    text: str = field(repr=False)
+    medium: str
+    destination: str = field(repr=False)
+    # None: an invitation, which carries a password instead.
+    code: str | None = field(repr=False)
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Where a code goes: EMAIL or SMS, the attribute that says so, its value."""
+
+    medium: str
+    attribute: str
+    destination: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Code:
+    """A code that is to come back; `value` is what it makes true of the delivery's attribute."""
+
+    code: str = field(repr=False)
+    expires: float
+    delivery: Delivery | None
+    value: str | None = field(default=None, repr=False)
+
+
+@dataclass(slots=True)
+class Pool:
+    id: str
+    name: str
+    # The API's own members, defaults filled in; `fixed` are those UpdateUserPool cannot change.
+    settings: dict[str, Any]
+    fixed: dict[str, Any]
+    policy: PasswordPolicy
+    # Attribute name → its schema (SchemaAttributeType members).
+    schema: dict[str, dict[str, Any]]
+    keys: Future[PoolKeys]
+    created: float
+    modified: float
+    # Keys that were rotated away, newest first: tokens signed with them are still Cognito's own.
+    old_keys: list[PoolKeys] = field(default_factory=list)
+    # What SetUserPoolMfaConfig turns on; SMS is on with SmsConfiguration.
+    software_token_mfa: bool = False
+    email_mfa: dict[str, Any] | None = None
+    domain: str | None = None
+    managed_login_version: int = 1
+    # Identifier → name and scopes.
+    resource_servers: dict[str, dict[str, Any]] = field(default_factory=dict)
+    auth_codes: dict[str, AuthCode] = field(default_factory=dict, repr=False)
+    # The managed-login cookie's value → its session.
+    browsers: dict[str, BrowserSession] = field(default_factory=dict, repr=False)
+    clients: dict[str, Client] = field(default_factory=dict)
+    # Internal username, folded as the pool folds → user.
+    users: dict[str, User] = field(default_factory=dict)
+    groups: dict[str, Group] = field(default_factory=dict)
+    attempts: dict[str, Attempts] = field(default_factory=dict)
+    sessions: dict[str, AuthSession] = field(default_factory=dict, repr=False)
+    # (purpose, folded name) → the code that was sent last.
+    codes: dict[tuple[str, str], Code] = field(default_factory=dict)
+    # (action, folded name) → when it was called within the last hour.
+    calls: dict[tuple[str, str], list[float]] = field(default_factory=dict)
+    # Makes up, for names nobody has, what stays the same from one call to the next.
+    secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    # event_id → grant, and each refresh token of it → the same grant.
+    grants: dict[str, Grant] = field(default_factory=dict)
+    refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)
+
+    @property
+    def arn(self) -> str:
+        return f"arn:aws:cognito-idp:{self.id.partition('_')[0]}:{ACCOUNT}:userpool/{self.id}"
+
+    def all_keys(self) -> list[PoolKeys]:
+        return [self.keys.result(), *self.old_keys]
+
+    @property
+    def first_factors(self) -> list[str]:
+        """What choice-based sign-in may begin with."""
+        return list(self.settings["SignInPolicy"]["AllowedFirstAuthFactors"])
+
+    def fold(self, name: str) -> str:
+        """Usernames and aliases are case-sensitive unless the pool was made otherwise (API reference,
+        UsernameConfigurationType: true "is the default value")."""
+        sensitive = self.fixed.get("UsernameConfiguration", {}).get("CaseSensitive", True)
+        return name if sensitive else name.casefold()
+
+
+@dataclass(slots=True)
+class Identity:
+    """Somebody an identity pool knows: by provider and subject; None: nobody in particular."""
+
+    login: tuple[str, str] | None
+
+
+@dataclass(slots=True)
+class IdentityPool:
+    id: str
+    settings: dict[str, Any]
+    tags: dict[str, str] = field(default_factory=dict)
+    # authenticated and unauthenticated → role ARN; `provider:client` → how a token chooses a role.
+    roles: dict[str, str] = field(default_factory=dict)
+    role_mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    identities: dict[str, Identity] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Role:
+    """An IAM role: the documents are JSON text."""
+
+    name: str
+    arn: str
+    role_id: str
+    path: str
+    trust: str
+    description: str | None
+    max_session: int
+    created: float
+    tags: dict[str, str]
+    policies: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Temporary credentials that were given out for a role (by name)."""
+
+    secret: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expires: float
+    role: str
+
+
+@dataclass(slots=True)
+class State:
+    region: str
+    # The origin under which clients reach us: the first part of every issuer.
+    url: str
+    # Makes a pool's keys outside the event loop.
+    new_keys: Callable[[], Future[PoolKeys]]
+    pools: dict[str, Pool] = field(default_factory=dict)
+    identity_pools: dict[str, IdentityPool] = field(default_factory=dict)
+    roles: dict[str, Role] = field(default_factory=dict)
+    # Access key → what belongs to it.
+    credentials: dict[str, Credentials] = field(default_factory=dict, repr=False)
+    # Bounded: nobody empties it when nobody looks.
+    outbox: deque[Message] = field(default_factory=lambda: deque(maxlen=1000))
+
+    def issuer(self, pool: Pool) -> str:
+        return f"{self.url}/{pool.id}"
+
+    def pool(self, pool_id: str) -> Pool:
+        pool = self.pools.get(pool_id)
+        if pool is None:
+            raise not_found(f"User pool {pool_id} does not exist.")
+        return pool
+
+    def client(self, client_id: str, pool_id: str | None = None) -> tuple[Pool, Client]:
+        """The client and its pool; with `pool_id`, only a client of that pool."""
+        pools = self.pools.values() if pool_id is None else [self.pool(pool_id)]
+        for pool in pools:
+            if client_id in pool.clients:
+                return pool, pool.clients[client_id]
+        raise not_found(f"User pool client {client_id} does not exist.")
+
+
+def new_pool_id(region: str) -> str:
+    return f"{region}_" + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(9))
+
+
+def new_client_id() -> str:
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(26))
+
+
+def new_client_secret() -> str:
+    # The model allows 24 to 64 of [\w+]; Cognito's own have about 51.
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(51))
+
+
+def find_user(pool: Pool, name: str) -> User | None:
+    """The user behind a username, a sub, or an alias the pool signs in with; None when there is none."""
+    folded = pool.fold(name)
+    user = pool.users.get(folded)
+    if user is not None:
+        return user
+    for candidate in pool.users.values():
+        if candidate.sub == name or folded in aliases(pool, candidate):
+            return candidate
+    return None
+
+
+def aliases(pool: Pool, user: User) -> set[str]:
+    """What else this user signs in with, folded.
+
+    UsernameAttributes count as they are; of AliasAttributes, e-mail and phone number only once verified.
+    """
+    names = {user.attributes.get(name) for name in pool.fixed.get("UsernameAttributes", ())}
+    for name in pool.fixed.get("AliasAttributes", ()):
+        if name == "preferred_username" or user.attributes.get(f"{name}_verified") == "true":
+            names.add(user.attributes.get(name))
+    return {pool.fold(name) for name in names if name}
+
+
+def get_user(pool: Pool, name: str) -> User:
+    """As find_user; raises UserNotFoundException."""
+    user = find_user(pool, name)
+    if user is None:
+        raise AwsError("UserNotFoundException", "User does not exist.")
+    return user
+
+
+def forget_expired(pool: Pool, now: float) -> None:
+    """Drops what no request can mean any more, so that a long-lived server does not grow without end."""
+    pool.sessions = {key: one for key, one in pool.sessions.items() if one.expires > now}
+    pool.grants = {key: one for key, one in pool.grants.items() if one.forget_at > now}
+    pool.refresh_tokens = {
+        token: grant for token, grant in pool.refresh_tokens.items() if grant.event_id in pool.grants
+    }
+    pool.attempts = {key: one for key, one in pool.attempts.items() if one.last + 900 > now}
+    pool.auth_codes = {key: one for key, one in pool.auth_codes.items() if one.expires > now}
+    pool.browsers = {key: one for key, one in pool.browsers.items() if one.expires > now}
+    pool.codes = {key: one for key, one in pool.codes.items() if one.expires > now}
+    pool.calls = {key: times for key, times in pool.calls.items() if times and times[-1] + 3600 > now}

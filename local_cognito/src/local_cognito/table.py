@@ -1,0 +1,32 @@
+"""One row of a service's table of operations: the shapes, the function, and whether the caller must sign."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from local_cognito.errors import AwsError
+from local_cognito.fields import Fields
+from local_cognito.shapes import check
+from local_cognito.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    fields: Fields
+    run: Callable[[State, Mapping[str, Any], float], dict[str, Any]]
+    # False where the service model says `authtype: none`: those calls carry no AWS signature.
+    signed: bool = True
+
+
+def find(table: Mapping[str, Operation], name: str) -> Operation:
+    """Raises UnknownOperationException, which is what AWS's JSON services answer; the message is ours."""
+    operation = table.get(name)
+    if operation is None:
+        raise AwsError("UnknownOperationException", "The local Cognito does not have this operation")
+    return operation
+
+
+def run(operation: Operation, state: State, request: Mapping[str, Any], now: float) -> dict[str, Any]:
+    return operation.run(state, check(operation.fields, request), now)
