@@ -182,14 +182,15 @@ def test_queries_name_metrics_that_exist(page: str) -> None:
 
 # --- the same names everywhere ---
 
-TRACKED = ("docs", "gateway", "helm", "tests", "config", "bench")
+TRACKED = ("docs", "gateway", "local_cognito", "helm", "tests", "config", "bench")
 TEXTS = {
     path: path.read_text(encoding="utf-8", errors="ignore")
     for path in [*ROOT.glob("*.*"), *(p for top in TRACKED for p in (ROOT / top).rglob("*"))]
     if path.is_file()
     and path.suffix in {".py", ".md", ".yaml", ".yml", ".json", ".txt", ".tpl", ".toml", ".html"}
 }
-CODE = " ".join(text for path, text in TEXTS.items() if path.is_relative_to(ROOT / "gateway"))
+PACKAGES = (ROOT / "gateway", ROOT / "local_cognito/src")
+CODE = " ".join(text for path, text in TEXTS.items() if any(map(path.is_relative_to, PACKAGES)))
 WORDS_IN_CODE = set(re.findall(r"\w+", CODE))
 
 
