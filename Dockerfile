@@ -10,11 +10,7 @@ COPY requirements/build.txt requirements/image.txt requirements/
 RUN python -m venv /opt/build && /opt/build/bin/pip install -q --require-hashes -r requirements/build.txt \
  && python -m venv --without-pip /opt/cognito-gateway \
  && /opt/build/bin/pip --python /opt/cognito-gateway/bin/python install -q --require-hashes --only-binary :all: \
-      -r requirements/image.txt \
- # xds-protos carries an old copy of one module of opentelemetry-proto: whichever is installed last wins, so this is.
- && sed -n '/^opentelemetry-proto==/,/[^\\]$/p' requirements/image.txt > otlp.txt \
- && /opt/build/bin/pip --python /opt/cognito-gateway/bin/python install -q --require-hashes --force-reinstall \
-      --no-deps -r otlp.txt
+      -r requirements/image.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY gateway gateway
 # --no-build-isolation: the build tools are the locked ones above.

@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config lock dist sbom clean
+.PHONY: help install demo test test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ screenshots: $(VENV)/.test ## every page, narrow and wide, light and dark, into 
 config: $(VENV)/.run ## write the generated files under config/ again
 	$(BIN)/python -m gateway.config.generate
 
+protos: $(VENV)/.test ## generate the messages of Envoy's gRPC from ext_authz.proto again
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/ext_authz/ext_authz.proto
+
 COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashes and without addresses
 	$(COMPILE) pyproject.toml -o requirements/run.txt
@@ -107,9 +110,6 @@ $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml local_c
 	$(PIP) install --no-deps --no-build-isolation -e . -e ./local_cognito
 	@touch $@
 
-# xds-protos carries an old copy of one module of opentelemetry-proto: whichever is installed last wins, so this is.
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
 	$(PIP) install --require-hashes -r requirements/test.txt
-	@sed -n '/^opentelemetry-proto==/,/[^\\]$$/p' requirements/test.txt > $(VENV)/otlp.txt
-	$(PIP) install --require-hashes --force-reinstall --no-deps -r $(VENV)/otlp.txt
 	@touch $@

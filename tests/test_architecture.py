@@ -40,7 +40,6 @@ FLOORS: dict[str, set[str]] = {
 ONLY = {
     "boto3": {"aws"},
     "botocore": {"aws"},
-    "envoy": {"ext_authz"},
     "google": {"ext_authz"},
     "grpc": {"ext_authz"},
     "httptools": {"proxy"},

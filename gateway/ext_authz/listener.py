@@ -13,17 +13,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 import grpc
-from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
-from envoy.service.auth.v3.external_auth_pb2_grpc import add_AuthorizationServicer_to_server
+from google.protobuf.message import DecodeError
 
 from gateway.config.model import Address
 from gateway.errors import GatewayError, InternalError, Refusal
 from gateway.ext_authz import messages
+from gateway.ext_authz.ext_authz_pb2 import CheckRequest, CheckResponse
 from gateway.proxy.answers import Answer
 from gateway.proxy.application import Recorder, Verdict
 from gateway.proxy.exchange import Forward
 from gateway.proxy.request import Peer, Request, RequestIds
 
+# What Envoy calls; the messages' own package has another name (ext_authz.proto).
+SERVICE = "envoy.service.auth.v3.Authorization"
 # Bytes of one question. Envoy takes request heads of 60 KiB by default; gRPC's own 4 MiB are decoded and read
 # in one turn of the event loop.
 _MAX_MESSAGE = 128 * 1024
@@ -59,7 +61,7 @@ class Decider(Protocol):
 
 
 class ExtAuthz:
-    """Serves `envoy.service.auth.v3.Authorization`, from `start` to `stop`."""
+    """Serves SERVICE, from `start` to `stop`."""
 
     def __init__(self, address: Address, decider: Callable[[], Decider], *, shared: bool) -> None:
         """`shared`: several workers listen on this address, among which the kernel spreads connections."""
@@ -73,7 +75,12 @@ class ExtAuthz:
             ],
             maximum_concurrent_rpcs=_CHECKS,
         )
-        add_AuthorizationServicer_to_server(self, self._server)
+        check: grpc.RpcMethodHandler[bytes, CheckResponse] = grpc.unary_unary_rpc_method_handler(
+            self._check, response_serializer=CheckResponse.SerializeToString
+        )
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, {"Check": check}),)
+        )
         # The real one where the configuration says 0.
         self.port = 0
 
@@ -92,9 +99,14 @@ class ExtAuthz:
         """Take no more checks; those under way have `grace` seconds. Idempotent."""
         await self._server.stop(grace)
 
-    async def Check(  # noqa: N802 - the service's own name
-        self, check: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, CheckResponse]
+    async def _check(
+        self, message: bytes, context: grpc.aio.ServicerContext[bytes, CheckResponse]
     ) -> CheckResponse:
+        try:
+            # Not by gRPC, which would log a traceback for every message that is none.
+            check = CheckRequest.FromString(message)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a CheckRequest")
         decider = self._decider()
         try:
             peer = decider.peer(messages.client_address(check), secure=messages.secure(check))

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from http import HTTPStatus
 
-from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
-from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
-from envoy.service.auth.v3.external_auth_pb2 import (
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from gateway.errors import BadRequest
+from gateway.ext_authz.ext_authz_pb2 import (
+    AttributeContext,
     CheckRequest,
     CheckResponse,
     DeniedHttpResponse,
+    HeaderValue,
+    HeaderValueOption,
+    HttpStatus,
     OkHttpResponse,
+    Status,
 )
-from envoy.type.v3.http_status_pb2 import HttpStatus
-from google.protobuf.wrappers_pb2 import BoolValue
-from google.rpc.status_pb2 import Status
-
-from gateway.errors import BadRequest
 from gateway.policy.paths import split_target
 from gateway.proxy.answers import Answer
 from gateway.proxy.exchange import Forward
@@ -130,7 +131,6 @@ def denied(answer: Answer, more: bytes) -> CheckResponse:
     return CheckResponse(
         status=Status(code=code),
         denied_response=DeniedHttpResponse(
-            # An open enumeration: a status that Envoy's has no name for travels as its number.
             status=HttpStatus(code=answer.status),
             headers=_options(headers),
             body=answer.body.decode("utf-8"),

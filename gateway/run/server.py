@@ -202,7 +202,7 @@ class Server:
             from gateway.ext_authz.listener import ExtAuthz  # noqa: PLC0415
         except ModuleNotFoundError as absent:
             package = (absent.name or "").partition(".")[0]
-            if package not in {"grpc", "envoy", "google"}:
+            if package not in {"grpc", "google"}:
                 raise
             told = f"{package} is not installed: pip install 'cognito-gateway[grpc]'"
             raise GatewayError(f"ext_authz.grpc_address is set, and {told}") from absent

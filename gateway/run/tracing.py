@@ -32,12 +32,4 @@ def tracer_of(
             raise
         told = f"{package} is not installed: pip install 'cognito-gateway[tracing]'"
         raise GatewayError(f"tracing is set, and {told}") from absent
-    except ImportError as broken:
-        # xds-protos carries an older copy of the same module and overwrites it where it is installed last.
-        if "opentelemetry.proto" not in str(broken):
-            raise
-        raise GatewayError(
-            "tracing is set, and opentelemetry-proto was overwritten by xds-protos of the extra grpc: "
-            "pip install --force-reinstall --no-deps opentelemetry-proto"
-        ) from broken
     return Tracer(config.tracing, config.upstream, metrics=metrics, log=log)

@@ -3,77 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
-from envoy.config.core.v3.address_pb2 import Address, Pipe, SocketAddress
-from envoy.config.core.v3.base_pb2 import HeaderMap, HeaderValue
-from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
-from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
-from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
 from gateway.config.load import load
 from gateway.config.trusted_names import GROUPS
 from gateway.errors import GatewayError
+from gateway.ext_authz.ext_authz_pb2 import Address, CheckRequest, CheckResponse, Pipe
 from gateway.run.worker import Worker
+from tests.forward_auth.envoy_client import GRPC, Stub, check, envoy
 from tests.forward_auth.support import ROUTES, keyless
 from tests.support.key_server import KeyServer
 from tests.support.running import Running, logged, running
 
-GRPC = "ext_authz: {grpc_address: '127.0.0.1:0'}\n"
-
-
-@contextlib.asynccontextmanager
-async def envoy(folder: Path, yaml: str = GRPC + ROUTES, **more: str) -> AsyncIterator[tuple[Running, Any]]:
-    """A gateway, and the stub that an Envoy has of it."""
-    async with running(folder, yaml, **more) as gateway:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.worker.grpc_port}") as channel:
-            yield gateway, AuthorizationStub(channel)
-
-
-def check(
-    path: str = "/api",
-    headers: Mapping[str, str] | None = None,
-    *,
-    method: str = "GET",
-    host: str = "api.test",
-    raw: list[tuple[str, str | bytes]] | None = None,
-    client: str = "192.0.2.7",
-) -> CheckRequest:
-    """What Envoy sends: names in lower case, values of one name joined by commas (or one by one: `raw`)."""
-    http = AttributeContext.HttpRequest(
-        id="1", method=method, path=path, host=host, scheme="https", protocol="HTTP/1.1"
-    )
-    if raw is not None:
-        http.header_map.CopyFrom(
-            HeaderMap(
-                headers=[
-                    HeaderValue(key=name, raw_value=value.encode() if isinstance(value, str) else value)
-                    for name, value in raw
-                ]
-            )
-        )
-    else:
-        http.headers.update({":path": path, ":method": method, ":authority": host, **(headers or {})})
-    source = AttributeContext.Peer(address=Address(socket_address=SocketAddress(address=client)))
-    return CheckRequest(
-        attributes=AttributeContext(source=source, request=AttributeContext.Request(http=http))
-    )
-
 
 def sent_on(request: CheckRequest, response: CheckResponse) -> dict[str, str]:
-    """The headers that Envoy sends upstream: sets or appends, and then removes, as its filter does."""
+    """The headers that Envoy sends upstream: sets, and then removes, as its filter does."""
     assert response.status.code == 0
     headers = dict(request.attributes.request.http.headers)
     for option in response.ok_response.headers:
         key, value = option.header.key.lower(), option.header.value
-        append = option.append.value if option.HasField("append") else option.append_action == 0
-        headers[key] = f"{headers[key]},{value}" if append and key in headers else value
+        # Without this field Envoy would go by another one, whose default is to append.
+        assert option.HasField("append")
+        assert not option.append.value
+        headers[key] = value
     for name in response.ok_response.headers_to_remove:
         headers.pop(name.lower(), None)
     return {name: value for name, value in headers.items() if not name.startswith(":")}
@@ -254,7 +211,7 @@ async def test_keys_that_are_slow_are_waited_for_and_without_any_it_is_503(tmp_p
             endpoint.mode, endpoint.document = mode, document
             async with keyless(folder, endpoint, GRPC) as worker:
                 async with grpc.aio.insecure_channel(f"127.0.0.1:{worker.grpc_port}") as channel:
-                    response = await AuthorizationStub(channel).Check(check("/api", bearer(donor)))
+                    response = await Stub(channel).Check(check("/api", bearer(donor)))
             assert response.denied_response.status.code == status
             retry = [each for each in response.denied_response.headers if each.header.key == "Retry-After"]
             assert len(retry) == (status == 503)
@@ -278,9 +235,7 @@ async def test_a_drain_finishes_the_checks_under_way_and_takes_no_more(tmp_path:
         endpoint.slowness = 0.5
         async with keyless(folder, endpoint, GRPC) as worker:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{worker.grpc_port}") as channel:
-                waiting = asyncio.ensure_future(
-                    AuthorizationStub(channel).Check(check("/api", bearer(donor)))
-                )
+                waiting = asyncio.ensure_future(Stub(channel).Check(check("/api", bearer(donor))))
                 while not worker.metrics.requests_in_flight:
                     await asyncio.sleep(0.01)
                 await worker.stop()

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import grpc
-from envoy.service.auth.v3.external_auth_pb2_grpc import AuthorizationStub
 
-from tests.forward_auth.test_ext_authz import check
+from tests.forward_auth.envoy_client import Stub, check
 from tests.outside.support import ROOT, run, until
 from tests.run.support import OPEN, fleet
 from tests.support.ports import free_port
@@ -26,7 +25,7 @@ async def status(port: int) -> int:
     # Else the client's library would take the same connection again.
     options = [("grpc.use_local_subchannel_pool", 1)]
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", options=options) as channel:
-        response = await AuthorizationStub(channel).Check(check("/x"), timeout=60)
+        response = await Stub(channel).Check(check("/x"), timeout=60)
         return response.denied_response.status.code if response.HasField("denied_response") else 0
 
 
@@ -89,7 +88,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
 def test_nothing_of_it_is_imported_where_it_is_not_configured() -> None:
     program = (
         "import sys, gateway.run.serve, gateway.run.app, gateway.run.server;"
-        "print([name for name in ('grpc', 'envoy', 'google.protobuf') if name in sys.modules])"
+        "print([name for name in ('grpc', 'google.protobuf') if name in sys.modules])"
     )
     ended = run(sys.executable, "-c", program)
     assert (ended.stdout, ended.stderr) == ("[]\n", "")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.forward_auth.envoy_client import check, envoy
 from tests.forward_auth.support import asked_gateway
 from tests.forward_auth.test_endpoint import STYLES
-from tests.forward_auth.test_ext_authz import check, envoy
 from tests.portal.support import signed_in
 from tests.support.wire import get, once
 

@@ -1,8 +1,9 @@
-"""Envoy itself, with both documented configurations: what it makes of our answers, and of HTTP/2."""
+"""Envoy itself, with both documented configurations: what it makes of them, of our answers, and of HTTP/2."""
 
 from __future__ import annotations
 
 import contextlib
+import subprocess
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from gateway.config.load import load
+from tests.forward_auth import recipes
 from tests.forward_auth.behind import Front
 from tests.forward_auth.http_2 import extended_connect
 from tests.forward_auth.support import ROUTES, TRUSTED, documented, proxy
@@ -18,7 +21,7 @@ from tests.support.ports import free_port
 from tests.support.running import running
 from tests.support.wire import Upstream
 
-_GRPC, _HTTP = 5, 6
+_OURS, _GRPC, _HTTP = 4, 5, 6
 _MANAGER = "envoy.filters.network.http_connection_manager"
 
 
@@ -90,3 +93,57 @@ async def test_no_foreign_page_opens_a_websocket_over_http_2(tmp_path: Path, kin
         # Its own page's handshake reaches the upstream, which knows no WebSockets here.
         await extended_connect(front.port, front.gateway, "http://api.test")
         assert len(front.upstream.requests) == before + 1
+
+
+def validated(folder: Path, config: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    """What Envoy says of a configuration that it does not serve with."""
+    (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
+    command = [program(), "--mode", "validate", "-c", folder / "envoy.yaml", "-l", "error"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.mark.parametrize("kind", ["grpc", "http"])
+def test_envoy_takes_the_configuration_and_no_unknown_field(tmp_path: Path, kind: str) -> None:
+    config = bootstrap(kind)
+    done = validated(tmp_path, config)
+    assert done.returncode == 0, done.stderr
+    for part in (config, manager(config), manager(config)["http_filters"][-2]["typed_config"]):
+        part["http_filter"] = []
+        done = validated(tmp_path, config)
+        assert done.returncode != 0
+        assert "http_filter" in done.stderr
+        del part["http_filter"]
+
+
+def test_the_grpc_configuration_fails_closed_and_asks_the_gateway(tmp_path: Path) -> None:
+    config = bootstrap("grpc")
+    authz, router = manager(config)["http_filters"]
+    assert (authz["name"], router["name"]) == ("envoy.filters.http.ext_authz", "envoy.filters.http.router")
+    assert authz["typed_config"]["failure_mode_allow"] is False
+    clusters = {each["name"]: each for each in config["static_resources"]["clusters"]}
+    asked = clusters[authz["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"]]
+    address = asked["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
+    (tmp_path / "gateway.yaml").write_text(documented("yaml", _OURS))
+    ours = load(tmp_path / "gateway.yaml", {}).config.ext_authz.grpc_address
+    assert "{address}:{port_value}".format(**address["socket_address"]) == str(ours)
+    # Only what the gateway itself answers goes around the filter.
+    endpoint_of_ours, *routes = manager(config)["route_config"]["virtual_hosts"][0]["routes"]
+    assert endpoint_of_ours["match"] == {"path_separated_prefix": "/oauth2/auth"}
+    assert endpoint_of_ours["direct_response"] == {"status": 404}
+    for route in routes:
+        around = "typed_per_filter_config" in route
+        assert route["route"] == {"cluster": "gateway" if around else "api"}
+
+
+def test_the_http_filters_fail_closed_and_the_clients_copies_end_before_the_question() -> None:
+    mutation, authz, token, router = manager(bootstrap("http"))["http_filters"]
+    assert token["typed_config"]["mutations"] == {"request_mutations": [{"remove": "authorization"}]}
+    assert router["name"] == "envoy.filters.http.router"
+    mutations = mutation["typed_config"]["mutations"]["request_mutations"]
+    assert {name for each in mutations for name in each} == {"remove", "remove_on_match"}
+    assert len(mutations) == len(recipes.envoy().splitlines())
+    assert authz["typed_config"]["failure_mode_allow"] is False
+    service = authz["typed_config"]["http_service"]
+    assert service["path_prefix"] == "/oauth2/auth"
+    patterns = service["authorization_response"]["allowed_upstream_headers"]["patterns"]
+    assert patterns == [{"prefix": "x-auth-request-"}]
