@@ -7,11 +7,15 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 # Images of Python set this to 1, and then every program that a test starts compiles all its modules again.
 export PYTHONDONTWRITEBYTECODE :=
 
+# tests/conftest.py chooses the number of processes. Neighbours run in one of them, which shares what it started, until
+# one that is done takes over a part of the rest.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.run ## install the gateway into .venv
 
@@ -19,7 +23,10 @@ demo: $(VENV)/.run ## local Cognito + sample API on 127.0.0.1:8080 + gateway on 
 	@$(BIN)/cognito-gateway demo $(ARGS)
 
 test: $(VENV)/.test ## install what the tests need and run the fast ones
-	$(BIN)/python -m pytest -n auto $(ARGS)
+	$(PYTEST) $(ARGS)
+
+test-engines: $(VENV)/.test ## the gateway beside real programs: nginx, Envoy, Chromium, Helm, the AWS CLI, Node.js …
+	$(PYTEST) -m "engine and not slow" $(ARGS)
 
 test-slow: $(VENV)/.test ## the slow ones but the faults, and what they measured
 	$(BIN)/python -m pytest -m "slow and not fault" -rA $(ARGS)
@@ -31,13 +38,13 @@ test-faults: $(VENV)/.test ## make the surroundings fail under load, and write w
 	$(BIN)/python -m tests.faults.figures build/faults.jsonl --write && exit $$status
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
-	$(BIN)/python -m pytest -n auto --uvloop tests/proxy tests/run $(ARGS)
+	$(PYTEST) -m "not slow" --uvloop tests/proxy tests/run $(ARGS)
 
 soak: $(VENV)/.test ## two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 fuzz: $(VENV)/.test ## the fuzz targets, fifty times as long as in a test run
-	FUZZ_TIMES=50 $(BIN)/python -m pytest -n auto --timeout 0 tests/fuzz $(ARGS)
+	FUZZ_TIMES=50 $(PYTEST) --timeout 0 tests/fuzz $(ARGS)
 
 sslyze: .venv-sslyze/.done ## install what one test scans our TLS with, apart: it pins an older cryptography
 

@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import HealthCheck, settings
 
+from gateway.run.cpus import usable_cpus
 from tests.faults.figures import Figure, recorded
+from tests.support import engines
 
 # No deadline per example, and no complaint about slow ones: the first one may have to make an RSA key, and
 # test machines are busy. Where CI is set, hypothesis chooses the same examples every time by itself.
@@ -41,6 +43,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--uvloop", action="store_true", help="run the asynchronous tests on uvloop")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Choose twice as many as there are CPUs, since most tests wait for programs and for time to pass.
+
+    Beyond 16 the imports of each one cost more than it gains.
+    """
+    return min(2 * usable_cpus(), 16)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    engines.begins(item)
 
 
 @pytest.fixture

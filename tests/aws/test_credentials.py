@@ -143,6 +143,7 @@ def test_for_a_shell(local: LocalCognito, place: Path) -> None:
     assert token == "set"
 
 
+@pytest.mark.engine
 def test_as_credential_process_of_the_aws_cli(local: LocalCognito, place: Path) -> None:
     (place / ".aws").mkdir()
     command = f"{SCRIPT} credentials --format process --config {place}/g.yaml --username alice"
@@ -234,6 +235,7 @@ def test_without_a_terminal_it_says_what_to_do_and_leaves_the_pipe_alone(place: 
     )
 
 
+@pytest.mark.engine
 def test_the_aws_cli_asks_at_its_terminal_with_a_pipe_as_input(local: LocalCognito, place: Path) -> None:
     (place / ".aws").mkdir()
     command = " ".join(map(str, process_command(place, "--cache")))

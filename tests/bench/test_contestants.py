@@ -75,6 +75,7 @@ def test_the_gateways_configuration_changes_only_what_the_comparison_needs(setup
     }
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize(
     "kind", [kind for kind in CONTESTANTS if kind is not Gateway], ids=lambda kind: kind.name
 )

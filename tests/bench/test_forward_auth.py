@@ -17,6 +17,7 @@ from bench.works.forward_auth import ForwardAuth
 CPUS = frozenset({0})
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("kind", [Gateway, OAuth2Proxy, Nginx], ids=lambda kind: kind.name)
 def test_it_decides_about_the_request_that_is_named_and_is_checked_by_that(kind, tmp_path):
     if kind.missing():

@@ -16,7 +16,10 @@ from tests.support import local_cognito
 
 # The CLI of the interpreter that runs the tests.
 AWS = Path(sys.executable).with_name("aws")
-pytestmark = pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python")
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python"),
+]
 
 
 def run(script: str, home: Path) -> subprocess.CompletedProcess[str]:

@@ -65,6 +65,7 @@ def shell(lines: list[str], home: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.engine
 @pytest.mark.skipif(not AWS.exists(), reason="the AWS CLI is not installed beside this Python")
 def test_the_printed_lines_work_when_pasted(tmp_path: Path) -> None:
     port = free_port()

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from tests.support.engines import find, missing
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = ("dockerd", "docker", "docker-compose", "mmdebstrap", "iptables")
@@ -33,15 +32,10 @@ _CARRIED = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
 
 def require_programs(*names: str) -> None:
     """Skips where they are missing; in CI, where .ci/run installs them, that is a failure."""
-    missing = [name for name in names if shutil.which(name) is None]
-    if not missing and os.geteuid() == 0:
+    gone = [name for name in names if find(name) is None]
+    if not gone and os.geteuid() == 0:
         return
-    told = (
-        f"needs root and {', '.join(missing or names)}: apt-get install docker.io docker-compose mmdebstrap"
-    )
-    if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+    missing(f"needs root and {', '.join(gone or names)}: apt-get install docker.io docker-compose mmdebstrap")
 
 
 class Engine:

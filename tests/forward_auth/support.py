@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
-
-import pytest
 
 from gateway.config.load import load
 from gateway.run.worker import Worker
@@ -68,18 +64,6 @@ def moved(text: str, **places: str) -> str:
         assert old in text, f"the documented configuration has no {old}"
         text = text.replace(old, new)
     return text
-
-
-def require(program: str) -> str:
-    """The program's path. Without it the test is skipped, in CI it fails."""
-    # Debian keeps servers where a user's PATH may not look.
-    path = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-    if path is None:
-        told = f"{program} is not installed: apt-get install {program}"
-        if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
-    return path
 
 
 @contextlib.asynccontextmanager

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.forward_auth.behind import Front
-from tests.forward_auth.support import asked_gateway, documented, moved, proxy, require
+from tests.forward_auth.support import asked_gateway, documented, moved, proxy
+from tests.support.engines import engine
 from tests.support.ports import free_port
 from tests.support.wire import Upstream
+
+pytestmark = pytest.mark.engine
 
 
 async def test_caddy_asks_and_serves(tmp_path: Path) -> None:
@@ -24,7 +29,7 @@ async def test_caddy_asks_and_serves(tmp_path: Path) -> None:
         # No administration endpoint, no files in anybody's home.
         (tmp_path / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
         command: list[str | Path] = [
-            require("caddy"), "run", "--adapter", "caddyfile", "--config", tmp_path / "Caddyfile",
+            engine("caddy"), "run", "--adapter", "caddyfile", "--config", tmp_path / "Caddyfile",
         ]  # fmt: skip
         homes = {name: str(tmp_path) for name in ("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME")}
         async with proxy(tmp_path, command, port, environ=homes):

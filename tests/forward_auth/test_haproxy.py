@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.forward_auth.behind import Front
 from tests.forward_auth.http_2 import extended_connect
-from tests.forward_auth.support import asked_gateway, documented, moved, proxy, require
+from tests.forward_auth.support import asked_gateway, documented, moved, proxy
+from tests.support.engines import engine
 from tests.support.ports import free_port
 from tests.support.wire import Upstream
+
+pytestmark = pytest.mark.engine
 
 
 async def test_haproxy_asks_and_serves(tmp_path: Path) -> None:
@@ -26,7 +31,7 @@ async def test_haproxy_asks_and_serves(tmp_path: Path) -> None:
         )
         (tmp_path / "gateway.lua").write_text(lua)
         (tmp_path / "haproxy.cfg").write_text(config)
-        command: list[str | Path] = [require("haproxy"), "-db", "-f", tmp_path / "haproxy.cfg"]
+        command: list[str | Path] = [engine("haproxy"), "-db", "-f", tmp_path / "haproxy.cfg"]
         async with proxy(tmp_path, command, port):
             front = Front(port, gateway, upstream)
             await front.check_all()

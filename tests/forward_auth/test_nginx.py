@@ -7,15 +7,20 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from tests.forward_auth.behind import Front
-from tests.forward_auth.support import TRUSTED, asked_gateway, documented, keyless, moved, proxy, require
+from tests.forward_auth.support import TRUSTED, asked_gateway, documented, keyless, moved, proxy
 from tests.portal.site import ALICE, PASSWORD, site
 from tests.portal.site import Browser as Signing
 from tests.portal.support import Browser, signed_in
 from tests.portal.test_sessions import Cognito, old, play
+from tests.support.engines import engine
 from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
 from tests.support.wire import Upstream, get, once
+
+pytestmark = pytest.mark.engine
 
 _AROUND = """daemon off;
 master_process off;
@@ -48,7 +53,7 @@ async def nginx(folder: Path, gateway_port: int, upstream: Upstream) -> AsyncIte
     )
     config = folder / "nginx.conf"
     config.write_text(_AROUND.format(folder=folder, servers=servers))
-    command: list[str | Path] = [require("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
+    command: list[str | Path] = [engine("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
     async with proxy(folder, command, port):
         yield port
 

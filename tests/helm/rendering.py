@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import functools
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
+
+from tests.support.engines import find, missing, starts
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
@@ -26,18 +25,14 @@ Object = dict[str, Any]
 
 def program(name: str) -> str:
     """Its path; skips where it is missing, and fails in CI, where .ci/run installs it."""
-    found = shutil.which(name)
+    starts(name)
+    found = find(name)
     if found is None and name in HELMS:
         # People have one Helm, called helm: it stands for the version it is.
-        plain = shutil.which("helm")
+        plain = find("helm")
         if plain and _version(plain) == name.removeprefix("helm"):
             found = plain
-    if found is not None:
-        return found
-    told = f"needs {name} on PATH"
-    if os.environ.get("CI"):
-        pytest.fail(told)
-    pytest.skip(told)
+    return found or missing(f"needs {name} on PATH")
 
 
 def _version(helm: str) -> str:

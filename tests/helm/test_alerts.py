@@ -25,11 +25,13 @@ def sections() -> list[str]:
     return re.findall(r"(?m)^## (\w+)$", PAGE.read_text())
 
 
+@pytest.mark.engine
 def test_prometheus_takes_the_rules() -> None:
     done = run(program("promtool"), "check", "rules", RULES)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.engine
 def test_they_fire_when_they_should_and_only_then() -> None:
     done = run(program("promtool"), "test", "rules", CASES)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -54,6 +54,7 @@ def names(text: str) -> set[str]:
     return found
 
 
+@pytest.mark.engine
 def test_prometheus_takes_every_query(tmp_path: Path) -> None:
     rules = [
         {"record": f"panel:{index}", "expr": text, "labels": {"panel": where}}

@@ -37,6 +37,8 @@ from tests.helm.rendering import (
 )
 from tests.support.certificates import Authority
 
+pytestmark = pytest.mark.engine
+
 CRDS = {path.stem: json.loads(path.read_text()) for path in (Path(__file__).parent / "crds").glob("*.json")}
 SCRIPTS = Path(sys.executable).parent
 APP = {"sidecar": "orders", "sidecar-secrets": "app"}

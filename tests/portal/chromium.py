@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
+from tests.support.engines import engine
+
 # Playwright's own browsers are not downloaded: the tests use what the system has.
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox",
     # Where the tests run in a container, /dev/shm has 64 MiB by default.
@@ -24,19 +22,14 @@ FLAGS = [
 ]
 
 
-def needs_chromium() -> None:
-    """Skips where it is missing; in CI that is a failure."""
-    if PROGRAM is None:
-        told = "chromium is not installed: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
+def program() -> str:
+    return engine("chromium", "chromium-browser")
 
 
 @contextlib.asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=PROGRAM, args=FLAGS, timeout=120_000)
+        browser = await playwright.chromium.launch(executable_path=program(), args=FLAGS, timeout=120_000)
         try:
             yield browser
         finally:

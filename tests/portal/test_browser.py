@@ -14,7 +14,7 @@ from playwright.async_api import Page
 
 from gateway.observe.logs import configure
 from gateway.run.worker import Worker
-from tests.portal.chromium import WIDTHS, chromium, looking, needs_chromium
+from tests.portal.chromium import WIDTHS, chromium, looking
 from tests.portal.looks import wrong_with
 from tests.portal.screenshots import JOURNEYS
 from tests.portal.site import (
@@ -32,10 +32,7 @@ from tests.support.running import Stream
 from tests.support.waiting import until
 from tests.support.wire import OK, Received, read_body
 
-
-@pytest.fixture(autouse=True)
-def program() -> None:
-    needs_chromium()
+pytestmark = pytest.mark.engine
 
 
 async def focused(page: Page) -> str:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward_auth.support import proxy, require
+from tests.forward_auth.support import proxy
 from tests.portal.support import Browser, signed_in
+from tests.support.engines import engine
 from tests.support.ports import free_port
 from tests.support.running import Running, running
 from tests.support.wire import Received, Upstream, get, once
@@ -90,13 +91,14 @@ async def cache(folder: Path, name: str, gateway: Running) -> AsyncIterator[int]
     modules = "/usr/lib/apache2/modules"
     config.write_text(text.format(folder=folder, port=port, gateway=gateway.port, modules=modules))
     if name == "nginx":
-        command: list[str | Path] = [require("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
+        command: list[str | Path] = [engine("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
     else:
-        command = [require("apache2"), "-f", config, "-DFOREGROUND"]
+        command = [engine("apache2"), "-f", config, "-DFOREGROUND"]
     async with proxy(folder, command, port):
         yield port
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("name", ["nginx", "apache2"])
 async def test_a_shared_cache_shows_nobody_anothers_data(tmp_path: Path, name: str) -> None:
     async with (

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.outside.support import started, until
+from tests.support.engines import starts
 from tests.support.ports import free_port
 from tests.support.running import running
 from tests.support.wire import get, once
@@ -109,6 +110,7 @@ _MOVES = (
 @contextlib.asynccontextmanager
 async def served(folder: Path, name: str) -> AsyncIterator[str]:
     """The server's URL for `upstream.url`, once it listens."""
+    starts(name)
     application, command = _SERVERS[name]
     port = free_port()
     (folder / "api.py").write_text(application)
@@ -132,6 +134,7 @@ async def served(folder: Path, name: str) -> AsyncIterator[str]:
         yield f"unix:{folder}/api.sock" if name == "gunicorn unix" else f"http://127.0.0.1:{port}"
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("name", _SERVERS)
 async def test_no_header_moves_a_request_or_names_anybody(tmp_path: Path, name: str) -> None:
     async with served(tmp_path, name) as url, running(tmp_path, ROUTES, upstream_url=url) as gateway:

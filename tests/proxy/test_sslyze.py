@@ -70,6 +70,7 @@ def certificates(folder: Path) -> None:
     )
 
 
+@pytest.mark.engine
 @pytest.mark.skipif(not PYTHON.exists(), reason="sslyze is not installed: make sslyze")
 async def test_mozillas_intermediate_configuration(tmp_path: Path) -> None:
     certificates(tmp_path)

@@ -147,6 +147,7 @@ async def test_an_idle_connection_grows_old(
         await settled(gateway)
 
 
+@pytest.mark.engine
 async def test_no_post_is_lost_to_node_closing_an_idle_connection(tmp_path: Path) -> None:
     """Node.js closes after a second here, and says `Keep-Alive: timeout=1`."""
     async with node(tmp_path, keep_alive=1000) as port:
@@ -157,6 +158,7 @@ async def test_no_post_is_lost_to_node_closing_an_idle_connection(tmp_path: Path
                     assert (await client.ask(get("/not-modified"))).status == 304
 
 
+@pytest.mark.engine
 @pytest.mark.parametrize("server", [gunicorn, uvicorn], ids=["gunicorn", "uvicorn"])
 async def test_no_post_is_lost_to_a_server_that_says_nothing(tmp_path: Path, server: RealServer) -> None:
     """They close after a second here; by default gunicorn does after 2 s, and uvicorn after 5 s."""

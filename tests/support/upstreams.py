@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-import pytest
-
 from tests.outside.support import Program, started
+from tests.support.engines import engine, starts
 from tests.support.ports import free_port
 
 # What a stranger writes in five minutes: it answers and never looks at a body (BaseHTTPRequestHandler leaves
@@ -87,12 +85,9 @@ async def http_server(folder: Path) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def node(folder: Path, *, keep_alive: int = 5000) -> AsyncIterator[int]:
     """Node.js, which closes idle connections after so many milliseconds and says so."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("Node.js is not installed")
     (folder / "server.js").write_text(NODE)
     port = free_port()
-    command: list[str | Path] = [program, folder / "server.js", str(keep_alive), str(port)]
+    command: list[str | Path] = [engine("node", "nodejs"), folder / "server.js", str(keep_alive), str(port)]
     async with upstream_process(folder, "node", command, port):
         yield port
 
@@ -121,6 +116,7 @@ async def application(scope, receive, send):
 @contextlib.asynccontextmanager
 async def gunicorn(folder: Path) -> AsyncIterator[int]:
     """gunicorn with threads, which closes idle connections after a second and says nothing about it."""
+    starts("gunicorn")
     (folder / "wsgi_upstream.py").write_text(WSGI)
     port = free_port()
     command: list[str | Path] = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread"]
@@ -133,6 +129,7 @@ async def gunicorn(folder: Path) -> AsyncIterator[int]:
 @contextlib.asynccontextmanager
 async def uvicorn(folder: Path) -> AsyncIterator[int]:
     """uvicorn, which closes idle connections after a second and says nothing about it."""
+    starts("uvicorn")
     (folder / "asgi_upstream.py").write_text(ASGI)
     port = free_port()
     command: list[str | Path] = [sys.executable, "-m", "uvicorn", "--app-dir", folder, "--lifespan", "off"]
