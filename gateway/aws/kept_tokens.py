@@ -53,11 +53,22 @@ class KeptTokens:
         kept = self._load()
         if kept is None or kept["expires_at"] - now < _LEAST_LIFE:
             return None
-        return Tokens(kept["access"], kept["id"], kept["refresh"], int(kept["expires_at"] - now))
+        return Tokens(
+            access=kept["access"],
+            id=kept["id"],
+            refresh=kept["refresh"],
+            expires_in=int(kept["expires_at"] - now),
+            device_key=kept["device_key"],
+        )
 
     def refresh_token(self) -> str | None:
         kept = self._load()
         return None if kept is None else kept["refresh"] or None
+
+    def device_key(self) -> str:
+        """Of the device that the refresh token is tied to; empty where the pool does not track devices."""
+        kept = self._load()
+        return "" if kept is None else kept["device_key"]
 
     def internal_name(self) -> str:
         """The name that a renewal must use: an alias would not do where the client has a secret."""
@@ -76,6 +87,7 @@ class KeptTokens:
             "id": tokens.id,
             "refresh": tokens.refresh,
             "expires_at": now + tokens.expires_in,
+            "device_key": tokens.device_key,
         }
         beside = self.path.with_suffix(f".{os.getpid()}")
         try:
@@ -111,7 +123,8 @@ class KeptTokens:
             # Half of it: as good as none, and the next sign-in replaces it.
             return None
         whole = isinstance(kept, dict) and {"access", "id", "refresh", "expires_at"} <= kept.keys()
-        return kept if whole else None
+        # A file of an earlier build has no device key.
+        return {"device_key": "", **kept} if whole else None
 
 
 def _check_owned(path: Path, found: os.stat_result, forbidden: int) -> None:

@@ -63,6 +63,11 @@ def attempts_exceeded(code: str, message: str) -> bool:
     return code == "NotAuthorizedException" and message.startswith("Password attempts exceeded")
 
 
+def refresh_token_refused(code: str, message: str) -> bool:
+    """Whether a refresh token is refused, without saying that it was revoked or has expired."""
+    return code == "NotAuthorizedException" and message.startswith("Invalid Refresh Token")
+
+
 def session_over(message: str) -> bool:
     """Whether a challenge's session is refused, not the answer."""
     return message.startswith(("Invalid session", "Session ", "Your session "))

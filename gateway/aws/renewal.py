@@ -5,6 +5,7 @@ Unsigned operations only. Invariant: a refresh token is shown to nobody but Cogn
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,8 +36,10 @@ class Renewal:
     def __init__(self, address: PoolAddress) -> None:
         self._connection = Connection(address, "password")
 
-    def renew(self, refresh_token: str, username: str) -> Tokens:
-        """New tokens; `refresh` in them is the new refresh token, or the old one where it does not rotate."""
+    def renew(self, refresh_token: str, username: str, device_key: str = "") -> Tokens:
+        """New tokens; `refresh` in them is the new refresh token, or the old one where it does not rotate.
+
+        `device_key`: that of the confirmed device; empty where the sign-in was given none."""
         address = self._connection.address
         secret = {} if address.client_secret is None else {"ClientSecret": address.client_secret}
         try:
@@ -45,23 +48,34 @@ class Renewal:
                 "get_tokens_from_refresh_token",
                 RefreshToken=refresh_token,
                 ClientId=address.client_id,
+                **({"DeviceKey": device_key} if device_key else {}),
                 **secret,
             )
         except CognitoRefused as refused:
             if refused.code in _NO_SECOND_WAY:
                 raise
-            answer = self._by_flow(refresh_token, username)
-        return _tokens(answer, refresh_token)
+            answer = self._by_flow(refresh_token, username, device_key)
+        return _tokens(answer, refresh_token, device_key)
 
-    def _by_flow(self, refresh_token: str, username: str) -> Mapping[str, Any]:
+    def _by_flow(self, refresh_token: str, username: str, device_key: str) -> Mapping[str, Any]:
         """By the flow that was there first: older stand-ins, and clients of older pools, know only this."""
-        parameters = {"REFRESH_TOKEN": refresh_token, **self._connection.secret_hash(username)}
+        parameters = {
+            "REFRESH_TOKEN": refresh_token,
+            **({"DEVICE_KEY": device_key} if device_key else {}),
+            **self._connection.secret_hash(username),
+        }
         return self._connection.call(
             "initiate_auth",
             ClientId=self._connection.address.client_id,
             AuthFlow="REFRESH_TOKEN_AUTH",
             AuthParameters=parameters,
         )
+
+    def forget_device(self, access_token: str, device_key: str) -> None:
+        """Take a session's device off the user's list; to be done before the access token is revoked."""
+        # With an access token that has expired nobody can: the list then shows a device too many.
+        with contextlib.suppress(CognitoRefused):
+            self._connection.call("forget_device", AccessToken=access_token, DeviceKey=device_key)
 
     def revoke(self, refresh_token: str) -> None:
         """End the refresh token, and with it the access tokens that came of it, wherever Cognito is asked."""
@@ -74,7 +88,7 @@ class Renewal:
         self._connection.call("global_sign_out", AccessToken=access_token)
 
 
-def _tokens(answer: Mapping[str, Any], refresh_token: str) -> Tokens:
+def _tokens(answer: Mapping[str, Any], refresh_token: str, device_key: str) -> Tokens:
     result = answer.get("AuthenticationResult") or {}
     if not result.get("AccessToken") or not result.get("IdToken"):
         raise GatewayError("Cognito answered a refresh without tokens")
@@ -83,4 +97,5 @@ def _tokens(answer: Mapping[str, Any], refresh_token: str) -> Tokens:
         id=result["IdToken"],
         refresh=result.get("RefreshToken") or refresh_token,
         expires_in=result.get("ExpiresIn", 0),
+        device_key=device_key,
     )

@@ -89,6 +89,11 @@ def _sentence(code: str, message: str, client_id: str, flow: str) -> str:
         return f"the client secret is not that of app client {client_id}: check client_secret_file"
     if phrases.attempts_exceeded(code, message):
         return "too many failed attempts for this user: wait up to 15 minutes and try again"
+    if phrases.refresh_token_refused(code, message):
+        return (
+            "Cognito refuses the refresh token (Invalid Refresh Token): sign in again; where the user pool "
+            "remembers devices, only sign-ins with --flow srp can be renewed"
+        )
     if code == "ResourceNotFoundException":
         return f"Cognito knows no such user pool or app client ({client_id}): check the IDs and the region"
     if code in _PLAIN:

@@ -1,6 +1,6 @@
 """USER_SRP_AUTH: proves that one knows the password without sending it (SRP-6a, RFC 5054, as Cognito has it).
 
-Pure but for the random exponent. Cognito's own choices differ from RFC 5054: SHA-256, numbers hashed in
+Pure but for what is random. Cognito's own choices differ from RFC 5054: SHA-256, numbers hashed in
 their shortest two's-complement form, an HKDF over the secret. They were read from amazon-cognito-identity-js
 (AuthenticationHelper) and are checked in tests against pycognito and against the local Cognito's server side.
 
@@ -32,6 +32,8 @@ N = int(
 )
 G = 2
 _INFO = b"Caldera Derived Key\x01"
+# Bytes of a device's password, and bits of its salt, as Cognito's own clients choose them.
+_DEVICE_PASSWORD, _SALT_BITS = 40, 128
 # The timestamp is English whatever the locale says, and its day has no leading zero.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -79,6 +81,22 @@ class SrpClient:
         shared = pow(b - k * pow(G, x, N), self._a + u * x, N)
         extracted = hmac.digest(_bytes(u), _bytes(shared), hashlib.sha256)
         return hmac.digest(extracted, _INFO, hashlib.sha256)[:16]
+
+
+def device_password() -> str:
+    """A new one, which proves what a device is as a user's password does."""
+    return base64.b64encode(secrets.token_bytes(_DEVICE_PASSWORD)).decode()
+
+
+def device_verifier(group_key: str, device_key: str, password: str) -> dict[str, str]:
+    """The DeviceSecretVerifierConfig that registers a device (developer guide, "Getting a device key")."""
+    salt = secrets.randbits(_SALT_BITS)
+    inner = hashlib.sha256(f"{group_key}{device_key}:{password}".encode()).digest()
+    verifier = pow(G, _number(_bytes(salt) + inner), N)
+    return {
+        "PasswordVerifier": base64.b64encode(_bytes(verifier)).decode(),
+        "Salt": base64.b64encode(_bytes(salt)).decode(),
+    }
 
 
 def _hexadecimal(text: str) -> int:

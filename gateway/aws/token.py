@@ -85,7 +85,21 @@ def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
     attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
     while isinstance(outcome, Challenge):
         outcome = answer(pool, outcome, console, attributes)
-    return outcome
+    # Tokens that nobody keeps are not renewed, and leave no device behind.
+    keeps = request.keep or request.output == "json"
+    return _with_device(pool, outcome, request.command) if keeps else outcome
+
+
+def _with_device(pool: UserPool, tokens: Tokens, command: str) -> Tokens:
+    """In a pool that remembers devices, the tokens with the key of a confirmed one."""
+    try:
+        return pool.confirm_device(tokens)
+    except GatewayError as error:
+        sys.stderr.write(
+            f"cognito-gateway: {command}: the device was not confirmed, so these tokens cannot be renewed: "
+            f"{error}\n"
+        )
+        return tokens
 
 
 def _console(request: TokenRequest, address: PoolAddress) -> Console:
@@ -107,7 +121,7 @@ def _renewed(address: PoolAddress, request: TokenRequest, kept: KeptTokens) -> T
             )
         return None
     try:
-        return Renewal(address).renew(refresh, kept.internal_name())
+        return Renewal(address).renew(refresh, kept.internal_name(), kept.device_key())
     except CognitoRefused:
         # Signed out, or its time is over: a password is left, unless renewing was all that was wanted.
         if request.refresh:
@@ -172,6 +186,7 @@ def _render(tokens: Tokens, output: Output) -> str:
             "RefreshToken": tokens.refresh,
             "ExpiresIn": tokens.expires_in,
             "TokenType": "Bearer",
+            **({"DeviceKey": tokens.device_key} if tokens.device_key else {}),
         },
         indent=2,
     )

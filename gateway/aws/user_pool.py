@@ -12,11 +12,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from gateway.aws.connection import Connection
-from gateway.aws.srp import SrpClient
-from gateway.aws.values import Challenge, CognitoRefused, Flow, PoolAddress, Tokens
+from gateway.aws.srp import SrpClient, device_password, device_verifier
+from gateway.aws.values import Challenge, CognitoRefused, Flow, NewDevice, PoolAddress, Tokens
 from gateway.errors import GatewayError
 
 __all__ = ["Challenge", "CognitoRefused", "Flow", "PoolAddress", "Tokens", "UserPool"]
+
+# What the user's list of devices shows for a session of the gateway or for kept tokens.
+_DEVICE_NAME = "cognito-gateway"
 
 
 class UserPool:
@@ -114,8 +117,33 @@ class UserPool:
             raise CognitoRefused("EnableSoftwareTokenMFAException", "the code is not right: try the next one")
         return replace(challenge, session=answer.get("Session", ""))
 
+    # --- the device ---
+
+    def confirm_device(self, tokens: Tokens) -> Tokens:
+        """The same tokens, with the key of a confirmed device where the pool wants one: call it for all that
+        are kept, or their refresh token is refused. Raises GatewayError.
+
+        The device's password is forgotten at once: it can be refreshed with, and never stands in for a second
+        factor (DEVICE_SRP_AUTH)."""
+        if tokens.new_device is None:
+            return tokens
+        device = tokens.new_device
+        self._connection.call(
+            "confirm_device",
+            AccessToken=tokens.access,
+            DeviceKey=device.key,
+            DeviceName=_DEVICE_NAME,
+            DeviceSecretVerifierConfig=device_verifier(device.group_key, device.key, device_password()),
+        )
+        return replace(tokens, device_key=device.key, new_device=None)
+
     def _call(self, username: str, method: str, **request: Any) -> Tokens | Challenge:
         return _outcome(username, self._connection.call(method, ClientId=self._address.client_id, **request))
+
+
+def _new_device(metadata: Mapping[str, Any]) -> NewDevice | None:
+    key = metadata.get("DeviceKey")
+    return NewDevice(key, metadata.get("DeviceGroupKey", "")) if key else None
 
 
 def _outcome(username: str, answer: Mapping[str, Any]) -> Tokens | Challenge:
@@ -126,6 +154,7 @@ def _outcome(username: str, answer: Mapping[str, Any]) -> Tokens | Challenge:
             id=result.get("IdToken", ""),
             refresh=result.get("RefreshToken", ""),
             expires_in=result["ExpiresIn"],
+            new_device=_new_device(result.get("NewDeviceMetadata") or {}),
         )
     if not answer.get("ChallengeName"):
         raise GatewayError("Cognito answered with neither tokens nor a challenge")

@@ -56,6 +56,14 @@ class PoolAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class NewDevice:
+    """What a pool that remembers devices calls the one a sign-in came from (API: NewDeviceMetadataType)."""
+
+    key: str
+    group_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tokens:
     """What a sign-in yields; `expires_in` is the access token's life in seconds."""
 
@@ -63,6 +71,10 @@ class Tokens:
     id: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_in: int
+    # Of the confirmed device that the refresh token is tied to; empty in pools that do not track devices.
+    device_key: str = ""
+    # A device that is yet to be confirmed (devices.confirm): until then the refresh token is refused.
+    new_device: NewDevice | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,15 +33,26 @@ class Users:
 
     async def renew(self, session: Session) -> Tokens:
         ask = self._renewal(session)
-        return await self._threads.run(lambda: ask().renew(session.refresh, session.username))
+        return await self._threads.run(
+            lambda: ask().renew(session.refresh, session.username, session.device_key)
+        )
 
     async def revoke(self, session: Session) -> None:
-        ask = self._renewal(session)
-        await self._threads.run(lambda: ask().revoke(session.refresh))
+        await self._last(session, lambda pool: pool.revoke(session.refresh))
 
     async def sign_out_everywhere(self, session: Session) -> None:
+        await self._last(session, lambda pool: pool.sign_out_everywhere(session.access))
+
+    async def _last(self, session: Session, work: Callable[[Renewal], None]) -> None:
+        """What ends the session's tokens; its device, which no other session has, goes first."""
         ask = self._renewal(session)
-        await self._threads.run(lambda: ask().sign_out_everywhere(session.access))
+
+        def end() -> None:
+            if session.device_key:
+                ask().forget_device(session.access, session.device_key)
+            work(ask())
+
+        await self._threads.run(end)
 
     def _renewal(self, session: Session) -> Callable[[], Renewal]:
         return partial(self._made, session.pool_id, session.client_id)

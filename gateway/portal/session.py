@@ -39,6 +39,8 @@ class Session:
     id_token: str = field(repr=False)
     # Empty where Cognito gave none: then it lives as long as its access token.
     refresh: str = field(repr=False)
+    # Of the device that the refresh token is tied to, in pools that remember devices; else empty.
+    device_key: str = ""
 
     @property
     def refresh_at(self) -> float:

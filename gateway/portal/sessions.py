@@ -368,6 +368,7 @@ class Sessions:
             access=tokens.access,
             id_token=tokens.id,
             refresh=tokens.refresh,
+            device_key=tokens.device_key,
         )
 
     async def end_all(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> bool:

@@ -67,9 +67,9 @@ async def _password(portal: Portal, page: PageRequest, session: Session) -> Told
         return told
     turn.taken(keys, outcome)
     if isinstance(outcome, Tokens) and outcome.refresh:
-        # They were asked for to see the password, and are nobody's.
+        # They were asked for to see the password, and are nobody's; the session keeps its device.
         try:
-            await portal.users.revoke(replace(session, refresh=outcome.refresh))
+            await portal.users.revoke(replace(session, refresh=outcome.refresh, device_key=""))
         except GatewayError as error:
             turn.report("setup", error, words.general(error))
     return None

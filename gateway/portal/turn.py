@@ -206,7 +206,8 @@ class Turn:
             forget_step(page)
             return self.to("/sign_in", notice="everywhere" if ended else "reset")
         if isinstance(outcome, Tokens):
-            await self.portal.sessions.begin(page, self.pool.configured, outcome)
+            tokens = await self._with_device(outcome)
+            await self.portal.sessions.begin(page, self.pool.configured, tokens)
             forget_step(page)
             forget_account(page)
             # The portal, where no page waits: an API's own root is nothing to look at.
@@ -217,6 +218,24 @@ class Turn:
         step = new_step(self.pool.id, challenge, self.return_to, secret, everywhere=everywhere)
         keep_step(page, sealer, step)
         return see_other(page.prefix + "/challenge")
+
+    async def _with_device(self, tokens: Tokens) -> Tokens:
+        """In a pool that remembers devices, the tokens with the key of a confirmed one.
+
+        Without it they cannot be renewed, and are good until they end: no reason to refuse the sign-in."""
+        if tokens.new_device is None:
+            return tokens
+        try:
+            return await self.ask(lambda adapter: adapter.confirm_device(tokens))
+        except GatewayError as error:
+            self.portal.pages.log.event(
+                "device_unconfirmed",
+                level="warning",
+                request_id=self.page.request_id,
+                pool=self.pool.id,
+                exact=str(error),
+            )
+            return tokens
 
 
 def turn_of(portal: Portal, page: PageRequest) -> Turn | Answer:

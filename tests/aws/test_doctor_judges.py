@@ -87,7 +87,7 @@ CASE = "takes Jane@example.com and jane@example.com for two users"
         ({"UsernameConfiguration": {"CaseSensitive": True}}, CASE),
         (
             {"DeviceConfiguration": {"DeviceOnlyRememberedOnUserPrompt": True}},
-            "remembers devices, and the gateway is none",
+            "remembers devices, and USER_PASSWORD_AUTH cannot register one",
         ),
         # AWS describes nothing where nothing was said, and means true.
         ({"UsernameConfiguration": None}, CASE),
@@ -97,6 +97,30 @@ CASE = "takes Jane@example.com and jane@example.com for two users"
 def test_pools(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     config = configured(tmp_path)
     assert said(judge_pool(GOOD_POOL | change, config.cognito.user_pools[0], config)) == {told: "warning"}
+
+
+@pytest.mark.parametrize(
+    ("pool", "yaml", "level", "told"),
+    [
+        ("", "sign_in: {auth_flow: USER_SRP_AUTH}", "good", "each sign-in registers one"),
+        ("", "sign_in: {auth_flow: USER_AUTH}", "warning", "USER_AUTH cannot register one"),
+        ("      domain: https://login.example.com\n", "", "warning", "managed login knows none"),
+        ("", "sign_in: {enabled: false}", None, ""),
+    ],
+)
+@pytest.mark.parametrize("asks", [True, False])
+def test_what_it_means_that_a_pool_remembers_devices(
+    tmp_path: Path, pool: str, yaml: str, level: str | None, told: str, asks: bool
+) -> None:
+    config = configured(tmp_path, pool + yaml)
+    described = GOOD_POOL | {"DeviceConfiguration": {"DeviceOnlyRememberedOnUserPrompt": asks}}
+    found = [
+        finding
+        for finding in judge_pool(described, config.cognito.user_pools[0], config)
+        if "remembers devices" in finding.what
+    ]
+    assert [finding.level for finding in found] == ([] if level is None else [level])
+    assert all(told in finding.what for finding in found)
 
 
 @pytest.mark.parametrize(

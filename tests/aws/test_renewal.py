@@ -39,6 +39,7 @@ class Signed:
         address = PoolAddress(
             self.pool_id, made["ClientId"], made.get("ClientSecret"), endpoint_url=local.url
         )
+        self.address = address
         self.renewal = Renewal(address)
         from gateway.aws.user_pool import UserPool
 
@@ -93,6 +94,37 @@ def test_a_cognito_that_is_not_there_is_no_refusal() -> None:
         renewal.renew("secret-token", "alice")
     assert not isinstance(caught.value, CognitoRefused)
     assert "secret-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("secret", [False, True])
+def test_both_operations_name_the_device(local: LocalCognito, secret: bool) -> None:
+    from gateway.aws.user_pool import UserPool
+
+    flows = ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH"]
+    signed = Signed(local, GenerateSecret=secret, ExplicitAuthFlows=flows)
+    signed.api.update_user_pool(
+        UserPoolId=signed.pool_id, DeviceConfiguration={"DeviceOnlyRememberedOnUserPrompt": True}
+    )
+    with pytest.raises(CognitoRefused):
+        signed.renewal.renew(signed.tokens.refresh, "alice")
+    pool = UserPool(signed.address, "srp")
+    tokens = pool.sign_in("alice", PASSWORD)
+    assert isinstance(tokens, Tokens)
+    confirmed = pool.confirm_device(tokens)
+    assert confirmed.device_key
+    assert pool.confirm_device(confirmed) is confirmed, "once is enough"
+    old = Renewal(signed.address)
+    old._connection = Old(old._connection)  # type: ignore[assignment]
+    for renewal in (signed.renewal, old):
+        new = renewal.renew(confirmed.refresh, "alice", confirmed.device_key)
+        assert new.device_key == confirmed.device_key
+        with pytest.raises(CognitoRefused):
+            renewal.renew(confirmed.refresh, "alice")
+    signed.renewal.forget_device(confirmed.access, confirmed.device_key)
+    # Done already, or its access token has ended: nothing that would keep a sign-out from going on.
+    signed.renewal.forget_device(confirmed.access, confirmed.device_key)
+    with pytest.raises(CognitoRefused):
+        signed.renewal.renew(confirmed.refresh, "alice", confirmed.device_key)
 
 
 class Old:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pycognito import aws_srp
 
-from gateway.aws.srp import N, SrpClient, timestamp
+from gateway.aws.srp import N, SrpClient, device_password, device_verifier, timestamp
 from gateway.errors import GatewayError
 
 POOL = "us-east-1_AbCdEfGhI"
@@ -40,6 +40,25 @@ def test_the_proof_is_pycognitos(a: int, b: int, salt: int, password: str) -> No
     message = b"AbCdEfGhIalicesecret block" + answers["TIMESTAMP"].encode()
     signature = base64.b64encode(hmac.digest(key, message, "sha256")).decode()
     assert answers["PASSWORD_CLAIM_SIGNATURE"] == signature
+
+
+@given(group=st.text(max_size=20), password=st.text(min_size=1, max_size=60))
+def test_a_device_is_registered_as_pycognito_does_it(group: str, password: str) -> None:
+    key = "us-east-1_5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11"
+    ours = device_verifier(group, key, password)
+    salt = base64.b64decode(ours["Salt"])
+    verifier = int.from_bytes(base64.b64decode(ours["PasswordVerifier"]), "big")
+    assert aws_srp.pad_hex(int.from_bytes(salt, "big")) == salt.hex()
+    # The client that proves this password later takes this power of g for the verifier.
+    inner = aws_srp.hash_sha256(f"{group}{key}:{password}".encode())
+    x = aws_srp.hex_to_long(aws_srp.hex_hash(salt.hex() + inner))
+    assert verifier == pow(2, x, N)
+    assert aws_srp.pad_hex(verifier) == base64.b64decode(ours["PasswordVerifier"]).hex()
+
+
+def test_no_two_devices_have_the_same_password_or_salt() -> None:
+    assert len({device_password() for _ in range(20)}) == 20
+    assert len({device_verifier("-g", "r_1", "p")["Salt"] for _ in range(20)}) == 20
 
 
 def test_the_timestamp_is_cognitos() -> None:

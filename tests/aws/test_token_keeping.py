@@ -15,8 +15,10 @@ from typing import Any
 import jwt
 import pytest
 
-from local_cognito import totp
+from local_cognito import operations, totp
+from local_cognito.errors import AwsError
 from local_cognito.server import LocalCognito
+from local_cognito.table import Operation
 from tests.cli.test_cli import SCRIPT
 from tests.support import local_cognito
 
@@ -35,6 +37,20 @@ SEED: dict[str, Any] = {
         }
     ]
 }
+
+
+TRACKED: dict[str, Any] = {
+    "UserPools": [
+        {**SEED["UserPools"][0], "DeviceConfiguration": {"DeviceOnlyRememberedOnUserPrompt": False}}
+    ]
+}
+
+
+@pytest.fixture
+def tracked() -> Iterator[LocalCognito]:
+    """Its pool remembers devices."""
+    with local_cognito.running(TRACKED) as server:
+        yield server
 
 
 @pytest.fixture
@@ -172,6 +188,63 @@ def test_refresh_renews_without_a_password(local: LocalCognito, tmp_path: Path) 
     refused = token(local, tmp_path, "--refresh", stdin="")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "Refresh Token has been revoked" in refused.stderr
+
+
+def devices(local: LocalCognito) -> list[str]:
+    (alice,) = local.state.pools[POOL].users.values()
+    return list(alice.devices)
+
+
+def test_where_the_pool_remembers_devices_kept_tokens_are_renewed_with_theirs(
+    tracked: LocalCognito, tmp_path: Path
+) -> None:
+    first = token(tracked, tmp_path, "--flow", "srp", "--cache")
+    assert (first.returncode, first.stderr) == (0, "")
+    (kept,) = (tmp_path / ".local/state/cognito-gateway").iterdir()
+    assert [json.loads(kept.read_text())["device_key"]] == devices(tracked)
+    # Twice: the key outlives the tokens that it came with.
+    for _ in range(2):
+        renewed = token(tracked, tmp_path, "--refresh", stdin="")
+        assert (renewed.returncode, renewed.stderr) == (0, "")
+        assert claims(renewed.stdout)["origin_jti"] == claims(first.stdout)["origin_jti"]
+    kept.write_text(json.dumps(json.loads(kept.read_text()) | {"expires_at": time.time() + 30}))
+    assert token(tracked, tmp_path, "--cache", stdin="").returncode == 0
+    assert len(devices(tracked)) == 1
+    # A file without the key, as an earlier build wrote it.
+    content = json.loads(kept.read_text())
+    del content["device_key"]
+    kept.write_text(json.dumps(content))
+    refused = token(tracked, tmp_path, "--refresh", stdin="")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "only sign-ins with --flow srp can be renewed" in refused.stderr
+
+
+def test_tokens_that_are_not_kept_leave_no_device_behind(tracked: LocalCognito, tmp_path: Path) -> None:
+    assert token(tracked, tmp_path, "--flow", "srp").returncode == 0
+    assert devices(tracked) == []
+    # Whoever prints the refresh token wants to use it.
+    shown = json.loads(token(tracked, tmp_path, "--flow", "srp", "--json").stdout)
+    assert [shown["DeviceKey"]] == devices(tracked)
+    new = local_cognito.client(tracked.url).get_tokens_from_refresh_token(
+        ClientId=CLIENT, RefreshToken=shown["RefreshToken"], DeviceKey=shown["DeviceKey"]
+    )
+    assert claims(new["AuthenticationResult"]["AccessToken"])["username"] == "alice"
+
+
+def test_a_device_that_cannot_be_confirmed_is_told_of(
+    tracked: LocalCognito, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> dict[str, Any]:
+        raise AwsError("TooManyRequestsException", "Rate exceeded")
+
+    known = operations.OPERATIONS["ConfirmDevice"]
+    monkeypatch.setitem(operations.OPERATIONS, "ConfirmDevice", Operation(known.fields, refuse, signed=False))
+    done = token(tracked, tmp_path, "--flow", "srp", "--cache")
+    assert done.returncode == 0
+    assert claims(done.stdout)["username"] == "alice"
+    assert done.stderr.startswith(
+        "cognito-gateway: token: the device was not confirmed, so these tokens cannot be renewed: "
+    )
 
 
 def conversation(local: LocalCognito, home: Path, secret: str | None = None) -> tuple[int, str, str, str]:

@@ -68,16 +68,33 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
             "nobody can change that: make a new pool (cognito-gateway setup), and import the users there",
         )
     if described.get("DeviceConfiguration") and config.sign_in.enabled:
-        yield warning(
-            about,
-            "remembers devices, and the gateway is none",
-            "Cognito ties refresh tokens to a confirmed device and refuses them without its key, which the "
-            "gateway and `token --cache` do not keep: sessions end with their first access token",
-            f"console: user pool {described.get('Id')}, Sign-in, Device tracking: Don't remember",
-        )
+        yield _devices(described, pool, config, about)
     yield from _verification(described, config, about)
     yield from _issuer(described, pool, about)
     yield from _quota(described, config, about)
+
+
+def _devices(described: Described, pool: UserPool, config: Config, about: str) -> Finding:
+    """What it means here that the pool ties refresh tokens to a confirmed device."""
+    turn_off = f"console: user pool {described.get('Id')}, Sign-in, Device tracking: Don't remember"
+    if pool.domain is not None:
+        return warning(
+            about,
+            "remembers devices, and managed login knows none",
+            "AWS does not say whether the refresh tokens of managed login need a device's key here, which "
+            "nobody has: if sessions end with their first access token, this is why",
+            turn_off,
+        )
+    if config.sign_in.auth_flow != "USER_SRP_AUTH":
+        return warning(
+            about,
+            f"remembers devices, and {config.sign_in.auth_flow} cannot register one",
+            "AWS tracks the devices of sign-ins by USER_SRP_AUTH only, and refuses refresh tokens without a "
+            "confirmed device: sessions end with their first access token",
+            "set sign_in.auth_flow to USER_SRP_AUTH and add ALLOW_USER_SRP_AUTH to the client's "
+            f"authentication flows; or {turn_off}",
+        )
+    return good(about, "remembers devices: each sign-in registers one, and its renewals name it")
 
 
 def _verification(described: Described, config: Config, about: str) -> Iterator[Finding]:

@@ -41,7 +41,7 @@ def answer_challenge(turn: Turn, request: Request) -> Answer:
     check_secret_hash(turn.client, username, answers.get("SECRET_HASH"))
     session = find_session(turn, request, username)
     user = turn.pool.users.get(turn.pool.fold(session.username))
-    answer = _answer(turn, session, user, answers)
+    answer = _answer(replace(turn, by_srp=session.by_srp), session, user, answers)
     # Spent by success: after a password the policy refuses, the user tries again in the same session.
     session.used = True
     return answer

@@ -133,6 +133,9 @@ _POOL_SETTINGS: dict[str, Field] = {
         dict, members={"Type": Field(str, True, values=("ORIGINAL", "UPDATED"), only=("ORIGINAL",))}
     ),
     "UserPoolTier": Field(str, values=("LITE", "ESSENTIALS", "PLUS")),
+    "DeviceConfiguration": Field(
+        dict, members={"ChallengeRequiredOnNewDevice": FLAG, "DeviceOnlyRememberedOnUserPrompt": FLAG}
+    ),
 }
 
 CREATE_USER_POOL: Fields = {

@@ -18,6 +18,7 @@ from local_cognito.fields import (
     USERNAME,
     Fields,
 )
+from local_cognito.fields_device import DEVICE_KEY
 from local_cognito.shapes import Field
 
 _SECRET_HASH = Field(str, pattern=r"[\w+=/]+", minimum=1, maximum=128, secret=True)
@@ -68,5 +69,6 @@ GET_TOKENS: Fields = {
     "RefreshToken": TOKEN,
     "ClientId": CLIENT_ID,
     "ClientSecret": Field(str, pattern=r"[\w+]+", minimum=24, maximum=64, secret=True),
+    "DeviceKey": Field(str, pattern=DEVICE_KEY.pattern, minimum=1, maximum=55),
     "ClientMetadata": METADATA,
 }

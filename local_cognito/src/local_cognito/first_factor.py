@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -89,7 +90,7 @@ def verify_srp(turn: Turn, session: AuthSession, user: User | None, answers: Ans
     settle_attempt(turn.pool, session.username, turn.now, right=right and user is not None)
     if user is None:
         raise wrong_password()
-    return after_password(turn, user)
+    return after_password(replace(turn, by_srp=True), user)
 
 
 def _seconds(timestamp: str) -> float:

@@ -15,6 +15,7 @@ from local_cognito import codes, totp
 from local_cognito.accounts import check_account
 from local_cognito.attributes import required_and_missing
 from local_cognito.delivery import masked, to_attribute
+from local_cognito.devices import new_device
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized
 from local_cognito.sessions import Turn, open_session
 from local_cognito.state import FORCE_CHANGE_PASSWORD, AuthSession, Delivery, Pool, User
@@ -33,10 +34,11 @@ def signed_in(turn: Turn, user: User) -> Answer:
     if turn.managed:
         return {"SignedIn": user.username}
     grant = new_grant(turn.pool, turn.client, user, turn.now)
+    device = new_device(turn.pool, grant) if turn.by_srp else {}
     result = authentication_result(turn.state, turn.pool, turn.client, user, grant, now=turn.now)
     return {
         "ChallengeParameters": {},
-        "AuthenticationResult": {**result, "RefreshToken": grant.refresh_token},
+        "AuthenticationResult": {**result, "RefreshToken": grant.refresh_token, **device},
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from local_cognito import (
     challenges,
     clients,
+    devices,
     fields,
     groups,
     mfa_settings,
@@ -27,6 +28,7 @@ from local_cognito import (
     users,
 )
 from local_cognito import fields_account as account
+from local_cognito import fields_device as device
 from local_cognito import fields_domain as domain
 from local_cognito import fields_identity as identity
 from local_cognito import fields_mfa as mfa
@@ -116,6 +118,11 @@ OPERATIONS: dict[str, Operation] = {
     "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
     "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),
     "RevokeToken": Operation(fields.REVOKE_TOKEN, signed_in.revoke_token, signed=False),
+    "ConfirmDevice": Operation(device.CONFIRM, devices.confirm_device, signed=False),
+    "GetDevice": Operation(device.ONE, devices.get_device, signed=False),
+    "ListDevices": Operation(device.LIST, devices.list_devices, signed=False),
+    "ForgetDevice": Operation(device.ONE, devices.forget_device, signed=False),
+    "UpdateDeviceStatus": Operation(device.UPDATE, devices.update_device_status, signed=False),
 }
 
 

@@ -28,12 +28,15 @@ class Turn:
     now: float
     # Managed login: the browser gets a session at the end, and nobody tokens.
     managed: bool = False
+    # Whether the password was proved by SRP: only then does Cognito track the device.
+    by_srp: bool = False
 
 
 def open_session(turn: Turn, name: str, challenge: str, key: str | None = None, **more: Any) -> str:
     """`name` is the internal username, or what stands for a user nobody is; `more` as in AuthSession."""
     key = key or secrets.token_urlsafe(192)
     expires = turn.now + turn.client.settings["AuthSessionValidity"] * 60
+    more.setdefault("by_srp", turn.by_srp)
     turn.pool.sessions[key] = AuthSession(name, turn.client.id, challenge, expires, **more)
     return key
 

@@ -48,6 +48,19 @@ class Group:
 
 
 @dataclass(slots=True)
+class Device:
+    """One that a user has confirmed: known by its key, proved by a password that only it knows."""
+
+    key: str
+    name: str | None
+    proof: Verifier = field(repr=False)
+    remembered: bool
+    created: float
+    modified: float
+    authenticated: float
+
+
+@dataclass(slots=True)
 class User:
     username: str
     sub: str
@@ -70,6 +83,8 @@ class User:
     totp_pending: str | None = field(default=None, repr=False)
     totp_name: str | None = None
     totp_step: int = -1
+    # Device key → the device, in the order in which they were confirmed.
+    devices: dict[str, Device] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -101,6 +116,8 @@ class AuthSession:
     # Whether this asks for the second factor, and whether MFA_SETUP's token has been verified.
     second: bool = False
     verified: bool = False
+    # Whether the sign-in that it belongs to proved the password by SRP.
+    by_srp: bool = False
 
 
 @dataclass(slots=True)
@@ -121,6 +138,8 @@ class Grant:
     # Sign-ins at the API have this one scope, and are not managed login's.
     scopes: tuple[str, ...] = ("aws.cognito.signin.user.admin",)
     managed: bool = False
+    # The key that NewDeviceMetadata gave this sign-in, in pools that remember devices.
+    device_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +244,11 @@ class Pool:
     @property
     def arn(self) -> str:
         return f"arn:aws:cognito-idp:{self.id.partition('_')[0]}:{ACCOUNT}:userpool/{self.id}"
+
+    @property
+    def tracks_devices(self) -> bool:
+        """API reference, DeviceConfigurationType: any member of it, whatever its value, turns it on."""
+        return bool(self.settings.get("DeviceConfiguration"))
 
     def all_keys(self) -> list[PoolKeys]:
         return [self.keys.result(), *self.old_keys]

@@ -80,6 +80,7 @@ def _access_claims(
 ) -> dict[str, Any]:
     return {
         "sub": user.sub,
+        **({"device_key": grant.device_key} if grant.device_key is not None else {}),
         **_groups(pool, user),
         "iss": state.issuer(pool),
         "version": 2,

@@ -14,6 +14,7 @@ from typing import Any
 
 from local_cognito.client_oauth import custom_scopes
 from local_cognito.clients import lifetime
+from local_cognito.devices import check_device
 from local_cognito.errors import AwsError
 from local_cognito.oauth.codes import BadCode, redeem
 from local_cognito.refreshing import refreshable, rotate
@@ -112,6 +113,7 @@ def _refresh(state: State, pool: Pool, client: Client, form: Form, now: float) -
         raise OAuthError("invalid_request", "refresh_token is missing")
     try:
         grant, user = refreshable(pool, client, presented, now)
+        check_device(pool, user, grant, form.get("device_key"), now)
     except AwsError:
         raise OAuthError("invalid_grant") from None
     result = authentication_result(state, pool, client, user, grant, now=now)
