@@ -59,7 +59,7 @@ lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
 	$(BIN)/mypy
 	$(BIN)/yamllint -s config local_cognito helm .github .yamllint.yaml .pre-commit-config.yaml
 	$(BIN)/hadolint Dockerfile local_cognito/Dockerfile
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run .ci/programs .ci/helm
 
 format: $(VENV)/.test ## let ruff arrange the code
 	$(BIN)/ruff check --fix-only -q .

@@ -172,3 +172,23 @@ def test_metrics_exist(page: Path) -> None:
     endings = "|".join({name.rpartition("_")[2] for name in NAMES})
     for named in re.findall(rf"\b{PREFIX}[a-z_]+_(?:{endings})\b", TEXTS[page]):
         assert named in NAMES or "session" in named, named
+
+
+# --- CI ---
+
+
+def targets_of(makefile: str) -> set[str]:
+    return set(re.findall(r"(?m)^([a-z-]+):.*## ", makefile))
+
+
+def test_ci_calls_targets_that_exist_and_all_that_test() -> None:
+    targets = targets_of((ROOT / "Makefile").read_text())
+    assert {"lint", "test", "test-engines", "test-slow"} <= targets
+    workflow = (ROOT / ".github/workflows/ci.yaml").read_text()
+    script = (ROOT / ".ci/run").read_text()
+    for called in (
+        set(re.findall(r"run: make ([a-z-]+)", workflow)),
+        set(re.findall(r"(?m)^(?:make|suite) ([a-z-]+)", script)),
+    ):
+        assert called <= targets
+        assert called >= {each for each in targets if each.startswith("test")} | {"lint", "sslyze"}

@@ -31,7 +31,7 @@ _CARRIED = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
 
 
 def require_programs(*names: str) -> None:
-    """Skips where they are missing; in CI, where .ci/run installs them, that is a failure."""
+    """Skips where they are missing; in CI, where .ci/programs installs them, that is a failure."""
     gone = [name for name in names if find(name) is None]
     if not gone and os.geteuid() == 0:
         return

@@ -24,7 +24,7 @@ Object = dict[str, Any]
 
 
 def program(name: str) -> str:
-    """Its path; skips where it is missing, and fails in CI, where .ci/run installs it."""
+    """Its path; skips where it is missing, and fails in CI, where .ci/helm and .ci/programs install it."""
     starts(name)
     found = find(name)
     if found is None and name in HELMS:

@@ -34,7 +34,7 @@ def find(name: str) -> str | None:
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test; in CI, where .ci/run installs everything, fail it."""
+    """Skip the test; in CI, where .ci/programs and .ci/helm install everything, fail it."""
     if os.environ.get("CI"):
         pytest.fail(what)
     pytest.skip(what)
