@@ -47,6 +47,14 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(found), f"{target}: no such heading"
 
 
+def test_files_that_contributors_are_sent_to_exist() -> None:
+    for page in (ROOT / "docs/contributing.md", ROOT / "CONTRIBUTING.md"):
+        named = re.findall(r"`((?:gateway|tests|local_cognito|\.ci)/[\w./-]+)`", TEXTS[page])
+        assert [name for name in named if not (ROOT / name).exists()] == []
+        for name, function in re.findall(r"`(gateway/[\w/]+\.py)`, `(\w+)`", TEXTS[page]):
+            assert re.search(rf"(?m)^ *def {function}\(", (ROOT / name).read_text()), (name, function)
+
+
 def test_every_page_is_in_the_index() -> None:
     index = set(re.findall(r"\]\(([^)#\s]+)", TEXTS[ROOT / "docs/README.md"]))
     pages = {str(p.relative_to(ROOT / "docs")) for p in PAGES if p.parent == ROOT / "docs"} - {"README.md"}
