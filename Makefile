@@ -75,7 +75,7 @@ config: $(VENV)/.run ## write the generated files under config/ again
 	$(BIN)/python -m gateway.config.generate
 
 protos: $(VENV)/.test ## generate the messages of Envoy's gRPC from ext_authz.proto again
-	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/ext_authz/ext_authz.proto
+	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/envoy/ext_authz.proto
 
 COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade
 lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashes and without addresses

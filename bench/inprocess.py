@@ -21,13 +21,13 @@ from typing import Any
 
 from bench.tokens import CLIENT_ID, ISSUER, POOL_ID, Mint
 from bench.upstream import PATH, body
+from gateway.client.connection import ClientConnection
 from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.proxy.connection import ClientConnection
-from gateway.proxy.upstream import UpstreamConnection
-from gateway.run import loops
-from gateway.run.server import Server
+from gateway.serve import loops
+from gateway.serve.server import Server
+from gateway.upstream.connection import UpstreamConnection
 
 ROUNDS = 250
 ROUNDS_QUICK = 3

@@ -14,8 +14,8 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.verify.pace import Budget
-from gateway.verify.recheck import DUE_FROM, DUE_TO, MAX_TEXT, Family, Schedule
+from gateway.revocation.pace import Budget
+from gateway.revocation.schedule import DUE_FROM, DUE_TO, MAX_TEXT, Family, Schedule
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "revocation.md"
 BEGIN, END = "<!-- simulated: python -m bench.revocation -->", "<!-- end -->"

@@ -1,6 +1,6 @@
 """Every way a request is refused, and every way a command fails: one class per reason.
 
-A `Refusal` carries all that the one renderer (gateway/proxy/answers.py) needs: the status, the RFC 6750
+A `Refusal` carries all that the one renderer (gateway/http/answers.py) needs: the status, the RFC 6750
 error code, a text that is safe to show to anyone, and the `reason`, a word from a fixed set for log and
 metric. The exact check that failed goes into `str(refusal)`, which only ever reaches the log.
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import pytest
 from hypothesis import HealthCheck, settings
 
-from gateway.run.cpus import usable_cpus
+from gateway.serve.cpus import usable_cpus
 from tests.faults.figures import Figure, recorded
 from tests.support import engines
 

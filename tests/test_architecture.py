@@ -98,7 +98,7 @@ def test_two_modules_of_the_gateway_import_the_local_cognito() -> None:
     importers = {
         name_of(path) for path in MODULES if any(each.startswith("local_cognito") for each in imports(path))
     }
-    assert importers == {"gateway.commands.serving", "gateway.run.demo"}
+    assert importers == {"gateway.commands.serving", "gateway.commands.demo"}
 
 
 @pytest.mark.parametrize("path", EMULATOR_MODULES, ids=name_of)

@@ -56,7 +56,7 @@ def _doctor_flags(parser: Flags) -> None:
 
 
 def _doctor(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.run.doctor import DoctorRequest, doctor_command
+    from gateway.commands.doctor import DoctorRequest, doctor_command
 
     return doctor_command(
         DoctorRequest(
@@ -114,9 +114,9 @@ def _setup_flags(parser: Flags) -> None:
 
 
 def _setup(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.aws import setup
     from gateway.aws.clients import Where
     from gateway.aws.provision.wanted import Wanted
+    from gateway.commands import setup
     from gateway.config.egress import egress_from
 
     if arguments.domain and not arguments.callback_url:
@@ -149,8 +149,8 @@ def _setup(arguments: argparse.Namespace, environ: Environ) -> int:
 
 
 def _sign_up(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.aws.configured import configured_pool
-    from gateway.aws.sign_up import SignUpRequest, sign_up_command
+    from gateway.commands.configured import configured_pool
+    from gateway.commands.sign_up import SignUpRequest, sign_up_command
 
     pool = configured_pool(
         "sign-up",

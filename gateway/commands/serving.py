@@ -62,8 +62,8 @@ def add(commands: Commands) -> None:
 
 def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.config.load import load
-    from gateway.run.reload import Source
-    from gateway.run.serve import serve
+    from gateway.serve.reload import Source
+    from gateway.serve.serve import serve
 
     flags = {} if arguments.workers is None else {"listen.workers": arguments.workers}
     path = config_path(arguments, environ)
@@ -76,7 +76,7 @@ def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
 
 def _check_config(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.config.load import examine
-    from gateway.run.contents import check_contents
+    from gateway.serve.file_checks import check_contents
 
     path = config_path(arguments, environ, standard_input=True)
     config, report = examine(path, environ, contents=check_contents)
@@ -101,7 +101,7 @@ def _config_schema(_: argparse.Namespace, __: Environ) -> int:
 
 def _demo(arguments: argparse.Namespace, _: Environ) -> int:
     with _local_cognito_installed("demo"):
-        from gateway.run.demo import demo
+        from gateway.commands.demo import demo
     return demo(port=arguments.port)
 
 

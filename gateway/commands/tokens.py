@@ -21,7 +21,7 @@ from gateway.commands.adding import (
 )
 
 if TYPE_CHECKING:
-    from gateway.aws.token import Output, TokenRequest
+    from gateway.commands.token import Output, TokenRequest
 
 
 def add(commands: Commands) -> None:
@@ -116,13 +116,13 @@ def _sign_in_flags(parser: Flags) -> None:
 
 
 def _token(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.aws.token import token_command
+    from gateway.commands.token import token_command
 
     return token_command(_token_request(arguments, environ, arguments.output))
 
 
 def _credentials(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.aws.credentials import CredentialsRequest, credentials_command
+    from gateway.commands.credentials import CredentialsRequest, credentials_command
 
     return credentials_command(
         CredentialsRequest(
@@ -140,7 +140,7 @@ def _credentials(arguments: argparse.Namespace, environ: Environ) -> int:
 
 
 def _token_request(arguments: argparse.Namespace, environ: Environ, output: Output) -> TokenRequest:
-    from gateway.aws.token import TokenRequest
+    from gateway.commands.token import TokenRequest
 
     return TokenRequest(
         config_path=config_path_if_any(arguments, environ),
@@ -174,7 +174,7 @@ def _explain_flags(parser: Flags) -> None:
 
 
 def _explain(arguments: argparse.Namespace, environ: Environ) -> int:
-    from gateway.run.explain import ExplainRequest, explain_command
+    from gateway.commands.explain import ExplainRequest, explain_command
 
     return explain_command(
         ExplainRequest(

@@ -144,7 +144,7 @@ def _revocation(typed: Typed, report: Report) -> None:
         return
     # Without Redis each replica asks for itself, with its part of the calls, about all that it sees.
     parts = replicas if settings["redis_url"] is None else 1
-    # A sign-in is asked about again after 0.6 to 0.8 of the time (gateway/verify/recheck.py).
+    # A sign-in is asked about again after 0.6 to 0.8 of the time (gateway/revocation/schedule.py).
     suffices = int(calls * every * 0.7 / parts)
     if suffices < _FEW_SIGN_INS:
         path = "cognito.revocation.check_every"

@@ -1,7 +1,7 @@
 """The completed configuration: frozen, every default filled in, every unit resolved.
 
 Durations are seconds (float), sizes are bytes (int), addresses and URLs are parsed. Nothing below
-gateway/run/app.py sees any other form of it (ARCHITECTURE: typed → completed → running).
+gateway/serve/app.py sees any other form of it (ARCHITECTURE: typed → completed → running).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The one list of request headers that servers behind us believe: which path, which user, which client it is.
 
-A client that writes one of them wants to be somebody else or somewhere else. proxy/headers.py removes them on
+A client that writes one of them wants to be somebody else or somewhere else. http/headers.py removes them on
 every path; the recipes of docs/forward-auth.md and the table of docs/upstream-identity.md are compared with
 this list in the tests.
 

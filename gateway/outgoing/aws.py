@@ -24,7 +24,7 @@ from aiohttp import (
 from gateway.config.egress import proxy_authorization, proxy_for, without_credentials
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
-from gateway.outgoing.tls import client_context
+from gateway.tls.outgoing import client_context
 from gateway.version import VERSION
 
 # What an unchanged file is recognised by: device, inode, time of change in ns, size. None: no such file.

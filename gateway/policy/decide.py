@@ -19,7 +19,7 @@ from gateway.errors import Forbidden, MissingClaim, MissingGroup, NoCredentials,
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.ASCII)
 # Of no use to a rule unless Cognito has verified them (Claims.named).
 _VERIFIED_ONLY = frozenset({"email", "phone_number"})
-# As many digits as a token's numbers may have (verify/strict_json.py).
+# As many digits as a token's numbers may have (tokens/strict_json.py).
 _LONGEST_NUMBER = 20
 
 

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from gateway.aws.doctor.finding import Finding
-from gateway.aws.doctor.identity import judge_identity_pool, judge_trust
-from gateway.aws.doctor.pools import judge_client, judge_pool
 from gateway.aws.provision.wanted import (
     Wanted,
     client_settings,
@@ -19,9 +16,12 @@ from gateway.aws.provision.wanted import (
     pool_settings,
     trust_policy,
 )
+from gateway.commands.checkup.finding import Finding
+from gateway.commands.checkup.identity import judge_identity_pool, judge_trust
+from gateway.commands.checkup.pools import judge_client, judge_pool
+from gateway.commands.doctor import clock_finding
 from gateway.config.load import load
 from gateway.config.model import Config
-from gateway.run.doctor import clock_finding
 
 POOL = "us-east-1_AbCdEfGhI"
 IDENTITY_POOL = "us-east-1:00000000-0000-4000-8000-000000000000"

@@ -7,10 +7,10 @@ import json
 import pytest
 
 from gateway.aws.clients import Where
-from gateway.aws.doctor.identity import judge_trust
 from gateway.aws.partitions import managed_login_url, partition_of
 from gateway.aws.provision.wanted import Wanted, trust_policy
-from gateway.aws.setup import print_iam_policy
+from gateway.commands.checkup.identity import judge_trust
+from gateway.commands.setup import print_iam_policy
 
 REGIONS = {
     "eu-central-1": ("aws", "cognito-identity.amazonaws.com", "auth"),

@@ -22,8 +22,8 @@ from gateway.aws.provision.iam_policy import IMPLIED, actions, iam_policy
 from gateway.aws.provision.step import Made
 from gateway.aws.provision.walk import Told, walk
 from gateway.aws.provision.wanted import AUTH_FLOWS, TAG, Wanted, fixed_pool_settings, trust_policy
-from gateway.aws.sign_up import SignUpRequest, sign_up_command
 from gateway.cli import main
+from gateway.commands.sign_up import SignUpRequest, sign_up_command
 from gateway.config.load import load
 from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito

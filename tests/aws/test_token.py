@@ -17,8 +17,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gateway.aws.sentences import refused
-from gateway.aws.token import TokenRequest, token_command
 from gateway.aws.user_pool import Challenge, PoolAddress, Tokens, UserPool
+from gateway.commands.token import TokenRequest, token_command
 from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito
 from tests.support import local_cognito

@@ -10,7 +10,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from gateway.run.demo import Running, banner, seeded_by
+from gateway.commands.demo import Running, banner, seeded_by
 from local_cognito import seed
 from tests.support import local_cognito
 

@@ -105,9 +105,9 @@ def test_it_is_nobody_s_and_holds_no_pip_and_no_compiler(engine: Engine) -> None
 def test_what_it_serves_with(engine: Engine) -> None:
     assert inside(engine, "cognito-gateway", "version").startswith("cognito-gateway ")
     # Extras cannot be installed into an image without pip: they are in it.
-    extras = "import redis, grpc, gateway.ext_authz.listener, uvloop, jinja2, segno"
+    extras = "import redis, grpc, gateway.envoy.listener, uvloop, jinja2, segno"
     assert inside(engine, "python", "-c", extras) == ""
-    assert inside(engine, "python", "-c", "import gateway.run.tracer") == ""
+    assert inside(engine, "python", "-c", "import gateway.gate.tracer") == ""
     checked = engine.docker(
         "run", "--rm", *HARDENED, *CONFIG, IMAGE, "check-config", "/etc/cognito-gateway/gateway.yaml"
     )

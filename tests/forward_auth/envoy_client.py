@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc
 
-from gateway.ext_authz.ext_authz_pb2 import (
+from gateway.envoy.ext_authz_pb2 import (
     Address,
     AttributeContext,
     CheckRequest,

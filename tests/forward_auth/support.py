@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from gateway.config.load import load
-from gateway.run.worker import Worker
+from gateway.serve.worker import Worker
 from tests.outside.support import started, until
 from tests.support.key_server import KeyServer
 from tests.support.running import Running, running

@@ -12,9 +12,9 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.trusted_names import GROUPS
+from gateway.envoy.ext_authz_pb2 import Address, CheckRequest, CheckResponse, Pipe
 from gateway.errors import GatewayError
-from gateway.ext_authz.ext_authz_pb2 import Address, CheckRequest, CheckResponse, Pipe
-from gateway.run.worker import Worker
+from gateway.serve.worker import Worker
 from tests.forward_auth.envoy_client import GRPC, Stub, check, envoy
 from tests.forward_auth.support import ROUTES, keyless
 from tests.support.key_server import KeyServer

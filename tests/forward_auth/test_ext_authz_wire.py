@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from grpc_tools import protoc
 
-from gateway.ext_authz import ext_authz_pb2
-from gateway.ext_authz.ext_authz_pb2 import CheckRequest, CheckResponse
+from gateway.envoy import ext_authz_pb2
+from gateway.envoy.ext_authz_pb2 import CheckRequest, CheckResponse
 from tests.forward_auth.envoy_client import METHOD, check, envoy
 from tests.outside.support import ROOT
 

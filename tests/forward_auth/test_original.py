@@ -17,9 +17,9 @@ from gateway.errors import (
     Refusal,
     UpstreamBusy,
 )
-from gateway.proxy.forward_auth import asks, original, stand_for, status_for_proxy
-from gateway.proxy.headers import HeaderTable, scan
-from gateway.proxy.request import Peer, Request
+from gateway.gate.forward_auth import asks, original, stand_for, status_for_proxy
+from gateway.http.headers import HeaderTable, scan
+from gateway.http.request import Peer, Request
 
 ENDPOINT = "/oauth2/auth"
 TABLE = HeaderTable(["X-Auth-Request-User"], trusted=True)

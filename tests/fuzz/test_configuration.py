@@ -19,7 +19,7 @@ from gateway.config.load import load
 from gateway.errors import ConfigurationError, GatewayError
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.run.app import Gateway
+from gateway.serve.app import Gateway
 from tests.outside.support import ROOT
 from tests.support.fuzz import examples
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.verify import base64url
+from gateway.tokens import base64url
 from tests.support.fuzz import examples
 from tests.support.running import Running, running
 from tests.support.wire import get, once

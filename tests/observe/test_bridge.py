@@ -32,9 +32,9 @@ def test_credentials_are_cut_out(text: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "Executing <Task pending name='Task-7' coro=<serve() running at run/worker.py:12>> took 0.2 s",
+        "Executing <Task pending name='Task-7' coro=<serve() running at serve/worker.py:12>> took 0.2 s",
         "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI/.well-known/jwks.json",
-        "gateway.verify.authenticate",
+        "gateway.gate.authenticate",
     ],
 )
 def test_usual_texts_stay(text: str) -> None:

@@ -17,8 +17,8 @@ import pytest
 
 from gateway.config.egress import egress_of
 from gateway.errors import CognitoUnavailable, SignInRefused
-from gateway.portal.token_endpoint import redeem
-from gateway.verify.fetch import FetchFailed, HttpSource
+from gateway.keys.fetch import FetchFailed, HttpSource
+from gateway.pages.token_endpoint import redeem
 from local_cognito.server import LocalCognito
 from tests.outside.support import SCRIPT, Served, run, serving, until
 from tests.portal.site import Browser

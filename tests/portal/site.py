@@ -16,8 +16,8 @@ from urllib.parse import urlencode
 
 from gateway.config.load import load
 from gateway.observe.logs import configure
-from gateway.run.reload import Source
-from gateway.run.worker import Worker
+from gateway.serve.reload import Source
+from gateway.serve.worker import Worker
 from local_cognito import totp
 from local_cognito.server import LocalCognito
 from tests.support.running import Stream

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from gateway.portal import session_cookies
-from gateway.portal.cookies import Cookies
-from gateway.portal.csrf import Guard
-from gateway.portal.page import BROWSER, PageRequest
-from gateway.portal.session import Session
-from gateway.run.worker import Worker
+from gateway.pages.csrf import Guard
+from gateway.serve.worker import Worker
+from gateway.sessions import session_cookies
+from gateway.sessions.cookies import Cookies
+from gateway.sessions.page_request import BROWSER, PageRequest
+from gateway.sessions.session import Session
 from tests.support.running import Running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, sign
 from tests.support.wire import Reply, get, once

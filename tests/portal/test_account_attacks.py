@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.config.load import load
-from gateway.portal.attempts import SENT_TO_PERSON, Limit
+from gateway.pages.attempts import SENT_TO_PERSON, Limit
 from local_cognito.errors import AwsError
 from local_cognito.hooks import Fault
 from tests.portal.site import (
@@ -132,7 +132,7 @@ async def test_wrong_codes_never_meet_a_limit_that_only_some_names_have(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for kind in ("ADDRESS", "BROWSER", "PERSON"):
-        monkeypatch.setattr(f"gateway.portal.turn.{kind}", Limit(kind, 1000))
+        monkeypatch.setattr(f"gateway.pages.turn.{kind}", Limit(kind, 1000))
     async with site(tmp_path) as at:
         seen = []
         for email in (ALICE, "nobody@example.com"):
@@ -375,7 +375,7 @@ async def test_two_addresses_that_flood_keep_no_third_out(tmp_path: Path) -> Non
 async def test_what_cognito_was_asked_is_counted_whatever_it_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.portal.turn.ASKED", Limit("asked", 3))
+    monkeypatch.setattr("gateway.pages.turn.ASKED", Limit("asked", 3))
     async with site(tmp_path) as at:
         for number in range(4):
             browser = at.browser()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.attempts import Limit
+from gateway.pages.attempts import Limit
 from local_cognito.hooks import Fault
 from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
 from tests.support.waiting import PATIENCE
@@ -55,7 +55,7 @@ async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: py
         assert f"You can ask for another code in {early.get('Retry-After')} seconds." in browser.text
         assert len(at.local.state.outbox) == 1
     # The same under a wait that is over at once.
-    monkeypatch.setattr("gateway.portal.sign_up.RESEND_AFTER", -1.0)
+    monkeypatch.setattr("gateway.pages.sign_up.RESEND_AFTER", -1.0)
     async with site(tmp_path) as at:
         browser = at.browser()
         await at.settled()
@@ -71,7 +71,7 @@ async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: py
 async def test_a_name_that_is_taken_gets_the_same_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    monkeypatch.setattr("gateway.portal.sign_up.RESEND_AFTER", -1.0)
+    monkeypatch.setattr("gateway.pages.sign_up.RESEND_AFTER", -1.0)
     own_names = {"UsernameAttributes": [], "Users": [{"Username": "alice", "Password": PASSWORD}]}
     async with site(tmp_path, seeded=seed(pool=own_names if named else {})) as at:
         pages = []
@@ -240,7 +240,7 @@ async def test_a_name_that_nobody_can_have_gets_a_sentence(tmp_path: Path, page:
 async def test_a_cognito_that_is_unwell_counts_no_guesses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
 ) -> None:
-    monkeypatch.setattr("gateway.portal.turn.PERSON", Limit("person", 1))
+    monkeypatch.setattr("gateway.pages.turn.PERSON", Limit("person", 1))
     async with site(tmp_path) as at:
         browser = at.browser()
         await browser.open(f"/oauth2/{page}")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.portal import attempts
-from gateway.portal.attempts import ADDRESS, PERSON, WINDOW, Attempts, Key, by_address
+from gateway.pages import attempts
+from gateway.pages.attempts import ADDRESS, PERSON, WINDOW, Attempts, Key, by_address
 
 ALICE: list[Key] = [(ADDRESS, "10.0.0.1"), (PERSON, "alice")]
 

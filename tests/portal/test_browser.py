@@ -13,7 +13,7 @@ import pytest
 from playwright.async_api import Page
 
 from gateway.observe.logs import configure
-from gateway.run.worker import Worker
+from gateway.serve.worker import Worker
 from tests.portal.chromium import WIDTHS, chromium, looking
 from tests.portal.looks import wrong_with
 from tests.portal.screenshots import JOURNEYS
@@ -252,8 +252,8 @@ async def test_a_script_on_the_apis_pages_sees_no_token(tmp_path: Path, isolated
 async def test_a_late_response_makes_nobody_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers, by their ports: a browser's cookies are of the host."""
     # Every request renews its session.
-    monkeypatch.setattr("gateway.portal.session._AHEAD", float("inf"))
-    monkeypatch.setattr("gateway.portal.session._SHARE", 1.0)
+    monkeypatch.setattr("gateway.sessions.session._AHEAD", float("inf"))
+    monkeypatch.setattr("gateway.sessions.session._SHARE", 1.0)
     (tmp_path / "keys").write_text("k" * 43 + "\n")
     bob = {"Username": "bob@example.com", "Password": PASSWORD, "Attributes": {"email_verified": "true"}}
     kept = f"session: {{secret_file: {tmp_path}/keys}}"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal import session_cookies
-from gateway.portal.cookies import Cookies
-from gateway.proxy.own_cookies import OwnCookies
+from gateway.http.own_cookies import OwnCookies
+from gateway.sessions import session_cookies
+from gateway.sessions.cookies import Cookies
 from tests.portal.support import Browser, a_session, signed_in
 from tests.support.running import Running, running
 from tests.support.wire import Reply

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.portal.cookies import Cookies, longest
-from gateway.proxy.own_cookies import OwnCookies
+from gateway.http.own_cookies import OwnCookies
+from gateway.sessions.cookies import Cookies, longest
 
 
 def sent_back(lines: list[bytes], before: dict[bytes, bytes] | None = None) -> list[bytes]:

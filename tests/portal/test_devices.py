@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from gateway.portal.session import Session
+from gateway.sessions.session import Session
 from local_cognito import operations
 from local_cognito.errors import AwsError
 from local_cognito.state import Device

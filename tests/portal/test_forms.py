@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import MalformedForm
-from gateway.portal.forms import parse_fields
+from gateway.http.forms import parse_fields
 
 _TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
 

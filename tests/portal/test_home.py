@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
-from gateway.portal.home import moment
+from gateway.pages.home import moment
 from tests.portal.site import ALICE, PASSWORD, Browser, Site, seed, site, with_identity_pool
 from tests.support.wire import get, once
 

@@ -79,13 +79,13 @@ from pathlib import Path
 from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.run.app import Gateway
+from gateway.serve.app import Gateway
 Path("c.yaml").write_text(sys.argv[1])
 config = load(Path("c.yaml"), {}).config
 Gateway(config, metrics=WorkerMetrics(), log=configure(config.log))
 loaded = {name.partition(".")[0] for name in sys.modules}
 costly = loaded & {"boto3", "botocore", "jinja2", "redis", "segno"}
-print(sorted(costly), "gateway.portal.portal" in sys.modules)
+print(sorted(costly), "gateway.pages.portal" in sys.modules)
 """
     for yaml, expected in (("", "[] True"), ("sign_in: {enabled: false}\n", "[] False")):
         done = subprocess.run(

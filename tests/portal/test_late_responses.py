@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.aws.values import CognitoRefused
-from gateway.portal import session_cookies
-from gateway.portal.cookies import Cookies
+from gateway.sessions import session_cookies
+from gateway.sessions.cookies import Cookies
 from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.portal.test_sessions import Cognito, old, play
 from tests.support.redis_server import redis_server

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from gateway.portal.attempts import ADDRESS
+from gateway.pages.attempts import ADDRESS
 from local_cognito.errors import AwsError
 from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
 from tests.portal.support import HTML, Browser, form_token, ticket_of

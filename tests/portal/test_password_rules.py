@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.portal import password_rules
-from gateway.portal.password_rules import Policy, broken, rules
+from gateway.pages import password_rules
+from gateway.pages.password_rules import Policy, broken, rules
 from local_cognito.errors import AwsError
 from local_cognito.passwords import PasswordPolicy, check_policy
 

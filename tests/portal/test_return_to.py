@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Refusal
+from gateway.http.origin import Maker, same_origin
+from gateway.pages.return_to import return_path, with_return
 from gateway.policy.paths import NOTHING_PASSES, split_target
 from gateway.policy.readings import readings
-from gateway.portal.origin import Maker, same_origin
-from gateway.portal.return_to import return_path, with_return
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
-from gateway.portal.sealing import Sealer
-from gateway.portal.secrets import make_secret, read_secrets
+from gateway.sessions.sealing import Sealer
+from gateway.sessions.secrets import make_secret, read_secrets
 
 OLD, NEW = b"o" * 32, b"n" * 32
 NOW = 1_800_000_000.0

@@ -13,8 +13,8 @@ import pytest
 
 from gateway.aws.values import CognitoRefused, Tokens
 from gateway.errors import GatewayError
-from gateway.portal import assets
-from gateway.portal.session import Session
+from gateway.pages import assets
+from gateway.sessions.session import Session
 from tests.portal.support import Browser, a_session, form_token, signed_in
 from tests.support.running import Running, logged, running
 from tests.support.tokens import access_claims, id_claims, sign
@@ -23,7 +23,7 @@ from tests.support.wire import get
 
 
 class Cognito:
-    """Plays gateway.portal.cognito.Users."""
+    """Plays gateway.sessions.cognito.Users."""
 
     def __init__(self, gateway: Running) -> None:
         self.gateway = gateway
@@ -190,7 +190,7 @@ async def test_without_cognito_a_session_lives_as_long_as_its_token(tmp_path: Pa
 async def test_a_session_whose_tokens_ended_comes_back_with_cognito(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.portal.sessions._RETRY", 0.5)
+    monkeypatch.setattr("gateway.sessions.sessions._RETRY", 0.5)
     async with served(tmp_path) as (gateway, cognito):
         cognito.error = CognitoRefused("TooManyRequestsException", "later")
         browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))

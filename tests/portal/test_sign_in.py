@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_PERSON, WINDOW
-from gateway.portal.routes import routes
+from gateway.pages.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_PERSON, WINDOW
+from gateway.pages.routes import routes
 from tests.portal.site import (
     ALICE,
     CLIENT,

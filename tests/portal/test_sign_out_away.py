@@ -149,7 +149,7 @@ async def test_what_never_reaches_redis_is_in_the_log(tmp_path: Path, redis: Red
 async def test_pending_sign_outs_are_bounded(
     tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.portal.unfinished._MOST", 3)
+    monkeypatch.setattr("gateway.sessions.unfinished_sign_outs._MOST", 3)
     async with running(tmp_path, yaml_of("redis", tmp_path, redis)) as gateway:
         play(gateway, Cognito(gateway))
         browsers = [await signed_in(gateway) for _ in range(5)]

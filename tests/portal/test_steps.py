@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.aws.values import Challenge
-from gateway.portal import steps
-from gateway.portal.kept import new_step
-from gateway.portal.steps import Answer, AuthenticatorCode, Password, Wrong, plan, takes_password, view
+from gateway.pages import steps
+from gateway.pages.kept import new_step
+from gateway.pages.steps import Answer, AuthenticatorCode, Password, Wrong, plan, takes_password, view
 
 
 def challenge(name: str, choices: tuple[str, ...] = (), **parameters: str) -> Challenge:

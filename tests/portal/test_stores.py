@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.portal.ended import Ended
-from gateway.portal.redis_store import RedisStore, SharedEnded
-from gateway.portal.sealing import Sealer
-from gateway.portal.session import Session, decode, encode
-from gateway.portal.stores import CookieStore, MemoryStore, Store, StoreUnavailable, hashed
+from gateway.sessions.ended import Ended
+from gateway.sessions.redis_store import RedisStore, SharedEnded
+from gateway.sessions.sealing import Sealer
+from gateway.sessions.session import Session, decode, encode
+from gateway.sessions.stores import CookieStore, MemoryStore, Store, StoreUnavailable, hashed
 from tests.portal.support import a_session
 from tests.shared.support import Lines, logging_to, redis_at
 from tests.support.redis_server import RedisServer, redis_server
@@ -155,8 +155,8 @@ async def test_a_session_too_large_for_cookies_is_refused_at_sign_in() -> None:
 
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.portal.stores._MOST_KEPT", 3)
-    monkeypatch.setattr("gateway.portal.ended._MOST", 3)
+    monkeypatch.setattr("gateway.sessions.stores._MOST_KEPT", 3)
+    monkeypatch.setattr("gateway.sessions.ended._MOST", 3)
     now, store, ended = time.time(), MemoryStore(), Ended()
     tickets = [await store.keep(a_session(KEY), until=now + 60) for _ in range(5)]
     found = [await store.find(ticket, now=now) is not None for ticket in tickets]

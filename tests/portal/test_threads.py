@@ -8,8 +8,8 @@ import threading
 import pytest
 
 from gateway.errors import GatewayError
-from gateway.portal import threads as room
-from gateway.portal.threads import Threads
+from gateway.sessions import threads as room
+from gateway.sessions.threads import Threads
 
 
 async def test_a_flood_of_questions_is_refused_at_once_and_passes() -> None:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gateway.aws.phrases import missing_attributes, wrong_member
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
-from gateway.portal import words
-from gateway.portal.attributes import field_for, fields_for
-from gateway.portal.words import TOO_MANY, WRONG
+from gateway.pages import words
+from gateway.pages.attributes import field_for, fields_for
+from gateway.pages.words import TOO_MANY, WRONG
 
 
 def refused(code: str, message: str = "") -> CognitoRefused:

@@ -23,8 +23,8 @@ from cryptography.hazmat.primitives.serialization import (
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
-from gateway.proxy.assertion import Signer
-from gateway.verify.tokens import Claims
+from gateway.gate.assertion import Signer
+from gateway.tokens.claims import Claims
 from tests.support.running import Running, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, access_claims
 from tests.support.wire import Client, get, once

@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.client.batch import MOST, Batch
+from gateway.client.serving import Served
 from gateway.config.model import Config
 from gateway.errors import Refusal
+from gateway.gate.authenticate import Authenticator, Verification
+from gateway.gate.checks import Checks
+from gateway.http.request import Request
 from gateway.observe.metrics import WorkerMetrics
-from gateway.proxy.batch import MOST, Batch
-from gateway.proxy.outbox import Outbox
-from gateway.proxy.request import Request
-from gateway.proxy.serving import Served
-from gateway.run.checks import Checks
-from gateway.verify import jws
-from gateway.verify.authenticate import Authenticator, Verification
-from gateway.verify.bearer import token_hash
-from gateway.verify.jwk import VerificationKey, parse_key_set
-from gateway.verify.tokens import Claims
+from gateway.tokens import jws
+from gateway.tokens.bearer import token_hash
+from gateway.tokens.claims import Claims
+from gateway.tokens.jwk import VerificationKey, parse_key_set
+from gateway.upstream.outbox import Outbox
 from tests.proxy.test_limits import settled
 from tests.support.running import Running, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign

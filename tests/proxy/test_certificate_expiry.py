@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.certificates import Validity, validity
+from gateway.tls.certificates import Validity, validity
 from tests.outside.support import SCRIPT, run
 from tests.proxy.test_listen_tls import greeting, install, serving
 from tests.support.certificates import Authority

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.forwarded import TrustedProxies, scheme
+from gateway.http.forwarded import TrustedProxies, scheme
 from tests.support.running import logged, running
 from tests.support.wire import get, once
 

@@ -7,9 +7,9 @@ from urllib.parse import unquote
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.proxy.headers import HeaderTable, fold, scan
-from gateway.proxy.identity import encode, encode_claim, encode_list
-from gateway.proxy.own_cookies import OwnCookies
+from gateway.gate.identity import encode, encode_claim, encode_list
+from gateway.http.headers import HeaderTable, fold, scan
+from gateway.http.own_cookies import OwnCookies
 
 any_text = st.text(st.characters(codec="utf-8"))
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import serialization
 
 from gateway.config.model import ServerTls
 from gateway.errors import GatewayError
-from gateway.proxy.tls import server_context
+from gateway.tls.contexts import server_context
 from tests.support.certificates import Authority, Pair, calling
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, logged, running

@@ -1,6 +1,6 @@
 """What a connection leaves behind: nothing that only the collector could find.
 
-The serving process has it look at old objects hardly ever (run/loops.py), so a ring of references, from a
+The serving process has it look at old objects hardly ever (serve/loops.py), so a ring of references, from a
 connection to its parser and back, would keep all that hangs on it: requests, configurations, verified tokens.
 """
 
@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from gateway.client.connection import ClientConnection
+from gateway.client.exchange import Exchange
+from gateway.client.tunnel import Tunnel
 from gateway.config.load import load
-from gateway.proxy.connection import ClientConnection
-from gateway.proxy.exchange import Exchange
-from gateway.proxy.request import Request
-from gateway.proxy.tunnel import Tunnel
-from gateway.proxy.upstream import UpstreamConnection
-from gateway.verify.authenticate import Verification
+from gateway.gate.authenticate import Verification
+from gateway.http.request import Request
+from gateway.upstream.connection import UpstreamConnection
 from tests.proxy.test_limits import OPEN, chunked, settled
 from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.ports import free_port

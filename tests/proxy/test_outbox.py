@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from gateway.errors import Refusal
-from gateway.proxy.outbox import MOST, Outbox
-from gateway.proxy.upstream import UpstreamConnection
-from gateway.proxy.upstream_reading import AnswerHead
+from gateway.upstream.connection import UpstreamConnection
+from gateway.upstream.outbox import MOST, Outbox
+from gateway.upstream.response_parser import AnswerHead
 from tests.support.running import running
 from tests.support.wire import OK, Client, Upstream, get
 

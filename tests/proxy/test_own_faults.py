@@ -9,17 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from gateway.client import exchange, upload
+from gateway.client.connection import ClientConnection
+from gateway.client.exchange import Exchange
+from gateway.gate import checks
+from gateway.gate.authenticate import Authenticator, Verification
+from gateway.gate.checks import Checks
+from gateway.gate.limits import Limits
+from gateway.gate.record import Record
+from gateway.http import request
 from gateway.policy.routes import RouteTable
-from gateway.portal.by_cookie import ByCookie
-from gateway.proxy import exchange, request, upload
-from gateway.proxy.connection import ClientConnection
-from gateway.proxy.exchange import Exchange
-from gateway.run import checks
-from gateway.run.app import Gateway
-from gateway.run.checks import Checks
-from gateway.run.limits import Limits
-from gateway.run.record import Record
-from gateway.verify.authenticate import Authenticator, Verification
+from gateway.serve.app import Gateway
+from gateway.sessions.from_cookie import ByCookie
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import logged, running
 from tests.support.waiting import until

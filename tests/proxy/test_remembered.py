@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gateway.proxy import request
-from gateway.proxy.headers import HeaderTable
+from gateway.http import request
+from gateway.http.headers import HeaderTable
 from tests.support.running import running
 from tests.support.wire import Client, get
 

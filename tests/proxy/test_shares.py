@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.shares import FairQueue, Holder, Shares, holder_of
+from gateway.upstream.shares import FairQueue, Holder, Shares, holder_of
 from tests.support.requests import a_request
 
 ONE, TWO, THREE = (Holder("", name) for name in ("192.0.2.1", "192.0.2.2", "192.0.2.3"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.states import TRANSITIONS, State
+from gateway.client.states import TRANSITIONS, State
 from tests.proxy.test_limits import OPEN, settled
 from tests.proxy.test_listen_tls import serving
 from tests.proxy.test_tunnel import UPGRADE

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy import upload
+from gateway.client import upload
 from tests.proxy.test_limits import OPEN, chunked, settled
 from tests.support.running import running
 from tests.support.waiting import at_rest, until

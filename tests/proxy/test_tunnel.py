@@ -14,7 +14,7 @@ from aiohttp import ClientSession, WSCloseCode, WSMsgType, web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.tunnel import FrameCursor
+from gateway.client.tunnel import FrameCursor
 from tests.support.running import Running, running
 from tests.support.waiting import at_rest, until
 from tests.support.wire import UNDER_WAY, Client, Received, Upstream, get

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.tunnel import FrameCursor, Tunnel
-from gateway.proxy.upstream import TUNNEL_READ
+from gateway.client.tunnel import FrameCursor, Tunnel
+from gateway.upstream.connection import TUNNEL_READ
 from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.loops import on_both_loops
 from tests.support.running import running

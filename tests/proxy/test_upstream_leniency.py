@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.proxy.upstream_reading import one_length
+from gateway.upstream.response_parser import one_length
 from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import running
 from tests.support.wire import OK, Client, Received, Script, Upstream, get

@@ -18,7 +18,7 @@ import pytest
 
 from gateway.config.load import load
 from gateway.errors import GatewayError, UpstreamUnreachable
-from gateway.proxy.pool import UpstreamPool
+from gateway.upstream.connection_pool import UpstreamPool
 from tests.support.certificates import Authority, accepting, calling
 from tests.support.loops import on_both_loops
 from tests.support.ports import free_port

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 from gateway.errors import Refusal
-from gateway.proxy.outbox import Outbox
-from gateway.proxy.upstream import READ_SIZE, UpstreamConnection
-from gateway.proxy.upstream_reading import AnswerHead
+from gateway.upstream.connection import READ_SIZE, UpstreamConnection
+from gateway.upstream.outbox import Outbox
+from gateway.upstream.response_parser import AnswerHead
 from tests.support.loops import on_both_loops
 from tests.support.wire import Received, Upstream
 

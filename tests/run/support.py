@@ -127,7 +127,7 @@ async def fleet(
 # Found by every Python that starts: so many workers stop themselves before anything of ours is imported.
 HOLD = """
 import os, signal, sys
-if any("gateway.run.child" in argument for argument in sys.orig_argv):
+if any("gateway.serve.worker_main" in argument for argument in sys.orig_argv):
     for number in range({workers}):
         try:
             with open(f"{folder}/held-{{number}}", "x") as file:

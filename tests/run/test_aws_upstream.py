@@ -420,7 +420,7 @@ async def test_from_the_sign_in_page_to_aws(tmp_path: Path) -> None:
 
 def test_who_does_not_sign_does_not_load_what_signs(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from gateway.run import app; "
+        "import sys; from pathlib import Path; from gateway.serve import app; "
         "print(sorted(name for name in sys.modules if name.split('.')[0] in {'botocore', 'boto3'}))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

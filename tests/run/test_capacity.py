@@ -8,7 +8,7 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.model import Config
-from gateway.run.capacity import MIB, capacity, memory_limit
+from gateway.serve.capacity import MIB, capacity, memory_limit
 
 CHART = 256 * MIB
 MANY = 1 << 20

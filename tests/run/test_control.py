@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.load import load
-from gateway.run.control import MAX_MESSAGE, ControlError, Decoder, encode, pack, unpack
+from gateway.serve.control import MAX_MESSAGE, ControlError, Decoder, encode, pack, unpack
 
 VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.lists, max_leaves=5)
 MESSAGES = st.lists(st.dictionaries(st.text(), VALUES).map(lambda fields: {**fields, "kind": "k"}))

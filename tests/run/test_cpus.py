@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.run.cpus import cpus, usable_cpus
+from gateway.serve.cpus import cpus, usable_cpus
 
 V1 = "4:cpu,cpuacct:/docker/abc\n3:memory:/docker/abc\n"
 

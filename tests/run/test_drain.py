@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import load
-from gateway.run.worker import Worker
+from gateway.serve.worker import Worker
 from tests.outside.support import until
 from tests.run.support import OPEN, Fleet, Slow, fleet, held_at_start, state
 from tests.support.ports import is_free

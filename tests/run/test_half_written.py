@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import load
-from gateway.run.reload import Reloader, Source, losses
+from gateway.serve.reload import Reloader, Source, losses
 from tests.faults.figures import Figure
 from tests.outside.support import until
 from tests.run.support import fleet

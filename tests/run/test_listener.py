@@ -12,7 +12,7 @@ from gateway.config.model import Address
 from gateway.errors import GatewayError
 from gateway.observe.exposition import render
 from gateway.observe.metrics import WorkerMetrics
-from gateway.run.listener import MetricsListener
+from gateway.serve.admin import MetricsListener
 
 Start = Callable[..., Awaitable[MetricsListener]]
 

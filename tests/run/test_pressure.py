@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.proxy.states import State
-from gateway.run.capacity import Capacity
-from gateway.run.pressure import MOST, Pressure, resident, weight
+from gateway.client.states import State
+from gateway.serve.capacity import Capacity
+from gateway.serve.pressure import MOST, Pressure, resident, weight
 from tests.support.loops import on_both_loops
 from tests.support.running import logged, running
 from tests.support.waiting import until

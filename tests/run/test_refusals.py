@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.run.refusals import MOST, OTHERS, PLAIN, PLAIN_OF_ALL, WINDOW, Refusals
+from gateway.gate.refusals import MOST, OTHERS, PLAIN, PLAIN_OF_ALL, WINDOW, Refusals
 from tests.support.running import running
 from tests.support.wire import Client, Upstream, get
 

@@ -15,11 +15,11 @@ import pytest
 from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.run.app import Gateway
-from gateway.run.reload import Reloader, Source, applicable, files_of
-from gateway.run.server import Server
-from gateway.run.supervisor import Supervisor
-from gateway.shared.redis import Redis
+from gateway.redis.client import Redis
+from gateway.serve.app import Gateway
+from gateway.serve.reload import Reloader, Source, applicable, files_of
+from gateway.serve.server import Server
+from gateway.serve.supervisor import Supervisor
 from tests.outside.support import SCRIPT, Served, configuration, pinned, started, until
 from tests.run.support import OPEN, Fleet, Slow, fleet, held_at_start
 from tests.support.key_server import KeyServer

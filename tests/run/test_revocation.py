@@ -15,9 +15,9 @@ import pytest
 from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.portal.session import Session
-from gateway.run.asking import revocation_of
-from gateway.run.worker import Worker
+from gateway.serve.revocation_wiring import revocation_of
+from gateway.serve.worker import Worker
+from gateway.sessions.session import Session
 from local_cognito.server import LocalCognito
 from tests.portal.support import Browser, form_token, jar_of
 from tests.proxy.test_tunnel import UPGRADE, echo

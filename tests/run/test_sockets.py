@@ -12,7 +12,7 @@ import pytest
 
 from gateway.config.model import Address
 from gateway.errors import GatewayError
-from gateway.run import sockets
+from gateway.serve import sockets
 
 
 @contextmanager

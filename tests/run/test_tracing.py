@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.observe.traceparent import parse
-from gateway.run.worker import Worker
+from gateway.serve.worker import Worker
 from tests.outside.support import pinned, serving, until
 from tests.support import waiting
 from tests.support.collector import REFUSED, TAKEN, Collected, Collector
@@ -310,5 +310,5 @@ def test_an_extra_that_is_not_there_is_named_in_one_sentence(tmp_path: Path) -> 
 
 
 def test_what_is_not_configured_is_not_imported() -> None:
-    program = "import sys, gateway.run.worker; sys.exit('opentelemetry' in sys.modules)"
+    program = "import sys, gateway.serve.worker; sys.exit('opentelemetry' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import load
+from gateway.keys.handover import NewestKeySets
 from gateway.observe.logs import configure
-from gateway.run.member import Member, PassOn
-from gateway.run.place import EARLY
-from gateway.run.supervisor import Supervisor, pause_before_restart
-from gateway.shared.once import Once
-from gateway.verify.handover import NewestKeySets
+from gateway.pages.once import Once
+from gateway.serve.place import EARLY
+from gateway.serve.supervisor import Supervisor, pause_before_restart
+from gateway.serve.worker_handle import Member, PassOn
 from tests.outside.support import SCRIPT, Served, configuration, pinned, run, started, until
 from tests.run.support import OPEN, Fleet, fleet, state
 from tests.support.certificates import Authority

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from gateway.shared import once as room
-from gateway.shared.once import Once
+from gateway.pages import once as room
+from gateway.pages.once import Once
 
 
 def test_of_many_threads_one_gets_it() -> None:
@@ -23,7 +23,7 @@ def test_of_many_threads_one_gets_it() -> None:
 def test_of_many_processes_one_gets_it() -> None:
     once = Once.make()
     program = (
-        "import sys; from gateway.shared.once import Once; once = Once(int(sys.argv[1]));"
+        "import sys; from gateway.pages.once import Once; once = Once(int(sys.argv[1]));"
         "sys.stdin.read(); sys.stdout.write(str(once.claim(0))); once.use('abc')"
     )
     workers = [

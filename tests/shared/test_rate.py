@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.gate.redis_rate import SharedBuckets
 from gateway.observe.logs import Logger
 from gateway.policy.rate import Allowance, Buckets, RateRule
-from gateway.shared.rate import SharedBuckets
-from gateway.shared.redis import Redis
+from gateway.redis.client import Redis
 from tests.support.redis_server import RedisServer, redis_server
 
 from .support import Lines, logging_to, redis_at

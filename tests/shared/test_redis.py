@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway.observe.logs import Logger
-from gateway.shared.lock import Lock
-from gateway.shared.redis import CONNECTIONS, Redis, RedisUnavailable, Script
+from gateway.redis.client import CONNECTIONS, Redis, RedisUnavailable, Script
+from gateway.redis.lock import Lock
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
@@ -283,7 +283,7 @@ async def test_closed_is_closed(server: RedisServer, log: Logger) -> None:
 def test_the_client_is_loaded_when_configured_and_named_when_missing() -> None:
     program = (
         "import sys, logging; sys.modules['redis'] = None\n"
-        "from gateway.shared.redis import Redis\n"
+        "from gateway.redis.client import Redis\n"
         "from gateway.errors import ConfigurationError\n"
         "try: Redis('redis://r', log=None)\n"
         "except ConfigurationError as error: print(error)"

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.gate.redis_rate import SharedBuckets
 from gateway.observe.logs import Logger
-from gateway.shared.lock import Lock
-from gateway.shared.rate import SharedBuckets
-from gateway.shared.redis import Redis
-from gateway.shared.revocation import RedisVerdicts
-from gateway.verify.denied import Denial
+from gateway.redis.client import Redis
+from gateway.redis.lock import Lock
+from gateway.revocation.deny_list import Denial
+from gateway.revocation.redis import RedisVerdicts
 from tests.support.redis_server import RedisServer, redis_server
 
 from .support import Lines, logging_to, redis_at

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.observe.logs import Logger
-from gateway.shared.revocation import RedisVerdicts
-from gateway.verify.denied import Denial
+from gateway.revocation.deny_list import Denial
+from gateway.revocation.redis import RedisVerdicts
 from tests.support.redis_server import RedisServer, redis_server
 
 from .support import Lines, logging_to, redis_at

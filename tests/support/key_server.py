@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
-from gateway.verify.jwk import MAX_DOCUMENT_SIZE
+from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
 
 # What `KeyServer.mode` may be, besides "good" and "slow": none of these answers is a key set.
 BROKEN = (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from gateway.proxy.headers import HeaderTable
-from gateway.proxy.request import Peer, Request
+from gateway.http.headers import HeaderTable
+from gateway.http.request import Peer, Request
 
 
 def a_request(client: str = "127.0.0.1") -> Request:

@@ -13,8 +13,8 @@ from typing import Any
 
 from gateway.config.load import load
 from gateway.observe.logs import configure
-from gateway.run.capacity import Capacity
-from gateway.run.worker import Worker
+from gateway.serve.capacity import Capacity
+from gateway.serve.worker import Worker
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Upstream

@@ -37,13 +37,13 @@ from gateway.errors import (
     WrongIssuer,
     WrongTokenUse,
 )
+from gateway.gate.authenticate import Authenticator, Principal
+from gateway.keys.key_sets import KeySets
+from gateway.keys.refetch import Timing
 from gateway.observe.metrics import WorkerMetrics
-from gateway.verify.authenticate import Authenticator, Principal
-from gateway.verify.bearer import bearer_token, token_hash
-from gateway.verify.cache import weight
-from gateway.verify.jwks import KeySets
-from gateway.verify.refetch import Timing
-from gateway.verify.tokens import Claims
+from gateway.tokens.bearer import bearer_token, token_hash
+from gateway.tokens.cache import weight
+from gateway.tokens.claims import Claims
 from tests.support.key_server import KeyServer
 from tests.support.tokens import (
     CLIENT_ID,

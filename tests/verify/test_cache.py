@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.load import load
-from gateway.verify.cache import OVERHEAD, TokenCache
-from gateway.verify.jwk import VerificationKey, parse_key_set
-from gateway.verify.jws import MAX_TOKEN_SIZE
+from gateway.tokens.cache import OVERHEAD, TokenCache
+from gateway.tokens.jwk import VerificationKey, parse_key_set
+from gateway.tokens.jws import MAX_TOKEN_SIZE
 from tests.support.tokens import KeyPair, key_set_document
 
 POOL = "ap-south-1_AbCdEfGhI"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gateway.verify.commons import ASKING, MAX_FAMILIES, Commons
-from gateway.verify.denied import Denial
-from gateway.verify.pace import BURST
+from gateway.revocation.deny_list import Denial
+from gateway.revocation.pace import BURST
+from gateway.revocation.shared_state import ASKING, MAX_FAMILIES, Commons
 
 FAMILY, SUBJECT = "pool/origin_jti/o", "pool/sub/s"
 

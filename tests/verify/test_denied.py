@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from gateway.verify.denied import LONGEST_LIFE, Denial, DenyList, family_key, subject_key
-from gateway.verify.revocation import unaskable
-from gateway.verify.tokens import Claims
+from gateway.revocation.deny_list import LONGEST_LIFE, Denial, DenyList, family_key, subject_key
+from gateway.revocation.revocation import unaskable
+from gateway.tokens.claims import Claims
 
 REVOKED = Denial("revoked", 0.0)
 

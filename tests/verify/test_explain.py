@@ -6,8 +6,8 @@ import pytest
 
 from gateway.config.model import UserPool
 from gateway.errors import NoKeys, UnknownKey
-from gateway.verify.explain import Explanation, explain
-from gateway.verify.jwk import KeySet, read_key_set
+from gateway.tokens.explain import Explanation, explain
+from gateway.tokens.jwk import KeySet, read_key_set
 from tests.support import hostile
 from tests.support.tokens import (
     CLIENT_ID,

@@ -14,8 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from gateway.verify.fetch import FetchFailed, FileSource, HttpSource
-from gateway.verify.jwk import MAX_DOCUMENT_SIZE, KeySetRefused, parse_key_set
+from gateway.keys.fetch import FetchFailed, FileSource, HttpSource
+from gateway.tokens.jwk import MAX_DOCUMENT_SIZE, KeySetRefused, parse_key_set
 from tests.support.key_server import BROKEN, KeyServer
 from tests.support.ports import free_port
 from tests.support.tokens import KeyPair, key_set_document

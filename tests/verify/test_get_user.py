@@ -11,7 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.verify.get_user import Answer, CheckFailed, UserPoolApi, judge
+from gateway.revocation.get_user import Answer, CheckFailed, UserPoolApi, judge
 
 TOKEN = b"eyJ.hunter2.c2ln"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -15,10 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from gateway.config.model import Log
 from gateway.errors import NoKeys, UnknownKey
+from gateway.keys.handover import HandedOver, NewestKeySets, place_of
+from gateway.keys.key_sets import KeySetReport, KeySets
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.verify.handover import HandedOver, NewestKeySets, place_of
-from gateway.verify.jwk import (
+from gateway.tokens.jwk import (
     MAX_DOCUMENT_SIZE,
     MAX_KEYS,
     MAX_MODULUS_BITS,
@@ -26,7 +27,6 @@ from gateway.verify.jwk import (
     parse_key_set,
     render_key_set,
 )
-from gateway.verify.jwks import KeySetReport, KeySets
 from tests.support.key_server import KeyServer
 from tests.support.tokens import POOL_ID, KeyPair, key_set_document
 from tests.verify.test_jwks import (

@@ -7,17 +7,17 @@ from collections import Counter
 import pytest
 
 from gateway.errors import InvalidToken, Refusal, TokenRevoked, UnknownKey
-from gateway.verify import tokens
-from gateway.verify.jwk import VerificationKey, parse_key_set
+from gateway.tokens.claims import Claims, PoolRules, decode, verify
+from gateway.tokens.jwk import VerificationKey, parse_key_set
 from tests.support import hostile
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, issuer_of, key_set_document, updated_issuer_of
 
 NOW = 1_795_428_958.25
 
 
-def rules(*uses: str) -> tokens.PoolRules:
+def rules(*uses: str) -> PoolRules:
     issuers = frozenset({issuer_of(POOL_ID), updated_issuer_of(POOL_ID)})
-    return tokens.PoolRules(POOL_ID, issuers, frozenset({CLIENT_ID}), frozenset(uses))
+    return PoolRules(POOL_ID, issuers, frozenset({CLIENT_ID}), frozenset(uses))
 
 
 @pytest.fixture(scope="module")
@@ -35,12 +35,12 @@ def corpus(keypair: KeyPair) -> list[hostile.Hostile]:
     return hostile.hostile_tokens(keypair, now=NOW)
 
 
-def judge(token: bytes, keys: dict[str, VerificationKey], *uses: str) -> tokens.Claims:
-    unverified = tokens.decode(token)
+def judge(token: bytes, keys: dict[str, VerificationKey], *uses: str) -> Claims:
+    unverified = decode(token)
     key = keys.get(unverified.kid)
     if key is None:
         raise UnknownKey
-    return tokens.verify(unverified, key, rules(*uses), now=NOW)
+    return verify(unverified, key, rules(*uses), now=NOW)
 
 
 def verdict(token: bytes, keys: dict[str, VerificationKey], *uses: str) -> type[Refusal] | str | None:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.verify import jwk
-from gateway.verify.jwk import IgnoredKey, KeySetRefused, parse_key_set, read_key_set
+from gateway.tokens import jwk
+from gateway.tokens.jwk import IgnoredKey, KeySetRefused, parse_key_set, read_key_set
 from tests.support.tokens import ABSENT, KeyPair, base64url, key_set_document
 
 

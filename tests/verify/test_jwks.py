@@ -18,10 +18,10 @@ import pytest
 
 from gateway.config.model import Log, UserPool
 from gateway.errors import NoKeys, UnknownKey
+from gateway.keys.key_sets import KeySetReport, KeySets
+from gateway.keys.refetch import Timing
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.verify.jwks import KeySetReport, KeySets
-from gateway.verify.refetch import Timing
 from tests.support.key_server import BROKEN, KeyServer
 from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, issuer_of, key_set_document

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import BadSignature, InvalidToken, TokenHeaderRefused, TokenMalformed, TokenTooLarge
-from gateway.verify import base64url, jws
-from gateway.verify.jwk import VerificationKey, parse_key_set
+from gateway.tokens import base64url, jws
+from gateway.tokens.jwk import VerificationKey, parse_key_set
 from tests.support.tokens import KeyPair, access_claims, compact_json, key_set_document, sign, sign_raw
 
 KID = "access-key"

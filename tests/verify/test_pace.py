@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.verify.pace import BURST, Budget, Pace
+from gateway.revocation.pace import BURST, Budget, Pace
 
 LATENCY = 0.06
 

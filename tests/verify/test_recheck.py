@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.verify.recheck import DUE_FROM, DUE_TO, Family, Schedule
+from gateway.revocation.schedule import DUE_FROM, DUE_TO, Family, Schedule
 
 EVERY = 30.0
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import NoKeys
-from gateway.verify.refetch import BURST, MAX_ABSENT, Ask, RefetchPolicy, Timing
+from gateway.keys.refetch import BURST, MAX_ABSENT, Ask, RefetchPolicy, Timing
 
 TIMING = Timing()
 

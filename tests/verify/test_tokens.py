@@ -18,8 +18,8 @@ from gateway.errors import (
     WrongIssuer,
     WrongTokenUse,
 )
-from gateway.verify import tokens
-from gateway.verify.jwk import VerificationKey, parse_key_set
+from gateway.tokens.claims import Claims, PoolRules, decode, verify
+from gateway.tokens.jwk import VerificationKey, parse_key_set
 from tests.support.tokens import (
     ABSENT,
     CLIENT_ID,
@@ -37,14 +37,14 @@ from tests.support.tokens import (
 )
 
 NOW = 1_795_428_958.25
-RULES = tokens.PoolRules(
+RULES = PoolRules(
     POOL_ID,
     frozenset({issuer_of(POOL_ID), updated_issuer_of(POOL_ID)}),
     frozenset({CLIENT_ID, "2second34567890"}),
     frozenset({"access", "id"}),
 )
 
-Check = Callable[..., tokens.Claims]
+Check = Callable[..., Claims]
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,8 @@ def key(keypair: KeyPair) -> VerificationKey:
 
 @pytest.fixture
 def check(keypair: KeyPair, key: VerificationKey) -> Check:
-    def run(
-        claims: dict[str, Any], rules: tokens.PoolRules = RULES, now: float = NOW, **more: Any
-    ) -> tokens.Claims:
-        return tokens.verify(tokens.decode(sign(keypair, claims)), key, rules, now=now, **more)
+    def run(claims: dict[str, Any], rules: PoolRules = RULES, now: float = NOW, **more: Any) -> Claims:
+        return verify(decode(sign(keypair, claims)), key, rules, now=now, **more)
 
     return run
 
@@ -189,23 +187,23 @@ def test_the_signature_is_judged_before_any_claim(key: VerificationKey) -> None:
     forger = KeyPair.generate("access-key", serial=1)
     for claims in (access_claims(now=0), access_claims(pool_id="eu-west-1_Other"), {"exp": "x"}, {}):
         with pytest.raises(BadSignature):
-            tokens.verify(tokens.decode(sign(forger, claims)), key, RULES, now=NOW)
+            verify(decode(sign(forger, claims)), key, RULES, now=NOW)
 
 
 def test_issuer_is_judged_again_after_the_signature(keypair: KeyPair, key: VerificationKey) -> None:
     """Pool A's key under pool B's issuer: what `decode` said only chose which rules to ask."""
-    unverified = tokens.decode(sign(keypair, access_claims(pool_id="eu-west-1_Other", now=NOW)))
+    unverified = decode(sign(keypair, access_claims(pool_id="eu-west-1_Other", now=NOW)))
     believed = unverified._replace(unverified_issuer=issuer_of(POOL_ID))
     with pytest.raises(WrongIssuer):
-        tokens.verify(believed, key, RULES, now=NOW)
+        verify(believed, key, RULES, now=NOW)
 
 
 def test_decode_names_the_issuer_or_none(keypair: KeyPair) -> None:
     for issuer in (issuer_of(POOL_ID), "", "https://evil.example"):
-        unverified = tokens.decode(sign(keypair, access_claims(iss=issuer)))
+        unverified = decode(sign(keypair, access_claims(iss=issuer)))
         assert (unverified.unverified_issuer, unverified.kid) == (issuer, keypair.kid)
     for nothing in (ABSENT, None, 1, [issuer_of(POOL_ID)], {}):
-        assert tokens.decode(sign(keypair, access_claims(iss=nothing))).unverified_issuer is None
+        assert decode(sign(keypair, access_claims(iss=nothing))).unverified_issuer is None
 
 
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0)])
@@ -224,7 +222,7 @@ def test_repr_shows_who_and_until_when_and_nothing_else(keypair: KeyPair, check:
     said = id_claims(now=NOW, sub="the-subject") | {"custom:secret": "hunter2", "nonce": "the-nonce"}
     claims = check(said)
     assert repr(claims) == f"<Claims of the-subject in {POOL_ID}, use id, until {int(NOW) + 3600}>"
-    unverified = tokens.decode(sign(keypair, said))
+    unverified = decode(sign(keypair, said))
     for shown in (repr(claims), str(claims), repr(unverified), str(unverified)):
         for secret in ("hunter2", "alice", "the-nonce", said["jti"], said["origin_jti"], "access-key", "eyJ"):
             assert secret not in shown
@@ -247,7 +245,7 @@ def test_whatever_a_signed_token_claims_it_is_verified_or_refused(
     key = parse_key_set(key_set_document(keypair))[keypair.kid]
     said = {**kind(now=NOW), **changes}
     try:
-        claims = tokens.verify(tokens.decode(sign(keypair, said)), key, RULES, now=NOW)
+        claims = verify(decode(sign(keypair, said)), key, RULES, now=NOW)
     except InvalidToken:
         return
     assert claims.expires_at > NOW
@@ -262,21 +260,21 @@ def test_whatever_a_signed_token_claims_it_is_verified_or_refused(
 @given(st.binary(max_size=200))
 def test_any_bytes_are_refused_as_a_token(token: bytes) -> None:
     with pytest.raises(InvalidToken):
-        tokens.decode(token)
+        decode(token)
 
 
 @given(st.binary(max_size=120), st.binary(max_size=120))
 def test_any_header_and_any_payload_are_refused(header: bytes, payload: bytes) -> None:
     with pytest.raises(InvalidToken):
-        tokens.decode(b".".join((base64url(header), base64url(payload), b"c2ln")))
+        decode(b".".join((base64url(header), base64url(payload), b"c2ln")))
     good = base64url(compact_json({"kid": "k", "alg": "RS256"}))
     # With a bracket in front it is no object, whatever it is.
     with pytest.raises(TokenPayloadRefused):
-        tokens.decode(b".".join((good, base64url(b"[" + payload), b"c2ln")))
+        decode(b".".join((good, base64url(b"[" + payload), b"c2ln")))
 
 
 def test_a_payload_that_is_no_object_is_refused(keypair: KeyPair) -> None:
     good = compact_json({"kid": keypair.kid, "alg": "RS256"})
     for payload in (b"", b"[]", b"1", b"null", b'"{}"', b"[{}]"):
         with pytest.raises(TokenPayloadRefused):
-            tokens.decode(sign_raw(keypair, good, payload))
+            decode(sign_raw(keypair, good, payload))

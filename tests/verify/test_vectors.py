@@ -14,8 +14,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
 
 from gateway.errors import BadSignature, InvalidToken
-from gateway.verify import jws
-from gateway.verify.jwk import KeySetRefused, VerificationKey, parse_key_set
+from gateway.tokens import jws
+from gateway.tokens.jwk import KeySetRefused, VerificationKey, parse_key_set
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors" / "wycheproof"
 

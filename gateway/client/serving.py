@@ -1,0 +1,228 @@
+"""One request in service: judged, forwarded or answered, recorded.
+
+What can be decided without waiting is decided right where its head was read; new tokens are verified at the
+end of the event loop's turn (batch.py); a task is started only for the long way.
+
+Invariant: whatever breaks refuses the request, which ends once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway.client.batch import Batch
+from gateway.client.exchange import Client, Exchange, Forward
+from gateway.client.signing import SignedExchange
+from gateway.errors import InternalError, Refusal
+from gateway.gate.application import Application, Verdict
+from gateway.gate.authenticate import Verification
+from gateway.http.answers import Answer, render
+from gateway.http.parser import BodyBroken
+from gateway.http.request import Peer, Request
+
+
+class ServedClient(Client, Protocol):
+    """The connection that the request came on (one implementation: connection.py, which makes these)."""
+
+    def request_ended(self) -> None:
+        """It is over, whether or not it was answered."""
+
+    def close(self, *, lingering: bool = False) -> None:
+        """Close once what was written is sent. Lingering: what still comes in is read and dropped a while."""
+
+    def abort(self) -> None: ...
+
+
+class Served:
+    """A request from its head to its record."""
+
+    __slots__ = ("_task", "app", "client", "exchange", "over", "request")
+
+    def __init__(self, client: ServedClient, app: Application, request: Request) -> None:
+        self.client = client
+        self.app = app
+        self.request = request
+        # None: it is not forwarded, or not yet.
+        self.exchange: Exchange | None = None
+        self.over = False
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def answering(self) -> bool:
+        """Whether the client has a byte of its answer."""
+        return self.exchange is not None and self.exchange.answering
+
+    # --- judged ---
+
+    def judge(self, batch: Batch) -> None:
+        request, app = self.request, self.app
+        try:
+            verdict = app.checks.judge(request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(error)
+            return
+        if isinstance(verdict, Verification):
+            # Over at the end of this turn; the connection's own limit may end at this very moment.
+            self.client.deadline = request.started + app.config.listen.header_timeout
+            batch.add(self, request, verdict)
+        else:
+            self._follow(verdict)
+
+    def _follow(self, verdict: Verdict | None) -> None:
+        """Do with the request as was decided; None: not yet, the way there is long."""
+        try:
+            if isinstance(verdict, Forward):
+                if verdict.signer is None:
+                    app = self.app
+                    exchange = self.exchange = Exchange(self.client, self.request, verdict, app.config)
+                    exchange.prepare()
+                    connection = app.pool.take(self.request, self.request.started)
+                    if connection is not None:
+                        exchange.start(connection)
+                        return
+                else:
+                    self.exchange = SignedExchange(self.client, self.request, verdict, self.app.config)
+            elif verdict is not None:
+                self._answer(verdict)
+                return
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(error)
+            return
+        self._task = asyncio.get_running_loop().create_task(self._long_way())
+
+    def stop(self, error: Exception) -> None:
+        """Refuse the request, for a reason or for a bug of ours."""
+        if isinstance(error, Refusal):
+            self.refuse(error)
+        else:
+            self.failed(error)
+            self.refuse(InternalError())
+
+    # --- a token that is verified together with others (batch.Waiting) ---
+
+    def try_step(self, request: Request, step: Callable[[], None]) -> None:
+        if self.over:
+            return  # the client left, or a step before this one failed
+        try:
+            step()
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(error)
+
+    def verified(self, request: Request, verification: Verification | None) -> None:
+        if self.over:
+            return
+        checks = self.app.checks
+        try:
+            if verification is not None:
+                verdict = checks.judge_verified(request, verification)
+            elif isinstance(again := checks.judge(request), Verification):
+                # The other one's was not remembered.
+                again.prepare()
+                verdict = checks.judge_verified(request, again)
+            else:
+                verdict = again
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(error)
+            return
+        self._follow(verdict)
+
+    def abort(self) -> None:
+        if not self.over:
+            self.client.abort()
+
+    # --- what has to be waited for ---
+
+    async def _long_way(self, *, again: bool = False) -> None:
+        """Keys, a page, a signature, a connection to the upstream.
+
+        `again`: not one of the idle connections, which may all be as dead; and never a third time.
+        """
+        app, request = self.app, self.request
+        try:
+            # Nothing expires meanwhile but what the waits below limit themselves.
+            self.client.deadline = float("inf")
+            if self.exchange is None:
+                verdict = await app.checks.judge_slowly(request)
+                if isinstance(verdict, Answer):
+                    self._answer(verdict)
+                    return
+                made = Exchange if verdict.signer is None else SignedExchange
+                self.exchange = made(self.client, request, verdict, app.config)
+                if verdict.signer is None:
+                    self.exchange.prepare()
+            if isinstance(self.exchange, SignedExchange) and not again:
+                await self.exchange.sign()
+            connection = None if again else app.pool.take(request, time.monotonic())
+            if connection is None:
+                connection = await app.pool.connect(request)
+            if again:
+                connection.reused = False
+            self.exchange.start(connection)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(error)
+
+    def redo(self) -> None:
+        """Send the request again, on a connection that is new: a reused one had died in silence."""
+        self._task = asyncio.get_running_loop().create_task(self._long_way(again=True))
+
+    # --- how it ends ---
+
+    def failed(self, error: Exception) -> None:
+        """A bug of ours came up; the refusal follows."""
+        self.app.record.failed(self.request, error)
+
+    def body_broke(self, refusal: Refusal) -> None:
+        """Its body ends in the middle: whoever reads it, or comes to, is told so."""
+        self.request.body.set_exception(BodyBroken(refusal.reason), refusal)
+
+    def refuse(self, refusal: Refusal) -> None:
+        if not self.over:
+            self._answer(self.app.record.refuse(self.request, refusal))
+
+    def _answer(self, answer: Answer) -> None:
+        """Answer with an answer of our own."""
+        if self.over:
+            return
+        request, client = self.request, self.client
+        # A body that is still on its way would be taken for the next request.
+        keep_alive = request.keep_alive and request.body.is_eof() and not answer.close and not client.closing
+        request.status = answer.status
+        head_only = (request.wire_method or request.method) == "HEAD"
+        request.response_bytes = 0 if head_only else len(answer.body)
+        more = request.answer_lines
+        if request.peer.cors is not None:
+            more += request.peer.cors.own_lines(request, answer)
+        data = render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only, more=more)
+        client.post(data)
+        if answer.close:
+            # Who sends what cannot be understood may well go on sending.
+            client.request_ended()
+            client.close(lingering=True)
+        else:
+            client.exchange_ended(keep_alive=keep_alive)
+
+    def end(self) -> None:
+        """Idempotent; the connection's `request_ended` calls it."""
+        if self.over:
+            return
+        self.over = True
+        self.exchange = None
+        task, self._task = self._task, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+        self.app.record.ended(self.request)
+
+
+def refuse_unread(client: ServedClient, app: Application, peer: Peer, refusal: Refusal) -> None:
+    """Answer a request whose head never came whole: nothing is known of it."""
+    request = Request(peer, app.request_ids.next(), time.monotonic())
+    app.record.began(request)
+    answer = app.record.refuse(request, refusal)
+    request.status = answer.status
+    request.response_bytes = len(answer.body)
+    client.write(render(answer, keep_alive=False, http10=False, head_only=False))
+    app.record.ended(request)
+    client.close(lingering=True)

@@ -1,0 +1,80 @@
+"""An exchange whose request is signed before it is sent: the body held where it is part of what is signed.
+
+Not on the way of any other request: serving.py makes one only for a verdict that names a signer.
+Invariant: nothing of a request goes to the upstream before all of it that is signed is here, and what was
+signed is what is sent.
+"""
+
+from __future__ import annotations
+
+import time
+from copy import copy
+
+from aiohttp.streams import EMPTY_PAYLOAD
+
+from gateway.client.exchange import Exchange, Forward
+from gateway.client.upload import body_refusal, count
+from gateway.errors import BodyTooLarge
+from gateway.http.parser import BodyBroken
+from gateway.http.request import RequestSigner
+
+_LIMIT = "upstream.sigv4.max_body_size"
+
+
+class SignedForward(Forward):
+    """The verdict that a request may go on, with a signature; the client's own Authorization does not."""
+
+    __slots__ = ("signer",)
+
+    def __init__(self, identity: bytes, signer: RequestSigner) -> None:
+        super().__init__(identity, "none")
+        self.signer = signer
+
+
+class SignedExchange(Exchange):
+    """`sign` comes in place of `prepare`."""
+
+    __slots__ = ()
+
+    async def sign(self) -> None:
+        """Hold the body, have the request signed, lay it out. Raises Refusal."""
+        forward, request = self._forward, self._request
+        signer = forward.signer
+        assert signer is not None, "for a SignedForward"
+        body = await self._whole_body(signer.max_body) if signer.holds_bodies else b""
+        # What AWS takes to answer about credentials is bounded where it is asked.
+        self._client.deadline = float("inf")
+        lines = await signer.lines(request, body)
+        self._forward = Forward(forward.identity + lines, "none")
+        self.prepare()
+        self._opening += body
+
+    async def _whole_body(self, most: int) -> bytes:
+        """The request's body, which from then on is here and of a known length."""
+        request, client, body = self._request, self._client, self._request.body
+        head = request.head
+        if head.content_length is not None and int(head.content_length) > most:
+            raise BodyTooLarge(f"body over {most} bytes, and it must be signed", limit=_LIMIT)
+        if head.expects_continue and not body.is_eof() and not request.http10:
+            # RFC 9110 section 10.1.1: the upstream cannot be asked before the body is here.
+            client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        held = bytearray()
+        self.uploading = True
+        try:
+            client.deadline = time.monotonic() + self._config.listen.idle_timeout
+            while data := await body.readany():
+                client.deadline = time.monotonic() + self._config.listen.idle_timeout
+                count(request, len(data), self._config)
+                held += data
+                if len(held) > most:
+                    raise BodyTooLarge(f"body over {most} bytes, and it must be signed", limit=_LIMIT)
+        except BodyBroken as broken:
+            raise body_refusal(broken) from None
+        self.uploading = False
+        request.body = EMPTY_PAYLOAD
+        if head.chunked:
+            # Not in the client's own head, which stands for its next requests too.
+            request.head = head = copy(head)
+            head.laid_out = (None, b"")
+            head.chunked, head.content_length = False, b"%d" % len(held)
+        return bytes(held)

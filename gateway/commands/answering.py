@@ -1,0 +1,108 @@
+"""Answers Cognito's challenges from the terminal, or from the lines of standard input.
+
+Invariant: each challenge is answered with what was typed for it and nothing else; an unknown one ends the
+sign-in with its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
+from gateway.aws.password_shape import possible
+from gateway.aws.user_pool import Challenge, Tokens, UserPool
+from gateway.commands.console import Console
+from gateway.errors import GatewayError
+
+_PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
+_NONE: Mapping[str, str] = MappingProxyType({})
+# A user's attributes take some 50 of 2048 characters at most.
+_LARGEST_FILE = 256 * 1024
+
+
+def answer(
+    pool: UserPool, challenge: Challenge, console: Console, attributes: Mapping[str, str] = _NONE
+) -> Tokens | Challenge:
+    """One step on; `attributes` are those that a new password may come with. Raises GatewayError,
+    CognitoRefused among it."""
+    name = challenge.name
+    if name in CODES:
+        return pool.answer(challenge, {CODES[name]: _code(challenge, console)})
+    if name == "NEW_PASSWORD_REQUIRED":
+        return pool.answer(challenge, _new_password(challenge, console, attributes))
+    if name == "SELECT_MFA_TYPE":
+        kinds = _names(challenge.parameters.get("MFAS_CAN_CHOOSE", ""))
+        return pool.answer(challenge, {"ANSWER": console.choice("A second factor is needed.", kinds)})
+    if name == "MFA_SETUP":
+        return _set_up_authenticator(pool, challenge, console)
+    if name == "SELECT_CHALLENGE":
+        chosen = console.choice("How do you want to sign in?", challenge.choices)
+        if chosen not in _PASSWORDS:
+            return pool.answer(challenge, {"ANSWER": chosen})
+        return pool.answer_with_password(challenge, _password(console))
+    if name in _PASSWORDS:
+        return pool.answer_with_password(challenge, _password(console))
+    raise GatewayError(f"token: Cognito asks for {name}, which a terminal cannot answer")
+
+
+def _password(console: Console) -> str:
+    return possible(console.secret("Password: ", "password"), "password")
+
+
+def _code(challenge: Challenge, console: Console) -> str:
+    where = code_destination(challenge.parameters)
+    prompt = f"Code ({challenge.name}{', sent to ' + where if where else ''}): "
+    return console.line(prompt, f"code, which Cognito asks for ({challenge.name})")
+
+
+def read_attributes(path: Path) -> dict[str, str]:
+    """The file's JSON object of texts, attribute to value. Raises GatewayError."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.read(_LARGEST_FILE + 1))
+    except OSError as error:
+        raise GatewayError(f"--attributes-file {path}: cannot be read: {error.strerror}") from error
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):
+        raise GatewayError(
+            f'--attributes-file {path}: is not a JSON object of texts such as {{"given_name": "Alice"}}'
+        )
+    return found
+
+
+def _new_password(challenge: Challenge, console: Console, given: Mapping[str, str]) -> dict[str, str]:
+    if console.interactive:
+        console.say("Cognito asks for a new password.")
+    asked = console.secret("New password: ", "new password, which Cognito asks for")
+    password = possible(asked, "new password")
+    if console.interactive and console.secret("Once more: ", "new password") != password:
+        raise GatewayError("token: the two new passwords differ: nothing was changed")
+    attributes = {}
+    for name in required_attributes(challenge.parameters):
+        # Without a terminal the next line of standard input, as for everything else that is asked.
+        attributes[name] = given.get(name) or console.line(
+            f"{name}: ", f"value for the attribute {name}, which Cognito asks for (or name --attributes-file)"
+        )
+    return new_password(password, attributes)
+
+
+def _set_up_authenticator(pool: UserPool, challenge: Challenge, console: Console) -> Tokens | Challenge:
+    kinds = _names(challenge.parameters.get("MFAS_CAN_SETUP", ""))
+    if kinds and "SOFTWARE_TOKEN_MFA" not in kinds:
+        raise GatewayError(f"token: Cognito asks to set up {', '.join(kinds)}: use the sign-in page for it")
+    secret, following = pool.begin_authenticator(challenge)
+    console.say(f"The pool wants a second factor. Add this key to your authenticator app: {secret}")
+    return pool.finish_authenticator(following, console.line("Its code: ", "code of the authenticator app"))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """A JSON list of names, as challenge parameters hold them."""
+    try:
+        names = json.loads(text or "[]")
+    except ValueError:
+        return ()
+    return tuple(name for name in names if isinstance(name, str))

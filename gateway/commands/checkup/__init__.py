@@ -1,0 +1,1 @@
+"""What doctor knows about AWS: pools, clients, identity pools, compared with the configuration."""

@@ -1,0 +1,220 @@
+"""The `demo` command: local Cognito, sample API and gateway in one process, on loopback, with a seeded user.
+
+Invariant: it leaves nothing behind, neither a file nor a process; SIGINT (one Ctrl-C) and SIGTERM end it with
+exit code 0.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import json
+import shlex
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from aiohttp import web
+
+from gateway.config.load import load
+from gateway.config.model import Config
+from gateway.errors import GatewayError
+from gateway.serve.worker import Worker
+from local_cognito.sample_api import application as sample_api
+from local_cognito.seed import DEMO
+from local_cognito.seed import read as read_seed
+from local_cognito.server import LocalCognito
+
+_HOST = "127.0.0.1"
+# The ports INTERFACE.md names; a taken one is replaced by a free one.
+_COGNITO_PORT, _API_PORT, _METRICS_PORT = 9229, 8080, 9090
+
+
+@dataclass(frozen=True, slots=True)
+class Seeded:
+    """The seed's one pool, client and user, as the commands need them."""
+
+    pool_id: str
+    client_id: str
+    username: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Where everything listens."""
+
+    gateway: str
+    metrics: str
+    cognito: str
+    api: str
+
+
+def demo(port: int) -> int:
+    """Runs until SIGINT or SIGTERM, then returns 0; raises GatewayError when the gateway's port is taken."""
+    if not _is_free(port):
+        raise GatewayError(f"demo: port {port} on {_HOST} is taken: name another with --port")
+    asyncio.run(_demo(port))
+    return 0
+
+
+async def _demo(port: int) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    document = read_seed(DEMO)
+    async with contextlib.AsyncExitStack() as stack:
+        cognito = await stack.enter_async_context(_cognito(document))
+        api = await stack.enter_async_context(_api())
+        metrics = f"http://{_HOST}:{_free_port(_METRICS_PORT)}"
+        running = Running(f"http://{_HOST}:{_free_port(port)}", metrics, cognito, api)
+        seeded = seeded_by(document)
+        worker = Worker(_config(running, seeded))
+        await worker.start()
+        stack.push_async_callback(worker.stop)
+        sys.stdout.write(banner(running, seeded))
+        sys.stdout.flush()
+        await ended.wait()
+
+
+@contextlib.asynccontextmanager
+async def _cognito(document: dict[str, Any]) -> AsyncIterator[str]:
+    local = LocalCognito(seed=document)
+    await _start("local Cognito", _COGNITO_PORT, lambda port: local.start(_HOST, port))
+    try:
+        yield local.url
+    finally:
+        await local.stop()
+
+
+@contextlib.asynccontextmanager
+async def _api() -> AsyncIterator[str]:
+    # Short: an event stream that somebody still watches does not hold up the end.
+    runner = web.AppRunner(sample_api(), access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        await _start("sample API", _API_PORT, lambda port: web.TCPSite(runner, _HOST, port).start())
+        yield f"http://{_HOST}:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def _start(what: str, preferred: int, start: Callable[[int], Awaitable[None]]) -> None:
+    try:
+        await start(preferred)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise GatewayError(f"demo: the {what} cannot listen on {_HOST}: {error.strerror}") from error
+        await start(0)
+
+
+def _is_free(port: int) -> bool:
+    try:
+        socket.create_server((_HOST, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free_port(preferred: int) -> int:
+    """The preferred port, or a free one when it is taken or 0."""
+    if preferred and _is_free(preferred):
+        return preferred
+    with socket.create_server((_HOST, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def seeded_by(document: dict[str, Any]) -> Seeded:
+    """The first pool of a seed, with its first client and user."""
+    pool = document["UserPools"][0]
+    user = pool["Users"][0]
+    return Seeded(pool["Id"], pool["Clients"][0]["ClientId"], user["Username"], user["Password"])
+
+
+def _config(running: Running, seeded: Seeded) -> Config:
+    issuer = f"{running.cognito}/{seeded.pool_id}"
+    document = {
+        "listen": {"address": running.gateway.removeprefix("http://"), "drain_timeout": "1s"},
+        "upstream": {"url": running.api},
+        "cognito": {
+            "endpoint_url": running.cognito,
+            "user_pools": [
+                {
+                    "id": seeded.pool_id,
+                    "client_ids": [seeded.client_id],
+                    "issuers": [issuer],
+                    "jwks_url": f"{issuer}/.well-known/jwks.json",
+                }
+            ],
+        },
+        "routes": [{"path": "/api/v1/status", "methods": ["GET"], "auth": "none"}],
+        "metrics": {"address": running.metrics.removeprefix("http://")},
+        "log": {"format": "text"},
+    }
+    # The loader reads files; this one is gone again before anything is served.
+    with tempfile.TemporaryDirectory(prefix="cognito-gateway-demo-") as folder:
+        path = Path(folder) / "gateway.yaml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return load(path, {}).config
+
+
+def banner(running: Running, seeded: Seeded) -> str:
+    """What the demo prints once everything listens; every `$ ` line works in a shell without AWS settings."""
+    config_url = f"{running.gateway}/api/v1/config"
+    json_header = '-H "Content-Type: application/json"'
+    lines = [
+        f"gateway        {running.gateway}   metrics and probes {running.metrics}",
+        f"local Cognito  {running.cognito}{_instead(running.cognito, _COGNITO_PORT)}",
+        f"sample API     {running.api}{_instead(running.api, _API_PORT)}",
+        f"user           {seeded.username}   password {seeded.password}",
+        f"sign-in page   {running.gateway}/oauth2/sign_in",
+        f"what is mailed {running.cognito}/_outbox",
+        "",
+        "In another terminal, get a token with the AWS CLI and call the API through the gateway:",
+        f"$ TOKEN=$({_aws_command(running, seeded)})",
+        f'$ curl -s {config_url} {json_header} -H "Authorization: bearer $TOKEN"',
+        "",
+        "The same without the token is refused:",
+        f"$ curl -s -i {config_url} {json_header}",
+        "",
+        "Without the AWS CLI, get the token with this program:",
+        f"$ TOKEN=$({_token_command(running, seeded)})",
+        "",
+        "Ctrl-C stops everything.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _instead(url: str, preferred: int) -> str:
+    return "" if url.endswith(f":{preferred}") else f"   (port {preferred} is taken)"
+
+
+def _aws_command(running: Running, seeded: Seeded) -> str:
+    parameters = json.dumps({"USERNAME": seeded.username, "PASSWORD": seeded.password}, separators=(",", ":"))
+    # The local Cognito believes any credentials; the CLI insists on having some.
+    return (
+        "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local "
+        f"aws --endpoint-url {running.cognito} --region {seeded.pool_id.partition('_')[0]} "
+        f"cognito-idp admin-initiate-auth --user-pool-id {seeded.pool_id} --client-id {seeded.client_id} "
+        f"--auth-flow ADMIN_USER_PASSWORD_AUTH --auth-parameters {shlex.quote(parameters)} "
+        "--query AuthenticationResult.AccessToken --output text"
+    )
+
+
+def _token_command(running: Running, seeded: Seeded) -> str:
+    script = Path(sys.executable).with_name("cognito-gateway")
+    program = shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} -m gateway"
+    return (
+        f"printf '%s\\n' {shlex.quote(seeded.password)} | {program} token --username {seeded.username} "
+        f"--flow admin --user-pool-id {seeded.pool_id} --client-id {seeded.client_id} "
+        f"--endpoint-url {running.cognito}"
+    )

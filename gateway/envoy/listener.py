@@ -1,0 +1,141 @@
+"""The gRPC listener: one Check after the other, decided by the newest configuration, in the worker's loop.
+
+Its peers are trusted as such: who can reach this address may ask about any request, as an Envoy must. It is
+told nothing but verdicts.
+
+Invariant: a check that cannot be decided is never answered with OK.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from gateway.client.exchange import Forward
+from gateway.config.model import Address
+from gateway.envoy import messages
+from gateway.envoy.ext_authz_pb2 import CheckRequest, CheckResponse
+from gateway.errors import GatewayError, InternalError, Refusal
+from gateway.gate.application import Recorder, Verdict
+from gateway.http.answers import Answer
+from gateway.http.request import Peer, Request, RequestIds
+
+# What Envoy calls; the messages' own package has another name (ext_authz.proto).
+SERVICE = "envoy.service.auth.v3.Authorization"
+# Bytes of one question. Envoy takes request heads of 60 KiB by default; gRPC's own 4 MiB are decoded and read
+# in one turn of the event loop.
+_MAX_MESSAGE = 128 * 1024
+# Questions at a time, on one connection and in all: with the largest messages they hold 64 MiB. One more is
+# refused, which an Envoy takes for a no. A decision takes 0.3 ms: so many are under way only while keys are
+# fetched.
+_CHECKS = 512
+
+
+class OriginalChecks(Protocol):
+    """The order of the checks, for requests that another proxy serves."""
+
+    def judge_original(self, request: Request) -> Verdict | None:
+        """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
+
+    async def judge_original_slowly(self, request: Request) -> Forward:
+        """The same with the wait in it."""
+
+
+class Decider(Protocol):
+    """One running configuration, as this listener sees it."""
+
+    @property
+    def request_ids(self) -> RequestIds: ...
+
+    @property
+    def record(self) -> Recorder: ...
+
+    @property
+    def checks(self) -> OriginalChecks: ...
+
+    def peer(self, address: str, *, secure: bool) -> Peer: ...
+
+
+class ExtAuthz:
+    """Serves SERVICE, from `start` to `stop`."""
+
+    def __init__(self, address: Address, decider: Callable[[], Decider], *, shared: bool) -> None:
+        """`shared`: several workers listen on this address, among which the kernel spreads connections."""
+        self._address = address
+        self._decider = decider
+        self._server = grpc.aio.server(
+            options=[
+                ("grpc.so_reuseport", int(shared)),
+                ("grpc.max_receive_message_length", _MAX_MESSAGE),
+                ("grpc.max_concurrent_streams", _CHECKS),
+            ],
+            maximum_concurrent_rpcs=_CHECKS,
+        )
+        check: grpc.RpcMethodHandler[bytes, CheckResponse] = grpc.unary_unary_rpc_method_handler(
+            self._check, response_serializer=CheckResponse.SerializeToString
+        )
+        self._server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(SERVICE, {"Check": check}),)
+        )
+        # The real one where the configuration says 0.
+        self.port = 0
+
+    async def start(self) -> None:
+        """Raises GatewayError when the address cannot be had."""
+        try:
+            self.port = self._server.add_insecure_port(str(self._address))
+        except RuntimeError:
+            told = (
+                "is taken, or cannot be listened on: stop the program that listens there, or choose another"
+            )
+            raise GatewayError(f"ext_authz.grpc_address {self._address} {told}") from None
+        await self._server.start()
+
+    async def stop(self, grace: float) -> None:
+        """Take no more checks; those under way have `grace` seconds. Idempotent."""
+        await self._server.stop(grace)
+
+    async def _check(
+        self, message: bytes, context: grpc.aio.ServicerContext[bytes, CheckResponse]
+    ) -> CheckResponse:
+        try:
+            # Not by gRPC, which would log a traceback for every message that is none.
+            check = CheckRequest.FromString(message)
+        except DecodeError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a CheckRequest")
+        decider = self._decider()
+        try:
+            peer = decider.peer(messages.client_address(check), secure=messages.secure(check))
+        except ValueError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the source has no IP address")
+        request = Request(peer, decider.request_ids.next(), time.monotonic())
+        request.wire_method = "POST"  # as gRPC has it
+        decider.record.began(request)
+        try:
+            return await _answer(decider, request, check)
+        finally:
+            decider.record.ended(request)
+
+
+async def _answer(decider: Decider, request: Request, check: CheckRequest) -> CheckResponse:
+    try:
+        messages.read(request, check)
+        checks = decider.checks
+        verdict = checks.judge_original(request) or await checks.judge_original_slowly(request)
+        if isinstance(verdict, Forward):
+            response = messages.allowed(request, check, verdict)
+            request.status = 200
+            return response
+        answer: Answer = verdict
+    except Refusal as refusal:
+        answer = decider.record.refuse(request, refusal)
+    except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+        decider.record.failed(request, error)
+        answer = decider.record.refuse(request, InternalError())
+    request.status = answer.status
+    cors = request.peer.cors
+    return messages.denied(answer, b"" if cors is None else cors.own_lines(request, answer))

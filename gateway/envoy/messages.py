@@ -1,0 +1,167 @@
+"""Envoy's messages and ours: CheckRequest to the Request it is about, verdict to CheckResponse. All pure.
+
+Invariant: whatever client header the upstream might take for an identity header, or believe otherwise, is
+either overwritten by ours or on the list of those to remove; never on both, for Envoy removes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from http import HTTPStatus
+
+from google.protobuf.wrappers_pb2 import BoolValue
+
+from gateway.client.exchange import Forward
+from gateway.envoy.ext_authz_pb2 import (
+    AttributeContext,
+    CheckRequest,
+    CheckResponse,
+    DeniedHttpResponse,
+    HeaderValue,
+    HeaderValueOption,
+    HttpStatus,
+    OkHttpResponse,
+    Status,
+)
+from gateway.errors import BadRequest
+from gateway.http.answers import Answer
+from gateway.http.headers import bearer_free, scan
+from gateway.http.request import Request, check_host, check_method
+from gateway.policy.paths import split_target
+
+# Envoy writes these itself, over or behind what its client sent (HTTP connection manager, "Header
+# sanitizing"): to remove them would be to remove its word.
+_ENVOYS = frozenset(
+    {
+        "x-forwarded-for",
+        "x-forwarded-proto",
+        "x-forwarded-client-cert",
+        "x-envoy-external-address",
+        "x-envoy-internal",
+    }
+)
+# google.rpc.Code. Envoy looks at OK or not; other clients of this protocol and its logs show the word.
+_UNAUTHENTICATED, _PERMISSION_DENIED, _UNAVAILABLE = 16, 7, 14
+
+
+def client_address(check: CheckRequest) -> str:
+    """The address of Envoy's client; a pipe is as near as loopback. Empty where Envoy did not say."""
+    address = check.attributes.source.address
+    return "127.0.0.1" if address.HasField("pipe") else str(address.socket_address.address)
+
+
+def secure(check: CheckRequest) -> bool:
+    """Whether Envoy's client spoke TLS with it."""
+    return bool(check.attributes.request.http.scheme == "https")
+
+
+def read(request: Request, check: CheckRequest) -> None:
+    """Make `request` the one that is asked about. Raises Refusal for what `Request.read_head` refuses."""
+    http = check.attributes.request.http
+    request.method = http.method
+    head = request.head = scan(_headers(http), request.peer.table)
+    request.credentials = head.authorization
+    if head.request_id is not None:
+        request.request_id = head.request_id
+    if head.client is not None:
+        request.client = head.client
+    check_method(request.method)
+    _refuse_second_host(http)
+    try:
+        head.host = http.host.encode("ascii")
+    except UnicodeEncodeError:
+        raise BadRequest("Host is not a host") from None
+    check_host(head.host)
+    request.raw_path, request.query = split_target(http.path)
+
+
+def _refuse_second_host(http: AttributeContext.HttpRequest) -> None:
+    """RFC 9113 section 8.3.1: a Host beside :authority says the same; the upstream may go by either."""
+    hosts = {value for name, value in _pairs_of(http) if name.lower() == b"host"}
+    if hosts - {http.host.encode()}:
+        raise BadRequest("Host and :authority name different servers")
+
+
+def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckResponse:
+    """The request may pass: what Envoy is to set, and what to remove, before it sends it on.
+
+    Raises BadRequest for cookies beside ours that Envoy cannot be told to keep.
+    """
+    lines = _pairs(forward.identity)
+    ours = {name.decode("ascii").lower(): value.decode("ascii") for name, value in lines}
+    table, remove = request.peer.table, set()
+    cookies = []
+    for name, value in _headers(check.attributes.request.http):
+        key = name.decode("utf-8").lower()
+        if key not in ours and key not in _ENVOYS and table.removes(name):
+            remove.add(key)
+        elif key == "cookie":
+            cookies.append(value)
+    if forward.authorization != "all":
+        authorization = request.credentials
+        # An Authorization that may travel on is one value: with more of them no request comes this far.
+        if authorization and (forward.authorization == "none" or not bearer_free(authorization)):
+            remove.add("authorization")
+    kept = [table.cookies.part(value)[0] for value in cookies]
+    if kept != cookies:
+        # Our session stays with us.
+        try:
+            remaining = b"; ".join(value for value in kept if value).decode("utf-8")
+        except UnicodeDecodeError:
+            raise BadRequest("a cookie is not UTF-8") from None
+        if remaining:
+            ours["cookie"] = remaining
+        else:
+            remove.add("cookie")
+    return CheckResponse(
+        status=Status(code=0),
+        ok_response=OkHttpResponse(headers=_options(ours.items()), headers_to_remove=sorted(remove)),
+    )
+
+
+def denied(answer: Answer, more: bytes) -> CheckResponse:
+    """The very answer that Envoy's client is to get; `more` are further header lines of it."""
+    code = _PERMISSION_DENIED
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        code = _UNAUTHENTICATED
+    elif answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        code = _UNAVAILABLE
+    headers = [(name.decode("ascii"), value.decode("latin-1")) for name, value in answer.headers]
+    headers += [(name.decode("ascii"), value.decode("latin-1")) for name, value in _pairs(more)]
+    return CheckResponse(
+        status=Status(code=code),
+        denied_response=DeniedHttpResponse(
+            status=HttpStatus(code=answer.status),
+            headers=_options(headers),
+            body=answer.body.decode("utf-8"),
+        ),
+    )
+
+
+def _headers(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
+    """The client's headers: one by one where Envoy was told `encode_raw_headers`, else joined by commas."""
+    pairs = _pairs_of(http)
+    # HTTP/2's pseudo-headers have fields of their own; a Host beside :authority is checked in one place.
+    return [(name, value) for name, value in pairs if name[:1] != b":" and name.lower() != b"host"]
+
+
+def _pairs_of(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
+    if http.HasField("header_map"):
+        return [
+            (each.key.encode(), each.raw_value or each.value.encode()) for each in http.header_map.headers
+        ]
+    return [(name.encode(), value.encode()) for name, value in http.headers.items()]
+
+
+def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
+    """Header lines as names and values."""
+    parted = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
+    return [(name, value) for name, _, value in parted]
+
+
+def _options(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:
+    # `append: false` and not `append_action`: the one that every version of Envoy reads as "overwrite".
+    return [
+        HeaderValueOption(header=HeaderValue(key=name, value=value), append=BoolValue(value=False))
+        for name, value in headers
+    ]

@@ -1,1 +1,0 @@
-"""Envoy's gRPC `ext_authz`: the extra `cognito-gateway[grpc]`, imported only when its address is set."""

@@ -1,0 +1,134 @@
+"""Who the principal is, signed by us: a short-lived JWT for an upstream that does not trust the network.
+
+One is made for a principal when it is needed, and kept until a quarter of its life is left: the request path
+pays for a signature once in minutes. Invariant: an assertion ends, to the second, no later than the token it
+was made from is accepted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from gateway.config.model import Assertion as Settings
+from gateway.config.model import Config
+from gateway.gate.signing_keys import key_set, read_signing_keys
+from gateway.http.answers import Answer
+from gateway.tokens import base64url
+from gateway.tokens.claims import Claims
+
+# How much of an assertion's life is left at least when it is sent, unless its token ends sooner: for requests
+# that wait in a queue of the upstream's, and for clocks that differ.
+_LEFT = 0.25
+# Short, so that a key that is published before it signs is known everywhere within minutes.
+_KEYS_MAX_AGE = b"public, max-age=300"
+# What `iss` says where no public_url is configured: a name, since nobody knows an address.
+_NAME = "cognito-gateway"
+
+
+class Signer:
+    """The keys of one configuration, and what stands in every assertion. Immutable."""
+
+    def __init__(self, config: Config, settings: Settings) -> None:
+        """Raises GatewayError for a key file that cannot be used."""
+        keys = read_signing_keys(settings.key_file)
+        self._key = keys[0]
+        self._header = _part({"alg": self._key.algorithm, "kid": self._key.kid, "typ": "JWT"})
+        self._name = settings.header.encode("ascii")
+        self._lifetime = settings.lifetime
+        self._leeway = config.cognito.clock_leeway
+        self._send_unverified = config.identity_headers.send_unverified
+        self._common = {
+            "iss": config.listen.public_url or _NAME,
+            "aud": settings.audience or _address(config),
+        }
+        self._published = key_set(keys)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it makes no difference which of the two signs."""
+        return isinstance(other, Signer) and self._state == other._state
+
+    __hash__ = None  # type: ignore[assignment]  # compared only
+
+    @property
+    def _state(self) -> tuple[object, ...]:
+        said = self._common, self._send_unverified
+        return self._header, self._name, self._lifetime, said, self._published
+
+    def key_set(self) -> Answer:
+        """The public keys, for who verifies."""
+        return Answer(
+            200,
+            self._published,
+            content_type="application/jwk-set+json",
+            headers=[(b"Cache-Control", _KEYS_MAX_AGE)],
+        )
+
+    def assertion(self, claims: Claims) -> Assertion:
+        return Assertion(self, claims)
+
+    def line(self, claims: Claims, now: float) -> tuple[bytes, float]:
+        """A new assertion's header line, and until when it is sent (Unix time)."""
+        end = claims.expires_at + self._leeway
+        until = min(now + self._lifetime, end)
+        payload: dict[str, object] = {
+            **self._common,
+            "sub": claims.subject,
+            "iat": int(now),
+            # Whole seconds, and never over before it arrives.
+            "exp": max(int(until), int(now) + 1),
+            "jti": base64url.encode(os.urandom(12)).decode("ascii"),
+            "pool": claims.pool_id,
+            "client_id": claims.client_id,
+            "groups": list(claims.groups),
+            "scope": " ".join(sorted(claims.scopes)),
+        }
+        vouched = self._send_unverified or "email" not in claims.unverified
+        for name, value in (("username", claims.username), ("email", claims.email if vouched else None)):
+            if value is not None:
+                payload[name] = value
+        signed = self._header + b"." + _part(payload)
+        signature = base64url.encode(self._key.sign(signed))
+        # Near the token's own end a newer one would end no later.
+        renew_at = until if until == end else until - self._lifetime * _LEFT
+        return b"%b: %b.%b\r\n" % (self._name, signed, signature), renew_at
+
+    def __repr__(self) -> str:
+        return f"<Signer {self._key.algorithm}, key {self._key.kid}>"
+
+
+class Assertion:
+    """One principal's assertion, made anew when it grows old. Part of the principal, and gone with it."""
+
+    __slots__ = ("_claims", "_line", "_renew_at", "_signer")
+
+    def __init__(self, signer: Signer, claims: Claims) -> None:
+        self._signer = signer
+        self._claims = claims
+        self._line = b""
+        self._renew_at = 0.0
+
+    def line(self, now: float) -> bytes:
+        """The header line; `now` is Unix time."""
+        if now >= self._renew_at:
+            self._line, self._renew_at = self._signer.line(self._claims, now)
+        return self._line
+
+    def __repr__(self) -> str:
+        return f"<Assertion for {self._claims!r}>"
+
+
+def _address(config: Config) -> str:
+    """The upstream as `upstream.url` names it."""
+    upstream = config.upstream
+    if upstream.unix is not None:
+        return f"unix:{upstream.unix}"
+    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    default = 443 if upstream.scheme == "https" else 80
+    port = "" if upstream.port == default else f":{upstream.port}"
+    return f"{upstream.scheme}://{host}{port}"
+
+
+def _part(value: dict[str, object]) -> bytes:
+    # ASCII: a lone surrogate could not be written as UTF-8, and JSON's escapes say the same.
+    return base64url.encode(json.dumps(value, separators=(",", ":")).encode("ascii"))

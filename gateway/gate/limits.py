@@ -1,0 +1,146 @@
+"""How often each principal and each address may: counted here, and in Redis where the limit is shared.
+
+A request is counted by this worker first, without waiting; what that refuses needs no word from Redis. With
+Redis it is then counted there too, and while Redis is away this worker's own count stands alone.
+Invariant: no request waits for a Redis that is known to be away, and none is refused because of it.
+"""
+
+from __future__ import annotations
+
+from gateway.config.model import RateLimit
+from gateway.errors import RateLimited
+from gateway.gate.authenticate import Principal
+from gateway.gate.redis_rate import SharedBuckets
+from gateway.http.request import Request
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.policy.rate import (
+    MAX_NAME,
+    Allowance,
+    Buckets,
+    address_key,
+    limit_header,
+    policy_header,
+    rule_of,
+    seconds,
+)
+from gateway.redis.client import Redis, RedisUnavailable
+
+# Seconds until the log names the same one again: a flood must not fill the log.
+_TELL_AGAIN = 60.0
+# Those named lately; with more, the log names some of them again.
+_TOLD = 1024
+_PREFIX = "cognito_gateway:rate:"
+
+Key = tuple[str, str]
+
+
+class Limits:
+    """One configuration's limits, and what was counted under them. Its owner calls `stop` in the end."""
+
+    def __init__(self, config: RateLimit, *, metrics: WorkerMetrics, log: Logger) -> None:
+        self._rule = rule_of(config.requests_per_second, config.burst)
+        self._policy = policy_header(self._rule)
+        self._metrics = metrics
+        self._log = log
+        # Two tables: strangers with many addresses cannot push out what is known of principals.
+        self._principals: Buckets[Key] = Buckets(self._rule)
+        self._addresses: Buckets[Key] = Buckets(self._rule)
+        self._told: dict[Key, float] = {}
+        self._redis: Redis | None = None
+        if config.redis_url is not None:
+            self._redis = Redis(config.redis_url, log=log, password_file=config.redis_password_file)
+            self._shared = SharedBuckets(
+                self._redis, prefix=_PREFIX, interval=self._rule.interval, capacity=self._rule.capacity
+            )
+
+    async def stop(self) -> None:
+        if self._redis is not None:
+            await self._redis.close()
+
+    def count(self, request: Request, principal: Principal | None) -> bool:
+        """Count a request of this principal, or of its address, if that needs no Redis: else `count_slowly`.
+
+        Raises RateLimited, also where this worker alone has seen too many.
+        """
+        key, buckets = self._key(request, principal)
+        shared = self._redis is not None and not self._redis.unavailable
+        allowance = (buckets.look if shared else buckets.take)(key, request.started)
+        if not allowance.allowed:
+            raise self._refusal(request, key, allowance)
+        if self._redis is not None and not shared:
+            self._metrics.rate_limit_errors += 1
+        return not shared
+
+    def count_here(self, request: Request) -> None:
+        """Count a request for a page of ours by its address, in this worker alone. Raises RateLimited."""
+        key, buckets = self._key(request, None)
+        allowance = buckets.take(key, request.started)
+        if not allowance.allowed:
+            raise self._refusal(request, key, allowance)
+
+    async def count_slowly(self, request: Request, principal: Principal | None) -> None:
+        """Count it, here and in Redis where there is one. Raises RateLimited."""
+        key, buckets = self._key(request, principal)
+        allowance = buckets.take(key, request.started)
+        if not allowance.allowed:
+            raise self._refusal(request, key, allowance)
+        if self._redis is None:
+            return
+        try:
+            taken = await self._shared.take(":".join(key))
+        except RedisUnavailable:
+            self._metrics.rate_limit_errors += 1
+            return
+        if not taken.allowed:
+            raise self._refusal(request, key, Allowance(*taken))
+
+    # --- credentials that prove nothing ---
+
+    def suspect(self, request: Request) -> None:
+        """Before a token is looked at: an address over its limit is not worth an RSA operation.
+
+        Raises RateLimited. What is counted is only what turns out bad, by `disproved`.
+        """
+        key, buckets = self._key(request, None)
+        allowance = buckets.look(key, request.started)
+        if not allowance.allowed:
+            raise self._refusal(request, key, allowance)
+
+    def disproved(self, request: Request) -> None:
+        """Its credentials were bad: that counts against the address, in this worker alone."""
+        key, buckets = self._key(request, None)
+        buckets.take(key, request.started)
+
+    def _key(self, request: Request, principal: Principal | None) -> tuple[Key, Buckets[Key]]:
+        if principal is None:
+            return ("address", address_key(request.client)), self._addresses
+        claims = principal.claims
+        return (claims.pool_id, claims.subject[:MAX_NAME]), self._principals
+
+    def _refusal(self, request: Request, key: Key, allowance: Allowance) -> RateLimited:
+        by, now = "address" if key[0] == "address" else "principal", request.started
+        self._metrics.rate_limited[by] += 1
+        if now - self._told.get(key, -_TELL_AGAIN) >= _TELL_AGAIN:
+            if len(self._told) >= _TOLD:
+                self._told.clear()
+            self._told[key] = now
+            principal = key if by == "principal" else (None, None)
+            self._log.event(
+                "rate_limited",
+                level="warning",
+                request_id=request.request_id.decode("ascii"),
+                client=request.client,
+                by=by,
+                pool=principal[0],
+                subject=principal[1],
+            )
+        return RateLimited(
+            f"over {self._rule.rate:g} requests a second of this {by}",
+            retry_after=seconds(allowance.retry_after),
+            left=limit_header(allowance),
+            policy=self._policy,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Limits of {self._principals!r} and {self._addresses!r}>"

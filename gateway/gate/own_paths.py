@@ -1,0 +1,54 @@
+"""The paths that the gateway keeps for itself, and the documents it answers there without a page.
+
+Invariant: a path that lies there in any reading is never proxied, whether anything is found at it or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.config.model import Config
+from gateway.errors import NotFound, ReadOnly
+from gateway.gate.assertion import Signer
+from gateway.http.answers import Answer
+from gateway.http.request import Request
+from gateway.http.resource_metadata import WELL_KNOWN, metadata
+from gateway.policy.routes import RouteTable
+
+
+class OwnPaths:
+    """One configuration's."""
+
+    def __init__(self, config: Config, routes: RouteTable, signer: Signer | None) -> None:
+        self._config = config
+        self._routes = routes
+        self._signer = signer
+        self._prefix = config.sign_in.prefix
+        # Where the upstream finds the keys of assertions; None: there are none.
+        self._keys = None if signer is None else f"{self._prefix}/jwks.json"
+
+    def hold(self, paths: Sequence[str]) -> bool:
+        """Whether one of a request's readings is, or lies under, a path of ours."""
+        return any(_under(path, WELL_KNOWN) or _under(path, self._prefix) for path in paths)
+
+    def is_page(self, paths: Sequence[str]) -> bool:
+        """Whether the portal, where there is one, answers it, if only with 404; what can be read in several
+        ways is no page."""
+        return len(paths) == 1 and paths[0] != self._keys and _under(paths[0], self._prefix)
+
+    def answer(self, request: Request, paths: Sequence[str]) -> Answer:
+        """The document at a path of ours. Raises NotFound, ReadOnly."""
+        path = paths[0]
+        if len(paths) > 1 or not (_under(path, WELL_KNOWN) or path == self._keys):
+            raise NotFound
+        if request.method not in {"GET", "HEAD"}:
+            raise ReadOnly
+        request.decision, request.reason = "allowed", "own_page"
+        if self._signer is not None and path == self._keys:
+            return self._signer.key_set()
+        return metadata(request, self._config, self._routes.scopes(path[len(WELL_KNOWN) :]))
+
+
+def _under(path: str, prefix: str) -> bool:
+    """Whether the path is the prefix, or lies below it."""
+    return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}

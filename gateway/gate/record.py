@@ -1,0 +1,242 @@
+"""What becomes of requests: counted, logged, and, where refused, put into words.
+
+Invariant: every request that began is counted once when it ends, whatever way it went; and what strangers are
+refused again and again is bounded in the log (refusals.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gateway.errors import (
+    BadRequest,
+    Forbidden,
+    NoCredentials,
+    NotConfigured,
+    OriginalRequestUnclear,
+    Refusal,
+)
+from gateway.gate.authenticate import Principal
+from gateway.gate.forward_auth import status_for_proxy
+from gateway.gate.refusals import WINDOW, Refusals, Sender
+from gateway.http.answers import Answer, problem, redirect
+from gateway.http.request import Request
+from gateway.http.resource_metadata import metadata_url
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics, method_label
+from gateway.policy.rate import MAX_NAME, address_key
+
+if TYPE_CHECKING:
+    from gateway.gate.tracer import Tracer
+
+_log = logging.getLogger(__name__)
+
+# How fine a share of the requests can be (log.sample).
+_SHARES = 1 << 20
+# nginx's word for a client that left before it was answered; no server sends it.
+CLIENT_GONE = 499
+
+
+class Record:
+    """One configuration's requests, in metrics and log."""
+
+    def __init__(
+        self, metrics: WorkerMetrics, log: Logger, *, public_url: str | None, tracer: Tracer | None = None
+    ) -> None:
+        # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
+        self.in_flight = 0
+        self._metrics = metrics
+        self._log = log
+        self._public_url = public_url
+        self._refusals = Refusals()
+        # None: no spans.
+        self._tracer = tracer
+        # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
+        # are no pages.
+        self.sign_in_at: Callable[[Request], str | None] | None = None
+        # The portal's address, for programs that meet a gateway without a user pool.
+        self.portal_at: Callable[[Request], str | None] | None = None
+
+    def began(self, request: Request) -> None:
+        self.in_flight += 1
+        self._metrics.requests_in_flight += 1
+
+    def refuse(self, request: Request, refusal: Refusal) -> Answer:
+        """Render a refusal, and say in the log what the client is not told."""
+        request_id = request.request_id.decode("ascii")
+        if refusal.limit is not None:
+            self.limited(refusal.limit)
+        if request.decision:
+            request.failure = refusal.reason
+            # What clients do wrong themselves, they can do again and again.
+            if refusal.status >= 500 or self._refusals.admits(_sender(request), time.monotonic()):
+                self._log.event(
+                    "request_failed",
+                    level="warning",
+                    request_id=request_id,
+                    client=request.client,
+                    reason=refusal.reason,
+                    exact=str(refusal),
+                )
+        else:
+            request.decision = "error" if refusal.status >= 500 else "refused"
+            request.reason = refusal.reason
+            self._log_refusal(request, refusal)
+        sends_on = isinstance(refusal, (NoCredentials, NotConfigured)) and request.wire_method is None
+        if sends_on and self.sign_in_at is not None:
+            address = self.sign_in_at(request)
+            if address is not None:
+                return redirect(address, request_id=request_id)
+        return problem(
+            refusal,
+            request_id=request_id,
+            metadata_url=metadata_url(request, self._public_url),
+            status=None if request.wire_method is None else status_for_proxy(refusal),
+            help_url=self._help(request, refusal),
+        )
+
+    def _help(self, request: Request, refusal: Refusal) -> str | None:
+        if self.portal_at is None or not isinstance(refusal, NotConfigured):
+            return None
+        return self.portal_at(request)
+
+    def _log_refusal(self, request: Request, refusal: Refusal) -> None:
+        """What the client did, or lacked, unless it was said often enough."""
+        wrong, forbidden = (
+            isinstance(refusal, (BadRequest, OriginalRequestUnclear)),
+            isinstance(refusal, Forbidden),
+        )
+        if not (wrong or forbidden or refusal.challenge):
+            return
+        if not self._refusals.admits(_sender(request), time.monotonic()):
+            return
+        reason, exact = refusal.reason, str(refusal)
+        request_id = request.request_id.decode("ascii")
+        if isinstance(refusal, Forbidden):
+            self._denied(request, refusal)
+        elif not self._sampled(request):
+            return
+        elif wrong:
+            self._log.event(
+                "request_refused", request_id=request_id, client=request.client, reason=reason, exact=exact
+            )
+        else:
+            self._log.event(
+                "auth_failure", request_id=request_id, client=request.client, reason=reason, exact=exact
+            )
+
+    def _denied(self, request: Request, refusal: Forbidden) -> None:
+        """Somebody known asked for what is not theirs."""
+        claims = None if request.principal is None else request.principal.claims
+        self._log.event(
+            "auth_denied",
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            pool=None if claims is None else claims.pool_id,
+            subject=None if claims is None else claims.subject,
+            reason=refusal.reason,
+            exact=str(refusal),
+        )
+
+    def limited(self, key: str) -> None:
+        """A limit ended something; `key` is its name in the configuration."""
+        self._metrics.limits_reached[key] += 1
+
+    def proven(self, request: Request, principal: Principal) -> None:
+        """A token was verified for the first time. Part of the access log: a line for each new token."""
+        if self._log.access_enabled:
+            self._log.event(
+                "auth_success",
+                request_id=request.request_id.decode("ascii"),
+                client=request.client,
+                pool=principal.claims.pool_id,
+                subject=principal.claims.subject,
+            )
+
+    def failed(self, request: Request, error: Exception) -> None:
+        """A bug of ours: the traceback goes to the log, the client gets a 500."""
+        _log.error("request %s failed", request.request_id.decode("ascii"), exc_info=error)
+
+    def ended(self, request: Request) -> None:
+        """A request is over, whatever way it went: count it, log it."""
+        self.in_flight -= 1
+        if not request.decision:
+            # Nobody was there any more to hear of one: no error of ours that an alert should count.
+            request.decision, request.reason = "refused", "client_gone"
+        metrics = self._metrics
+        seconds = time.monotonic() - request.started
+        status = request.status or CLIENT_GONE
+        metrics.requests_in_flight -= 1
+        metrics.requests[(method_label(request.method), status)] += 1
+        metrics.request_duration.observe(seconds)
+        metrics.auth_decisions[(request.decision, request.reason)] += 1
+        if request.failure and request.failure.startswith("upstream_"):
+            metrics.upstream_errors[request.failure] += 1
+        if request.upstream_seconds is not None:
+            metrics.upstream_duration.observe(request.upstream_seconds)
+        if self._log.access_enabled and self._chosen(request, status):
+            self._log_access(request, status, seconds)
+        if self._tracer is not None:
+            self._tracer.ended(request, status, seconds)
+
+    def _chosen(self, request: Request, status: int) -> bool:
+        """Whether this request's line is among those written; what went wrong always is."""
+        if request.decision == "refused" or (request.failure and status < 500):
+            sender, now = _sender(request), time.monotonic()
+            if not self._refusals.admits(sender, now):
+                self._refusals.missed(sender, request.failure or request.reason or "", now)
+                return False
+            return request.decision != "refused" or self._sampled(request)
+        if status >= 400 or request.failure:
+            return True
+        return self._sampled(request)
+
+    def _sampled(self, request: Request) -> bool:
+        """Whether a request that is nothing special is in the sample; the same for all its lines."""
+        share = self._log.access_share
+        # Python's hash has a key of this process: nobody can choose an ID that is never logged.
+        return share == 1.0 or hash(request.request_id) % _SHARES < share * _SHARES
+
+    def sum_up(self, now: float) -> None:
+        """Log what was refused without a line, once its time is over."""
+        for sender, requests, reasons in self._refusals.over(now):
+            pool, name = sender
+            self._log.event(
+                "refusals_repeated",
+                client=name if pool is None else None,
+                pool=pool,
+                subject=None if pool is None else name,
+                requests=requests,
+                reasons=reasons,
+                seconds=WINDOW,
+            )
+
+    def _log_access(self, request: Request, status: int, seconds: float) -> None:
+        principal = request.principal
+        waited = request.upstream_seconds
+        self._log.access(
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            method=request.method or "-",
+            path=request.raw_path or "-",
+            status=status,
+            duration_ms=seconds * 1000,
+            request_bytes=request.request_bytes,
+            response_bytes=request.response_bytes,
+            upstream_ms=None if waited is None else waited * 1000,
+            subject=None if principal is None else principal.claims.subject,
+            pool=None if principal is None else principal.claims.pool_id,
+            decision=request.decision,
+            reason=request.failure or request.reason,
+        )
+
+
+def _sender(request: Request) -> Sender:
+    """Whose refusals are counted together: a principal's, wherever it comes from, else an address's."""
+    if request.principal is None:
+        return None, address_key(request.client)
+    claims = request.principal.claims
+    return claims.pool_id, claims.subject[:MAX_NAME]

@@ -1,0 +1,84 @@
+"""What a configuration makes of a client's address: whether it is believed, what its requests may say.
+
+Invariant: nobody is trusted who is not in listen.trusted_proxies.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+
+from gateway.config.model import Config
+from gateway.http.cors import CorsPolicy
+from gateway.http.forwarded import TrustedProxies
+from gateway.http.headers import HeaderTable
+from gateway.http.own_cookies import OwnCookies
+from gateway.http.request import Peer
+from gateway.http.streams import Streams
+
+if TYPE_CHECKING:
+    from gateway.gate.tracer import Tracer
+
+
+class Peers:
+    """One configuration's view of whoever connects."""
+
+    def __init__(
+        self, config: Config, cors: CorsPolicy | None, tracer: Tracer | None, streams: Streams
+    ) -> None:
+        self._config = config
+        self._cors = cors
+        self._tracer = tracer
+        self._streams = streams
+        self._proxies = TrustedProxies(config.listen.trusted_proxies)
+        self._tables = _header_tables(config, self._proxies)
+        self._upstream_host = _upstream_host(config)
+
+    def of(self, address: str, *, secure: bool) -> Peer:
+        """`secure`: this client speaks TLS with us."""
+        trusted = self._proxies.trusts(ip_address(address.partition("%")[0]))
+        return Peer(
+            address=address,
+            address_bytes=address.encode("ascii"),
+            trusted=trusted,
+            proto=b"https" if secure else b"http",
+            table=self._tables[trusted],
+            upstream_host=self._upstream_host,
+            cors=self._cors,
+            tracing=self._tracer,
+            streams=self._streams,
+        )
+
+
+def _header_tables(config: Config, proxies: TrustedProxies) -> dict[bool, HeaderTable]:
+    headers = config.identity_headers
+    given = (headers.user, headers.username, headers.email, headers.groups, headers.pool)
+    names = [name for name in given if name] + [name for name, _ in headers.claims]
+    if headers.assertion is not None:
+        names.append(headers.assertion.header)
+    traced, signed = config.tracing is not None, config.upstream.sigv4 is not None
+    cookies = OwnCookies(config.sign_in.session.cookie_name)
+    return {
+        trusted: HeaderTable(
+            names,
+            trusted=trusted,
+            rules=config.request_headers,
+            traced=traced,
+            signed=signed,
+            cookies=cookies,
+            proxies=proxies,
+        )
+        for trusted in (False, True)
+    }
+
+
+def _upstream_host(config: Config) -> bytes | None:
+    upstream = config.upstream
+    # AWS finds the API by it, and it is signed.
+    if upstream.host_header == "preserve" and upstream.sigv4 is None:
+        return None
+    if upstream.unix is not None:
+        return b"localhost"
+    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+    default = 443 if upstream.scheme == "https" else 80
+    return (host if upstream.port == default else f"{host}:{upstream.port}").encode("ascii")

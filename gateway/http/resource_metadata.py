@@ -1,0 +1,71 @@
+"""RFC 9728: where a client that was refused learns which authorization server to go to. Pure.
+
+Invariant: built from the configuration and the checked Host alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from gateway.config.model import Config
+from gateway.errors import NotFound
+from gateway.http.answers import Answer, HeaderLines, json_answer
+from gateway.http.request import Request
+
+WELL_KNOWN = "/.well-known/oauth-protected-resource"
+# As long as a change of the configuration may go unseen; refused clients come back for it again and again.
+_MAX_AGE = b"public, max-age=300"
+
+_QUOTABLE = re.compile(r"/[A-Za-z0-9/._~%:@!$&'()*+,=-]{0,1000}")
+_HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
+
+
+def public_origin(request: Request, public_url: str | None) -> str | None:
+    """What the client calls us: `listen.public_url`, else what a trusted proxy or the request itself tells.
+
+    None where that is nothing usable.
+    """
+    if public_url is not None:
+        return public_url.rstrip("/")
+    head = request.head
+    proto = head.forwarded_proto if head.forwarded_proto in {b"http", b"https"} else request.peer.proto
+    host = head.forwarded_host or head.host
+    if not host or not _HOST.fullmatch(host):
+        return None
+    return f"{proto.decode('ascii')}://{host.decode('ascii')}"
+
+
+def metadata_url(request: Request, public_url: str | None) -> str | None:
+    """RFC 9728 section 5.1: the `resource_metadata` of a challenge.
+
+    Section 3.3: the document's `resource` must be the URL that was asked for, so the path comes along, where
+    it can stand between quotes.
+    """
+    origin = public_origin(request, public_url)
+    if origin is None:
+        return None
+    path = request.raw_path if _QUOTABLE.fullmatch(request.raw_path) else ""
+    return origin + WELL_KNOWN + (path if path != "/" else "")
+
+
+def metadata(request: Request, config: Config, scopes: Sequence[str]) -> Answer:
+    """The document itself (section 3.2): what stands behind the well-known part names a resource below the
+    origin (section 3.1). `scopes` are those that the resource may need. Raises NotFound."""
+    # Section 3.3: the resource must be what was asked for, to the letter; so no other spelling is understood.
+    if not request.raw_path.startswith(WELL_KNOWN):
+        raise NotFound
+    origin = public_origin(request, config.listen.public_url) or ""
+    servers = [pool.issuers[0] for pool in config.cognito.user_pools]
+    document: dict[str, object] = {"resource": origin + (request.raw_path[len(WELL_KNOWN) :] or "/")}
+    if servers:
+        document["authorization_servers"] = servers
+    if scopes:
+        document["scopes_supported"] = list(scopes)
+    # RFC 6750 section 2.1 only: tokens in bodies and query strings end up in logs.
+    document["bearer_methods_supported"] = ["header"]
+    headers: HeaderLines = [(b"Cache-Control", _MAX_AGE)]
+    if config.listen.public_url is None and request.peer.trusted:
+        # `resource` is made of them: what a cache keeps for one name must not be told to another.
+        headers.append((b"Vary", b"X-Forwarded-Host, X-Forwarded-Proto"))
+    return json_answer(document, headers=headers)

@@ -1,0 +1,217 @@
+"""Open WebSockets and event streams of one process by who opened them, so that a sign-out ends them.
+
+A stream enters when it begins and leaves when it ends. A sign-out that another worker saw arrives through the
+supervisor (serve/worker_main.py); it is remembered, because a request from before it may become a stream later.
+
+Invariant: after `end` no stream goes on that the sign-out covers and whose request began before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from gateway.config.model import Config
+from gateway.errors import InvalidToken, SignedOut, TokenExpired, TokenRevoked
+
+if TYPE_CHECKING:
+    from gateway.gate.authenticate import Principal
+
+# Users whose sign-outs are remembered for streams that are still to begin, 1 KB each, and how many of each. A
+# request that waits for its response head while so many others sign out
+# keeps its stream until the token expires.
+_REMEMBERED_USERS = 4096
+_REMEMBERED_SIGN_OUTS = 16
+
+
+class SignOut(NamedTuple):
+    """Whose streams end: those of one session, or, where neither is named, all of the user's."""
+
+    pool_id: str
+    subject: str
+    # A session's ID (sessions/session.py), and the `origin_jti` of its tokens.
+    session: str | None = None
+    origin_jti: str | None = None
+    # time.monotonic(), which all processes of one machine share: streams that were asked for later go on.
+    at: float = 0.0
+
+
+class Opener(Protocol):
+    """The request that opens a stream. A protocol, because request.py names `Streams`."""
+
+    principal: Principal | None
+    credentials: Sequence[bytes]
+    # The ID of the session that stands for the credentials; empty: there is none.
+    session: str
+    # Its time by time.monotonic().
+    started: float
+
+
+class Stream(Protocol):
+    """A WebSocket (tunnel.Tunnel) or an event stream (exchange.Exchange)."""
+
+    def signed_out(self) -> None:
+        """End: the session is over. Raises nothing."""
+
+
+class Place:
+    """A stream among the others. Idempotent `leave`."""
+
+    __slots__ = ("_key", "_streams", "origin_jti", "session", "started", "stream")
+
+    def __init__(self, streams: Streams, request: Opener, stream: Stream, key: tuple[str, str]) -> None:
+        self._streams: Streams | None = streams
+        self._key = key
+        self.stream = stream
+        self.started = request.started
+        self.session = request.session or None
+        principal = request.principal
+        self.origin_jti = None if principal is None else principal.claims.origin_jti
+
+    def covered(self, by: SignOut) -> bool:
+        """Whether this sign-out of the same user ends the stream."""
+        if self.started > by.at:
+            return False
+        if by.session is None and by.origin_jti is None:
+            return True
+        return (by.session is not None and by.session == self.session) or (
+            by.origin_jti is not None and by.origin_jti == self.origin_jti
+        )
+
+    def leave(self) -> None:
+        streams, self._streams = self._streams, None
+        if streams is not None:
+            streams.discard(self, self._key)
+
+
+class Streams:
+    """The registry of one process: it outlives configurations, as streams do."""
+
+    def __init__(self) -> None:
+        # Whether these values of Authorization still let in, by the newest configuration.
+        self.holds: Callable[[Sequence[bytes]], bool] = lambda _: True
+        # How the other workers hear of a sign-out here; None: there are none.
+        self.tell: Callable[[SignOut], None] | None = None
+        # Who else is to know of a sign-out that another worker saw: the sessions (sessions/sessions.py).
+        self.also: Callable[[SignOut], None] | None = None
+        self._open: dict[tuple[str, str], set[Place]] = {}
+        self._signed_out: OrderedDict[tuple[str, str], deque[SignOut]] = OrderedDict()
+
+    def __repr__(self) -> str:
+        return f"<Streams open={len(self)}>"
+
+    def __len__(self) -> int:
+        return sum(map(len, self._open.values()))
+
+    def enter(self, request: Opener, stream: Stream) -> Place | None:
+        """From now on sign-outs of who opened it end this stream; None: nobody in particular did."""
+        principal = request.principal
+        if principal is None:
+            return None
+        key = principal.claims.pool_id, principal.claims.subject
+        place = Place(self, request, stream, key)
+        self._open.setdefault(key, set()).add(place)
+        if any(map(place.covered, self._signed_out.get(key, ()))):
+            # Not from inside the call that begins it.
+            asyncio.get_running_loop().call_soon(stream.signed_out)
+        return place
+
+    def discard(self, place: Place, key: tuple[str, str]) -> None:
+        places = self._open.get(key)
+        if places is not None:
+            places.discard(place)
+            if not places:
+                del self._open[key]
+
+    def end(
+        self, pool_id: str, subject: str, *, session: str | None = None, origin_jti: str | None = None
+    ) -> None:
+        """End the streams of this session; without `session` and `origin_jti` all streams of the user.
+
+        In all workers of this gateway.
+        """
+        sign_out = SignOut(pool_id, subject, session, origin_jti, time.monotonic())
+        self.end_here(sign_out)
+        if self.tell is not None:
+            self.tell(sign_out)
+
+    def hear(self, sign_out: SignOut) -> None:
+        """Another worker saw this sign-out."""
+        self.end_here(sign_out)
+        if self.also is not None:
+            self.also(sign_out)
+
+    def end_here(self, sign_out: SignOut) -> None:
+        """The same in this process alone."""
+        key = sign_out.pool_id, sign_out.subject
+        self._signed_out.setdefault(key, deque(maxlen=_REMEMBERED_SIGN_OUTS)).append(sign_out)
+        self._signed_out.move_to_end(key)
+        if len(self._signed_out) > _REMEMBERED_USERS:
+            self._signed_out.popitem(last=False)
+        for place in list(self._open.get(key, ())):
+            if place.covered(sign_out):
+                place.stream.signed_out()
+
+
+class Lease:
+    """Until when an event stream may go on: the expiry of its token, and what revocation says meanwhile."""
+
+    __slots__ = (
+        "_credentials",
+        "_every",
+        "_expires_at",
+        "_holds",
+        "_look_at",
+        "_place",
+        "_quiet_until",
+        "counted",
+    )
+
+    def __init__(
+        self, request: Opener, stream: Stream, config: Config, streams: Streams, *, counted: bool
+    ) -> None:
+        """For a request with a principal; `counted`: the response said how long it would be."""
+        self.counted = counted
+        principal = request.principal
+        assert principal is not None, "the caller looked"
+        self._credentials = request.credentials
+        self._holds = streams.holds
+        self._place = streams.enter(request, stream)
+        self._expires_at = float("inf")
+        if config.upstream.streams_end_with_token:
+            self._expires_at = principal.claims.expires_at + config.cognito.clock_leeway
+        every = config.cognito.revocation.check_every
+        # As tunnel.tunnel_for: the user's other requests are refused within check_every.
+        self._every = float("inf") if every is None else every / 10
+        self._look_at = time.monotonic() + self._every
+        self._quiet_until = 0.0
+
+    def wait(self, quiet_until: float) -> float:
+        """The deadline of a wait that silence ends at this time (time.monotonic())."""
+        self._quiet_until = quiet_until
+        return min(quiet_until, self._look_at, time.monotonic() + max(self._expires_at - time.time(), 0.0))
+
+    def over(self) -> InvalidToken | None:
+        """At a deadline: why the stream ends, or None."""
+        if time.time() >= self._expires_at:
+            return TokenExpired("the stream's token expired")
+        if time.monotonic() >= self._look_at:
+            if not self._holds(self._credentials):
+                return TokenRevoked("the stream's token was revoked")
+            self._look_at = time.monotonic() + self._every
+        return None
+
+    def again(self) -> float | None:
+        """At a deadline: the next one; None: this one was silence."""
+        return None if time.monotonic() >= self._quiet_until else self.wait(self._quiet_until)
+
+    def end(self) -> None:
+        if self._place is not None:
+            self._place.leave()
+
+
+def signed_out() -> SignedOut:
+    return SignedOut("the session that opened the stream was signed out")

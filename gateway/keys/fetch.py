@@ -1,0 +1,116 @@
+"""The edge of the key sets: one read of one document, from Cognito or from a file, or one typed failure.
+
+Nothing is believed here but bytes: what they say is judged by `parse_key_set` alone. Invariant: a read ends
+within `TOTAL_TIMEOUT`, holds at most `MAX_DOCUMENT_SIZE` bytes and one chunk, and follows nobody anywhere;
+every way it can go wrong leaves as `FetchFailed`, whose text never holds a byte of the answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import ClientError
+
+from gateway.config.model import DIRECT, Egress
+from gateway.errors import GatewayError
+from gateway.outgoing.aws import AwsHttp
+from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
+
+# Seconds for name look-up, connection, TLS and the whole document; a slow drip ends here too. Requests with
+# an unknown kid wait this long at most. A healthy answer takes 20–300 ms; oauth2-proxy allows 30 s.
+TOTAL_TIMEOUT = 5.0
+
+_HEADERS = {
+    # RFC 7517 section 8.5.2 registers jwk-set+json; Cognito sends application/json.
+    "Accept": "application/jwk-set+json, application/json",
+    # Nothing to unpack means no decompression bomb.
+    "Accept-Encoding": "identity",
+}
+
+
+class FetchFailed(Exception):
+    """No document. `reason` is from a fixed set (log and metric); the text adds what is safe to log."""
+
+    def __init__(self, reason: str, exact: str) -> None:
+        super().__init__(exact)
+        self.reason = reason
+
+
+class Source(Protocol):
+    """Where one pool's key set comes from."""
+
+    async def read(self) -> bytes:
+        """The document; raises FetchFailed."""
+
+
+class HttpSource:
+    """The key set's URL. A session lives for one read; minutes lie between two."""
+
+    def __init__(self, url: str, egress: Egress = DIRECT, *, timeout: float = TOTAL_TIMEOUT) -> None:
+        self._url = url
+        self._http = AwsHttp(egress)
+        self._timeout = timeout
+
+    async def read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._get()
+        except TimeoutError:
+            raise FetchFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
+        except (GatewayError, ClientError, OSError, ValueError) as error:
+            raise FetchFailed("unreachable", self._http.explain(error)) from error
+
+    async def _get(self) -> bytes:
+        # The total is watched around all of this; aiohttp's would not cover closing the session.
+        options = await self._http.options(self._url)
+        session = self._http.session()
+        # A redirect could lead to keys of someone else's choice (CVE-2026-102267): only 200 is an answer.
+        async with (
+            session,
+            session.get(self._url, headers=_HEADERS, allow_redirects=False, **options) as answer,
+        ):
+            if answer.status != 200:
+                raise FetchFailed("status", f"status {answer.status}")
+            document = bytearray()
+            async for chunk in answer.content.iter_any():
+                document += chunk
+                if len(document) > MAX_DOCUMENT_SIZE:
+                    raise FetchFailed("too_large", f"more than {MAX_DOCUMENT_SIZE} bytes")
+            return bytes(document)
+
+    def __repr__(self) -> str:
+        return f"<HttpSource {self._url}>"
+
+
+class FileSource:
+    """`jwks_file`: pinned keys. Read whole each time: a time stamp can be too coarse to show a change."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    async def read(self) -> bytes:
+        try:
+            # In a thread: the file may lie on a network volume.
+            return await asyncio.to_thread(_read_regular, self._path)
+        except OSError as error:
+            raise FetchFailed(
+                "unreadable", f"{self._path}: {error.strerror or type(error).__name__}"
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<FileSource {self._path}>"
+
+
+def _read_regular(path: Path) -> bytes:
+    # O_NONBLOCK: opening a pipe would otherwise wait for a writer for ever, and hold up our exit.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise FetchFailed("unreadable", f"{path}: not a regular file")
+        document = file.read(MAX_DOCUMENT_SIZE + 1)
+    if len(document) > MAX_DOCUMENT_SIZE:
+        raise FetchFailed("too_large", f"{path}: more than {MAX_DOCUMENT_SIZE} bytes")
+    return document

@@ -1,0 +1,127 @@
+"""Temporary AWS credentials for verified ID tokens: asked for once, however many want them, and kept until
+shortly before they end.
+
+Invariant: what is kept is found by the ID token and the role it was given for, and by nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from gateway.aws.values import CognitoRefused
+from gateway.config.model import Cognito, UserPool
+from gateway.errors import CognitoUnavailable, CredentialsRefused, GatewayError, NotFound
+from gateway.sessions.threads import Threads
+
+if TYPE_CHECKING:
+    from gateway.aws.identity_pool import Credentials, IdentityPool
+
+# Credentials live an hour; AWS's own SDKs renew theirs 5 minutes (at the latest 15) before the end.
+_AHEAD = 300.0
+# While AWS cannot be had, those that are good for another minute go on; it is asked again after a pause.
+_STILL, _PAUSE = 60.0, 10.0
+# Of so many users; 2 KiB each.
+_REMEMBERED = 1000
+# AWS asks to be left alone, or is unwell; everything else is an answer.
+_AWAY = frozenset(
+    {
+        "TooManyRequestsException",
+        "LimitExceededException",
+        "InternalErrorException",
+        "ExternalServiceException",
+        "ThrottlingException",
+    }
+)
+
+
+class CredentialsCache:
+    """Asks the identity pools; owned by the portal."""
+
+    def __init__(self, config: Cognito, threads: Threads) -> None:
+        self._config = config
+        self._threads = threads
+        self._pools: dict[str, IdentityPool] = {}
+        self._making = threading.Lock()
+        # With when to ask for new ones.
+        self._kept: OrderedDict[bytes, tuple[Credentials, float]] = OrderedDict()
+        self._asked: dict[bytes, asyncio.Task[Credentials]] = {}
+
+    def inherit(self, previous: CredentialsCache) -> None:
+        """Go on with what was given under a configuration that says the same about Cognito."""
+        self._pools, self._kept = previous._pools, previous._kept
+
+    async def of(self, pool: UserPool, id_token: str, *, role: str | None = None, now: float) -> Credentials:
+        """The credentials of a *verified* ID token, of this role of it.
+
+        Raises NotFound, CredentialsRefused or CognitoUnavailable.
+        """
+        if pool.identity_pool_id is None:
+            raise NotFound("no identity_pool_id is configured for the user's pool")
+        key = sha256(f"{pool.identity_pool_id} {id_token} {role or ''}".encode()).digest()
+        kept, renew_at = self._kept.get(key, (None, 0.0))
+        if kept is not None and now < renew_at:
+            self._kept.move_to_end(key)
+            return kept
+        asked = self._asked.get(key)
+        if asked is None:
+            asked = asyncio.create_task(self._ask(key, pool, id_token, role), name="AWS credentials")
+            self._asked[key] = asked
+            asked.add_done_callback(lambda _: self._asked.pop(key, None))
+        # Whoever leaves does not take the answer away from those who wait as well.
+        await asyncio.wait((asked,))
+        try:
+            return asked.result()
+        except CognitoUnavailable:
+            if kept is None or now >= kept.expires - _STILL:
+                raise
+            self._keep(key, kept, min(now + _PAUSE, kept.expires - _STILL))
+            return kept
+
+    async def stop(self) -> None:
+        """Idempotent."""
+        asked = list(self._asked.values())
+        for task in asked:
+            task.cancel()
+        if asked:
+            await asyncio.wait(asked)
+
+    async def _ask(self, key: bytes, pool: UserPool, id_token: str, role: str | None) -> Credentials:
+        try:
+            given = await self._threads.run(lambda: self._pool(pool).credentials(id_token, role))
+        except CognitoRefused as refused:
+            if refused.code in _AWAY:
+                raise CognitoUnavailable(f"the identity pool: {refused.code}") from None
+            raise CredentialsRefused(f"the identity pool: {refused.code}") from None
+        except GatewayError as error:
+            raise CognitoUnavailable(str(error)) from None
+        self._keep(key, given, given.expires - _AHEAD)
+        return given
+
+    def _keep(self, key: bytes, given: Credentials, renew_at: float) -> None:
+        self._kept[key] = given, renew_at
+        while len(self._kept) > _REMEMBERED:
+            self._kept.popitem(last=False)
+
+    def _pool(self, pool: UserPool) -> IdentityPool:
+        # boto3 takes some 100 ms to load: in the thread, and once.
+        from gateway.aws.identity_pool import IdentityPool  # noqa: PLC0415
+
+        assert pool.identity_pool_id is not None, "asked before"
+        with self._making:
+            known = self._pools.get(pool.id)
+            if known is None:
+                known = IdentityPool(
+                    pool.identity_pool_id,
+                    pool.id,
+                    endpoint_url=self._config.endpoint_url,
+                    egress=self._config.egress,
+                )
+                self._pools[pool.id] = known
+            return known
+
+    def __repr__(self) -> str:
+        return f"<CredentialsCache of {len(self._kept)}>"

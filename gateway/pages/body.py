@@ -1,0 +1,41 @@
+"""A form's body from the client's connection, bounded in size and time.
+
+Invariant: what is longer, slower or broken is refused before anything of it is looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp.streams import StreamReader
+
+from gateway.errors import BadRequest, BodyTooLarge, MalformedForm, SlowClient
+from gateway.http.forms import Fields, parse_fields
+from gateway.http.parser import BodyBroken
+
+# Our forms are some hundred bytes; a password has at most 256 characters, an attribute 2,048.
+MAX_FORM = 64 * 1024
+
+
+async def read_form(body: StreamReader, content_type: str | None, *, within: float) -> Fields:
+    """The fields of a form. `within`: seconds for all of it. Raises Refusal."""
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        # Also a lock: text/plain and multipart forms of other sites need no preflight (Fetch standard).
+        raise MalformedForm("the body is not application/x-www-form-urlencoded")
+    data = bytearray()
+    try:
+        async with asyncio.timeout(within):
+            while not body.at_eof():
+                data += await body.readany()
+                if len(data) > MAX_FORM:
+                    raise BodyTooLarge(f"a form over {MAX_FORM} bytes")
+    except TimeoutError:
+        raise SlowClient("the form did not arrive in time") from None
+    except BodyBroken:
+        raise BadRequest("the form's body is broken") from None
+    try:
+        text = data.decode("ascii")
+    except UnicodeDecodeError:
+        raise MalformedForm("the form is not percent-encoded") from None
+    return parse_fields(text)

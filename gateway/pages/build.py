@@ -1,0 +1,165 @@
+"""The portal of one configuration, built; and what of the one before it goes on.
+
+Invariant: what a reload does not change keeps its sessions: those in memory, those that were ended, the
+newest tokens of those in cookies, the connection to Redis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gateway.config.model import Config
+from gateway.gate.authenticate import Authenticator
+from gateway.http.navigation import navigates
+from gateway.http.request import Request
+from gateway.http.resource_metadata import public_origin
+from gateway.http.streams import Streams
+from gateway.keys.key_sets import KeySets
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.pages.aws_credentials import CredentialsCache
+from gateway.pages.dispatch import Dispatcher, Refuse
+from gateway.pages.once import Once
+from gateway.pages.pages import Pages
+from gateway.pages.portal import Portal, Sealers
+from gateway.pages.return_to import with_return
+from gateway.redis.client import Redis
+from gateway.sessions.cognito import Users
+from gateway.sessions.ended import Ended
+from gateway.sessions.from_cookie import ByCookie
+from gateway.sessions.proof import Prover
+from gateway.sessions.secrets import read_secrets
+from gateway.sessions.sessions import Sessions
+from gateway.sessions.stores import CookieStore, MemoryStore, Store
+from gateway.sessions.threads import Threads
+
+
+class Built:
+    """`answer` is for pages, `by_cookie` for requests that are forwarded. Owned by the gateway."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        authenticator: Authenticator,
+        key_sets: KeySets,
+        secret: bytes,
+        once: Once,
+        refuse: Refuse,
+        streams: Streams,
+        metrics: WorkerMetrics,
+        log: Logger,
+        previous: Built | None,
+    ) -> None:
+        """`secret` is used where no secret_file is named. Raises GatewayError."""
+        self.config = config
+        file = config.sign_in.session.secret_file
+        self._secrets = (secret,) if file is None else read_secrets(file)
+        self.sealers = sealers = Sealers.of(self._secrets)
+        self.threads: Threads = previous.threads if previous is not None else Threads()
+        self.redis = self._same_redis(previous) or self._new_redis(log)
+        self.ended: Ended = previous.ended if previous is not None else Ended()
+        self.store = self._same_store(previous) or self._new_store(sealers)
+        users = Users(config.cognito, self.threads)
+        prover = Prover(key_sets, leeway=config.cognito.clock_leeway, max_token=config.cognito.max_token_size)
+        self.sessions = Sessions(
+            config, self.store, users, prover, ended=self.ended, streams=streams, metrics=metrics, log=log
+        )
+        if previous is not None and self._same_sessions(previous):
+            self.sessions.inherit(previous.sessions)
+        self.pages: Pages = Pages(
+            config,
+            self.threads,
+            log,
+            secret=secret,
+            once=once,
+            previous=None if previous is None else previous.pages,
+        )
+        self.credentials = CredentialsCache(config.cognito, self.threads)
+        if previous is not None and config.cognito == previous.config.cognito:
+            self.credentials.inherit(previous.credentials)
+        portal = Portal(
+            config,
+            authenticator=authenticator,
+            sealers=sealers,
+            sessions=self.sessions,
+            prover=prover,
+            users=users,
+            credentials=self.credentials,
+            threads=self.threads,
+            pages=self.pages,
+        )
+        self.answer = Dispatcher(portal, refuse).answer
+        self.by_cookie = ByCookie(self.sessions, config.listen.public_url, config.cors)
+
+    def sign_in_at(self, request: Request) -> str | None:
+        """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""
+        prefix, pools = self.config.sign_in.prefix, self.config.cognito.user_pools
+        ours = request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/")
+        if ours or not navigates(request):
+            return None
+        if not pools:
+            return f"{prefix}/"
+        # Of several one is chosen first.
+        page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
+        return with_return(prefix + page, request.raw_path + request.query)
+
+    def portal_at(self, request: Request) -> str | None:
+        """The whole address of the portal; None where the request does not say what it calls us."""
+        origin = public_origin(request, self.config.listen.public_url)
+        return None if origin is None else f"{origin}{self.config.sign_in.prefix}/"
+
+    async def stop(self, keep: Sequence[Built]) -> None:
+        """End all that is not shared with one of `keep`. Idempotent."""
+        await self.sessions.stop([other.sessions for other in keep])
+        self.pages.close()
+        await self.credentials.stop()
+        if self.redis is not None and not any(other.redis is self.redis for other in keep):
+            await self.redis.close()
+        if not any(other.threads is self.threads for other in keep):
+            self.threads.close()
+
+    def _same_sessions(self, previous: Built) -> bool:
+        """Whether a session known under the configuration before is the same under this one."""
+        now, before = self.config, previous.config
+        if (now.cognito, now.sign_in.session) != (before.cognito, before.sign_in.session):
+            return False
+        # A key that was taken away, because somebody else has it perhaps, opens no cookie any more: what it
+        # opened before is not known either.
+        return now.sign_in.session.store != "cookie" or set(previous._secrets) <= set(self._secrets)
+
+    def _same_redis(self, previous: Built | None) -> Redis | None:
+        if previous is None:
+            return None
+        now, before = self.config.sign_in.session, previous.config.sign_in.session
+        same = _redis_of(now) == _redis_of(before)
+        return previous.redis if same else None
+
+    def _new_redis(self, log: Logger) -> Redis | None:
+        session = self.config.sign_in.session
+        if session.redis_url is None or session.store == "memory":
+            return None
+        return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
+
+    def _same_store(self, previous: Built | None) -> Store | None:
+        """Memory alone holds something; the others are made anew, with new keys perhaps."""
+        if previous is None or self.config.sign_in.session.store != "memory":
+            return None
+        return previous.store if isinstance(previous.store, MemoryStore) else None
+
+    def _new_store(self, sealers: Sealers) -> Store:
+        kept = self.config.sign_in.session.store
+        if kept == "memory":
+            return MemoryStore()
+        if self.redis is None:
+            return CookieStore(sealers.session, self.ended)
+        # An extra; loaded when it is configured.
+        from gateway.sessions.redis_store import RECHECK, RedisStore, SharedEnded  # noqa: PLC0415
+
+        if kept == "redis":
+            return RedisStore(self.redis)
+        return CookieStore(sealers.session, self.ended, SharedEnded(self.redis), recheck=RECHECK)
+
+
+def _redis_of(session: object) -> tuple[object, ...]:
+    return tuple(getattr(session, name) for name in ("store", "redis_url", "redis_password_file"))

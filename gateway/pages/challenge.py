@@ -1,0 +1,157 @@
+"""`/challenge`: whatever Cognito wants to know between a password and its tokens (steps.py says what).
+
+Invariant: an answer goes to the challenge that was sealed for this browser, each form answers its own step
+only, and an authenticator's key is shown until it is in use, not after that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gateway.aws.values import Challenge, Tokens
+from gateway.errors import GatewayError
+from gateway.http.answers import Answer
+from gateway.pages import steps, unconfirmed, words
+from gateway.pages.attempts import Key
+from gateway.pages.kept import forget_step, kept_step
+from gateway.pages.once import Once
+from gateway.pages.password_rules import broken, rules
+from gateway.pages.qr_code import authenticator_uri, qr_code
+from gateway.pages.respond import see_other
+from gateway.pages.steps import Step
+from gateway.pages.turn import Turn
+from gateway.pages.words import Told
+from gateway.sessions.page_request import PageRequest
+
+if TYPE_CHECKING:
+    from gateway.aws.user_pool import UserPool
+    from gateway.pages.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    at = _at(portal, page)
+    return _lost(page) if at is None else await _form(*at)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    at = _at(portal, page)
+    if at is None:
+        return _lost(page)
+    turn, step = at
+    if page.form.get("step") != step.id:
+        return await _form(turn, step, told=Told("This page was out of date. Here is where you are."))
+    planned = steps.plan(step.challenge, page.form)
+    errors = dict(planned.errors) if isinstance(planned, steps.Wrong) else {}
+    if step.challenge.name == "NEW_PASSWORD_REQUIRED":
+        sentence = broken(await turn.policy(), page.form.get("new_password", ""))
+        errors |= {} if sentence is None else {"new_password": sentence}
+    if errors or isinstance(planned, steps.Wrong):
+        return await _form(turn, step, errors=errors)
+    keys = turn.guessing(step.challenge.username)
+    # With choice-based sign-in nobody has proved anything when they ask for a code.
+    sent = turn.sending(step.challenge.username) if steps.sends(planned) else []
+    if told := turn.admit(keys + sent):
+        return await _form(turn, step, told=told)
+    if isinstance(planned, steps.Password) and not steps.takes_password(step.challenge):
+        return _wrong_password(turn, step, words.WRONG, with_password=False)
+    try:
+        outcome = await turn.ask(_sending(step, planned, portal.pages.once))
+        turn.taken(keys, outcome)
+        if steps.asks_for_message(step.challenge):
+            turn.arrived(step.challenge.username)
+        return await turn.go_on(outcome, everywhere=step.everywhere)
+    except GatewayError as error:
+        return await _refused(turn, step, planned, error, keys)
+
+
+async def _refused(
+    turn: Turn, step: Step, planned: steps.Sent, error: GatewayError, keys: list[Key]
+) -> Answer:
+    told = words.challenge(error)
+    turn.report("challenge", error, told)
+    if told.fault or told.next == "again":
+        turn.take_back(keys)
+    if told.next == "again":
+        forget_step(turn.page)
+        return turn.to("/sign_in", notice="expired")
+    if unconfirmed.alike(told):
+        return _wrong_password(turn, step, told, with_password=isinstance(planned, steps.Password))
+    return await _form(turn, step, told=told)
+
+
+def _wrong_password(turn: Turn, step: Step, told: Told, *, with_password: bool) -> Answer:
+    """Back to the beginning: Cognito takes one password for a step, and of an account without one it takes
+    none, which must look the same."""
+    forget_step(turn.page)
+    unconfirmed.keep(turn, step.challenge.username, told, with_password=with_password)
+    return turn.to("/sign_in", notice="wrong")
+
+
+def _sending(step: Step, planned: steps.Sent, once: Once) -> Callable[[UserPool], Tokens | Challenge]:
+    """How a planned answer is sent."""
+    challenge = step.challenge
+
+    def send(adapter: UserPool) -> Tokens | Challenge:
+        if isinstance(planned, steps.Password):
+            return adapter.answer_with_password(challenge, planned.text)
+        if isinstance(planned, steps.AuthenticatorCode):
+            verified = adapter.verify_authenticator(challenge, planned.text)
+            # A copy of the browser's cookie would show the key again, for as long as it is sealed for.
+            once.use(step.id)
+            return adapter.answer(verified, {})
+        return adapter.answer(challenge, planned.members)
+
+    return send
+
+
+def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Step] | None:
+    step = kept_step(page, portal.sealers.challenge)
+    # A reload may have taken the pool away meanwhile.
+    if step is None or step.pool_id not in portal.pages.pools:
+        return None
+    if step.secret and portal.pages.once.used(step.id):
+        return None
+    pool = portal.pages.pool(step.pool_id)
+    pool.need_own_pages()
+    return Turn(portal, page, pool, step.return_to), step
+
+
+def _lost(page: PageRequest) -> Answer:
+    return see_other(page.prefix + "/sign_in?notice=expired")
+
+
+async def _form(
+    turn: Turn, step: Step, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    shown = steps.view(step.challenge, turn.form)
+    again = turn.link("/sign_in")
+    if shown.kind == "unknown":
+        link = {"href": again, "text": "Start over"}
+        return await turn.show("message", shown.title, sentences=[shown.lead], link=link)
+    return await turn.show(
+        "challenge",
+        shown.title,
+        told=told,
+        errors=errors,
+        lead=shown.lead,
+        step=shown,
+        rules=rules(await turn.policy()) if shown.kind == "new_password" else None,
+        kept={"step": step.id},
+        links={"sign_in": again},
+        authenticator=await _authenticator(turn, step),
+    )
+
+
+async def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
+    """The key that is being set up, to scan and to type."""
+    if not step.secret:
+        return None
+    site = turn.page.origin.partition("://")[2]
+    uri = authenticator_uri(site, step.challenge.username, step.secret)
+    # In fours, as one reads it off a screen; apps drop the spaces.
+    spaced = " ".join(step.secret[at : at + 4] for at in range(0, len(step.secret), 4))
+    return {"picture": await asyncio.to_thread(qr_code, uri), "secret": spaced}

@@ -1,0 +1,85 @@
+"""`/change_password`: a new password for whoever is signed in and knows the old one.
+
+Invariant: the access token of the session that asks is the one that Cognito sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.http.answers import Answer
+from gateway.pages import words
+from gateway.pages.password_rules import broken, rules
+from gateway.pages.renewed import signed_in_again
+from gateway.pages.respond import see_other
+from gateway.pages.turn import Turn
+from gateway.pages.words import Told
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.session import Session
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    at = _at(portal, page)
+    return at if isinstance(at, Answer) else await _form(*at)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    at = _at(portal, page)
+    if isinstance(at, Answer):
+        return at
+    turn, session = at
+    old, new = page.form.get("password", ""), page.form.get("new_password", "")
+    errors = {} if old else {"password": "Enter your current password"}
+    sentence = broken(await turn.policy(), new)
+    if sentence is not None:
+        errors["new_password"] = sentence
+    if errors:
+        return await _form(turn, session, errors=errors)
+    keys = turn.guessing(session.username)
+    if told := turn.admit(keys):
+        return await _form(turn, session, told=told)
+    try:
+        await turn.ask_account(lambda accounts: accounts.change_password(session.access, old, new))
+    except GatewayError as error:
+        told = words.change_password(error)
+        turn.report("change_password", error, told)
+        if told.field != "password":
+            turn.take_back(keys)
+        if told.next == "again":
+            await portal.sessions.end(page)
+            return turn.to("/sign_in", notice="ended")
+        return await _form(turn, session, told=told)
+    turn.take_back(keys)
+    # What was signed in with the old password ends: whoever knew it may be the reason for the new one.
+    ended = await portal.sessions.end(page, everywhere=True)
+    return await signed_in_again(turn, session.username, new, notice="changed" if ended else "changed_here")
+
+
+def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
+    """Raises NotFound where passwords are changed on Cognito's own pages."""
+    session = page.session
+    if session is None or session.pool_id not in portal.pages.pools:
+        return see_other(f"{page.prefix}/sign_in?return_to={page.prefix}/change_password")
+    pool = portal.pages.pool(session.pool_id)
+    pool.need_own_pages()
+    return Turn(portal, page, pool), session
+
+
+async def _form(
+    turn: Turn, session: Session, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    return await turn.show(
+        "change_password",
+        "Change your password",
+        told=told,
+        errors=errors,
+        username=session.username,
+        rules=rules(await turn.policy()),
+    )

@@ -1,0 +1,136 @@
+"""`/confirm`: the code that proves a new account's address, and another one where it did not arrive.
+
+Invariant: neither the code's verdict nor the resending tells whether there is such an account, and a right
+code leaves a password in force only if this browser has shown that password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.http.answers import Answer
+from gateway.pages import words
+from gateway.pages.codes import awaited, clean, destination_of, not_told
+from gateway.pages.kept import Account, forget_account, keep_account, kept_account
+from gateway.pages.respond import see_other
+from gateway.pages.sign_in import NO_USERNAME
+from gateway.pages.sign_up import RESEND_AFTER
+from gateway.pages.turn import Turn
+from gateway.pages.words import Told
+from gateway.sessions.page_request import PageRequest
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    at = awaited(portal, page, "confirm")
+    if isinstance(at, Answer):
+        return at
+    notice = "We've sent another code." if page.query.get("notice") == "sent" else None
+    return await _form(*at, notice=notice)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    at = awaited(portal, page, "confirm")
+    if isinstance(at, Answer):
+        return at
+    turn, account = at
+    if page.form.get("action") == "resend":
+        return await _resend(turn, account)
+    code = clean(page.form.get("code", ""))
+    errors = {} if code else {"code": "Enter the code"}
+    if not account.username:
+        errors["username"] = NO_USERNAME
+    if errors:
+        return await _form(turn, account, errors=errors)
+    keys = turn.guessing(account.username)
+    if told := turn.admit(keys):
+        return await _form(turn, account, told=told)
+    try:
+        await turn.ask_account(lambda accounts: accounts.confirm(account.username, code))
+    except GatewayError as error:
+        told = words.code(error)
+        turn.report("confirm", error, told)
+        if told.fault:
+            turn.take_back(keys)
+        return await _form(turn, account, told=told)
+    turn.take_back(keys)
+    if not account.proven:
+        return await _new_password(turn, account)
+    # Kept, so that the next page knows the name.
+    keep_account(page, portal.sealers.challenge, account)
+    return turn.to("/sign_in", notice="confirmed")
+
+
+async def _new_password(turn: Turn, account: Account) -> Answer:
+    """On to a new password: the account may be a stranger's, made with this person's address, and then its
+    password is the stranger's."""
+    # Not refused: a right code has been used up for it.
+    turn.portal.pages.attempts.count(turn.sending(account.username), turn.page.moment)
+    try:
+        await turn.ask_account(lambda accounts: accounts.forgot_password(account.username))
+    except GatewayError as error:
+        turn.report("confirm", error, words.sending(error))
+        forget_account(turn.page)
+        return await turn.show(
+            "message",
+            "Your account is confirmed",
+            sentences=["Choose a new password before you sign in."],
+            link={"href": turn.link("/forgot_password"), "text": "Choose a new password"},
+        )
+    reset = Account("reset", account.pool_id, account.username, return_to=account.return_to)
+    keep_account(turn.page, turn.portal.sealers.challenge, reset)
+    return see_other(turn.page.prefix + "/reset_password?notice=confirmed")
+
+
+async def _resend(turn: Turn, account: Account) -> Answer:
+    if not account.username:
+        return await _form(turn, account, errors={"username": NO_USERNAME})
+    wait = ceil(account.resend_at - turn.page.now)
+    if wait > 0:
+        early = Told(f"You can ask for another code in {wait} seconds.", status=429, retry_after=wait)
+        return await _form(turn, account, told=early)
+    keys = turn.sending(account.username, account.destination or account.username)
+    if told := turn.admit(keys):
+        return await _form(turn, account, told=told)
+    try:
+        await turn.ask_account(lambda accounts: accounts.resend(account.username))
+    except GatewayError as error:
+        told = words.sending(error)
+        turn.report("confirm", error, told)
+        if not not_told(error):
+            return await _form(turn, account, told=told)
+    sent = replace(account, resend_at=int(turn.page.now + RESEND_AFTER))
+    keep_account(turn.page, turn.portal.sealers.challenge, sent)
+    return see_other(turn.page.prefix + "/confirm?notice=sent")
+
+
+async def _form(
+    turn: Turn,
+    account: Account,
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
+) -> Answer:
+    kept = kept_account(turn.page, turn.portal.sealers.challenge, "confirm")
+    where = f"to {destination_of(account)}" if kept else "you"
+    return await turn.show(
+        "confirm",
+        "Confirm your account",
+        told=told,
+        errors=errors,
+        lead=f"Enter the code we sent {where}.",
+        notice=notice,
+        username=account.username,
+        known=kept is not None,
+        wait=max(0, ceil(account.resend_at - turn.page.now)),
+        links={"sign_in": turn.link("/sign_in")},
+    )

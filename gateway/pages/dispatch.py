@@ -1,0 +1,155 @@
+"""A request under the prefix becomes a page request, finds its handler, gets its answer.
+
+Made by serve/app.py for one configuration; `answer` is called from `judge_slowly`. A refusal becomes a page for
+a browser, and problem+json for everybody else. Invariant: every answer that leaves here is guarded
+(respond.guarded), and every POST has been through csrf.Guard.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from gateway.errors import BadRequest, MethodNotAllowed, NoCredentials, NotFound, Refusal, SessionsUnavailable
+from gateway.http.answers import Answer
+from gateway.http.forms import parse_fields
+from gateway.http.headers import value_of
+from gateway.http.navigation import accepts_html, maker_of, prefetches
+from gateway.http.origin import normal
+from gateway.http.request import Request
+from gateway.http.resource_metadata import public_origin
+from gateway.pages import assets, respond
+from gateway.pages.body import read_form
+from gateway.pages.csrf import Guard
+from gateway.pages.portal import Portal
+from gateway.sessions.cookies import Cookies
+from gateway.sessions.page_request import SIGN_OUT, PageRequest
+
+if TYPE_CHECKING:
+    from gateway.pages.routes import Handler, Routes
+
+# How a refusal is rendered for programs, counted and logged (gate/record.py).
+Refuse = Callable[[Request, Refusal], Answer]
+
+
+class Dispatcher:
+    """Knows which handler a path has; the handlers are in modules of their own (gateway/pages/routes.py)."""
+
+    def __init__(self, portal: Portal, refuse: Refuse) -> None:
+        self._portal = portal
+        self._config = portal.config
+        self._refuse = refuse
+        self._guard = Guard(portal.sealers.csrf)
+
+    @cached_property
+    def _routes(self) -> Routes:
+        # Pages stand on a template engine, and flows on boto3: loaded by whoever opens the first one.
+        from gateway.pages.routes import routes  # noqa: PLC0415
+
+        return routes()
+
+    async def answer(self, request: Request, path: str) -> Answer:
+        """The answer to a request whose canonical path is `path`, under the prefix. Raises Refusal."""
+        try:
+            page = self._page(request, path)
+            try:
+                answer = await self._handled(page)
+            finally:
+                if page.method != "HEAD":  # of which nobody sees a form
+                    request.answer_lines += b"".join(page.set_cookies)
+            if not request.decision:
+                request.decision, request.reason = "allowed", "own_page"
+        except Refusal as refusal:
+            if not accepts_html(request):
+                raise
+            answer = self._told(request, refusal)
+        return respond.guarded(answer, request_id=request.request_id, form_targets=self._form_targets)
+
+    # --- from a request to a page request ---
+
+    def _page(self, request: Request, path: str) -> PageRequest:
+        config = self._config
+        origin = public_origin(request, config.listen.public_url)
+        if origin is None:
+            raise BadRequest("a page asked for without a Host")
+        # As it is registered at Cognito (callback and sign-out URLs): letter for letter.
+        origin = normal(origin)
+        return PageRequest(
+            method=request.method,
+            path=path[len(config.sign_in.prefix) :],
+            query=parse_fields(request.query.removeprefix("?")),
+            origin=origin,
+            prefix=config.sign_in.prefix,
+            cookies=Cookies(
+                request.head.own_cookies,
+                secure=origin.startswith("https:"),
+                base=config.sign_in.session.cookie_name,
+            ),
+            client=request.client,
+            request_id=request.request_id.decode("ascii"),
+            now=time.time(),
+            request=request,
+            make_token=self._guard.token,
+        )
+
+    async def _handled(self, page: PageRequest) -> Answer:
+        methods = self._routes.get(page.path)
+        if methods is None:
+            raise NotFound
+        handler = _handler(methods, page.method)
+        # Files are the same for everybody: a cache would keep a renewed session's cookie along with one.
+        if not assets.is_asset(page.path):
+            if prefetches(page.request):
+                # Nobody has asked yet: a sign-in that begins now would take the place of a person's.
+                raise NoCredentials("fetched ahead")
+            await self._welcome(page)
+        if page.method == "POST":
+            await self._take_form(page)
+        return await handler(self._portal, page)
+
+    async def _welcome(self, page: PageRequest) -> None:
+        try:
+            await self._portal.welcome(page)
+        except SessionsUnavailable:
+            # Who wants to leave is not asked to come back later.
+            if page.path != SIGN_OUT:
+                raise
+
+    async def _take_form(self, page: PageRequest) -> None:
+        request = page.request
+        content_type = value_of(request.head, b"content-type")
+        # A form is one small write: as long as a head may take.
+        within = self._config.listen.header_timeout
+        text = None if content_type is None else content_type.decode("latin-1")
+        page.form = await read_form(request.body, text, within=within)
+        self._guard.check(page, maker_of(request))
+
+    # --- refusals ---
+
+    def _told(self, request: Request, refusal: Refusal) -> Answer:
+        """The refusal as a page; what `refuse` wrote into its headers stays."""
+        plain = self._refuse(request, refusal)
+        if plain.status < 400:
+            return plain
+        shown = respond.message(
+            refusal.title, [refusal.detail], status=plain.status, prefix=self._config.sign_in.prefix
+        )
+        kept = [header for header in plain.headers if header[0].lower() != b"content-type"]
+        shown.headers += kept
+        shown.close = plain.close
+        return shown
+
+    @property
+    def _form_targets(self) -> Sequence[str]:
+        return [pool.domain for pool in self._config.cognito.user_pools if pool.domain is not None]
+
+
+def _handler(methods: Mapping[str, Handler], method: str) -> Handler:
+    handler = methods.get("GET" if method == "HEAD" else method)
+    if handler is None:
+        refusal = MethodNotAllowed(f"method {method} on a page that has {sorted(methods)}")
+        refusal.allow = ", ".join(sorted({*methods, *({"HEAD"} if "GET" in methods else ())}))
+        raise refusal
+    return handler

@@ -1,0 +1,130 @@
+"""`/forgot_password` sends a code, `/reset_password` takes it with a new password.
+
+Invariant: both answer the same whether there is such an account or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.http.answers import Answer
+from gateway.pages import words
+from gateway.pages.codes import awaited, clean, not_told
+from gateway.pages.kept import Account, forget_account, keep_account, kept_account
+from gateway.pages.password_rules import broken, rules
+from gateway.pages.renewed import reset_everywhere
+from gateway.pages.respond import see_other
+from gateway.pages.sign_in import NO_USERNAME
+from gateway.pages.turn import Turn, turn_of
+from gateway.pages.words import Told
+from gateway.sessions.page_request import PageRequest
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
+
+CONFIRMED = "Your account is confirmed. Now choose your password: we've sent you another code for it."
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET /forgot_password."""
+    turn = turn_of(portal, page)
+    return turn if isinstance(turn, Answer) else await _ask(turn)
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST /forgot_password."""
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    username = turn.username
+    if not username:
+        return await _ask(turn, errors={"username": NO_USERNAME})
+    keys = turn.sending(username)
+    if told := turn.admit(keys):
+        return await _ask(turn, told=told)
+    try:
+        # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
+        await turn.ask_account(lambda accounts: accounts.forgot_password(username))
+    except GatewayError as error:
+        told = words.sending(error)
+        turn.report("forgot_password", error, told)
+        if not not_told(error):
+            return await _ask(turn, told=told)
+    account = Account("reset", turn.pool.id, username, return_to=turn.return_to)
+    keep_account(page, portal.sealers.challenge, account)
+    return see_other(page.prefix + "/reset_password")
+
+
+async def show_reset(portal: Portal, page: PageRequest) -> Answer:
+    """GET /reset_password."""
+    at = awaited(portal, page, "reset")
+    notice = CONFIRMED if page.query.get("notice") == "confirmed" else None
+    return at if isinstance(at, Answer) else await _form(*at, notice=notice)
+
+
+async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
+    """POST /reset_password."""
+    at = awaited(portal, page, "reset")
+    if isinstance(at, Answer):
+        return at
+    turn, account = at
+    code, password = clean(page.form.get("code", "")), page.form.get("new_password", "")
+    errors = {} if code else {"code": "Enter the code"}
+    if not account.username:
+        errors["username"] = NO_USERNAME
+    sentence = broken(await turn.policy(), password)
+    if sentence is not None:
+        errors["new_password"] = sentence
+    if errors:
+        return await _form(turn, account, errors=errors)
+    keys = turn.guessing(account.username)
+    if told := turn.admit(keys):
+        return await _form(turn, account, told=told)
+    try:
+        await turn.ask_account(lambda accounts: accounts.reset_password(account.username, code, password))
+    except GatewayError as error:
+        told = words.code(error)
+        turn.report("reset_password", error, told)
+        if told.fault:
+            turn.take_back(keys)
+        return await _form(turn, account, told=told)
+    turn.forgive(keys)
+    forget_account(page)
+    return await reset_everywhere(turn, account.username, password)
+
+
+async def _ask(turn: Turn, *, told: Told | None = None, errors: Mapping[str, str] | None = None) -> Answer:
+    return await turn.show(
+        "forgot_password",
+        "Forgot your password?",
+        told=told,
+        errors=errors,
+        lead="We'll send you a code to choose a new password.",
+        username=turn.form.get("username", "")[:128],
+        links={"sign_in": turn.link("/sign_in")},
+    )
+
+
+async def _form(
+    turn: Turn,
+    account: Account,
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
+) -> Answer:
+    kept = kept_account(turn.page, turn.portal.sealers.challenge, "reset")
+    return await turn.show(
+        "reset_password",
+        "Choose a new password",
+        told=told,
+        errors=errors,
+        lead="If that account exists, we've sent it a code.",
+        notice=notice,
+        username=account.username,
+        known=kept is not None,
+        rules=rules(await turn.policy()),
+        links={"sign_in": turn.link("/sign_in"), "forgot": turn.link("/forgot_password")},
+    )

@@ -1,0 +1,95 @@
+"""What a browser keeps for us between two forms: the step of a sign-in, the account that waits for a code.
+
+Sealed, bound to this browser, and short-lived. Invariant: what comes back is what was kept for this very
+browser, or nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Literal, TypeVar
+
+from gateway.aws.values import Challenge
+from gateway.pages import steps
+from gateway.pages.steps import Step
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.sealing import Sealer
+
+Kept = TypeVar("Kept")
+
+_STEP, _ACCOUNT = "step", "account"
+# AuthSessionValidity is 3 to 15 minutes; which, only Cognito knows, and it refuses sooner where it is less.
+_STEP_LIFE = 900.0
+# A forgotten password's code lives an hour, a confirmation's a day; then one names the account anew.
+_ACCOUNT_LIFE = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Whose code is awaited. `resend_at`: from when on (Unix time) another one may be asked for."""
+
+    why: Literal["confirm", "reset"]
+    pool_id: str
+    username: str = field(repr=False)
+    # 1: this browser has shown the password that is in force, by making the account or by signing in with it.
+    # Numbers without a fraction, so that the sealed value is always as long: everybody can see its length.
+    proven: int = 0
+    # The address that was typed for it, where it is clear that the code goes there.
+    destination: str = field(default="", repr=False)
+    resend_at: float = 0.0
+    return_to: str = "/"
+
+
+def new_step(
+    pool_id: str, challenge: Challenge, return_to: str, secret: str = "", *, everywhere: bool = False
+) -> Step:
+    return Step(secrets.token_hex(8), pool_id, challenge, return_to, secret, everywhere)
+
+
+def keep_step(page: PageRequest, sealer: Sealer, step: Step) -> None:
+    _keep(page, sealer, _STEP, steps.encode(step), _STEP_LIFE)
+
+
+def kept_step(page: PageRequest, sealer: Sealer) -> Step | None:
+    return _kept(page, sealer, _STEP, steps.decode)
+
+
+def forget_step(page: PageRequest) -> None:
+    page.set_cookies += page.cookies.clear_split(_STEP)
+
+
+def keep_account(page: PageRequest, sealer: Sealer, account: Account) -> None:
+    _keep(page, sealer, _ACCOUNT, json.dumps(asdict(account)).encode(), _ACCOUNT_LIFE)
+
+
+def kept_account(page: PageRequest, sealer: Sealer, why: str) -> Account | None:
+    account = _kept(page, sealer, _ACCOUNT, _account)
+    return account if account is not None and account.why == why else None
+
+
+def forget_account(page: PageRequest) -> None:
+    page.set_cookies += page.cookies.clear_split(_ACCOUNT)
+
+
+def _account(data: bytes) -> Account | None:
+    try:
+        return Account(**json.loads(data))
+    except (ValueError, TypeError):
+        return None
+
+
+def _keep(page: PageRequest, sealer: Sealer, name: str, data: bytes, life: float) -> None:
+    binding = f"{name} {page.browser_id}".encode("ascii")
+    sealed = sealer.seal(data, until=page.now + life, binding=binding)
+    page.set_cookies += page.cookies.set_split(name, sealed, max_age=life)
+
+
+def _kept(page: PageRequest, sealer: Sealer, name: str, read: Callable[[bytes], Kept | None]) -> Kept | None:
+    sealed, browser = page.cookies.joined(name), page.known_browser
+    if sealed is None or browser is None:
+        return None
+    data = sealer.open(sealed, now=page.now, binding=f"{name} {browser}".encode("ascii"))
+    return None if data is None else read(data)

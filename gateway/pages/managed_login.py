@@ -1,0 +1,196 @@
+"""Managed login: to Cognito's own pages and back with a code (OpenID Connect Core section 3.1, RFC 7636).
+
+`/oauth2/start` leaves, `/oauth2/callback` comes back. Invariant: a session begins only with tokens that were
+issued for the very request this browser left with: user pool, state, nonce, PKCE verifier and redirect URI
+all match.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from urllib.parse import urlencode
+
+from gateway.aws.values import Tokens
+from gateway.config.model import UserPool
+from gateway.errors import GatewayError, InternalError, NoCredentials, NotFound, Refusal, SignInRefused
+from gateway.http.answers import Answer
+from gateway.http.navigation import accepts_html
+from gateway.observe.bridge import redact
+from gateway.pages import login_state, respond, words
+from gateway.pages.asked import Asked, asked
+from gateway.pages.attempts import ADDRESS, by_address
+from gateway.pages.login_state import LoginState
+from gateway.pages.portal import Portal
+from gateway.pages.token_endpoint import redeem
+from gateway.pages.words import Told
+from gateway.sessions.cognito import client_secret
+from gateway.sessions.page_request import PageRequest
+
+# Characters of what the provider says went wrong, and of that in the log (INTERFACE: unverified values).
+_SHOWN, _LOGGED = 300, 128
+
+
+async def start(portal: Portal, page: PageRequest) -> Answer:
+    """`pool` says which one to sign in at; where there are several and it does not, a page asks."""
+    wanted = asked(page, portal.pages.pools)
+    if wanted.pool_id is None and _any_domain(portal):
+        return respond.see_other(wanted.link(page, "/sign_in"))
+    pool, domain = _pool(portal, wanted.pool_id)
+    _need_visit(page)
+    state = login_state.begin(page, portal.sealers.login, pool.id, wanted.return_to)
+    # No scope: Cognito then grants all that the app client allows, and openid must be among them.
+    query = {
+        "response_type": "code",
+        "client_id": pool.client_ids[0],
+        "redirect_uri": page.url("/callback"),
+        "state": state.state,
+        "nonce": state.nonce,
+        "code_challenge": state.challenge,
+        "code_challenge_method": "S256",
+    }
+    return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
+
+
+async def callback(portal: Portal, page: PageRequest) -> Answer:
+    """RFC 6749 section 4.1.2. Who gives a parameter twice was refused before this (forms.py).
+
+    What cannot be completed (reloaded, sent twice, overtaken in another tab) is no dead end: who is signed in
+    goes on, everybody else begins again with the same destination.
+    """
+    if not _any_domain(portal):
+        raise NotFound
+    _need_visit(page)
+    text = page.query.get("state", "")
+    state = login_state.find(page, portal.sealers.login, text)
+    if state is None:
+        pool_id, return_to = login_state.unverified_wanted(text)
+        if page.session is not None:
+            return respond.see_other(return_to)
+        refusal = SignInRefused("state is missing, used, old or another browser's")
+        return _again(portal, page, refusal, Asked(pool_id, return_to))
+    wanted = Asked(state.pool_id, state.return_to)
+    if "error" in page.query:
+        return _again(portal, page, SignInRefused(_said(page, _LOGGED)), wanted, said=_said(page, _SHOWN))
+    pool, domain = _pool(portal, state.pool_id)
+    # A state can be shown again for as long as its cookie lives, and each time Cognito would be asked.
+    attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
+    if told := words.wait(attempts.wait(keys, page.moment)):
+        return _wait(page, told)
+    attempts.count(keys, page.moment)
+    try:
+        if not page.query.get("code"):
+            raise SignInRefused("neither code nor error came back")
+        await _finish(portal, page, pool, domain, state)
+    except Refusal as refusal:
+        if not isinstance(refusal, SignInRefused):
+            attempts.take_back(keys, page.moment)  # it was not the code
+        elif page.session is not None:
+            return respond.see_other(
+                state.return_to
+            )  # reloaded: the code is used, by the session that there is
+        return _again(portal, page, refusal, wanted)
+    attempts.take_back(keys, page.moment)
+    login_state.use_up(page, state)
+    return respond.see_other(state.return_to)
+
+
+def _need_visit(page: PageRequest) -> None:
+    """A link checker's HEAD begins no sign-in, and completes none."""
+    if page.method == "HEAD":
+        raise NoCredentials("HEAD, where a sign-in would begin or end")
+
+
+async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str, state: LoginState) -> None:
+    tokens = await redeem(
+        domain,
+        portal.config.cognito.egress,
+        client_id=pool.client_ids[0],
+        client_secret=_secret(pool),
+        code=page.query["code"],
+        verifier=state.verifier,
+        redirect_uri=page.url("/callback"),
+    )
+    await _check_id_token(portal, pool, tokens, state, page.now)
+    await portal.sessions.begin(page, pool, tokens)
+
+
+def _any_domain(portal: Portal) -> bool:
+    return any(pool.domain is not None for pool in portal.config.cognito.user_pools)
+
+
+def _pool(portal: Portal, pool_id: str | None) -> tuple[UserPool, str]:
+    """A pool with managed login, and its domain; not one whose users sign in at our own pages."""
+    pool = None if pool_id is None else portal.pool(pool_id)
+    if pool is None or pool.domain is None:
+        raise NotFound
+    return pool, pool.domain.rstrip("/")
+
+
+def _secret(pool: UserPool) -> str | None:
+    try:
+        return client_secret(pool)
+    except GatewayError as error:
+        raise InternalError(str(error)) from None
+
+
+async def _check_id_token(
+    portal: Portal, pool: UserPool, tokens: Tokens, state: LoginState, now: float
+) -> None:
+    """OpenID Connect Core section 3.1.3.7 number 11, and section 3.1.3.8."""
+    claims = (await portal.prover.verified(pool, tokens.id, "id", now=now)).every
+    nonce = claims.get("nonce")
+    if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), state.nonce.encode()):
+        raise SignInRefused("the ID token's nonce is not the one that was sent")
+    expected = claims.get("at_hash")
+    if expected is not None and expected != at_hash(tokens.access):
+        raise SignInRefused("the ID token was not issued with this access token")
+
+
+def at_hash(access_token: str) -> str:
+    """OpenID Connect Core section 3.1.3.6: the left half of the token's SHA-256, for RS256."""
+    half = hashlib.sha256(access_token.encode("ascii")).digest()[:16]
+    return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
+
+
+def _wait(page: PageRequest, told: Told) -> Answer:
+    page.request.decision, page.request.reason = "refused", SignInRefused.reason
+    answer = respond.message("Sign-in failed", [told.sentence], status=told.status, prefix=page.prefix)
+    assert told.retry_after is not None, "of our own count, which knows"
+    answer.headers.append((b"Retry-After", b"%d" % told.retry_after))
+    return answer
+
+
+def _said(page: PageRequest, most: int) -> str:
+    """RFC 6749 section 4.1.2.1: what the provider says, on one line and bounded; nobody has verified it."""
+    said = ": ".join(filter(None, (page.query["error"], page.query.get("error_description", ""))))
+    line = "".join(sign if sign.isprintable() else " " for sign in said)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _again(portal: Portal, page: PageRequest, refusal: Refusal, wanted: Asked, *, said: str = "") -> Answer:
+    """A page that says what happened and leads to another try; for programs the refusal itself."""
+    portal.pages.log.event(
+        "sign_in_refused",
+        level="warning",
+        request_id=page.request_id,
+        client=page.client,
+        pool=wanted.pool_id if wanted.pool_id in portal.pages.pools else None,
+        reason=refusal.reason,
+        exact=redact(str(refusal)),
+    )
+    if not accepts_html(page.request):
+        raise refusal
+    # The only one need not be named.
+    several = len(portal.pages.pools) > 1 and wanted.pool_id in portal.pages.pools
+    again = Asked(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
+    page.request.decision = "error" if refusal.status >= 500 else "refused"
+    page.request.reason = refusal.reason
+    sentences = [f"The sign-in service says: {said}"] if said else [refusal.detail]
+    answer = respond.message(
+        refusal.title, sentences, status=refusal.status, prefix=page.prefix, back=("Try again", again)
+    )
+    if refusal.retry_after is not None:
+        answer.headers.append((b"Retry-After", b"%d" % refusal.retry_after))
+    return answer

@@ -1,0 +1,120 @@
+"""What the pages of one configuration share: its pools, their threads, the attempts counted, the templates.
+
+Part of the portal (gateway/pages/portal.py). Invariant: the template engine is not loaded before the first
+page, nor boto3, unless there are AWS credentials to read the pools' settings with; then the gateway is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gateway.config.model import Config
+from gateway.errors import NotFound
+from gateway.http.answers import Answer
+from gateway.observe.logs import Logger
+from gateway.pages.attempts import Attempts
+from gateway.pages.once import Once
+from gateway.pages.pools import Pool
+from gateway.pages.setup_code import SetupCode
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.threads import Threads
+
+if TYPE_CHECKING:
+    from gateway.pages.render import Renderer
+
+
+# Seconds: how often it is looked whether the gateway is ready, and how long the first requests have it to
+# themselves then. Reading loads boto3, which takes half a second of a CPU.
+_LOOK, _CALM = 0.25, 1.0
+
+
+class Pages:
+    """Owned by the portal, which closes it."""
+
+    def __init__(
+        self,
+        config: Config,
+        threads: Threads,
+        log: Logger,
+        *,
+        secret: bytes,
+        once: Once,
+        previous: Pages | None,
+    ) -> None:
+        """`secret` and `once`: what all workers of this start share, and nobody else."""
+        self.config = config
+        self.log = log
+        self.once = once
+        self.setup_code = SetupCode(secret, once)
+        # A reload gives nobody new attempts, and does not compile the templates again.
+        self.attempts: Attempts = Attempts() if previous is None else previous.attempts
+        self._renderer: Renderer | None = None if previous is None else previous._renderer
+        self._loading = asyncio.Lock()
+        self.threads = threads
+        self.pools = {
+            pool.id: Pool(pool, config.cognito, config.sign_in, self.threads)
+            for pool in config.cognito.user_pools
+        }
+        self._reading: asyncio.Task[None] | None = None
+        if previous is not None and previous.config.cognito == config.cognito:
+            for pool_id, pool in self.pools.items():
+                pool.settings.inherit(previous.pools[pool_id].settings)
+
+    def start(self, ready: Callable[[], bool]) -> None:
+        """Have the pools' settings read, once `ready` says that the gateway can decide.
+
+        Where nothing shows that they can be, the first page has it looked at."""
+        own_pages = any(pool.domain is None for pool in self.pools.values())
+        if own_pages and self.config.cognito.signs:
+            self._reading = asyncio.create_task(self._read(ready), name="pool settings")
+
+    async def _read(self, ready: Callable[[], bool]) -> None:
+        while not ready():  # noqa: ASYNC110 - key sets tell nobody that they have come
+            await asyncio.sleep(_LOOK)
+        await asyncio.sleep(_CALM)
+        for pool in self.pools.values():
+            if pool.domain is None:
+                pool.settings.begin()
+
+    def pool(self, pool_id: str) -> Pool:
+        """Raises NotFound: an address with another one was never made by us."""
+        pool = self.pools.get(pool_id)
+        if pool is None:
+            raise NotFound(f"no user pool {pool_id[:64]!r} is configured")
+        return pool
+
+    async def show(
+        self,
+        page: PageRequest,
+        template: str,
+        title: str,
+        *,
+        status: int = 200,
+        retry_after: int | None = None,
+        **context: Any,
+    ) -> Answer:
+        """A page; `context` as for render.Renderer.page, `retry_after` in seconds."""
+        answer = (await self.renderer()).page(page, template, title, status=status, **context)
+        if retry_after is not None:
+            answer.headers.append((b"Retry-After", b"%d" % retry_after))
+        return answer
+
+    async def renderer(self) -> Renderer:
+        async with self._loading:
+            if self._renderer is None:
+                self._renderer = await asyncio.to_thread(_load)
+            return self._renderer
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        for pool in self.pools.values():
+            pool.close()
+
+
+def _load() -> Renderer:
+    from gateway.pages.render import Renderer  # noqa: PLC0415
+
+    return Renderer()

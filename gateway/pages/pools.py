@@ -1,0 +1,130 @@
+"""The configured user pools as the pages use them: sign in, accounts, and what is known of a pool's settings.
+
+A pool's settings (password policy, self-service sign-up, required attributes) are read with DescribeUserPool
+where the gateway has AWS credentials that allow it; where not, pages ask less, and learn from Cognito's
+refusals. Invariant: nothing here waits on the event loop, and what could not be found out is None, never a
+guess.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from gateway.aws.values import Flow, PoolAddress
+from gateway.config.model import Cognito, SignIn, UserPool
+from gateway.errors import NotFound
+from gateway.pages.described import Described, Settings, described_by
+from gateway.sessions.cognito import client_secret
+from gateway.sessions.threads import Threads
+
+if TYPE_CHECKING:
+    from gateway.aws.accounts import Accounts
+    from gateway.aws.user_pool import UserPool as Adapter
+
+Result = TypeVar("Result")
+
+# Seconds for which a pool that refused a sign-up as such is believed: an administrator who opens it looks
+# again after some minutes.
+_CLOSED = 600.0
+FLOWS: Mapping[str, Flow] = {
+    "USER_PASSWORD_AUTH": "password",
+    "USER_SRP_AUTH": "srp",
+    "USER_AUTH": "choice",
+}
+
+
+class Pool:
+    """One pool with its first app client."""
+
+    def __init__(self, configured: UserPool, cognito: Cognito, sign_in: SignIn, threads: Threads) -> None:
+        self.id = configured.id
+        self.domain = configured.domain
+        self.flow: Flow = FLOWS[sign_in.auth_flow]
+        self.configured = configured
+        self._endpoint_url, self._egress = cognito.endpoint_url, cognito.egress
+        self._threads = threads
+        self._adapter: Adapter | None = None
+        self._accounts: Accounts | None = None
+        self.settings = Settings(self.id, self._ask, threads)
+        self._never = sign_in.sign_up == "never"
+        # Set when Cognito refused a sign-up as such; until then a pool of unknown settings is asked.
+        self._refused_until = 0.0
+
+    def need_own_pages(self) -> None:
+        """Raises NotFound where managed login has the pages: ours would lend the client's secret to tokens
+        with more scopes than managed login gives."""
+        if self.domain is not None:
+            raise NotFound("the user pool has managed login: no form of ours takes a password for it")
+
+    async def sign_in(self, work: Callable[[Adapter], Result], *, by: str) -> Result:
+        """`work` with the adapter for sign-ins, in a thread; `by`: the address that asks.
+
+        Raises GatewayError."""
+        return await self._threads.run(lambda: work(self._user_pool()), by=by)
+
+    async def account(self, work: Callable[[Accounts], Result], *, by: str) -> Result:
+        """`work` with the adapter for accounts, in a thread. Raises GatewayError."""
+        return await self._threads.run(lambda: work(self._account()), by=by)
+
+    # --- what is known of it ---
+
+    async def described(self) -> Described | None:
+        """The pool's settings, if they can be read, and without waiting long."""
+        return await self.settings.known()
+
+    async def offers_sign_up(self) -> bool:
+        """Whether to offer it: not where it is known to be refused, nor as long as that may be found out."""
+        return await self.sign_up() == "open"
+
+    async def sign_up(self) -> Literal["open", "closed", "unknown"]:
+        """Where the settings cannot be read, Cognito's refusal will say so."""
+        if self._never or self.domain is not None or time.monotonic() < self._refused_until:
+            return "closed"
+        described = await self.settings.known()
+        if not self.settings.settled.is_set():
+            return "unknown"
+        return "open" if described is None or described.sign_up else "closed"
+
+    def sign_up_was_refused(self) -> None:
+        self._refused_until = time.monotonic() + _CLOSED
+
+    def close(self) -> None:
+        self.settings.close()
+
+    # --- in a thread; boto3 is loaded by the first of these ---
+
+    def _ask(self) -> Described:
+        from gateway.aws.clients import Aws, Where  # noqa: PLC0415
+        from gateway.aws.pool_settings import describe_pool  # noqa: PLC0415
+
+        region = self.configured.region
+        where = Where(region=region, endpoint_url=self._endpoint_url, egress=self._egress)
+        return described_by(describe_pool(Aws(where), self.id))
+
+    def _user_pool(self) -> Adapter:
+        from gateway.aws.user_pool import UserPool as Adapter  # noqa: PLC0415
+
+        if self._adapter is None:
+            self._adapter = Adapter(self._address(), self.flow)
+        return self._adapter
+
+    def _account(self) -> Accounts:
+        from gateway.aws.accounts import Accounts  # noqa: PLC0415
+
+        if self._accounts is None:
+            self._accounts = Accounts(self._address())
+        return self._accounts
+
+    def _address(self) -> PoolAddress:
+        return PoolAddress(
+            user_pool_id=self.id,
+            client_id=self.configured.client_ids[0],
+            client_secret=client_secret(self.configured),
+            endpoint_url=self._endpoint_url,
+            egress=self._egress,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Pool {self.id}>"

@@ -1,0 +1,65 @@
+"""Which page of ours answers what: path behind the prefix → method → handler. The only place that knows all.
+
+Loaded when the first page is asked for, so that a gateway whose clients all bring tokens loads none of them.
+A handler for GET answers HEAD too; a handler for POST is called only when the form's token held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from gateway.errors import NavigationOnly
+from gateway.http.answers import Answer
+from gateway.http.navigation import shown_to_a_person
+from gateway.pages import (
+    assets,
+    challenge,
+    change_password,
+    confirm,
+    credentials,
+    forgot_password,
+    home,
+    managed_login,
+    setup,
+    sign_in,
+    sign_out,
+    sign_up,
+    userinfo,
+)
+from gateway.pages.portal import Portal
+from gateway.sessions.page_request import PageRequest
+
+Handler: TypeAlias = Callable[[Portal, PageRequest], Awaitable[Answer]]
+Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
+
+
+def shown(handler: Handler) -> Handler:
+    """The handler for a person who looks at the page, and for no script on the API's pages."""
+
+    async def only_shown(portal: Portal, page: PageRequest) -> Answer:
+        if not shown_to_a_person(page.request, page.origin):
+            raise NavigationOnly("no navigation to a document, by its Fetch metadata")
+        return await handler(portal, page)
+
+    return only_shown
+
+
+def routes() -> Routes:
+    return {
+        "/": {"GET": home.show, "POST": shown(home.reveal)},
+        "/callback": {"GET": managed_login.callback},
+        "/challenge": {"GET": challenge.show, "POST": challenge.submit},
+        "/change_password": {"GET": change_password.show, "POST": change_password.submit},
+        "/confirm": {"GET": confirm.show, "POST": confirm.submit},
+        "/credentials": {"GET": credentials.credentials, "POST": shown(credentials.of_the_session)},
+        "/forgot_password": {"GET": forgot_password.show, "POST": forgot_password.submit},
+        "/reset_password": {"GET": forgot_password.show_reset, "POST": forgot_password.submit_reset},
+        "/setup": {"GET": shown(setup.show), "POST": shown(setup.submit)},
+        "/sign_in": {"GET": sign_in.show, "POST": sign_in.submit},
+        "/sign_out": {"GET": sign_out.show, "POST": sign_out.sign_out},
+        "/start": {"GET": managed_login.start},
+        "/sign_up": {"GET": sign_up.show, "POST": sign_up.submit},
+        "/userinfo": {"GET": userinfo.userinfo},
+        **{asset.path: {"GET": asset.serve} for asset in assets.load().values()},
+    }

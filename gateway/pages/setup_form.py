@@ -1,0 +1,145 @@
+"""A connection that somebody typed into the set-up form: its four values, and whether they are what they say.
+
+The key set is fetched and the app client is tried with a sign-in that cannot succeed; nothing of it needs AWS
+credentials. That the client belongs to this very pool cannot be seen this way: Cognito tells nobody.
+
+Invariant: only hosts that follow from a well-formed region, or from cognito.endpoint_url, are asked.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.aws import phrases
+from gateway.aws.values import CognitoRefused, Flow, PoolAddress
+from gateway.config import complete, shapes
+from gateway.config.model import Cognito
+from gateway.errors import GatewayError
+from gateway.keys.fetch import FetchFailed, HttpSource
+from gateway.pages.pools import FLOWS
+from gateway.sessions.threads import Threads
+from gateway.tokens.jwk import KeySetRefused, parse_key_set
+
+FIELDS = ("region", "user_pool_id", "client_id", "identity_pool_id")
+# botocore's endpoint rules, regionRegex of the partitions: eu-central-1, us-gov-west-1, eusc-de-east-1.
+_REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}")
+# Refused as somebody nobody knows: by Cognito itself, or by a Lambda of the pool's that is asked before it.
+_OF_THE_USER = frozenset({"NotAuthorizedException", "UserNotFoundException", "UserLambdaValidationException"})
+_BUSY = frozenset({"TooManyRequestsException", "InternalErrorException"})
+_NO_ANSWER = "Cognito did not answer: try again in a minute"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    region: str
+    user_pool_id: str
+    client_id: str
+    identity_pool_id: str
+
+    @property
+    def as_pool(self) -> dict[str, Any]:
+        """The item of cognito.user_pools."""
+        return {
+            "id": self.user_pool_id,
+            "client_ids": [self.client_id],
+            "identity_pool_id": self.identity_pool_id,
+        }
+
+
+def read(form: Mapping[str, str]) -> tuple[Connection, dict[str, str]]:
+    """The values as typed, and a sentence for each that cannot be one. Pure."""
+    connection = Connection(*(form.get(name, "").strip() for name in FIELDS))
+    errors = {}
+    if not _REGION.fullmatch(connection.region):
+        errors["region"] = "Enter the region's name, such as eu-central-1"
+    for name, kind, wanted in (
+        ("user_pool_id", shapes.POOL_ID, True),
+        ("client_id", shapes.CLIENT_ID, True),
+        ("identity_pool_id", shapes.IDENTITY_POOL_ID, False),
+    ):
+        value = getattr(connection, name)
+        if not value and not wanted:
+            continue
+        try:
+            kind.parse(value)
+        except ValueError as error:
+            errors[name] = f"{str(error)[:1].upper()}{str(error)[1:]}" if value else "Enter it"
+    pool_region = connection.user_pool_id.partition("_")[0]
+    if not errors.keys() & {"region", "user_pool_id"} and pool_region != connection.region:
+        errors["region"] = f"The user pool is in {pool_region}"
+    return connection, errors
+
+
+async def check(
+    connection: Connection, *, cognito: Cognito, auth_flow: str, threads: Threads, by: str
+) -> dict[str, str]:
+    """Field → what is wrong with it at Cognito; empty when it can be connected. `by`: who asks."""
+    sentence = await _key_set(connection, cognito)
+    if sentence is not None:
+        return sentence
+    address = PoolAddress(
+        connection.user_pool_id,
+        connection.client_id,
+        endpoint_url=cognito.endpoint_url,
+        egress=cognito.egress,
+    )
+    flow = FLOWS[auth_flow]
+    try:
+        told = await threads.run(_client(address, flow, auth_flow), by=by)
+    except GatewayError:
+        told = _NO_ANSWER
+    return {} if told is None else {"client_id": told}
+
+
+async def _key_set(connection: Connection, cognito: Cognito) -> dict[str, str] | None:
+    url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, cognito.endpoint_url))
+    try:
+        parse_key_set(await HttpSource(url, cognito.egress).read())
+    except FetchFailed as failed:
+        if failed.reason == "status":
+            return {"user_pool_id": f"Cognito knows no such user pool in {connection.region}"}
+        return {
+            "region": f"Cognito in {connection.region} cannot be reached from this gateway ({failed.reason})"
+        }
+    except KeySetRefused:
+        return {"user_pool_id": "The pool's keys are not what Cognito publishes"}
+    return None
+
+
+def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], str | None]:
+    """Signs in as nobody, and reads what is wrong with the app client from the refusal."""
+
+    def ask() -> str | None:
+        from gateway.aws.user_pool import UserPool  # noqa: PLC0415 - boto3 loads in the thread
+
+        try:
+            pool = UserPool(address, flow)
+            nobody = f"set-up-{secrets.token_hex(8)}@example.invalid"
+            if flow == "choice":
+                pool.begin(nobody)
+            else:
+                pool.sign_in(nobody, secrets.token_urlsafe(24))
+        except CognitoRefused as refused:
+            return _verdict(refused, auth_flow)
+        return None
+
+    return ask
+
+
+def _verdict(refused: CognitoRefused, auth_flow: str) -> str | None:
+    """What Cognito's refusal of nobody's sign-in says about the client; None: that it is one. Pure."""
+    if refused.code == "ResourceNotFoundException":
+        return "Cognito knows no such app client in this region"
+    if phrases.flow_not_enabled(refused.code, refused.message):
+        return f"This app client does not allow {auth_flow}: allow it, or set sign_in.auth_flow"
+    if phrases.needs_secret(refused.code, refused.message):
+        return "This app client has a secret: use one without, or the configuration file (client_secret_file)"
+    if refused.code in _OF_THE_USER:
+        return None
+    if refused.code in _BUSY:
+        return _NO_ANSWER
+    return f"Cognito does not take this app client ({refused.code})"

@@ -1,0 +1,158 @@
+"""`/sign_in`: a username and a password, or with choice-based sign-in a username alone.
+
+Invariant: a wrong password, a name nobody has and an account that is not confirmed get the same words, the
+same status and the same count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.errors import GatewayError
+from gateway.http.answers import Answer
+from gateway.pages import unconfirmed, words
+from gateway.pages.asked import Asked, asked
+from gateway.pages.attempts import Key
+from gateway.pages.kept import Account, keep_account, kept_account
+from gateway.pages.respond import see_other
+from gateway.pages.turn import Turn, turn_of
+from gateway.pages.words import Told
+from gateway.sessions.page_request import PageRequest
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
+
+NO_USERNAME = "Enter your username or email address"
+# A word in the address → what it says; the address bar is not believed further than that.
+NOTICES: Mapping[str, str] = {
+    "confirmed": "Your account is confirmed. You can sign in now.",
+    "created": "Your account is ready. You can sign in now.",
+    "reset": "Your password is changed. Sign in with the new one.",
+    "changed": "Your password is changed. Sign in with the new one.",
+    "changed_here": "Your password is changed. Sign in with the new one.",
+    "everywhere": "Your password is changed and you are signed out everywhere. Sign in with the new one.",
+    "signed_out": "You are signed out.",
+    "ended": "Your session has expired. Sign in to continue.",
+    "expired": "This page has expired. Sign in again.",
+    "connected": "The gateway is connected to your user pool.",
+}
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    wanted = asked(page, portal.pages.pools)
+    if page.session is not None:
+        # Signed in already; the portal, where no page waits.
+        return see_other(page.prefix + "/" if wanted.return_to == "/" else wanted.return_to)
+    if portal.pages.pools and wanted.pool_id is None:
+        return await _choose(portal, page, wanted)
+    pool = None if wanted.pool_id is None else portal.pages.pool(wanted.pool_id)
+    if pool is not None and pool.domain is not None:
+        return await _managed(Turn(portal, page, pool, wanted.return_to))
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    if page.query.get("notice") == "wrong":
+        return await _form(turn, told=replace(words.WRONG, status=200))
+    return await _form(turn, notice=NOTICES.get(page.query.get("notice", "")))
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    username, password = turn.username, page.form.get("password", "")
+    choice = turn.pool.flow == "choice"
+    errors = {} if username else {"username": NO_USERNAME}
+    if not password and not choice:
+        errors |= {"password": "Enter your password"}
+    if errors:
+        return await _form(turn, errors=errors)
+    keys = turn.guessing(username)
+    if told := turn.admit(keys):
+        return await _form(turn, told=told)
+    try:
+        outcome = await turn.ask(
+            lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)
+        )
+        turn.taken(keys, outcome)
+        return await turn.go_on(outcome)
+    except GatewayError as error:
+        return await _refused(turn, error, keys)
+
+
+async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
+    told = words.sign_in(error)
+    turn.report("sign_in", error, told)
+    if unconfirmed.alike(told):
+        unconfirmed.keep(turn, turn.username, told, with_password=turn.pool.flow != "choice")
+        return await _form(turn, told=words.WRONG)
+    if told != words.TOO_MANY:
+        turn.take_back(keys)
+    if told.next == "reset":
+        account = Account("reset", turn.pool.id, turn.username, return_to=turn.return_to)
+        keep_account(turn.page, turn.portal.sealers.challenge, account)
+        return see_other(turn.page.prefix + "/reset_password")
+    return await _form(turn, told=told)
+
+
+async def _form(
+    turn: Turn,
+    *,
+    told: Told | None = None,
+    errors: Mapping[str, str] | None = None,
+    notice: str | None = None,
+) -> Answer:
+    page = turn.page
+    # Who has just confirmed an account, or mistyped a password, need not type the name once more.
+    known = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice or told else None
+    username = page.form.get("username", "") or (known.username if known else "")
+    return await turn.show(
+        "sign_in",
+        "Sign in",
+        told=told,
+        errors=errors,
+        lead=_lead(turn),
+        notice=notice,
+        links={
+            **_links(turn),
+            "sign_up": turn.link("/sign_up") if await turn.pool.offers_sign_up() else None,
+            "confirm": turn.link("/confirm") if told and told.sentence == words.WRONG.sentence else None,
+        },
+        username=username[:128],
+        asks_password=turn.pool.flow != "choice",
+    )
+
+
+async def _managed(turn: Turn) -> Answer:
+    notice = NOTICES.get(turn.page.query.get("notice", ""))
+    start, links = turn.link("/start"), _links(turn)
+    return await turn.show("managed", "Sign in", lead=_lead(turn), start=start, links=links, notice=notice)
+
+
+def _links(turn: Turn) -> dict[str, str | None]:
+    elsewhere = Asked(None, turn.return_to).link(turn.page, "/sign_in")
+    several = len(turn.portal.pages.pools) > 1
+    return {"forgot": turn.link("/forgot_password"), "other_pool": elsewhere if several else None}
+
+
+def _lead(turn: Turn) -> str | None:
+    return turn.pool.id if len(turn.portal.pages.pools) > 1 else None
+
+
+async def _choose(portal: Portal, page: PageRequest, wanted: Asked) -> Answer:
+    pools = [
+        {
+            "name": pool.id,
+            # Managed login's own page comes next: one of ours in between would only be a click more.
+            "link": Asked(pool.id, wanted.return_to).link(
+                page, "/sign_in" if pool.domain is None else "/start"
+            ),
+        }
+        for pool in portal.pages.pools.values()
+    ]
+    lead = "Which user pool is your account in?"
+    return await portal.pages.show(page, "choose_pool", "Sign in", lead=lead, pools=pools)

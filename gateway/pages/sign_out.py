@@ -1,0 +1,77 @@
+"""Signing out: here, or everywhere; Cognito's own session in the browser ends with it where there is one.
+
+Managed login is left by way of Cognito's /logout, which comes back to `/`: what is to be said then, and where
+to go, waits in a sealed cookie. Invariant: whatever is unavailable, the session is over for this gateway once
+this has answered, and its cookies are cleared; what could not be done is said in so many words.
+"""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import urlencode
+
+from gateway.config.model import UserPool
+from gateway.http.answers import Answer
+from gateway.pages import respond
+from gateway.pages.home import names
+from gateway.pages.portal import Portal
+from gateway.pages.return_to import return_path
+from gateway.pages.signed_out import AFTER, LIFE, SENTENCES, onward
+from gateway.sessions.ending import SignedOut
+from gateway.sessions.page_request import PageRequest
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET: a question, for who comes by a link. Following one changes nothing (RFC 9110 section 9.2.1), else
+    any site's picture could sign its visitors out."""
+    wanted = return_path(page.query.get("return_to") or page.query.get("rd"))
+    if page.session is None and not page.session_name and _managed(portal, page) is None:
+        return respond.see_other(onward(page, wanted))
+    lead = None
+    if page.session is not None:
+        lead = names(page.session, await portal.id_claims(page))[0]
+    return await portal.pages.show(
+        page, "sign_out", "Sign out?", lead=lead, everywhere=page.session is not None, after=wanted
+    )
+
+
+async def sign_out(portal: Portal, page: PageRequest) -> Answer:
+    """POST: `everywhere` ends all sessions of the user, `return_to` says where to go afterwards."""
+    pool = _managed(portal, page)
+    session = page.session
+    everywhere = page.form.get("everywhere") == "yes"
+    done = await portal.sessions.sign_out(page, everywhere=everywhere)
+    wanted, unsaid = return_path(page.form.get("return_to")), _problems(done, everywhere=everywhere)
+    if pool is not None and pool.domain is not None:
+        client_id = pool.client_ids[0] if session is None else session.client_id
+        text = json.dumps({"return_to": wanted, "unsaid": unsaid}).encode("ascii")
+        sealed = portal.sealers.login.seal(text, until=page.now + LIFE, binding=AFTER.encode("ascii"))
+        page.set_cookies += page.cookies.set_split(AFTER, sealed, max_age=LIFE)
+        return respond.see_other(logout_url(pool.domain, client_id, page.url("/")))
+    if unsaid:
+        sentences = [SENTENCES[each] for each in unsaid]
+        back = ("Continue", onward(page, wanted))
+        return respond.message("Signed out here", sentences, status=502, prefix=page.prefix, back=back)
+    return respond.see_other(onward(page, wanted))
+
+
+def _problems(done: SignedOut, *, everywhere: bool) -> list[str]:
+    revoked = [] if done.revoked else ["everywhere" if everywhere else "revoked"]
+    return revoked if done.stored else [*revoked, "stored"]
+
+
+def _managed(portal: Portal, page: PageRequest) -> UserPool | None:
+    """The pool at whose managed login the browser may be signed in: the session's; without one (it expired or
+    the store is unavailable) the one that is named, or the only one."""
+    if page.session is not None:
+        pool = portal.pool(page.session.pool_id)
+        return pool if pool is not None and pool.domain is not None else None
+    managed = [pool for pool in portal.config.cognito.user_pools if pool.domain is not None]
+    asked = page.form.get("pool") or page.query.get("pool")
+    named = [pool for pool in managed if pool.id == asked]
+    return next(iter(named or managed), None) if len(named or managed) == 1 else None
+
+
+def logout_url(domain: str, client_id: str, back: str) -> str:
+    """AWS, "The managed login sign-out endpoint": `back` must be one of the app client's LogoutURLs."""
+    return f"{domain.rstrip('/')}/logout?{urlencode({'client_id': client_id, 'logout_uri': back})}"

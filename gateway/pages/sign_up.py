@@ -1,0 +1,153 @@
+"""`/sign_up`: an account of one's own, where the pool lets people make one.
+
+Invariant: a name that is taken gets the answer that a free one gets, and no attribute is handed on that the
+page did not ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gateway.aws import phrases
+from gateway.aws.values import CognitoRefused
+from gateway.errors import CognitoUnavailable, GatewayError, NotFound
+from gateway.http.answers import Answer
+from gateway.pages import words
+from gateway.pages.kept import Account, keep_account
+from gateway.pages.password_rules import broken, rules
+from gateway.pages.respond import see_other
+from gateway.pages.sign_up_fields import MISSING, Asking, account_of, unfilled
+from gateway.pages.turn import Turn, turn_of
+from gateway.pages.words import Told
+from gateway.sessions.page_request import PageRequest
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
+
+# Seconds between two codes to one address: mails take some, and Cognito allows five an hour.
+RESEND_AFTER = 60.0
+# As long as one sits over the form.
+_LIFE = 3600.0
+_TAKEN = frozenset({"UsernameExistsException", "AliasExistsException"})
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    turn = await _turn(portal, page)
+    return turn if isinstance(turn, Answer) else await _form(turn, await _asking(turn))
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST."""
+    turn = await _turn(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    asking, form = await _asking(turn), page.form
+    fields = asking.fields(form)
+    errors = unfilled(fields)
+    sentence = broken(await turn.policy(), form.get("password", ""))
+    if sentence is not None:
+        errors["password"] = sentence
+    if errors:
+        return await _form(turn, asking, errors=errors)
+    username, attributes = account_of(fields)
+    # Whatever becomes of it: each may send a message, to any of these.
+    sent_to = (attributes[name] for name in ("email", "phone_number") if name in attributes)
+    if told := turn.admit(turn.sending(username, *sent_to)):
+        return await _form(turn, asking, told=told)
+    try:
+        confirmed = await turn.ask_account(
+            lambda accounts: accounts.sign_up(username, form["password"], attributes)
+        )
+    except GatewayError as error:
+        return await _refused(turn, asking, error, username, attributes)
+    if confirmed:
+        return turn.to("/sign_in", notice="created")
+    return _await_code(turn, username, attributes, made=True)
+
+
+async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
+    """Raises NotFound where sign-up is off, CognitoUnavailable where that is not known yet."""
+    turn = turn_of(portal, page)
+    if isinstance(turn, Answer):
+        return turn
+    offered = await turn.pool.sign_up()
+    if offered == "unknown":
+        raise CognitoUnavailable("the user pool's settings are not known yet")
+    if offered == "closed":
+        raise NotFound("self-service sign-up is closed")
+    return turn
+
+
+async def _asking(turn: Turn) -> Asking:
+    """What this browser is asked for: what Cognito was seen to miss comes back sealed."""
+    return Asking.of(
+        await turn.pool.described(),
+        turn.portal.config.sign_in.sign_up_attributes,
+        turn.portal.sealers.challenge.open(
+            turn.form.get(MISSING, ""), now=turn.page.now, binding=_binding(turn)
+        ),
+    )
+
+
+def _binding(turn: Turn) -> bytes:
+    return f"{MISSING} {turn.pool.id} {turn.page.browser_id}".encode("ascii")
+
+
+def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], *, made: bool) -> Answer:
+    """The same for an account that was made and for one that there was: nothing of it is Cognito's word."""
+    # Who gave a phone number may get a text message instead, as the pool is set.
+    address = "your address" if "phone_number" in attributes else attributes.get("email", "")
+    account = Account(
+        "confirm",
+        turn.pool.id,
+        username,
+        proven=int(made),
+        destination=address,
+        resend_at=int(turn.page.now + RESEND_AFTER),
+        return_to=turn.return_to,
+    )
+    keep_account(turn.page, turn.portal.sealers.challenge, account)
+    return see_other(turn.page.prefix + "/confirm")
+
+
+async def _refused(
+    turn: Turn, asking: Asking, error: GatewayError, username: str, attributes: Mapping[str, str]
+) -> Answer:
+    told = words.sign_up(error)
+    code, message = (error.code, error.message) if isinstance(error, CognitoRefused) else ("", "")
+    if code in _TAKEN:
+        # To everybody it looks as if a code was sent; the account's owner knows that they have one.
+        turn.report("sign_up", error, Told("taken"))
+        return _await_code(turn, username, attributes, made=False)
+    if phrases.sign_up_closed(code, message):
+        turn.pool.sign_up_was_refused()
+        turn.report("sign_up", error, Told("closed"))
+        raise NotFound("self-service sign-up is closed")
+    turn.report("sign_up", error, told)
+    missing = phrases.missing_attributes(code, message)
+    if missing:
+        told = Told("Please fill in the rest as well.")
+        return await _form(turn, asking.with_missing(missing), told=told)
+    return await _form(turn, asking, told=told)
+
+
+async def _form(
+    turn: Turn, asking: Asking, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
+    if told is not None and told.field == "username":
+        told = replace(told, field=asking.username_field)
+    page, sealer = turn.page, turn.portal.sealers.challenge
+    missing = sealer.seal(asking.sealed, until=page.now + _LIFE, binding=_binding(turn))
+    return await turn.show(
+        "sign_up",
+        "Create an account",
+        told=told,
+        errors=errors,
+        fields=[replace(each, value=each.value[: each.maxlength]) for each in asking.fields(turn.form)],
+        rules=rules(await turn.policy()),
+        links={"sign_in": turn.link("/sign_in")},
+        kept={**turn.wanted.kept, MISSING: missing},
+    )

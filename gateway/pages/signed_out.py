@@ -1,0 +1,57 @@
+"""Back from Cognito's /logout: what could not be done is said, and the person goes where they wanted to.
+
+Invariant: what the cookie holds was written by this gateway (sealed), and is used once.
+"""
+
+from __future__ import annotations
+
+import json
+
+from gateway.http.answers import Answer
+from gateway.pages import respond
+from gateway.pages.return_to import return_path
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.sealing import Sealer
+
+# The cookie's name behind the prefix; and its life: Cognito redirects at once.
+AFTER = "after"
+LIFE = 300.0
+
+SENTENCES = {
+    "revoked": (
+        "You are signed out of this site. Cognito could not be reached, so tokens that were copied from here "
+        "stay good until they expire."
+    ),
+    "everywhere": (
+        "You are signed out of this site. Cognito did not end your sessions elsewhere: they go on until they "
+        "expire."
+    ),
+    "stored": (
+        "The session store could not be reached: until it can, other servers of this site may accept a copy "
+        "of your session's cookie."
+    ),
+}
+
+
+def onward(page: PageRequest, wanted: str) -> str:
+    """The page that was wanted; else the one to sign in, which says that one is signed out."""
+    return f"{page.prefix}/sign_in?notice=signed_out" if wanted == "/" else wanted
+
+
+def come_back(page: PageRequest, sealer: Sealer) -> Answer | None:
+    """The answer to who comes from /logout; None for everybody else."""
+    sealed = page.cookies.joined(AFTER)
+    if sealed is None:
+        return None
+    page.set_cookies += page.cookies.clear_split(AFTER)
+    data = sealer.open(sealed, now=page.now, binding=AFTER.encode("ascii"))
+    if data is None:
+        return None
+    after = json.loads(data)
+    wanted = onward(page, return_path(after["return_to"]))
+    if not after["unsaid"]:
+        return respond.see_other(wanted)
+    sentences = [SENTENCES[each] for each in after["unsaid"] if each in SENTENCES]
+    return respond.message(
+        "Signed out here", sentences, status=502, prefix=page.prefix, back=("Continue", wanted)
+    )

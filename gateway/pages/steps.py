@@ -1,0 +1,276 @@
+"""The state machine of a sign-in: what a challenge asks of the person, and what their form answers it with.
+
+All challenges of Cognito that a form can answer; passkeys (WEB_AUTHN) and remembered devices (DEVICE_*) are
+none. Pure: values in, values out; who talks to Cognito is challenge.py.
+
+Invariant: a form's answer is made for the challenge that was sealed, never for one the form names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
+from gateway.aws.values import Challenge
+from gateway.pages.attributes import PREFIX, Field, fields_for
+
+Kind = Literal["code", "password", "new_password", "select", "authenticator", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A challenge that waits for its answer: what is sealed in the browser between two forms."""
+
+    # Tells this step from the one before it: a form of an older page is not taken for an answer.
+    id: str
+    pool_id: str
+    challenge: Challenge = field(repr=False)
+    return_to: str = "/"
+    # The authenticator's key while it is being set up.
+    secret: str = field(default="", repr=False)
+    # Whether this sign-in ends all others: its password is new.
+    everywhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    value: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a page shows."""
+
+    kind: Kind
+    title: str
+    lead: str | None = None
+    label: str = ""
+    hint: str | None = None
+    numeric: bool = True
+    options: tuple[Option, ...] = ()
+    attributes: tuple[Field, ...] = ()
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The members of ChallengeResponses."""
+
+    members: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A password, to be sent or proved by SRP, as the pool has it."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AuthenticatorCode:
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """The form cannot be an answer: field → sentence."""
+
+    errors: Mapping[str, str]
+
+
+Sent = Answer | Password | AuthenticatorCode
+Planned = Sent | Wrong
+
+# API reference, InitiateAuth, AvailableChallenges and SELECT_MFA_TYPE: what may be chosen, as shown.
+_CHOICES = {
+    "EMAIL_OTP": "Email me a code",
+    "SMS_OTP": "Text me a code",
+    "SOFTWARE_TOKEN_MFA": "Use my authenticator app",
+    "SMS_MFA": "Text me a code",
+    "EMAIL_MFA": "Email me a code",
+}
+# Those for which Cognito sends a message, and the challenges that ask for what stood in it.
+_MESSAGES = frozenset({"EMAIL_OTP", "SMS_OTP", "SMS_MFA", "EMAIL_MFA"})
+_PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
+_BETWEEN_DIGITS = re.compile(r"[\s-]+")
+
+
+def view(challenge: Challenge, form: Mapping[str, str]) -> View:
+    """The page for a challenge; `form`: what was entered before, without passwords and codes."""
+    name, username = challenge.name, challenge.username
+    if name == "NEW_PASSWORD_REQUIRED":
+        fields = fields_for(required_attributes(challenge.parameters), form)
+        lead = "You signed in with a temporary password. Choose your own."
+        return View("new_password", "Choose a new password", lead, attributes=fields, username=username)
+    if name in {"PASSWORD", "PASSWORD_SRP"}:
+        return View("password", "Enter your password", username, username=username)
+    if name == "SELECT_CHALLENGE":
+        return _select_challenge(challenge)
+    if name == "SELECT_MFA_TYPE":
+        options = _options(_listed(challenge.parameters.get("MFAS_CAN_CHOOSE")))
+        return View("select", "One more step", "How do you want to prove that it is you?", options=options)
+    if name == "MFA_SETUP" and _can_set_up(challenge):
+        lead = "This account needs a second step: a code from an authenticator app."
+        return View("authenticator", "Set up an authenticator", lead)
+    return _code(challenge)
+
+
+def _select_challenge(challenge: Challenge) -> View:
+    options = _options(challenge.choices)
+    # A password is asked for also where the account has none: a name nobody has gets this very page.
+    if options or _PASSWORDS & set(challenge.choices):
+        return View(
+            "password",
+            "Enter your password",
+            challenge.username,
+            options=options,
+            username=challenge.username,
+        )
+    return _unknown("a passkey" if "WEB_AUTHN" in challenge.choices else "something")
+
+
+def _code(challenge: Challenge) -> View:
+    where = code_destination(challenge.parameters)
+    if challenge.name == "SOFTWARE_TOKEN_MFA":
+        return View("code", "Enter the code", "Your authenticator app shows six digits.", "6-digit code")
+    if challenge.name in {"SMS_MFA", "SMS_OTP"}:
+        return View("code", "Enter the code", f"We sent a text message to {where or 'your phone'}.", "Code")
+    if challenge.name == "EMAIL_OTP":
+        return View("code", "Enter the code", f"We sent an email to {where or 'you'}.", "Code")
+    if challenge.name == "CUSTOM_CHALLENGE":
+        return View("code", "One more step", None, "Your answer", numeric=False)
+    return _unknown("a passkey" if challenge.name == "WEB_AUTHN" else "a kind of proof")
+
+
+def _unknown(what: str) -> View:
+    return View(
+        "unknown", "This cannot go on here", f"Your account asks for {what} that these pages cannot take."
+    )
+
+
+def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
+    """What to send to Cognito for a form."""
+    shown = view(challenge, form)
+    chosen = form.get("choice")
+    if chosen is not None:
+        if chosen not in {option.value for option in shown.options}:
+            return Wrong({"choice": "Choose one of these"})
+        return Answer({"ANSWER": chosen})
+    if shown.kind == "password":
+        text = form.get("password", "")
+        return Password(text) if text else Wrong({"password": "Enter your password"})
+    if shown.kind == "new_password":
+        return _new_password(shown, form)
+    if shown.kind == "select":
+        return Wrong({"choice": "Choose one of these"})
+    code = form.get("code", "")
+    if shown.numeric:
+        # Mails and apps write "123 456", and so do people.
+        code = _BETWEEN_DIGITS.sub("", code)
+    if not code:
+        return Wrong({"code": "Enter the code" if shown.numeric else "Enter an answer"})
+    if shown.kind == "authenticator":
+        # API reference, VerifySoftwareToken: `[0-9]+`, 6.
+        six = code.isascii() and code.isdigit() and len(code) == 6
+        return AuthenticatorCode(code) if six else Wrong({"code": "The code is six digits"})
+    if challenge.name not in CODES:
+        return Wrong({"code": "This cannot be answered here"})
+    return Answer({CODES[challenge.name]: code})
+
+
+def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
+    password = form.get("new_password", "")
+    errors = {} if password else {"new_password": "Enter a password"}
+    values = {}
+    for each in shown.attributes:
+        value = form.get(PREFIX + each.name, "").strip()
+        values[each.name] = value
+        if not value:
+            errors[each.field] = f"Enter your {each.label.lower()}"
+    return Wrong(errors) if errors else Answer(new_password(password, values))
+
+
+def takes_password(challenge: Challenge) -> bool:
+    """Whether Cognito takes a password here: of an account without one, each is wrong."""
+    return challenge.name != "SELECT_CHALLENGE" or bool(_PASSWORDS & set(challenge.choices))
+
+
+def sends(planned: Planned) -> bool:
+    """Whether Cognito will send somebody a message on this."""
+    return isinstance(planned, Answer) and planned.members.get("ANSWER") in _MESSAGES
+
+
+def asks_for_message(challenge: Challenge) -> bool:
+    """Whether its answer shows that a message arrived."""
+    return challenge.name in _MESSAGES
+
+
+def can_continue(challenge: Challenge) -> bool:
+    """Whether a form can answer it at all."""
+    return view(challenge, {}).kind != "unknown"
+
+
+def needs_authenticator(challenge: Challenge) -> bool:
+    """Whether a key for an app has to be asked for before the page can be shown."""
+    return challenge.name == "MFA_SETUP" and _can_set_up(challenge)
+
+
+def _can_set_up(challenge: Challenge) -> bool:
+    return "SOFTWARE_TOKEN_MFA" in _listed(challenge.parameters.get("MFAS_CAN_SETUP"))
+
+
+def _options(names: tuple[str, ...]) -> tuple[Option, ...]:
+    return tuple(Option(name, text) for name, text in _CHOICES.items() if name in names)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    """A JSON list in a parameter."""
+    try:
+        names = json.loads(text or "[]")
+    except ValueError:
+        return ()
+    return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+
+
+# --- between two forms ---
+
+
+def encode(step: Step) -> bytes:
+    challenge = step.challenge
+    # Only what a page shows or an answer needs: a user's attributes, for one, would not fit into a cookie.
+    kept = {
+        name: value
+        for name, value in challenge.parameters.items()
+        if name in {"requiredAttributes", "CODE_DELIVERY_DESTINATION", "MFAS_CAN_CHOOSE", "MFAS_CAN_SETUP"}
+    }
+    return json.dumps(
+        [
+            step.id,
+            step.pool_id,
+            step.return_to,
+            step.secret,
+            challenge.name,
+            challenge.username,
+            challenge.session,
+            kept,
+            challenge.choices,
+            step.everywhere,
+        ],
+        separators=(",", ":"),
+    ).encode()
+
+
+def decode(data: bytes) -> Step | None:
+    """What `encode` made, or None: another version of this program may have sealed it."""
+    try:
+        step_id, pool_id, return_to, secret, *fields, choices, everywhere = json.loads(data)
+        name, username, session, parameters = fields
+        challenge = Challenge(name, username, session, parameters, tuple(choices))
+        return Step(step_id, pool_id, challenge, return_to, secret, everywhere)
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,93 @@
+"""Whom Cognito does not stand by any more: pure, bounded, and never the text of a token.
+
+Invariant: what is denied stays so until every token it is about has ended, unless there are more than
+`MAX_DENIED`: then the oldest are asked about again when they are used.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from gateway.tokens.claims import Claims
+
+# Cognito's longest life of an access or ID token is a day. A denied family gets no new ones.
+LONGEST_LIFE = 86_400.0
+# An entry takes 250 bytes: 16 MB at most, and as many sign-outs a day.
+MAX_DENIED = 65_536
+# Both are as long as Cognito's: 36 characters. What is longer was still signed by Cognito.
+_LONGEST_ID = 256
+
+
+class Denial(NamedTuple):
+    """Why, and for a subject the Unix time up to which its tokens had been issued."""
+
+    cause: str
+    issued_until: float
+
+
+def family_key(claims: Claims) -> str:
+    """What is revoked together: the sign-in, else this token, else the user.
+
+    AWS, "Revoking tokens": all tokens of one refresh token have its origin_jti; none have it where revocation
+    is off for the app client.
+    """
+    if claims.origin_jti:
+        return f"{claims.pool_id}/origin_jti/{claims.origin_jti[:_LONGEST_ID]}"
+    if claims.jti:
+        return f"{claims.pool_id}/jti/{claims.jti[:_LONGEST_ID]}"
+    return subject_key(claims.pool_id, claims.subject)
+
+
+def subject_key(pool_id: str, subject: str) -> str:
+    return f"{pool_id}/sub/{subject[:_LONGEST_ID]}"
+
+
+class DenyList:
+    """Family or subject → why. `now` is a clock that never goes back, the times of issue are Unix time."""
+
+    def __init__(self, *, most: int = MAX_DENIED) -> None:
+        self._most = most
+        # In the order of their ends, which is that of their coming: all live equally long.
+        self._entries: OrderedDict[str, tuple[Denial, float]] = OrderedDict()
+
+    def deny(self, key: str, denial: Denial, now: float, leeway: float = 0.0) -> bool:
+        """Whether that is news. `leeway`: how much longer than their end tokens are accepted."""
+        self._expire(now)
+        news = self._entries.pop(key, None) is None
+        self._entries[key] = (denial, now + LONGEST_LIFE + leeway)
+        while len(self._entries) > self._most:
+            self._entries.popitem(last=False)
+        return news
+
+    def find(self, claims: Claims) -> Denial | None:
+        """Why this token is not accepted any more; None: it is not denied."""
+        if not self._entries:
+            return None
+        subject = subject_key(claims.pool_id, claims.subject)
+        found = self.look_up(family_key(claims), subject, claims.issued_at or 0.0)
+        return None if found is None else found[1]
+
+    def look_up(self, family: str, subject: str, issued_at: float) -> tuple[str, Denial] | None:
+        """The same by what is known of a token: under which key it is denied, and why."""
+        entry = self._entries.get(family)
+        if entry is not None:
+            return family, entry[0]
+        entry = self._entries.get(subject)
+        # Who was enabled again signs in again: only older tokens are dead.
+        if entry is not None and issued_at <= entry[0].issued_until:
+            return subject, entry[0]
+        return None
+
+    def _expire(self, now: float) -> None:
+        while self._entries:
+            key, (_, until) = next(iter(self._entries.items()))
+            if until > now:
+                return
+            del self._entries[key]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"<DenyList of {len(self._entries)}>"

@@ -1,1 +1,0 @@
-"""Where the parts meet and run: composition root, worker process, metrics listener, demo."""

@@ -1,0 +1,1 @@
+"""Serving: the only wiring, processes, listeners, reloads."""

@@ -1,0 +1,122 @@
+"""The metrics listener: metrics and probes on an address of their own, never on the public port.
+
+It starts before the proxy and stops after it, so that probes are answered during start, drain and trouble.
+
+Invariant: nothing here depends on what a client sends but the path, the method and the Accept header; and
+however many ask for metrics, making them takes no more than a fifth of the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from gateway.config.model import Address
+from gateway.errors import GatewayError
+from gateway.serve.page_server import MAX_HEAD, Asked, Page, PageServer, plain
+from gateway.serve.sockets import somebody_listens
+
+# After a scrape the next one waits this many times as long as it took: some milliseconds, and nobody scrapes
+# faster than once a second.
+_REST = 4.0
+# Seconds that it waits at most.
+_LONGEST_REST = 0.5
+
+
+class MetricsListener:
+    """Answers `path`, /healthz and /readyz on `address`; owns its sockets from `start` to `stop`.
+
+    `scrape` takes the Accept header and gives body and content type (gateway/observe/exposition.py).
+    `readiness` gives the reasons not to be ready, e.g. {"component": "keys", "pool": …, "reason": …}.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        path: str,
+        *,
+        scrape: Callable[[str], Awaitable[tuple[bytes, str]]],
+        readiness: Callable[[], list[dict[str, str]]],
+    ) -> None:
+        self._address = address
+        self._scrape = scrape
+        self._readiness = readiness
+        self._pages = {"/healthz": self._healthz, "/readyz": self._readyz, path: self._metrics}
+        self._clients = PageServer(self._answer)
+        self._scraping = asyncio.Lock()
+        self._server: asyncio.Server | None = None
+        self._port = address.port
+
+    @property
+    def port(self) -> int:
+        """The TCP port; after `start` the real one where the configuration says 0."""
+        return self._port
+
+    async def start(self) -> None:
+        """Listen. Raises GatewayError when the address cannot be had."""
+        try:
+            self._server = await self._bind()
+        except OSError as exc:
+            raise GatewayError(_cannot_listen(self._address, exc)) from exc
+        if self._address.unix is None:
+            self._port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        """Close the sockets; does nothing when not started."""
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        server.close()
+        await self._clients.stop()
+        if self._address.unix is not None:
+            self._address.unix.unlink(missing_ok=True)
+
+    async def _bind(self) -> asyncio.Server:
+        unix = self._address.unix
+        if unix is None:
+            return await asyncio.start_server(
+                self._clients.accepted, self._address.host or None, self._address.port, limit=MAX_HEAD
+            )
+        # The event loop replaces any socket file, in use or left behind.
+        if somebody_listens(unix):
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+        return await asyncio.start_unix_server(self._clients.accepted, unix, limit=MAX_HEAD)
+
+    async def _answer(self, asked: Asked) -> Page:
+        page = self._pages.get(asked.path)
+        if page is None:
+            return plain(404, "not found\n")
+        if asked.method not in {"GET", "HEAD"}:
+            return plain(405, "method not allowed\n", {"Allow": "GET, HEAD"})
+        return await page(asked)
+
+    async def _healthz(self, _: Asked) -> Page:
+        return plain(200, "ok\n")
+
+    async def _readyz(self, _: Asked) -> Page:
+        reasons = self._readiness()
+        answer = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
+        body = json.dumps(answer).encode() + b"\n"
+        return Page(503 if reasons else 200, body, "application/json")
+
+    async def _metrics(self, asked: Asked) -> Page:
+        await self._scraping.acquire()
+        began = time.monotonic()
+        try:
+            body, content_type = await self._scrape(asked.accept)
+        finally:
+            rest = min((time.monotonic() - began) * _REST, _LONGEST_REST)
+            asyncio.get_running_loop().call_later(rest, self._scraping.release)
+        return Page(200, body, content_type)
+
+
+def _cannot_listen(address: Address, exc: OSError) -> str:
+    if exc.errno == errno.EADDRINUSE:
+        return f"metrics.address {address} is taken: stop what listens there, or choose another address"
+    # A resolver's errors have negative numbers of their own.
+    why = os.strerror(exc.errno) if exc.errno is not None and exc.errno > 0 else str(exc.strerror or exc)
+    return f"metrics.address {address} cannot be listened on ({why}): choose another address"

@@ -1,0 +1,253 @@
+"""The composition root: one configuration, running. The only file where the parts meet.
+
+Invariant: what a gateway shares with the one before it is stopped by whoever is the last to use it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from gateway.config.model import Config
+from gateway.gate.assertion import Signer
+from gateway.gate.authenticate import Authenticator
+from gateway.gate.checks import Checks
+from gateway.gate.identity import identity_lines
+from gateway.gate.limits import Limits
+from gateway.gate.own_paths import OwnPaths
+from gateway.gate.record import Record
+from gateway.gate.tracing import tracer_of
+from gateway.gate.trust import Peers
+from gateway.http.cors import CorsPolicy
+from gateway.http.request import Peer, RequestIds
+from gateway.http.streams import Streams
+from gateway.keys.key_sets import KeySetReport, KeySets
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.pages.once import Once
+from gateway.policy.routes import RouteTable
+from gateway.revocation.revocation import Revocation
+from gateway.revocation.sharing import SharedVerdicts
+from gateway.serve.announce import announce_setup
+from gateway.serve.aws_signing import signer_of
+from gateway.serve.revocation_wiring import revocation_of
+from gateway.sessions.secrets import make_secret
+from gateway.tls.rotation import upstream_tls
+from gateway.upstream.connection_pool import UpstreamPool
+
+if TYPE_CHECKING:
+    from gateway.gate.tracer import Tracer
+    from gateway.pages.build import Built
+    from gateway.sessions.sessions import Sessions
+
+
+class Gateway:
+    """Everything one configuration needs to serve requests. Owns its key sets and upstream connections.
+
+    From `previous`, the gateway of the configuration before, it takes over what did not change: connections
+    to the upstream, key sets, verified tokens.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        metrics: WorkerMetrics,
+        log: Logger,
+        secret: bytes | None = None,
+        once: Once | None = None,
+        previous: Gateway | None = None,
+        verdicts: SharedVerdicts | None = None,
+        token_cache_size: int | None = None,
+    ) -> None:
+        """`token_cache_size`: where there is less than configured. `secret`: what cookies are sealed
+        with where the configuration names no file; None: one that this process and its later ones know."""
+        self.config = config
+        self.request_ids = RequestIds()
+        # Of the whole process: open streams outlive the configuration that they began under.
+        self.streams: Streams = Streams() if previous is None else previous.streams
+        self._metrics = metrics
+        self._log = log
+        # None: no spans of ours.
+        self._tracer: Tracer | None = tracer_of(
+            config,
+            metrics=metrics,
+            log=log,
+            previous=None if previous is None else (previous.config, previous._tracer),
+        )
+        self.record = Record(metrics, log, public_url=config.listen.public_url, tracer=self._tracer)
+        self.pool = self._same_pool(previous) or self._new_pool()
+        assertion = config.identity_headers.assertion
+        self._signer = None if assertion is None else Signer(config, assertion)
+        self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
+        # What the other workers know of revocation; None: there are none.
+        self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
+        kept = self._same_authenticator(previous)
+        # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
+        before: Revocation | None = None if previous is None else previous._revocation
+        self._revocation: Revocation | None = before if kept else self._new_revocation(before)
+        self._authenticator = kept or Authenticator(
+            config,
+            self.key_sets,
+            describe=lambda claims: identity_lines(claims, config.identity_headers),
+            assertion=None if self._signer is None else self._signer.assertion,
+            metrics=metrics,
+            revocation=self._revocation,
+            cache_size=token_cache_size,
+        )
+        self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
+        self._once: Once = once or (previous._once if previous is not None else Once.make())
+        self.portal = self._new_portal(previous) if config.sign_in.enabled else None
+        # None: the upstream is not AWS.
+        self._aws = signer_of(config, portal=self.portal)
+        # None: no limits, and nothing is counted.
+        self._limits = self._same_limits(previous) or self._new_limits()
+        cors = None if config.cors is None else CorsPolicy(config.cors)
+        self._peers = Peers(config, cors, self._tracer, self.streams)
+        self.checks = self._new_checks(cors)
+        # Last, since streams and authenticator may be those in use, which nothing changes if this fails.
+        self._connect(self._authenticator, None if self.portal is None else self.portal.sessions)
+
+    def _connect(self, authenticator: Authenticator, sessions: Sessions | None) -> None:
+        """What outlives a configuration asks the newest one."""
+        self.streams.holds = lambda credentials: authenticator.holds(credentials, time.time())
+        self.streams.also = None if sessions is None else sessions.heard
+        authenticator.access_of = None if sessions is None else sessions.access_of
+
+    async def start(self) -> None:
+        """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
+        self.pool.start()
+        if self._tracer is not None:
+            self._tracer.start()
+        await self.key_sets.start()
+        if self.portal is not None:
+            self.portal.pages.start(lambda: not self.unready())
+        if self._revocation is not None:
+            await self._revocation.start()
+
+    async def stop(self, keep: Sequence[Gateway] = ()) -> None:
+        """End all that is not shared with a gateway of `keep`. Idempotent."""
+        if not any(other.pool is self.pool for other in keep):
+            self.pool.close()
+        if not any(other.key_sets is self.key_sets for other in keep):
+            await self.key_sets.stop()
+        if self.portal is not None:
+            await self.portal.stop([other.portal for other in keep if other.portal is not None])
+        if self._revocation is not None and not any(o._revocation is self._revocation for o in keep):
+            await self._revocation.stop()
+        if self._aws is not None:
+            await self._aws.stop()
+        if self._limits is not None and not any(other._limits is self._limits for other in keep):
+            await self._limits.stop()
+        if self._tracer is not None and not any(other._tracer is self._tracer for other in keep):
+            await self._tracer.stop()
+
+    def announce(self, before: Config | None = None) -> None:
+        """Tell the log what only a gateway that begins has to tell."""
+        announce_setup(self.config, self._secret, self._once, self._log, before=before)
+
+    # --- what a reload keeps ---
+
+    def _same_pool(self, previous: Gateway | None) -> UpstreamPool | None:
+        if previous is None or previous.config.upstream != self.config.upstream:
+            return None
+        return previous.pool
+
+    def _new_pool(self) -> UpstreamPool:
+        upstream = self.config.upstream
+        return UpstreamPool(upstream, tls=upstream_tls(upstream, self._log, self._metrics))
+
+    def _same_key_sets(self, previous: Gateway | None) -> KeySets | None:
+        if previous is None:
+            return None
+        now, before = self.config.cognito, previous.config.cognito
+        same = (now.user_pools, now.egress) == (before.user_pools, before.egress)
+        return previous.key_sets if same else None
+
+    def _new_key_sets(self, previous: Gateway | None) -> KeySets:
+        cognito = self.config.cognito
+        made = KeySets(cognito.user_pools, cognito.egress, events=KeySetReport(self._metrics, self._log))
+        if previous is not None:
+            made.inherit(previous.key_sets)
+        return made
+
+    def _same_authenticator(self, previous: Gateway | None) -> Authenticator | None:
+        """With the tokens it remembers: all that a verdict over a token depends on is the same."""
+        if previous is None:
+            return None
+        now, before = self.config, previous.config
+        same = (
+            (now.cognito, now.identity_headers) == (before.cognito, before.identity_headers)
+            # Principals hold the claims that routes ask for.
+            and now.claims_in_routes == before.claims_in_routes
+            and self._signer == previous._signer
+        )
+        return previous._authenticator if same else None
+
+    def _same_limits(self, previous: Gateway | None) -> Limits | None:
+        """With what was counted under them."""
+        if previous is None or previous.config.rate_limit != self.config.rate_limit:
+            return None
+        return previous._limits
+
+    def _new_revocation(self, before: Revocation | None) -> Revocation | None:
+        return revocation_of(
+            self.config, metrics=self._metrics, log=self._log, previous=before, verdicts=self._verdicts
+        )
+
+    def _new_limits(self) -> Limits | None:
+        limit = self.config.rate_limit
+        if not limit.requests_per_second:
+            return None
+        return Limits(limit, metrics=self._metrics, log=self._log)
+
+    @property
+    def shows_certificate(self) -> bool:
+        """Whether the upstream is shown one of ours."""
+        tls = self.config.upstream.tls
+        return tls is not None and tls.certificate_file is not None
+
+    def unready(self) -> list[dict[str, str]]:
+        """Why no decision can be made yet; empty when it can."""
+        return [
+            {"component": "keys", "pool": pool, "reason": reason}
+            for pool, reason in self.key_sets.ready().items()
+        ]
+
+    def peer(self, address: str, *, secure: bool) -> Peer:
+        """Who is at the other end of a connection from this address; `secure`: it speaks TLS with us."""
+        return self._peers.of(address, secure=secure)
+
+    def _new_checks(self, cors: CorsPolicy | None) -> Checks:
+        routes = RouteTable(self.config.routes)
+        return Checks(
+            self.config,
+            routes=routes,
+            own=OwnPaths(self.config, routes, self._signer),
+            authenticator=self._authenticator,
+            limits=self._limits,
+            portal=self.portal,
+            cors=cors,
+            aws=self._aws,
+            record=self.record,
+        )
+
+    def _new_portal(self, previous: Gateway | None) -> Built:
+        # Whoever has turned the pages off does not pay for them.
+        from gateway.pages.build import Built  # noqa: PLC0415
+
+        built = Built(
+            self.config,
+            authenticator=self._authenticator,
+            key_sets=self.key_sets,
+            secret=self._secret,
+            once=self._once,
+            refuse=self.record.refuse,
+            streams=self.streams,
+            metrics=self._metrics,
+            log=self._log,
+            previous=None if previous is None else previous.portal,
+        )
+        self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
+        return built

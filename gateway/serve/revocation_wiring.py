@@ -1,0 +1,46 @@
+"""How one configuration asks Cognito about revocation: its parts together, or nothing."""
+
+from __future__ import annotations
+
+from gateway.config.model import Config
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.redis.client import Redis
+from gateway.revocation.redis import RedisVerdicts
+from gateway.revocation.revocation import Revocation
+from gateway.revocation.sharing import SharedVerdicts
+from gateway.serve.cpus import usable_cpus
+
+
+def revocation_of(
+    config: Config,
+    *,
+    metrics: WorkerMetrics,
+    log: Logger,
+    previous: Revocation | None,
+    verdicts: SharedVerdicts | None = None,
+) -> Revocation | None:
+    """None where `check_every` is null. From `previous` it takes over who is denied. `verdicts`: of the other
+    workers, for where no Redis tells."""
+    settings, workers = config.cognito.revocation, config.listen.workers
+    if settings.check_every is None:
+        return None
+    shared = verdicts
+    if settings.redis_url is not None:
+        shared = RedisVerdicts(
+            Redis(settings.redis_url, log=log, password_file=settings.redis_password_file),
+            check_every=settings.check_every,
+            calls_per_second=settings.calls_per_second,
+            leeway=config.cognito.clock_leeway,
+        )
+    made = Revocation(
+        config.cognito,
+        # Each asks for itself where nobody tells, and all share one quota.
+        workers=usable_cpus() if workers == "auto" else workers,
+        metrics=metrics,
+        log=log,
+        shared=shared,
+    )
+    if previous is not None:
+        made.inherit(previous)
+    return made

@@ -1,0 +1,331 @@
+"""Several workers on one port: keeps each place filled, and shows them to the outside as one gateway.
+
+It owns the listening sockets, the metrics listener and the worker processes; it serves no request itself.
+
+Invariant: while it is not told to stop, every place has a worker, or one that is about to be started; what a
+worker ever reported is never taken back, so that counters go forward only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from gateway.config.model import Config
+from gateway.errors import GatewayError
+from gateway.keys.handover import NewestKeySets
+from gateway.observe.logs import Logger, configure
+from gateway.observe.metrics import Snapshot, WorkerMetrics, merge, retired
+from gateway.pages.once import Once
+from gateway.serve import sockets
+from gateway.serve.admin import MetricsListener
+from gateway.serve.announce import announce_setup
+from gateway.serve.app import Gateway
+from gateway.serve.control import BEAT, Message
+from gateway.serve.place import EARLY, Place
+from gateway.serve.shared_revocation import Counter
+from gateway.serve.waiting import happens
+from gateway.serve.worker_handle import Member
+from gateway.sessions.secrets import make_secret, warn_of_made_secret
+from gateway.version import PYTHON, VERSION
+
+_PAUSE_MIN, _PAUSE_MAX = 0.5, 30.0
+# Seconds a scrape waits for workers that are busy; it shows their last report then.
+_SCRAPE = 0.5
+# Seconds in which the workers take a new configuration; they build it in some milliseconds.
+_SWAP = 5.0
+# Beyond drain_timeout, until workers that were told to drain are killed (seconds).
+_OVERTIME = 2.0
+
+
+def pause_before_restart(early_deaths: int) -> float:
+    """Seconds, by the number of workers that died at their start in a row in one place."""
+    if early_deaths <= 1:
+        return 0.0
+    return min(_PAUSE_MIN * 2.0 ** min(early_deaths - 2, 16), _PAUSE_MAX)
+
+
+class Supervisor:
+    """The gateway as several processes; the same to its caller as worker.Worker."""
+
+    def __init__(self, config: Config, workers: int, *, log: Logger | None = None) -> None:
+        self.log = log or configure(config.log)
+        self._own_log = log is None
+        # Its own share: the reloads, each counted once and not once a worker.
+        self.metrics = WorkerMetrics()
+        self.config = config
+        self._generation = 0
+        # The same for all workers, those that come later too: a browser's next request may meet any of them.
+        self._secret = make_secret()
+        self._once = Once.make()
+        # What a worker goes on with that has read nothing itself: the key endpoint may be down by then.
+        self._keys = NewestKeySets(config.cognito.user_pools)
+        # The revocation checks of all of them.
+        self._counter = Counter(config)
+        self._workers = workers
+        self._places: list[Place] = []
+        self._listening: sockets.Listening | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ticker: asyncio.Task[None] | None = None
+        self._gone: Snapshot = merge([])
+        self._stopping = False
+        # Why a changed configuration is not applied yet, where that concerns those who send traffic.
+        self._held: str | None = None
+        # Nobody is replaced any more.
+        self._ending = asyncio.Event()
+        self._listener = MetricsListener(
+            config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
+        )
+
+    @property
+    def port(self) -> int:
+        """The public listener's TCP port, the real one where the configuration says 0."""
+        assert self._listening is not None, "start comes first"
+        return self._listening.port
+
+    @property
+    def metrics_port(self) -> int:
+        return self._listener.port
+
+    # --- start and stop ---
+
+    async def start(self) -> None:
+        """Listen, and wait until each first worker serves or is gone.
+
+        Raises GatewayError for what the user must mend: an address that is taken, a file that cannot be used.
+        Cancelled when some serve already and others do not yet, it leaves them all to `stop`.
+        """
+        await self._listener.start()
+        try:
+            grpc_address = self.config.ext_authz.grpc_address
+            if grpc_address is not None:
+                sockets.require_free(grpc_address, "ext_authz.grpc_address")
+            self._listening = sockets.bind(self.config.listen.address, self._workers)
+            self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
+            self._places = [Place(number, own) for number, own in enumerate(self._listening.slots)]
+            firsts = await asyncio.gather(*(self._spawn(place) for place in self._places))
+            self._tasks = [
+                asyncio.create_task(self._keep(place, first), name=f"worker {place.number}")
+                for place, first in zip(self._places, firsts, strict=True)
+            ]
+            for member in firsts:
+                await member.settled.wait()
+                if member.sentence is not None:
+                    raise GatewayError(member.sentence)
+        except BaseException as error:
+            some_serve = bool(self._tasks) and any(member.started for member in self._members())
+            if not (some_serve and isinstance(error, asyncio.CancelledError)):
+                await self._end(kill=True)
+                self._stopping = True  # nothing is left for `stop`
+            raise
+        address = str(self.config.listen.address)
+        self.log.event("started", address=address, workers=self._workers, version=VERSION, python=PYTHON)
+        announce_setup(self.config, self._secret, self._once, self.log)
+        warn_of_made_secret(self.config, self.log)
+
+    async def stop(self, now: asyncio.Event | None = None) -> None:
+        """Drain all workers: say so, wait drain_delay, stop accepting, let them finish; idempotent.
+
+        `now` cuts the waiting short.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        now = now or asyncio.Event()
+        for member in self._members():
+            member.leave()
+        in_flight = await self._snapshot()
+        self.log.event("draining", in_flight=_value(in_flight, "requests_in_flight"))
+        await happens(now, self.config.listen.drain_delay)
+        # First here, then in the workers: while somebody holds a socket open, somebody takes from it.
+        self._stop_listening()
+        self._ending.set()
+        for member in self._members():
+            member.drain()
+        ended = asyncio.create_task(asyncio.wait(self._tasks))
+        told = asyncio.create_task(now.wait())
+        patience = self.config.listen.drain_timeout + _OVERTIME
+        await asyncio.wait((ended, told), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        await self._end(kill=True)
+        await ended
+        self.log.event("stopped")
+        if self._own_log:
+            self.log.close()
+
+    async def _end(self, *, kill: bool) -> None:
+        """End everything that is left; waits for it."""
+        self._ending.set()
+        for member in self._members():
+            if kill:
+                member.kill()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for member in self._members():
+            await member.ended()  # those nobody kept yet
+        if self._ticker is not None:
+            self._ticker.cancel()
+            await asyncio.wait((self._ticker,))
+        self._stop_listening()
+        await self._listener.stop()
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+
+    # --- the workers ---
+
+    def _members(self) -> list[Member]:
+        return [place.member for place in self._places if place.member is not None]
+
+    def _pass_on(self, speaker: Member, message: Message) -> None:
+        if message["kind"] == "revocation":
+            answer = self._counter.hear(message)
+            if answer is not None:
+                speaker.hear({"kind": "claim", **answer})
+            return
+        for member in self._members():
+            if member is not speaker:
+                member.hear(message)
+
+    async def _spawn(self, place: Place) -> Member:
+        member = await Member.spawn(place.sockets, self._keys, self._pass_on, self._once)
+        place.began(member, time.monotonic())
+        if self._ending.is_set():
+            # Too late to be told with the others, and the sockets are closed: it ends without having begun.
+            member.drain()
+            return member
+        member.serve(self.config, self._generation, place.sockets, self._secret)
+        if self._stopping:
+            member.leave()
+        self.log.event("worker_started", worker=place.number, pid=member.pid)
+        return member
+
+    async def _keep(self, place: Place, member: Member) -> None:
+        """Fill the place until the end. `member` is the first one."""
+        while True:
+            began = time.monotonic()
+            code = await member.ended()
+            place.ended(time.monotonic())
+            if member.snapshot is not None:
+                self._gone = merge([self._gone, retired(member.snapshot)])
+            if self._ending.is_set():
+                return
+            early = not member.started or time.monotonic() - began < EARLY
+            place.early_deaths = place.early_deaths + 1 if early else 0
+            self._report_death(place, member, code)
+            if await happens(self._ending, pause_before_restart(place.early_deaths)):
+                return
+            successor = await self._respawn(place)
+            if successor is None:
+                return
+            member = successor
+
+    async def _respawn(self, place: Place) -> Member | None:
+        """None: the end came before there was room for one."""
+        while not self._ending.is_set():
+            try:
+                return await self._spawn(place)
+            except OSError as error:
+                # No process, descriptor or memory to be had: the others go on, and it may pass.
+                why = (error.strerror or str(error)).lower()
+                if place.unstartable is None:
+                    self.log.event("worker_start_failed", level="error", worker=place.number, exact=why)
+                place.unstartable = why
+                await happens(self._ending, _PAUSE_MIN)
+        return None
+
+    def _report_death(self, place: Place, member: Member, code: int) -> None:
+        self.log.event(
+            "worker_exited",
+            level="error",
+            worker=place.number,
+            pid=member.pid,
+            cause="hung" if member.hung else "died",
+            exit_code=code if code >= 0 else None,
+            signal=-code if code < 0 else None,
+            exact=member.sentence,
+            restart_in=pause_before_restart(place.early_deaths),
+        )
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            # A worker that was told to drain has its time from `stop`.
+            if not self._ending.is_set():
+                living = self._members()
+                for member in living:
+                    member.tick()
+                if self.config.listen.address.unix is None:  # else all have the same socket
+                    for place in self._places:
+                        place.attend(living, time.monotonic())
+
+    # --- reload ---
+
+    async def reload(self, config: Config) -> None:
+        """Have every worker, also those that start later, serve new requests by `config`.
+
+        Raises GatewayError, and then nothing has changed.
+        """
+        # Whether it can be built at all shows here, before the first worker hears of it.
+        await Gateway(config, metrics=WorkerMetrics(), log=self.log).stop()
+        announce_setup(config, self._secret, self._once, self.log, before=self.config)
+        self.config = config
+        self._keys.configure(config.cognito.user_pools)
+        self._counter.configure(config)
+        self._generation += 1
+        for member in self._members():
+            member.reload(config, self._generation)
+        self.log.apply(config.log)
+        until = time.monotonic() + _SWAP
+        while time.monotonic() < until and any(  # noqa: ASYNC110 - the workers report when they have swapped
+            member.started and member.generation < self._generation for member in self._members()
+        ):
+            await asyncio.sleep(0.01)
+
+    def hold_back(self, reason: str | None) -> None:
+        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        self._held = reason
+
+    # --- one view of all ---
+
+    async def _scrape(self, accept: str) -> tuple[bytes, str]:
+        # Whoever is never scraped does not pay for prometheus_client: 14 ms and 1 MiB.
+        from gateway.observe.exposition import render  # noqa: PLC0415
+
+        snapshot = await self._snapshot()
+        workers = sum(member.started for member in self._members())
+        return render(snapshot, workers=workers, version=VERSION, accept=accept)
+
+    async def _snapshot(self) -> Snapshot:
+        await asyncio.gather(*(member.ask(_SCRAPE) for member in self._members() if member.started))
+        # Without a wait from here on: a worker is either among the living or among the gone.
+        living = [member.snapshot for member in self._members() if member.snapshot is not None]
+        return merge([self._gone, self.metrics.snapshot(), *living])
+
+    def _unready(self) -> list[dict[str, str]]:
+        """Why traffic should go elsewhere.
+
+        A worker that died once is replaced before its connections time out, and does not count; one that
+        keeps dying holds up every n-th connection, and does.
+        """
+        reasons = [{"component": "drain", "reason": "shutting down"}] if self._stopping else []
+        members = self._members()
+        if not any(member.started for member in members):
+            reasons.append({"component": "workers", "reason": "no worker serves yet"})
+        failing = sum(place.failing(time.monotonic()) for place in self._places)
+        if failing:
+            told = f"{failing} of {len(self._places)} workers keep ending at their start"
+            reasons.append({"component": "workers", "reason": told})
+        unstartable = [place.unstartable for place in self._places if place.unstartable is not None]
+        if unstartable:
+            told = f"{len(unstartable)} of {len(self._places)} workers cannot be started: {unstartable[0]}"
+            reasons.append({"component": "workers", "reason": told})
+        if self._held is not None:
+            reasons.append({"component": "configuration", "reason": self._held})
+        for member in members:
+            reasons += [reason for reason in member.reasons if reason not in reasons]
+        return reasons
+
+
+def _value(snapshot: Snapshot, gauge: str) -> int:
+    return sum(int(value) for _, value in snapshot["gauges"].get(gauge, []))

@@ -1,0 +1,152 @@
+"""One process that serves alone: the public listener, the metrics listener, the log.
+
+Invariant: what `start` opened, `stop` closes, in the opposite order, within bounds; a request that was
+accepted is answered or visibly aborted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from gateway.client.connection import ClientConnection
+from gateway.client.tls_transport import TlsConnection
+from gateway.config.model import Config
+from gateway.observe.logs import Logger, configure
+from gateway.observe.metrics import WorkerMetrics
+from gateway.serve import sockets
+from gateway.serve.admin import MetricsListener
+from gateway.serve.app import Gateway
+from gateway.serve.capacity import Capacity
+from gateway.serve.server import Server
+from gateway.serve.waiting import happens
+from gateway.sessions.secrets import warn_of_made_secret
+from gateway.tls.rotation import WatchedContext
+from gateway.version import PYTHON, VERSION
+
+
+class Worker:
+    """The gateway as one process; with several, supervisor.py does what this does around its server."""
+
+    def __init__(
+        self, config: Config, *, log: Logger | None = None, capacity: Capacity | None = None
+    ) -> None:
+        """`capacity`: None for what this machine grants."""
+        self.log = log or configure(config.log)
+        self._own_log = log is None
+        self.metrics = WorkerMetrics()
+        self._address = config.listen.address
+        self._server = Server(config, metrics=self.metrics, log=self.log, capacity=capacity)
+        self._listening: sockets.Listening | None = None
+        self._stopping = False
+        # Why a changed configuration is not applied yet, where that concerns those who send traffic.
+        self._held: str | None = None
+        self._listener = MetricsListener(
+            config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
+        )
+
+    @property
+    def config(self) -> Config:
+        """The configuration that new requests are served by."""
+        return self.app.config
+
+    @property
+    def app(self) -> Gateway:
+        return self._server.app
+
+    @property
+    def tls(self) -> WatchedContext | None:
+        return self._server.tls
+
+    @property
+    def connections(self) -> set[ClientConnection]:
+        return self._server.connections
+
+    @property
+    def handshakes(self) -> set[TlsConnection]:
+        """Connections that are not served yet: TLS comes first."""
+        return self._server.handshakes
+
+    @property
+    def port(self) -> int:
+        """The public listener's TCP port, the real one where the configuration says 0."""
+        assert self._listening is not None, "start comes first"
+        return self._listening.port
+
+    @property
+    def grpc_port(self) -> int:
+        assert self._server.ext_authz is not None, "ext_authz.grpc_address is not set"
+        return self._server.ext_authz.port
+
+    @property
+    def metrics_port(self) -> int:
+        return self._listener.port
+
+    async def start(self) -> None:
+        """Listen. Raises GatewayError when an address cannot be had; waits for nothing else."""
+        await self._listener.start()
+        grpc_address = self.config.ext_authz.grpc_address
+        try:
+            if grpc_address is not None:
+                sockets.require_free(grpc_address, "ext_authz.grpc_address")
+            self._listening = sockets.bind(self._address)
+            await self._server.start(self._listening.slots[0])
+        except BaseException:
+            await self.app.stop()
+            self._stop_listening()
+            await self._listener.stop()
+            self._stopping = True  # nothing is left for `stop`
+            raise
+        self.log.event("started", address=str(self._address), workers=1, version=VERSION, python=PYTHON)
+        self.app.announce()
+        warn_of_made_secret(self.config, self.log)
+
+    async def stop(self, now: asyncio.Event | None = None) -> None:
+        """Drain: say so, wait drain_delay, stop accepting, finish what is in flight, abort what is not done.
+
+        `now` cuts the waiting short. Idempotent. Kubernetes' order: readiness fails first, traffic moves
+        away, then the sockets close.
+        """
+        if self._stopping:
+            return
+        self._stopping = True
+        self._server.leave()
+        now = now or asyncio.Event()
+        self.log.event("draining", in_flight=self.metrics.requests_in_flight)
+        await happens(now, self.config.listen.drain_delay)
+        if self._listening is not None:
+            # Before the socket is closed: a successor may start at once, and its file must stay.
+            self._listening.hide()
+        await self._server.drain(now)
+        self._stop_listening()
+        await self._listener.stop()
+        self.log.event("stopped")
+        if self._own_log:
+            self.log.close()
+
+    def _stop_listening(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
+
+    async def reload(self, config: Config) -> None:
+        """Serve new requests by `config`. Raises GatewayError, and then nothing has changed."""
+        before = self.config
+        await self._server.swap(config)
+        self.app.announce(before)
+
+    def hold_back(self, reason: str | None) -> None:
+        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        self._held = reason
+
+    async def _scrape(self, accept: str) -> tuple[bytes, str]:
+        # Whoever is never scraped does not pay for prometheus_client: 14 ms and 1 MiB.
+        from gateway.observe.exposition import render  # noqa: PLC0415
+
+        return render(self.metrics.snapshot(), workers=1, version=VERSION, accept=accept)
+
+    def _unready(self) -> list[dict[str, str]]:
+        reasons = self._server.unready()
+        if self._stopping:
+            reasons.append({"component": "drain", "reason": "shutting down"})
+        if self._held is not None:
+            reasons.append({"component": "configuration", "reason": self._held})
+        return reasons

@@ -1,0 +1,184 @@
+"""How sessions end: at once in this gateway, then in the store, then at Cognito.
+
+What the store cannot hear at the moment it is told later (unfinished_sign_outs.py); what Cognito did not do is in the
+answer. Invariant: once a sign-out has arrived the session authenticates nobody in this gateway, whatever is
+unavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, NamedTuple, Protocol
+
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.sessions import session_cookies
+from gateway.sessions.ended import Ended
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.revoking import Revoking
+from gateway.sessions.session import Session
+from gateway.sessions.stores import Store, StoreUnavailable
+from gateway.sessions.unfinished_sign_outs import Unfinished, Waiting
+
+
+class SignedOut(NamedTuple):
+    """What a sign-out reached besides this gateway."""
+
+    # Whether the store knows; else it is told as soon as it can be reached.
+    stored: bool = True
+    # Whether Cognito did what was asked.
+    revoked: bool = True
+
+
+class Drop(Protocol):
+    def __call__(self, session: Session, *, everywhere: bool) -> None:
+        """Forget it among the sessions in use, and end its streams."""
+
+
+class Ending:
+    """Of one configuration's sessions. Its tasks are owned by Sessions (`spawn`)."""
+
+    def __init__(
+        self,
+        store: Store,
+        revoking: Revoking,
+        ended: Ended,
+        *,
+        drop: Drop,
+        spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
+        max_age: float,
+        metrics: WorkerMetrics,
+        log: Logger,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._revoking = revoking
+        self._ended = ended
+        self._drop = drop
+        self._spawn = spawn
+        self._max_age = max_age
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self.unfinished = Unfinished(self._finish, log, clock)
+
+    def covers(self, ticket: str) -> bool:
+        """Whether this ticket's session was ended here, though the store may not know."""
+        return self.unfinished.holds(ticket)
+
+    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignedOut:
+        """The browser's session is over, its cookies go; `everywhere`: all sessions of the user."""
+        page.set_cookies += session_cookies.ended(page.cookies)
+        sent = session_cookies.sent(page.cookies)
+        if sent is None:
+            return SignedOut()
+        session = page.session
+        page.session = page.principal = None
+        # Who closes the window at once is signed out all the same.
+        if session is None:
+            work = self._spawn(self._end_unseen(sent[1]))
+        else:
+            work = self._spawn(self._sign_out(page, sent[1], session, everywhere=everywhere))
+        await asyncio.wait((work,))
+        done: SignedOut = SignedOut(stored=False, revoked=False) if work.cancelled() else work.result()
+        return done
+
+    async def _sign_out(
+        self, page: PageRequest, ticket: str, session: Session, *, everywhere: bool
+    ) -> SignedOut:
+        stored = await self.over(ticket, session, everywhere=everywhere)
+        self._metrics.sessions["signed_out"] += 1
+        revoked = await self.told(page, session, everywhere=everywhere, stored=stored)
+        return SignedOut(stored, revoked)
+
+    async def everywhere(self, page: PageRequest, session: Session) -> bool:
+        """All sessions of this one's user are over, which is in no store itself; whether Cognito did it."""
+        self._ended.add_user(session.pool_id, session.subject, at=self._clock())
+        self._drop(session, everywhere=True)
+        work = self._spawn(self.told(page, session, everywhere=True))
+        await asyncio.wait((work,))
+        return not work.cancelled() and bool(work.result())
+
+    async def told(
+        self, page: PageRequest, session: Session, *, everywhere: bool, stored: bool = True
+    ) -> bool:
+        """Tell Cognito, and the log; whether Cognito did what was asked."""
+        revoked = await self._revoking.revoke(session, everywhere=everywhere)
+        self._log.event(
+            "sign_out",
+            request_id=page.request_id,
+            client=page.client,
+            pool=session.pool_id,
+            subject=session.subject,
+            everywhere=everywhere,
+            stored=stored,
+            revoked=revoked,
+        )
+        return revoked
+
+    async def _end_unseen(self, ticket: str) -> SignedOut:
+        return SignedOut(stored=await self.end_ticket(ticket))
+
+    async def end_ticket(self, ticket: str) -> bool:
+        """End what a ticket opens, if it opens something; whether the store knows.
+
+        One that authenticates nobody at the moment could still be renewed by who has a copy."""
+        now = self._clock()
+        try:
+            session = await self._store.find(ticket, now=now)
+        except StoreUnavailable as unavailable:
+            self._later(ticket, None, until=now + self._max_age, exact=str(unavailable))
+            return False
+        if session is None:
+            return True
+        stored = await self.over(ticket, session)
+        # Nobody waits for it: a copy of the cookie ends with its access token in any case.
+        self._spawn(self._revoking.revoke(session))
+        return stored
+
+    async def over(self, ticket: str, session: Session, *, everywhere: bool = False) -> bool:
+        """End it at once here, then in the store; whether the store knows."""
+        self._ended.add(session.id)
+        if everywhere:
+            self._ended.add_user(session.pool_id, session.subject, at=self._clock())
+        self._drop(session, everywhere=everywhere)
+        until = session.created + self._max_age
+        try:
+            await self._store.end(ticket, session, until=until)
+        except StoreUnavailable as unavailable:
+            self._later(ticket, session, until=until, exact=str(unavailable))
+            return False
+        return True
+
+    def _later(self, ticket: str, session: Session | None, *, until: float, exact: str) -> None:
+        self.unfinished.add(ticket, session, until=until, exact=exact)
+        self.resume()
+
+    def resume(self) -> None:
+        """Go on with what is unfinished, unless somebody does."""
+        if len(self.unfinished) and not self.unfinished.working:
+            self.unfinished.working = True
+            self._spawn(self._work())
+
+    async def _work(self) -> None:
+        try:
+            await self.unfinished.work()
+        finally:
+            self.unfinished.working = False
+
+    async def _finish(self, waiting: Waiting) -> None:
+        session = waiting.session
+        if session is None:
+            session = await self._store.find(waiting.ticket, now=self._clock())
+            if session is None:
+                return  # its time was over, or another replica has ended it
+            self._spawn(self._revoking.revoke(session))
+        await self._store.end(waiting.ticket, session, until=waiting.until)
+
+    async def stop(self) -> None:
+        """A last attempt; what it does not reach is in the log."""
+        if len(self.unfinished):
+            await self.unfinished.attempt()
+        if left := len(self.unfinished):
+            self.unfinished.give_up(left)

@@ -1,0 +1,97 @@
+"""Requests that bring a session instead of a token: the session's token is put where a client's own would be,
+and everything after that is the same for both.
+
+An Authorization header wins: whoever sends one means it. Invariant: a request whose method may change
+something, or that becomes a WebSocket, is authenticated by a cookie only if a page of this site made it, or
+of an origin that `cors` trusts with cookies (browsers send them along with what any site's pages ask for).
+"""
+
+from __future__ import annotations
+
+from gateway.config.model import Cors
+from gateway.errors import CrossOrigin
+from gateway.http.headers import value_of
+from gateway.http.navigation import maker_of
+from gateway.http.origin import SAFE_METHODS, same_origin
+from gateway.http.request import Request
+from gateway.http.resource_metadata import public_origin
+from gateway.sessions.session import Session
+from gateway.sessions.sessions import Sessions
+
+# Sec-Fetch-Mode of all that is not a WebSocket (Fetch standard, request's mode).
+_NO_HANDSHAKE = frozenset({b"cors", b"no-cors", b"same-origin", b"navigate"})
+
+
+class ByCookie:
+    def __init__(self, sessions: Sessions, public_url: str | None, cors: Cors | None = None) -> None:
+        self._sessions = sessions
+        self._public_url = public_url
+        # Other origins whose pages may use their visitors' cookies, by the operator's word. Never `null`,
+        # which any page can become by way of a sandboxed frame.
+        trusted = cors.allow_origins if cors is not None and cors.allow_credentials else ()
+        self._trusted = frozenset(origin.encode("ascii") for origin in trusted) - {b"null"}
+
+    def recognise(self, request: Request, now: float) -> bool:
+        """Whether the session was known and its token is in place; else `resolve` finds out.
+
+        Only for requests with cookies of ours and no Authorization. Raises CrossOrigin.
+        """
+        authorization = self._sessions.recognise(request, secure=self._secure(request), now=now)
+        if authorization is None:
+            return False
+        self._put(request, authorization)
+        return True
+
+    async def resolve(self, request: Request) -> None:
+        """The same with the waiting; without a session the request stays as it is.
+
+        Raises SessionsUnavailable too."""
+        session = await self._sessions.find(request, secure=self._secure(request))
+        if session is not None:
+            self._put(request, self._sessions.bearer(session))
+
+    async def session(self, request: Request) -> Session | None:
+        """Return the session that authenticated this request, None if it has ended since.
+
+        Raises SessionsUnavailable.
+        """
+        secure = self._secure(request)
+        known = self._sessions.known(request, secure=secure)
+        return known or await self._sessions.find(request, secure=secure)
+
+    def _put(self, request: Request, authorization: list[bytes]) -> None:
+        if request.upgrade or request.method not in SAFE_METHODS or _may_be_handshake(request):
+            self._check_origin(request)
+        request.credentials = authorization
+        request.by_cookie = True
+
+    def _check_origin(self, request: Request) -> None:
+        maker = maker_of(request)
+        if maker.origin is not None and maker.origin.encode("latin-1") in self._trusted:
+            return
+        # A handshake is no navigation, whatever it says.
+        handshake = request.upgrade or _may_be_handshake(request)
+        known = maker._replace(mode=None) if handshake else maker
+        if not same_origin(known, public_origin(request, self._public_url)):
+            raise CrossOrigin("cookie-authenticated, and no page of this site made it")
+
+    def _secure(self, request: Request) -> bool:
+        origin = public_origin(request, self._public_url)
+        return origin is not None and origin.startswith("https:")
+
+
+def _may_be_handshake(request: Request) -> bool:
+    """Forward auth: whether the request that is asked about may be a page's WebSocket.
+
+    Its proxy has dropped Upgrade, some pass no Sec-WebSocket-Key, and HTTP/2's extended CONNECT (RFC 8441)
+    has none. Every browser writes Origin into a handshake; that it is none is proven by Sec-Fetch-Mode alone,
+    which no page can write (Fetch Metadata section 2.2).
+    """
+    if request.wire_method is None:
+        return False
+    lines = [line.lower() for line in request.head.kept if line[:1] in b"oOsS"]
+    if any(line.startswith(b"sec-websocket-") for line in lines):
+        return True
+    if not any(line.startswith(b"origin:") for line in lines):
+        return False
+    return value_of(request.head, b"sec-fetch-mode") not in _NO_HANDSHAKE

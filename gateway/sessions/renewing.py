@@ -1,0 +1,163 @@
+"""New tokens for a session before its access token ends: once, however many requests and replicas want it.
+
+The store is looked at again under the lock: another replica may have been first. Invariant: whatever becomes
+of a renewal, the session stays what it was unless new tokens were verified and stored, or Cognito refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Literal, Protocol, TypeAlias
+
+from gateway.aws.values import CognitoRefused, Tokens
+from gateway.config.model import UserPool
+from gateway.errors import GatewayError, Refusal, TokenPayloadRefused
+from gateway.sessions.proof import Prover
+from gateway.sessions.session import Session
+from gateway.sessions.stores import Lock, Store, StoreUnavailable
+
+# Another replica holds the lock: look every so often whether it is done, for as long as Cognito may take
+# (connecting and reading time out after 5 and 15 seconds in gateway/aws/connection.py).
+_LOOK, _PATIENCE = 0.1, 20.0
+# A lock is renewed this often (seconds); a third of the time after which it would be lost.
+_HOLD = 3.0
+# New tokens that cannot be stored are lost where refresh tokens rotate, so storing them is tried again.
+_STORE_TRIES, _STORE_PAUSE = 5, 0.5
+
+# Cognito's words for: this refresh token, or this user, will never get tokens again.
+_FINAL = frozenset(
+    {
+        "NotAuthorizedException",
+        "RefreshTokenReuseException",
+        "UserNotFoundException",
+        "UserNotConfirmedException",
+        "PasswordResetRequiredException",
+    }
+)
+
+Result: TypeAlias = Literal["success", "elsewhere", "refused", "failure"]
+
+
+class Renewer(Protocol):
+    """Who asks Cognito."""
+
+    async def renew(self, session: Session) -> Tokens: ...
+
+
+class Outcome:
+    """`session` None: it is over."""
+
+    __slots__ = ("exact", "result", "session", "ticket")
+
+    def __init__(self, result: Result, session: Session | None, ticket: str, exact: str = "") -> None:
+        self.result = result
+        self.session = session
+        self.ticket = ticket
+        self.exact = exact
+
+
+class Renewing:
+    """How one configuration renews sessions."""
+
+    def __init__(self, store: Store, renewer: Renewer, prover: Prover, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._renewer = renewer
+        self._prover = prover
+        self._clock = clock
+
+    async def renew(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
+        """New tokens for it, from Cognito or from whoever was faster. Raises nothing that can be expected."""
+        until_then = self._clock() + _PATIENCE
+        try:
+            while True:
+                async with _held(self._store.lock(session)) as ours:
+                    current = await self._store.find(ticket, now=self._clock())
+                    if current is None:
+                        return Outcome("refused", None, ticket, "the session was ended meanwhile")
+                    if current.renewed > session.renewed:
+                        return Outcome("elsewhere", current, ticket)
+                    if ours:
+                        return await self._asked(session, ticket, pool, until=until)
+                if self._clock() >= until_then:
+                    return Outcome("failure", session, ticket, "another replica got no new tokens in time")
+                # It may also die: its lock ends then, and is taken.
+                await asyncio.sleep(_LOOK)
+        except StoreUnavailable as unavailable:
+            return Outcome("failure", session, ticket, str(unavailable))
+
+    async def _asked(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
+        try:
+            tokens = await self._renewer.renew(session)
+            now = self._clock()
+            proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
+            if proven.access.subject != session.subject:
+                raise TokenPayloadRefused("the new tokens are another user's")
+        except CognitoRefused as refused:
+            # A secret that changed at Cognito before it did here is the operator's to mend: nobody's session
+            # ends for it.
+            if refused.of_the_client:
+                return Outcome("failure", session, ticket, str(refused))
+            if refused.code not in _FINAL:
+                return Outcome("failure", session, ticket, refused.code)
+            if refused.code == "RefreshTokenReuseException" and self._clock() < session.expires:
+                # A cookie's session, renewed by a worker that cannot tell us: its answer with the new cookie
+                # is on the way to the browser, and must not be overtaken by one that clears it.
+                return Outcome("failure", session, ticket, refused.code)
+            return Outcome("refused", None, ticket, refused.code)
+        except GatewayError as error:
+            return Outcome("failure", session, ticket, str(error))
+        except Refusal as refusal:
+            return Outcome("failure", session, ticket, f"the new tokens: {refusal.reason}")
+        new = replace(
+            session,
+            access=tokens.access,
+            id_token=tokens.id,
+            refresh=tokens.refresh,
+            renewed=now,
+            expires=min(proven.access.expires_at, proven.id.expires_at),
+        )
+        return await self._stored(new, ticket, until=until)
+
+    async def _stored(self, new: Session, ticket: str, *, until: float) -> Outcome:
+        for attempt in range(_STORE_TRIES):
+            if attempt:
+                await asyncio.sleep(_STORE_PAUSE)
+            try:
+                kept = await self._store.replace(ticket, new, until=until, now=self._clock())
+            except StoreUnavailable:
+                continue
+            if kept is None:
+                return Outcome("refused", None, ticket, "the session was ended meanwhile")
+            return Outcome("success", new, kept)
+        # This process at least goes on with them.
+        return Outcome("success", new, ticket, "the new tokens could not be stored")
+
+
+@contextlib.asynccontextmanager
+async def _held(lock: Lock | None) -> AsyncIterator[bool]:
+    """Whether the lock is ours; renewed for as long as the block takes."""
+    if lock is None:
+        yield True
+        return
+    if not await lock.acquire():
+        yield False
+        return
+    holding = asyncio.create_task(_hold(lock), name="session lock")
+    try:
+        yield True
+    finally:
+        holding.cancel()
+        await asyncio.wait((holding,))
+        # A lock that cannot be given back ends by itself.
+        with contextlib.suppress(StoreUnavailable):
+            await lock.release()
+
+
+async def _hold(lock: Lock) -> None:
+    while True:
+        await asyncio.sleep(_HOLD)
+        with contextlib.suppress(StoreUnavailable):  # tried again before it ends
+            await lock.renew()

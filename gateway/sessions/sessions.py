@@ -1,0 +1,434 @@
+"""Sessions from sign-in to sign-out, and what of them a request's cookies prove.
+
+`recognise` is the hot way, for cookies seen before; `find` the long one: unsealed or looked up, renewed where
+it is time. Both give what a bearer would have sent, so that a session's tokens go through the very checks and
+caches of every other token. Invariant: only verified tokens make a session, a new sign-in makes a new one,
+and an ended one authenticates nobody here from that moment on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine, Sequence
+from hashlib import sha256
+from typing import Any, TypeVar
+from weakref import WeakValueDictionary
+
+from gateway.aws.values import Tokens
+from gateway.config.model import Config, UserPool
+from gateway.errors import SessionsUnavailable
+from gateway.http.request import Request
+from gateway.http.streams import SignOut, Streams
+from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
+from gateway.sessions import session_cookies
+from gateway.sessions.active import Live
+from gateway.sessions.cognito import Users
+from gateway.sessions.cookies import Cookies, beginning
+from gateway.sessions.ended import Ended
+from gateway.sessions.ending import Ending, SignedOut
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.proof import Prover
+from gateway.sessions.renewing import Renewing
+from gateway.sessions.revoking import Revoking
+from gateway.sessions.session import Session
+from gateway.sessions.stores import Store, StoreUnavailable
+
+Result = TypeVar("Result")
+
+# Cookies and sessions remembered, 6 KiB each. Those left out cost one unsealing a request, 50 µs.
+_REMEMBERED = 1024
+# Seconds a request waits for new tokens while its old ones are good, and when they are not: Cognito takes
+# 0.1 s, and one try of its adapter gives up after 20 (gateway/aws/connection.py makes two).
+_PATIENCE, _LONG_PATIENCE = 5.0, 25.0
+# After a renewal that failed, the next is tried so much later (seconds).
+_RETRY = 5.0
+# Seconds that a renewal under way gets at the end: Cognito may have used up the old refresh token for it.
+_GRACE = 2.0
+_ID_BYTES = 16
+
+
+class Sessions:
+    """All sessions that one configuration knows of. Owns the renewals under way."""
+
+    def __init__(
+        self,
+        config: Config,
+        store: Store,
+        users: Users,
+        prover: Prover,
+        *,
+        ended: Ended,
+        streams: Streams,
+        metrics: WorkerMetrics,
+        log: Logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._pools = {pool.id: pool for pool in config.cognito.user_pools}
+        self._max_age = config.sign_in.session.max_age
+        self._base = base = config.sign_in.session.cookie_name
+        # What the names of a session's cookies begin with, by whether the browser sees https.
+        self._starts = {
+            secure: (beginning(base, secure=secure) + session_cookies.COOKIE).encode("ascii")
+            for secure in (False, True)
+        }
+        self._store = store
+        self._prover = prover
+        self._ended = ended
+        self._streams = streams
+        self._metrics = metrics
+        self._log = log
+        self._clock = clock
+        self._renewing = Renewing(store, users, prover, clock)
+        self._revoking = Revoking(users, log)
+        # By the digest of the cookies as they came: the session, and the ticket that was in them.
+        self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
+        # All that are in `_seen`, by their ID: what ends a session must reach it there.
+        self._live: WeakValueDictionary[str, Live] = WeakValueDictionary()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ending = Ending(
+            store,
+            self._revoking,
+            ended,
+            drop=self._drop,
+            spawn=self._task,
+            max_age=self._max_age,
+            metrics=metrics,
+            log=log,
+            clock=clock,
+        )
+
+    def inherit(self, previous: Sessions) -> None:
+        """Go on with what was known under a configuration that says the same about sessions, and with the
+        renewals that are under way: requests here wait for them too."""
+        self._seen, self._live, self._tasks = previous._seen, previous._live, previous._tasks
+        self._ending.unfinished = previous._ending.unfinished
+
+    async def stop(self, keep: Sequence[Sessions] = ()) -> None:
+        """End what is under way, unless one of `keep` goes on with it. Idempotent."""
+        if any(other._tasks is self._tasks for other in keep):
+            return
+        tasks = set(self._tasks)
+        if tasks:
+            _, tasks = await asyncio.wait(tasks, timeout=_GRACE)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._ending.stop()
+
+    # --- who asks ---
+
+    def recognise(self, request: Request, *, secure: bool, now: float) -> list[bytes] | None:
+        """The Authorization that this request's cookies stand for, if nothing has to be waited for."""
+        digest = self._digest(request, secure=secure)
+        seen = self._seen.get(digest)
+        if seen is None:
+            return None
+        live, ticket = seen
+        authorization = live.authorization(now)
+        if authorization is not None:
+            self._seen.move_to_end(digest)
+            request.session = live.id
+            if ticket != live.ticket:
+                self._hand_over(request, live, secure=secure, now=now)
+        return authorization
+
+    def known(self, request: Request, *, secure: bool) -> Session | None:
+        """The session of cookies that were seen before, and nothing else happens."""
+        seen = self._seen.get(self._digest(request, secure=secure))
+        return None if seen is None else seen[0].session
+
+    async def find(self, request: Request, *, secure: bool, our_page: bool = False) -> Session | None:
+        """The session of this request's cookies, with tokens that are good. Raises SessionsUnavailable.
+
+        A renewed ticket goes out with the answer (request.answer_lines). `our_page`: what is left of sessions
+        that are over is cleared too.
+        """
+        cookies = self._cookies(request, secure=secure)
+        sent = session_cookies.sent(cookies)
+        live = dead = None
+        if sent is not None:
+            live, over = await self._found(request, *sent, secure=secure)
+            dead = sent[0] if over else None
+        if our_page:
+            request.answer_lines += b"".join(session_cookies.left_over(cookies, dead=dead))
+        if live is None or sent is None:
+            return None
+        request.session = live.id
+        if live.ticket != sent[1]:
+            self._hand_over(request, live, secure=secure, now=self._clock())
+        return live.session
+
+    async def _found(
+        self, request: Request, name: str, ticket: str, *, secure: bool
+    ) -> tuple[Live | None, bool]:
+        """The session of this name and ticket, alive; or None, and whether it was one of ours and is over."""
+        digest, now = self._digest(request, secure=secure), self._clock()
+        live = await self._looked_up(digest, name, ticket, now)
+        if live is None:
+            return None, self._store.made(ticket)
+        if now >= live.due:
+            await self._renew(live, now)
+            now = self._clock()
+        alive = live.alive(now)
+        if alive or live.may_come_back(now):
+            # Also where Cognito said nothing: not remembered, each request would ask it again.
+            self._remember(digest, live, ticket)
+        return (live, False) if alive else (None, not live.may_come_back(now))
+
+    def bearer(self, session: Session) -> list[bytes]:
+        """The Authorization that a session just found stands for."""
+        live = self._live.get(session.id)
+        return self._bearer_of(session) if live is None or live.session is None else live.bearer
+
+    def access_of(self, id_token: bytes) -> bytes | None:
+        """The access token that came with an ID token, where a session in use here holds both.
+
+        Asked for when an ID token is verified, not when it is known: so a look at all of them will do."""
+        text = id_token.decode("latin-1")
+        for live in list(self._live.values()):
+            if live.session is not None and live.session.id_token == text:
+                # Of a session that rests it may have ended before the ID token does: nobody can ask with it.
+                return live.session.access.encode("ascii") if self._clock() < live.session.expires else None
+        return None
+
+    async def _looked_up(self, digest: bytes, name: str, ticket: str, now: float) -> Live | None:
+        seen = self._seen.get(digest)
+        known = seen[0] if seen is not None else None
+        if self._ending.covers(ticket):
+            return None  # the store does not know yet
+        try:
+            session = await self._store.find(ticket, now=now)
+        except StoreUnavailable as unavailable:
+            if known is not None and known.alive(now):
+                # Its tokens were good a moment ago and still are: a store that restarts signs nobody out.
+                known.wait_until(now + _RETRY)
+                return known
+            raise SessionsUnavailable(str(unavailable)) from None
+        if session is not None and session_cookies.name_of(session) != name:
+            return None  # the ticket is not of the session that the browser has
+        if session is not None and self._ended.covers(session):
+            return None
+        if session is None or self._pools.get(session.pool_id) is None or now >= self._ends(session):
+            if known is not None:
+                known.ended()
+            return None
+        return self._known(session, ticket, now)
+
+    def _known(self, session: Session, ticket: str, now: float) -> Live:
+        """The one object for this session; whichever tokens are newer are its tokens."""
+        uses_id, checked = self._uses_id(session), now + self._store.recheck
+        live = self._live.get(session.id)
+        if live is None or live.session is None:
+            live = Live(session, ticket, uses_id=uses_id, ends=self._ends(session), checked=checked)
+            self._live[session.id] = live
+            return live
+        if session.renewed > live.session.renewed:
+            live.take(session, ticket, uses_id=uses_id, checked=checked)
+        elif live.renewal is None:
+            live.take(live.session, live.ticket, uses_id=uses_id, checked=checked)
+        else:
+            live.wait_until(checked)
+        return live
+
+    def _remember(self, digest: bytes, live: Live, ticket: str) -> None:
+        # The very object where it is the same: compared faster than 5,000 characters.
+        self._seen[digest] = live, live.ticket if ticket == live.ticket else ticket
+        self._seen.move_to_end(digest)
+        while len(self._seen) > _REMEMBERED:
+            self._seen.popitem(last=False)
+
+    def _hand_over(self, request: Request, live: Live, *, secure: bool, now: float) -> None:
+        """Give the browser the ticket that replaced the one it sent."""
+        if live.session is not None:
+            left = self._ends(live.session) - now
+            cookies = self._cookies(request, secure=secure)
+            lines = session_cookies.renewed(cookies, live.session, live.ticket, max_age=left)
+            request.answer_lines += b"".join(lines)
+
+    # --- renewing ---
+
+    async def _renew(self, live: Live, now: float) -> None:
+        session = live.session
+        if session is None or (live.renewal is None and now < live.renew_at):
+            return
+        if live.renewal is None:
+            # Meanwhile the others go on with what there is, and hear of a sign-out elsewhere as always.
+            live.wait_until(now + self._store.recheck)
+            live.renewal = self._task(self._renewed(live, session))
+        patience = _PATIENCE if live.alive(now) else _LONG_PATIENCE
+        done, _ = await asyncio.wait((live.renewal,), timeout=patience)
+        for task in done:
+            if not task.cancelled():  # where the process ends
+                task.result()
+
+    async def _renewed(self, live: Live, session: Session) -> None:
+        pool = self._pools[session.pool_id]
+        try:
+            until = self._ends(session)
+            outcome = await self._renewing.renew(session, live.ticket, pool, until=until)
+        finally:
+            live.renewal = None
+            now = self._clock()
+            live.retry_at = now + _RETRY
+            live.wait_until(min(live.retry_at, now + self._store.recheck))
+        if live.session is None:
+            return  # signed out while we asked
+        self._metrics.session_renewals[outcome.result] += 1
+        if outcome.result in {"refused", "failure"}:
+            self._log.event(
+                "refresh_failed",
+                level="warning",
+                pool=session.pool_id,
+                subject=session.subject,
+                result=outcome.result,
+                exact=outcome.exact,
+            )
+        if outcome.session is None:
+            await self._ending.over(live.ticket, session)
+            self._metrics.sessions["expired"] += 1
+        elif outcome.session is not session:
+            live.retry_at = 0.0
+            checked = self._clock() + self._store.recheck
+            live.take(outcome.session, outcome.ticket, uses_id=self._uses_id(session), checked=checked)
+
+    async def refresh(self, request: Request, session: Session, secure: bool) -> Session | None:
+        """The session with tokens that Cognito gives right now; None where it gives none."""
+        live = self._live.get(session.id)
+        if live is None or live.session is None or not live.session.refresh:
+            return None
+        before = live.session.renewed
+        if live.renewal is None:
+            live.renewal = self._task(self._renewed(live, live.session))
+        await asyncio.wait((live.renewal,), timeout=_LONG_PATIENCE)
+        # Where it has ended meanwhile, it is here no more.
+        now = self._live.get(session.id)
+        if now is None or now.session is None or now.session.renewed <= before:
+            return None
+        self._hand_over(request, live, secure=secure, now=self._clock())
+        return live.session
+
+    def goes_on(self, session: Session) -> bool:
+        """Whether it has not ended since it was found."""
+        live = self._live.get(session.id)
+        return live is not None and live.session is not None
+
+    def _task(self, work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
+        """Goes on whoever leaves; owned by this."""
+        task = asyncio.create_task(work, name="session")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- sign in, sign out ---
+
+    async def begin(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> Session:
+        """A new session of tokens that Cognito has just given for this browser, whose old one ends.
+
+        Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsUnavailable.
+        """
+        session = await self._made(pool, tokens)
+        try:
+            ticket = await self._store.keep(session, until=self._ends(session))
+        except StoreUnavailable as unavailable:
+            raise SessionsUnavailable(str(unavailable)) from None
+        before = session_cookies.sent(page.cookies)
+        if before is not None:
+            # Session fixation (OWASP): whatever the browser had before opens nothing any more.
+            await self._ending.end_ticket(before[1])
+        page.set_cookies += session_cookies.begun(page.cookies, session, ticket, max_age=self._max_age)
+        page.session = session
+        self._metrics.sessions["signed_in"] += 1
+        self._log.event(
+            "sign_in",
+            request_id=page.request_id,
+            client=page.client,
+            pool=pool.id,
+            subject=session.subject,
+        )
+        return session
+
+    async def _made(self, pool: UserPool, tokens: Tokens) -> Session:
+        # Not of the page's time: what it ended just now, everywhere, began before this.
+        now = self._clock()
+        proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
+        return Session(
+            id=secrets.token_hex(_ID_BYTES),
+            pool_id=pool.id,
+            client_id=proven.access.client_id,
+            subject=proven.access.subject,
+            username=proven.access.username or proven.access.subject,
+            created=now,
+            renewed=now,
+            expires=min(proven.access.expires_at, proven.id.expires_at),
+            access=tokens.access,
+            id_token=tokens.id,
+            refresh=tokens.refresh,
+            device_key=tokens.device_key,
+        )
+
+    async def end_all(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> bool:
+        """Sign the user of these tokens out everywhere, which ends these as well; whether Cognito did.
+
+        Raises InvalidToken or NoKeys."""
+        return await self._ending.everywhere(page, await self._made(pool, tokens))
+
+    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignedOut:
+        """The browser's session is dead here, whatever is away; what else was reached. Raises nothing.
+
+        `everywhere`: all of the user's sessions and tokens."""
+        return await self._ending.sign_out(page, everywhere=everywhere)
+
+    async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
+        """The same; whether Cognito did what was asked."""
+        return (await self.sign_out(page, everywhere=everywhere)).revoked
+
+    def heard(self, sign_out: SignOut) -> None:
+        """Another worker of this gateway signed somebody out."""
+        if sign_out.session is not None:
+            self._ended.add(sign_out.session)
+        elif sign_out.origin_jti is None:
+            # What the two clocks say of now tells the one's time by the other's.
+            at = self._clock() - (time.monotonic() - sign_out.at)
+            self._ended.add_user(sign_out.pool_id, sign_out.subject, at=at)
+        for live in list(self._live.values()):
+            if live.session is not None and self._ended.covers(live.session):
+                live.ended()
+
+    def _drop(self, session: Session, *, everywhere: bool) -> None:
+        for live in list(self._live.values()):
+            if live.session is not None and self._ended.covers(live.session):
+                live.ended()
+        # Without revocation nothing else would end its WebSockets and event streams before the token.
+        self._streams.end(session.pool_id, session.subject, session=None if everywhere else session.id)
+
+    # --- what follows from the configuration ---
+
+    def _ends(self, session: Session) -> float:
+        return session.created + self._max_age
+
+    def _uses_id(self, session: Session) -> bool:
+        pool = self._pools.get(session.pool_id)
+        return pool is not None and "access" not in pool.token_use
+
+    def _bearer_of(self, session: Session) -> list[bytes]:
+        token = session.id_token if self._uses_id(session) else session.access
+        return [b"Bearer " + token.encode("ascii")]
+
+    # --- cookies ---
+
+    def _cookies(self, request: Request, *, secure: bool) -> Cookies:
+        return Cookies(request.head.own_cookies, secure=secure, base=self._base)
+
+    def _digest(self, request: Request, *, secure: bool) -> bytes:
+        """Of the session's cookies alone: another one of ours makes no other session of it."""
+        start = self._starts[secure]
+        mine = [pair for pair in request.head.own_cookies if pair.startswith(start)]
+        return sha256(b";".join(mine)).digest()
+
+    def __repr__(self) -> str:
+        return f"<Sessions in {self._store!r}>"

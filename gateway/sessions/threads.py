@@ -1,0 +1,145 @@
+"""Where the blocking calls of gateway/aws run: threads, who gets the next one, and who is refused.
+
+The gateway's own questions (renewals, sign-outs, pool settings) have places that no page can take; pages
+share theirs by the address that asks. Invariant: the event loop never waits for a call, and a client that
+floods holds up nobody but itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from gateway.abandon import abandonable
+from gateway.errors import GatewayError
+
+T = TypeVar("T")
+
+# Questions of pages at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an AWS
+# account may sign in 120 a second in all. Each gets a thread for itself, which takes 0.1 ms to begin.
+_PAGES = 8
+# Of these for one address, an office's for example: 20 sign-ins a second.
+_SHARE = 2
+# For the gateway's own questions, which nobody but a signed-in user causes.
+_OWN = 8
+# Some seconds' worth of questions that wait, of pages and of the gateway each.
+_WAITING = 64
+
+
+class Threads:
+    """Owned by the gateway, and outlives reloads."""
+
+    def __init__(self) -> None:
+        self._pages = _Lane(_PAGES, share=_SHARE, waiting=_WAITING)
+        self._own = _Lane(_OWN, share=_OWN, waiting=_WAITING)
+
+    async def run(self, do: Callable[[], T], *, by: str | None = None) -> T:
+        """`by`: the address that asks; None: the gateway itself.
+
+        Raises GatewayError where too many wait already, and whatever `do` raises.
+        """
+        lane, key = (self._own, "") if by is None else (self._pages, by)
+        await lane.enter(key)
+        loop, begun = asyncio.get_running_loop(), False
+
+        def work() -> T:
+            nonlocal begun
+            begun = True
+            try:
+                return do()
+            finally:
+                # Whoever stops waiting does not stop the call: its place is free once the thread is.
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(lane.leave, key)
+
+        try:
+            return await abandonable(work, name="cognito")
+        except RuntimeError as error:
+            if begun:
+                raise
+            lane.leave(key)
+            raise GatewayError(f"the system gives no thread for a question to Cognito: {error}") from None
+
+    def close(self) -> None:
+        """What waits is dropped; what runs keeps nobody waiting, and no process alive."""
+        for lane in (self._pages, self._own):
+            lane.close()
+
+
+class _Lane:
+    """So many places, and a queue for each key; the keys take turns."""
+
+    def __init__(self, places: int, *, share: int, waiting: int) -> None:
+        self._places = places
+        self._share = share
+        self._most = waiting
+        self._running: Counter[str] = Counter()
+        self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
+
+    async def enter(self, key: str) -> None:
+        """Wait for a place. Raises GatewayError."""
+        if self._free(key) and key not in self._queues:
+            self._running[key] += 1
+            return
+        self._make_room(key)
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(key, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self.leave(key)
+            self._drop(key, turn)
+            raise
+
+    def leave(self, key: str) -> None:
+        self._running[key] -= 1
+        if not self._running[key]:
+            del self._running[key]
+        for waiting in list(self._queues):
+            if self._free(waiting):
+                self._admit(waiting)
+
+    def close(self) -> None:
+        """Nobody waits any more. Idempotent."""
+        queues, self._queues = self._queues, OrderedDict()
+        for queue in queues.values():
+            for turn in queue:
+                if not turn.done():
+                    turn.set_exception(GatewayError("the gateway stops"))
+
+    def _free(self, key: str) -> bool:
+        return self._running.total() < self._places and self._running[key] < self._share
+
+    def _admit(self, key: str) -> None:
+        """The first of this key; the key's next one comes after those of the others."""
+        turn = self._queues[key].popleft()
+        self._queues.move_to_end(key)
+        if not self._queues[key]:
+            del self._queues[key]
+        if not turn.done():
+            self._running[key] += 1
+            turn.set_result(None)
+
+    def _make_room(self, key: str) -> None:
+        """Where all that may wait do: the last of the longest queue goes, unless that is this one."""
+        if sum(len(queue) for queue in self._queues.values()) < self._most:
+            return
+        longest = max(self._queues, key=lambda each: len(self._queues[each]))
+        busy = GatewayError(f"{self._most} questions to Cognito wait already: no more are asked for now")
+        if len(self._queues[longest]) <= len(self._queues.get(key, ())) + 1:
+            raise busy
+        dropped = self._queues[longest].pop()
+        if not dropped.done():
+            dropped.set_exception(busy)
+
+    def _drop(self, key: str, turn: asyncio.Future[None]) -> None:
+        queue = self._queues.get(key)
+        if queue is not None:
+            with contextlib.suppress(ValueError):
+                queue.remove(turn)
+            if not queue:
+                del self._queues[key]

@@ -1,1 +1,0 @@
-"""What replicas know in common: the one way to Redis."""

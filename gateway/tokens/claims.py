@@ -1,0 +1,288 @@
+"""Cognito tokens: UnverifiedToken → Claims (pure; the rules of each check stand above it).
+
+`decode` reads who the token says it is from, so that the caller can fetch that pool's rules and key; `verify`
+checks the signature first and then every claim, the issuer again among them. Invariant: a `Claims` comes
+from nowhere else, and no text in it that may be forwarded holds a control character.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from sys import intern
+from typing import NamedTuple
+
+from gateway.errors import (
+    TokenExpired,
+    TokenNotYetValid,
+    TokenPayloadRefused,
+    WrongClient,
+    WrongIssuer,
+    WrongTokenUse,
+)
+from gateway.tokens import jws, strict_json
+from gateway.tokens.jwk import VerificationKey
+
+# How far ahead of ours the issuer's clock may be: AWS keeps its own within milliseconds, machines with a
+# broken NTP drift by seconds. 0 refuses fresh tokens, minutes would hide a clock that `doctor` should find.
+MAX_CLOCK_AHEAD = 60.0
+
+# C0, DEL and C1. Lone surrogates never get past strict_json.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_TIMES = ("exp", "nbf", "auth_time", "iat")
+# By token_use. Access tokens have no email; whatever stands there under this name is no text we vouch for.
+_TEXTS = {
+    "access": ("sub", "scope", "jti", "origin_jti", "username"),
+    "id": ("sub", "scope", "jti", "origin_jti", "cognito:username", "email"),
+}
+
+# (email, phone number) → the names, one object for all tokens that say the same.
+_UNVERIFIED = {
+    (False, False): (),
+    (True, False): ("email",),
+    (False, True): ("phone_number",),
+    (True, True): ("email", "phone_number"),
+}
+
+
+class UnverifiedToken(NamedTuple):
+    """What a token says, believed by nobody yet."""
+
+    jws: jws.UnverifiedJws
+    unverified_claims: dict[str, object]
+    unverified_issuer: str | None
+
+    @property
+    def kid(self) -> str:
+        return self.jws.kid
+
+    def __repr__(self) -> str:
+        return f"<UnverifiedToken {self.jws!r}>"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRules:
+    """What one pool's tokens must say. `issuers` are whole strings; an empty set accepts nothing."""
+
+    pool_id: str
+    issuers: frozenset[str]
+    client_ids: frozenset[str]
+    token_uses: frozenset[str]
+
+
+class Claims(NamedTuple):
+    """A verified token's claims. Times are seconds since 1970.
+
+    A named tuple, as the unverified forms are: making one costs a fifth of a frozen dataclass.
+    """
+
+    pool_id: str
+    issuer: str
+    subject: str
+    token_use: str
+    client_id: str
+    username: str | None
+    email: str | None
+    groups: tuple[str, ...]
+    scopes: frozenset[str]
+    expires_at: float
+    issued_at: float | None
+    jti: str | None
+    origin_jti: str | None
+    kid: str
+    # The payload as it was signed: thousands of these are remembered, and bytes take a quarter of objects.
+    payload: bytes
+    # The names of those claims that the user wrote and Cognito has not verified.
+    unverified: tuple[str, ...] = ()
+
+    @property
+    def every(self) -> Mapping[str, object]:
+        """All claims, parsed anew at each call."""
+        claims = strict_json.loads(self.payload)
+        assert isinstance(claims, dict), "decode made sure of it"
+        return claims
+
+    def named(self, names: Iterable[str], *, unverified: bool) -> dict[str, object]:
+        """Those of these claims that the token has, and those that are not verified only if so wished."""
+        every = self.every
+        withheld = () if unverified else self.unverified
+        return {name: every[name] for name in names if name in every and name not in withheld}
+
+    def __repr__(self) -> str:
+        return (
+            f"<Claims of {self.subject} in {self.pool_id}, use {self.token_use}, until {self.expires_at:.0f}>"
+        )
+
+
+def decode(token: bytes, max_size: int = jws.MAX_TOKEN_SIZE) -> UnverifiedToken:
+    """The parts and claims of a token as received, unverified.
+
+    Raises what `jws.decode` raises, and TokenPayloadRefused when the payload is not a strict JSON object.
+    """
+    unverified_jws = jws.decode(token, max_size)
+    try:
+        claims = strict_json.loads(unverified_jws.unverified_payload)
+    except ValueError as error:
+        raise TokenPayloadRefused(f"the payload is refused: {error}") from None
+    if not isinstance(claims, dict):
+        raise TokenPayloadRefused("the payload is not a JSON object")
+    issuer = claims.get("iss")
+    return UnverifiedToken(unverified_jws, claims, issuer if isinstance(issuer, str) else None)
+
+
+def verify(
+    token: UnverifiedToken, key: VerificationKey, rules: PoolRules, *, now: float, leeway: float = 0.0
+) -> Claims:
+    """The claims, once the signature holds under `key` and they satisfy `rules` at `now` (Unix time).
+
+    `leeway` (seconds) stretches `exp` and `nbf`. Raises BadSignature, then TokenExpired, TokenNotYetValid,
+    WrongIssuer, WrongTokenUse, WrongClient or TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
+    """
+    payload = jws.verify_signature(token.jws, key)
+    # Parsed by `decode` from the very bytes whose signature has just been checked.
+    claims = token.unverified_claims
+    issuer = _issuer(claims, rules)
+    use = _token_use(claims, rules)
+    client_id = _client_id(claims, use, rules)
+    expires_at, issued_at = _times(claims, now, leeway)
+    # JSON has no control characters but in escapes; where there is no escape, no text needs to be searched.
+    clean = payload.isascii() and b"\\" not in payload and b"\x7f" not in payload
+    subject, scope, jti, origin_jti, username, *email = _texts(claims, _TEXTS[use], clean)
+    if not subject:
+        raise TokenPayloadRefused("sub is missing or empty")
+    # By position, in the order of the class: names would cost as much as all the checks of texts.
+    return Claims(
+        rules.pool_id,
+        # Checked to be ours, so there are few of them: one object for all tokens that say the same.
+        intern(issuer),
+        subject,
+        intern(use),
+        intern(client_id),
+        username,
+        email[0] if email else None,
+        _groups(claims) if "cognito:groups" in claims else (),
+        _scopes(scope) if scope else frozenset(),
+        expires_at,
+        issued_at,
+        jti,
+        origin_jti,
+        key.kid,
+        payload,
+        _unverified(claims) if "email" in claims or "phone_number" in claims else (),
+    )
+
+
+def _unverified(claims: dict[str, object]) -> tuple[str, ...]:
+    """Users set these attributes to what they like; Cognito says beside each whether a code that it sent
+    there came back (AWS, "Verifying contact information"). A Lambda trigger may write that as a text."""
+    email = "email" in claims and not _is_true(claims.get("email_verified"))
+    phone = "phone_number" in claims and not _is_true(claims.get("phone_number_verified"))
+    return _UNVERIFIED[email, phone]
+
+
+def _is_true(value: object) -> bool:
+    return value is True or value == "true"
+
+
+@lru_cache(maxsize=256)
+def _scopes(scope: str) -> frozenset[str]:
+    """RFC 6749 section 3.3: separated by spaces, and by nothing else that is white."""
+    return frozenset(name for name in scope.split(" ") if name)
+
+
+def _issuer(claims: dict[str, object], rules: PoolRules) -> str:
+    # RFC 7519 section 4.1.1, RFC 8725 section 3.8: the whole string, one of this pool's own.
+    issuer = claims.get("iss")
+    if not isinstance(issuer, str) or issuer not in rules.issuers:
+        raise WrongIssuer("iss is not an issuer of the pool")
+    return issuer
+
+
+def _token_use(claims: dict[str, object], rules: PoolRules) -> str:
+    use = claims.get("token_use")
+    # Cognito knows these two; `in` compares lists and numbers without complaint.
+    if use not in ("access", "id") or use not in rules.token_uses:
+        raise WrongTokenUse("token_use is not one that is accepted")
+    return str(use)
+
+
+def _client_id(claims: dict[str, object], use: str, rules: PoolRules) -> str:
+    # RFC 7519 section 4.1.3 lets aud be a list; stricter: Cognito's ID tokens name one client. Its access
+    # tokens name the client in client_id, and an aud there (resource binding) says nothing about the client.
+    name = "client_id" if use == "access" else "aud"
+    client_id = claims.get(name)
+    if not isinstance(client_id, str) or client_id not in rules.client_ids:
+        raise WrongClient(f"{name} is not a client that is accepted")
+    return client_id
+
+
+def _times(claims: dict[str, object], now: float, leeway: float) -> tuple[float, float | None]:
+    """exp, and iat if the token tells, once no time in it says that it is over or has not begun."""
+    expires_at, not_before, auth_time, issued_at = _numbers(claims, _TIMES)
+    # RFC 7519 section 4.1.4: on or after this time it is not accepted. Stricter: required.
+    if expires_at is None:
+        raise TokenPayloadRefused("exp is missing")
+    if expires_at + leeway <= now:
+        raise TokenExpired("exp has passed")
+    # RFC 7519 section 4.1.5.
+    if not_before is not None and not_before - leeway > now:
+        raise TokenNotYetValid("nbf is in the future")
+    # Stricter than RFC 7519 section 4.1.6: a token from the future was made by a wrong clock or a wrong hand.
+    latest = now + MAX_CLOCK_AHEAD
+    if auth_time is not None and auth_time > latest:
+        raise TokenNotYetValid("auth_time is in the future")
+    if issued_at is not None and issued_at > latest:
+        raise TokenNotYetValid("iat is in the future")
+    return expires_at, issued_at
+
+
+def _groups(claims: dict[str, object]) -> tuple[str, ...]:
+    groups = claims["cognito:groups"]
+    if not isinstance(groups, list):
+        raise TokenPayloadRefused("cognito:groups is not a list")
+    for group in groups:
+        if not isinstance(group, str) or not group:
+            raise TokenPayloadRefused("cognito:groups holds something that is not a name")
+        _refuse_control_characters(group, "cognito:groups")
+    return tuple(groups)
+
+
+# One call for all of a kind: a call for each is a third of what all these checks cost.
+def _numbers(claims: dict[str, object], names: tuple[str, ...]) -> list[float | None]:
+    """NumericDates (RFC 7519 section 2), None where one is missing."""
+    found: list[float | None] = []
+    for name in names:
+        value = claims.get(name)
+        # Exactly these: bool is an int in Python.
+        if type(value) is int or type(value) is float:
+            found.append(float(value))
+        elif name in claims:
+            raise TokenPayloadRefused(f"{name} is not a number")
+        else:
+            found.append(None)
+    return found
+
+
+def _texts(claims: dict[str, object], names: tuple[str, ...], clean: bool) -> list[str | None]:
+    """Strings that are safe to pass on, None where one is missing; `clean`: none has control characters."""
+    found: list[str | None] = []
+    for name in names:
+        value = claims.get(name)
+        if type(value) is str:
+            if not clean:
+                _refuse_control_characters(value, name)
+            found.append(value)
+        elif name in claims:
+            raise TokenPayloadRefused(f"{name} is not a string")
+        else:
+            found.append(None)
+    return found
+
+
+def _refuse_control_characters(value: str, name: str) -> None:
+    # isprintable is the fast half: false for control characters, and for harmless signs as well.
+    if not value.isprintable() and _CONTROL.search(value) is not None:
+        raise TokenPayloadRefused(f"{name} holds control characters")

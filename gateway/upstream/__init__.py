@@ -1,0 +1,1 @@
+"""The upstream: its connections, its responses, who may have how many."""
