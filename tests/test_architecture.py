@@ -15,23 +15,48 @@ PACKAGE = ROOT / "gateway"
 EMULATOR = ROOT / "local_cognito/src/local_cognito"
 
 # room → the rooms it may import besides itself (docs/architecture.md draws it)
-BASE = {"config", "errors", "observe", "outgoing", "terminal", "version"}
+BASE = {"abandon", "config", "errors", "observe", "outgoing", "terminal", "tls", "version"}
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
     "version": set(),
     "terminal": set(),
+    "abandon": set(),
     "config": {"errors"},
     "observe": {"config", "errors", "version"},
-    "outgoing": {"config", "errors", "version"},
+    "tls": {"config", "errors", "observe"},
+    "outgoing": {"config", "errors", "tls", "version"},
+    "redis": BASE,
     "policy": BASE,
-    "verify": BASE,
+    "tokens": BASE,
+    "http": BASE | {"gate", "policy", "tokens"},
+    "keys": BASE | {"tokens"},
+    "revocation": BASE | {"redis", "tokens"},
     "aws": BASE,
-    "shared": BASE | {"verify"},
-    "proxy": BASE | {"verify", "policy"},
-    "portal": BASE | {"aws", "verify", "policy", "proxy", "shared"},
-    "ext_authz": BASE | {"policy", "proxy"},
-    "run": BASE | {"verify", "policy", "aws", "shared", "proxy", "portal", "ext_authz"},
-    "commands": BASE | {"verify", "policy", "aws", "shared", "proxy", "run"},
+    "upstream": BASE | {"http", "policy"},
+    "sessions": BASE | {"aws", "gate", "http", "keys", "redis", "tokens"},
+    "gate": BASE
+    | {
+        "client",
+        "http",
+        "keys",
+        "policy",
+        "redis",
+        "revocation",
+        "pages",
+        "serve",
+        "sessions",
+        "tokens",
+        "upstream",
+    },
+    "client": BASE | {"gate", "http", "upstream"},
+    "envoy": BASE | {"client", "gate", "http", "policy"},
+    "pages": BASE | {"aws", "gate", "http", "keys", "policy", "redis", "sessions", "tokens"},
+    "serve": BASE
+    | {
+        *("aws", "client", "envoy", "gate", "http", "keys", "pages", "policy", "redis", "revocation"),
+        *("sessions", "tokens", "upstream"),
+    },
+    "commands": BASE | {"aws", "gate", "keys", "policy", "serve", "tokens"},
     "cli": {"commands", "errors", "version"},
     "__init__": set(),
     "__main__": {"cli"},
@@ -40,16 +65,17 @@ FLOORS: dict[str, set[str]] = {
 ONLY = {
     "boto3": {"aws"},
     "botocore": {"aws"},
-    "google": {"ext_authz"},
-    "grpc": {"ext_authz"},
-    "httptools": {"proxy"},
-    "jinja2": {"portal"},
+    "envoy": {"envoy"},
+    "google": {"envoy"},
+    "grpc": {"envoy"},
+    "httptools": {"upstream"},
+    "jinja2": {"pages"},
     # A distribution apart, which need not be installed.
-    "local_cognito": {"commands", "run"},
-    "opentelemetry": {"observe", "run"},
+    "local_cognito": {"commands"},
+    "opentelemetry": {"gate", "observe"},
     "prometheus_client": {"observe"},
     "ruamel": {"config"},
-    "redis": {"shared"},
+    "redis": {"redis"},
 }
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Who decides about requests and who records them, as a client's connection sees them (serve/app.py has both).
+"""Who decides about requests and who records them, as a client's connection sees them.
 
 Invariant: a verdict is either an answer of ours or the permission to forward; there is nothing in between.
 """

@@ -1,7 +1,8 @@
 """Open WebSockets and event streams of one process by who opened them, so that a sign-out ends them.
 
-A stream enters when it begins and leaves when it ends. A sign-out that another worker saw arrives through the
-supervisor (serve/worker_main.py); it is remembered, because a request from before it may become a stream later.
+A stream enters when it begins and leaves when it ends. A sign-out that another worker saw arrives
+through the supervisor (serve/worker_main.py); it is remembered, because a request from before it may become a
+stream later.
 
 Invariant: after `end` no stream goes on that the sign-out covers and whose request began before it.
 """

@@ -1,6 +1,6 @@
 """What those who ask tell each other of revocation, as the checks see it.
 
-gateway/revocation/redis.py does it for replicas, over Redis, gateway/serve/shared_revocation.py for the workers of one.
+redis.py does it for replicas, over Redis; gateway/serve/shared_revocation.py for the workers of one.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How sessions end: at once in this gateway, then in the store, then at Cognito.
 
-What the store cannot hear at the moment it is told later (unfinished_sign_outs.py); what Cognito did not do is in the
-answer. Invariant: once a sign-out has arrived the session authenticates nobody in this gateway, whatever is
-unavailable.
+What the store cannot take at the moment is repeated later (unfinished_sign_outs.py); what Cognito did not do
+is in the answer. Invariant: once a sign-out has arrived the session authenticates nobody in this gateway,
+whatever is unavailable.
 """
 
 from __future__ import annotations
