@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.commands import adding
 from gateway.commands.adding import Commands, Environ, config_path
-from gateway.errors import GatewayError
+from gateway.errors import ConfigurationError, GatewayError
 
 
 def add(commands: Commands) -> None:
@@ -107,10 +107,12 @@ def _demo(arguments: argparse.Namespace, _: Environ) -> int:
 
 def _local_cognito(arguments: argparse.Namespace, _: Environ) -> int:
     with _local_cognito_installed("local-cognito"):
-        from local_cognito.errors import CannotRun
+        from local_cognito.errors import CannotRun, SeedRefused
         from local_cognito.server import run
     try:
         return run(arguments.listen, arguments.seed)
+    except SeedRefused as error:
+        raise ConfigurationError(str(error)) from error
     except CannotRun as error:
         raise GatewayError(str(error)) from error
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.deploy.engine import (
     BASE_IMAGE,
+    EMULATOR_IMAGE,
     IMAGE,
     PROGRAMS,
     Engine,
@@ -22,23 +23,15 @@ from tests.deploy.engine import (
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[Engine]:
-    """With the image built from this checkout's Dockerfile, as it stands."""
+    """With the images built from this checkout's Dockerfiles."""
     require_programs(*PROGRAMS)
     directory = Path(tempfile.mkdtemp(prefix="engine-", dir="/tmp"))
     try:
         with running(directory) as engine:
             make_base_image(engine, directory)
-            build = (
-                "build",
-                "--build-arg",
-                f"PYTHON_IMAGE={BASE_IMAGE}",
-                "--network",
-                "host",
-                "-t",
-                IMAGE,
-                ".",
-            )
-            engine.docker(*build, seconds=1200)
+            build = ("build", "--build-arg", f"PYTHON_IMAGE={BASE_IMAGE}", "--network", "host")
+            for image, file in ((IMAGE, "Dockerfile"), (EMULATOR_IMAGE, "local_cognito/Dockerfile")):
+                engine.docker(*build, "-t", image, "-f", file, ".", seconds=1200)
             yield engine
     finally:
         shutil.rmtree(directory, ignore_errors=True)

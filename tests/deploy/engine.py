@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 PROGRAMS = ("dockerd", "docker", "docker-compose", "mmdebstrap", "iptables")
 BASE_IMAGE = "python:3.11-slim"
 IMAGE = "cognito-gateway:local"
+EMULATOR_IMAGE = "local-cognito:local"
 
 # As images of the official kind have it: `python` and `pip`, and pip may install where it likes.
 _HOOKS = (

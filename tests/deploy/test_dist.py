@@ -1,4 +1,4 @@
-"""`make dist` from a checkout, and the wheel installed where no source tree is: it has all it needs."""
+"""`make dist` from a checkout, and the wheels installed where no source tree is: they have all they need."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from gateway.version import VERSION
+from local_cognito.version import VERSION as EMULATOR_VERSION
 from tests.outside.support import DEMO_PASSWORD, DEMO_USER, environment, run, started
 from tests.support.demos import taking_turns
 from tests.support.ports import free_port
@@ -26,7 +27,10 @@ ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 NAME = f"cognito_gateway-{VERSION}"
+EMULATOR = f"local_cognito-{EMULATOR_VERSION}"
 SOURCE = ("CHANGELOG.md", "MANIFEST.in", "Makefile", "README.md", "pyproject.toml", "requirements", "config")
+# What pip and setuptools leave in a checkout.
+NOT_SOURCE = shutil.ignore_patterns("__pycache__", "*.egg-info", "build")
 # In a venv of its own nothing of the test's environment may be found.
 OWN = {"PYTHONPATH": "", "PYTHONHOME": "", "VIRTUAL_ENV": ""}
 
@@ -35,9 +39,9 @@ OWN = {"PYTHONPATH": "", "PYTHONHOME": "", "VIRTUAL_ENV": ""}
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make dist` makes, of a copy: a build writes into its tree."""
     tree = tmp_path_factory.mktemp("tree")
-    for name in (*SOURCE, "gateway", "docs"):
+    for name in (*SOURCE, "gateway", "docs", "local_cognito"):
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(ROOT / name, tree / name, ignore=NOT_SOURCE)
         else:
             shutil.copy(ROOT / name, tree)
     (tree / ".venv").symlink_to(sys.prefix)
@@ -70,18 +74,48 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     shutil.rmtree(venv)
 
 
-def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
-    with zipfile.ZipFile(dist / f"{NAME}-py3-none-any.whl") as wheel:
-        names = {name for name in wheel.namelist() if not name.startswith(f"{NAME}.dist-info/")}
-    package = {path for path in (ROOT / "gateway").rglob("*") if path.is_file()}
-    assert names == {str(p.relative_to(ROOT)) for p in package if "__pycache__" not in p.parts}
+@pytest.fixture(scope="module")
+def emulator(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The folder that the emulator's wheel is installed in, for PYTHONPATH; the gateway has what it needs."""
+    folder = tmp_path_factory.mktemp("emulator")
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "-q",
+        "install",
+        "--no-deps",
+        "--no-index",
+    )
+    subprocess.run(
+        (*pip, "--target", folder, dist / f"{EMULATOR}-py3-none-any.whl"),
+        env=environment(),
+        check=True,
+        timeout=300,
+    )
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"), [(NAME, "gateway"), (EMULATOR, "local_cognito/src/local_cognito")]
+)
+def test_a_wheel_holds_its_package_and_nothing_else(dist: Path, name: str, source: str) -> None:
+    """So the gateway's holds no emulator."""
+    path = dist / f"{name}-py3-none-any.whl"
+    with zipfile.ZipFile(path) as wheel:
+        names = {each for each in wheel.namelist() if not each.startswith(f"{name}.dist-info/")}
+    top = (ROOT / source).parent
+    package = {each.relative_to(top) for each in (ROOT / source).rglob("*") if each.is_file()}
+    assert names == {str(each) for each in package if "__pycache__" not in each.parts}
+    print(f"{path.name}: {path.stat().st_size / 1024:.0f} KiB, {len(names)} files")
 
 
 def test_the_sdist_can_be_built_again(dist: Path) -> None:
     with tarfile.open(dist / f"{NAME}.tar.gz") as sdist:
         names = {name.partition("/")[2] for name in sdist.getnames()}
     assert {"pyproject.toml", "CHANGELOG.md", "requirements/build.txt", "gateway/version.py"} <= names
-    assert {"docs/logs.md", "config/gateway.example.yaml"} <= names
+    assert {"docs/logs.md", "config/gateway.example.yaml", "local_cognito/pyproject.toml"} <= names
     assert [name for name in names if name.startswith("tests")] == []
 
 
@@ -120,11 +154,33 @@ def test_the_commands_work_without_a_source_tree(installed: Path, tmp_path: Path
             assert done.stdout.startswith(said)
 
 
-async def test_the_demo_runs_without_a_source_tree(installed: Path, tmp_path: Path) -> None:
+def test_without_the_emulator_a_sentence_says_how_to_install_it(installed: Path, tmp_path: Path) -> None:
+    """And what it says, typed in a checkout, installs it."""
+    venv, checkout = tmp_path / "venv", tmp_path / "checkout"
+    subprocess.run((sys.executable, "-m", "venv", venv), env=environment(), check=True, timeout=300)
+    (site,) = (venv / "lib").glob("python3.*/site-packages")
+    (beside,) = (installed.parent / "lib").glob("python3.*/site-packages")
+    (site / "gateway.pth").write_text(f"{beside}\n")
+    shutil.copytree(ROOT / "local_cognito", checkout / "local_cognito", ignore=NOT_SOURCE)
+    python = venv / "bin/python"
+    for command in ("demo", "local-cognito"):
+        done = run(python, "-m", "gateway", command, cwd=checkout, environ=OWN)
+        assert (done.returncode, done.stdout) == (1, "")
+        (sentence,) = done.stderr.splitlines()
+        _, _, told = sentence.partition(" run ")
+        assert told == f"{python} -m pip install ./local_cognito", sentence
+    installing = run(*told.split(), "--disable-pip-version-check", cwd=checkout, environ=OWN)
+    assert installing.returncode == 0, installing.stderr
+    for program in ([venv / "bin/local-cognito"], [python, "-m", "gateway", "local-cognito"]):
+        done = run(*program, "--listen", "192.0.2.1:0", cwd=tmp_path, environ=OWN)
+        assert "it serves loopback addresses only" in done.stderr
+
+
+async def test_the_demo_runs_without_a_source_tree(installed: Path, emulator: str, tmp_path: Path) -> None:
     port = free_port()
     command = [installed / "cognito-gateway", "demo", "--port", str(port)]
     with taking_turns():
-        async with started(tmp_path, command, environ=OWN) as program:
+        async with started(tmp_path, command, environ={**OWN, "PYTHONPATH": emulator}) as program:
             printed = await program.says("Ctrl-C stops everything.")
             page = await once(port, get("/oauth2/sign_in", "Accept: text/html"))
             assert page.status == 200
@@ -168,7 +224,7 @@ def test_an_extra_that_is_missing_is_named(installed: Path, tmp_path: Path) -> N
         assert len(done.stderr.splitlines()) == 1
 
 
-def test_the_outside_tests_pass_against_the_wheel(installed: Path, tmp_path: Path) -> None:
+def test_the_outside_tests_pass_against_the_wheel(installed: Path, emulator: str, tmp_path: Path) -> None:
     """With what tests need from the environment that runs them, behind what is installed; our package is not
     found there: it is an editable one, whose path a .pth file adds, and those count in site-packages only."""
     (site,) = (installed.parent / "lib").glob("python3.*/site-packages")
@@ -177,12 +233,13 @@ def test_the_outside_tests_pass_against_the_wheel(installed: Path, tmp_path: Pat
         (tmp_path / name).symlink_to(ROOT / name)
     parts = ("main_job", "commands", "refusals", "endpoints", "metrics_and_logs")
     suite = [f"tests/outside/test_{part}.py" for part in parts]
+    paths = os.pathsep.join((str(tmp_path), emulator))
     try:
         command = [installed / "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"]
         done = subprocess.run(
             [*command, "--rootdir", tmp_path, *suite],
             cwd=tmp_path,
-            env={**environment(), **OWN, "PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"},
+            env={**environment(), **OWN, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
             timeout=1200,

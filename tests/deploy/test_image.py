@@ -93,7 +93,7 @@ def test_variables_alone_configure_it(engine: Engine) -> None:
 
 def test_it_is_nobody_s_and_holds_no_pip_and_no_compiler(engine: Engine) -> None:
     assert inside(engine, "id", "-u") == "65532"
-    for module in ("pip", "ensurepip", "setuptools"):
+    for module in ("pip", "ensurepip", "setuptools", "local_cognito"):
         found = f"import importlib.util as u; print(u.find_spec('{module}'))"
         for python in ("python", "/usr/bin/python3"):
             assert inside(engine, python, "-c", found) == "None", (python, module)

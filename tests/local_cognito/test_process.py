@@ -22,7 +22,7 @@ from tests.support import local_cognito
 def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The process and the URL it printed."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "local-cognito", *arguments],
+        [sys.executable, "-m", "local_cognito", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -45,7 +45,7 @@ def started(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_boto3_signs_in_and_a_signal_ends_it(number: signal.Signals) -> None:
-    with started("--listen", "127.0.0.1:0", "--seed", str(seed.DEMO)) as (process, url):
+    with started("--listen", "127.0.0.1:0", "--demo") as (process, url):
         boto = local_cognito.client(url)
         result = boto.initiate_auth(
             ClientId="1demo2client3local4cognito",
@@ -75,9 +75,10 @@ def test_it_listens_soon() -> None:
         (["--listen", "127.0.0.1:0", "--seed", "/nonexistent/seed.yaml"], "cannot be read"),
     ],
 )
-def test_mistakes_are_one_sentence(arguments: list[str], what: str) -> None:
+@pytest.mark.parametrize("program", [["local_cognito"], ["gateway", "local-cognito"]], ids=" ".join)
+def test_mistakes_are_one_sentence(program: list[str], arguments: list[str], what: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "local-cognito", *arguments],
+        [sys.executable, "-m", *program, *arguments],
         capture_output=True,
         text=True,
         timeout=100,
@@ -92,7 +93,7 @@ def test_a_refused_seed_is_named_and_nothing_listens(tmp_path: Path) -> None:
     path = tmp_path / "seed.yaml"
     path.write_text("UserPools: [{Id: us-east-1_Abc, PoolName: p, Users: [{Username: u, Password: weak}]}]")
     done = subprocess.run(
-        [sys.executable, "-m", "gateway", "local-cognito", "--listen", "127.0.0.1:0", "--seed", str(path)],
+        [sys.executable, "-m", "local_cognito", "--listen", "127.0.0.1:0", "--seed", str(path)],
         capture_output=True,
         text=True,
         timeout=100,
@@ -101,3 +102,22 @@ def test_a_refused_seed_is_named_and_nothing_listens(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "UserPools.1.Users.1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["demo", "local-cognito"])
+def test_the_gateway_says_how_to_install_it(command: str) -> None:
+    """In an interpreter that does not find the package; tests/deploy/test_dist.py runs what it says."""
+    hidden = "import sys; sys.modules['local_cognito'] = None"
+    program = f"{hidden}; from gateway.cli import main; sys.exit(main([{command!r}]))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"cognito-gateway: {command}: local-cognito is not installed: in a checkout of cognito-gateway run "
+        f"{sys.executable} -m pip install ./local_cognito\n"
+    )

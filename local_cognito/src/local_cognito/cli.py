@@ -15,8 +15,8 @@ from local_cognito.server import run
 from local_cognito.version import VERSION
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the local Cognito until SIGINT or SIGTERM; return the exit code."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of argv."""
     parser = argparse.ArgumentParser(
         prog="local-cognito", description="A strict emulator of Amazon Cognito, on loopback."
     )
@@ -34,7 +34,12 @@ def main(argv: list[str] | None = None) -> int:
     begin.add_argument(
         "--demo", action="store_const", const=DEMO, dest="seed", help="begin with the demo's pool and user"
     )
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the local Cognito until SIGINT or SIGTERM; return the exit code."""
+    arguments = make_parser().parse_args(argv)
     try:
         return run(arguments.listen, arguments.seed)
     except CannotRun as error:
