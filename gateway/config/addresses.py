@@ -7,11 +7,11 @@ credentials in it is never repeated in a mistake.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from gateway.config.model import Address
 from gateway.config.values import shown
 
 _URL = re.compile(
@@ -22,6 +22,21 @@ _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?", re.ASCI
 _PORT = re.compile(r"0|[1-9][0-9]{0,4}", re.ASCII)
 # struct sockaddr_un: sun_path holds 108 bytes with the final NUL.
 _LONGEST_SOCKET_PATH = 107
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen: host and port, or a unix socket's path (then host is '' and port 0)."""
+
+    host: str
+    port: int
+    unix: Path | None = None
+
+    def __str__(self) -> str:
+        if self.unix is not None:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
 
 
 class Url(NamedTuple):

@@ -1,5 +1,6 @@
 """Typed values become the completed configuration: what was left out is worked out, paths become absolute.
 
+What follows from a key's shape is made by `_made`; each key declared as `completed` or `written` stands here.
 Called only when nothing was wrong, so every value has the type that its kind in the table returns.
 """
 
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.config import model
+from gateway.config.declare import section_of
 from gateway.config.egress import egress_of
 from gateway.config.in_sight import credentials_in_sight
+from gateway.config.shapes import ListOf, MapOf, Section, Shape
 
-# What a typed section is; its values' types are the table's promise, which mypy cannot follow.
+# What a typed section is; its values' types are the table's promise.
 Values = Mapping[str, Any]
-Shared = TypeVar("Shared", bound=model.RateLimit | model.Revocation)
+T = TypeVar("T")
 
 
 def complete(
@@ -23,25 +26,13 @@ def complete(
 ) -> model.Config:
     """`folder`: where the configuration file is; relative paths in it begin there. `stored`: the user pools
     are the set-up page's answer (stored.py)."""
-    cors, tracing = values["cors"], values["tracing"]
-    return model.Config(
-        listen=_listen(values["listen"], folder),
+    return _made(
+        section_of(model.Config),
+        values,
+        folder,
         upstream=_upstream(values["upstream"], folder),
         cognito=_cognito(values["cognito"], folder, environ, stored=stored),
-        request_headers=model.RequestHeaders(
-            underscores=values["request_headers"]["underscores"],
-            passed=tuple(values["request_headers"]["pass"]),
-        ),
-        routes=tuple(_route(route) for route in values["routes"]),
-        paths=model.Paths(**values["paths"]),
-        identity_headers=_identity_headers(values["identity_headers"], folder),
-        sign_in=_sign_in(values["sign_in"], folder),
-        rate_limit=_shared(model.RateLimit, values["rate_limit"], folder),
-        cors=None if cors is None else model.Cors(**_frozen(cors)),
-        ext_authz=model.ExtAuthz(**values["ext_authz"]),
-        metrics=model.Metrics(**values["metrics"]),
-        log=model.Log(**values["log"]),
-        tracing=None if tracing is None else model.Tracing(**tracing),
+        routes=tuple(_route(route, folder) for route in values["routes"]),
     )
 
 
@@ -73,99 +64,53 @@ def methods(given: Sequence[str] | None) -> frozenset[str] | None:
     return frozenset(given) | ({"HEAD"} if "GET" in given else set())
 
 
-def _shared(section: type[Shared], values: Values, folder: Path) -> Shared:
-    """A flat section that may be shared through Redis."""
-    return section(**{**values, "redis_password_file": _path(folder, values["redis_password_file"])})
+def _made(section: Section[T], values: Values, folder: Path, **completed: object) -> T:
+    """The section's fields by their keys' shapes, but for those that are `completed` already."""
+    fields = dict(completed)
+    for key in section.keys:
+        if key.field and key.field not in fields:
+            assert key.completes, f"{key.name}: complete.py says nothing about it"
+            fields[key.field] = _by_shape(key.shape, values[key.name], folder)
+    return section.made(**fields)
 
 
-def _frozen(values: Values) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-
-
-def _path(folder: Path, text: str | None) -> Path | None:
-    return None if text is None else folder / text
-
-
-def _listen(values: Values, folder: Path) -> model.Listen:
-    tls = values["tls"]
-    served = None
-    if tls is not None:
-        served = model.ServerTls(
-            folder / tls["certificate_file"],
-            folder / tls["key_file"],
-            _path(folder, tls["client_ca_file"]),
-        )
-    return model.Listen(**{**_frozen(values), "tls": served})
+def _by_shape(shape: Shape, value: Any, folder: Path) -> Any:
+    if value is None:
+        return None
+    if isinstance(shape, Section):
+        return _made(shape, value, folder)
+    if isinstance(shape, ListOf):
+        return tuple(_by_shape(shape.of, item, folder) for item in value)
+    if isinstance(shape, MapOf):
+        return tuple((name, _by_shape(shape.value, item, folder)) for name, item in value.items())
+    return folder / value if isinstance(value, Path) else value
 
 
 def _upstream(values: Values, folder: Path) -> model.Upstream:
-    tls, target, sigv4 = values["tls"], values["url"], values["sigv4"]
-    wanted = None
-    if tls is not None:
-        wanted = model.ClientTls(
-            _path(folder, tls["ca_file"]),
-            _path(folder, tls["certificate_file"]),
-            _path(folder, tls["key_file"]),
-            tls["server_name"],
-        )
-    rest = {name: value for name, value in values.items() if name not in {"url", "tls", "sigv4"}}
-    return model.Upstream(
-        scheme=target.scheme,
-        host=target.host,
-        port=target.port,
-        unix=target.unix,
-        tls=wanted,
-        sigv4=None if sigv4 is None else model.SigV4(**sigv4),
-        **rest,
-    )
+    url = values["url"]
+    parts = {"scheme": url.scheme, "host": url.host, "port": url.port, "unix": url.unix}
+    return _made(section_of(model.Upstream), values, folder, **parts)
 
 
 def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool) -> model.Cognito:
-    endpoint_url = values["endpoint_url"]
-    return model.Cognito(
+    endpoint_url, ca_file = values["endpoint_url"], values["ca_file"]
+    return _made(
+        section_of(model.Cognito),
+        values,
+        folder,
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
-        signs=credentials_in_sight(environ, values["endpoint_url"]),
-        egress=egress_of(values["proxy"], _path(folder, values["ca_file"]), environ),
+        signs=credentials_in_sight(environ, endpoint_url),
+        egress=egress_of(values["proxy"], None if ca_file is None else folder / ca_file, environ),
         user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
-        clock_leeway=values["clock_leeway"],
-        token_cache_size=values["token_cache_size"],
-        max_token_size=values["max_token_size"],
-        revocation=_shared(model.Revocation, values["revocation"], folder),
         stored=stored,
     )
 
 
 def _user_pool(values: Values, endpoint_url: str | None, folder: Path) -> model.UserPool:
     accepted = issuers(values["id"], values["issuers"], endpoint_url)
-    return model.UserPool(
-        **{
-            **_frozen(values),
-            "issuers": accepted,
-            "jwks_url": jwks_url(values["jwks_url"], accepted),
-            "jwks_file": _path(folder, values["jwks_file"]),
-            "client_secret_file": _path(folder, values["client_secret_file"]),
-        }
-    )
+    keys_at = jwks_url(values["jwks_url"], accepted)
+    return _made(section_of(model.UserPool), values, folder, issuers=accepted, jwks_url=keys_at)
 
 
-def _route(values: Values) -> model.Route:
-    claims = tuple((name, tuple(accepted)) for name, accepted in values["claims"].items())
-    return model.Route(**{**_frozen(values), "methods": methods(values["methods"]), "claims": claims})
-
-
-def _identity_headers(values: Values, folder: Path) -> model.IdentityHeaders:
-    given = values["assertion"]
-    assertion = None
-    if given is not None:
-        assertion = model.Assertion(**{**given, "key_file": folder / given["key_file"]})
-    return model.IdentityHeaders(
-        **{**values, "claims": tuple(values["claims"].items()), "assertion": assertion}
-    )
-
-
-def _sign_in(values: Values, folder: Path) -> model.SignIn:
-    session = values["session"]
-    files = {name: _path(folder, session[name]) for name in ("secret_file", "redis_password_file")}
-    kept = model.Session(**{**session, **files})
-    state_dir = _path(folder, values["state_dir"])
-    return model.SignIn(**{**_frozen(values), "session": kept, "state_dir": state_dir})
+def _route(values: Values, folder: Path) -> model.Route:
+    return _made(section_of(model.Route), values, folder, methods=methods(values["methods"]))

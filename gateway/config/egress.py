@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from gateway.config import addresses
-from gateway.config.model import Egress
 from gateway.errors import GatewayError
 
 # As curl and urllib do: the name in lower case has precedence, and an empty value means none.
@@ -27,6 +27,26 @@ _SYSTEM_ROOTS = (
     Path("/etc/ssl/ca-bundle.pem"),
     Path("/etc/ssl/cert.pem"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Egress:
+    """The way out to AWS. The default is the direct one, with the library's own roots."""
+
+    # An HTTP proxy's URL, maybe with credentials; None: no proxy.
+    proxy: str | None = field(default=None, repr=False)
+    # The key or variable that names it.
+    proxy_from: str = "cognito.proxy"
+    # NO_PROXY as it was found.
+    no_proxy: str = ""
+    # The file of the roots; None: this system has none where one is usual. No secret, and watched where it is
+    # used, so not named like the files that a reload watches.
+    roots: Path | None = None
+    # The key, the variable, or words for neither.
+    ca_from: str = "the system"
+
+
+DIRECT = Egress()
 
 
 def egress_of(proxy: str, ca_file: Path | None, environ: Mapping[str, str]) -> Egress:

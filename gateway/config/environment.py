@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gateway.config import FILE_VARIABLE, PREFIX, source
 from gateway.config.report import Place, Report
@@ -142,7 +142,7 @@ def _paths(shape: Shape, path: str) -> Iterator[str]:
 def single_values() -> tuple[str, ...]:
     """Return the path of every key outside lists that holds one value."""
 
-    def within(section: Section, path: str) -> Iterator[str]:
+    def within(section: Section[Any], path: str) -> Iterator[str]:
         for key in section.keys:
             if isinstance(key.shape, Kind):
                 yield f"{path}{key.name}"

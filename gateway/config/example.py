@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from typing import Any
 
 from gateway.config.shapes import Key, ListOf, MapOf, Section
 from gateway.config.table import SCHEMA
@@ -41,7 +42,7 @@ def value_of(key: Key) -> str:
     return "null" if key.default is None else key.default
 
 
-def _section(section: Section, indent: int, *, live: bool) -> Iterator[str]:
+def _section(section: Section[Any], indent: int, *, live: bool) -> Iterator[str]:
     for key in section.keys:
         yield from _comment(key.why, indent)
         if isinstance(key.shape, Section) and not key.nullable:
@@ -72,7 +73,7 @@ def _leaf(key: Key, indent: int, *, live: bool) -> Iterator[str]:
         yield ""
 
 
-def _item(section: Section) -> Iterator[str]:
+def _item(section: Section[Any]) -> Iterator[str]:
     """One list item with every key."""
     lines = list(_filled(section, "    "))
     first = next(index for index, line in enumerate(lines) if not line.lstrip().startswith("#"))
@@ -80,7 +81,7 @@ def _item(section: Section) -> Iterator[str]:
         yield "  - " + line[4:] if index == first else line
 
 
-def _filled(section: Section, pad: str) -> Iterator[str]:
+def _filled(section: Section[Any], pad: str) -> Iterator[str]:
     for key in section.keys:
         note = " Required." if key.required else ""
         yield from _comment(key.why + note, len(pad) + 2, pad)

@@ -52,7 +52,7 @@ def _warn_of_writers(typed: Typed, path: str, folder: Path, report: Report) -> N
             report.warning(typed.place(path), path, f"{told}: chmod o-w {each}")
 
 
-def _named(section: Section, values: dict[str, Any] | None, path: str) -> Iterator[tuple[str, Key, str]]:
+def _named(section: Section[Any], values: dict[str, Any] | None, path: str) -> Iterator[tuple[str, Key, str]]:
     """Every file and folder that is given: its key's path, the key, the text."""
     for key in section.keys:
         value = (values or {}).get(key.name)

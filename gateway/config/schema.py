@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
     }
 
 
-def _properties(section: Section) -> dict[str, Any]:
+def _properties(section: Section[Any]) -> dict[str, Any]:
     required = [key.name for key in section.keys if key.required]
     return {
         "additionalProperties": False,

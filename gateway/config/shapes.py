@@ -7,25 +7,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from gateway.config import addresses, names, redis_url, values
 
 Json = Mapping[str, Any]
+# What a user would write: text for a scalar, texts for a list, None for null; a section that is not nullable
+# has its keys' defaults, a mapping is empty.
+Default: TypeAlias = str | tuple[str, ...] | None
+T_co = TypeVar("T_co", covariant=True)
+K_co = TypeVar("K_co", covariant=True)
+V_co = TypeVar("V_co", covariant=True)
+P = TypeVar("P")
+Word = TypeVar("Word", bound=str)
+
+
+class Shaped(Generic[T_co]):
+    """The shape of a value in the file; T is what the completed configuration holds."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(Shaped[T_co]):
     """A scalar's type. `words` follow "Type:" in the documentation; `json` is exact or wider than `parse`."""
 
     words: str
-    parse: Callable[[str], Any]
+    parse: Callable[[str], T_co]
     json: Json
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf:
-    of: Kind | Section
+class Section(Shaped[T_co]):
+    keys: tuple[Key, ...]
+    # The class that was declared (declare.py): what the section completes to.
+    made: Callable[..., T_co]
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Shaped[tuple[T_co, ...]]):
+    of: Kind[T_co] | Section[T_co]
     # The fewest items when the key is given.
     least: int = 0
     # A lone scalar is a list of one.
@@ -33,50 +55,40 @@ class ListOf:
 
 
 @dataclass(frozen=True, slots=True)
-class MapOf:
-    key: Kind
-    value: Kind | ListOf
+class MapOf(Shaped[tuple[tuple[K_co, V_co], ...]]):
+    key: Kind[K_co]
+    value: Kind[V_co] | ListOf[Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    keys: tuple[Key, ...]
-
-
-Shape = Kind | ListOf | MapOf | Section
+Shape: TypeAlias = Kind[Any] | ListOf[Any] | MapOf[Any, Any] | Section[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One line of the schema.
-
-    `default` is what a user would write: text for a scalar, texts for a list, None for null; a section that
-    is not nullable has its keys' defaults, a mapping is empty.
-    """
+    """One line of the schema."""
 
     name: str
     shape: Shape
-    default: str | tuple[str, ...] | None
+    default: Default
     why: str
     required: bool = False
     nullable: bool = False
     # YAML, shown commented out where the default shows too little.
     example: str | None = None
-
-
-def section(name: str, why: str, *keys: Key) -> Key:
-    return Key(name, Section(keys), (), why)
+    # The completed section's field ("": none), and whether its value follows from the shape alone.
+    field: str = ""
+    completes: bool = True
 
 
 def _text(pattern: str | None = None, **more: Any) -> dict[str, Any]:
     return {"type": "string", **({"pattern": pattern} if pattern else {}), **more}
 
 
-def choice(*words: str) -> Kind:
+def choice(*words: Word) -> Kind[Word]:
     return Kind(" or ".join(f"`{word}`" for word in words), values.choice(*words), {"enum": list(words)})
 
 
-def duration(least: str, most: str) -> Kind:
+def duration(least: str, most: str) -> Kind[float]:
     parse = values.within(
         values.duration, values.duration(least), values.duration(most), values.show_duration
     )
@@ -84,20 +96,24 @@ def duration(least: str, most: str) -> Kind:
     return Kind(words, parse, {"anyOf": [_text("^[0-9]+(ms|s|m|h)$"), {"enum": [0, "0"]}]})
 
 
-def size(least: str, most: str) -> Kind:
+def size(least: str, most: str) -> Kind[int]:
     parse = values.within(values.size, values.size(least), values.size(most), values.show_size)
     json = {"anyOf": [{"type": "integer", "minimum": 0}, _text("^[0-9]+(KiB|MiB|GiB)?$")]}
     return Kind(f"size, {least} to {most}", parse, json)
 
 
-def integer(least: int, most: int) -> Kind:
+def integer(least: int, most: int) -> Kind[int]:
     parse = values.within(values.integer, least, most, str)
     json = {"type": "integer", "minimum": least, "maximum": most}
     return Kind(f"whole number, {least} to {most}", parse, json)
 
 
-def named(words: str, parse: Callable[[str], Any], pattern: str | None = None) -> Kind:
+def named(words: str, parse: Callable[[str], P], pattern: str | None = None) -> Kind[P]:
     return Kind(words, parse, _text(pattern))
+
+
+def _path(parse: Callable[[str], str]) -> Callable[[str], Path]:
+    return lambda text: Path(parse(text))
 
 
 BOOLEAN = Kind("`true` or `false`", values.boolean, {"type": "boolean"})
@@ -146,8 +162,8 @@ COOKIE_NAME = named(
 HOST_NAME = named("host name", addresses.host_name)
 
 # YAML can write a half of a surrogate pair ("\\ud800"); the system takes none in a name.
-FILE = named("file", values.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096))
-FOLDER = named("folder", values.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096))
+FILE = named("file", _path(values.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096)))
+FOLDER = named("folder", _path(values.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096)))
 
 # Shapes from the API models: UserPoolIdType, ClientIdType of cognito-idp, IdentityPoolId of cognito-identity.
 POOL_ID = named(

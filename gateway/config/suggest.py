@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from gateway.config.shapes import ListOf, Section
 from gateway.config.table import SCHEMA
@@ -33,7 +34,7 @@ def closest(name: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | No
     return next(iter(difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=cutoff)), None)
 
 
-def _paths(section: Section, path: str) -> Iterator[str]:
+def _paths(section: Section[Any], path: str) -> Iterator[str]:
     for key in section.keys:
         where = f"{path}{key.name}"
         yield where

@@ -74,7 +74,7 @@ class _Validator:
         self.complete = complete
         self.places: dict[str, Place] = {}
 
-    def section(self, node: source.Node, shape: Section, path: str, place: Place) -> dict[str, Any]:
+    def section(self, node: source.Node, shape: Section[Any], path: str, place: Place) -> dict[str, Any]:
         """`place` is the section's first line, where a missing key is reported."""
         keys = {key.name: key for key in shape.keys}
         values: dict[str, Any] = {}
@@ -142,7 +142,7 @@ class _Validator:
             return self._map(node, shape, path)
         return self.section(node, shape, path, place)
 
-    def _scalar(self, node: source.Node, kind: Kind, path: str) -> Any:
+    def _scalar(self, node: source.Node, kind: Kind[Any], path: str) -> Any:
         if not isinstance(node, source.Scalar):
             self.report.mistake(node.place, path, f"one value is wanted here, not {_what(node)}")
             return None
@@ -155,7 +155,7 @@ class _Validator:
             self.report.mistake(node.place, path, str(error))
             return None
 
-    def _list(self, node: source.Node, shape: ListOf, path: str) -> list[Any] | None:
+    def _list(self, node: source.Node, shape: ListOf[Any], path: str) -> list[Any] | None:
         if shape.single and isinstance(node, source.Scalar):
             return [self._shaped(node, shape.of, path, node.place)]
         if not isinstance(node, source.Sequence):
@@ -178,7 +178,7 @@ class _Validator:
         self._repeated(node, values, shape, path)
         return values
 
-    def _repeated(self, node: source.Sequence, values: list[Any], shape: ListOf, path: str) -> None:
+    def _repeated(self, node: source.Sequence, values: list[Any], shape: ListOf[Any], path: str) -> None:
         """A value that stands twice in one list is a slip of the hand: say so rather than guess."""
         if not isinstance(shape.of, Kind):
             return
@@ -186,7 +186,7 @@ class _Validator:
             if value is not None and value in values[:index]:
                 self.report.mistake(node.items[index].place, f"{path}[{index}]", "given twice in this list")
 
-    def _map(self, node: source.Node, shape: MapOf, path: str) -> dict[str, Any]:
+    def _map(self, node: source.Node, shape: MapOf[Any, Any], path: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for entry, where in self._entries(node, path):
             try:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Value = TypeVar("Value", int, float)
+Word = TypeVar("Word", bound=str)
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?", re.ASCII)
@@ -73,10 +74,10 @@ def boolean(text: str) -> bool:
     raise ValueError(f"{shown(text)} is not true or false")
 
 
-def auto_or(least: int, most: int) -> Callable[[str], int | str]:
-    def parse(text: str) -> int | str:
+def auto_or(least: int, most: int) -> Callable[[str], int | Literal["auto"]]:
+    def parse(text: str) -> int | Literal["auto"]:
         if text == "auto":
-            return text
+            return "auto"
         try:
             return within(integer, least, most, str)(text)
         except ValueError:
@@ -87,11 +88,12 @@ def auto_or(least: int, most: int) -> Callable[[str], int | str]:
     return parse
 
 
-def choice(*words: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(f"{shown(text)} is not one of {', '.join(words)}")
-        return text
+def choice(*words: Word) -> Callable[[str], Word]:
+    def parse(text: str) -> Word:
+        for word in words:
+            if word == text:
+                return word
+        raise ValueError(f"{shown(text)} is not one of {', '.join(words)}")
 
     return parse
 
