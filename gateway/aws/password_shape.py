@@ -21,9 +21,7 @@ def has_space_at_an_end(password: str) -> bool:
 def possible(password: str, what: str) -> str:
     """The password; raises GatewayError where it is none, `what` says which one it is."""
     if has_space_at_an_end(password):
-        raise GatewayError(f"token: the {what} begins or ends with a space, as no password at Cognito does")
+        raise GatewayError(f"the {what} begins or ends with a space, as no password at Cognito does")
     if len(password) > LONGEST:
-        raise GatewayError(
-            f"token: the {what} has more than {LONGEST} characters, as no password at Cognito has"
-        )
+        raise GatewayError(f"the {what} has more than {LONGEST} characters, as no password at Cognito has")
     return password

@@ -45,7 +45,7 @@ def answer(
         return pool.answer_with_password(challenge, _password(console))
     if name in _PASSWORDS:
         return pool.answer_with_password(challenge, _password(console))
-    raise GatewayError(f"token: Cognito asks for {name}, which a terminal cannot answer")
+    raise GatewayError(f"Cognito asks for {name}, which a terminal cannot answer")
 
 
 def _password(console: Console) -> str:
@@ -80,7 +80,7 @@ def _new_password(challenge: Challenge, console: Console, given: Mapping[str, st
     asked = console.secret("New password: ", "new password, which Cognito asks for")
     password = possible(asked, "new password")
     if console.interactive and console.secret("Once more: ", "new password") != password:
-        raise GatewayError("token: the two new passwords differ: nothing was changed")
+        raise GatewayError("the two new passwords differ: nothing was changed")
     attributes = {}
     for name in required_attributes(challenge.parameters):
         # Without a terminal the next line of standard input, as for everything else that is asked.
@@ -93,7 +93,7 @@ def _new_password(challenge: Challenge, console: Console, given: Mapping[str, st
 def _set_up_authenticator(pool: UserPool, challenge: Challenge, console: Console) -> Tokens | Challenge:
     kinds = _names(challenge.parameters.get("MFAS_CAN_SETUP", ""))
     if kinds and "SOFTWARE_TOKEN_MFA" not in kinds:
-        raise GatewayError(f"token: Cognito asks to set up {', '.join(kinds)}: use the sign-in page for it")
+        raise GatewayError(f"Cognito asks to set up {', '.join(kinds)}: use the sign-in page for it")
     secret, following = pool.begin_authenticator(challenge)
     console.say(f"The pool wants a second factor. Add this key to your authenticator app: {secret}")
     return pool.finish_authenticator(following, console.line("Its code: ", "code of the authenticator app"))

@@ -42,9 +42,9 @@ class KeptTokens:
             f"{environ['HOME']}/.local/state" if environ.get("HOME") else ""
         )
         if not home:
-            raise GatewayError("token: --cache needs a place: set HOME or XDG_STATE_HOME")
+            raise GatewayError("--cache needs a place: set HOME or XDG_STATE_HOME")
         if username is None:
-            raise GatewayError("token: --cache keeps tokens by user: name one with --username")
+            raise GatewayError("--cache keeps tokens by user: name one with --username")
         whose = "\n".join((address.user_pool_id, address.client_id, username, address.endpoint_url or ""))
         return cls(Path(home) / "cognito-gateway" / f"{sha256(whose.encode()).hexdigest()[:32]}.json")
 
@@ -99,7 +99,7 @@ class KeptTokens:
             beside.replace(self.path)
         except OSError as error:
             beside.unlink(missing_ok=True)
-            raise GatewayError(f"token: {self.path}: cannot be written: {error.strerror}") from None
+            raise GatewayError(f"{self.path}: cannot be written: {error.strerror}") from None
 
     def _read(self) -> bytes:
         """The file, if nobody else could have read or written it. Raises OSError and GatewayError."""
@@ -111,7 +111,7 @@ class KeptTokens:
             found = os.fstat(opened.fileno())
             _check_owned(self.path, found, _READABLE)
             if not stat.S_ISREG(found.st_mode):
-                raise GatewayError(f"token: {self.path}: is not a regular file: delete it")
+                raise GatewayError(f"{self.path}: is not a regular file: delete it")
             return opened.read(_LARGEST)
 
     def _load(self) -> dict[str, Any] | None:
@@ -131,11 +131,11 @@ def _check_owned(path: Path, found: os.stat_result, forbidden: int) -> None:
     """Tokens of somebody else's making sign in somebody else; tokens that others can read are theirs too."""
     mode = stat.S_IMODE(found.st_mode)
     if found.st_uid != os.geteuid():
-        raise GatewayError(f"token: {path}: belongs to another user (uid {found.st_uid}): move it away")
+        raise GatewayError(f"{path}: belongs to another user (uid {found.st_uid}): move it away")
     if mode & forbidden:
         which = "700" if stat.S_ISDIR(found.st_mode) else "600"
         do = "read" if forbidden == _READABLE else "write"
         raise GatewayError(
-            f"token: {path}: others may {do} it (mode {mode:04o}): chmod {which} it, or delete it and sign "
+            f"{path}: others may {do} it (mode {mode:04o}): chmod {which} it, or delete it and sign "
             "in again if they may have done so"
         )

@@ -116,9 +116,7 @@ def _renewed(address: PoolAddress, request: TokenRequest, kept: KeptTokens) -> T
     refresh = kept.refresh_token()
     if refresh is None:
         if request.refresh:
-            raise GatewayError(
-                "token: no refresh token is kept: sign in once with --cache, then --refresh renews"
-            )
+            raise GatewayError("no refresh token is kept: sign in once with --cache, then --refresh renews")
         return None
     try:
         return Renewal(address).renew(refresh, kept.internal_name(), kept.device_key())

@@ -257,6 +257,16 @@ def test_the_aws_cli_asks_at_its_terminal_with_a_pipe_as_input(local: LocalCogni
     assert "Password: " in seen
 
 
+def test_what_goes_wrong_before_signing_in_is_not_called_another_command(place: Path) -> None:
+    (place / "password").write_text(f"{PASSWORD} \n")
+    refused = credentials(place)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == (
+        "cognito-gateway: the password in --password-file begins or ends with a space, as no password at "
+        "Cognito does\n"
+    )
+
+
 def test_one_of_the_users_roles(local: LocalCognito, place: Path) -> None:
     from gateway.aws.provision.wanted import trust_policy
 

@@ -133,6 +133,22 @@ def test_a_password_with_a_space_at_its_end_is_named(local: LocalCognito, tmp_pa
     assert (done.returncode, done.stdout) == (1, "")
     assert "the new password begins or ends with a space" in done.stderr
     assert PASSWORD not in done.stderr
+    # From standard input too, at either end, and before Cognito is asked.
+    for typed in (f"{PASSWORD} ", f" {PASSWORD}", f"{PASSWORD}\t"):
+        done = token(tmp_path, "--username", "alice", *flags(local), stdin=f"{typed}\n")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == (
+            "cognito-gateway: the password begins or ends with a space, as no password at Cognito does\n"
+        )
+    assert local.state.pools[POOL].attempts == {}, "it counts as no guess"
+
+
+def test_a_password_may_have_spaces_inside(local: LocalCognito, tmp_path: Path) -> None:
+    phrase = "Correct Horse  Battery 1"
+    local.call("AdminSetUserPassword", UserPoolId=POOL, Username="alice", Password=phrase, Permanent=True)
+    done = token(tmp_path, "--username", "alice", *flags(local), stdin=f"{phrase}\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert claims(done.stdout)["username"] == "alice"
 
 
 def test_a_new_password_comes_from_the_next_line(local: LocalCognito, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_files_that_others_could_read_or_write_are_not_used(local: LocalCognito,
         path.chmod(mode)
         refused = token(local, tmp_path, "--cache", stdin="")
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith(f"cognito-gateway: token: {path}: {told}")
+        assert refused.stderr.startswith(f"cognito-gateway: {path}: {told}")
         path.chmod(before)
     # A link to a file of somebody's choice is not followed: a password is asked for.
     elsewhere = tmp_path / "elsewhere"
@@ -176,7 +176,7 @@ def test_an_old_token_is_renewed_and_not_handed_out(local: LocalCognito, tmp_pat
 def test_refresh_renews_without_a_password(local: LocalCognito, tmp_path: Path) -> None:
     none = token(local, tmp_path, "--refresh", stdin="")
     assert none.stderr == (
-        "cognito-gateway: token: no refresh token is kept: sign in once with --cache, then --refresh renews\n"
+        "cognito-gateway: no refresh token is kept: sign in once with --cache, then --refresh renews\n"
     )
     first = claims(token(local, tmp_path, "--cache").stdout)
     renewed = token(local, tmp_path, "--refresh", stdin="")

@@ -8,16 +8,20 @@ import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
 import pytest
 from botocore.config import Config
 
 from gateway.aws.identity_pool import Credentials
+from gateway.aws.provision.wanted import trust_policy
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
+from local_cognito.iam.roles import create_role
+from local_cognito.server import LocalCognito
 from tests.portal.managed_login import ORIGIN, site
-from tests.portal.support import Browser, a_session, form_token, signed_in
+from tests.portal.support import Browser, a_session, form_token, signed_in, ticket_of
 from tests.support.ports import free_port
 from tests.support.running import Running, logged, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, issuer_of, sign
@@ -221,3 +225,60 @@ def caller(url: str, given: dict[str, str]) -> str:
         config=Config(proxies={}, retries={"total_max_attempts": 1}),
     )
     return str(sts.get_caller_identity()["Arn"])
+
+
+def with_two_roles(local: LocalCognito, pool_id: str, client_id: str) -> dict[str, str]:
+    """alice in two of three groups with a role each; the identity pool takes the token's."""
+    (identity_pool,) = local.state.identity_pools
+    policy = json.dumps(trust_policy(identity_pool))
+    arns = {}
+    for name, precedence in (("writers", 1), ("readers", 2), ("others", 3)):
+        request = {"RoleName": name, "AssumeRolePolicyDocument": policy}
+        made = create_role(local.state, request, time.time()) or {}
+        arns[name] = str(made["Role"]["Arn"])
+        local.call(
+            "CreateGroup", UserPoolId=pool_id, GroupName=name, RoleArn=arns[name], Precedence=precedence
+        )
+        if name != "others":
+            local.call("AdminAddUserToGroup", UserPoolId=pool_id, Username="alice", GroupName=name)
+    provider = f"cognito-idp.us-east-1.amazonaws.com/{pool_id}:{client_id}"
+    mapping = {"Type": "Token", "AmbiguousRoleResolution": "Deny"}
+    local.call(
+        "SetIdentityPoolRoles",
+        IdentityPoolId=identity_pool,
+        Roles={},
+        RoleMappings={provider: mapping},
+    )
+    return arns
+
+
+@pytest.mark.parametrize("by", ["session", "id token"])
+async def test_of_one_of_the_users_roles(tmp_path: Path, by: str) -> None:
+    async with site(tmp_path, identity_pool=True) as place:
+        roles = with_two_roles(place.local, place.pool_id, place.client_id)
+        browser = place.browser()
+        await place.sign_in(browser)
+        portal = place.gateway.worker.app.portal
+        assert portal is not None
+        session = await portal.store.find(ticket_of(browser.jar), now=time.time())
+        assert session is not None
+
+        async def asked(role: str | None) -> Reply:
+            query = "" if role is None else f"?role={quote(role, safe='')}"
+            if by == "id token":
+                bearer = f"Authorization: Bearer {session.id_token}"
+                return await Browser(place.gateway.port).get(f"/oauth2/credentials{query}", bearer)
+            token = await form_token(place.gateway, browser)
+            return await browser.post(f"/oauth2/credentials{query}", f"csrf={token}", origin=ORIGIN)
+
+        # Each twice: what is kept of one role is not given out for another.
+        for role in (None, "readers", "writers") * 2:
+            reply = await asked(None if role is None else roles[role])
+            assert reply.status == 200, reply.body
+            arn = await asyncio.to_thread(caller, place.local.url, json.loads(reply.body))
+            assert f":assumed-role/{role or 'writers'}/" in arn
+        # Not one of this user's, and none at all.
+        for wrong in (roles["others"], "readers", "", f"{roles['readers']}\r\nX: y"):
+            refused = await asked(wrong)
+            assert refused.status == 403, (wrong, refused.body)
+            assert b"AccessKeyId" not in refused.body
