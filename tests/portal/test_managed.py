@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import re
@@ -15,7 +16,9 @@ from gateway.pages.attempts import ADDRESS
 from local_cognito.errors import AwsError
 from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
 from tests.portal.support import HTML, Browser, form_token, ticket_of
+from tests.support.redis_server import redis_server
 from tests.support.running import logged, running
+from tests.support.waiting import PATIENCE
 
 
 async def test_from_a_page_to_cognito_and_back(tmp_path: Path) -> None:
@@ -281,6 +284,30 @@ async def test_a_token_endpoint_that_fails_once_is_asked_again_by_a_reload(tmp_p
         endpoint.failing = 0
         reply = await browser.get(target, HTML)
         assert (reply.status, reply.get("location")) == (303, "/wanted")
+
+
+async def test_where_sessions_cannot_be_kept_for_a_moment_the_destination_is(tmp_path: Path) -> None:
+    (tmp_path / "redis").mkdir()
+    with redis_server(tmp_path / "redis") as redis:
+        yaml = f"sign_in: {{session: {{store: redis, redis_url: '{redis.url}'}}}}\n"
+        async with site(tmp_path, yaml) as place:
+            browser = place.browser()
+            target = await place.come_back(await place.leave(browser, "/wanted"))
+            redis.kill()
+            reply = await browser.get(target, HTML)
+            assert reply.status == 503
+            assert b'href="/oauth2/start?return_to=/wanted"' in reply.body
+            redis.restart()
+            # The code is used, and there is no session: the page leads to a new beginning.
+            reply = await browser.get(target, HTML)
+            assert reply.status == 400
+            assert b'href="/oauth2/start?return_to=/wanted"' in reply.body
+            async with asyncio.timeout(PATIENCE):
+                # Until the gateway has noticed that Redis is there again.
+                while reply.status != 303:
+                    reply = await browser.get(await place.come_back(await place.leave(browser, "/wanted")))
+            assert reply.get("location") == "/wanted"
+            assert (await browser.get("/wanted")).status == 200
 
 
 async def test_what_nobody_asked_for_begins_no_sign_in(tmp_path: Path) -> None:
