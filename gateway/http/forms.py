@@ -19,10 +19,9 @@ def parse_fields(text: str) -> Fields:
     fields: Fields = {}
     if not text:
         return fields
-    pairs = text.split("&")
-    if len(pairs) > _MOST_FIELDS:
+    if text.count("&") >= _MOST_FIELDS:
         raise MalformedForm(f"more than {_MOST_FIELDS} fields")
-    for pair in pairs:
+    for pair in text.split("&"):
         name, _, value = pair.partition("=")
         key = _decoded(name)
         # RFC 6749 section 3.1: parameters must not be included more than once.

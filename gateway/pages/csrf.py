@@ -4,7 +4,8 @@ The token is a sealed nothing: that it opens, for this browser, is all it says. 
 a neighbouring site no more than a token for itself; once somebody is signed in the token is bound to the
 session as well, and the Origin header is looked at besides (OWASP: Cross-Site Request Forgery Prevention).
 
-Invariant: `check` returns only for a form that this gateway wrote for this browser.
+Invariant: no form is read that `admit` did not let pass, and `check` returns only for one that this gateway
+wrote for this browser.
 """
 
 from __future__ import annotations
@@ -29,21 +30,38 @@ class Guard:
     def token(self, page: PageRequest) -> str:
         return self._sealer.seal(b"", until=page.now + _LIFE, binding=_binding(page, page.browser_id))
 
-    def check(self, page: PageRequest, maker: Maker) -> None:
-        """`maker`: what the headers say of the page it comes from. Raises CrossOrigin or FormRefused."""
+    def admit(self, page: PageRequest, maker: Maker) -> None:
+        """Look at what the head says, before anything of the form is read: a stranger's may be long.
+
+        `maker`: what the headers say of the page it comes from. Raises CrossOrigin or FormRefused."""
         # Browsers send Origin with every form they post; programs that send neither header have no cookies
         # to be misused, and must bring a token all the same.
         told = maker.origin is not None or maker.site is not None
         if told and not same_origin(maker, page.origin):
             raise CrossOrigin("the form comes from another site")
-        if page.path == SIGN_OUT and page.cookies.get(session_cookies.COOKIE) is None:
-            return  # signed out already, in another tab perhaps: there is nothing that a stranger could end
-        browser = page.known_browser
-        if browser is None:
-            raise FormRefused("the browser sends no cookie back")
+        if not _ends_nothing(page):
+            _browser_of(page)
+
+    def check(self, page: PageRequest) -> None:
+        """Look at the token in a form that was admitted and read. Raises FormRefused."""
+        if _ends_nothing(page):
+            return
+        browser = _browser_of(page)
         token = page.form.get(FIELD, "")
         if self._sealer.open(token, now=page.now, binding=_binding(page, browser)) is None:
             raise FormRefused("the form's token is missing, old or another browser's")
+
+
+def _ends_nothing(page: PageRequest) -> bool:
+    """Whether the browser signed out already, in another tab perhaps: nothing is left to protect."""
+    return page.path == SIGN_OUT and page.cookies.get(session_cookies.COOKIE) is None
+
+
+def _browser_of(page: PageRequest) -> str:
+    browser = page.known_browser
+    if browser is None:
+        raise FormRefused("the browser sends no cookie back")
+    return browser
 
 
 def _binding(page: PageRequest, browser: str) -> bytes:

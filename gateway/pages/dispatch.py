@@ -119,12 +119,13 @@ class Dispatcher:
 
     async def _take_form(self, page: PageRequest) -> None:
         request = page.request
+        self._guard.admit(page, maker_of(request))
         content_type = value_of(request.head, b"content-type")
         # A form is one small write: as long as a head may take.
         within = self._config.listen.header_timeout
         text = None if content_type is None else content_type.decode("latin-1")
         page.form = await read_form(request.body, text, within=within)
-        self._guard.check(page, maker_of(request))
+        self._guard.check(page)
 
     # --- refusals ---
 

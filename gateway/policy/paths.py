@@ -26,14 +26,10 @@ _CONTROLS = bytes([*range(0x20), 0x7F])
 # An escape that is left after decoding: decoding twice would change the path again, whichever of its three
 # characters were encoded (Istio CVE-2021-31920, Heimdall GHSA-r9fw): stricter than the RFC.
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
-_ENCODED_SLASH = re.compile(r"%2[Ff]")
-_ENCODED_BACKSLASH = re.compile(r"%5[Cc]")
-
-_ENCODED_SEMICOLON = re.compile(r"%3[Bb]")
-
 # Stand for what was encoded and is read as data. Control characters are refused, encoded or not, so nothing
 # else turns into one of these; no route spells them, so an encoded slash is matched by wildcards only.
 SLASH, BACKSLASH, SEMICOLON = "\x01", "\x02", "\x03"
+_MARKS = (("%2F", "%2f", SLASH), ("%5C", "%5c", BACKSLASH), ("%3B", "%3b", SEMICOLON))
 
 NOTHING_PASSES = Paths(encoded_slash="reject", double_slash="reject", semicolon="reject")
 
@@ -90,7 +86,7 @@ def decoded(raw_path: str, paths: Paths) -> str:
     if len(data.translate(None, _CONTROLS)) != len(data):
         # The raw path has none (`split_target`).
         raise AmbiguousPath("encoded control character in the path")
-    marked = _marked(raw_path)
+    marked = _marked(raw_path, data)
     if paths.encoded_slash == "reject":
         # An encoded slash is data to some servers and a separator to others (Envoy CVE-2019-9901 and kin).
         if SLASH in marked:
@@ -111,12 +107,16 @@ def decoded(raw_path: str, paths: Paths) -> str:
     return path
 
 
-def _marked(raw_path: str) -> str:
-    """The path with marks for what was encoded and separates where it is not; the same one without any."""
-    lower = raw_path.lower()
-    if "%2f" in lower or "%5c" in lower or "%3b" in lower:
-        marked = _ENCODED_BACKSLASH.sub(BACKSLASH, _ENCODED_SLASH.sub(SLASH, raw_path))
-        return _ENCODED_SEMICOLON.sub(SEMICOLON, marked)
+def _marked(raw_path: str, data: bytes) -> str:
+    """The path with marks for what was encoded and separates where it is not; the same one without any.
+
+    `data`: the path decoded. Single signs are counted in it, for a search for `%2f` stops at each `%` of
+    thousands."""
+    same = data.count(b"/") == raw_path.count("/") and data.count(b";") == raw_path.count(";")
+    if same and b"\\" not in data:
+        return raw_path
+    for upper, lower, mark in _MARKS:
+        raw_path = raw_path.replace(upper, mark).replace(lower, mark)
     return raw_path
 
 

@@ -14,7 +14,7 @@ from gateway.errors import BearerMissing, MalformedAuthorization, NoCredentials,
 # RFC 9110 section 5.6.2: what a scheme's name may consist of.
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SCHEME = re.compile(_TOKEN)
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROLS = bytes([*range(0x20), 0x7F])
 # The two spellings of the scheme in use, with what stands behind them, and how long either is.
 _USUAL = frozenset({b"Bearer ", b"bearer "})
 SCHEME_LENGTH = 7
@@ -58,7 +58,7 @@ def bearer_token(authorization: Sequence[bytes]) -> bytes:
     # RFC 9110 section 11.4: credentials = auth-scheme [ 1*SP ( token68 / #auth-param ) ]
     scheme, _, rest = authorization[0].strip(b" \t").partition(b" ")
     rest = rest.lstrip(b" ")
-    if _SCHEME.fullmatch(scheme) is None or _CONTROL.search(rest) is not None:
+    if _SCHEME.fullmatch(scheme) is None or len(rest.translate(None, _CONTROLS)) != len(rest):
         raise MalformedAuthorization("the Authorization header is not a scheme and its credentials")
     if _holds_second_scheme(rest):
         raise TwoCredentials("more than one scheme in the Authorization header")

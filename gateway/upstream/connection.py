@@ -24,6 +24,7 @@ from gateway.upstream.response_parser import MAX_ANSWER_HEAD, AnswerHead, Answer
 
 if TYPE_CHECKING:
     from gateway.http.request import Request
+    from gateway.upstream.shares import Holder
 
 # Seconds that a tunnel's last bytes may take to reach an upstream that hardly reads.
 FAREWELL = 5.0
@@ -111,8 +112,10 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         "good_until",
         "holder",
         "request_complete",
+        "rests_for",
         "rests_until",
         "reused",
+        "spoke_unasked",
         "transport",
         "unsent",
         "writable",
@@ -136,6 +139,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         # Of its owner: whose request has it, and, idle, from when and until when it is used again.
         self.holder: Request | None = None
         self.rests_until = 0.0
+        self.rests_for: Holder | None = None
         self.good_until = 0.0
         self._upgrade = False
         self._paused = False
@@ -145,6 +149,8 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self._parting: asyncio.TimerHandle | None = None
         # Of a connection that failed: whether nothing of the request had been written.
         self.unsent = False
+        # Whether it was closed for bytes that nobody had asked for.
+        self.spoke_unasked = False
         # Whether a single byte came back: until then a request may be sent again elsewhere.
         self.answered = False
 
@@ -300,6 +306,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         listener = self._listener
         if listener is None:
             # An answer ahead of its question would become the next question's answer.
+            self.spoke_unasked = True
             self.abort()
             return
         if self._held:

@@ -500,6 +500,20 @@ async def test_no_form_is_taken_from_another_site_or_browser(tmp_path: Path, pat
         assert (taken.status == 404) if path == "/setup" else (taken.status != 403), "its own page may"
 
 
+@pytest.mark.parametrize("line", ["", "Origin: http://evil.test", "Sec-Fetch-Site: cross-site"])
+async def test_a_form_from_elsewhere_is_refused_unread(tmp_path: Path, line: str) -> None:
+    """Before its body comes: reading one costs a stranger nothing, and us as much as five refusals."""
+    framing = ("Content-Type: application/x-www-form-urlencoded", "Content-Length: 30000")
+    async with site(tmp_path) as at:
+        browser = at.browser()
+        await browser.open("/oauth2/sign_in")
+        cookies = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
+        # Another site's page has the browser's cookies sent along; a program has none.
+        lines = (*framing, line, f"Cookie: {cookies}") if line else framing
+        reply = await once(at.worker.port, get("/oauth2/sign_in", *lines, method="POST"))
+        assert (reply.status, reply.get("connection")) == (403, "close")
+
+
 async def test_nothing_secret_reaches_the_log(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         second_factors(at)

@@ -93,6 +93,38 @@ async def test_a_body_behind_a_head_that_forbids_it_closes_the_connection(
                 assert (await two.ask(get("/"))).body == b"ok"
 
 
+async def test_heads_of_one_principal_follow_each_other_on_one_connection(tmp_path: Path) -> None:
+    """Without a rest of 20 ms for each, in which only its own principal's bytes could come."""
+    async with running(tmp_path, upstream=Upstream(answer=BODYLESS["HEAD, length"][1])) as gateway:
+        head = get("/", gateway.bearer(), method="HEAD")
+        async with await Client.connect(gateway.port) as client:
+            for _ in range(40):
+                assert (await client.ask(head, method="HEAD")).status == 200
+                await asyncio.sleep(0.004)
+        assert gateway.upstream.connections == 1
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.01])
+async def test_a_late_body_reaches_no_other_principal(tmp_path: Path, delay: float) -> None:
+    poison = b"HTTP/1.1 418 Poison\r\nContent-Length: 6\r\n\r\npoison"
+
+    async def careless(received: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(poison))
+        if received.target == b"/mine":
+            await writer.drain()
+            await asyncio.sleep(delay)
+            writer.write(poison)
+
+    async with running(tmp_path, upstream=Upstream(script=careless)) as gateway:
+        mine = get("/mine", gateway.bearer(sub="attacker"), method="HEAD")
+        theirs = get("/theirs", gateway.bearer(sub="victim"), method="HEAD")
+        async with await Client.connect(gateway.port) as one, await Client.connect(gateway.port) as two:
+            for _ in range(8):
+                await one.ask(mine, method="HEAD")
+                await asyncio.sleep(0.004)
+                assert (await two.ask(theirs, method="HEAD")).status == 200
+
+
 async def test_a_thousand_heads_and_as_many_who_leave_keep_no_port_waiting(tmp_path: Path) -> None:
     """Each would wait for a minute; there are 28,000 to an upstream on another host."""
     async with Upstream(answer=BODYLESS["HEAD, length"][1]).running() as upstream:
