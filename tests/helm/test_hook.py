@@ -15,6 +15,8 @@ from tests.support.certificates import Authority, accepting
 from tests.support.ports import free_port
 from tests.support.wire import Upstream
 
+pytestmark = pytest.mark.engine
+
 
 def _pod(*words: str) -> Object:
     return one(objects(shape(HELMS[0], "standalone", *words)), "Pod")
