@@ -65,11 +65,11 @@ FLOORS: dict[str, set[str]] = {
 ONLY = {
     "boto3": {"aws"},
     "botocore": {"aws"},
-    "envoy": {"envoy"},
     "google": {"envoy"},
     "grpc": {"envoy"},
     "httptools": {"upstream"},
     "jinja2": {"pages"},
+    "jwt": {"aws", "commands", "tokens"},
     # A distribution apart, which need not be installed.
     "local_cognito": {"commands"},
     "opentelemetry": {"gate", "observe"},

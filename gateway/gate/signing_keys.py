@@ -12,21 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from gateway.errors import GatewayError
 from gateway.tokens import base64url
+from gateway.tokens.pyjwt import ES256, RS256, ECAlgorithm, RSAAlgorithm
 
 _KEY = "identity_headers.assertion.key_file"
 # Other blocks are passed over: certificates, and the parameters that `openssl ecparam -genkey` writes first.
 _PEM = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
 # NIST SP 800-131A: below 2048 bits RSA is disallowed; verifiers refuse it too.
 _LEAST_RSA_BITS = 2048
-# RFC 7518 section 3.4: two numbers of the curve's size.
-_P256_OCTETS = 32
+# RFC 7638 section 3.2, RFC 7518 section 6.2.1: what makes a public key, by its kind.
+_MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,8 @@ class SigningKey:
     def sign(self, data: bytes) -> bytes:
         """A JWS signature (RFC 7515), RS256 or ES256 by the kind of the key."""
         if isinstance(self.private, rsa.RSAPrivateKey):
-            return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
-        r, s = decode_dss_signature(self.private.sign(data, ec.ECDSA(hashes.SHA256())))
-        return r.to_bytes(_P256_OCTETS, "big") + s.to_bytes(_P256_OCTETS, "big")
+            return RS256.sign(data, self.private)
+        return ES256.sign(data, self.private)
 
 
 def read_signing_keys(file: Path) -> tuple[SigningKey, ...]:
@@ -71,30 +69,19 @@ def _parse(block: bytes, file: Path) -> SigningKey:
     except (ValueError, UnsupportedAlgorithm):
         raise GatewayError(f"{_KEY} {file}: holds a private key that cannot be read: write PEM") from None
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= _LEAST_RSA_BITS:
-        numbers = private.public_key().public_numbers()
-        members = {"e": _number(numbers.e), "kty": "RSA", "n": _number(numbers.n)}
-        return _named(private, "RS256", members)
+        return _named(private, "RS256", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True))
     if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):
-        point = private.public_key().public_numbers()
-        x, y = (_text(each.to_bytes(_P256_OCTETS, "big")) for each in (point.x, point.y))
-        return _named(private, "ES256", {"crv": "P-256", "kty": "EC", "x": x, "y": y})
+        return _named(private, "ES256", ECAlgorithm.to_jwk(private.public_key(), as_dict=True))
     raise GatewayError(
         f"{_KEY} {file}: a key must be EC P-256 (ES256), or RSA of {_LEAST_RSA_BITS} bits or more (RS256)"
     )
 
 
 def _named(
-    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, algorithm: str, members: dict[str, str]
+    private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, algorithm: str, jwk: dict[str, str]
 ) -> SigningKey:
+    members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
     # RFC 7638 section 3: the members a key needs, sorted, without white space.
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode("ascii")
-    kid = _text(hashlib.sha256(canonical).digest())
+    kid = base64url.encode(hashlib.sha256(canonical).digest()).decode("ascii")
     return SigningKey(kid, algorithm, {**members, "use": "sig", "alg": algorithm, "kid": kid}, private)
-
-
-def _number(value: int) -> str:
-    return _text(value.to_bytes((value.bit_length() + 7) // 8, "big"))
-
-
-def _text(octets: bytes) -> str:
-    return base64url.encode(octets).decode("ascii")

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from gateway.tokens import base64url, strict_json
+from gateway.tokens.pyjwt import InvalidKeyError, PyJWK
 
 # Two keys of 2048 bits take 1 KB, MAX_KEYS of the largest keys 48 KB.
 MAX_DOCUMENT_SIZE = 64 * 1024
@@ -27,8 +28,7 @@ MAX_KEYS = 32
 MIN_MODULUS_BITS = 2048
 MAX_MODULUS_BITS = 8192
 # 65537, the only exponent in use; small ones (1, 3) make forgeries easy, large ones are slow. Stricter.
-PUBLIC_EXPONENT = 65537
-_PUBLIC_EXPONENT_TEXT = "AQAB"
+_PUBLIC_EXPONENT = "AQAB"
 
 # RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1: whoever publishes these has lost the key.
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
@@ -139,7 +139,7 @@ def render_key_set(keys: Iterable[VerificationKey]) -> str:
                 "alg": "RS256",
                 "use": "sig",
                 "kid": key.kid,
-                "e": _PUBLIC_EXPONENT_TEXT,
+                "e": _PUBLIC_EXPONENT,
                 "n": base64url.encode(n).decode("ascii"),
             }
         )
@@ -157,15 +157,16 @@ def _parse_key(jwk: object) -> VerificationKey:
     kid = _kid_of(jwk)
     if kid is None:
         raise KeySetRefused("kid is not a string of 1 to 256 printable ASCII characters")
-    if jwk.get("e") != _PUBLIC_EXPONENT_TEXT:
+    if jwk.get("e") != _PUBLIC_EXPONENT:
         raise KeySetRefused("e is not 65537")
     n = jwk.get("n")
     if not isinstance(n, str):
         raise KeySetRefused("n is not a string")
     modulus = _parse_modulus(n)
     try:
-        public_key = RSAPublicNumbers(PUBLIC_EXPONENT, modulus).public_key()
-    except ValueError:
+        # Only what was checked above: of the document's own object PyJWT would read more.
+        public_key = PyJWK({"kty": "RSA", "alg": "RS256", "e": _PUBLIC_EXPONENT, "n": n}).key
+    except InvalidKeyError:
         raise KeySetRefused("n is not an RSA modulus") from None
     return VerificationKey(kid, public_key, (modulus.bit_length() + 7) // 8, _thumbprint(n))
 
@@ -200,5 +201,5 @@ def _parse_modulus(n: str) -> int:
 
 def _thumbprint(n: str) -> str:
     # RFC 7638 section 3.2: required members only, in this order, no white space.
-    canonical = f'{{"e":"{_PUBLIC_EXPONENT_TEXT}","kty":"RSA","n":"{n}"}}'
+    canonical = f'{{"e":"{_PUBLIC_EXPONENT}","kty":"RSA","n":"{n}"}}'
     return base64url.encode(hashlib.sha256(canonical.encode("ascii")).digest()).decode("ascii")

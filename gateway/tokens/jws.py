@@ -10,10 +10,6 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
-
 from gateway.errors import (
     BadSignature,
     TokenAlgorithmRefused,
@@ -23,6 +19,7 @@ from gateway.errors import (
 )
 from gateway.tokens import base64url, strict_json
 from gateway.tokens.jwk import KID, VerificationKey
+from gateway.tokens.pyjwt import RS256
 
 # Cognito's tokens have 1 to 2 KB, with many groups 4, with hundreds of them 18 (cognito.max_token_size);
 # servers cap a whole request head at 8 to 32 KiB.
@@ -32,9 +29,6 @@ _HEADER_MEMBERS = frozenset({"alg", "kid", "typ"})
 # A pool's tokens have as many headers as it has signing keys: two. Strangers' headers (at most a token's size
 # each, 1 MiB in all by default) can push those out, which costs the next token 6 µs and nothing else.
 _REMEMBERED_HEADERS = 64
-
-_PADDING = PKCS1v15()
-_HASH = SHA256()
 
 
 class UnverifiedJws(NamedTuple):
@@ -84,10 +78,8 @@ def verify_signature(jws: UnverifiedJws, key: VerificationKey) -> bytes:
     # RFC 8017 section 8.2.2, step 1; other libraries pad short signatures.
     if len(jws.signature) != key.modulus_bytes:
         raise BadSignature("the signature is not as long as the key's modulus")
-    try:
-        key.public_key.verify(jws.signature, jws.signing_input, _PADDING, _HASH)
-    except InvalidSignature:
-        raise BadSignature("the signature does not match") from None
+    if not RS256.verify(jws.signing_input, key.public_key, jws.signature):
+        raise BadSignature("the signature does not match")
     return jws.unverified_payload
 
 

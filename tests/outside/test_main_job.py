@@ -131,7 +131,15 @@ async def test_what_a_request_does_not_need_is_not_loaded(tmp_path: Path) -> Non
         assert (await served.bearer(sign(key, access_claims()))).status == 200
         assert imported(served, "aiohttp")
         # Of gateway.aws only what has no part in calling AWS: the values that pages and adapters exchange.
-        costly = ("boto3", "botocore", "gateway.aws.connection", "local_cognito", "hypothesis", "jinja2")
+        costly = (
+            "cryptography.x509.base",
+            "boto3",
+            "botocore",
+            "gateway.aws.connection",
+            "local_cognito",
+            "hypothesis",
+            "jinja2",
+        )
         assert imported(served, *costly, "opentelemetry", "grpc", "redis") == set()
         assert imported(served, "prometheus_client") == set(), "only a scrape needs it"
         assert (await served.probe("/metrics")).status == 200
