@@ -35,7 +35,7 @@ test-faults: $(VENV)/.test ## make the surroundings fail under load, and write w
 	@mkdir -p build && rm -f build/faults.jsonl
 	@touch build/faults.jsonl; \
 	FAULT_FIGURES=$(CURDIR)/build/faults.jsonl $(BIN)/python -m pytest -m fault $(ARGS); status=$$?; \
-	$(BIN)/python -m tests.faults.figures build/faults.jsonl --write && exit $$status
+	$(BIN)/python -m tests.support.figures build/faults.jsonl --write && exit $$status
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
 	$(PYTEST) -m "not slow" --uvloop tests/proxy tests/run $(ARGS)

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.serve.cpus import usable_cpus
-from tests.faults.figures import Figure, recorded
 from tests.support import engines
+from tests.support.figures import Figure, recorded
 
 # No deadline per example, and no complaint about slow ones: the first one may have to make an RSA key, and
 # test machines are busy. Where CI is set, hypothesis chooses the same examples every time by itself.

@@ -132,6 +132,20 @@ def test_the_local_cognito_imports_nothing_of_the_gateway(path: Path) -> None:
     assert not {each.partition(".")[0] for each in imports(path)} & {"gateway", "tests", "bench", "boto3"}
 
 
+# Programs that `make` runs; a test runs each of them too.
+PROGRAMS = {"tests.faults.soak", "tests.portal.screenshots"}
+TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
+
+
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_tests_share_helpers_of_support_alone(path: Path) -> None:
+    """A helper in a test module breaks when that module changes, and nobody looks for it there."""
+    for imported in imports(path):
+        if not (ROOT / f"{imported.replace('.', '/')}.py").exists() or imported.split(".")[0] != "tests":
+            continue
+        assert imported.startswith("tests.support.") or imported in PROGRAMS, f"{path}: {imported}"
+
+
 def test_no_import_cycle() -> None:
     known = {name_of(path) for path in OURS}
     graph = {

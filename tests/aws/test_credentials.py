@@ -19,8 +19,8 @@ import pytest
 from botocore.config import Config
 
 from local_cognito.server import LocalCognito
-from tests.cli.test_cli import SCRIPT
 from tests.support import local_cognito
+from tests.support.script import SCRIPT
 
 POOL, CLIENT, PASSWORD = "us-east-1_Token1234", "tokenclient", "Correct-Horse-1"
 AWS = Path(sys.executable).with_name("aws")

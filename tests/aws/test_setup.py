@@ -27,8 +27,8 @@ from gateway.commands.sign_up import SignUpRequest, sign_up_command
 from gateway.config.load import load
 from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito
-from tests.cli.test_cli import run
 from tests.support import local_cognito
+from tests.support.script import run
 
 REGION = "us-east-1"
 ROOT = Path(__file__).parents[2]

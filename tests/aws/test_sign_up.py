@@ -14,8 +14,8 @@ import pytest
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from gateway.aws.pool_settings import update_of
-from tests.cli.test_cli import run
 from tests.support import local_cognito
+from tests.support.script import run
 
 # As far from the defaults as the local Cognito lets a pool be.
 SETTINGS: dict[str, Any] = {

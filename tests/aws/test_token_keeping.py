@@ -19,8 +19,8 @@ from local_cognito import operations, totp
 from local_cognito.errors import AwsError
 from local_cognito.server import LocalCognito
 from local_cognito.table import Operation
-from tests.cli.test_cli import SCRIPT
 from tests.support import local_cognito
+from tests.support.script import SCRIPT
 
 POOL, CLIENT = "us-east-1_Token1234", "tokenclient"
 PASSWORD = "Correct-Horse-1"

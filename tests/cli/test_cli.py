@@ -12,7 +12,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,8 +20,8 @@ import pytest
 from gateway.cli import main
 from gateway.config.generate import ROOT
 from gateway.config.schema import json_schema
+from tests.support.script import SCRIPT, run
 
-SCRIPT = Path(sys.executable).parent / "cognito-gateway"
 COMMANDS = (
     "serve",
     "check-config",
@@ -37,25 +36,6 @@ COMMANDS = (
     "credentials",
     "version",
 )
-
-
-def run(
-    *arguments: str | Path,
-    cwd: Path = ROOT,
-    environ: Mapping[str, str] | None = None,
-    given: str = "",
-) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("COGNITO_GATEWAY_")}
-    return subprocess.run(
-        [SCRIPT, *arguments],
-        cwd=cwd,
-        env={**kept, **(environ or {})},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-        input=given,
-    )
 
 
 @pytest.mark.parametrize("name", ["gateway.example.yaml", "gateway.minimal.yaml", "gateway.image.yaml"])

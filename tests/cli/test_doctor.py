@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.cli.test_cli import run
 from tests.support import local_cognito
 from tests.support.ports import free_port
+from tests.support.script import run
 from tests.support.tokens import KeyPair, key_set_document
 
 

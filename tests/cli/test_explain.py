@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_cli import SCRIPT
+from tests.support.script import SCRIPT
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 
 KEY = KeyPair.generate("access-key")

@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from gateway.config import addresses
 from gateway.config.addresses import Target, Url
 from gateway.config.model import Address
-
-from .support import refusal
+from tests.support.config_files import refusal
 
 PORTS = st.integers(0, 65535)
 LABEL = st.from_regex(r"\A[a-z0-9]([a-z0-9-]{0,10}[a-z0-9])?\Z")

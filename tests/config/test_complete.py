@@ -12,8 +12,7 @@ import pytest
 from gateway.config.load import load
 from gateway.config.model import Address
 from gateway.errors import ConfigurationError
-
-from .support import POOL, config, said
+from tests.support.config_files import POOL, config, said
 
 
 def test_the_defaults_are_those_of_the_public_surface(tmp_path: Path) -> None:

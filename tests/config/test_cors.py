@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import config, said
+from tests.support.config_files import config, said
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import said
+from tests.support.config_files import said
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (

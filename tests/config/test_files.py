@@ -9,8 +9,7 @@ import pytest
 
 from gateway.config.files import check_files
 from gateway.config.report import Report
-
-from .support import POOL, said, typed
+from tests.support.config_files import POOL, said, typed
 
 
 def _told(folder: Path, text: str) -> list[str]:

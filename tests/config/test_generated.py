@@ -18,9 +18,8 @@ from gateway.config.generate import ROOT, generated
 from gateway.config.schema import json_schema
 from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section
 from gateway.config.table import SCHEMA
-
-from .support import said
-from .test_mistakes import WRONG
+from tests.support.config_files import said
+from tests.support.mistakes import WRONG
 
 
 @functools.cache

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.interpolate import interpolate
-
-from .support import refusal
+from tests.support.config_files import refusal
 
 BROKEN = "what begins with ${ is not a reference: write ${NAME} or ${NAME:-default}, or $${ for itself"
 NAMES = st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,8}\Z")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.environment import single_values, variable
-
-from .support import POOL, config, said
+from tests.support.config_files import POOL, config, said
 
 
 def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:

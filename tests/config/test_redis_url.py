@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.redis_url import RedisPlace, redis_place, redis_url
-
-from .support import said
+from tests.support.config_files import said
 
 SECRETS = st.text(min_size=1, max_size=30)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import said
+from tests.support.config_files import said
 
 SETTINGS = "cognito:\n  revocation: {{check_every: {every}, calls_per_second: {calls}{more}}}\n"
 

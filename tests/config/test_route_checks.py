@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from .support import POOL, config, said
+from tests.support.config_files import POOL, config, said
 
 ID_ONLY = POOL + "      token_use: [id]\n"
 

@@ -17,8 +17,7 @@ from gateway.config.complete import methods
 from gateway.config.model import Route
 from gateway.config.shadow import covered, dead_routes
 from gateway.policy.routes import RouteTable
-
-from .support import said
+from tests.support.config_files import said
 
 SEGMENTS = st.sampled_from(["a", "b", "*", "**"])
 PATTERNS = st.builds(

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config import values
-
-from .support import refusal
+from tests.support.config_files import refusal
 
 MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 BYTES = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.engine import (
+from tests.support.container_engine import (
     BASE_IMAGE,
     EMULATOR_IMAGE,
     IMAGE,

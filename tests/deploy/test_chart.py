@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.engine import IMAGE, Engine
-from tests.helm.rendering import HELMS, Object, gateway_of, objects, of_kind, pod_of, shape
+from tests.support.container_engine import IMAGE, Engine
+from tests.support.rendering import HELMS, Object, gateway_of, objects, of_kind, pod_of, shape
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 

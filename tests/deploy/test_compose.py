@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploy.engine import ROOT, Engine
-from tests.outside.support import DEMO_PASSWORD, DEMO_USER
+from tests.support.container_engine import ROOT, Engine
 from tests.support.ports import free_port
+from tests.support.programs import DEMO_PASSWORD, DEMO_USER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 

@@ -18,9 +18,9 @@ import pytest
 
 from gateway.version import VERSION
 from local_cognito.version import VERSION as EMULATOR_VERSION
-from tests.outside.support import DEMO_PASSWORD, DEMO_USER, environment, run, started
 from tests.support.demos import taking_turns
 from tests.support.ports import free_port
+from tests.support.programs import DEMO_PASSWORD, DEMO_USER, environment, run, started
 from tests.support.wire import get, once
 
 ROOT = Path(__file__).parents[2]

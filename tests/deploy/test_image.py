@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.engine import IMAGE, ROOT, Engine
+from tests.support.container_engine import IMAGE, ROOT, Engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 

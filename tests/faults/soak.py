@@ -28,9 +28,9 @@ import httptools
 import uvloop
 
 from bench import procfs
-from tests.faults.load import OUTCOME, Answering, Fault, NamingUpstream, body_of, sockets_of
-from tests.outside.support import SCRIPT, Served, configuration, environment, pinned, until
+from tests.support.load import OUTCOME, Answering, Fault, NamingUpstream, body_of, sockets_of
 from tests.support.ports import free_port
+from tests.support.programs import SCRIPT, Served, configuration, environment, pinned, until
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import Client, get
 

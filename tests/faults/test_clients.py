@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import Figure
-from tests.faults.load import PATIENCE, Board, Clients, body_of
-from tests.proxy.test_limits import settled, waiters
-from tests.proxy.test_limits_counted import black_hole
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
+from tests.support.black_hole import black_hole
+from tests.support.figures import Figure
+from tests.support.load import PATIENCE, Board, Clients, body_of
 from tests.support.running import Running, running
+from tests.support.settling import settled, waiters
+from tests.support.tunnels import SWITCH, UPGRADE
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, read_body
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import figures
+from tests.support import figures
 
 TESTS = Path(__file__).parents[1]
 DOCUMENT = figures.DOCUMENT.read_text(encoding="utf-8")

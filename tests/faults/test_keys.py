@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import Figure
-from tests.faults.load import (
+from tests.support.figures import Figure
+from tests.support.key_server import KeyServer
+from tests.support.load import (
     TWO,
     Clients,
     Kind,
@@ -23,9 +24,8 @@ from tests.faults.load import (
     watching,
     workers,
 )
-from tests.outside.support import Served, pinned, serving, until
-from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
+from tests.support.programs import Served, pinned, serving, until
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 
 pytestmark = pytest.mark.slow

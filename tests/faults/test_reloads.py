@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import Figure
-from tests.faults.load import PATIENCE, TWO, Clients, NamingUpstream, tokens, watching
-from tests.outside.support import Served, pinned, serving, until
+from tests.support.figures import Figure
+from tests.support.load import PATIENCE, TWO, Clients, NamingUpstream, tokens, watching
+from tests.support.programs import Served, pinned, serving, until
 from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import Figure
-from tests.faults.load import TWO, Clients, Kind, NamingUpstream, tokens
-from tests.outside.support import SCRIPT, configuration, pinned, serving, started
+from tests.support.figures import Figure
+from tests.support.load import TWO, Clients, Kind, NamingUpstream, tokens
 from tests.support.ports import free_port
+from tests.support.programs import SCRIPT, configuration, pinned, serving, started
 from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow

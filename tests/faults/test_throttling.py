@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.faults.figures import Figure
-from tests.outside.support import serving
+from tests.support.figures import Figure
+from tests.support.programs import serving
 from tests.support.redis_server import redis_server
 from tests.support.running import Running, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, key_set_document, sign

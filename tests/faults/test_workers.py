@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import Figure
-from tests.faults.load import (
+from tests.support.figures import Figure
+from tests.support.load import (
     PATIENCE,
     TWO,
     Clients,
@@ -22,7 +22,7 @@ from tests.faults.load import (
     watching,
     workers,
 )
-from tests.outside.support import pinned, serving
+from tests.support.programs import pinned, serving
 from tests.support.tokens import KeyPair
 
 pytestmark = pytest.mark.slow

@@ -3,4 +3,4 @@
 import pytest
 
 # Its assertions are the tests' own.
-pytest.register_assert_rewrite("tests.forward_auth.behind")
+pytest.register_assert_rewrite("tests.support.behind")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward_auth.behind import Front
-from tests.forward_auth.support import asked_gateway, documented, moved, proxy
+from tests.support.behind import Front
 from tests.support.engines import engine
+from tests.support.forward_auth import asked_gateway, documented, moved, proxy
 from tests.support.ports import free_port
 from tests.support.wire import Upstream
 

@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward_auth.support import ROUTES, asked_gateway, keyless
+from tests.support.forward_auth import ROUTES, STYLES, asked_gateway, keyless
 from tests.support.key_server import KeyServer
 from tests.support.running import Running, logged, running
 from tests.support.wire import Client, Reply, get, once
-
-STYLES = ("nginx", "traefik", "envoy")
 
 
 async def ask(gateway: Running, style: str, target: str, *lines: str, method: str = "GET") -> Reply:

@@ -15,8 +15,8 @@ from gateway.config.trusted_names import GROUPS
 from gateway.envoy.ext_authz_pb2 import Address, CheckRequest, CheckResponse, Pipe
 from gateway.errors import GatewayError
 from gateway.serve.worker import Worker
-from tests.forward_auth.envoy_client import GRPC, Stub, check, envoy
-from tests.forward_auth.support import ROUTES, keyless
+from tests.support.envoy_client import GRPC, Stub, check, envoy
+from tests.support.forward_auth import ROUTES, keyless
 from tests.support.key_server import KeyServer
 from tests.support.running import Running, logged, running
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import grpc
 
-from tests.forward_auth.envoy_client import Stub, check
-from tests.outside.support import ROOT, run, until
-from tests.run.support import OPEN, fleet
+from tests.support.envoy_client import Stub, check
 from tests.support.ports import free_port
+from tests.support.processes import OPEN, fleet
+from tests.support.programs import ROOT, run, until
 
 _WITHOUT_GRPC = (
     "import sys; sys.modules['grpc'] = None; sys.argv = ['cognito-gateway', 'serve', '--config', {path!r}];"

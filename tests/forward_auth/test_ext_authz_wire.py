@@ -11,8 +11,8 @@ from grpc_tools import protoc
 
 from gateway.envoy import ext_authz_pb2
 from gateway.envoy.ext_authz_pb2 import CheckRequest, CheckResponse
-from tests.forward_auth.envoy_client import METHOD, check, envoy
-from tests.outside.support import ROOT
+from tests.support.envoy_client import METHOD, check, envoy
+from tests.support.programs import ROOT
 
 _SOURCE = Path(ext_authz_pb2.__file__).with_name("ext_authz.proto")
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward_auth.envoy_client import check, envoy
-from tests.forward_auth.support import asked_gateway
-from tests.forward_auth.test_endpoint import STYLES
-from tests.portal.support import signed_in
+from tests.support.envoy_client import check, envoy
+from tests.support.forward_auth import STYLES, asked_gateway
+from tests.support.portal import signed_in
 from tests.support.wire import get, once
 
 EVIL, OWN = "Origin: http://evil.test", "Origin: http://api.test"

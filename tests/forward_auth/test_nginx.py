@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward_auth.behind import Front
-from tests.forward_auth.support import TRUSTED, asked_gateway, documented, keyless, moved, proxy
-from tests.portal.site import ALICE, PASSWORD, site
-from tests.portal.site import Browser as Signing
-from tests.portal.support import Browser, signed_in
-from tests.portal.test_sessions import Cognito, old, play
+from tests.support.behind import Front
 from tests.support.engines import engine
+from tests.support.forward_auth import TRUSTED, asked_gateway, documented, keyless, moved, proxy
 from tests.support.key_server import KeyServer
+from tests.support.played_cognito import Cognito, old, play
+from tests.support.portal import Browser, signed_in
 from tests.support.ports import free_port
+from tests.support.site import ALICE, PASSWORD, site
+from tests.support.site import Browser as Signing
 from tests.support.wire import Upstream, get, once
 
 pytestmark = pytest.mark.engine

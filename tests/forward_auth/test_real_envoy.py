@@ -13,11 +13,11 @@ import pytest
 import yaml
 
 from gateway.config.load import load
-from tests.forward_auth import recipes
-from tests.forward_auth.behind import Front
-from tests.forward_auth.http_2 import extended_connect
-from tests.forward_auth.support import ROUTES, TRUSTED, documented, proxy
+from tests.support import recipes
+from tests.support.behind import Front
 from tests.support.engines import missing, starts
+from tests.support.forward_auth import ROUTES, TRUSTED, documented, proxy
+from tests.support.http_2 import extended_connect
 from tests.support.ports import free_port
 from tests.support.running import running
 from tests.support.wire import Upstream

@@ -8,15 +8,15 @@ from collections.abc import Callable
 import pytest
 import yaml
 
-from tests.forward_auth import recipes
-from tests.forward_auth.support import DOCUMENT, documented
+from tests.support import recipes
+from tests.support.forward_auth import DOCUMENT, documented
 
 
 @pytest.mark.parametrize(
     "render", [recipes.nginx, recipes.caddy, recipes.haproxy, recipes.traefik, recipes.envoy]
 )
 def test_the_documented_recipe_is_that_of_the_list(render: Callable[[], str]) -> None:
-    told = "python -m tests.forward_auth.recipes prints what has to stand there"
+    told = "python -m tests.support.recipes prints what has to stand there"
     assert render() in DOCUMENT.read_text(encoding="utf-8"), told
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.forward_auth.behind import CLIENTS_OWN, MISLEADING
-from tests.forward_auth.support import asked_gateway, documented
+from tests.support.behind import CLIENTS_OWN, MISLEADING
+from tests.support.forward_auth import asked_gateway, documented
 from tests.support.wire import Reply, get, once
 
 Headers = dict[str, list[str]]

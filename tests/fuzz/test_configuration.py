@@ -20,8 +20,8 @@ from gateway.errors import ConfigurationError, GatewayError
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.serve.app import Gateway
-from tests.outside.support import ROOT
 from tests.support.fuzz import examples
+from tests.support.programs import ROOT
 
 SCHEMA = json.loads((ROOT / "config" / "gateway.schema.json").read_text())
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.proxy.test_limits import settled
 from tests.support.fuzz import examples
 from tests.support.running import running
+from tests.support.settling import settled
 from tests.support.wire import Client
 
 _pieces = st.sampled_from(

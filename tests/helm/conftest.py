@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.helm.rendering import HELMS
+from tests.support.rendering import HELMS
 
 
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.engine) for name in HELMS])

@@ -10,7 +10,7 @@ import yaml
 
 from gateway.errors import Refusal
 from gateway.observe.metrics import METRICS, PREFIX
-from tests.helm.rendering import CHART, ROOT, objects, one, program, run, shape
+from tests.support.rendering import CHART, ROOT, objects, one, program, run, shape
 
 RULES = CHART / "files" / "alerts.yaml"
 CASES = ROOT / "tests" / "helm" / "alerts_fire.yaml"

@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 from gateway.observe.metrics import METRICS, PREFIX
-from tests.helm.rendering import CHART, objects, of_kind, program, run, shape
-from tests.outside.support import Served, pinned, serving, started, until
 from tests.support.ports import free_port
+from tests.support.programs import Served, pinned, serving, started, until
+from tests.support.rendering import CHART, objects, of_kind, program, run, shape
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import Upstream, get, once
 

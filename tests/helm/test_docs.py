@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.rendering import CHART, NEWEST, ROOT, SHAPES, objects, one, program, rendered, run
+from tests.support.rendering import CHART, NEWEST, ROOT, SHAPES, objects, one, program, rendered, run
 
 KUBERNETES, README = ROOT / "docs" / "kubernetes.md", CHART / "README.md"
 FORWARD = ROOT / "docs" / "forward-auth.md"

@@ -9,10 +9,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from tests.helm.rendering import HELMS, SHAPES, Object, objects, of_kind, one, run, shape
-from tests.outside.support import serving
 from tests.support.certificates import Authority, accepting
 from tests.support.ports import free_port
+from tests.support.programs import serving
+from tests.support.rendering import HELMS, SHAPES, Object, objects, of_kind, one, run, shape
 from tests.support.wire import Upstream
 
 pytestmark = pytest.mark.engine

@@ -16,7 +16,8 @@ import pytest
 import yaml
 
 from gateway.version import VERSION
-from tests.helm.rendering import (
+from tests.support.certificates import Authority
+from tests.support.rendering import (
     CHART,
     HELMS,
     NEWEST,
@@ -35,7 +36,6 @@ from tests.helm.rendering import (
     run,
     shape,
 )
-from tests.support.certificates import Authority
 
 pytestmark = pytest.mark.engine
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.rendering import CHART, gateway_of, objects, of_kind, one, pod_of, refusal, shape
+from tests.support.rendering import CHART, gateway_of, objects, of_kind, one, pod_of, refusal, shape
 
 STANDALONE = ("-f", CHART / "ci" / "standalone.yaml")
 SIDECAR = ("-f", CHART / "ci" / "sidecar.yaml")

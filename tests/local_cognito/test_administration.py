@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from local_cognito.errors import AwsError
 from local_cognito.operations import OPERATIONS
 from local_cognito.passwords import PasswordPolicy, check_policy, generate
-from tests.local_cognito.conftest import PASSWORD, TEMPORARY, Cognito
+from tests.support.emulator import PASSWORD, TEMPORARY, Cognito
 
 
 def test_ids_have_cognitos_form(cognito: Cognito) -> None:

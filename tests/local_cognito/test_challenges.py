@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.local_cognito.conftest import PASSWORD, TEMPORARY, Cognito, claims
+from tests.support.emulator import PASSWORD, TEMPORARY, Cognito, claims
 
 INVALID = ("NotAuthorizedException", "Invalid session for the user.")
 NEW = "Another-Horse-2"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local_cognito import srp
-from tests.local_cognito.conftest import PASSWORD, Cognito, claims
+from tests.support.emulator import PASSWORD, Cognito, claims
 from tests.support.srp_client import SrpClient
 
 ALWAYS = {"ChallengeRequiredOnNewDevice": False, "DeviceOnlyRememberedOnUserPrompt": False}

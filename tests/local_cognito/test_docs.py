@@ -16,7 +16,7 @@ from local_cognito.cli import make_parser
 from local_cognito.iam.wire import ROLE_ACTIONS, STS_ACTIONS
 from local_cognito.identity.operations import IDENTITY_OPERATIONS
 from local_cognito.operations import OPERATIONS
-from tests.local_cognito.conftest import Cognito
+from tests.support.emulator import Cognito
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "local-cognito.md").read_text(encoding="utf-8")

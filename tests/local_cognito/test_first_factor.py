@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_cognito import srp
-from tests.local_cognito.conftest import PASSWORD, TEMPORARY, Cognito
+from tests.support.emulator import PASSWORD, TEMPORARY, Cognito
 from tests.support.srp_client import SrpClient
 
 WRONG = ("NotAuthorizedException", "Incorrect username or password.")

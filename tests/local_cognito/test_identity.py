@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from local_cognito.iam.trust import trust_policy, trusts
-from tests.local_cognito.conftest import PASSWORD, Cognito
+from tests.support.emulator import PASSWORD, Cognito
 
 BAD = ("NotAuthorizedException", "Invalid login token. Not a valid OpenId Connect identity token.")
 OTHER = ("NotAuthorizedException", "Token is not from a supported provider of this identity pool.")

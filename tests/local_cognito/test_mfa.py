@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local_cognito import totp
-from tests.local_cognito.conftest import PASSWORD, TEMPORARY, Cognito, claims
+from tests.support.emulator import PASSWORD, TEMPORARY, Cognito, claims
 
 SES = {"EmailSendingAccount": "DEVELOPER", "SourceArn": "arn:aws:ses:us-east-1:000000000000:identity/e.org"}
 SMS = {"SmsConfiguration": {"SnsCallerArn": "arn:aws:iam::000000000000:role/sms"}}

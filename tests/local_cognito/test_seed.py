@@ -9,7 +9,7 @@ import pytest
 
 from local_cognito import seed
 from local_cognito.errors import SeedRefused
-from tests.local_cognito.conftest import Cognito, claims
+from tests.support.emulator import Cognito, claims
 
 POOL: dict[str, Any] = {
     "Id": "eu-west-1_Seeded123",

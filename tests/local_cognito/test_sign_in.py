@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.local_cognito.conftest import PASSWORD, TEMPORARY, Cognito, claims
+from tests.support.emulator import PASSWORD, TEMPORARY, Cognito, claims
 
 WRONG = ("NotAuthorizedException", "Incorrect username or password.")
 EXCEEDED = ("NotAuthorizedException", "Password attempts exceeded")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_cognito.codes import SIGN_UP
-from tests.local_cognito.conftest import PASSWORD, Cognito
+from tests.support.emulator import PASSWORD, Cognito
 
 MISMATCH = ("CodeMismatchException", "Invalid verification code provided, please try again.")
 EXPIRED = ("ExpiredCodeException", "Invalid code provided, please request a code again.")

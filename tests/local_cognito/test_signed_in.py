@@ -9,7 +9,7 @@ import pytest
 
 from local_cognito.keys import PoolKeys
 from local_cognito.tokens import new_grant
-from tests.local_cognito.conftest import PASSWORD, Cognito, claims
+from tests.support.emulator import PASSWORD, Cognito, claims
 
 REVOKED = ("NotAuthorizedException", "Access Token has been revoked")
 ROLE = "arn:aws:iam::000000000000:role/"

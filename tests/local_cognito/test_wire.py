@@ -19,7 +19,7 @@ from local_cognito.identity.operations import IDENTITY_OPERATIONS
 from local_cognito.operations import OPERATIONS
 from local_cognito.server import LocalCognito, require_loopback
 from local_cognito.shapes import Field
-from tests.local_cognito.conftest import Cognito
+from tests.support.emulator import Cognito
 
 SIGNATURE = (
     "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/cognito-idp/aws4_request, "

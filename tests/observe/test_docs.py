@@ -14,7 +14,7 @@ from gateway.config.shapes import ListOf, Section
 from gateway.config.table import SCHEMA
 from gateway.errors import Refusal
 from gateway.observe.metrics import BOUNDS, METRICS, PREFIX
-from tests.observe.test_logs import ACCESS_FIELDS
+from tests.support.log_fields import ACCESS_FIELDS
 
 ROOT = Path(__file__).parents[2]
 METRICS_PAGE = (ROOT / "docs" / "metrics.md").read_text()

@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from gateway.observe.exposition import render
 from gateway.observe.metrics import WorkerMetrics, merge
-from tests.observe.test_metrics import used_metrics
+from tests.support.used_metrics import used_metrics
 
 # The published interface: name as promised, type, labels.
 PROMISED = {

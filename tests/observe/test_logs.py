@@ -19,15 +19,9 @@ from gateway.config.model import Log
 from gateway.observe.lines import fit, json_record, quote, text_record
 from gateway.observe.logs import Logger, configure, loggable_path
 from gateway.observe.sink import ATOMIC_WRITE
+from tests.support.log_fields import ACCESS_FIELDS
 from tests.support.running import running
 from tests.support.wire import Client, get, once
-
-# The published interface.
-ACCESS = (
-    "timestamp, level, event, request_id, client, method, path, status, duration_ms, request_bytes, "
-    "response_bytes, upstream_ms, subject, pool, decision, reason"
-)
-ACCESS_FIELDS = ACCESS.split(", ")
 
 REQUEST: dict[str, Any] = {
     "request_id": "r-1",

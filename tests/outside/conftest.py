@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.promises import Bench, benched
+from tests.support.promises import Bench, benched
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.version import VERSION
-from tests.outside.support import DEMO_PASSWORD, DEMO_POOL, POOL_FLAGS, ROOT, SCRIPT, run
+from tests.support.programs import DEMO_PASSWORD, DEMO_POOL, POOL_FLAGS, ROOT, SCRIPT, run
 
 COMMANDS = (
     *(

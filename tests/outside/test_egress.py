@@ -20,11 +20,11 @@ from gateway.errors import CognitoUnavailable, SignInRefused
 from gateway.keys.fetch import FetchFailed, HttpSource
 from gateway.pages.token_endpoint import redeem
 from local_cognito.server import LocalCognito
-from tests.outside.support import SCRIPT, Served, run, serving, until
-from tests.portal.site import Browser
 from tests.support import local_cognito
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.ports import free_port
+from tests.support.programs import SCRIPT, Served, run, serving, until
+from tests.support.site import Browser
 from tests.support.wire import Upstream
 
 POOL, CLIENT, ALICE, PASSWORD = "us-east-1_Egress123", "egressclient", "alice@example.com", "Correct-Horse-1"

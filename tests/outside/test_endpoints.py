@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.promises import Bench, problem
-from tests.outside.support import serving, until
+from tests.support.programs import serving, until
+from tests.support.promises import Bench, problem
 from tests.support.tokens import POOL_ID, access_claims, issuer_of
 from tests.support.wire import Upstream
 

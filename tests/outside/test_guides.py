@@ -7,7 +7,10 @@ import json
 import re
 from pathlib import Path
 
-from tests.outside.support import (
+from tests.support import local_cognito
+from tests.support.demos import taking_turns
+from tests.support.ports import free_port
+from tests.support.programs import (
     DEMO_CLIENT,
     DEMO_PASSWORD,
     DEMO_POOL,
@@ -18,9 +21,6 @@ from tests.outside.support import (
     serving,
     started,
 )
-from tests.support import local_cognito
-from tests.support.demos import taking_turns
-from tests.support.ports import free_port
 from tests.support.wire import Upstream
 
 

@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.outside.support import Served, pinned, serving
 from tests.support import hostile
 from tests.support.forge import Hostile, Token
+from tests.support.programs import Served, pinned, serving
 from tests.support.tokens import KeyPair
 from tests.support.wire import Client, Reply, Upstream, get
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.support import Served, serving, until
 from tests.support.key_server import KeyServer
+from tests.support.programs import Served, serving, until
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 from tests.support.waiting import until as until_true
 from tests.support.wire import Client, Upstream, get

@@ -17,7 +17,9 @@ import pytest
 from aiohttp import web
 
 from local_cognito import sample_api, seed
-from tests.outside.support import (
+from tests.support import local_cognito
+from tests.support.ports import free_port
+from tests.support.programs import (
     DEMO_CLIENT,
     DEMO_PASSWORD,
     DEMO_POOL,
@@ -32,8 +34,6 @@ from tests.outside.support import (
     started,
     until,
 )
-from tests.support import local_cognito
-from tests.support.ports import free_port
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import OK, Client, Received, Upstream, get
 

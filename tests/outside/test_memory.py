@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.support import Served, pinned, serving
+from tests.support.programs import Served, pinned, serving
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import OK, get
 

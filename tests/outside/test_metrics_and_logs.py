@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway.version import VERSION
-from tests.outside.promises import Bench
-from tests.outside.support import (
+from tests.support import local_cognito
+from tests.support.programs import (
     DEMO_CLIENT,
     DEMO_PASSWORD,
     DEMO_POOL,
@@ -23,7 +23,7 @@ from tests.outside.support import (
     run,
     serving,
 )
-from tests.support import local_cognito
+from tests.support.promises import Bench
 from tests.support.tokens import CLIENT_ID, POOL_ID, access_claims
 from tests.support.wire import Client, Upstream, get, once
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.support import SCRIPT, Served, pinned, serving, until
 from tests.support.ports import is_free
+from tests.support.programs import SCRIPT, Served, pinned, serving, until
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import Client, Received, Upstream, get
 

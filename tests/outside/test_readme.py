@@ -15,10 +15,10 @@ import pytest
 import yaml
 
 from local_cognito import seed
-from tests.outside.support import ROOT, SCRIPT, run, started
 from tests.support import local_cognito
 from tests.support.demos import taking_turns
 from tests.support.ports import free_port, is_free
+from tests.support.programs import ROOT, SCRIPT, run, started
 from tests.support.wire import Upstream
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.outside.promises import Bench, problem
-from tests.outside.support import pinned, serving
+from tests.support.programs import pinned, serving
+from tests.support.promises import Bench, problem
 from tests.support.tokens import KeyPair, access_claims, issuer_of, sign
 from tests.support.wire import get, once
 

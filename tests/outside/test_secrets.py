@@ -19,10 +19,13 @@ import aiohttp
 
 from local_cognito import totp
 from local_cognito.server import LocalCognito
-from tests.outside.promises import by_path
-from tests.outside.recording import Relay
-from tests.outside.support import SCRIPT, Served, started, until
-from tests.portal.site import (
+from tests.support import local_cognito
+from tests.support.collector import Collector
+from tests.support.ports import free_port
+from tests.support.programs import SCRIPT, Served, started, until
+from tests.support.promises import by_path
+from tests.support.recording import Relay
+from tests.support.site import (
     ALICE,
     CLIENT,
     IDENTITY_POOL,
@@ -33,9 +36,6 @@ from tests.portal.site import (
     seed,
     with_identity_pool,
 )
-from tests.support import local_cognito
-from tests.support.collector import Collector
-from tests.support.ports import free_port
 from tests.support.waiting import at_rest
 from tests.support.wire import Reply, Upstream, get, once
 

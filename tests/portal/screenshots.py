@@ -13,8 +13,8 @@ from pathlib import Path
 
 from playwright.async_api import Page
 
-from tests.portal.chromium import WIDTHS, chromium
-from tests.portal.site import (
+from tests.support.chromium import WIDTHS, chromium
+from tests.support.site import (
     ALICE,
     PASSWORD,
     SES,

@@ -13,7 +13,7 @@ from gateway.config.load import load
 from gateway.pages.attempts import SENT_TO_PERSON, Limit
 from local_cognito.errors import AwsError
 from local_cognito.hooks import Fault
-from tests.portal.site import (
+from tests.support.site import (
     ALICE,
     CLIENT,
     PASSWORD,

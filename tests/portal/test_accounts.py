@@ -10,7 +10,7 @@ import pytest
 
 from gateway.pages.attempts import Limit
 from local_cognito.hooks import Fault
-from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
+from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
 from tests.support.waiting import PATIENCE
 
 BOB, NEW = "bob@example.com", "Another-Horse-2"

@@ -14,10 +14,11 @@ from playwright.async_api import Page
 
 from gateway.observe.logs import configure
 from gateway.serve.worker import Worker
-from tests.portal.chromium import WIDTHS, chromium, looking
-from tests.portal.looks import wrong_with
 from tests.portal.screenshots import JOURNEYS
-from tests.portal.site import (
+from tests.support.chromium import WIDTHS, chromium, looking
+from tests.support.looks import wrong_with
+from tests.support.running import Stream
+from tests.support.site import (
     ALICE,
     PASSWORD,
     POOL,
@@ -28,7 +29,6 @@ from tests.portal.site import (
     seed,
     site,
 )
-from tests.support.running import Stream
 from tests.support.waiting import until
 from tests.support.wire import OK, Received, read_body
 

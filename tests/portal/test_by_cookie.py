@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.support import HTML, Browser, a_session, form_token, signed_in
+from tests.support.portal import HTML, Browser, a_session, form_token, signed_in
 from tests.support.running import logged, running
 from tests.support.tokens import access_claims, sign
 from tests.support.wire import Client, Upstream, get, once

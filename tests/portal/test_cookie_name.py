@@ -9,7 +9,7 @@ import pytest
 from gateway.http.own_cookies import OwnCookies
 from gateway.sessions import session_cookies
 from gateway.sessions.cookies import Cookies
-from tests.portal.support import Browser, a_session, signed_in
+from tests.support.portal import Browser, a_session, signed_in
 from tests.support.running import Running, running
 from tests.support.wire import Reply
 

@@ -20,39 +20,16 @@ from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from local_cognito.iam.roles import create_role
 from local_cognito.server import LocalCognito
-from tests.portal.managed_login import ORIGIN, site
-from tests.portal.support import Browser, a_session, form_token, signed_in, ticket_of
+from tests.support.identities import POOL_LINES, Identities
+from tests.support.managed_login import ORIGIN, site
+from tests.support.portal import Browser, a_session, form_token, signed_in, ticket_of
 from tests.support.ports import free_port
 from tests.support.running import Running, logged, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, id_claims, issuer_of, sign
 from tests.support.waiting import until
 from tests.support.wire import Reply
 
-POOL_LINES = "identity_pool_id: 'ap-south-1:00000000-0000-4000-8000-000000000001'"
-
 NEEDED = "AWS credentials need the ID token, or a signed-in browser."
-
-
-class Identities:
-    """Plays gateway.aws.identity_pool.IdentityPool."""
-
-    def __init__(self, gateway: Running, *, life: float = 3600.0) -> None:
-        self.asked: list[str] = []
-        self.life, self.wait = life, 0.0
-        self.error: Exception | None = None
-        portal = gateway.worker.app.portal
-        assert portal is not None
-        portal.credentials._pools[POOL_ID] = self  # type: ignore[assignment]
-
-    def credentials(self, id_token: str, role: str | None = None) -> Credentials:
-        self.asked.append(id_token)
-        time.sleep(self.wait)
-        if self.error is not None:
-            raise self.error
-        number = len(self.asked)
-        return Credentials(
-            f"ap-south-1:{number}", f"ASIA{number}", "secret", "session", time.time() + self.life
-        )
 
 
 async def of(

@@ -17,7 +17,9 @@ from local_cognito import operations
 from local_cognito.errors import AwsError
 from local_cognito.state import Device
 from local_cognito.table import Operation
-from tests.portal.site import (
+from tests.support.portal import jar_of, ticket_of
+from tests.support.redis_server import redis_server
+from tests.support.site import (
     ALICE,
     PASSWORD,
     POOL,
@@ -29,8 +31,6 @@ from tests.portal.site import (
     seed,
     site,
 )
-from tests.portal.support import jar_of, ticket_of
-from tests.support.redis_server import redis_server
 
 STORES = ["cookie", "memory", "redis", "cookie with redis"]
 ALWAYS = {"ChallengeRequiredOnNewDevice": False, "DeviceOnlyRememberedOnUserPrompt": False}

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 
 from gateway.pages.home import moment
-from tests.portal.site import ALICE, PASSWORD, Browser, Site, seed, site, with_identity_pool
+from tests.support.site import ALICE, PASSWORD, Browser, Site, seed, site, with_identity_pool
 from tests.support.wire import get, once
 
 NEW = "Another-Horse-2"

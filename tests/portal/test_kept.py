@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.config.model import Route
-from tests.portal.support import Browser, a_session, form_token, signed_in
-from tests.portal.test_sessions import old, play, served
+from tests.support.played_cognito import old, play, served
+from tests.support.portal import Browser, a_session, form_token, signed_in
 from tests.support.running import running
 from tests.support.waiting import until
 from tests.support.wire import get, once

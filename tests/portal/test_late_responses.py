@@ -13,8 +13,8 @@ import pytest
 from gateway.aws.values import CognitoRefused
 from gateway.sessions import session_cookies
 from gateway.sessions.cookies import Cookies
-from tests.portal.support import Browser, a_session, form_token, signed_in
-from tests.portal.test_sessions import Cognito, old, play
+from tests.support.played_cognito import Cognito, old, play
+from tests.support.portal import Browser, a_session, form_token, signed_in
 from tests.support.redis_server import redis_server
 from tests.support.running import Running, running
 from tests.support.tokens import access_claims, id_claims, sign

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.pages.attempts import ADDRESS
 from local_cognito.errors import AwsError
-from tests.portal.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
-from tests.portal.support import HTML, Browser, form_token, ticket_of
+from tests.support.managed_login import CALLBACK, ORIGIN, PASSWORD, site, token_endpoint
+from tests.support.portal import HTML, Browser, form_token, ticket_of
 from tests.support.redis_server import redis_server
 from tests.support.running import logged, running
 from tests.support.waiting import PATIENCE

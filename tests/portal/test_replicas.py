@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import GatewayError
-from tests.portal.support import Browser, a_session, signed_in, ticket_of
-from tests.portal.test_sessions import Cognito, play
+from tests.support.played_cognito import Cognito, play
+from tests.support.portal import Browser, a_session, signed_in, ticket_of
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.replicas import secret_in, shared
 from tests.support.running import running
 from tests.support.waiting import until
 
@@ -23,10 +24,6 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
     folder.mkdir()
     with redis_server(folder) as server:
         yield server
-
-
-def shared(redis: RedisServer, store: str = "redis") -> str:
-    return f"sign_in: {{session: {{store: {store}, redis_url: '{redis.url}'}}}}\n"
 
 
 async def test_one_renewal_among_replicas_however_slow(
@@ -65,11 +62,6 @@ async def test_a_sign_out_is_heard_of_within_a_second(tmp_path: Path, redis: Red
             await portal.store.end(ticket, session, until=time.time() + 3600)
             await asyncio.sleep(1.05)
             assert (await there.get("/api")).status == 401
-
-
-def secret_in(folder: Path, yaml: str) -> str:
-    (folder / "keys").write_text("k" * 43 + "\n")
-    return yaml.replace("{store", f"{{secret_file: {folder}/keys, store")
 
 
 @pytest.mark.parametrize("wait", [0.0, 4.0], ids=["failed", "under way"])

@@ -3,81 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from gateway.aws.values import CognitoRefused, Tokens
+from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from gateway.pages import assets
-from gateway.sessions.session import Session
-from tests.portal.support import Browser, a_session, form_token, signed_in
-from tests.support.running import Running, logged, running
-from tests.support.tokens import access_claims, id_claims, sign
+from tests.support.played_cognito import old, served
+from tests.support.portal import Browser, a_session, form_token, signed_in
+from tests.support.running import logged
 from tests.support.waiting import until
 from tests.support.wire import get
-
-
-class Cognito:
-    """Plays gateway.sessions.cognito.Users."""
-
-    def __init__(self, gateway: Running) -> None:
-        self.gateway = gateway
-        self.renewed: list[str] = []
-        self.revoked: list[str] = []
-        self.everywhere: list[str] = []
-        self.error: Exception | None = None
-        self.wait = 0.0
-        self.changes: dict[str, Any] = {}
-        self.lifetime = 3600.0
-
-    async def renew(self, session: Session) -> Tokens:
-        self.renewed.append(session.refresh)
-        await asyncio.sleep(self.wait)
-        if self.error is not None:
-            raise self.error
-        key, lifetime = self.gateway.key, self.lifetime
-        return Tokens(
-            access=sign(key, access_claims(lifetime=lifetime, **self.changes)).decode(),
-            id=sign(key, id_claims(lifetime=lifetime, **self.changes)).decode(),
-            refresh=f"refresh-{len(self.renewed)}",
-            expires_in=int(lifetime),
-        )
-
-    async def revoke(self, session: Session) -> None:
-        await asyncio.sleep(self.wait)
-        self.revoked.append(session.refresh)
-        if self.error is not None:
-            raise self.error
-
-    async def sign_out_everywhere(self, session: Session) -> None:
-        self.everywhere.append(session.access)
-
-
-@contextlib.asynccontextmanager
-async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[Running, Cognito]]:
-    # Whoever closes the connection is gone: nobody waits for what they may still read.
-    listen, yaml = "half_close_grace: 0s", f"sign_in: {{session: {{store: {store}}}}}\n"
-    async with running(tmp_path, yaml, listen_lines=listen) as gateway:
-        cognito = Cognito(gateway)
-        play(gateway, cognito)
-        yield gateway, cognito
-
-
-def play(gateway: Running, cognito: Cognito) -> None:
-    portal = gateway.worker.app.portal
-    assert portal is not None
-    portal.sessions._revoking._revoker = cognito
-    portal.sessions._renewing._renewer = cognito
-
-
-def old(gateway: Running, **changes: Any) -> Session:
-    """In the last minute of its access token's life."""
-    return a_session(gateway.key, lifetime=40, **{"renewed": time.time() - 3560, **changes})
 
 
 @pytest.mark.parametrize("store", ["cookie", "memory"])

@@ -20,7 +20,7 @@ from gateway.pages.once import Once
 from gateway.pages.setup_code import SetupCode, matches
 from gateway.pages.setup_form import _verdict
 from gateway.serve.reload import Reloader, files_of
-from tests.portal.site import (
+from tests.support.site import (
     ALICE,
     CLIENT,
     HTML,

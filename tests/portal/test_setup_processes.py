@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from tests.outside.support import serving, until
-from tests.portal.site import ALICE, CLIENT, PASSWORD, POOL, Browser, seed
 from tests.support import local_cognito
+from tests.support.programs import serving, until
+from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Browser, seed
 from tests.support.wire import Upstream, get, once
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.pages.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_PERSON, WINDOW
 from gateway.pages.routes import routes
-from tests.portal.site import (
+from tests.support.site import (
     ALICE,
     CLIENT,
     PASSWORD,

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.managed_login import site
-from tests.portal.support import Browser, a_session, form_token, signed_in
-from tests.portal.test_replicas import secret_in, shared
-from tests.portal.test_sessions import Cognito, play
+from tests.support.managed_login import site
+from tests.support.played_cognito import Cognito, play
+from tests.support.portal import Browser, a_session, form_token, signed_in
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.replicas import secret_in, shared
 from tests.support.running import logged, running
 from tests.support.waiting import PATIENCE, until
 

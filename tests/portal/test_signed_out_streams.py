@@ -9,27 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.portal.support import Browser, a_session, form_token, signed_in
-from tests.portal.test_sessions import served
-from tests.proxy.test_event_streams import CHUNKED
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
+from tests.support.played_cognito import served
+from tests.support.portal import Browser, a_session, form_token, signed_in
 from tests.support.running import Running, logged
+from tests.support.streams import FAREWELL, upstream
+from tests.support.tunnels import UPGRADE
 from tests.support.waiting import until
-from tests.support.wire import OK, Client, Received, get
-
-FAREWELL = b"\x88\x0c\x03\xf0signed out"
-
-
-async def upstream(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Opens what is asked for and says nothing more."""
-    if received.target == b"/ws":
-        writer.write(SWITCH)
-        await reader.read()
-    elif received.target == b"/events":
-        writer.write(b"HTTP/1.1 200 OK\r\n" + CHUNKED + b"\r\n")
-        await reader.read()
-    else:
-        writer.write(OK)
+from tests.support.wire import Client, Received, get
 
 
 @contextlib.asynccontextmanager

@@ -18,9 +18,9 @@ from gateway.sessions.redis_store import RedisStore, SharedEnded
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session, decode, encode
 from gateway.sessions.stores import CookieStore, MemoryStore, Store, StoreUnavailable, hashed
-from tests.portal.support import a_session
-from tests.shared.support import Lines, logging_to, redis_at
+from tests.support.portal import a_session
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.shared_redis import Lines, logging_to, redis_at
 from tests.support.tokens import KeyPair
 
 KEY = KeyPair.generate("key-1")

@@ -13,45 +13,22 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    NoEncryption,
-    PrivateFormat,
-)
 
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.gate.assertion import Signer
 from gateway.tokens.claims import Claims
+from tests.support.assertions import HEADER, curve, payload, pem, settings
 from tests.support.running import Running, running
 from tests.support.tokens import CLIENT_ID, POOL_ID, access_claims
 from tests.support.wire import Client, get, once
 
 ROOT = Path(__file__).parents[2]
-HEADER = "X-Gateway-Jwt-Assertion"
-YAML = "identity_headers: {{assertion: {{key_file: {folder}/a.key, audience: orders-api{more}}}}}\n"
-
-
-def pem(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, password: bytes | None = None) -> bytes:
-    protection = BestAvailableEncryption(password) if password else NoEncryption()
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, protection)
-
-
-def curve() -> bytes:
-    return pem(ec.generate_private_key(ec.SECP256R1()))
 
 
 def rsa_key(bits: int = 2048) -> bytes:
     return pem(rsa.generate_private_key(65537, bits))
-
-
-def settings(folder: Path, *keys: bytes, more: str = "") -> str:
-    path = folder / "a.key"
-    path.write_bytes(b"".join(keys))
-    path.chmod(0o600)
-    return YAML.format(folder=folder, more=more)
 
 
 async def key_set(gateway: Running) -> list[dict[str, str]]:
@@ -233,11 +210,6 @@ def of(expires_at: float, **changes: Any) -> Claims:
         **changes,
     }
     return Claims(**values)
-
-
-def payload(line: bytes) -> dict[str, Any]:
-    claims: dict[str, Any] = jwt.decode(line.partition(b": ")[2].strip(), options={"verify_signature": False})
-    return claims
 
 
 def test_one_is_used_until_a_quarter_of_its_life_is_left(tmp_path: Path) -> None:

@@ -27,12 +27,12 @@ from gateway.tokens.bearer import token_hash
 from gateway.tokens.claims import Claims
 from gateway.tokens.jwk import VerificationKey, parse_key_set
 from gateway.upstream.outbox import Outbox
-from tests.proxy.test_limits import settled
 from tests.support.running import Running, running
+from tests.support.settling import settled
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+from tests.support.verifying import config_of
 from tests.support.waiting import until
 from tests.support.wire import Client, Reply, get, once
-from tests.verify.test_authenticate import config_of
 
 Counted = list[object]
 

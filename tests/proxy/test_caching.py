@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.forward_auth.support import proxy
-from tests.portal.support import Browser, signed_in
 from tests.support.engines import engine
+from tests.support.forward_auth import proxy
+from tests.support.portal import Browser, signed_in
 from tests.support.ports import free_port
 from tests.support.running import Running, running
 from tests.support.wire import Received, Upstream, get, once

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from gateway.tls.certificates import Validity, validity
-from tests.outside.support import SCRIPT, run
-from tests.proxy.test_listen_tls import greeting, install, serving
 from tests.support.certificates import Authority
+from tests.support.programs import SCRIPT, run
 from tests.support.running import logged, running
+from tests.support.tls_serving import greeting, install, serving
 
 LONG_AGO = datetime.timedelta(days=-30)
 LATER = datetime.timedelta(days=30)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.running import logged, running
+from tests.support.streams import CHUNKED
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get
 
@@ -28,9 +29,6 @@ def events(head: bytes, *, framed: bool = True) -> object:
             await asyncio.sleep(0.05)
 
     return script
-
-
-CHUNKED = b"Content-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n"
 
 
 @pytest.mark.parametrize("kind", [b"text/event-stream", b"Text/Event-Stream;charset=utf-8"])

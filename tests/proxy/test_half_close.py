@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_limits import OPEN, settled
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, logged, running
+from tests.support.settling import OPEN, settled
 from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Upstream, get, read_body
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_limits import OPEN, settled
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, running
+from tests.support.settling import OPEN, settled
 from tests.support.waiting import at_rest, until
 from tests.support.wire import Client, Received, Upstream, get
 

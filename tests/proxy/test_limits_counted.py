@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import fields
 from pathlib import Path
 
@@ -14,9 +12,10 @@ import pytest
 
 from gateway.config.model import Listen
 from gateway.config.model import Upstream as UpstreamConfig
-from tests.proxy.test_limits import OPEN, settled
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
+from tests.support.black_hole import black_hole
 from tests.support.running import Running, running
+from tests.support.settling import OPEN, settled
+from tests.support.tunnels import SWITCH, UPGRADE
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 
@@ -138,29 +137,6 @@ async def test_what_ends_at_a_limit_is_counted_by_its_key(
         assert await happens(gateway) == status
         await settled(gateway)
         assert gateway.worker.metrics.limits_reached == {key: 1}
-
-
-# Of Linux's TCP states; the first octet of struct tcp_info.
-_SYN_SENT = 2
-
-
-@contextlib.contextmanager
-def black_hole() -> Iterator[int]:
-    """A port whose SYNs nobody answers: the queue behind it is full and stays so (Linux drops the rest)."""
-    with contextlib.ExitStack() as stack:
-        listening = stack.enter_context(socket.socket())
-        listening.bind(("127.0.0.1", 0))
-        listening.listen(0)
-        for _ in range(8):
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listening.getsockname())
-            # On loopback a SYN is answered within the call, or not at all.
-            if waiting.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _SYN_SENT:
-                break
-        else:
-            pytest.fail("the kernel answers SYNs beyond the queue")
-        yield listening.getsockname()[1]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])

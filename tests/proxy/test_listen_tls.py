@@ -13,7 +13,6 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -22,46 +21,14 @@ from cryptography.hazmat.primitives import serialization
 from gateway.config.model import ServerTls
 from gateway.errors import GatewayError
 from gateway.tls.contexts import server_context
-from tests.support.certificates import Authority, Pair, calling
+from tests.support.certificates import Authority, calling
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, logged, running
+from tests.support.tls_serving import greeting, install, served, serving
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 
 MEBI = bytes(range(256)) * 4096
-
-
-@contextlib.asynccontextmanager
-async def serving(
-    folder: Path,
-    more: str = "",
-    listen: str = "",
-    upstream: Upstream | None = None,
-    drain_timeout: str = "2s",
-) -> AsyncIterator[tuple[Running, Authority]]:
-    """A gateway that serves TLS with the files live.crt and live.key; `more` adds to listen.tls."""
-    authority = Authority(folder)
-    install(folder, authority.sign("first", "127.0.0.1"))
-    files = f"certificate_file: {folder}/live.crt, key_file: {folder}/live.key"
-    lines = ", ".join(filter(None, (f"tls: {{{files}{more}}}", listen)))
-    async with running(folder, upstream=upstream, listen_lines=lines, drain_timeout=drain_timeout) as gateway:
-        yield gateway, authority
-
-
-def install(folder: Path, pair: Pair) -> None:
-    shutil.copy(pair.certificate, folder / "live.crt")
-    shutil.copy(pair.key, folder / "live.key")
-
-
-def served(client: Client) -> str:
-    """The common name of the certificate this connection was greeted with."""
-    certificate = client.writer.get_extra_info("peercert")
-    return str(dict(pair for (pair,) in certificate["subject"])["commonName"])
-
-
-async def greeting(gateway: Running, authority: Authority) -> str:
-    async with await Client.connect(gateway.port, calling(authority)) as client:
-        return served(client)
 
 
 def complaints(gateway: Running) -> list[str]:

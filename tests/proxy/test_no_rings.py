@@ -23,10 +23,10 @@ from gateway.config.load import load
 from gateway.gate.authenticate import Verification
 from gateway.http.request import Request
 from gateway.upstream.connection import UpstreamConnection
-from tests.proxy.test_limits import OPEN, chunked, settled
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.ports import free_port
 from tests.support.running import Running, running
+from tests.support.settling import OPEN, chunked, settled
+from tests.support.tunnels import SWITCH, UPGRADE
 from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Upstream, get, once, read_body
 

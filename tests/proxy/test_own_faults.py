@@ -21,8 +21,8 @@ from gateway.http import request
 from gateway.policy.routes import RouteTable
 from gateway.serve.app import Gateway
 from gateway.sessions.from_cookie import ByCookie
-from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import logged, running
+from tests.support.settling import OPEN, settled
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 

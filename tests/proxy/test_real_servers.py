@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.support import started, until
 from tests.support.engines import starts
 from tests.support.ports import free_port
+from tests.support.programs import started, until
 from tests.support.running import running
 from tests.support.wire import get, once
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.running import running
+from tests.support.tunnels import SWITCH, UPGRADE
 from tests.support.wire import Client, Upstream, get, once
 
 ROUTES = "routes: [{path: /**, auth: none}]\n"

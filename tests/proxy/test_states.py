@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from gateway.client.states import TRANSITIONS, State
-from tests.proxy.test_limits import OPEN, settled
-from tests.proxy.test_listen_tls import serving
-from tests.proxy.test_tunnel import UPGRADE
 from tests.support.certificates import calling
 from tests.support.loops import on_both_loops
 from tests.support.running import logged, running
+from tests.support.settling import OPEN, settled
+from tests.support.tls_serving import serving
+from tests.support.tunnels import UPGRADE
 from tests.support.waiting import until
 from tests.support.wire import Client, get, once
 

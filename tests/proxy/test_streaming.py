@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from gateway.client import upload
-from tests.proxy.test_limits import OPEN, chunked, settled
 from tests.support.running import running
+from tests.support.settling import OPEN, chunked, settled
 from tests.support.waiting import at_rest, until
 from tests.support.wire import OK, UNDER_WAY, Client, Received, Upstream, get, once, read_body
 

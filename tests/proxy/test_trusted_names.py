@@ -8,8 +8,8 @@ import pytest
 
 from gateway.config.load import load
 from gateway.config.trusted_names import GROUPS, Group, folded, group_of
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.running import Running, running
+from tests.support.tunnels import SWITCH, UPGRADE
 from tests.support.wire import Client, Upstream, get
 
 ROUTES = "routes: [{path: '/open/**', auth: none}]\n"

@@ -16,25 +16,9 @@ from hypothesis import strategies as st
 
 from gateway.client.tunnel import FrameCursor
 from tests.support.running import Running, running
+from tests.support.tunnels import SWITCH, UPGRADE, echo
 from tests.support.waiting import at_rest, until
 from tests.support.wire import UNDER_WAY, Client, Received, Upstream, get
-
-UPGRADE = (
-    "Connection: Upgrade",
-    "Upgrade: websocket",
-    "Sec-WebSocket-Version: 13",
-    "Sec-WebSocket-Key: a2V5",
-)
-SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-X: 1\r\n\r\n"
-
-
-async def echo(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Switches, then sends back what comes until that ends."""
-    writer.write(SWITCH)
-    while data := await reader.read(65536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
 
 
 @contextlib.asynccontextmanager

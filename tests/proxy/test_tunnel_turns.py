@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from gateway.client.tunnel import FrameCursor, Tunnel
 from gateway.upstream.connection import TUNNEL_READ
-from tests.proxy.test_tunnel import SWITCH, UPGRADE
 from tests.support.loops import on_both_loops
 from tests.support.running import running
+from tests.support.tunnels import SWITCH, UPGRADE
 from tests.support.waiting import at_rest
 from tests.support.wire import Client, Received, Upstream, get
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.config.load import load
-from tests.proxy.test_assertion import HEADER, curve, payload, settings
+from tests.support.assertions import HEADER, curve, payload, settings
 from tests.support.running import Running, running
 from tests.support.tokens import ABSENT, id_claims, sign
 from tests.support.wire import get, once

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import running
+from tests.support.settling import OPEN, settled
 from tests.support.wire import Client, get
 
 REFUSAL = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large"

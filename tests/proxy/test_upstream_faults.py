@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import running
+from tests.support.settling import OPEN, settled
 from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Script, Upstream, get, once
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_limits import OPEN
 from tests.support.running import running
+from tests.support.settling import OPEN
 from tests.support.waiting import at_rest, until
 from tests.support.wire import get
 

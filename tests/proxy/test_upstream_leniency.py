@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.upstream.response_parser import one_length
-from tests.proxy.test_limits import OPEN, settled
 from tests.support.running import running
+from tests.support.settling import OPEN, settled
 from tests.support.wire import OK, Client, Received, Script, Upstream, get
 
 REASONS = {

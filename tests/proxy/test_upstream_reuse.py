@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.proxy.test_limits import OPEN, settled
-from tests.proxy.test_tunnel import UPGRADE, echo
 from tests.support.running import running
+from tests.support.settling import OPEN, settled
+from tests.support.tunnels import UPGRADE, echo
 from tests.support.upstreams import gunicorn, http_server, node, uvicorn, waiting_ports
 from tests.support.waiting import until
 from tests.support.wire import OK, Client, Received, Upstream, get, read_body

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.outside.support import SCRIPT, pinned, serving, until
 from tests.support.loops import on_both_loops
+from tests.support.programs import SCRIPT, pinned, serving, until
 from tests.support.running import logged, running
 from tests.support.tokens import KeyPair
 from tests.support.waiting import until as until_true

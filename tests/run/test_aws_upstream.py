@@ -20,11 +20,11 @@ from botocore.credentials import Credentials
 from gateway.aws.values import CognitoRefused
 from gateway.config.load import load
 from gateway.errors import GatewayError
-from tests.portal.site import ALICE, PASSWORD, seed, site, with_identity_pool
-from tests.portal.support import a_session, signed_in
-from tests.portal.test_credentials import POOL_LINES, Identities
 from tests.support.certificates import Authority, accepting
+from tests.support.identities import POOL_LINES, Identities
+from tests.support.portal import a_session, signed_in
 from tests.support.running import Running, logged, running
+from tests.support.site import ALICE, PASSWORD, seed, site, with_identity_pool
 from tests.support.tokens import id_claims, sign
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once

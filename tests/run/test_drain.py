@@ -13,9 +13,9 @@ import pytest
 
 from gateway.config.load import load
 from gateway.serve.worker import Worker
-from tests.outside.support import until
-from tests.run.support import OPEN, Fleet, Slow, fleet, held_at_start, state
 from tests.support.ports import is_free
+from tests.support.processes import OPEN, Fleet, Slow, fleet, held_at_start, state
+from tests.support.programs import until
 from tests.support.waiting import until as until_true
 from tests.support.wire import Client, Upstream, get
 

@@ -16,9 +16,9 @@ import pytest
 
 from gateway.config.load import load
 from gateway.serve.reload import Reloader, Source, losses
-from tests.faults.figures import Figure
-from tests.outside.support import until
-from tests.run.support import fleet
+from tests.support.figures import Figure
+from tests.support.processes import fleet
+from tests.support.programs import until
 from tests.support.running import Running, logged, running
 from tests.support.wire import get, once
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.outside.support import pinned, serving, until
-from tests.run.support import Fleet, Slow
 from tests.support.key_server import KeyServer
+from tests.support.processes import Fleet, Slow
+from tests.support.programs import pinned, serving, until
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 from tests.support.wire import Upstream
 

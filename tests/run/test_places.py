@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.figures import Figure
-from tests.outside.support import until
-from tests.run.support import Fleet, Slow, fleet, held_at_start, state
+from tests.support.figures import Figure
+from tests.support.processes import Fleet, Slow, fleet, held_at_start, state
+from tests.support.programs import until
 from tests.support.wire import Client, get
 
 MANY = 60

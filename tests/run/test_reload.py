@@ -20,10 +20,10 @@ from gateway.serve.app import Gateway
 from gateway.serve.reload import Reloader, Source, applicable, files_of
 from gateway.serve.server import Server
 from gateway.serve.supervisor import Supervisor
-from tests.outside.support import SCRIPT, Served, configuration, pinned, started, until
-from tests.run.support import OPEN, Fleet, Slow, fleet, held_at_start
 from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
+from tests.support.processes import OPEN, Fleet, Slow, fleet, held_at_start
+from tests.support.programs import SCRIPT, Served, configuration, pinned, started, until
 from tests.support.running import running
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
 from tests.support.waiting import until as until_true

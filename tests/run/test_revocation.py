@@ -19,11 +19,11 @@ from gateway.serve.revocation_wiring import revocation_of
 from gateway.serve.worker import Worker
 from gateway.sessions.session import Session
 from local_cognito.server import LocalCognito
-from tests.portal.support import Browser, form_token, jar_of
-from tests.proxy.test_tunnel import UPGRADE, echo
-from tests.shared.support import Lines
+from tests.support.portal import Browser, form_token, jar_of
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.shared_redis import Lines
+from tests.support.tunnels import UPGRADE, echo
 from tests.support.waiting import Lag, until
 from tests.support.wire import Client, Reply, Upstream, get, once
 

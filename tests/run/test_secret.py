@@ -8,7 +8,7 @@ import signal
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from tests.run.support import Fleet, fleet
+from tests.support.processes import Fleet, fleet
 from tests.support.wire import get, once
 
 WORKERS = 3

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from tests.outside.support import pinned, serving, until
-from tests.portal.support import Browser, form_token, signed_in
-from tests.portal.test_signed_out_streams import FAREWELL, upstream
-from tests.proxy.test_tunnel import UPGRADE
+from tests.support.portal import Browser, form_token, signed_in
+from tests.support.programs import pinned, serving, until
 from tests.support.running import running
+from tests.support.streams import FAREWELL, upstream
 from tests.support.tokens import POOL_ID, issuer_of
+from tests.support.tunnels import UPGRADE
 from tests.support.wire import Client, Upstream, get
 
 # One worker has all of them once in 2,000 runs, and then the test shows less.

@@ -11,10 +11,10 @@ import pytest
 
 from gateway.observe.traceparent import parse
 from gateway.serve.worker import Worker
-from tests.outside.support import pinned, serving, until
 from tests.support import waiting
 from tests.support.collector import REFUSED, TAKEN, Collected, Collector
 from tests.support.ports import free_port
+from tests.support.programs import pinned, serving, until
 from tests.support.running import Running, logged, running
 from tests.support.tokens import KeyPair
 from tests.support.wire import Upstream, get, once

@@ -22,10 +22,10 @@ from gateway.pages.once import Once
 from gateway.serve.place import EARLY
 from gateway.serve.supervisor import Supervisor, pause_before_restart
 from gateway.serve.worker_handle import Member, PassOn
-from tests.outside.support import SCRIPT, Served, configuration, pinned, run, started, until
-from tests.run.support import OPEN, Fleet, fleet, state
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
+from tests.support.processes import OPEN, Fleet, fleet, state
+from tests.support.programs import SCRIPT, Served, configuration, pinned, run, started, until
 from tests.support.running import Stream
 from tests.support.tokens import KeyPair
 from tests.support.waiting import until as until_true

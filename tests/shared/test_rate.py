@@ -13,8 +13,7 @@ from gateway.observe.logs import Logger
 from gateway.policy.rate import Allowance, Buckets, RateRule
 from gateway.redis.client import Redis
 from tests.support.redis_server import RedisServer, redis_server
-
-from .support import Lines, logging_to, redis_at
+from tests.support.shared_redis import Lines, logging_to, redis_at
 
 
 @pytest.fixture

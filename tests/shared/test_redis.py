@@ -18,9 +18,8 @@ from gateway.redis.lock import Lock
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
+from tests.support.shared_redis import Lines, logging_to, redis_at
 from tests.support.waiting import until
-
-from .support import Lines, logging_to, redis_at
 
 
 @pytest.fixture

@@ -17,8 +17,7 @@ from gateway.redis.lock import Lock
 from gateway.revocation.deny_list import Denial
 from gateway.revocation.redis import RedisVerdicts
 from tests.support.redis_server import RedisServer, redis_server
-
-from .support import Lines, logging_to, redis_at
+from tests.support.shared_redis import Lines, logging_to, redis_at
 
 FAMILY, SUBJECT = "pool/origin_jti/o", "pool/sub/s"
 PREFIX = "cognito_gateway:revocation:"

@@ -8,9 +8,9 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from tests.outside.support import Program, started
 from tests.support.engines import engine, starts
 from tests.support.ports import free_port
+from tests.support.programs import Program, started
 
 # What a stranger writes in five minutes: it answers and never looks at a body (BaseHTTPRequestHandler leaves
 # that to the handler).

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 import dataclasses
 import gc
-import json
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,7 +17,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import (
     BadSignature,
@@ -45,6 +43,7 @@ from gateway.tokens.bearer import bearer_token, token_hash
 from gateway.tokens.cache import weight
 from gateway.tokens.claims import Claims
 from tests.support.key_server import KeyServer
+from tests.support.key_sets import REFRESHING, Recorder, ready, until
 from tests.support.tokens import (
     CLIENT_ID,
     POOL_ID,
@@ -56,18 +55,11 @@ from tests.support.tokens import (
     sign,
     updated_issuer_of,
 )
-from tests.verify.test_jwks import REFRESHING, Recorder, ready, until
+from tests.support.verifying import config_of
 
 ACCESS, ID, NEW, STRANGER = (KeyPair.generate(name) for name in ("access", "id", "new", "stranger"))
 OTHER_POOL_ID, OTHER_CLIENT_ID = "eu-west-1_Zyxwvutsr", "2other3456789"
 OTHER = KeyPair.generate("other")
-
-
-def config_of(folder: Path, *pools: Mapping[str, object], leeway: str = "0s") -> Config:
-    path = folder / "gateway.yaml"
-    # JSON is YAML.
-    path.write_text(json.dumps({"cognito": {"user_pools": pools, "clock_leeway": leeway}}))
-    return load(path, {}).config
 
 
 async def prove(authenticator: Authenticator, values: list[bytes], now: float) -> Principal:

@@ -28,8 +28,7 @@ from gateway.tokens.jwk import (
     render_key_set,
 )
 from tests.support.key_server import KeyServer
-from tests.support.tokens import POOL_ID, KeyPair, key_set_document
-from tests.verify.test_jwks import (
+from tests.support.key_sets import (
     NEW,
     ONE,
     OTHER_POOL_ID,
@@ -42,6 +41,7 @@ from tests.verify.test_jwks import (
     started,
     until,
 )
+from tests.support.tokens import POOL_ID, KeyPair, key_set_document
 
 POOL = pool_of(None)
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from local_cognito import totp
-from tests.local_cognito.oauth.conftest import CALLBACK, PASSWORD, Login
+from tests.support.emulator_login import CALLBACK, PASSWORD, Login
 
 
 def sent_back(location: str) -> dict[str, str]:

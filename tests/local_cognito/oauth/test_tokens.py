@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from local_cognito.errors import AwsError
-from tests.local_cognito.conftest import claims
-from tests.local_cognito.oauth.conftest import CALLBACK, VERIFIER, Login
+from tests.support.emulator import claims
+from tests.support.emulator_login import CALLBACK, VERIFIER, Login
 
 
 def basic(client_id: str, secret: str) -> str:

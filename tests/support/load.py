@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.outside.support import Served, until
+from tests.support.programs import Served, until
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import read_body, read_head
 

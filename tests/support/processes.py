@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.outside.support import SCRIPT, Served, configuration, pinned, serving, started, until
 from tests.support.ports import free_port
+from tests.support.programs import SCRIPT, Served, configuration, pinned, serving, started, until
 from tests.support.tokens import KeyPair
 from tests.support.wire import OK, Received, Upstream, read_body
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -17,7 +18,7 @@ from gateway.envoy.ext_authz_pb2 import (
     HeaderValue,
     SocketAddress,
 )
-from tests.forward_auth.support import ROUTES
+from tests.support.forward_auth import ROUTES
 from tests.support.running import Running, running
 
 # Envoy's own name, which is what it sends as the request's path.
@@ -37,7 +38,7 @@ class Stub:
 
 
 @contextlib.asynccontextmanager
-async def envoy(folder: Path, yaml: str = GRPC + ROUTES, **more: str) -> AsyncIterator[tuple[Running, Stub]]:
+async def envoy(folder: Path, yaml: str = GRPC + ROUTES, **more: Any) -> AsyncIterator[tuple[Running, Stub]]:
     """A gateway, and the stub that an Envoy has of it."""
     async with running(folder, yaml, **more) as gateway:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.worker.grpc_port}") as channel:

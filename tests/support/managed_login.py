@@ -18,7 +18,7 @@ from aiohttp import web
 from local_cognito.iam.roles import create_role
 from local_cognito.iam.trust import trust_policy
 from local_cognito.server import LocalCognito
-from tests.portal.support import Browser
+from tests.support.portal import Browser
 from tests.support.running import Running, running
 from tests.support.wire import Reply
 

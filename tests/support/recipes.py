@@ -1,7 +1,7 @@
 """The names that servers believe (gateway/config/trusted_names.py), as each proxy is told to remove them.
 
 The recipes of docs/forward-auth.md hold these texts; after a change of the list `python -m
-tests.forward_auth.recipes` prints them anew.
+tests.support.recipes` prints them anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the fault tests measured, and the table of docs/reliability.md that is made of it.
 
     make test-faults                                 # runs them, and writes the table
-    python -m tests.faults.figures build/faults.jsonl --write
+    python -m tests.support.figures build/faults.jsonl --write
 
 A test names its row by the marker `fault` and hands what it saw to the fixture `figure`; a row for which a
 run has no figures keeps those it has.

@@ -1,4 +1,4 @@
-"""What the tests of this room share."""
+"""A client of Redis as the gateway has it, and the log lines that it writes."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import h2.config
 import h2.connection
 import h2.events
 
-from tests.portal.support import signed_in
+from tests.support.portal import signed_in
 from tests.support.running import Running
 from tests.support.waiting import PATIENCE
 

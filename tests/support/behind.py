@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 
-from tests.forward_auth.recipes import WRITTEN, names
-from tests.portal.support import signed_in
+from tests.support.portal import signed_in
+from tests.support.recipes import WRITTEN, names
 from tests.support.running import Running
 from tests.support.wire import Reply, Upstream, get, once
 
@@ -208,8 +208,10 @@ class Front:
     async def no_foreign_page_opens_a_websocket(self) -> None:
         """With its visitor's cookie (browsers write Origin, and no page can)."""
         cookie = (await signed_in(self.gateway)).cookie
-        handshake = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
-        handshake += ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",)
+        handshake = (
+            *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        )
         assert (await self.ask("/api", cookie)).status == 200
         assert (await self.ask("/api", cookie, "Origin: http://api.test")).status == 200
         assert (

@@ -7,11 +7,12 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 from gateway.config.load import load
 from gateway.serve.worker import Worker
-from tests.outside.support import started, until
 from tests.support.key_server import KeyServer
+from tests.support.programs import started, until
 from tests.support.running import Running, running
 from tests.support.tokens import CLIENT_ID, POOL_ID
 
@@ -28,7 +29,7 @@ TRUSTED = "trusted_proxies: [127.0.0.1]"
 
 
 @contextlib.asynccontextmanager
-async def asked_gateway(folder: Path, yaml: str = ROUTES, **more: str) -> AsyncIterator[Running]:
+async def asked_gateway(folder: Path, yaml: str = ROUTES, **more: Any) -> AsyncIterator[Running]:
     """A gateway whose peers on loopback are proxies that ask."""
     async with running(folder, yaml, listen_lines=TRUSTED, **more) as gateway:
         yield gateway
@@ -85,3 +86,6 @@ async def proxy(
 
         await until(listens, seconds=90)
         yield
+
+
+STYLES = ("nginx", "traefik", "envoy")

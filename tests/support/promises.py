@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from tests.outside.support import Served, pinned, serving
+from tests.support.programs import Served, pinned, serving
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import OK, Received, Reply, Upstream
 

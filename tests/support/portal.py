@@ -1,4 +1,4 @@
-"""Browsers for the tests of this room: sessions made at the seam of the stores, cookies as they are sent."""
+"""Browsers: sessions made at the seam of the stores, cookies as they are sent."""
 
 from __future__ import annotations
 
