@@ -1,6 +1,7 @@
 """The `doctor` command: the configuration beside the world as it is, and what to do about each difference.
 
-AWS's part is gateway/aws/doctor/; here are keys, clock, files and the upstream, and the words for people.
+AWS's part is gateway/aws/doctor/, the upstream's upstream_check.py; here are keys, clock, files, and the
+words for people.
 Invariant: it only looks; 1 when something is broken, 0 with warnings alone.
 """
 
@@ -8,19 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from pathlib import Path
 
 from aiohttp import ClientError
 
 from gateway.commands.checkup.finding import Finding, broken, good, unknown, warning
 from gateway.commands.checkup.look import look
+from gateway.commands.upstream_check import look_at_upstream
 from gateway.config.load import load
 from gateway.config.model import Config, Egress, UserPool
 from gateway.errors import GatewayError
@@ -33,8 +33,6 @@ from gateway.tokens.jwk import KeySetRefused, read_key_set
 
 # Seconds between our clock and the key endpoint's that are nobody's fault: a Date header has whole seconds.
 _CLOCK_WARNS = 5.0
-# Seconds for one attempt to reach the upstream; a healthy one on loopback takes a millisecond.
-_CONNECT_TIMEOUT = 2.0
 _MARKS: Mapping[str, Mark] = {"good": "good", "warning": "warn", "broken": "bad", "unknown": "none"}
 
 
@@ -78,7 +76,7 @@ def _examine(config: Config, request: DoctorRequest) -> Iterator[Finding]:
         yield from asyncio.run(_keys(pool, config.cognito.egress))
         yield from look(config, pool, profile=request.profile, region=request.region)
     yield from _files(config)
-    yield from _upstream(config)
+    yield from look_at_upstream(config)
 
 
 # --- keys and clock ----------------------------------------------------------------------------------------
@@ -92,9 +90,9 @@ async def _keys(pool: UserPool, egress: Egress) -> list[Finding]:
         keys, ignored = read_key_set(await source.read())
     except (FetchFailed, KeySetRefused) as error:
         why = "no token of this pool can be verified: 503"
-        return [
-            broken(about, f"cannot be had from {where}: {error}", why, "check the address and the network")
-        ]
+        # A failed read names its place itself.
+        told = str(error) if isinstance(error, FetchFailed) else f"{where}: {error}"
+        return [broken(about, f"could not be fetched: {told}", why, "check the address and the network")]
     found = [good(about, f"{len(keys)} at {where}: {', '.join(sorted(keys))}")]
     found += [
         warning(
@@ -165,75 +163,6 @@ def _file(path: Path) -> Finding:
     return good(str(path), "is readable by its owner alone")
 
 
-# --- the upstream ------------------------------------------------------------------------------------------
-
-
-def _upstream(config: Config) -> Iterator[Finding]:
-    upstream = config.upstream
-    if upstream.unix is not None:
-        yield _reached(str(upstream.unix), _connects(socket.AF_UNIX, str(upstream.unix)))
-        return
-    about = f"upstream {upstream.host}:{upstream.port}"
-    try:
-        found = socket.getaddrinfo(upstream.host, upstream.port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        why = "every request is answered 502"
-        yield broken(about, f"has no address: {error.strerror}", why, "check upstream.url")
-        return
-    errors = [_connects(family, address[:2]) for family, _, _, _, address in found]
-    yield _reached(about, None if None in errors else errors[0])
-    if all(ip_address(address[0]).is_loopback for *_, address in found) and None in errors:
-        yield _around(upstream.port)
-
-
-def _reached(about: str, error: str | None) -> Finding:
-    if error is None:
-        return good(about, "accepts connections")
-    why = "every request is answered 502"
-    return broken(about, f"cannot be reached: {error}", why, "start it, or check upstream.url")
-
-
-def _around(port: int) -> Finding:
-    """Whether the upstream also answers on an address that others can reach."""
-    about = f"upstream port {port}"
-    address = _own_address()
-    if address is None:
-        return unknown(about, "this machine has no address but loopback", "look from another machine")
-    if _connects(socket.AF_INET, (address, port)) is None:
-        return warning(
-            about,
-            f"answers on {address} too",
-            "whoever reaches that address goes round the gateway and is asked for nothing",
-            "have it listen on 127.0.0.1 only, or close the port by a firewall or a NetworkPolicy",
-        )
-    return good(about, f"does not answer on {address}: nobody gets round the gateway")
-
-
-def _own_address() -> str | None:
-    """The address that other machines would see. Nothing is sent: connecting UDP only chooses a route."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            # RFC 5737: documentation addresses, nobody's.
-            probe.connect(("192.0.2.1", 9))
-        except OSError:
-            return None
-        address: str = probe.getsockname()[0]
-    return None if ip_address(address).is_loopback else address
-
-
-def _connects(family: int, address: str | tuple[object, ...]) -> str | None:
-    """None where somebody accepts connections there, else why not."""
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.settimeout(_CONNECT_TIMEOUT)
-        try:
-            probe.connect(address)
-        except TimeoutError:
-            return f"no answer within {_CONNECT_TIMEOUT:g} s"
-        except OSError as error:
-            return (error.strerror or str(error)).lower()
-    return None
-
-
 # --- words -------------------------------------------------------------------------------------------------
 
 
@@ -246,5 +175,6 @@ def _text(finding: Finding, paint: Paint) -> str:
 
 def _summary(findings: list[Finding]) -> str:
     count = {level: sum(each.level == level for each in findings) for level in _MARKS}
-    told = f"{count['broken']} broken, {count['warning']} warnings"
+    warnings = "warning" if count["warning"] == 1 else "warnings"
+    told = f"{count['broken']} broken, {count['warning']} {warnings}"
     return told + (f", {count['unknown']} could not be looked at" if count["unknown"] else "")

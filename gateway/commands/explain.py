@@ -149,8 +149,8 @@ async def _key_set(pool: UserPool, egress: Egress) -> Keys:
     try:
         return read_key_set(await source.read())
     except (FetchFailed, KeySetRefused) as error:
-        where = pool.jwks_url if pool.jwks_file is None else pool.jwks_file
-        return f"its key set cannot be had from {where}: {error}"
+        where = "" if isinstance(error, FetchFailed) else f"{pool.jwks_file or pool.jwks_url}: "
+        return f"could not fetch its keys: {where}{error}"
 
 
 # --- what is printed ---------------------------------------------------------------------------------------

@@ -76,6 +76,19 @@ def port_number(text: str, least: int = 0) -> int:
     return int(text)
 
 
+def host_header(text: str) -> str:
+    """Return `preserve`, `upstream`, or the value of a Host header: a name, with a port or without."""
+    if text in {"preserve", "upstream"}:
+        return text
+    host, colon, port = text.rpartition(":")
+    if not colon or text.endswith("]"):
+        host, port = text, ""
+    if colon and port:
+        port_number(port, 1)
+    name = host_name(host[1:-1] if host.startswith("[") and host.endswith("]") else host)
+    return (f"[{name}]" if ":" in name else name) + (f":{port}" if port else "")
+
+
 def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.config import addresses, complete
 from gateway.config.egress import egress_of
+from gateway.config.likely import client_doubt, pool_doubt
 from gateway.config.model import Address
 from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
@@ -25,6 +26,7 @@ _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, no
 def check(typed: Typed, report: Report) -> None:
     """Every rule that needs more than one value; mistakes and warnings go into `report`."""
     _pools(typed, report)
+    _doubts(typed, report)
     _identity_headers(typed, report)
     _passed_headers(typed, report)
     _listeners(typed, report)
@@ -73,6 +75,23 @@ def _pools(typed: Typed, report: Report) -> None:
                 report.warning(typed.place(f"{path}.jwks_url"), f"{path}.jwks_url", told)
         elif pool["jwks_url"] is None and f"{path}.jwks_url" not in typed.places and mine:
             _derived_keys(typed, report, path, complete.jwks_url(None, mine))
+
+
+def _doubts(typed: Typed, report: Report) -> None:
+    """IDs that are surely not meant. What stands in AWS's place has IDs of any form."""
+    cognito = typed.values["cognito"]
+    if cognito["endpoint_url"] is not None:
+        return
+    for path, pool in _items("cognito.user_pools", cognito["user_pools"]):
+        if pool["jwks_url"] is not None:
+            continue
+        doubts = [(f"{path}.id", pool_doubt(pool["id"]))] if pool["id"] is not None else []
+        for index, client in enumerate(pool["client_ids"] or ()):
+            if client is not None:
+                doubts.append((f"{path}.client_ids[{index}]", client_doubt(client)))
+        for key, doubt in doubts:
+            if doubt is not None:
+                report.warning(typed.place(key), key, doubt)
 
 
 def _derived_keys(typed: Typed, report: Report, path: str, url: str) -> None:

@@ -159,6 +159,7 @@ COOKIE_NAME = named(
     values.shaped(r"[A-Za-z0-9][A-Za-z0-9_-]*", "the start of a cookie's name: A-Z a-z 0-9 _ -", 40),
     "^[A-Za-z0-9][A-Za-z0-9_-]*$",
 )
+HOST_HEADER = named("`preserve`, `upstream` or a host name", addresses.host_header)
 HOST_NAME = named("host name", addresses.host_name)
 
 # YAML can write a half of a surrogate pair ("\\ud800"); the system takes none in a name.

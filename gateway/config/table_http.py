@@ -156,10 +156,10 @@ class Upstream(Declared):
         "false: each request has its own connection. For servers that leave request bodies unread and keep "
         "the connection: what one client sends as a body they read as the next client's request.",
     )
-    host_header: Literal["preserve", "upstream"] = key(
-        s.choice("preserve", "upstream"),
+    host_header: str = key(
+        s.HOST_HEADER,
         "preserve",
-        "The Host header the upstream sees: the client's, or the name in url.",
+        "The Host header the upstream sees: the client's, the name in url, or this name.",
     )
     forward_token: bool = key(
         s.BOOLEAN,
@@ -188,6 +188,19 @@ class Upstream(Declared):
         "The upstream is AWS: requests are signed with the temporary credentials that the caller's identity "
         "pool gives for their ID token; docs/aws-upstream.md. null: nothing is signed.",
     )
+
+    @property
+    def authority(self) -> str:
+        """The value of a Host header that names it (RFC 9110 section 7.2)."""
+        if self.unix is not None:
+            return "localhost"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == (443 if self.scheme == "https" else 80) else f"{host}:{self.port}"
+
+    @property
+    def address(self) -> str:
+        """Where requests go, as `upstream.url` has it."""
+        return f"unix:{self.unix}" if self.unix is not None else f"{self.scheme}://{self.authority}"
 
 
 @section
@@ -281,8 +294,10 @@ class Metrics(Declared):
 
 @section
 class Log(Declared):
-    format: Literal["json", "text"] = key(
-        s.choice("json", "text"), "json", "json: for machines. text: for a terminal."
+    format: Literal["json", "text", "auto"] = key(
+        s.choice("json", "text", "auto"),
+        "auto",
+        "json: for machines. text: for people. auto: text on a terminal, json otherwise.",
     )
     level: Literal["debug", "info", "warning", "error"] = key(
         s.choice("debug", "info", "warning", "error"), "info", "The least important lines to write."

@@ -40,7 +40,7 @@ class Signer:
         self._send_unverified = config.identity_headers.send_unverified
         self._common = {
             "iss": config.listen.public_url or _NAME,
-            "aud": settings.audience or _address(config),
+            "aud": settings.audience or config.upstream.address,
         }
         self._published = key_set(keys)
 
@@ -116,17 +116,6 @@ class Assertion:
 
     def __repr__(self) -> str:
         return f"<Assertion for {self._claims!r}>"
-
-
-def _address(config: Config) -> str:
-    """The upstream as `upstream.url` names it."""
-    upstream = config.upstream
-    if upstream.unix is not None:
-        return f"unix:{upstream.unix}"
-    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
-    default = 443 if upstream.scheme == "https" else 80
-    port = "" if upstream.port == default else f":{upstream.port}"
-    return f"{upstream.scheme}://{host}{port}"
 
 
 def _part(value: dict[str, object]) -> bytes:

@@ -28,6 +28,7 @@ from gateway.tokens.bearer import SCHEME_LENGTH, bearer_token, token_hash
 from gateway.tokens.cache import TokenCache, weight
 from gateway.tokens.claims import Claims, PoolRules, UnverifiedToken, decode, verify
 from gateway.tokens.jwk import VerificationKey
+from gateway.tokens.shown import one_of, shown
 
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -298,7 +299,7 @@ class Authenticator:
         issuer = unverified.unverified_issuer
         rules = None if issuer is None else self._rules_by_issuer.get(issuer)
         if rules is None:
-            raise WrongIssuer("iss is not an issuer of any configured pool")
+            raise WrongIssuer(f"iss is {shown(issuer)}, expected {one_of(self._rules_by_issuer)}")
         return rules
 
     def _principal(

@@ -18,6 +18,7 @@ from gateway.errors import (
     NotConfigured,
     OriginalRequestUnclear,
     Refusal,
+    UpstreamUnreachable,
 )
 from gateway.gate.authenticate import Principal
 from gateway.gate.forward_auth import status_for_proxy
@@ -25,7 +26,7 @@ from gateway.gate.refusals import WINDOW, Refusals, Sender
 from gateway.http.answers import Answer, problem, redirect
 from gateway.http.request import Request
 from gateway.http.resource_metadata import metadata_url
-from gateway.observe.logs import Logger
+from gateway.observe.logs import DOCTOR, Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.policy.rate import MAX_NAME, address_key
 
@@ -52,6 +53,7 @@ class Record:
         self._log = log
         self._public_url = public_url
         self._refusals = Refusals()
+        self._hint: str | None = DOCTOR
         # None: no spans.
         self._tracer = tracer
         # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
@@ -71,6 +73,9 @@ class Record:
             self.limited(refusal.limit)
         if request.decision:
             request.failure = refusal.reason
+            hint = None
+            if isinstance(refusal, UpstreamUnreachable):
+                hint, self._hint = self._hint, None
             # What clients do wrong themselves, they can do again and again.
             if refusal.status >= 500 or self._refusals.admits(_sender(request), time.monotonic()):
                 self._log.event(
@@ -80,6 +85,7 @@ class Record:
                     client=request.client,
                     reason=refusal.reason,
                     exact=str(refusal),
+                    hint=hint,
                 )
         else:
             request.decision = "error" if refusal.status >= 500 else "refused"

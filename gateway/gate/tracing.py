@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.config.extras import not_installed
 from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger
@@ -30,6 +31,5 @@ def tracer_of(
         package = (absent.name or "").partition(".")[0]
         if package not in {"opentelemetry", "requests"}:
             raise
-        told = f"{package} is not installed: pip install 'cognito-gateway[tracing]'"
-        raise GatewayError(f"tracing is set, and {told}") from absent
+        raise GatewayError(f"tracing is set, and {not_installed('tracing', package)}") from absent
     return Tracer(config.tracing, config.upstream, metrics=metrics, log=log)

@@ -72,13 +72,18 @@ def _header_tables(config: Config, proxies: TrustedProxies) -> dict[bool, Header
     }
 
 
+def host_of(config: Config) -> str:
+    """Return the Host header of a request that no client sent."""
+    host = _upstream_host(config)
+    if host is None:
+        # The client's would be the name it called us by.
+        host = config.upstream.authority.encode("ascii")
+    return host.decode("ascii")
+
+
 def _upstream_host(config: Config) -> bytes | None:
     upstream = config.upstream
     # AWS finds the API by it, and it is signed.
-    if upstream.host_header == "preserve" and upstream.sigv4 is None:
-        return None
-    if upstream.unix is not None:
-        return b"localhost"
-    host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
-    default = 443 if upstream.scheme == "https" else 80
-    return (host if upstream.port == default else f"{host}:{upstream.port}").encode("ascii")
+    if upstream.sigv4 is None and upstream.host_header != "upstream":
+        return None if upstream.host_header == "preserve" else upstream.host_header.encode("ascii")
+    return upstream.authority.encode("ascii")

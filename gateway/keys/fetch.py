@@ -60,9 +60,11 @@ class HttpSource:
             async with asyncio.timeout(self._timeout):
                 return await self._get()
         except TimeoutError:
-            raise FetchFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
+            raise FetchFailed(
+                "timeout", f"{self._url}: no complete answer within {self._timeout:g} s"
+            ) from None
         except (GatewayError, ClientError, OSError, ValueError) as error:
-            raise FetchFailed("unreachable", self._http.explain(error)) from error
+            raise FetchFailed("unreachable", f"{self._url}: {self._http.explain(error)}") from error
 
     async def _get(self) -> bytes:
         # The total is watched around all of this; aiohttp's would not cover closing the session.
@@ -74,12 +76,12 @@ class HttpSource:
             session.get(self._url, headers=_HEADERS, allow_redirects=False, **options) as answer,
         ):
             if answer.status != 200:
-                raise FetchFailed("status", f"status {answer.status}")
+                raise FetchFailed("status", f"{self._url}: status {answer.status}")
             document = bytearray()
             async for chunk in answer.content.iter_any():
                 document += chunk
                 if len(document) > MAX_DOCUMENT_SIZE:
-                    raise FetchFailed("too_large", f"more than {MAX_DOCUMENT_SIZE} bytes")
+                    raise FetchFailed("too_large", f"{self._url}: more than {MAX_DOCUMENT_SIZE} bytes")
             return bytes(document)
 
     def __repr__(self) -> str:

@@ -22,7 +22,7 @@ from gateway.keys.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSourc
 from gateway.keys.handover import HandedOver, place_of
 from gateway.keys.refetch import Ask, RefetchPolicy, Timing
 from gateway.observe.bugs import report
-from gateway.observe.logs import Logger
+from gateway.observe.logs import DOCTOR, Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.tokens.jwk import KeySet, KeySetRefused, VerificationKey, read_key_set, render_key_set
 
@@ -57,6 +57,7 @@ class KeySetReport:
         self._metrics = metrics
         self._log = log
         self._wall = wall
+        self._hint: str | None = DOCTOR
 
     def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None:
         self._count(pool_id, "success")
@@ -74,7 +75,11 @@ class KeySetReport:
         self._count(pool_id, "failure")
         # A pool without keys must be a series of its own, or no alert can see it.
         self._metrics.jwks_keys.setdefault(pool_id, 0)
-        self._log.event("key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, detail=exact)
+        # Once: it does not change, and the pool may be away for long.
+        hint, self._hint = self._hint, None
+        self._log.event(
+            "key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, exact=exact, hint=hint
+        )
 
     def key_set_adopted(self, pool_id: str, keys: int, age: float) -> None:
         self._metrics.jwks_keys[pool_id] = keys
@@ -169,7 +174,7 @@ class _PoolKeys:
                 await self._fetch()
             except Exception as bug:  # noqa: BLE001 - it must not end the task that could still recover
                 self._policy.fail(self._clock(), _spread())
-                self.trouble = "the key set cannot be had: internal_error"
+                self.trouble = "could not fetch the keys: internal_error"
                 # Maybe it was the log line that failed; the loop's handler is the place that is left.
                 report("fetching a key set failed", bug)
             self._landed.set()
@@ -189,13 +194,13 @@ class _PoolKeys:
         except FetchFailed as failure:
             self._failed(failure.reason, str(failure))
         except KeySetRefused as refused:
-            self._failed("refused", str(refused))
+            self._failed("refused", f"{self.pool.jwks_file or self.pool.jwks_url}: {refused}")
         else:
             self._loaded(read)
 
     def _failed(self, reason: str, exact: str) -> None:
         self._policy.fail(self._clock(), _spread())
-        self.trouble = f"the key set cannot be had: {reason}"
+        self.trouble = f"could not fetch the keys: {reason}"
         self._events.key_set_fetch_failed(self.pool.id, reason, exact)
 
     def _loaded(self, read: KeySet) -> None:

@@ -28,6 +28,9 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_.%-]{16,}")
 
 
+# What the first failure of a kind adds.
+DOCTOR = "cognito-gateway doctor compares keys, clock, user pool and upstream with the configuration"
+
 # Literals of access lines that are remembered: methods, addresses, paths, subjects come again and again. Some
 # 0.5 MiB at most; clients that ask for ever new paths only make it begin anew.
 _REMEMBERED, _REMEMBERED_LENGTH = 2048, 128
@@ -41,6 +44,7 @@ class Logger:
 
     def __init__(self, log: Log, stream: BinaryIO, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
+        self._terminal = stream.isatty()
         # A Unix second and its rendering, and the same of the last millisecond.
         self._second = self._moment = (-1, "")
         self._literals: dict[str | None, str] = {None: "null"}
@@ -53,7 +57,7 @@ class Logger:
     def apply(self, log: Log) -> None:
         """Write what comes from now on by these settings."""
         self._threshold = _LEVELS[log.level]
-        self._json = log.format == "json"
+        self._json = log.format == "json" or (log.format == "auto" and not self._terminal)
         self._render = json_record if self._json else text_record
         # Public so that the request path can skip gathering the fields.
         self.access_enabled = log.access and self.enabled("info")

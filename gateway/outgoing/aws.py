@@ -24,6 +24,7 @@ from aiohttp import (
 from gateway.config.egress import proxy_authorization, proxy_for, without_credentials
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
+from gateway.tls.causes import plain
 from gateway.tls.outgoing import client_context
 from gateway.version import VERSION
 
@@ -80,8 +81,8 @@ class AwsHttp:
         if isinstance(cause, ssl.SSLCertVerificationError):
             return certificate_problem(cause, self.egress)
         if isinstance(cause, ssl.SSLError):
-            return f"TLS: {(cause.reason or 'failed').lower().replace('_', ' ')}"
-        return type(error).__name__
+            return plain(cause)
+        return plain(cause if isinstance(cause, OSError) else error)
 
     async def _context(self) -> ssl.SSLContext:
         """The context of the roots as they are now: a file that was replaced is read again."""

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gateway.config.extras import not_installed
 from gateway.config.redis_url import RedisPlace, redis_place
 from gateway.errors import ConfigurationError
 from gateway.observe.logs import Logger
@@ -38,8 +39,6 @@ PROBE_EVERY = 1.0
 # Connections at most. Each carries one call at a time: 16 at 1 ms are 16,000 calls a second, more than a
 # worker's processor can make. More would only make the first moment after a restart longer.
 CONNECTIONS = 16
-
-_EXTRA = "Redis is configured, and its client is not installed: pip install 'cognito-gateway[redis]'"
 
 
 class RedisUnavailable(Exception):
@@ -243,7 +242,7 @@ def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Cl
         from redis.asyncio.retry import Retry  # noqa: PLC0415
         from redis.backoff import NoBackoff  # noqa: PLC0415
     except ImportError:
-        raise ConfigurationError(_EXTRA) from None
+        raise ConfigurationError(f"Redis is configured, and {not_installed('redis')}") from None
     options: dict[str, Any] = {
         "db": place.database,
         "protocol": 2,

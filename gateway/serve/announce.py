@@ -1,4 +1,4 @@
-"""Tells whoever reads the log how to connect a gateway that has no user pool yet.
+"""Log what a gateway that starts was configured from, and how to connect one that has no user pool yet.
 
 Invariant: the set-up code is written by the process that made its secret, when it begins to be good for
 something: at the start, or when a reload leaves the gateway without a user pool. Once a code was used, the
@@ -10,6 +10,33 @@ from __future__ import annotations
 from gateway.config.model import Config
 from gateway.observe.logs import Logger
 from gateway.pages.once import Once
+from gateway.version import PYTHON, VERSION
+
+
+def announce_start(config: Config, source: str | None, workers: int, log: Logger) -> None:
+    """Log what serves, where, and what it was configured from; at level debug also what each route needs."""
+    log.event(
+        "started",
+        address=str(config.listen.address),
+        workers=workers,
+        version=VERSION,
+        python=PYTHON,
+        configuration=source,
+        user_pools=[pool.id for pool in config.cognito.user_pools],
+        upstream=config.upstream.address,
+    )
+    for number, route in enumerate(config.routes):
+        log.event(
+            "route",
+            "debug",
+            number=number,
+            path=route.path,
+            methods=None if route.methods is None else sorted(route.methods),
+            auth=route.auth,
+            groups=route.groups or None,
+            scopes=route.scopes or None,
+            claims=[name for name, _ in route.claims] or None,
+        )
 
 
 def announce_setup(

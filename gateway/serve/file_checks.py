@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from gateway.config.extras import missing_extras
 from gateway.config.model import Config, Egress, UserPool
 from gateway.errors import GatewayError
 
@@ -28,6 +29,8 @@ _KEY = re.compile(r"([a-z_]+(?:\.[a-z_]+)+):? (.*)", re.DOTALL)
 def check_contents(config: Config) -> Iterator[tuple[str, str, bool]]:
     """The key's path, what is wrong and whether that is a warning, for each file that does not hold what it
     should."""
+    for key, told in missing_extras(config):
+        yield key, told, False
     for read in _readers(config):
         try:
             read()

@@ -41,11 +41,11 @@ def serve(config: Config, source: Source) -> int:
     if workers == 1:
         return run(_serve_alone(config, source))
     # The supervisor carries no request: plain asyncio will do, whose child watcher is its own.
-    return asyncio.run(_serve(Supervisor(config, workers), source))
+    return asyncio.run(_serve(Supervisor(config, workers, source=str(source.path)), source))
 
 
 async def _serve_alone(config: Config, source: Source) -> int:
-    return await _serve(Worker(config), source)
+    return await _serve(Worker(config, source=str(source.path)), source)
 
 
 async def _serve(service: Worker | Supervisor, source: Source) -> int:

@@ -19,6 +19,7 @@ from gateway.client.connection import ClientConnection
 from gateway.client.flow import ReadBuffer
 from gateway.client.tls_transport import READ, TlsConnection
 from gateway.client.turns import Turns
+from gateway.config.extras import not_installed
 from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.http.parser import C_PARSER_MISSING, has_c_parser
@@ -204,7 +205,7 @@ class Server:
             package = (absent.name or "").partition(".")[0]
             if package not in {"grpc", "google"}:
                 raise
-            told = f"{package} is not installed: pip install 'cognito-gateway[grpc]'"
+            told = not_installed("grpc", package)
             raise GatewayError(f"ext_authz.grpc_address is set, and {told}") from absent
         self.ext_authz = ExtAuthz(address, lambda: self.app, shared=config.listen.workers != 1)
         await self.ext_authz.start()

@@ -19,7 +19,7 @@ from gateway.observe.metrics import Snapshot, WorkerMetrics, merge, retired
 from gateway.pages.once import Once
 from gateway.serve import sockets
 from gateway.serve.admin import MetricsListener
-from gateway.serve.announce import announce_setup
+from gateway.serve.announce import announce_setup, announce_start
 from gateway.serve.app import Gateway
 from gateway.serve.control import BEAT, Message
 from gateway.serve.place import EARLY, Place
@@ -27,7 +27,7 @@ from gateway.serve.shared_revocation import Counter
 from gateway.serve.waiting import happens
 from gateway.serve.worker_handle import Member
 from gateway.sessions.secrets import make_secret, warn_of_made_secret
-from gateway.version import PYTHON, VERSION
+from gateway.version import VERSION
 
 _PAUSE_MIN, _PAUSE_MAX = 0.5, 30.0
 # Seconds a scrape waits for workers that are busy; it shows their last report then.
@@ -48,7 +48,11 @@ def pause_before_restart(early_deaths: int) -> float:
 class Supervisor:
     """The gateway as several processes; the same to its caller as worker.Worker."""
 
-    def __init__(self, config: Config, workers: int, *, log: Logger | None = None) -> None:
+    def __init__(
+        self, config: Config, workers: int, *, log: Logger | None = None, source: str | None = None
+    ) -> None:
+        """`source`: where `config` was read from, for the log."""
+        self._source = source
         self.log = log or configure(config.log)
         self._own_log = log is None
         # Its own share: the reloads, each counted once and not once a worker.
@@ -118,8 +122,7 @@ class Supervisor:
                 await self._end(kill=True)
                 self._stopping = True  # nothing is left for `stop`
             raise
-        address = str(self.config.listen.address)
-        self.log.event("started", address=address, workers=self._workers, version=VERSION, python=PYTHON)
+        announce_start(self.config, self._source, self._workers, self.log)
         announce_setup(self.config, self._secret, self._once, self.log)
         warn_of_made_secret(self.config, self.log)
 

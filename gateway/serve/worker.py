@@ -15,22 +15,29 @@ from gateway.observe.logs import Logger, configure
 from gateway.observe.metrics import WorkerMetrics
 from gateway.serve import sockets
 from gateway.serve.admin import MetricsListener
+from gateway.serve.announce import announce_start
 from gateway.serve.app import Gateway
 from gateway.serve.capacity import Capacity
 from gateway.serve.server import Server
 from gateway.serve.waiting import happens
 from gateway.sessions.secrets import warn_of_made_secret
 from gateway.tls.rotation import WatchedContext
-from gateway.version import PYTHON, VERSION
+from gateway.version import VERSION
 
 
 class Worker:
     """The gateway as one process; with several, supervisor.py does what this does around its server."""
 
     def __init__(
-        self, config: Config, *, log: Logger | None = None, capacity: Capacity | None = None
+        self,
+        config: Config,
+        *,
+        log: Logger | None = None,
+        capacity: Capacity | None = None,
+        source: str | None = None,
     ) -> None:
-        """`capacity`: None for what this machine grants."""
+        """`capacity`: None for what this machine grants; `source`: where `config` was read from."""
+        self._source = source
         self.log = log or configure(config.log)
         self._own_log = log is None
         self.metrics = WorkerMetrics()
@@ -96,7 +103,7 @@ class Worker:
             await self._listener.stop()
             self._stopping = True  # nothing is left for `stop`
             raise
-        self.log.event("started", address=str(self._address), workers=1, version=VERSION, python=PYTHON)
+        announce_start(self.config, self._source, 1, self.log)
         self.app.announce()
         warn_of_made_secret(self.config, self.log)
 

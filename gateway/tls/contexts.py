@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.config.model import ClientTls, ServerTls
 from gateway.errors import GatewayError
 from gateway.tls import outgoing
+from gateway.tls.causes import plain
 
 # RFC 7301: HTTP/1.1 is what is spoken here, on both sides.
 _PROTOCOLS = ["http/1.1"]
@@ -56,12 +57,8 @@ def files_of(tls: ServerTls | ClientTls) -> tuple[Path, ...]:
 
 
 def explain(error: OSError) -> str:
-    """What went wrong on a connection, for the log; nothing secret is in it."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate verify failed: {error.verify_message.rstrip('.')}"
-    if isinstance(error, ssl.SSLError):
-        return f"TLS: {(error.reason or str(error)).lower().replace('_', ' ')}"
-    return f"{type(error).__name__}: {error.strerror or error}"
+    """Return what went wrong on a connection, for the log; nothing secret is in it."""
+    return plain(error)
 
 
 def closed_properly(tls: ssl.SSLObject) -> bool:

@@ -16,6 +16,7 @@ _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _SCHEME = re.compile(_TOKEN)
 _CONTROLS = bytes([*range(0x20), 0x7F])
 # The two spellings of the scheme in use, with what stands behind them, and how long either is.
+_NOT_ONE = "Bearer is not followed by exactly one token: does the value hold Bearer twice?"
 _USUAL = frozenset({b"Bearer ", b"bearer "})
 SCHEME_LENGTH = 7
 # RFC 9110 section 11.2: the characters of a token68, which RFC 6750 calls b64token.
@@ -67,7 +68,7 @@ def bearer_token(authorization: Sequence[bytes]) -> bytes:
         raise NoCredentials("the Authorization header's scheme is not Bearer")
     # RFC 6750 section 2.1: one b64token. Other characters than its own are left to the token's own checks.
     if not rest or b" " in rest or b"," in rest:
-        raise MalformedAuthorization("Bearer is not followed by exactly one token")
+        raise MalformedAuthorization(_NOT_ONE if rest else "no token behind Bearer: is the token empty?")
     return rest
 
 

@@ -24,6 +24,7 @@ from gateway.errors import (
 )
 from gateway.tokens import jws, strict_json
 from gateway.tokens.jwk import VerificationKey
+from gateway.tokens.shown import one_of, shown
 
 # How far ahead of ours the issuer's clock may be: AWS keeps its own within milliseconds, machines with a
 # broken NTP drift by seconds. 0 refuses fresh tokens, minutes would hide a clock that `doctor` should find.
@@ -138,8 +139,9 @@ def verify(
 ) -> Claims:
     """The claims, once the signature holds under `key` and they satisfy `rules` at `now` (Unix time).
 
-    `leeway` (seconds) stretches `exp` and `nbf`. Raises BadSignature, then TokenExpired, TokenNotYetValid,
-    WrongIssuer, WrongTokenUse, WrongClient or TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
+    `leeway` (seconds) stretches `exp` and `nbf`, and how far ahead `iat` and `auth_time` may be. Raises
+    BadSignature, then TokenExpired, TokenNotYetValid, WrongIssuer, WrongTokenUse, WrongClient or
+    TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
     """
     payload = jws.verify_signature(token.jws, key)
     # Parsed by `decode` from the very bytes whose signature has just been checked.
@@ -197,7 +199,7 @@ def _issuer(claims: dict[str, object], rules: PoolRules) -> str:
     # RFC 7519 section 4.1.1, RFC 8725 section 3.8: the whole string, one of this pool's own.
     issuer = claims.get("iss")
     if not isinstance(issuer, str) or issuer not in rules.issuers:
-        raise WrongIssuer("iss is not an issuer of the pool")
+        raise WrongIssuer(f"iss is {shown(issuer)}, expected {one_of(rules.issuers)}")
     return issuer
 
 
@@ -205,7 +207,7 @@ def _token_use(claims: dict[str, object], rules: PoolRules) -> str:
     use = claims.get("token_use")
     # Cognito knows these two; `in` compares lists and numbers without complaint.
     if use not in ("access", "id") or use not in rules.token_uses:
-        raise WrongTokenUse("token_use is not one that is accepted")
+        raise WrongTokenUse(f"token_use is {shown(use)}, expected {one_of(rules.token_uses)}")
     return str(use)
 
 
@@ -215,7 +217,7 @@ def _client_id(claims: dict[str, object], use: str, rules: PoolRules) -> str:
     name = "client_id" if use == "access" else "aud"
     client_id = claims.get(name)
     if not isinstance(client_id, str) or client_id not in rules.client_ids:
-        raise WrongClient(f"{name} is not a client that is accepted")
+        raise WrongClient(f"{name} is {shown(client_id)}, expected {one_of(rules.client_ids)}")
     return client_id
 
 
@@ -226,17 +228,21 @@ def _times(claims: dict[str, object], now: float, leeway: float) -> tuple[float,
     if expires_at is None:
         raise TokenPayloadRefused("exp is missing")
     if expires_at + leeway <= now:
-        raise TokenExpired("exp has passed")
+        raise TokenExpired(f"exp passed {now - expires_at:.0f} s ago")
     # RFC 7519 section 4.1.5.
     if not_before is not None and not_before - leeway > now:
-        raise TokenNotYetValid("nbf is in the future")
+        raise TokenNotYetValid(f"nbf is {not_before - now:.0f} s in the future")
     # Stricter than RFC 7519 section 4.1.6: a token from the future was made by a wrong clock or a wrong hand.
-    latest = now + MAX_CLOCK_AHEAD
+    latest = now + MAX_CLOCK_AHEAD + leeway
     if auth_time is not None and auth_time > latest:
-        raise TokenNotYetValid("auth_time is in the future")
+        raise TokenNotYetValid(_ahead("auth_time", auth_time - now))
     if issued_at is not None and issued_at > latest:
-        raise TokenNotYetValid("iat is in the future")
+        raise TokenNotYetValid(_ahead("iat", issued_at - now))
     return expires_at, issued_at
+
+
+def _ahead(name: str, seconds: float) -> str:
+    return f"{name} is {seconds:.0f} s in the future: is this machine's clock behind?"
 
 
 def _groups(claims: dict[str, object]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ from gateway.errors import (
 from gateway.tokens import jws
 from gateway.tokens.claims import MAX_CLOCK_AHEAD, Claims, PoolRules, UnverifiedToken, decode, verify
 from gateway.tokens.jwk import KeySet, VerificationKey
+from gateway.tokens.shown import one_of, shown
 
 # A pool's keys, or why they cannot be read.
 Keys = KeySet | str
@@ -95,13 +96,14 @@ def explain(
     pool = next((pool for pool in pools if unverified.unverified_issuer in pool.issuers), None)
     key = _key(unverified, pool, keys)
     checks = (*decoded, *_verifying(unverified, pools, pool, key, now=now, leeway=leeway))
-    verdict = _verdict(unverified, pool, key, now=now, leeway=leeway)
+    verdict = _verdict(unverified, pools, pool, key, now=now, leeway=leeway)
     proven, refused = (None, verdict) if isinstance(verdict, Refusal) else (verdict, None)
     return Explanation(checks, None if pool is None else pool.id, proven, refused, header, claims)
 
 
 def _verdict(
     unverified: UnverifiedToken,
+    pools: Sequence[UserPool],
     pool: UserPool | None,
     key: VerificationKey | Refusal,
     *,
@@ -110,7 +112,8 @@ def _verdict(
 ) -> Claims | Refusal:
     """The gateway's own words (gate/authenticate.py)."""
     if pool is None:
-        return WrongIssuer("iss is not an issuer of any configured pool")
+        issuers = [issuer for each in pools for issuer in each.issuers]
+        return WrongIssuer(f"iss is {shown(unverified.unverified_issuer)}, expected {one_of(issuers)}")
     if isinstance(key, Refusal):
         return key
     try:
@@ -211,11 +214,12 @@ def _times(said: Mapping[str, object], now: float, leeway: float) -> Iterator[Ch
         left = f"{abs(expires - now):.0f} s " + ("left" if expires > now else "ago")
         yield _check("expiry", passed, f"exp {_time(expires)}, {left}", f"after {at}", TokenExpired)
     starts = {name: _number(said[name]) for name in ("nbf", "auth_time", "iat") if name in said}
-    limits = {name: now + (leeway if name == "nbf" else MAX_CLOCK_AHEAD) for name in starts}
+    ahead = {"nbf": leeway}
+    limits = {name: now + ahead.get(name, MAX_CLOCK_AHEAD + leeway) for name in starts}
     # Those that are no numbers are the matter of the claims check.
     late = [name for name, time in starts.items() if time is not None and time > limits[name]]
     seen = ", ".join(f"{name} {_time(time)}" for name, time in starts.items() if time is not None)
-    wanted = f"not in the future ({at}; iat and auth_time may be {MAX_CLOCK_AHEAD:g} s ahead)"
+    wanted = f"not in the future ({at}; iat and auth_time may be {MAX_CLOCK_AHEAD + leeway:g} s ahead)"
     yield _check("start", not late, seen or "no start given", wanted, TokenNotYetValid)
 
 

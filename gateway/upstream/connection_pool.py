@@ -170,17 +170,20 @@ class UpstreamPool:
             async with asyncio.timeout(self._upstream.connect_timeout):
                 await self._dialler.dial(connection)
             if self._closed or not connection.usable:
-                raise UpstreamUnreachable("the connection was closed as soon as it was made")
+                raise UpstreamUnreachable(
+                    f"{self._upstream.address}: the connection was closed as soon as it was made"
+                )
         except BaseException as error:
             # Also when cancelled just as the dial succeeded: nobody else knows this connection.
             connection.abort()
             self._leave_place(request)
             if isinstance(error, TimeoutError):
                 raise UpstreamUnreachable(
-                    "no connection within upstream.connect_timeout", limit="upstream.connect_timeout"
+                    f"{self._upstream.address}: no connection within upstream.connect_timeout",
+                    limit="upstream.connect_timeout",
                 ) from None
             if isinstance(error, OSError):
-                raise UpstreamUnreachable(explain(error)) from error
+                raise UpstreamUnreachable(f"{self._upstream.address}: {explain(error)}") from error
             raise
         self._dialling.discard(request)
         self._open.add(connection)

@@ -30,7 +30,7 @@ def test_the_defaults_are_those_of_the_public_surface(tmp_path: Path) -> None:
     assert (found.sign_in.enabled, found.sign_in.prefix) == (True, "/oauth2")
     assert found.sign_in.session.max_age == 12 * 3600
     assert found.metrics.address == Address("127.0.0.1", 9090)
-    assert (found.log.format, found.log.level, found.log.access) == ("json", "info", True)
+    assert (found.log.format, found.log.level, found.log.access) == ("auto", "info", True)
     assert found.listen.tls is found.upstream.tls is found.cors is found.tracing is None
 
 
@@ -38,21 +38,21 @@ def test_a_pool_has_both_of_awss_issuers_and_the_keys_of_the_first(tmp_path: Pat
     pool = config(tmp_path, POOL).cognito.user_pools[0]
     assert pool.region == "ap-south-1"
     assert pool.issuers == (
-        "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI",
-        "https://issuer-cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI",
+        "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_TestPool1",
+        "https://issuer-cognito-idp.ap-south-1.amazonaws.com/ap-south-1_TestPool1",
     )
     assert pool.jwks_url == (
-        "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI/.well-known/jwks.json"
+        "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_TestPool1/.well-known/jwks.json"
     )
-    assert (pool.token_use, pool.client_ids) == (("access",), ("1example23456789",))
+    assert (pool.token_use, pool.client_ids) == (("access",), ("1testing23456789",))
 
 
 def test_an_endpoint_of_ones_own_issues_under_its_own_name(tmp_path: Path) -> None:
     found = config(tmp_path, POOL + "  endpoint_url: http://127.0.0.1:9229/\n").cognito
     assert found.endpoint_url == "http://127.0.0.1:9229"
-    assert found.user_pools[0].issuers == ("http://127.0.0.1:9229/ap-south-1_AbCdEfGhI",)
+    assert found.user_pools[0].issuers == ("http://127.0.0.1:9229/ap-south-1_TestPool1",)
     assert found.user_pools[0].jwks_url == (
-        "http://127.0.0.1:9229/ap-south-1_AbCdEfGhI/.well-known/jwks.json"
+        "http://127.0.0.1:9229/ap-south-1_TestPool1/.well-known/jwks.json"
     )
 
 

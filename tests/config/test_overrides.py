@@ -29,7 +29,7 @@ def test_sections_that_the_file_leaves_out_are_made(tmp_path: Path, text: str) -
 def test_deeper_keys(tmp_path: Path) -> None:
     environ = {"COGNITO_GATEWAY_COGNITO__ENDPOINT_URL": "http://127.0.0.1:9229"}
     found = config(tmp_path, POOL, environ)
-    assert found.cognito.user_pools[0].issuers == ("http://127.0.0.1:9229/ap-south-1_AbCdEfGhI",)
+    assert found.cognito.user_pools[0].issuers == ("http://127.0.0.1:9229/ap-south-1_TestPool1",)
     lines = said(tmp_path, "", {"COGNITO_GATEWAY_SIGN_IN__SESSION__MAX_AGE": "0s"})
     assert lines == [
         "COGNITO_GATEWAY_SIGN_IN__SESSION__MAX_AGE: sign_in.session.max_age: '0s' is outside 1m to 87600h"
@@ -60,8 +60,8 @@ def test_mistakes_name_the_variable_or_the_flag_and_stand_behind_the_file(tmp_pa
         "COGNITO_GATEWAY_LISTEN__ADRESS": ":1",
         "COGNITO_GATEWAY_ROUTES": "[{path: x",
         "COGNITO_GATEWAY_LISTEN__TRUSTED_PROXIES": "10.0.0.0/8",
-        "COGNITO_GATEWAY_COGNITO__USER_POOL__1__ID": "ap-south-1_AbCdEfGhI",
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__1__ID": "ap-south-1_AbCdEfGhI",
+        "COGNITO_GATEWAY_COGNITO__USER_POOL__1__ID": "ap-south-1_TestPool1",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__1__ID": "ap-south-1_TestPool1",
         "COGNITO_GATEWAY_LISTEN_ADDRESS": ":1",
         "COGNITO_GATEWAY_UPSTREAM_PORT": "8080",
         "COGNITO_GATEWAY_listen__address": ":1",
@@ -105,8 +105,8 @@ def test_every_single_value_has_a_variable_of_its_own() -> None:
 
 def test_lists_are_set_by_index(tmp_path: Path) -> None:
     environ = {
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_AbCdEfGhI",
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1example23456789",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_TestPool1",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1testing23456789",
         "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__1": "2example23456789",
         "COGNITO_GATEWAY_ROUTES__0__PATH": "/status",
         "COGNITO_GATEWAY_ROUTES__0__AUTH": "none",
@@ -114,7 +114,7 @@ def test_lists_are_set_by_index(tmp_path: Path) -> None:
     }
     found = config(tmp_path, "", environ)
     assert [pool.client_ids for pool in found.cognito.user_pools] == [
-        ("1example23456789", "2example23456789")
+        ("1testing23456789", "2example23456789")
     ]
     assert [str(route.path) for route in found.routes] == ["/status", *(f"/{n}/**" for n in range(1, 12))]
 

@@ -36,9 +36,9 @@ def test_any_other_route_may_have_them_all(tmp_path: Path, auth: str) -> None:
 
 def test_a_route_for_a_pool_that_is_not_configured_is_a_mistake(tmp_path: Path) -> None:
     assert said(tmp_path, POOL + "routes:\n- path: /a\n  pool: eu-west-1_Other\n") == [
-        "F:7: routes[0].pool: no such user pool in cognito.user_pools, which has ap-south-1_AbCdEfGhI: nobody could get in"
+        "F:7: routes[0].pool: no such user pool in cognito.user_pools, which has ap-south-1_TestPool1: nobody could get in"
     ]
-    assert said(tmp_path, POOL + "routes:\n- path: /a\n  pool: ap-south-1_AbCdEfGhI\n") == []
+    assert said(tmp_path, POOL + "routes:\n- path: /a\n  pool: ap-south-1_TestPool1\n") == []
 
 
 def test_scopes_where_only_id_tokens_are_accepted(tmp_path: Path) -> None:

@@ -72,8 +72,8 @@ def test_it_says_itself_that_it_is_healthy(engine: Engine, gateway: str) -> None
 def test_variables_alone_configure_it(engine: Engine) -> None:
     name = "gateway-by-variables"
     variables = {
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_AbCdEfGhI",
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1example23456789",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_TestPool1",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1testing23456789",
         "COGNITO_GATEWAY_ROUTES": "[{path: /status, auth: none}]",
     }
     flags = [word for item in variables.items() for word in ("-e", "=".join(item))]

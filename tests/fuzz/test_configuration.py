@@ -107,7 +107,7 @@ _changes = st.lists(st.tuples(st.sampled_from(KEYS), _values | _nested), min_siz
 GOOD = b"""\
 listen: {address: '127.0.0.1:8000', trusted_proxies: [10.0.0.0/8], max_header_size: 32KiB}
 upstream: {url: 'http://127.0.0.1:8080', connect_timeout: 2s}
-cognito: {user_pools: [{id: ap-south-1_AbCdEfGhI, client_ids: [1example23456789], token_use: [access]}]}
+cognito: {user_pools: [{id: ap-south-1_TestPool1, client_ids: [1testing23456789], token_use: [access]}]}
 routes:
   - path: /api/v1/status
     methods: [GET]

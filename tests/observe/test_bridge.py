@@ -33,7 +33,7 @@ def test_credentials_are_cut_out(text: str) -> None:
     "text",
     [
         "Executing <Task pending name='Task-7' coro=<serve() running at serve/worker.py:12>> took 0.2 s",
-        "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI/.well-known/jwks.json",
+        "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_TestPool1/.well-known/jwks.json",
         "gateway.gate.authenticate",
     ],
 )

@@ -34,7 +34,7 @@ REQUEST: dict[str, Any] = {
     "response_bytes": 700,
     "upstream_ms": 0.98765,
     "subject": "0f8fad5b-d9cb-469f-a165-70867728950e",
-    "pool": "ap-south-1_AbCdEfGhI",
+    "pool": "ap-south-1_TestPool1",
     "decision": "allowed",
     "reason": None,
 }
@@ -121,7 +121,7 @@ def test_the_text_form_is_for_people() -> None:
     assert line[24:] == (
         " INFO    request request_id=r-1 client=192.0.2.1 method=GET path=/api/v1/config status=200"
         " duration_ms=1.235 request_bytes=0 response_bytes=700 upstream_ms=0.988"
-        " subject=0f8fad5b-d9cb-469f-a165-70867728950e pool=ap-south-1_AbCdEfGhI decision=allowed"
+        " subject=0f8fad5b-d9cb-469f-a165-70867728950e pool=ap-south-1_TestPool1 decision=allowed"
     )
 
 

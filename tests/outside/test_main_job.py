@@ -311,8 +311,8 @@ async def test_variables_alone_configure_it(tmp_path: Path) -> None:
     environ = {
         "COGNITO_GATEWAY_LISTEN__ADDRESS": f"127.0.0.1:{port}",
         "COGNITO_GATEWAY_METRICS__ADDRESS": f"127.0.0.1:{metrics_port}",
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_AbCdEfGhI",
-        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1example23456789",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_TestPool1",
+        "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS__0": "1testing23456789",
         "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__JWKS_URL": f"http://127.0.0.1:{free_port()}/",
     }
     async with (

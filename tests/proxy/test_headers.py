@@ -169,6 +169,9 @@ async def test_host_is_kept_or_replaced(tmp_path: Path) -> None:
         for sent in (get("/open/"), b"GET /open/ HTTP/1.0\r\n\r\n"):
             assert (await once(gateway.port, sent)).status == 200
             assert gateway.upstream.last.all("Host") == [expected]
+    async with running(tmp_path, ROUTES, upstream_lines="host_header: 'api.internal:8443'") as gateway:
+        assert (await once(gateway.port, get("/open/"))).status == 200
+        assert gateway.upstream.last.all("Host") == [b"api.internal:8443"]
 
 
 @pytest.mark.parametrize("forward", [False, True])

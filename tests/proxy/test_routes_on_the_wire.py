@@ -17,9 +17,9 @@ routes:
 - {path: /admin/**, groups: [admins]}
 - {path: /write, scopes: [api/read, api/write], groups: [users]}
 - {path: /tenant, claims: {'custom:tenant': [acme, 7], email_verified: true}}
-- {path: /pool, pool: ap-south-1_AbCdEfGhI}
+- {path: /pool, pool: ap-south-1_TestPool1}
 - {path: /maybe, auth: optional, groups: [admins]}
-""".replace("ap-south-1_AbCdEfGhI", POOL_ID)
+""".replace("ap-south-1_TestPool1", POOL_ID)
 
 
 def member(gateway: Running, *groups: str) -> str:

@@ -180,7 +180,7 @@ async def test_replicas_share_one_bucket(tmp_path: Path, redis: RedisServer) -> 
         assert reply.get("RateLimit-Policy") == '"default";q=3;w=3000'
         assert 900 < int(reply.get("Retry-After") or 0) <= 1000
         keys = redis.ask("KEYS cognito_gateway:*")
-        assert b"cognito_gateway:rate:ap-south-1_AbCdEfGhI:5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11" in keys
+        assert b"cognito_gateway:rate:ap-south-1_TestPool1:5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11" in keys
 
 
 async def test_many_at_once_get_no_more_than_there_is(tmp_path: Path, redis: RedisServer) -> None:

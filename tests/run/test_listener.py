@@ -88,7 +88,7 @@ async def test_probes_when_all_is_well(start: Start, client: aiohttp.ClientSessi
 
 async def test_not_ready_says_why_while_health_stays(start: Start, client: aiohttp.ClientSession) -> None:
     reasons = [
-        {"component": "keys", "pool": "ap-south-1_AbCdEfGhI", "reason": "no key set yet"},
+        {"component": "keys", "pool": "ap-south-1_TestPool1", "reason": "no key set yet"},
         {"component": "drain", "reason": "shutting down"},
     ]
     listener = await start(reasons=reasons)

@@ -14,8 +14,8 @@ from gateway.config.validate import Typed, validate
 POOL = """\
 cognito:
   user_pools:
-    - id: ap-south-1_AbCdEfGhI
-      client_ids: [1example23456789]
+    - id: ap-south-1_TestPool1
+      client_ids: [1testing23456789]
 """
 
 

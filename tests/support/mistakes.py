@@ -19,7 +19,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         ],
     ),
     "a pool where Cognito has none": (
-        "cognito:\n  user_pools:\n    - id: cn-north-1_AbCdEfGhI\n      client_ids: [1abc]\n",
+        "cognito:\n  user_pools:\n    - id: cn-north-1_AbCdEfGhI\n      client_ids: [1abcdefghi]\n",
         [
             "F:3: cognito.user_pools[0].id: Amazon Cognito has no user pools in the Regions of China: name a pool of another Region"
         ],
@@ -47,7 +47,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "signed for the users of one pool only": (
         "upstream:\n  sigv4: {service: execute-api, region: eu-west-1}\n"
         + POOL
-        + "    - {id: eu-west-1_Other1234, client_ids: [x], identity_pool_id: 'eu-west-1:0a'}\n",
+        + "    - {id: eu-west-1_Other1234, client_ids: [1xabcdefgh], identity_pool_id: 'eu-west-1:0a'}\n",
         [
             "F:5: warning: cognito.user_pools[0]: no identity_pool_id: with upstream.sigv4 its users are refused (credentials_refused)"
         ],
@@ -65,7 +65,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         "log:\n  level:\tinfo\n  format: x\n",
         [
             "F:2: a tab stands here: YAML is indented with spaces only",
-            "F:3: log.format: 'x' is not one of json, text",
+            "F:3: log.format: 'x' is not one of json, text, auto",
         ],
     ),
     "duplicate keys, both checked": (
@@ -234,7 +234,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         "cognito:\n  endpoint_url: http://cognito:9229\n  user_pools:\n    - id: AbCdEf\n      client_ids: [a b]\n"
         "      token_use: [refresh]\n      jwks_url: http://example.com/jwks\n    - id: eu-west-1_"
         + "a" * 46
-        + "\n      client_ids: [a]\n      token_use: []\n",
+        + "\n      client_ids: [1abcdefghi]\n      token_use: []\n",
         [
             "F:2: cognito.endpoint_url: 'http://cognito:9229' must be https, or http on a loopback address",
             "F:4: cognito.user_pools[0].id: 'AbCdEf' is not a user pool ID such as ap-south-1_AbCdEfGhI",
@@ -322,9 +322,9 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     ),
     # values against each other
     "two pools with one issuer": (
-        POOL + "    - id: ap-south-1_AbCdEfGhI\n      client_ids: [b]\n"
-        "    - id: eu-west-1_Other\n      client_ids: [b]\n"
-        "      issuers:\n        - https://issuer-cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI\n",
+        POOL + "    - id: ap-south-1_TestPool1\n      client_ids: [1bcdefghij]\n"
+        "    - id: eu-west-1_Other\n      client_ids: [1bcdefghij]\n"
+        "      issuers:\n        - https://issuer-cognito-idp.ap-south-1.amazonaws.com/ap-south-1_TestPool1\n",
         [
             "F:5: cognito.user_pools[1].issuers: cognito.user_pools[0] accepts the same issuer: "
             "a token must belong to exactly one pool",

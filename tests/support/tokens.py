@@ -18,8 +18,8 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-POOL_ID = "ap-south-1_AbCdEfGhI"
-CLIENT_ID = "1example23456789"
+POOL_ID = "ap-south-1_TestPool1"
+CLIENT_ID = "1testing23456789"
 
 # Given as a claim's or a header member's value: leave the member out.
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()

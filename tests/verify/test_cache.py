@@ -15,7 +15,7 @@ from gateway.tokens.jwk import VerificationKey, parse_key_set
 from gateway.tokens.jws import MAX_TOKEN_SIZE
 from tests.support.tokens import KeyPair, key_set_document
 
-POOL = "ap-south-1_AbCdEfGhI"
+POOL = "ap-south-1_TestPool1"
 KEY = parse_key_set(key_set_document(KeyPair.generate("one")))["one"]
 FOREVER = 1e12
 

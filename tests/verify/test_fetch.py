@@ -102,9 +102,10 @@ async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "pem")
     async with KeyServer(DOCUMENT).running(tls) as server:
+        url = server.url.replace("http:", "https:")
         with pytest.raises(FetchFailed) as caught:
-            await HttpSource(server.url.replace("http:", "https:")).read()
-        assert str(caught.value).startswith("certificate verify failed: ")
+            await HttpSource(url).read()
+        assert str(caught.value).startswith(f"{url}: certificate verify failed: ")
         assert "set cognito.ca_file" in str(caught.value)
         assert server.fetches == 0
 

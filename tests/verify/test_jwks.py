@@ -80,7 +80,7 @@ async def test_starts_while_cognito_is_down_and_recovers_by_itself() -> None:
         with pytest.raises(NoKeys) as refused:
             await key_sets.find(POOL_ID, "one")
         assert refused.value.retry_after == 10
-        assert key_sets.ready() == {POOL_ID: "the key set cannot be had: unreachable"}
+        assert key_sets.ready() == {POOL_ID: "could not fetch the keys: unreachable"}
         async with server.running():
             await ready(key_sets)
             assert (await key_sets.find(POOL_ID, "one")).kid == "one"
