@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from tests.outside.promises import Bench
-from tests.outside.support import (
+from tests.support.certificates import Authority, accepting
+from tests.support.ports import free_port
+from tests.support.programs import (
     SCRIPT,
     Served,
     configuration,
@@ -23,8 +24,7 @@ from tests.outside.support import (
     serving,
     until,
 )
-from tests.support.certificates import Authority, accepting
-from tests.support.ports import free_port
+from tests.support.promises import Bench
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, sign
 
 
