@@ -143,6 +143,12 @@ class WrongClient(InvalidToken):
     reason = "wrong_client"
 
 
+class WrongAudience(InvalidToken):
+    """An access token bound to another resource (RFC 8707), or to none where one is required."""
+
+    reason = "wrong_audience"
+
+
 class TokenRevoked(InvalidToken):
     """Cognito does not stand by it any more: signed out, disabled, deleted."""
 

@@ -144,7 +144,7 @@ def address_of(request: TokenRequest) -> PoolAddress:
 
 
 def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
-    pools = config.cognito.user_pools
+    pools = config.cognito.user_pools if given.client_id else config.cognito.sign_in_pools
     if given.user_pool_id:
         pools = tuple(pool for pool in pools if pool.id == given.user_pool_id)
     elif given.client_id:

@@ -69,6 +69,7 @@ def _pools(typed: Typed, report: Report) -> None:
                 told = f"{owner[issuer]} accepts the same issuer: a token must belong to exactly one pool"
                 report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
                 break
+        _audiences(typed, report, path, pool)
         if pool["jwks_file"] is not None:
             if pool["jwks_url"] is not None:
                 told = "not used: the keys come from jwks_file"
@@ -92,6 +93,24 @@ def _doubts(typed: Typed, report: Report) -> None:
         for key, doubt in doubts:
             if doubt is not None:
                 report.warning(typed.place(key), key, doubt)
+
+
+def _audiences(typed: Typed, report: Report, path: str, pool: dict[str, Any]) -> None:
+    """What needs an audience, and who cannot sign in here (RFC 8707, RFC 9068)."""
+    if not pool["audiences"]:
+        for key, value in (("clients", "bound"), ("require_audience", True)):
+            if pool[key] == value:
+                told = "needs audiences: no access token could be bound to this gateway"
+                report.mistake(typed.place(f"{path}.{key}"), f"{path}.{key}", told)
+        return
+    if not typed.values["sign_in"]["enabled"]:
+        return
+    if not pool["client_ids"]:
+        told = "no client_ids: nobody of this pool can sign in at the pages, only bearer tokens are accepted"
+        report.warning(typed.place(path), path, told)
+    elif pool["require_audience"] and pool["domain"] is None:
+        told = "tokens of our own sign-in pages have no aud, so sessions would be refused: set domain"
+        report.warning(typed.place(f"{path}.require_audience"), f"{path}.require_audience", told)
 
 
 def _derived_keys(typed: Typed, report: Report, path: str, url: str) -> None:

@@ -7,6 +7,7 @@ Called only when nothing was wrong, so every value has the type that its kind in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,12 +27,18 @@ def complete(
 ) -> model.Config:
     """`folder`: where the configuration file is; relative paths in it begin there. `stored`: the user pools
     are the set-up page's answer (stored.py)."""
+    cognito = _cognito(values["cognito"], folder, environ, stored=stored)
+    sign_in = _made(section_of(model.SignIn), values["sign_in"], folder)
+    if cognito.user_pools and not cognito.sign_in_pools:
+        # checks.py warns: without a client of ours nobody can sign in here.
+        sign_in = replace(sign_in, enabled=False)
     return _made(
         section_of(model.Config),
         values,
         folder,
         upstream=_upstream(values["upstream"], folder),
-        cognito=_cognito(values["cognito"], folder, environ, stored=stored),
+        cognito=cognito,
+        sign_in=sign_in,
         routes=tuple(_route(route, folder) for route in values["routes"]),
     )
 

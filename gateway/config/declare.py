@@ -50,9 +50,12 @@ def key(
     return cast(T, _Declaration(declared, default, secret=False))
 
 
-def required(shape: Shaped[T], why: str, *, example: str | None = None) -> T:
-    """Declare a key that users have to give."""
-    declared = Key("", _any(shape), None, why, required=True, example=example)
+def required(
+    shape: Shaped[T], why: str, *, example: str | None = None, unless: tuple[str, str] | None = None
+) -> T:
+    """Declare a key that users have to give; `unless` another key of the section has a value."""
+    default = None if unless is None else ()
+    declared = Key("", _any(shape), default, why, required=True, unless=unless, example=example)
     return cast(T, _Declaration(declared, MISSING, secret=False))
 
 

@@ -127,7 +127,7 @@ def _words(shape: Shape) -> str:
 
 def _default(key: Key) -> str:
     if key.required:
-        return "required"
+        return "required" if key.unless is None else f"required, unless `{key.unless[0]}: {key.unless[1]}`"
     if isinstance(key.shape, Section) and not key.nullable:
         return ""
     return f"`{value_of(key)}`"

@@ -35,12 +35,25 @@ def json_schema() -> dict[str, Any]:
 
 
 def _properties(section: Section[Any]) -> dict[str, Any]:
-    required = [key.name for key in section.keys if key.required]
+    required = [key.name for key in section.keys if key.required and key.unless is None]
     return {
         "additionalProperties": False,
         **({"required": required} if required else {}),
+        **_unless(section),
         "properties": {key.name: _key(key) for key in section.keys},
     }
+
+
+def _unless(section: Section[Any]) -> dict[str, Any]:
+    """What is required unless another key has a certain value."""
+    rules = []
+    for key in section.keys:
+        if key.unless is not None:
+            other, value = key.unless
+            exempt = {"properties": {other: {"const": value}}, "required": [other]}
+            given = {"properties": {key.name: {"minItems": 1}}, "required": [key.name]}
+            rules.append({"if": exempt, "else": given})
+    return {"allOf": rules} if rules else {}
 
 
 def _key(key: Key) -> dict[str, Any]:

@@ -72,6 +72,8 @@ class Key:
     default: Default
     why: str
     required: bool = False
+    # (another key of the section, its value): where that is so, a required list may be left out or empty.
+    unless: tuple[str, str] | None = None
     nullable: bool = False
     # YAML, shown commented out where the default shows too little.
     example: str | None = None

@@ -30,10 +30,28 @@ class UserPool(Declared):
         s.POOL_ID, "The user pool; its region stands before the underscore.", example="ap-south-1_AbCdEfGhI"
     )
     client_ids: tuple[str, ...] = required(
-        ListOf(s.CLIENT_ID, least=1),
+        ListOf(s.CLIENT_ID),
         "The app clients whose tokens are accepted; another client's token is refused. The first one is "
         "who people sign in with.",
         example="[1example23456789]",
+        unless=("clients", "bound"),
+    )
+    clients: Literal["listed", "bound"] = key(
+        s.choice("listed", "bound"),
+        "listed",
+        "bound: also any other client of the pool whose access token is bound to one of audiences.",
+    )
+    audiences: tuple[str, ...] = key(
+        ListOf(s.AUDIENCE),
+        (),
+        "Resource identifiers (RFC 8707) that this gateway answers to. An access token whose aud names "
+        "neither one of them nor its own client is refused.",
+        example="[https://api.example.com]",
+    )
+    require_audience: bool = key(
+        s.BOOLEAN,
+        "false",
+        "true: an access token is accepted only if its aud names one of audiences.",
     )
     client_secret_file: Path | None = optional(
         s.FILE, "The secret of the first app client, where it has one."
@@ -154,6 +172,11 @@ class Cognito(Declared):
     signs: bool
     # The pools are the set-up page's answer, not the configuration file's.
     stored: bool = False
+
+    @property
+    def sign_in_pools(self) -> tuple[UserPool, ...]:
+        """The pools that have an app client of ours, which people sign in with."""
+        return tuple(pool for pool in self.user_pools if pool.client_ids)
 
 
 @section

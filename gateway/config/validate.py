@@ -86,10 +86,14 @@ class _Validator:
             value = self._value(entry.node, key, where, entry.place)
             values.setdefault(key.name, value)
         for key in shape.keys:
+            needed = key.required and (key.unless is None or values.get(key.unless[0]) != key.unless[1])
+            where = _join(path, key.name)
             if key.name not in values:
                 values[key.name] = default_of(key)
-                if key.required and self.complete and isinstance(node, source.Mapping):
-                    self.report.mistake(place, _join(path, key.name), "missing: this key is required")
+                if needed and self.complete and isinstance(node, source.Mapping):
+                    self.report.mistake(place, where, "missing: this key is required")
+            elif needed and key.unless is not None and values[key.name] == []:
+                self.report.mistake(self.places[where], where, "must not be empty")
         return values
 
     def is_null(self, node: source.Node, path: str) -> bool:
@@ -127,7 +131,7 @@ class _Validator:
         if self.is_null(node, path):
             if key.nullable:
                 return None
-            if isinstance(key.shape, Kind) or key.required:
+            if isinstance(key.shape, Kind) or (key.required and key.unless is None):
                 without = "" if key.required else ": leave the line out for the default"
                 self.report.mistake(node.place, path, f"must not be empty{without}")
             return default_of(key)

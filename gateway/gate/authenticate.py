@@ -326,12 +326,7 @@ class Authenticator:
 def _rules_by_issuer(pools: Sequence[UserPool]) -> dict[str, PoolRules]:
     by_issuer: dict[str, PoolRules] = {}
     for pool in pools:
-        rules = PoolRules(
-            pool_id=pool.id,
-            issuers=frozenset(pool.issuers),
-            client_ids=frozenset(pool.client_ids),
-            token_uses=frozenset(pool.token_use),
-        )
+        rules = PoolRules.of(pool)
         for issuer in rules.issuers:
             # Two pools' rules for one issuer would let the order of the file decide who gets in.
             if issuer in by_issuer:

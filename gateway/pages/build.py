@@ -94,7 +94,7 @@ class Built:
 
     def sign_in_at(self, request: Request) -> str | None:
         """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""
-        prefix, pools = self.config.sign_in.prefix, self.config.cognito.user_pools
+        prefix, pools = self.config.sign_in.prefix, self.config.cognito.sign_in_pools
         ours = request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/")
         if ours or not navigates(request):
             return None

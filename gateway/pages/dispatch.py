@@ -144,7 +144,7 @@ class Dispatcher:
 
     @property
     def _form_targets(self) -> Sequence[str]:
-        return [pool.domain for pool in self._config.cognito.user_pools if pool.domain is not None]
+        return [pool.domain for pool in self._config.cognito.sign_in_pools if pool.domain is not None]
 
 
 def _handler(methods: Mapping[str, Handler], method: str) -> Handler:

@@ -52,7 +52,7 @@ class Aws:
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
     """GET: no token is on it, since every script of the API's pages can fetch it."""
-    if not portal.config.cognito.user_pools:
+    if not portal.config.cognito.sign_in_pools:
         badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
     if page.session is None or page.principal is None:

@@ -50,6 +50,9 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
         "code_challenge": state.challenge,
         "code_challenge_method": "S256",
     }
+    if len(pool.audiences) == 1:
+        # RFC 8707 section 2: the access token is then bound to this gateway.
+        query["resource"] = pool.audiences[0]
     return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
 
 
@@ -117,7 +120,7 @@ async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str
 
 
 def _any_domain(portal: Portal) -> bool:
-    return any(pool.domain is not None for pool in portal.config.cognito.user_pools)
+    return any(pool.domain is not None for pool in portal.config.cognito.sign_in_pools)
 
 
 def _pool(portal: Portal, pool_id: str | None) -> tuple[UserPool, str]:

@@ -55,7 +55,7 @@ class Pages:
         self.threads = threads
         self.pools = {
             pool.id: Pool(pool, config.cognito, config.sign_in, self.threads)
-            for pool in config.cognito.user_pools
+            for pool in config.cognito.sign_in_pools
         }
         self._reading: asyncio.Task[None] | None = None
         if previous is not None and previous.config.cognito == config.cognito:

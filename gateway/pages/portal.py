@@ -101,11 +101,11 @@ class Portal:
 
     def pool(self, pool_id: str) -> UserPool | None:
         """The pool of that ID, if it is configured."""
-        return next((pool for pool in self.config.cognito.user_pools if pool.id == pool_id), None)
+        return next((pool for pool in self.config.cognito.sign_in_pools if pool.id == pool_id), None)
 
     def need_pool(self) -> None:
         """Nobody can be known before the gateway is connected. Raises NotConfigured."""
-        if not self.config.cognito.user_pools:
+        if not self.config.cognito.sign_in_pools:
             raise NotConfigured
 
     async def id_claims(self, page: PageRequest) -> Claims | None:

@@ -66,7 +66,7 @@ def _managed(portal: Portal, page: PageRequest) -> UserPool | None:
     if page.session is not None:
         pool = portal.pool(page.session.pool_id)
         return pool if pool is not None and pool.domain is not None else None
-    managed = [pool for pool in portal.config.cognito.user_pools if pool.domain is not None]
+    managed = [pool for pool in portal.config.cognito.sign_in_pools if pool.domain is not None]
     asked = page.form.get("pool") or page.query.get("pool")
     named = [pool for pool in managed if pool.id == asked]
     return next(iter(named or managed), None) if len(named or managed) == 1 else None

@@ -43,10 +43,4 @@ class Prover:
         """One token's claims, whichever kinds `token_use` lets in for requests."""
         unverified = decode(token.encode("ascii", "replace"), self._max_token)
         key = await self._key_sets.find(pool.id, unverified.kid)
-        rules = PoolRules(
-            pool_id=pool.id,
-            issuers=frozenset(pool.issuers),
-            client_ids=frozenset(pool.client_ids),
-            token_uses=frozenset({use}),
-        )
-        return verify(unverified, key, rules, now=now, leeway=self._leeway)
+        return verify(unverified, key, PoolRules.of(pool, use), now=now, leeway=self._leeway)

@@ -67,7 +67,7 @@ class Sessions:
         log: Logger,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._pools = {pool.id: pool for pool in config.cognito.user_pools}
+        self._pools = {pool.id: pool for pool in config.cognito.sign_in_pools}
         self._max_age = config.sign_in.session.max_age
         self._base = base = config.sign_in.session.cookie_name
         # What the names of a session's cookies begin with, by whether the browser sees https.

@@ -14,10 +14,12 @@ from functools import lru_cache
 from sys import intern
 from typing import NamedTuple
 
+from gateway.config.model import UserPool
 from gateway.errors import (
     TokenExpired,
     TokenNotYetValid,
     TokenPayloadRefused,
+    WrongAudience,
     WrongClient,
     WrongIssuer,
     WrongTokenUse,
@@ -72,6 +74,24 @@ class PoolRules:
     issuers: frozenset[str]
     client_ids: frozenset[str]
     token_uses: frozenset[str]
+    # Resource identifiers that stand for this gateway in an access token's aud (RFC 8707).
+    audiences: frozenset[str] = frozenset()
+    require_audience: bool = False
+    # Whether an access token of a client not in client_ids is accepted where its aud names one of audiences.
+    any_bound_client: bool = False
+
+    @classmethod
+    def of(cls, pool: UserPool, *uses: str) -> PoolRules:
+        """Return a configured pool's rules; for tokens of `uses`, or of those that open the API."""
+        return cls(
+            pool_id=pool.id,
+            issuers=frozenset(pool.issuers),
+            client_ids=frozenset(pool.client_ids),
+            token_uses=frozenset(uses or pool.token_use),
+            audiences=frozenset(pool.audiences),
+            require_audience=pool.require_audience,
+            any_bound_client=pool.clients == "bound",
+        )
 
 
 class Claims(NamedTuple):
@@ -140,8 +160,8 @@ def verify(
     """The claims, once the signature holds under `key` and they satisfy `rules` at `now` (Unix time).
 
     `leeway` (seconds) stretches `exp` and `nbf`, and how far ahead `iat` and `auth_time` may be. Raises
-    BadSignature, then TokenExpired, TokenNotYetValid, WrongIssuer, WrongTokenUse, WrongClient or
-    TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
+    BadSignature, then TokenExpired, TokenNotYetValid, WrongIssuer, WrongTokenUse, WrongClient,
+    WrongAudience or TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
     """
     payload = jws.verify_signature(token.jws, key)
     # Parsed by `decode` from the very bytes whose signature has just been checked.
@@ -213,12 +233,49 @@ def _token_use(claims: dict[str, object], rules: PoolRules) -> str:
 
 def _client_id(claims: dict[str, object], use: str, rules: PoolRules) -> str:
     # RFC 7519 section 4.1.3 lets aud be a list; stricter: Cognito's ID tokens name one client. Its access
-    # tokens name the client in client_id, and an aud there (resource binding) says nothing about the client.
+    # tokens name the client in client_id; an aud there names the resource that the token is bound to.
     name = "client_id" if use == "access" else "aud"
     client_id = claims.get(name)
-    if not isinstance(client_id, str) or client_id not in rules.client_ids:
+    listed = isinstance(client_id, str) and client_id in rules.client_ids
+    if not isinstance(client_id, str) or not (listed or (use == "access" and rules.any_bound_client)):
         raise WrongClient(f"{name} is {shown(client_id)}, expected {one_of(rules.client_ids)}")
+    if use == "access" and ("aud" in claims or rules.require_audience or not listed):
+        _check_audience(claims, client_id, rules, listed)
     return client_id
+
+
+def audiences_of(claims: Mapping[str, object]) -> frozenset[str] | None:
+    """Return the members of `aud`, a string or a list of strings (RFC 7519 section 4.1.3); None: no aud.
+
+    Raises TokenPayloadRefused when it is anything else.
+    """
+    if "aud" not in claims:
+        return None
+    aud = claims["aud"]
+    members = aud if isinstance(aud, list) else [aud]
+    if not all(isinstance(member, str) for member in members):
+        raise TokenPayloadRefused("aud is neither a string nor a list of strings")
+    return frozenset(members)
+
+
+def _check_audience(claims: dict[str, object], client_id: str, rules: PoolRules, listed: bool) -> None:
+    # RFC 8707 section 2, RFC 9068 section 4: a token bound to a resource is for that resource alone. Cognito
+    # names the client itself where a token is bound to nothing else (AWS, "Resource binding").
+    found = audiences_of(claims)
+    if found is None:
+        if not listed:
+            raise WrongClient(f"client_id {shown(client_id)} is not in client_ids, and there is no aud")
+        if rules.require_audience:
+            raise WrongAudience("aud is missing, and require_audience is set")
+        return
+    # Exact strings: two spellings of one URL are two audiences.
+    if not found.isdisjoint(rules.audiences):
+        return
+    # A client that is not listed gets in by one of our audiences only, never by its own ID.
+    if listed and client_id in found and not rules.require_audience:
+        return
+    said = "a list" if isinstance(claims["aud"], list) else shown(claims["aud"])
+    raise WrongAudience(f"aud is {said}, expected {one_of(rules.audiences)}")
 
 
 def _times(claims: dict[str, object], now: float, leeway: float) -> tuple[float, float | None]:

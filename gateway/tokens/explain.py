@@ -27,12 +27,21 @@ from gateway.errors import (
     TokenPayloadRefused,
     TokenTooLarge,
     UnknownKey,
+    WrongAudience,
     WrongClient,
     WrongIssuer,
     WrongTokenUse,
 )
 from gateway.tokens import jws
-from gateway.tokens.claims import MAX_CLOCK_AHEAD, Claims, PoolRules, UnverifiedToken, decode, verify
+from gateway.tokens.claims import (
+    MAX_CLOCK_AHEAD,
+    Claims,
+    PoolRules,
+    UnverifiedToken,
+    audiences_of,
+    decode,
+    verify,
+)
 from gateway.tokens.jwk import KeySet, VerificationKey
 from gateway.tokens.shown import one_of, shown
 
@@ -72,7 +81,7 @@ _DECODING: tuple[tuple[str, str, tuple[type[InvalidToken], ...]], ...] = (
     ("algorithm", "RS256", (TokenAlgorithmRefused,)),
     ("payload", "a strict JSON object", (TokenPayloadRefused,)),
 )
-_VERIFYING = ("issuer", "key", "signature", "token use", "client", "expiry", "start", "claims")
+_VERIFYING = ("issuer", "key", "signature", "token use", "client", "audience", "expiry", "start", "claims")
 
 
 def explain(
@@ -117,13 +126,9 @@ def _verdict(
     if isinstance(key, Refusal):
         return key
     try:
-        return verify(unverified, key, _rules(pool), now=now, leeway=leeway)
+        return verify(unverified, key, PoolRules.of(pool), now=now, leeway=leeway)
     except Refusal as refusal:
         return refusal
-
-
-def _rules(pool: UserPool) -> PoolRules:
-    return PoolRules(pool.id, frozenset(pool.issuers), frozenset(pool.client_ids), frozenset(pool.token_use))
 
 
 def _key(
@@ -196,11 +201,38 @@ def _about(unverified: UnverifiedToken, pool: UserPool | None) -> Iterator[Check
     if pool is None:
         yield Check("token use", None, _shown(use))
         yield Check("client", None, f"{name} {_shown(client)}")
+        yield Check("audience", None, "")
         return
     accepted = isinstance(use, str) and use in pool.token_use
     yield _check("token use", accepted, _shown(use), _one_of(pool.token_use), WrongTokenUse)
-    known = isinstance(client, str) and client in pool.client_ids
-    yield _check("client", known, f"{name} {_shown(client)}", _one_of(pool.client_ids), WrongClient)
+    listed = isinstance(client, str) and client in pool.client_ids
+    any_bound = use == "access" and pool.clients == "bound"
+    # Of a client that is not listed, whether it may come is the audience's matter, where the token names one.
+    known = listed or (any_bound and isinstance(client, str) and "aud" in said)
+    wanted = _one_of(pool.client_ids) if pool.client_ids else ""
+    if any_bound:
+        wanted = f"{wanted}{', or ' if wanted else ''}any client whose token names one of audiences in aud"
+    yield _check("client", known, f"{name} {_shown(client)}", wanted, WrongClient)
+    yield _audience(said, pool, listed=listed)
+
+
+def _audience(said: Mapping[str, object], pool: UserPool, *, listed: bool) -> Check:
+    """RFC 8707: an access token that is bound to resources is for these alone."""
+    if said.get("token_use") != "access":
+        return Check("audience", True, "not an access token: its aud names the client")
+    own = said.get("client_id")
+    wanted = _one_of(pool.audiences) if pool.audiences else "no aud: audiences is empty"
+    if listed and not pool.require_audience:
+        wanted += f", or the token's own client {_shown(own)}"
+    seen = f"aud {_shown(said['aud'])}" if "aud" in said else "no aud"
+    try:
+        found = audiences_of(said)
+    except TokenPayloadRefused as refusal:
+        return Check("audience", False, seen, "a string or a list of strings", refusal.reason)
+    if found is None:
+        return _check("audience", not pool.require_audience, seen, wanted, WrongAudience)
+    passed = not found.isdisjoint(pool.audiences) or (listed and not pool.require_audience and own in found)
+    return _check("audience", passed, seen, wanted, WrongAudience)
 
 
 def _times(said: Mapping[str, object], now: float, leeway: float) -> Iterator[Check]:
@@ -233,7 +265,9 @@ def _rest(unverified: UnverifiedToken, key: VerificationKey | Refusal) -> Check:
     own = [
         value for name in ("iss", "client_id", "aud", "token_use") if isinstance(value := said.get(name), str)
     ]
-    rules = PoolRules("", frozenset(own), frozenset(own), frozenset(own))
+    aud = said.get("aud")
+    bound = [each for each in (aud if isinstance(aud, list) else ()) if isinstance(each, str)]
+    rules = PoolRules("", frozenset(own), frozenset(own), frozenset(own), frozenset([*own, *bound]))
     inside = (_number(said.get("exp")) or 1.0) - 1.0
     try:
         verify(unverified, key, rules, now=inside, leeway=0.0)

@@ -97,9 +97,9 @@ def _header_kid(segment: bytes) -> str:
     # alg and kid, so jku, jwk, x5u, x5c, crit, b64, zip and all others mean somebody else made this token.
     if not _HEADER_MEMBERS.issuperset(header):
         raise TokenHeaderRefused("the header has members besides alg, kid and typ")
-    # RFC 8725 section 3.11; stricter than RFC 7515 section 4.1.9 in letter case.
-    if header.get("typ", "JWT") != "JWT":
-        raise TokenHeaderRefused("typ is not JWT")
+    # RFC 8725 section 3.11, RFC 9068 section 2.1; stricter than RFC 7515 section 4.1.9 in letter case.
+    if header.get("typ", "JWT") not in ("JWT", "at+jwt"):
+        raise TokenHeaderRefused("typ is neither JWT nor at+jwt")
     kid = header.get("kid")
     if not isinstance(kid, str) or KID.fullmatch(kid) is None:
         raise TokenHeaderRefused("kid is not a string of 1 to 256 printable ASCII characters")

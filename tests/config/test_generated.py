@@ -58,7 +58,10 @@ cognito:
   endpoint_url: null               # the Cognito API; null = AWS's for the region
   user_pools:                      # one or more; empty = not configured yet (see the set-up page)
     - id: ap-south-1_AbCdEfGhI     # required
-      client_ids: [1example23456789]   # required, not empty
+      client_ids: [1example23456789]   # required, not empty, unless `clients: bound`
+      clients: listed                  # listed | bound: also any other client, of tokens bound to `audiences`
+      audiences: []                    # resource identifiers (RFC 8707) that this gateway answers to
+      require_audience: false          # true: an access token without `aud` is refused
       client_secret_file: null
       token_use: [access]          # access, id
       issuers: null                # default: AWS's exact strings for this pool, both kinds

@@ -31,6 +31,7 @@ async def test_no_credentials(bench: Bench) -> None:
 BAD_TOKENS: dict[str, tuple[dict[str, Any], str]] = {
     "expired": ({"exp": int(time.time()) - 60}, "token_expired"),
     "another client's": ({"client_id": "another0client"}, "wrong_client"),
+    "one for another API": ({"aud": "https://other.example.com"}, "wrong_audience"),
     "an ID token": ({"token_use": "id"}, "wrong_token_use"),
     "another pool's": ({"iss": issuer_of("ap-south-1_Another01")}, "wrong_issuer"),
     "not yet valid": ({"nbf": int(time.time()) + 3600}, "token_not_yet_valid"),

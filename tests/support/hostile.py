@@ -62,6 +62,7 @@ def _neighbours(forge: Forge) -> Iterator[tuple[str, bytes]]:
     yield "updated issuer", forge.access(iss=updated_issuer_of(forge.pool_id))
     yield "largest token", of_size(forge, 16 * 1024)
     yield "header with typ", forge.header(typ="JWT")
+    yield "header of an access token (RFC 9068)", forge.header(typ="at+jwt")
     yield "header members in another order", forge.header_text(compact_json({"alg": "RS256", "kid": kid}))
     yield (
         "header with white space",

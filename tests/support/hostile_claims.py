@@ -9,6 +9,7 @@ from gateway.errors import (
     TokenExpired,
     TokenNotYetValid,
     TokenPayloadRefused,
+    WrongAudience,
     WrongClient,
     WrongIssuer,
     WrongTokenUse,
@@ -210,6 +211,19 @@ def clients(forge: Forge) -> Iterator[Hostile]:
     for value in (client, [client]):
         token = forge.access(client_id="another0client", aud=value)
         yield Hostile(f"another client's, aud {value!r}", token, WrongClient)
+    others: list[Any] = [
+        "https://other.example",
+        "",
+        [],
+        ["https://other.example"],
+        client + " ",
+        f"{client} x",
+    ]
+    others += [client.upper(), [client + "/"], "*", f"{client},https://other.example"]
+    for value in others:
+        yield Hostile(f"bound to another resource, aud {value!r}", forge.access(aud=value), WrongAudience)
+    for value in (None, 1, True, {"aud": client}, [client, 1], [[client]], [None]):
+        yield Hostile(f"aud {value!r}", forge.access(aud=value), TokenPayloadRefused)
     yield Hostile("aud instead of client_id", forge.access(client_id=ABSENT, aud=client), WrongClient)
     yield Hostile("azp instead of client_id", forge.access(client_id=ABSENT, azp=client), WrongClient)
 

@@ -190,7 +190,20 @@ def headers(forge: Forge) -> Iterator[Hostile]:
     yield Hostile("crit and b64", forge.header(crit=["b64"], b64=False), TokenHeaderRefused)
     own = sign(attacker, forge.claims(), {"jwk": attacker.jwk()})
     yield Hostile("the attacker's key in the header", own, TokenHeaderRefused)
-    for typ in ("jwt", "at+jwt", "JWS", "JOSE", "application/jwt", "", None, 1, ["JWT"], "JWT "):
+    for typ in (
+        "jwt",
+        "at+JWT",
+        "AT+JWT",
+        "application/at+jwt",
+        "JWS",
+        "JOSE",
+        "application/jwt",
+        "",
+        None,
+        1,
+        ["JWT"],
+        "JWT ",
+    ):
         yield Hostile(f"typ {typ!r}", forge.header(typ=typ), TokenHeaderRefused)
     good = compact_json({"kid": kid, "alg": "RS256"})
     texts = {

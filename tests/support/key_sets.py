@@ -53,6 +53,9 @@ def pool_of(server: KeyServer | None, pool_id: str = POOL_ID, *, file: Path | No
     return UserPool(
         id=pool_id,
         client_ids=(CLIENT_ID,),
+        clients="listed",
+        audiences=(),
+        require_audience=False,
         token_use=("access",),
         issuers=(issuer_of(pool_id),),
         jwks_url=server.url if server else f"http://127.0.0.1:{free_port()}/",

@@ -27,6 +27,9 @@ def pool(*uses: str) -> UserPool:
     return UserPool(
         id=POOL_ID,
         client_ids=(CLIENT_ID,),
+        clients="listed",
+        audiences=(),
+        require_audience=False,
         token_use=uses,  # type: ignore[arg-type]  # words of the corpus, "access" and "id"
         issuers=(issuer_of(POOL_ID), updated_issuer_of(POOL_ID)),
         jwks_url="",

@@ -11,6 +11,7 @@ from gateway.errors import (
     Refusal,
     TokenRevoked,
     UnknownKey,
+    WrongAudience,
     WrongClient,
     WrongIssuer,
     WrongTokenUse,
@@ -122,11 +123,11 @@ def test_no_refusal_shows_what_the_token_said(
         shown = str(refusal.value)
         assert shown.isprintable(), each.name
         assert shown.isascii(), each.name
-        if isinstance(refusal.value, (WrongIssuer, WrongClient, WrongTokenUse)):
+        if isinstance(refusal.value, (WrongIssuer, WrongAudience, WrongClient, WrongTokenUse)):
             said, _, expected = shown.partition(", expected ")
             name, _, value = said.partition(" is ")
             assert name in {"iss", "client_id", "aud", "token_use"}
-            assert value in {"missing", "not a string"} or value[0] == '"', each.name
+            assert value in {"missing", "not a string", "a list"} or value[0] == '"', each.name
             assert len(value) <= 131
             assert expected
             continue
