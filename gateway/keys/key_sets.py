@@ -14,7 +14,6 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 from gateway.config.model import DIRECT, Egress, UserPool
 from gateway.errors import NoKeys, UnknownKey
@@ -32,26 +31,12 @@ FILE_REFRESH = 10.0
 _NOT_YET = "the key set has not been fetched yet"
 
 
-class KeySetEvents(Protocol):
-    """Hears of every fetch. `reason` is from a fixed set; `exact` is safe to log, never the answer's text.
-
-    And of key sets to begin with; `age` is in seconds. `key_ignored` comes once for each key that is new
-    among the ignored ones: `name` is printable ASCII of at most 256 characters.
-    """
-
-    def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None: ...
-
-    def key_ignored(self, pool_id: str, name: str, exact: str) -> None: ...
-
-    def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None: ...
-
-    def key_set_adopted(self, pool_id: str, keys: int, age: float) -> None: ...
-
-    def key_set_rejected(self, pool_id: str, exact: str) -> None: ...
-
-
 class KeySetReport:
-    """The KeySetEvents of a worker: its metrics and its log. `wall` gives Unix time."""
+    """What becomes of fetches, in a worker's metrics and log. `wall` gives Unix time.
+
+    `reason` is from a fixed set; `exact` is safe to log, never the answer's text. `key_ignored` comes once
+    for each key that is new among the ignored ones: `name` is printable ASCII of at most 256 characters.
+    """
 
     def __init__(self, metrics: WorkerMetrics, log: Logger, *, wall: Callable[[], float] = time.time) -> None:
         self._metrics = metrics
@@ -100,7 +85,7 @@ class _PoolKeys:
     """One pool's current keys and the task that keeps them current."""
 
     def __init__(
-        self, pool: UserPool, source: Source, timing: Timing, events: KeySetEvents, clock: Callable[[], float]
+        self, pool: UserPool, source: Source, timing: Timing, events: KeySetReport, clock: Callable[[], float]
     ) -> None:
         self.pool = pool
         self.keys: dict[str, VerificationKey] = {}
@@ -231,7 +216,7 @@ class KeySets:
         pools: Sequence[UserPool],
         egress: Egress = DIRECT,
         *,
-        events: KeySetEvents,
+        events: KeySetReport,
         clock: Callable[[], float] = time.monotonic,
         timing: Timing | None = None,
         timeout: float = TOTAL_TIMEOUT,

@@ -154,7 +154,8 @@ class Built:
         if self.redis is None:
             return CookieStore(sealers.session, self.ended)
         # An extra; loaded when it is configured.
-        from gateway.sessions.redis_store import RECHECK, RedisStore, SharedEnded  # noqa: PLC0415
+        from gateway.sessions.redis_store import RECHECK, RedisStore  # noqa: PLC0415
+        from gateway.sessions.replicas import SharedEnded  # noqa: PLC0415
 
         if kept == "redis":
             return RedisStore(self.redis)

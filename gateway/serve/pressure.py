@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Protocol, TypeVar
 
+from gateway.client.connection import ClientConnection
 from gateway.client.states import State
 
 # What a connection takes at the least, and TLS on top (docs/scaling.md); a handshake takes the most of TLS.
@@ -27,26 +27,7 @@ _LEFT, _MIND_RESIDENT = 0.75, 0.25
 _TIGHT = 0.9
 
 
-class Held(Protocol):
-    """A client's connection, as far as it matters here. Tests have others."""
-
-    @property
-    def state(self) -> State: ...
-
-    @property
-    def secure(self) -> bool: ...
-
-    @property
-    def held(self) -> int: ...
-
-    @property
-    def unsent(self) -> int: ...
-
-
-Each = TypeVar("Each", bound=Held)
-
-
-def weight(connection: Held) -> int:
+def weight(connection: ClientConnection) -> int:
     """Bytes that it takes, about."""
     size = (_PLAIN + _TLS if connection.secure else _PLAIN) + connection.held + connection.unsent
     return size + _SERVED if connection.state in {State.SERVING, State.TUNNEL} else size
@@ -60,7 +41,7 @@ class Pressure:
         self._share = share
         self._resident = resident
 
-    def victims(self, connections: Collection[Each], handshakes: int) -> list[Each]:
+    def victims(self, connections: Collection[ClientConnection], handshakes: int) -> list[ClientConnection]:
         """Whom to end now; empty as long as all is well, which costs nothing where there are few."""
         if (len(connections) + handshakes) * MOST <= self._grant:
             return []
@@ -69,7 +50,7 @@ class Pressure:
         wanted = self._wanted(total)
         if total <= wanted:
             return []
-        chosen: list[Each] = []
+        chosen: list[ClientConnection] = []
         for each in _in_order(weights):
             chosen.append(each)
             total -= weights[each]
@@ -88,7 +69,7 @@ class Pressure:
         return total
 
 
-def _in_order(weights: dict[Each, int]) -> Iterator[Each]:
+def _in_order(weights: dict[ClientConnection, int]) -> Iterator[ClientConnection]:
     """Those that have nothing under way, then those for whom the most waits here."""
     idle = [each for each in weights if each.state is State.IDLE]
     yield from idle

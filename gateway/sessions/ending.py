@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.sessions import session_cookies
 from gateway.sessions.ended import Ended
 from gateway.sessions.page_request import PageRequest
+from gateway.sessions.replicas import StoreUnavailable
 from gateway.sessions.revoking import Revoking
 from gateway.sessions.session import Session
-from gateway.sessions.stores import Store, StoreUnavailable
+from gateway.sessions.stores import Store
 from gateway.sessions.unfinished_sign_outs import Unfinished, Waiting
 
 
@@ -31,11 +32,6 @@ class SignedOut(NamedTuple):
     revoked: bool = True
 
 
-class Drop(Protocol):
-    def __call__(self, session: Session, *, everywhere: bool) -> None:
-        """Forget it among the sessions in use, and end its streams."""
-
-
 class Ending:
     """Of one configuration's sessions. Its tasks are owned by Sessions (`spawn`)."""
 
@@ -45,7 +41,7 @@ class Ending:
         revoking: Revoking,
         ended: Ended,
         *,
-        drop: Drop,
+        drop: Callable[[Session, bool], None],
         spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]],
         max_age: float,
         metrics: WorkerMetrics,
@@ -95,7 +91,7 @@ class Ending:
     async def everywhere(self, page: PageRequest, session: Session) -> bool:
         """All sessions of this one's user are over, which is in no store itself; whether Cognito did it."""
         self._ended.add_user(session.pool_id, session.subject, at=self._clock())
-        self._drop(session, everywhere=True)
+        self._drop(session, True)
         work = self._spawn(self.told(page, session, everywhere=True))
         await asyncio.wait((work,))
         return not work.cancelled() and bool(work.result())
@@ -142,7 +138,7 @@ class Ending:
         self._ended.add(session.id)
         if everywhere:
             self._ended.add_user(session.pool_id, session.subject, at=self._clock())
-        self._drop(session, everywhere=everywhere)
+        self._drop(session, everywhere)
         until = session.created + self._max_age
         try:
             await self._store.end(ticket, session, until=until)

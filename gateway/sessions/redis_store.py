@@ -7,22 +7,13 @@ token is in Redis in the clear, and every key of ours there ends by itself.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import TypeVar
-
-from gateway.redis.client import Redis, RedisUnavailable, Script
-from gateway.redis.lock import Lock as SharedLock
+from gateway.redis.client import Redis, Script
 from gateway.sessions import session as form
+from gateway.sessions.replicas import PREFIX, RenewalLock, StoreUnavailable, reached
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
-from gateway.sessions.stores import Lock, StoreUnavailable, hashed, new_ticket
+from gateway.sessions.stores import hashed, new_ticket
 
-T = TypeVar("T")
-
-_PREFIX = "cognito_gateway:session:"
-# Seconds after which a replica that died while it renewed a session is not waited for any more. Renewed
-# three times in that time while the work goes on, so a slow Cognito does not lose it.
-LOCK_TTL = 10.0
 # Seconds: a session that was ended by one replica is served by another for so long at most; one look-up a
 # second and session costs Redis nothing.
 RECHECK = 1.0
@@ -46,10 +37,6 @@ _END = Script("""
 redis.call('DEL', KEYS[1])
 return 1
 """)
-# Whatever lies under the name of an ended session: a value of another type revives none.
-_WAS_ENDED = Script("""
-return redis.call('EXISTS', KEYS[1])
-""")
 
 
 class RedisStore:
@@ -63,11 +50,11 @@ class RedisStore:
         sealed = _sealer(ticket).seal(form.encode(session), until=until)
         if len(sealed) > _MOST:
             raise StoreUnavailable(f"a session of {len(sealed)} bytes is too large")
-        await _reached(self._redis.set(_key(ticket), sealed, max(1.0, until - session.created)))
+        await reached(self._redis.set(_key(ticket), sealed, max(1.0, until - session.created)))
         return ticket
 
     async def find(self, ticket: str, *, now: float) -> Session | None:
-        sealed = await _reached(self._redis.run(_FIND, [_key(ticket)], [_MOST]))
+        sealed = await reached(self._redis.run(_FIND, [_key(ticket)], [_MOST]))
         if sealed is None or (isinstance(sealed, bytes) and len(sealed) > _MOST):
             return None
         if not isinstance(sealed, bytes):
@@ -78,72 +65,27 @@ class RedisStore:
     async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
         sealed = _sealer(ticket).seal(form.encode(session), until=until)
         left = max(1, round((until - now) * 1000))
-        replaced = await _reached(self._redis.run(_REPLACE, [_key(ticket)], [sealed, left]))
+        replaced = await reached(self._redis.run(_REPLACE, [_key(ticket)], [sealed, left]))
         if replaced not in (0, 1):
             raise StoreUnavailable("Redis: the answer is no number of ours")
         return ticket if replaced else None
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
-        if await _reached(self._redis.run(_END, [_key(ticket)])) != 1:
+        if await reached(self._redis.run(_END, [_key(ticket)])) != 1:
             raise StoreUnavailable("Redis: the answer is no number of ours")
 
     def made(self, ticket: str) -> bool:
         return False  # a name without a trace
 
-    def lock(self, session: Session) -> Lock | None:
-        return _Lock(SharedLock(self._redis, f"{_PREFIX}renewal:{session.id}", ttl=LOCK_TTL))
+    def lock(self, session: Session) -> RenewalLock | None:
+        return RenewalLock(self._redis, session)
 
     def __repr__(self) -> str:
         return f"<RedisStore in {self._redis!r}>"
 
 
-class SharedEnded:
-    """Sessions in cookies that were ended by one replica, told to all."""
-
-    def __init__(self, redis: Redis) -> None:
-        self._redis = redis
-
-    async def add(self, session_id: str, *, left: float) -> None:
-        """`left`: seconds until its cookie ends by itself."""
-        await _reached(self._redis.set(_ended(session_id), b"1", max(1.0, left)))
-
-    async def has(self, session_id: str) -> bool:
-        """Whether it was; no, while Redis is away: sessions in cookies do not depend on it."""
-        try:
-            return bool(await self._redis.run(_WAS_ENDED, [_ended(session_id)]) == 1)
-        except RedisUnavailable:
-            return False
-
-
-class _Lock:
-    """gateway/shared's, with our exception."""
-
-    def __init__(self, lock: SharedLock) -> None:
-        self._lock = lock
-
-    async def acquire(self) -> bool:
-        return await _reached(self._lock.acquire())
-
-    async def renew(self) -> bool:
-        return await _reached(self._lock.renew())
-
-    async def release(self) -> bool:
-        return await _reached(self._lock.release())
-
-
-async def _reached(asked: Awaitable[T]) -> T:
-    try:
-        return await asked
-    except RedisUnavailable as unavailable:
-        raise StoreUnavailable(f"Redis: {unavailable}") from None
-
-
-def _ended(session_id: str) -> str:
-    return f"{_PREFIX}ended:{session_id}"
-
-
 def _key(ticket: str) -> str:
-    return _PREFIX + hashed(ticket)
+    return PREFIX + hashed(ticket)
 
 
 def _sealer(ticket: str) -> Sealer:

@@ -10,14 +10,16 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
-from gateway.aws.values import CognitoRefused, Tokens
+from gateway.aws.values import CognitoRefused
 from gateway.config.model import UserPool
 from gateway.errors import GatewayError, Refusal, TokenPayloadRefused
+from gateway.sessions.cognito import Users
 from gateway.sessions.proof import Prover
+from gateway.sessions.replicas import RenewalLock, StoreUnavailable
 from gateway.sessions.session import Session
-from gateway.sessions.stores import Lock, Store, StoreUnavailable
+from gateway.sessions.stores import Store
 
 # Another replica holds the lock: look every so often whether it is done, for as long as Cognito may take
 # (connecting and reading time out after 5 and 15 seconds in gateway/aws/connection.py).
@@ -41,12 +43,6 @@ _FINAL = frozenset(
 Result: TypeAlias = Literal["success", "elsewhere", "refused", "failure"]
 
 
-class Renewer(Protocol):
-    """Who asks Cognito."""
-
-    async def renew(self, session: Session) -> Tokens: ...
-
-
 class Outcome:
     """`session` None: it is over."""
 
@@ -62,9 +58,9 @@ class Outcome:
 class Renewing:
     """How one configuration renews sessions."""
 
-    def __init__(self, store: Store, renewer: Renewer, prover: Prover, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, users: Users, prover: Prover, clock: Callable[[], float]) -> None:
         self._store = store
-        self._renewer = renewer
+        self._users = users
         self._prover = prover
         self._clock = clock
 
@@ -90,7 +86,7 @@ class Renewing:
 
     async def _asked(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
         try:
-            tokens = await self._renewer.renew(session)
+            tokens = await self._users.renew(session)
             now = self._clock()
             proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
             if proven.access.subject != session.subject:
@@ -137,7 +133,7 @@ class Renewing:
 
 
 @contextlib.asynccontextmanager
-async def _held(lock: Lock | None) -> AsyncIterator[bool]:
+async def _held(lock: RenewalLock | None) -> AsyncIterator[bool]:
     """Whether the lock is ours; renewed for as long as the block takes."""
     if lock is None:
         yield True
@@ -156,7 +152,7 @@ async def _held(lock: Lock | None) -> AsyncIterator[bool]:
             await lock.release()
 
 
-async def _hold(lock: Lock) -> None:
+async def _hold(lock: RenewalLock) -> None:
     while True:
         await asyncio.sleep(_HOLD)
         with contextlib.suppress(StoreUnavailable):  # tried again before it ends

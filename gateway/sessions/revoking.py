@@ -6,34 +6,26 @@ Invariant: raises nothing; what Cognito did not do is in the log, and in the ans
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from gateway.errors import GatewayError
 from gateway.observe.logs import Logger
+from gateway.sessions.cognito import Users
 from gateway.sessions.session import Session
 
 
-class Revoker(Protocol):
-    """Who asks Cognito (cognito.Users). Raises GatewayError."""
-
-    async def revoke(self, session: Session) -> None: ...
-
-    async def sign_out_everywhere(self, session: Session) -> None: ...
-
-
 class Revoking:
-    def __init__(self, revoker: Revoker, log: Logger) -> None:
-        self._revoker = revoker
+    def __init__(self, users: Users, log: Logger) -> None:
+        self._users = users
         self._log = log
 
     async def revoke(self, session: Session, *, everywhere: bool = False) -> bool:
         """Whether Cognito has done what was asked; `everywhere`: all of the user's tokens.
 
         This session's own tokens are ended in any case, if Cognito can be asked at all."""
-        if everywhere and await self._asked(session, self._revoker.sign_out_everywhere):
+        if everywhere and await self._asked(session, self._users.sign_out_everywhere):
             return True
         # Without the scope aws.cognito.signin.user.admin nobody signs out everywhere; this needs none.
-        own = not session.refresh or await self._asked(session, self._revoker.revoke)
+        own = not session.refresh or await self._asked(session, self._users.revoke)
         return own and not everywhere
 
     async def _asked(self, session: Session, ask: Callable[[Session], Awaitable[None]]) -> bool:

@@ -33,9 +33,10 @@ from gateway.sessions.ending import Ending, SignedOut
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.proof import Prover
 from gateway.sessions.renewing import Renewing
+from gateway.sessions.replicas import StoreUnavailable
 from gateway.sessions.revoking import Revoking
 from gateway.sessions.session import Session
-from gateway.sessions.stores import Store, StoreUnavailable
+from gateway.sessions.stores import Store
 
 Result = TypeVar("Result")
 
@@ -399,7 +400,8 @@ class Sessions:
             if live.session is not None and self._ended.covers(live.session):
                 live.ended()
 
-    def _drop(self, session: Session, *, everywhere: bool) -> None:
+    def _drop(self, session: Session, everywhere: bool) -> None:
+        """Forget it among the sessions in use, and end its streams; `everywhere`: all of the user's."""
         for live in list(self._live.values()):
             if live.session is not None and self._ended.covers(live.session):
                 live.ended()

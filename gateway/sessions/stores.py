@@ -15,6 +15,7 @@ from typing import Protocol
 from gateway.sessions import session as form
 from gateway.sessions.cookies import longest
 from gateway.sessions.ended import Ended
+from gateway.sessions.replicas import RenewalLock, SharedEnded, StoreUnavailable
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 
@@ -25,18 +26,11 @@ _MOST_OF_ONE = 50
 _TICKET_BYTES = 32
 
 
-class Lock(Protocol):
-    """Held by one of many processes (gateway/redis/lock.py). Raises StoreUnavailable."""
-
-    async def acquire(self) -> bool: ...
-
-    async def renew(self) -> bool: ...
-
-    async def release(self) -> bool: ...
-
-
 class Store(Protocol):
-    """`until`: Unix time when the session ends at the latest. All of it may raise StoreUnavailable."""
+    """Where sessions are kept: CookieStore, MemoryStore or RedisStore.
+
+    `until`: Unix time when the session ends at the latest. All of it may raise StoreUnavailable.
+    """
 
     # Seconds for which a session that was found may be served without asking again.
     recheck: float
@@ -57,20 +51,8 @@ class Store(Protocol):
         """Whether it certainly was a ticket of this store, though nothing is found now. Another gateway's, on
         this host, is none."""
 
-    def lock(self, session: Session) -> Lock | None:
+    def lock(self, session: Session) -> RenewalLock | None:
         """What keeps other processes from renewing it at the same time; None where there are none."""
-
-
-class StoreUnavailable(Exception):
-    """Sessions cannot be looked up at the moment."""
-
-
-class SharedEnded(Protocol):
-    """What other replicas ended (redis_store.py)."""
-
-    async def add(self, session_id: str, *, left: float) -> None: ...
-
-    async def has(self, session_id: str) -> bool: ...
 
 
 class CookieStore:
@@ -113,7 +95,7 @@ class CookieStore:
     def made(self, ticket: str) -> bool:
         return self._sealer.open(ticket, now=float("-inf")) is not None
 
-    def lock(self, session: Session) -> Lock | None:
+    def lock(self, session: Session) -> RenewalLock | None:
         # Whoever waited for another's renewal could not see its result: that is in the browser's cookie.
         return None
 
@@ -179,7 +161,7 @@ class MemoryStore:
     def made(self, ticket: str) -> bool:
         return False  # a name without a trace
 
-    def lock(self, session: Session) -> Lock | None:
+    def lock(self, session: Session) -> RenewalLock | None:
         return None
 
     def __repr__(self) -> str:

@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from gateway.observe.logs import Logger
+from gateway.sessions.replicas import StoreUnavailable
 from gateway.sessions.session import Session
-from gateway.sessions.stores import StoreUnavailable, hashed
+from gateway.sessions.stores import hashed
 
 # Seconds between two attempts: a store that is back hears of it within a second; one that is away is not even
 # asked (gateway/redis/client.py).

@@ -29,7 +29,7 @@ def redis(tmp_path: Path) -> Iterator[RedisServer]:
 async def test_one_renewal_among_replicas_however_slow(
     tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.sessions.redis_store.LOCK_TTL", 3.0)
+    monkeypatch.setattr("gateway.sessions.replicas.LOCK_TTL", 3.0)
     monkeypatch.setattr("gateway.sessions.renewing._HOLD", 0.5)
     yaml = shared(redis)
     async with running(tmp_path, yaml) as one, running(tmp_path, yaml) as two:
@@ -118,7 +118,7 @@ async def test_a_renewal_waits_for_redis(tmp_path: Path, redis: RedisServer) -> 
 async def test_a_replica_that_dies_while_it_renews_is_replaced(
     tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.sessions.redis_store.LOCK_TTL", 3.0)
+    monkeypatch.setattr("gateway.sessions.replicas.LOCK_TTL", 3.0)
     async with running(tmp_path, shared(redis)) as gateway:
         cognito = Cognito(gateway)
         play(gateway, cognito)

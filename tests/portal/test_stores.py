@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from gateway.sessions.ended import Ended
-from gateway.sessions.redis_store import RedisStore, SharedEnded
+from gateway.sessions.redis_store import RedisStore
+from gateway.sessions.replicas import SharedEnded, StoreUnavailable
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session, decode, encode
-from gateway.sessions.stores import CookieStore, MemoryStore, Store, StoreUnavailable, hashed
+from gateway.sessions.stores import CookieStore, MemoryStore, Store, hashed
 from tests.support.portal import a_session
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.shared_redis import Lines, logging_to, redis_at

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.config.model import UserPool
 from gateway.errors import NoKeys, UnknownKey
-from gateway.keys.key_sets import KeySets
+from gateway.keys.key_sets import KeySetReport, KeySets
 from gateway.keys.refetch import Timing
 from tests.support.key_server import KeyServer
 from tests.support.ports import free_port
@@ -24,7 +24,7 @@ QUICK = Timing(cooldown=0.3, refresh=60.0, retry_first=0.05, retry_most=0.1)
 REFRESHING = dataclasses.replace(QUICK, refresh=0.05)
 
 
-class Recorder:
+class Recorder(KeySetReport):
     """The events of a KeySets, as a list."""
 
     def __init__(self) -> None:

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from gateway.aws.values import Tokens
+from gateway.sessions.cognito import Users
 from gateway.sessions.session import Session
 from tests.support.portal import a_session
 from tests.support.running import Running, running
 from tests.support.tokens import access_claims, id_claims, sign
 
 
-class Cognito:
-    """Plays gateway.sessions.cognito.Users."""
+class Cognito(Users):
+    """Answers in the place of a user pool."""
 
     def __init__(self, gateway: Running) -> None:
         self.gateway = gateway
@@ -65,8 +66,8 @@ async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[R
 def play(gateway: Running, cognito: Cognito) -> None:
     portal = gateway.worker.app.portal
     assert portal is not None
-    portal.sessions._revoking._revoker = cognito
-    portal.sessions._renewing._renewer = cognito
+    portal.sessions._revoking._users = cognito
+    portal.sessions._renewing._users = cognito
 
 
 def old(gateway: Running, **changes: Any) -> Session:
