@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from gateway.client.batch import Batch
 from gateway.client.flow import ReadBuffer, ReadFlow
+from gateway.client.kept_heads import KeptHeads, size_in_memory
 from gateway.client.reader import REPEATED, RequestReader
 from gateway.client.serving import Served, refuse_unread
 from gateway.client.states import TRANSITIONS, State
@@ -46,8 +47,8 @@ _GOODBYE = 1.0
 # After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
 # by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
 _LINGER = 5.0
-# A connection that has been idle for so long keeps nothing of its last head: strangers who keep thousands of
-# connections would else have thousands of heads kept for them. Seconds; with the sweep up to 1.5.
+# A connection that has been idle for so long keeps nothing of its last head (kept_heads.py). Seconds; with
+# the sweep up to 1.5.
 _REMEMBERED = 1.0
 # A head with more fields, or more bytes than REPEATED, is not remembered at all, and read anew each time; one
 # within takes at most 24 KiB.
@@ -95,6 +96,9 @@ class Server(Protocol):
     @property
     def reads(self) -> ReadBuffer: ...
 
+    @property
+    def heads(self) -> KeptHeads: ...
+
 
 class ClientConnection(asyncio.BufferedProtocol):
     """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
@@ -104,12 +108,12 @@ class ClientConnection(asyncio.BufferedProtocol):
         "_flow",
         "_grace",
         "_in_line",
+        "_kept",
         "_loop",
         "_peer",
         "_reader",
         "_said",
         "_served",
-        "_small",
         "_soon",
         "_tunnel",
         "_turning",
@@ -144,8 +148,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._peer: Peer | None = None
         # What the client said last, for it may say the same again.
         self._said: Scanned | None = None
-        # Whether that is small enough to be kept, and for how many idle seconds.
-        self._small = True
+        # Bytes that it has of all that may be kept (0: nothing is), and for how many idle seconds it is.
+        self._kept = 0
         self._soon = _REMEMBERED
         self._flow = ReadFlow(server.reads)
         # Whether requests are being begun right now, and whether that goes on in another turn.
@@ -212,6 +216,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self._grace is not None:
             self._grace.cancel()
         self._reader.close()
+        self._forget()
         self.enter(_CLOSED)
 
     def _client_left(self) -> None:
@@ -399,7 +404,8 @@ class ClientConnection(asyncio.BufferedProtocol):
     def _serve(self, message: RawRequestMessage, body: StreamReader) -> None:
         self.enter(_SERVING)
         app = self.server.app
-        if app is not self._app or self._peer is None:
+        first = app is not self._app or self._peer is None
+        if first or self._peer is None:
             self._app, self._peer, self._said = app, app.peer(self.address, secure=self.secure), None
             listen = app.config.listen
             self._reader.max_head = listen.max_header_size
@@ -415,10 +421,21 @@ class ClientConnection(asyncio.BufferedProtocol):
             served.stop(error)
             return
         if request.head is not self._said:
-            self._small = self._reader.head_size <= REPEATED and len(request.head.raw) <= _KEPT_FIELDS
-            # A trusted proxy brings requests of many, and forward auth writes into what it said.
-            self._said = request.head if self._small and not request.peer.trusted else None
+            self._remember(request.head, first=first)
         served.judge(self.server.batch)
+
+    def _remember(self, head: Scanned, *, first: bool) -> None:
+        """Keep what the client said for its next request, if there is room. Nothing of the first one: many
+        ask once, and stay connected."""
+        size = self._reader.head_size
+        small = not first and size <= REPEATED and len(head.raw) <= _KEPT_FIELDS
+        self._kept = self.server.heads.exchange(self._kept, size_in_memory(size) if small else 0)
+        # A trusted proxy brings requests of many, and forward auth writes into what it said.
+        self._said = head if self._kept and self._peer is not None and not self._peer.trusted else None
+
+    def _forget(self) -> None:
+        self._said = None
+        self._kept = self.server.heads.exchange(self._kept, 0)
 
     def request_ended(self) -> None:
         served, self._served = self._served, None
@@ -450,7 +467,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self._flow.paused:
             self._flow.resume()
         self.deadline = time.monotonic() + self._soon
-        if not self._small:
+        if not self._kept:
             self._reader.rest()
 
     def _rested(self) -> bool:
@@ -458,7 +475,8 @@ class ClientConnection(asyncio.BufferedProtocol):
         wait = self.server.app.config.listen.idle_timeout - _REMEMBERED
         if self._app is None or wait <= 0:
             return False
-        self._said = self._app = self._peer = None
+        self._app = self._peer = None
+        self._forget()
         self._reader.rest()
         self.deadline = time.monotonic() + wait
         return True

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 from gateway.client.batch import Batch
 from gateway.client.connection import ClientConnection
 from gateway.client.flow import ReadBuffer
+from gateway.client.kept_heads import KeptHeads
 from gateway.client.tls_transport import READ, TlsConnection
 from gateway.client.turns import Turns
 from gateway.config.extras import not_installed
@@ -110,6 +111,7 @@ class Server:
         self.batch = Batch(self.outbox)
         self.turns = Turns()
         self.reads = ReadBuffer()
+        self.heads = KeptHeads(self._capacity.bytes)
         # Where Envoy asks, if anywhere.
         self.ext_authz: ExtAuthz | None = None
         self._sockets: Sequence[socket.socket] = ()

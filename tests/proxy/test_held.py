@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.serve.capacity import Capacity
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, running
 from tests.support.settling import OPEN, settled
@@ -44,8 +45,8 @@ async def raw(port: int, data: bytes) -> socket.socket:
     return sock
 
 
-async def each_holds(gateway: Running, data: bytes, served: int) -> float:
-    """Bytes that each of some clients that sent this takes, at rest and after `served` requests of it."""
+async def each_holds(gateway: Running, data: bytes, served: int, *, rest: float = 2.5) -> float:
+    """Bytes that each of some clients that sent this takes, `rest` seconds after `served` requests of it."""
     metrics = gateway.worker.metrics
     # What is made once, whoever comes first, is not a client's.
     first = await raw(gateway.port, data)
@@ -58,7 +59,7 @@ async def each_holds(gateway: Running, data: bytes, served: int) -> float:
             await until(lambda number=number: sum(metrics.requests.values()) == served * (number + 2))
         await until(lambda: len(gateway.worker.connections) == CLIENTS + 1)
         # The sweep has seen them idle.
-        await asyncio.sleep(2.5 if served else 0.2)
+        await asyncio.sleep(rest if served else 0.2)
         gateway.upstream.requests.clear()
         return (allocated() - before) / CLIENTS
     finally:
@@ -99,6 +100,21 @@ async def test_an_idle_connection_keeps_no_head(tmp_path: Path, head: bytes) -> 
     async with running(tmp_path, OPEN + "log: {access: false}\n") as gateway:
         assert await each_holds(gateway, head, 1) < 12 * KIB
         await settled(gateway)
+
+
+@pytest.mark.usefixtures("counting")
+async def test_a_client_that_asked_once_has_nothing_kept_from_then_on(tmp_path: Path) -> None:
+    async with running(tmp_path, OPEN + "log: {access: false}\n") as gateway:
+        assert await each_holds(gateway, get("/", *fields(28, 100)), 1, rest=0.1) < 10 * KIB
+
+
+@pytest.mark.usefixtures("counting")
+async def test_what_repeated_heads_take_is_bounded_for_all_together(tmp_path: Path) -> None:
+    """Each would take 24 KiB for a second and a half after the last one."""
+    granted = Capacity(connections=1000, bytes=1024 * KIB, tokens=1024 * KIB)
+    async with running(tmp_path, OPEN + "log: {access: false}\n", capacity=granted) as gateway:
+        request = get("/", *fields(28, 100))
+        assert await each_holds(gateway, request * 3, 3, rest=0.1) < 256 * KIB / CLIENTS + 10 * KIB
 
 
 @on_both_loops
