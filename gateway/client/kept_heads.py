@@ -1,4 +1,4 @@
-"""How much of what clients said last is kept for all connections of a worker, because they may say it again. Pure.
+"""How much of what clients said last is kept, for all connections of a worker: they may say it again. Pure.
 
 A head takes eight times its bytes once it is parsed, and strangers can have thousands of connections.
 Invariant: what all connections keep together is never more than was granted.

@@ -22,9 +22,9 @@ from bench import procfs
 from bench.certificate import write_self_signed
 from bench.load.attack import HOLD
 from bench.load.lines import connect, raise_file_limit
-from tests.outside.support import ROOT, SCRIPT, Served, configuration, pinned, started, until
 from tests.support.cgroup import MemoryGroup, memory_group
 from tests.support.ports import free_port
+from tests.support.programs import ROOT, SCRIPT, Served, configuration, pinned, started, until
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import get, once
 

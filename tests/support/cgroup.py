@@ -1,4 +1,4 @@
-"""A memory cgroup for one test: a limit as a container has it, what was used of it, and whom the kernel killed.
+"""A memory cgroup for one test: a limit as a container has it, what was used, whom the kernel killed.
 
 Version 1 (a folder of the `memory` controller) or 2, whichever is mounted and may be written to. Version 2
 counts the kernel's socket buffers as well.
