@@ -73,7 +73,7 @@ class Lane:
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
         self.client, self.sink = ClientConnection(server, loop), Swallowing()
         self.client.connection_made(self.sink)
-        self.upstream = UpstreamConnection(server.app.pool)
+        self.upstream = UpstreamConnection(give_back=server.app.pool.give_back, lost=server.app.pool.lost)
         self.upstream.connection_made(Swallowing())
         server.app.pool.give_back(self.upstream)
 

@@ -61,7 +61,10 @@ _ALLOWED = [TRANSITIONS[state] for state in State]
 
 
 class Server(Protocol):
-    """Who accepted the connection (one implementation: serve/server.py, which makes these)."""
+    """Who accepted the connection.
+
+    One implementation, because the server (serve/server.py) makes connections: it stands above them.
+    """
 
     @property
     def app(self) -> Application: ...

@@ -14,7 +14,7 @@ import contextlib
 import ssl
 import time
 from collections.abc import Callable
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 # Bytes read from the socket at once: a whole TLS record (RFC 8446 section 5.1), about.
 READ = 16 * 1024
@@ -26,32 +26,21 @@ _MAX_HANDSHAKE = 48 * 1024
 _A_TURN = 64 * 1024
 
 
-class TlsServer(Protocol):
-    """Who accepts the connections (one implementation: serve/server.py, which is above this)."""
-
-    @property
-    def handshakes(self) -> set[TlsConnection]:
-        """The connections that are not served yet."""
-
-    @property
-    def tls_buffer(self) -> memoryview:
-        """READ bytes that all connections of this event loop read into: each takes them out at once."""
-
-
 class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
     """Shakes hands, then carries what `connect` makes."""
 
     __slots__ = (
         "_app",
+        "_buffer",
         "_closing",
         "_connect",
+        "_handshakes",
         "_incoming",
         "_left",
         "_outgoing",
         "_paused",
         "_raw",
         "_scheduled",
-        "_server",
         "_taken",
         "_tls",
         "deadline",
@@ -59,15 +48,18 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
 
     def __init__(
         self,
-        server: TlsServer,
         context: ssl.SSLContext,
         connect: Callable[[], asyncio.BufferedProtocol],
         *,
+        handshakes: set[TlsConnection],
+        buffer: memoryview,
         seconds: float,
     ) -> None:
-        """`seconds`: what the handshake may take."""
+        """`handshakes`: where it is found until it is served. `buffer`: READ bytes that all connections of
+        this event loop read into; each takes them out at once. `seconds`: what the handshake may take."""
         super().__init__()
-        self._server = server
+        self._handshakes = handshakes
+        self._buffer = buffer
         self._connect = connect
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -90,15 +82,15 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._raw = cast(asyncio.Transport, transport)
-        self._server.handshakes.add(self)
+        self._handshakes.add(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        return self._server.tls_buffer
+        return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         if self._raw is None:
             return
-        self._incoming.write(self._server.tls_buffer[:nbytes])
+        self._incoming.write(self._buffer[:nbytes])
         if nbytes < READ:
             # All that was there: the event loop turns to others by itself.
             self._left = _A_TURN
@@ -121,7 +113,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._end()
             return False
         self._send()
-        self._server.handshakes.discard(self)
+        self._handshakes.discard(self)
         app = self._app = self._connect()
         app.connection_made(self)
         return True
@@ -189,7 +181,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self.close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._server.handshakes.discard(self)
+        self._handshakes.discard(self)
         app, self._app, self._raw = self._app, None, None
         if app is not None:
             app.connection_lost(exc if isinstance(exc, Exception) else None)

@@ -22,7 +22,10 @@ _SLICE = 0.002
 
 
 class Waiting(Protocol):
-    """A connection with more to do. Tests have others than the client's."""
+    """A connection with more to do.
+
+    One implementation, because the client's connection (connection.py) has its turns: it stands above them.
+    """
 
     def go_on(self) -> None:
         """Do a little, and join the line again where that was not all. Raises nothing but bugs."""

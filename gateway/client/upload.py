@@ -38,7 +38,10 @@ class UploadClient(Protocol):
 
 
 class UploadOwner(Protocol):
-    """The exchange that the body belongs to."""
+    """The exchange that the body belongs to.
+
+    One implementation, because the exchange (exchange.py) has the upload: it stands above it.
+    """
 
     # Whether a byte of the final answer went to the client.
     answering: bool

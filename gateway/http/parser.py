@@ -28,8 +28,8 @@ class BodyBroken(Exception):
 class BodyFlow(Protocol):
     """Whom the parser tells that a body holds enough for now, or has room again.
 
-    One implementation here (reading.RequestReader): aiohttp asks for its own base protocol, of which the
-    parser and its bodies use these three.
+    One implementation, because aiohttp asks for its own base protocol, of which the parser and its
+    bodies use these three: RequestReader has them, above this.
     """
 
     @property

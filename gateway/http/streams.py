@@ -41,7 +41,10 @@ class SignOut(NamedTuple):
 
 
 class Opener(Protocol):
-    """The request that opens a stream. A protocol, because request.py names `Streams`."""
+    """The request that opens a stream.
+
+    One implementation, because a Request holds its peer, which names the `Streams`: a ring.
+    """
 
     principal: Principal | None
     credentials: Sequence[bytes]
@@ -52,7 +55,7 @@ class Opener(Protocol):
 
 
 class Stream(Protocol):
-    """A WebSocket (tunnel.Tunnel) or an event stream (exchange.Exchange)."""
+    """A WebSocket or an event stream. Implementations: Tunnel, Exchange."""
 
     def signed_out(self) -> None:
         """End: the session is over. Raises nothing."""

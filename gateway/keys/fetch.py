@@ -41,7 +41,7 @@ class FetchFailed(Exception):
 
 
 class Source(Protocol):
-    """Where one pool's key set comes from."""
+    """Where one pool's key set comes from. Implementations: HttpSource, FileSource."""
 
     async def read(self) -> bytes:
         """The document; raises FetchFailed."""

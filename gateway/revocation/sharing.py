@@ -25,7 +25,10 @@ class Claim(NamedTuple):
 
 
 class SharedVerdicts(Protocol):
-    """Where all look first. Nothing here raises: what cannot be told is not."""
+    """Where all look first. Nothing here raises: what cannot be told is not.
+
+    Implementations: RedisVerdicts, SupervisedVerdicts.
+    """
 
     @property
     def parties(self) -> int | None:

@@ -53,7 +53,7 @@ class Source:
 
 
 class Service(Protocol):
-    """What is reloaded: a worker, or a supervisor with its workers."""
+    """What is reloaded, alone or with its workers. Implementations: Worker, Supervisor."""
 
     @property
     def config(self) -> Config: ...

@@ -103,7 +103,7 @@ class Server:
         self.connections: set[ClientConnection] = set()
         # What TlsConnection needs of its server.
         self.handshakes: set[TlsConnection] = set()
-        self.tls_buffer = memoryview(bytearray(READ))
+        self._tls_buffer = memoryview(bytearray(READ))
         self.draining = False
         # Every answer is its connection's last one: it is known that this server stops.
         self.leaving = False
@@ -166,7 +166,13 @@ class Server:
         if self.tls is None:
             return ClientConnection(self, loop)
         seconds = self.app.config.listen.header_timeout
-        return TlsConnection(self, self.tls.current, lambda: ClientConnection(self, loop), seconds=seconds)
+        return TlsConnection(
+            self.tls.current,
+            lambda: ClientConnection(self, loop),
+            handshakes=self.handshakes,
+            buffer=self._tls_buffer,
+            seconds=seconds,
+        )
 
     def _limited(self, key: str) -> None:
         self.app.record.limited(key)

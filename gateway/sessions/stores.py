@@ -27,7 +27,7 @@ _TICKET_BYTES = 32
 
 
 class Store(Protocol):
-    """Where sessions are kept: CookieStore, MemoryStore or RedisStore.
+    """Where sessions are kept. Implementations: CookieStore, MemoryStore, RedisStore.
 
     `until`: Unix time when the session ends at the latest. All of it may raise StoreUnavailable.
     """

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade
@@ -53,6 +54,7 @@ _tunnel_buffer = _large[:TUNNEL_READ]
 class AnswerListener(Protocol):
     """Who asked. Called from the event loop, never from inside the parser.
 
+    One implementation, because the exchange (client/exchange.py) stands above the connections that it uses.
     `end` is None while the answer goes on, and the trailer lines (mostly none) once it is whole.
     """
 
@@ -74,7 +76,10 @@ class AnswerListener(Protocol):
 
 
 class TunnelListener(Protocol):
-    """Who hears the raw bytes behind a 101."""
+    """Who hears the raw bytes behind a 101.
+
+    One implementation, because the tunnel (client/tunnel.py) stands above the connections that it joins.
+    """
 
     def upstream_data(self, data: bytes) -> None: ...
 
@@ -85,22 +90,15 @@ class TunnelListener(Protocol):
     def upload_resumed(self) -> None: ...
 
 
-class ConnectionOwner(Protocol):
-    """Who keeps the connections that nobody uses."""
-
-    def give_back(self, connection: UpstreamConnection) -> None: ...
-
-    def lost(self, connection: UpstreamConnection) -> None: ...
-
-
 class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
-    """One connection to the upstream. Its owner keeps it while idle, its listener hears the answer."""
+    """One connection to the upstream. Its pool keeps it while idle, its listener hears the answer."""
 
     __slots__ = (
         "_cut",
+        "_give_back",
         "_held",
         "_listener",
-        "_owner",
+        "_lost",
         "_parting",
         "_patient",
         "_paused",
@@ -121,9 +119,17 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         "writable",
     )
 
-    def __init__(self, owner: ConnectionOwner) -> None:
+    def __init__(
+        self,
+        *,
+        give_back: Callable[[UpstreamConnection], None],
+        lost: Callable[[UpstreamConnection], None],
+    ) -> None:
+        """Called with it: `give_back` when an exchange ended cleanly and it can be used again, `lost` when it
+        is closed."""
         super().__init__()
-        self._owner = owner
+        self._give_back = give_back
+        self._lost = lost
         self._listener: AnswerListener | None = None
         self._tunnel: TunnelListener | None = None
         self.transport: asyncio.Transport | None = None
@@ -376,7 +382,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             if self._patient and self.transport is not None:
                 self._patient = False
                 be_patient(self.transport, 0.0)
-            self._owner.give_back(self)
+            self._give_back(self)
         else:
             self.part()
 
@@ -405,7 +411,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             self._parting.cancel()
             self._parting = None
         self.end_reading()
-        self._owner.lost(self)
+        self._lost(self)
         tunnel, self._tunnel = self._tunnel, None
         if tunnel is not None:
             tunnel.upstream_lost()

@@ -165,7 +165,7 @@ class UpstreamPool:
                 return given
             # It died between being given and this task's turn.
             self._let_go(given)
-        connection = UpstreamConnection(self)
+        connection = UpstreamConnection(give_back=self.give_back, lost=self.lost)
         try:
             async with asyncio.timeout(self._upstream.connect_timeout):
                 await self._dialler.dial(connection)
@@ -283,7 +283,7 @@ class UpstreamPool:
                 self._shares.take(holder_of(waiter.request))
             waiter.future.set_result(connection)
 
-    # --- ConnectionOwner ---
+    # --- what its connections tell ---
 
     def give_back(self, connection: UpstreamConnection) -> None:
         """An exchange ended cleanly on this connection, which is usable."""

@@ -18,7 +18,7 @@ MOST = 32
 
 
 class Holder(Protocol):
-    """A connection with something to say."""
+    """A connection with something to say. Implementations: ClientWriter, UpstreamConnection."""
 
     def flush(self) -> None:
         """Write what is held, if anything still is. Raises nothing."""

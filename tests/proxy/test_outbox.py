@@ -91,7 +91,7 @@ class Asker:
 
 async def lent(upstream: Upstream) -> tuple[Pool, Asker, UpstreamConnection]:
     pool, asker = Pool(), Asker()
-    connection = UpstreamConnection(pool)
+    connection = UpstreamConnection(give_back=pool.give_back, lost=pool.lost)
     await asyncio.get_running_loop().create_connection(lambda: connection, "127.0.0.1", upstream.port)
     connection.lend(asker, head_only=False, request_complete=True, upgrade=False)
     return pool, asker, connection

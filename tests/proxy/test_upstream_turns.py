@@ -69,7 +69,7 @@ async def test_chunks_of_one_byte_hold_nobody_up(tmp_path: Path) -> None:
 
     loop, counting = asyncio.get_running_loop(), Counting()
     async with Upstream(script=crumbs).running() as upstream:
-        connection = UpstreamConnection(Owner())
+        connection = UpstreamConnection(give_back=Owner().give_back, lost=Owner().lost)
         await loop.create_connection(lambda: connection, "127.0.0.1", upstream.port)
         connection.lend(counting, head_only=False, request_complete=True, upgrade=False)
         # The kernel's buffers are full when reading begins.

@@ -41,7 +41,10 @@ class Finding:
 
 
 class Step(Protocol):
-    """One thing that is wanted."""
+    """One thing that is wanted.
+
+    Implementations: UserPool, AppClient, Domain, IdentityPool, Role, AuthenticatedRole.
+    """
 
     title: str
 
