@@ -34,22 +34,9 @@ FLOORS: dict[str, set[str]] = {
     "aws": BASE,
     "upstream": BASE | {"http", "policy"},
     "sessions": BASE | {"aws", "gate", "http", "keys", "redis", "tokens"},
-    "gate": BASE
-    | {
-        "client",
-        "http",
-        "keys",
-        "policy",
-        "redis",
-        "revocation",
-        "pages",
-        "serve",
-        "sessions",
-        "tokens",
-        "upstream",
-    },
+    "gate": BASE | {"http", "keys", "policy", "redis", "revocation", "sessions", "tokens", "upstream"},
     "client": BASE | {"gate", "http", "upstream"},
-    "envoy": BASE | {"client", "gate", "http", "policy"},
+    "envoy": BASE | {"gate", "http", "policy"},
     "pages": BASE | {"aws", "gate", "http", "keys", "policy", "redis", "sessions", "tokens"},
     "serve": BASE
     | {

@@ -540,7 +540,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             tunnel.client_data(early)
 
     def _holds(self, request: Request) -> bool:
-        return self.server.app.checks.holds(request)
+        return self.server.app.gate.holds(request)
 
     def tunnel_ended(self, *, broken: bool) -> None:
         # From now on a connection that closes as any other: the tunnel has no say over its deadline.

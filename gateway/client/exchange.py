@@ -11,17 +11,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Protocol
 
 from aiohttp.streams import EMPTY_PAYLOAD
 
 from gateway.client.upload import Upload, UploadClient, body_refusal, count, framed
 from gateway.config.model import Config
 from gateway.errors import BodyTooLarge, Refusal, SlowClient, UpstreamSilent
+from gateway.gate.verdict import Forward
 from gateway.http import caching
 from gateway.http.answers import connection_line, private
 from gateway.http.headers import bearer_free, upstream_head
-from gateway.http.request import Request, RequestSigner
+from gateway.http.request import Request
 from gateway.http.streams import Lease, signed_out
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.outbox import Outbox
@@ -61,21 +62,6 @@ class Client(UploadClient, Protocol):
     def exchange_ended(self, *, keep_alive: bool) -> None: ...
 
     def tunnel_started(self, upstream: UpstreamConnection, early: bytes) -> None: ...
-
-
-class Forward:
-    """The verdict that a request may go on, and with what."""
-
-    __slots__ = ("authorization", "identity")
-
-    # None: nothing has to be signed, as nearly everywhere (signing.SignedForward).
-    signer: RequestSigner | None = None
-
-    def __init__(self, identity: bytes, authorization: Literal["all", "other", "none"]) -> None:
-        # Header lines that say who the principal is.
-        self.identity = identity
-        # Which Authorization values travel on; `other`: those that are no bearer token.
-        self.authorization = authorization
 
 
 class Exchange:

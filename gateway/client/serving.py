@@ -1,7 +1,8 @@
 """One request in service: judged, forwarded or answered, recorded.
 
-What can be decided without waiting is decided right where its head was read; new tokens are verified at the
-end of the event loop's turn (batch.py); a task is started only for the long way.
+It drives the generator of `judge` (gate/steps.py): what can be decided without waiting is decided right
+where the head was read; new tokens are verified at the end of the event loop's turn (batch.py); a task is
+started only where something must be waited for.
 
 Invariant: whatever breaks refuses the request, which ends once.
 """
@@ -10,15 +11,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Protocol
 
 from gateway.client.batch import Batch
-from gateway.client.exchange import Client, Exchange, Forward
+from gateway.client.exchange import Client, Exchange
 from gateway.client.signing import SignedExchange
 from gateway.errors import InternalError, Refusal
-from gateway.gate.application import Application, Verdict
+from gateway.gate.application import Application
 from gateway.gate.authenticate import Verification
+from gateway.gate.callers import for_client
+from gateway.gate.steps import Steps, Wanted, finish
+from gateway.gate.verdict import Forward, Verdict
 from gateway.http.answers import Answer, render
 from gateway.http.parser import BodyBroken
 from gateway.http.request import Peer, Request
@@ -39,7 +43,7 @@ class ServedClient(Client, Protocol):
 class Served:
     """A request from its head to its record."""
 
-    __slots__ = ("_task", "app", "client", "exchange", "over", "request")
+    __slots__ = ("_steps", "_task", "app", "client", "exchange", "over", "request")
 
     def __init__(self, client: ServedClient, app: Application, request: Request) -> None:
         self.client = client
@@ -48,6 +52,8 @@ class Served:
         # None: it is not forwarded, or not yet.
         self.exchange: Exchange | None = None
         self.over = False
+        # `judge`, while its token is verified with others'.
+        self._steps: Steps[Verdict] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -60,19 +66,28 @@ class Served:
     def judge(self, batch: Batch) -> None:
         request, app = self.request, self.app
         try:
-            verdict = app.checks.judge(request)
+            known = app.gate.at_once(request)
+            if known is None:
+                steps = for_client(app.gate, request)
+                wanted = next(steps)
+        except StopIteration as done:
+            self._follow(done.value)
+            return
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self.stop(error)
             return
-        if isinstance(verdict, Verification):
+        if known is not None:
+            self._follow(known)
+        elif isinstance(wanted, Verification):
             # Over at the end of this turn; the connection's own limit may end at this very moment.
             self.client.deadline = request.started + app.config.listen.header_timeout
-            batch.add(self, request, verdict)
+            self._steps = steps
+            batch.add(self, wanted)
         else:
-            self._follow(verdict)
+            self._wait(self._judged(steps, wanted))
 
-    def _follow(self, verdict: Verdict | None) -> None:
-        """Do with the request as was decided; None: not yet, the way there is long."""
+    def _follow(self, verdict: Verdict) -> None:
+        """Do with the request as was decided."""
         try:
             if isinstance(verdict, Forward):
                 if verdict.signer is None:
@@ -85,13 +100,13 @@ class Served:
                         return
                 else:
                     self.exchange = SignedExchange(self.client, self.request, verdict, self.app.config)
-            elif verdict is not None:
+            else:
                 self._answer(verdict)
                 return
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self.stop(error)
             return
-        self._task = asyncio.get_running_loop().create_task(self._long_way())
+        self._wait(self._sent())
 
     def stop(self, error: Exception) -> None:
         """Refuse the request, for a reason or for a bug of ours."""
@@ -103,31 +118,29 @@ class Served:
 
     # --- a token that is verified together with others (batch.Waiting) ---
 
-    def try_step(self, request: Request, step: Callable[[], None]) -> None:
-        if self.over:
+    def take(self, step: Callable[[], None]) -> None:
+        if self._steps is None:
             return  # the client left, or a step before this one failed
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            self.stop(error)
+        except Exception as error:  # noqa: BLE001 - judge decides what it means
+            self.go_on(error)
 
-    def verified(self, request: Request, verification: Verification | None) -> None:
-        if self.over:
+    def go_on(self, error: Exception | None = None) -> None:
+        """Resume `judge`."""
+        steps, self._steps = self._steps, None
+        if steps is None:
             return
-        checks = self.app.checks
         try:
-            if verification is not None:
-                verdict = checks.judge_verified(request, verification)
-            elif isinstance(again := checks.judge(request), Verification):
-                # The other one's was not remembered.
-                again.prepare()
-                verdict = checks.judge_verified(request, again)
-            else:
-                verdict = again
-        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-            self.stop(error)
-            return
-        self._follow(verdict)
+            wanted = next(steps) if error is None else steps.throw(error)
+        except StopIteration as done:
+            self._follow(done.value)
+        except Exception as refused:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(refused)
+        else:
+            self._wait(self._judged(steps, wanted))
+        finally:
+            del error  # its traceback names this frame: a ring
 
     def abort(self) -> None:
         if not self.over:
@@ -135,38 +148,43 @@ class Served:
 
     # --- what has to be waited for ---
 
-    async def _long_way(self, *, again: bool = False) -> None:
-        """Keys, a page, a signature, a connection to the upstream.
+    def _wait(self, way: Coroutine[None, None, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(way)
+
+    async def _judged(self, steps: Steps[Verdict], wanted: Wanted) -> None:
+        """Keys, a session, a page, Redis; then what comes of it."""
+        try:
+            # Nothing expires meanwhile but what the waits themselves limit.
+            self.client.deadline = float("inf")
+            self._follow(await finish(steps, wanted))
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            self.stop(error)
+
+    async def _sent(self, *, again: bool = False) -> None:
+        """A signature, a connection to the upstream.
 
         `again`: not one of the idle connections, which may all be as dead; and never a third time.
         """
-        app, request = self.app, self.request
+        app, request, exchange = self.app, self.request, self.exchange
+        if exchange is None:
+            return
         try:
             # Nothing expires meanwhile but what the waits below limit themselves.
             self.client.deadline = float("inf")
-            if self.exchange is None:
-                verdict = await app.checks.judge_slowly(request)
-                if isinstance(verdict, Answer):
-                    self._answer(verdict)
-                    return
-                made = Exchange if verdict.signer is None else SignedExchange
-                self.exchange = made(self.client, request, verdict, app.config)
-                if verdict.signer is None:
-                    self.exchange.prepare()
-            if isinstance(self.exchange, SignedExchange) and not again:
-                await self.exchange.sign()
+            if isinstance(exchange, SignedExchange) and not again:
+                await exchange.sign()
             connection = None if again else app.pool.take(request, time.monotonic())
             if connection is None:
                 connection = await app.pool.connect(request)
             if again:
                 connection.reused = False
-            self.exchange.start(connection)
+            exchange.start(connection)
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self.stop(error)
 
     def redo(self) -> None:
         """Send the request again, on a connection that is new: a reused one had died in silence."""
-        self._task = asyncio.get_running_loop().create_task(self._long_way(again=True))
+        self._wait(self._sent(again=True))
 
     # --- how it ends ---
 
@@ -190,7 +208,7 @@ class Served:
         # A body that is still on its way would be taken for the next request.
         keep_alive = request.keep_alive and request.body.is_eof() and not answer.close and not client.closing
         request.status = answer.status
-        head_only = (request.wire_method or request.method) == "HEAD"
+        head_only = request.method == "HEAD"
         request.response_bytes = 0 if head_only else len(answer.body)
         more = request.answer_lines
         if request.peer.cors is not None:
@@ -209,7 +227,7 @@ class Served:
         if self.over:
             return
         self.over = True
-        self.exchange = None
+        self.exchange = self._steps = None
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             task.cancel()

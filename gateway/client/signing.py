@@ -12,9 +12,10 @@ from copy import copy
 
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from gateway.client.exchange import Exchange, Forward
+from gateway.client.exchange import Exchange
 from gateway.client.upload import body_refusal, count
 from gateway.errors import BodyTooLarge
+from gateway.gate.verdict import Forward
 from gateway.http.parser import BodyBroken
 from gateway.http.request import RequestSigner
 

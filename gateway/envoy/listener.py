@@ -15,12 +15,14 @@ from typing import Protocol
 import grpc
 from google.protobuf.message import DecodeError
 
-from gateway.client.exchange import Forward
 from gateway.config.model import Address
 from gateway.envoy import messages
 from gateway.envoy.ext_authz_pb2 import CheckRequest, CheckResponse
 from gateway.errors import GatewayError, InternalError, Refusal
-from gateway.gate.application import Recorder, Verdict
+from gateway.gate.judge import Gate
+from gateway.gate.record import Record
+from gateway.gate.steps import begin, finish
+from gateway.gate.verdict import Forward
 from gateway.http.answers import Answer
 from gateway.http.request import Peer, Request, RequestIds
 
@@ -35,16 +37,6 @@ _MAX_MESSAGE = 128 * 1024
 _CHECKS = 512
 
 
-class OriginalChecks(Protocol):
-    """The order of the checks, for requests that another proxy serves."""
-
-    def judge_original(self, request: Request) -> Verdict | None:
-        """The verdict over what a proxy asks about; None: it must be waited for. Raises Refusal."""
-
-    async def judge_original_slowly(self, request: Request) -> Forward:
-        """The same with the wait in it."""
-
-
 class Decider(Protocol):
     """One running configuration, as this listener sees it."""
 
@@ -52,10 +44,10 @@ class Decider(Protocol):
     def request_ids(self) -> RequestIds: ...
 
     @property
-    def record(self) -> Recorder: ...
+    def record(self) -> Record: ...
 
     @property
-    def checks(self) -> OriginalChecks: ...
+    def gate(self) -> Gate: ...
 
     def peer(self, address: str, *, secure: bool) -> Peer: ...
 
@@ -113,7 +105,6 @@ class ExtAuthz:
         except ValueError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the source has no IP address")
         request = Request(peer, decider.request_ids.next(), time.monotonic())
-        request.wire_method = "POST"  # as gRPC has it
         decider.record.began(request)
         try:
             return await _answer(decider, request, check)
@@ -123,9 +114,10 @@ class ExtAuthz:
 
 async def _answer(decider: Decider, request: Request, check: CheckRequest) -> CheckResponse:
     try:
-        messages.read(request, check)
-        checks = decider.checks
-        verdict = checks.judge_original(request) or await checks.judge_original_slowly(request)
+        request.original = messages.unread(request, check)
+        asked = request.original = messages.read(request, check)
+        steps = decider.gate.judge(asked)
+        verdict = await finish(steps, begin(steps))
         if isinstance(verdict, Forward):
             response = messages.allowed(request, check, verdict)
             request.status = 200

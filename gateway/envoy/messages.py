@@ -11,7 +11,6 @@ from http import HTTPStatus
 
 from google.protobuf.wrappers_pb2 import BoolValue
 
-from gateway.client.exchange import Forward
 from gateway.envoy.ext_authz_pb2 import (
     AttributeContext,
     CheckRequest,
@@ -24,9 +23,10 @@ from gateway.envoy.ext_authz_pb2 import (
     Status,
 )
 from gateway.errors import BadRequest
+from gateway.gate.verdict import Forward
 from gateway.http.answers import Answer
 from gateway.http.headers import bearer_free, scan
-from gateway.http.request import Request, check_host, check_method
+from gateway.http.request import Asked, Request, check_host, check_method
 from gateway.policy.paths import split_target
 
 # Envoy writes these itself, over or behind what its client sent (HTTP connection manager, "Header
@@ -55,24 +55,33 @@ def secure(check: CheckRequest) -> bool:
     return bool(check.attributes.request.http.scheme == "https")
 
 
-def read(request: Request, check: CheckRequest) -> None:
-    """Make `request` the one that is asked about. Raises Refusal for what `Request.read_head` refuses."""
+def unread(request: Request, check: CheckRequest) -> Asked:
+    """Return what the log has of a message that cannot be read."""
+    method = check.attributes.request.http.method
+    return Asked(request, method, "", "", request.head, request.credentials, False, elsewhere=True)
+
+
+def read(request: Request, check: CheckRequest) -> Asked:
+    """Return the request that is asked about; `request` gets what the record needs of its head.
+
+    Raises Refusal for what `Request.read_head` refuses.
+    """
     http = check.attributes.request.http
-    request.method = http.method
     head = request.head = scan(_headers(http), request.peer.table)
     request.credentials = head.authorization
     if head.request_id is not None:
         request.request_id = head.request_id
     if head.client is not None:
         request.client = head.client
-    check_method(request.method)
+    check_method(http.method)
     _refuse_second_host(http)
     try:
         head.host = http.host.encode("ascii")
     except UnicodeEncodeError:
         raise BadRequest("Host is not a host") from None
     check_host(head.host)
-    request.raw_path, request.query = split_target(http.path)
+    raw_path, query = split_target(http.path)
+    return Asked(request, http.method, raw_path, query, head, head.authorization, False, elsewhere=True)
 
 
 def _refuse_second_host(http: AttributeContext.HttpRequest) -> None:

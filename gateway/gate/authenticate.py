@@ -91,15 +91,20 @@ class Verification:
 
     def decode(self) -> None:
         """Find out whose token it says it is, and the key of the name it gives."""
-        if self._known is None:
-            self._unverified, self._rules, self._key = self._authenticator.look_at(self._token)
-        else:
-            self._authenticator.found()
+        by = self._authenticator
+        if self._known is not None:
+            by.metrics.token_cache_hits += 1
+            return
+        by.metrics.token_cache_misses += 1
+        self._unverified = unverified = decode(self._token, by.max_token)
+        self._rules = rules = by.rules(unverified)
+        self._key = by.key_sets.key(rules.pool_id, unverified.jws.kid)
 
     def verify(self) -> None:
         """Check the signature, then every claim."""
         if self._key is not None:
-            self._claims = self._authenticator.check(self._unverified, self._key, self._rules, self._now)
+            leeway = self._authenticator.leeway
+            self._claims = verify(self._unverified, self._key, self._rules, now=self._now, leeway=leeway)
 
     def principal(self) -> Principal | None:
         """Whom it proves; None where keys must be fetched or Cognito asked: `Authenticator.authenticate`."""
@@ -108,9 +113,25 @@ class Verification:
         return self._authenticator.admitted(self._claims, self._key, self._token, self.digest, self._now)
 
     def prepare(self) -> None:
-        """All steps but the last."""
+        """Take all steps but the last."""
         self.decode()
         self.verify()
+
+    def look_again(self) -> None:
+        """Do what `prepare` does, where another request may have proven the same token meanwhile."""
+        if self._known is None:
+            self._known = self._authenticator.remembered(self.digest, self._now)
+        self.prepare()
+
+    async def finish(self) -> Principal:
+        """Wait for what `principal` lacked: fetch the key set, ask Cognito.
+
+        Raises UnknownKey, NoKeys, RevocationUnknown too.
+        """
+        proven = None if self._claims is None or self._key is None else (self._claims, self._key)
+        return await self._authenticator.finish(
+            self._unverified, self._rules, self._token, self.digest, self._now, proven=proven
+        )
 
     def __repr__(self) -> str:
         return f"<Verification by {self._authenticator!r}>"
@@ -131,12 +152,13 @@ class Authenticator:
         cache_size: int | None = None,
     ) -> None:
         """`cache_size`: bytes of tokens remembered, where fewer are there than configured."""
-        self._key_sets = key_sets
+        # What a Verification needs of these, it reads itself.
+        self.key_sets = key_sets
         self._describe = describe
         self._assertion = assertion
-        self._metrics = metrics
-        self._leeway = config.cognito.clock_leeway
-        self._max_token = config.cognito.max_token_size
+        self.metrics = metrics
+        self.leeway = config.cognito.clock_leeway
+        self.max_token = config.cognito.max_token_size
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
         self._named = config.claims_in_routes
         self._send_unverified = config.identity_headers.send_unverified
@@ -159,7 +181,7 @@ class Authenticator:
             return None
         principal = self._cache.get(digest, now)
         if principal is not None:
-            self._metrics.token_cache_hits += 1
+            self.metrics.token_cache_hits += 1
         return principal
 
     def begin(self, authorization: Sequence[bytes], digest: bytes | None, now: float) -> Verification:
@@ -186,21 +208,9 @@ class Authenticator:
         verification.prepare()
         return verification.principal()
 
-    # --- the steps of a Verification; the first counts: `begin` comes twice where one waited (batch.py) ---
-
-    def found(self) -> None:
-        self._metrics.token_cache_hits += 1
-
-    def look_at(self, token: bytes) -> tuple[UnverifiedToken, PoolRules, VerificationKey | None]:
-        self._metrics.token_cache_misses += 1
-        unverified = decode(token, self._max_token)
-        rules = self._rules(unverified)
-        return unverified, rules, self._key_sets.key(rules.pool_id, unverified.jws.kid)
-
-    def check(
-        self, unverified: UnverifiedToken, key: VerificationKey, rules: PoolRules, now: float
-    ) -> Claims:
-        return verify(unverified, key, rules, now=now, leeway=self._leeway)
+    def remembered(self, digest: bytes, now: float) -> Principal | None:
+        """Return whom the token of this SHA-256 proved before; `recognise` without counting."""
+        return self._cache.get(digest, now)
 
     def admitted(
         self, claims: Claims, key: VerificationKey, token: bytes, digest: bytes, now: float
@@ -210,7 +220,7 @@ class Authenticator:
         if self._revocation is not None:
             asked, access = (claims, token), self._access_of(claims, token)
             if access is not None:
-                key_of_access = self._key_sets.key(claims.pool_id, decode(access, self._max_token).kid)
+                key_of_access = self.key_sets.key(claims.pool_id, decode(access, self.max_token).kid)
                 if key_of_access is None:
                     return None
                 asked = self._verified(access, key_of_access, now), access
@@ -228,9 +238,21 @@ class Authenticator:
         Raises UnknownKey, NoKeys, RevocationUnknown too.
         """
         token = bearer_token(authorization)
-        unverified = decode(token, self._max_token)
-        claims, key = await self._checked_slowly(unverified, self._rules(unverified), now)
-        digest = sha256(token).digest()
+        unverified = decode(token, self.max_token)
+        return await self.finish(unverified, self.rules(unverified), token, sha256(token).digest(), now)
+
+    async def finish(
+        self,
+        unverified: UnverifiedToken,
+        rules: PoolRules,
+        token: bytes,
+        digest: bytes,
+        now: float,
+        *,
+        proven: tuple[Claims, VerificationKey] | None = None,
+    ) -> Principal:
+        """Return the principal of a decoded token; `proven` where only Cognito must still be asked."""
+        claims, key = proven or await self._checked_slowly(unverified, rules, now)
         remember = await self._stood_by(claims, token, digest, now) is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
 
@@ -240,8 +262,8 @@ class Authenticator:
         Not remembered, or it would be a bearer from then on. Refusals as of `authenticate`.
         """
         token = bearer_token(authorization)
-        unverified = decode(token, self._max_token)
-        rules = replace(self._rules(unverified), token_uses=frozenset({"id"}))
+        unverified = decode(token, self.max_token)
+        rules = replace(self.rules(unverified), token_uses=frozenset({"id"}))
         claims, _ = await self._checked_slowly(unverified, rules, now)
         await self._stood_by(claims, token, sha256(token).digest(), now)
         return claims
@@ -249,9 +271,9 @@ class Authenticator:
     async def _checked_slowly(
         self, unverified: UnverifiedToken, rules: PoolRules, now: float
     ) -> tuple[Claims, VerificationKey]:
-        """`check`, and the waiting where the key is not known yet."""
-        key = await self._key_sets.find(rules.pool_id, unverified.kid)
-        return self.check(unverified, key, rules, now), key
+        """Verify, and wait where the key is not known yet."""
+        key = await self.key_sets.find(rules.pool_id, unverified.kid)
+        return verify(unverified, key, rules, now=now, leeway=self.leeway), key
 
     async def _stood_by(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
         """`Revocation.admit`, and the waiting where Cognito is to be asked first."""
@@ -259,7 +281,7 @@ class Authenticator:
             return Admission.KNOWN
         asked, access = (claims, token), self._access_of(claims, token)
         if access is not None:
-            key = await self._key_sets.find(claims.pool_id, decode(access, self._max_token).kid)
+            key = await self.key_sets.find(claims.pool_id, decode(access, self.max_token).kid)
             asked = self._verified(access, key, now), access
         admission = self._revocation.admit(*asked, digest, now)
         if admission is Admission.ASK:
@@ -290,11 +312,11 @@ class Authenticator:
 
     def _verified(self, access: bytes, key: VerificationKey, now: float) -> Claims:
         """An access token's claims, whether or not its pool lets access tokens in. Raises InvalidToken."""
-        unverified = decode(access, self._max_token)
-        rules = replace(self._rules(unverified), token_uses=frozenset({"access"}))
-        return verify(unverified, key, rules, now=now, leeway=self._leeway)
+        unverified = decode(access, self.max_token)
+        rules = replace(self.rules(unverified), token_uses=frozenset({"access"}))
+        return verify(unverified, key, rules, now=now, leeway=self.leeway)
 
-    def _rules(self, unverified: UnverifiedToken) -> PoolRules:
+    def rules(self, unverified: UnverifiedToken) -> PoolRules:
         """Whose rules and keys the token is held against; `verify` checks the issuer again."""
         issuer = unverified.unverified_issuer
         rules = None if issuer is None else self._rules_by_issuer.get(issuer)
@@ -312,7 +334,7 @@ class Authenticator:
         principal = Principal(claims, self._describe(claims), named, assertion)
         if remember:
             # Without a leeway they share one number, as with 100,000 of them everything counts.
-            until = claims.expires_at + self._leeway if self._leeway else claims.expires_at
+            until = claims.expires_at + self.leeway if self.leeway else claims.expires_at
             # An assertion is a token itself.
             length *= 1 if assertion is None else 2
             size = weight(length, principal.identity_lines, claims.scopes, claims.groups, named)

@@ -11,13 +11,14 @@ two, or half of one, is refused, so that a client's own copy of such a header ca
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import NamedTuple
 
-from gateway.client.exchange import Forward
 from gateway.errors import AmbiguousPath, BadRequest, MethodNotAllowed, OriginalRequestUnclear, Refusal
+from gateway.gate.verdict import Verdict
 from gateway.http.answers import Answer
 from gateway.http.headers import Kind
-from gateway.http.request import Request, check_host, check_method
+from gateway.http.request import Asked, Request, check_host, check_method
 from gateway.policy.paths import split_target
 
 # (target, method). X-Original-URI is how nginx's own documentation spells it; not to know it would be to
@@ -36,7 +37,7 @@ _UNCACHED = (b"Cache-Control", b"no-store")
 
 
 class Original(NamedTuple):
-    """The request that is asked about; `host` and `proto` where its URL was named whole."""
+    """How the request that is asked about was named; `host` and `proto` where its URL was named whole."""
 
     method: str
     raw_path: str
@@ -72,15 +73,18 @@ def original(request: Request, endpoint: str) -> Original | None:
     return named[0]
 
 
-def stand_for(request: Request, named: Original) -> None:
-    """From here on `request` (its `wire_method` is set) is the one that was named: for verdict, challenge,
-    log and metrics."""
-    request.method, request.raw_path, request.query = named[:3]
+def about(request: Request, named: Original) -> Asked:
+    """Return the request that was named, with the headers of the one that asks: they are its client's."""
+    head = request.head
     if named.host is not None:
-        request.head.forwarded_host, request.head.forwarded_proto = named.host, named.proto
+        head = copy(head)
+        head.forwarded_host, head.forwarded_proto = named.host, named.proto
+    return Asked(
+        request, named.method, named.raw_path, named.query, head, request.credentials, request.upgrade, True
+    )
 
 
-def allowed(request: Request, verdict: Forward | Answer) -> Answer:
+def allowed(request: Request, verdict: Verdict) -> Answer:
     """200: the request may pass, with the identity headers that its proxy is to send on.
 
     A preflight that the gateway would have answered passes as well, for its proxy takes no answer with a 2xx

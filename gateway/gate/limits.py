@@ -59,18 +59,18 @@ class Limits:
             await self._redis.close()
 
     def count(self, request: Request, principal: Principal | None) -> bool:
-        """Count a request of this principal, or of its address, if that needs no Redis: else `count_slowly`.
-
-        Raises RateLimited, also where this worker alone has seen too many.
-        """
+        """Count a request of this principal, or of its address, here; return whether Redis must be asked too
+        (`count_shared`). Raises RateLimited where this worker alone has seen too many."""
         key, buckets = self._key(request, principal)
-        shared = self._redis is not None and not self._redis.unavailable
-        allowance = (buckets.look if shared else buckets.take)(key, request.started)
+        allowance = buckets.take(key, request.started)
         if not allowance.allowed:
             raise self._refusal(request, key, allowance)
-        if self._redis is not None and not shared:
+        if self._redis is None:
+            return False
+        if self._redis.unavailable:
             self._metrics.rate_limit_errors += 1
-        return not shared
+            return False
+        return True
 
     def count_here(self, request: Request) -> None:
         """Count a request for a page of ours by its address, in this worker alone. Raises RateLimited."""
@@ -79,14 +79,9 @@ class Limits:
         if not allowance.allowed:
             raise self._refusal(request, key, allowance)
 
-    async def count_slowly(self, request: Request, principal: Principal | None) -> None:
-        """Count it, here and in Redis where there is one. Raises RateLimited."""
-        key, buckets = self._key(request, principal)
-        allowance = buckets.take(key, request.started)
-        if not allowance.allowed:
-            raise self._refusal(request, key, allowance)
-        if self._redis is None:
-            return
+    async def count_shared(self, request: Request, principal: Principal | None) -> None:
+        """Count in Redis what `count` counted here. Raises RateLimited."""
+        key, _ = self._key(request, principal)
         try:
             taken = await self._shared.take(":".join(key))
         except RedisUnavailable:

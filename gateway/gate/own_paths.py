@@ -11,7 +11,7 @@ from gateway.config.model import Config
 from gateway.errors import NotFound, ReadOnly
 from gateway.gate.assertion import Signer
 from gateway.http.answers import Answer
-from gateway.http.request import Request
+from gateway.http.request import Asked
 from gateway.http.resource_metadata import WELL_KNOWN, metadata
 from gateway.policy.routes import RouteTable
 
@@ -36,17 +36,17 @@ class OwnPaths:
         ways is no page."""
         return len(paths) == 1 and paths[0] != self._keys and _under(paths[0], self._prefix)
 
-    def answer(self, request: Request, paths: Sequence[str]) -> Answer:
+    def answer(self, asked: Asked, paths: Sequence[str]) -> Answer:
         """The document at a path of ours. Raises NotFound, ReadOnly."""
         path = paths[0]
         if len(paths) > 1 or not (_under(path, WELL_KNOWN) or path == self._keys):
             raise NotFound
-        if request.method not in {"GET", "HEAD"}:
+        if asked.method not in {"GET", "HEAD"}:
             raise ReadOnly
-        request.decision, request.reason = "allowed", "own_page"
+        asked.request.decision, asked.request.reason = "allowed", "own_page"
         if self._signer is not None and path == self._keys:
             return self._signer.key_set()
-        return metadata(request, self._config, self._routes.scopes(path[len(WELL_KNOWN) :]))
+        return metadata(asked, self._config, self._routes.scopes(path[len(WELL_KNOWN) :]))
 
 
 def _under(path: str, prefix: str) -> bool:

@@ -24,7 +24,7 @@ from gateway.gate.authenticate import Principal
 from gateway.gate.forward_auth import status_for_proxy
 from gateway.gate.refusals import WINDOW, Refusals, Sender
 from gateway.http.answers import Answer, problem, redirect
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 from gateway.http.resource_metadata import metadata_url
 from gateway.observe.logs import DOCTOR, Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
@@ -60,7 +60,7 @@ class Record:
         # are no pages.
         self.sign_in_at: Callable[[Request], str | None] | None = None
         # The portal's address, for programs that meet a gateway without a user pool.
-        self.portal_at: Callable[[Request], str | None] | None = None
+        self.portal_at: Callable[[Request | Asked], str | None] | None = None
 
     def began(self, request: Request) -> None:
         self.in_flight += 1
@@ -91,7 +91,7 @@ class Record:
             request.decision = "error" if refusal.status >= 500 else "refused"
             request.reason = refusal.reason
             self._log_refusal(request, refusal)
-        sends_on = isinstance(refusal, (NoCredentials, NotConfigured)) and request.wire_method is None
+        sends_on = isinstance(refusal, (NoCredentials, NotConfigured)) and request.original is None
         if sends_on and self.sign_in_at is not None:
             address = self.sign_in_at(request)
             if address is not None:
@@ -99,15 +99,15 @@ class Record:
         return problem(
             refusal,
             request_id=request_id,
-            metadata_url=metadata_url(request, self._public_url),
-            status=None if request.wire_method is None else status_for_proxy(refusal),
+            metadata_url=metadata_url(request.original or request, self._public_url),
+            status=None if request.original is None else status_for_proxy(refusal),
             help_url=self._help(request, refusal),
         )
 
     def _help(self, request: Request, refusal: Refusal) -> str | None:
         if self.portal_at is None or not isinstance(refusal, NotConfigured):
             return None
-        return self.portal_at(request)
+        return self.portal_at(request.original or request)
 
     def _log_refusal(self, request: Request, refusal: Refusal) -> None:
         """What the client did, or lacked, unless it was said often enough."""
@@ -176,7 +176,8 @@ class Record:
         seconds = time.monotonic() - request.started
         status = request.status or CLIENT_GONE
         metrics.requests_in_flight -= 1
-        metrics.requests[(method_label(request.method), status)] += 1
+        about = request.original or request
+        metrics.requests[(method_label(about.method), status)] += 1
         metrics.request_duration.observe(seconds)
         metrics.auth_decisions[(request.decision, request.reason)] += 1
         if request.failure and request.failure.startswith("upstream_"):
@@ -221,13 +222,13 @@ class Record:
             )
 
     def _log_access(self, request: Request, status: int, seconds: float) -> None:
-        principal = request.principal
+        principal, about = request.principal, request.original or request
         waited = request.upstream_seconds
         self._log.access(
             request_id=request.request_id.decode("ascii"),
             client=request.client,
-            method=request.method or "-",
-            path=request.raw_path or "-",
+            method=about.method or "-",
+            path=about.raw_path or "-",
             status=status,
             duration_ms=seconds * 1000,
             request_bytes=request.request_bytes,

@@ -70,7 +70,7 @@ class Tracer:
 def _server_span(request: Request, trace: Trace, status: int, started: int, ended: int) -> Span:
     """OpenTelemetry's semantic conventions for HTTP servers."""
     attributes = _method(request) | {
-        "url.path": loggable_path(request.raw_path or "-"),
+        "url.path": loggable_path((request.original or request).raw_path or "-"),
         "url.scheme": request.peer.proto.decode("ascii"),
         "http.response.status_code": status,
         "client.address": request.client,
@@ -130,11 +130,11 @@ def _client_span(request: Request, trace: Trace, upstream: Upstream, started: in
 
 
 def _method(request: Request) -> dict[str, str | int]:
-    method = method_label(request.method)
+    method = method_label((request.original or request).method)
     return {"http.request.method": "_OTHER" if method == "other" else method}
 
 
 def _name(request: Request) -> str:
     """The method alone: names have to be few, and paths are what clients choose."""
-    method = method_label(request.method)
+    method = method_label((request.original or request).method)
     return "HTTP" if method == "other" else method

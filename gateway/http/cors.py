@@ -13,7 +13,7 @@ from gateway.config.model import Cors
 from gateway.errors import OriginRefused
 from gateway.http.answers import Answer
 from gateway.http.headers import value_of
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 
 # What of our own answers a script needs beyond the status: how to go on, and what to tell the operator.
 _OWN_EXPOSED = ("WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id")
@@ -41,15 +41,16 @@ class CorsPolicy:
             self._preflight.append((b"Access-Control-Allow-Credentials", b"true"))
         self._preflight.append((b"Vary", _PREFLIGHT_VARY))
 
-    def preflight(self, request: Request) -> Answer | None:
+    def preflight(self, asked: Asked) -> Answer | None:
         """The answer to a preflight; None where the request is none. Raises OriginRefused.
 
         Methods and headers are not compared here: the browser does that, with the lists it is told.
         """
-        if request.method != "OPTIONS":
+        if asked.method != "OPTIONS":
             return None
-        origin = value_of(request.head, b"origin")
-        if origin is None or value_of(request.head, b"access-control-request-method") is None:
+        request, head = asked.request, asked.head
+        origin = value_of(head, b"origin")
+        if origin is None or value_of(head, b"access-control-request-method") is None:
             return None
         named = self._named(origin)
         if named is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from gateway.http.headers import value_of
 from gateway.http.origin import Maker
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 
 # Browsers name less than ten; what follows is not looked at.
 _MOST_RANGES = 64
@@ -43,7 +43,7 @@ def shown_to_a_person(request: Request, origin: str) -> bool:
     return mode == b"navigate" and dest == b"document"
 
 
-def maker_of(request: Request) -> Maker:
+def maker_of(request: Request | Asked) -> Maker:
     """What the request says of the page that made it; of a header that stands twice nothing."""
     names = (b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
     values = (value_of(request.head, name) for name in names)

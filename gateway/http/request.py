@@ -17,6 +17,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.errors import BadRequest, MethodNotAllowed
 from gateway.http.headers import HeaderTable, Scanned, scan
+from gateway.policy.decide import Need
 from gateway.policy.paths import split_target
 
 if TYPE_CHECKING:
@@ -131,6 +132,7 @@ class Request:
         "http10",
         "keep_alive",
         "method",
+        "original",
         "peer",
         "principal",
         "query",
@@ -147,7 +149,6 @@ class Request:
         "upgrade",
         "upstream_seconds",
         "vary",
-        "wire_method",
     )
 
     def __init__(self, peer: Peer, request_id: bytes, started: float) -> None:
@@ -159,9 +160,9 @@ class Request:
         self.keep_alive = False
         # Asks to become a WebSocket.
         self.upgrade = False
-        # Forward auth: the method of the proxy that asks; all else here is of the request it asks about,
-        # which is judged, and neither sent anywhere nor redirected. None: the request asks for itself.
-        self.wire_method: str | None = None
+        # Forward auth: what another proxy asks about, which is judged, logged and counted in place of this
+        # request; neither of them is sent anywhere nor redirected. None: the request asks for itself.
+        self.original: Asked | None = None
         self.body: StreamReader = EMPTY_PAYLOAD
         self.peer = peer
         self.client = peer.address
@@ -192,6 +193,10 @@ class Request:
         self.upstream_seconds: float | None = None
         # None: nothing of it was said to the upstream.
         self.trace: Trace | None = None
+
+    def asked(self) -> Asked:
+        """Return what this request asks for itself."""
+        return Asked(self, self.method, self.raw_path, self.query, self.head, self.credentials, self.upgrade)
 
     def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
         """Take the head apart. Raises Refusal for what no server should accept.
@@ -229,6 +234,37 @@ class Request:
         self.upgrade = (
             message.upgrade and self.method == "GET" and (scanned.upgrade or b"").lower() == b"websocket"
         )
+
+
+class Asked(NamedTuple):
+    """What is judged: a client's own request, or the one that another proxy asks about (forward auth).
+
+    `request` is the one that came: what the checks find out is noted there.
+    """
+
+    request: Request
+    method: str
+    raw_path: str
+    query: str
+    # Unverified: what the client says.
+    head: Scanned
+    # The values of its Authorization headers.
+    credentials: Sequence[bytes]
+    # Asks to become a WebSocket.
+    upgrade: bool
+    # Another proxy serves it.
+    elsewhere: bool = False
+    # What it needs where no target is named, so that no route can say so.
+    need: Need | None = None
+
+    @property
+    def peer(self) -> Peer:
+        return self.request.peer
+
+    @property
+    def client(self) -> str:
+        """The client's address."""
+        return self.request.client
 
 
 def check_method(method: str) -> None:

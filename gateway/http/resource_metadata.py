@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from gateway.config.model import Config
 from gateway.errors import NotFound
 from gateway.http.answers import Answer, HeaderLines, json_answer
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 # As long as a change of the configuration may go unseen; refused clients come back for it again and again.
@@ -21,7 +21,7 @@ _QUOTABLE = re.compile(r"/[A-Za-z0-9/._~%:@!$&'()*+,=-]{0,1000}")
 _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
-def public_origin(request: Request, public_url: str | None) -> str | None:
+def public_origin(request: Request | Asked, public_url: str | None) -> str | None:
     """What the client calls us: `listen.public_url`, else what a trusted proxy or the request itself tells.
 
     None where that is nothing usable.
@@ -36,7 +36,7 @@ def public_origin(request: Request, public_url: str | None) -> str | None:
     return f"{proto.decode('ascii')}://{host.decode('ascii')}"
 
 
-def metadata_url(request: Request, public_url: str | None) -> str | None:
+def metadata_url(request: Request | Asked, public_url: str | None) -> str | None:
     """RFC 9728 section 5.1: the `resource_metadata` of a challenge.
 
     Section 3.3: the document's `resource` must be the URL that was asked for, so the path comes along, where
@@ -49,7 +49,7 @@ def metadata_url(request: Request, public_url: str | None) -> str | None:
     return origin + WELL_KNOWN + (path if path != "/" else "")
 
 
-def metadata(request: Request, config: Config, scopes: Sequence[str]) -> Answer:
+def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) -> Answer:
     """The document itself (section 3.2): what stands behind the well-known part names a resource below the
     origin (section 3.1). `scopes` are those that the resource may need. Raises NotFound."""
     # Section 3.3: the resource must be what was asked for, to the letter; so no other spelling is understood.

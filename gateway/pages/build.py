@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from gateway.config.model import Config
 from gateway.gate.authenticate import Authenticator
 from gateway.http.navigation import navigates
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 from gateway.http.resource_metadata import public_origin
 from gateway.http.streams import Streams
 from gateway.keys.key_sets import KeySets
@@ -104,7 +104,7 @@ class Built:
         page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
         return with_return(prefix + page, request.raw_path + request.query)
 
-    def portal_at(self, request: Request) -> str | None:
+    def portal_at(self, request: Request | Asked) -> str | None:
         """The whole address of the portal; None where the request does not say what it calls us."""
         origin = public_origin(request, self.config.listen.public_url)
         return None if origin is None else f"{origin}{self.config.sign_in.prefix}/"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from gateway.config.model import Config
 from gateway.gate.assertion import Signer
 from gateway.gate.authenticate import Authenticator
-from gateway.gate.checks import Checks
 from gateway.gate.identity import identity_lines
+from gateway.gate.judge import Gate
 from gateway.gate.limits import Limits
 from gateway.gate.own_paths import OwnPaths
 from gateway.gate.record import Record
@@ -105,7 +105,7 @@ class Gateway:
         self._limits = self._same_limits(previous) or self._new_limits()
         cors = None if config.cors is None else CorsPolicy(config.cors)
         self._peers = Peers(config, cors, self._tracer, self.streams)
-        self.checks = self._new_checks(cors)
+        self.gate = self._new_gate(cors)
         # Last, since streams and authenticator may be those in use, which nothing changes if this fails.
         self._connect(self._authenticator, None if self.portal is None else self.portal.sessions)
 
@@ -219,18 +219,19 @@ class Gateway:
         """Who is at the other end of a connection from this address; `secure`: it speaks TLS with us."""
         return self._peers.of(address, secure=secure)
 
-    def _new_checks(self, cors: CorsPolicy | None) -> Checks:
-        routes = RouteTable(self.config.routes)
-        return Checks(
+    def _new_gate(self, cors: CorsPolicy | None) -> Gate:
+        routes, portal = RouteTable(self.config.routes), self.portal
+        return Gate(
             self.config,
             routes=routes,
             own=OwnPaths(self.config, routes, self._signer),
             authenticator=self._authenticator,
-            limits=self._limits,
-            portal=self.portal,
-            cors=cors,
-            aws=self._aws,
             record=self.record,
+            limits=self._limits,
+            cors=cors,
+            sessions=None if portal is None else portal.by_cookie,
+            page=None if portal is None else portal.answer,
+            sign=None if self._aws is None else self._aws.forward,
         )
 
     def _new_portal(self, previous: Gateway | None) -> Built:

@@ -13,7 +13,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from gateway.client.exchange import Forward
 from gateway.client.signing import SignedForward
 from gateway.config.model import Config, SigV4, UserPool
 from gateway.errors import (
@@ -26,6 +25,7 @@ from gateway.errors import (
     UpgradeRefused,
 )
 from gateway.gate.authenticate import Principal
+from gateway.gate.verdict import Forward
 from gateway.http.headers import value_of
 from gateway.http.request import Request
 from gateway.tokens.bearer import bearer_token

@@ -13,7 +13,7 @@ from gateway.errors import CrossOrigin
 from gateway.http.headers import value_of
 from gateway.http.navigation import maker_of
 from gateway.http.origin import SAFE_METHODS, same_origin
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 from gateway.http.resource_metadata import public_origin
 from gateway.sessions.session import Session
 from gateway.sessions.sessions import Sessions
@@ -31,24 +31,24 @@ class ByCookie:
         trusted = cors.allow_origins if cors is not None and cors.allow_credentials else ()
         self._trusted = frozenset(origin.encode("ascii") for origin in trusted) - {b"null"}
 
-    def recognise(self, request: Request, now: float) -> bool:
+    def recognise(self, asked: Asked, now: float) -> bool:
         """Whether the session was known and its token is in place; else `resolve` finds out.
 
         Only for requests with cookies of ours and no Authorization. Raises CrossOrigin.
         """
-        authorization = self._sessions.recognise(request, secure=self._secure(request), now=now)
+        authorization = self._sessions.recognise(asked.request, secure=self._secure(asked), now=now)
         if authorization is None:
             return False
-        self._put(request, authorization)
+        self._put(asked, authorization)
         return True
 
-    async def resolve(self, request: Request) -> None:
+    async def resolve(self, asked: Asked) -> None:
         """The same with the waiting; without a session the request stays as it is.
 
         Raises SessionsUnavailable too."""
-        session = await self._sessions.find(request, secure=self._secure(request))
+        session = await self._sessions.find(asked.request, secure=self._secure(asked))
         if session is not None:
-            self._put(request, self._sessions.bearer(session))
+            self._put(asked, self._sessions.bearer(session))
 
     async def session(self, request: Request) -> Session | None:
         """Return the session that authenticated this request, None if it has ended since.
@@ -59,39 +59,39 @@ class ByCookie:
         known = self._sessions.known(request, secure=secure)
         return known or await self._sessions.find(request, secure=secure)
 
-    def _put(self, request: Request, authorization: list[bytes]) -> None:
-        if request.upgrade or request.method not in SAFE_METHODS or _may_be_handshake(request):
-            self._check_origin(request)
-        request.credentials = authorization
-        request.by_cookie = True
+    def _put(self, asked: Asked, authorization: list[bytes]) -> None:
+        if asked.upgrade or asked.method not in SAFE_METHODS or _may_be_handshake(asked):
+            self._check_origin(asked)
+        asked.request.credentials = authorization
+        asked.request.by_cookie = True
 
-    def _check_origin(self, request: Request) -> None:
-        maker = maker_of(request)
+    def _check_origin(self, asked: Asked) -> None:
+        maker = maker_of(asked)
         if maker.origin is not None and maker.origin.encode("latin-1") in self._trusted:
             return
         # A handshake is no navigation, whatever it says.
-        handshake = request.upgrade or _may_be_handshake(request)
+        handshake = asked.upgrade or _may_be_handshake(asked)
         known = maker._replace(mode=None) if handshake else maker
-        if not same_origin(known, public_origin(request, self._public_url)):
+        if not same_origin(known, public_origin(asked, self._public_url)):
             raise CrossOrigin("cookie-authenticated, and no page of this site made it")
 
-    def _secure(self, request: Request) -> bool:
-        origin = public_origin(request, self._public_url)
+    def _secure(self, asked: Asked | Request) -> bool:
+        origin = public_origin(asked, self._public_url)
         return origin is not None and origin.startswith("https:")
 
 
-def _may_be_handshake(request: Request) -> bool:
+def _may_be_handshake(asked: Asked) -> bool:
     """Forward auth: whether the request that is asked about may be a page's WebSocket.
 
     Its proxy has dropped Upgrade, some pass no Sec-WebSocket-Key, and HTTP/2's extended CONNECT (RFC 8441)
     has none. Every browser writes Origin into a handshake; that it is none is proven by Sec-Fetch-Mode alone,
     which no page can write (Fetch Metadata section 2.2).
     """
-    if request.wire_method is None:
+    if not asked.elsewhere:
         return False
-    lines = [line.lower() for line in request.head.kept if line[:1] in b"oOsS"]
+    lines = [line.lower() for line in asked.head.kept if line[:1] in b"oOsS"]
     if any(line.startswith(b"sec-websocket-") for line in lines):
         return True
     if not any(line.startswith(b"origin:") for line in lines):
         return False
-    return value_of(request.head, b"sec-fetch-mode") not in _NO_HANDSHAKE
+    return value_of(asked.head, b"sec-fetch-mode") not in _NO_HANDSHAKE

@@ -194,7 +194,7 @@ async def test_a_source_that_is_no_address_gets_no_verdict(tmp_path: Path) -> No
 async def test_what_breaks_in_the_middle_is_refused(tmp_path: Path) -> None:
     async with envoy(tmp_path) as (gateway, stub):
         # A seam of ours made to raise: whatever it is, nobody passes.
-        gateway.worker.app.checks.judge_original = None  # type: ignore[assignment,method-assign]
+        gateway.worker.app.gate.judge = None  # type: ignore[assignment,method-assign]
         response = await stub.Check(check("/public/x"))
         assert (response.status.code, response.denied_response.status.code) == (14, 500)
         assert gateway.worker.app.record.in_flight == 0

@@ -17,7 +17,7 @@ from gateway.errors import (
     Refusal,
     UpstreamBusy,
 )
-from gateway.gate.forward_auth import asks, original, stand_for, status_for_proxy
+from gateway.gate.forward_auth import about, asks, original, status_for_proxy
 from gateway.http.headers import HeaderTable, scan
 from gateway.http.request import Peer, Request
 
@@ -202,14 +202,15 @@ def test_whatever_is_named_is_the_only_one_named(headers: list[tuple[str, str]],
     assert named.target == ("GET", "/admin", "")
 
 
-def test_the_request_becomes_the_one_that_is_asked_about() -> None:
+def test_the_request_that_is_asked_about_is_a_value_and_the_one_that_asks_stays_as_it_came() -> None:
     asking = request(("X-Original-URL", "https://api.test/a?b=c"), NGINX[1], ("Host", "gateway:8000"))
-    asking.wire_method = asking.method
     named = original(asking, ENDPOINT)
     assert named is not None
-    stand_for(asking, named)
-    assert (asking.wire_method, asking.method, asking.raw_path, asking.query) == ("GET", "POST", "/a", "?b=c")
-    assert (asking.head.forwarded_host, asking.head.forwarded_proto) == (b"api.test", b"https")
+    asked = about(asking, named)
+    assert (asked.method, asked.raw_path, asked.query, asked.elsewhere) == ("POST", "/a", "?b=c", True)
+    assert (asked.head.forwarded_host, asked.head.forwarded_proto) == (b"api.test", b"https")
+    assert (asking.method, asking.raw_path, asking.query) == ("GET", ENDPOINT, "")
+    assert (asking.head.forwarded_host, asking.head.forwarded_proto) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,8 @@ from gateway.client.batch import MOST, Batch
 from gateway.client.serving import Served
 from gateway.config.model import Config
 from gateway.errors import Refusal
+from gateway.gate import judge
 from gateway.gate.authenticate import Authenticator, Verification
-from gateway.gate.checks import Checks
-from gateway.http.request import Request
 from gateway.observe.metrics import WorkerMetrics
 from gateway.tokens import jws
 from gateway.tokens.bearer import token_hash
@@ -217,7 +216,7 @@ async def test_one_that_is_never_verified_runs_into_its_limit(
         (Verification, "decode"),
         (Verification, "verify"),
         (Verification, "principal"),
-        (Checks, "judge_verified"),
+        (judge, "decide"),
     ],
 )
 async def test_a_bug_with_one_is_a_500_for_that_one(
@@ -281,11 +280,11 @@ class Note:
         if what in self.broken:
             raise LookupError("a bug")
 
-    def try_step(self, request: Request, step: Callable[[], None]) -> None:
+    def take(self, step: Callable[[], None]) -> None:
         self._note(step.__name__)
 
-    def verified(self, request: Request, verification: Verification | None) -> None:
-        self._note("again" if verification is None else "verified")
+    def go_on(self) -> None:
+        self._note("verified")
 
     def abort(self) -> None:
         self._note("abort")
@@ -295,7 +294,7 @@ def item(
     name: int, book: list[tuple[str, int]], digest: bytes | None = None, broken: Sequence[str] = ()
 ) -> Any:
     verification = Verification(None, b"", b"%d" % name if digest is None else digest, 0.0, None)  # type: ignore[arg-type]
-    return Note(name, book, broken), None, verification
+    return Note(name, book, broken), verification
 
 
 async def test_steps_are_taken_by_all_before_the_next() -> None:
@@ -321,11 +320,11 @@ async def test_the_same_token_comes_last_and_anew() -> None:
     for name, digest in enumerate((b"a", b"b", b"a", b"a")):
         batch.add(*item(name, book, digest))
     await asyncio.sleep(0)
-    verified, again = ({name for what, name in book if what == kind} for kind in ("verified", "again"))
+    verified, again = ({name for what, name in book if what == kind} for kind in ("decode", "look_again"))
     assert len(verified) == 2
     assert verified | again == {0, 1, 2, 3}
     assert not verified & again
-    assert [what for what, _ in book[-2:]] == ["again", "again"]
+    assert [what for what, _ in book[-4:]] == ["look_again", "verified", "look_again", "verified"]
 
 
 @pytest.mark.parametrize("more", [(), ("abort",)], ids=["", "in its end too"])
@@ -389,22 +388,20 @@ class Asked:
     """A connection that keeps what came of its verification."""
 
     def __init__(self, by: Authenticator, token: bytes) -> None:
-        self.by = by
-        self.token = token
+        value = b"Bearer " + token
+        self.verification = by.begin([value], token_hash(value), time.time())
         self.outcome: Outcome | None = None
 
-    def try_step(self, request: Request, step: Callable[[], None]) -> None:
+    def take(self, step: Callable[[], None]) -> None:
         if self.outcome is None:
             try:
                 step()
             except Refusal as refusal:
                 self.outcome = refusal.reason, None
 
-    def verified(self, request: Request, verification: Verification | None) -> None:
-        if verification is None:
-            self.outcome = alone(self.by, self.token)
-        elif self.outcome is None:
-            principal = verification.principal()
+    def go_on(self) -> None:
+        if self.outcome is None:
+            principal = self.verification.principal()
             self.outcome = ("waits", None) if principal is None else ("proven", principal.claims)
 
     def abort(self) -> None:
@@ -417,9 +414,7 @@ def test_the_outcomes_are_those_of_each_alone(config: Config, mixture: list[byte
         by, batch = authenticator(config), Batch(Outbox())
         connections = [Asked(by, token) for token in mixture]
         for connection in connections:
-            value = b"Bearer " + connection.token
-            verification = by.begin([value], token_hash(value), time.time())
-            batch.add(connection, None, verification)  # type: ignore[arg-type] - nobody looks at it
+            batch.add(connection, connection.verification)
         await asyncio.sleep(0)
         return [connection.outcome for connection in connections]
 

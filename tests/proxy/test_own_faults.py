@@ -12,9 +12,9 @@ import pytest
 from gateway.client import exchange, upload
 from gateway.client.connection import ClientConnection
 from gateway.client.exchange import Exchange
-from gateway.gate import checks
+from gateway.gate import judge
 from gateway.gate.authenticate import Authenticator, Verification
-from gateway.gate.checks import Checks
+from gateway.gate.judge import Gate
 from gateway.gate.limits import Limits
 from gateway.gate.record import Record
 from gateway.http import request
@@ -33,7 +33,7 @@ def broken(*_: object, **__: object) -> None:
 
 @pytest.mark.parametrize(
     ("owner", "name", "early"),
-    [(Checks, "judge", True), (Exchange, "prepare", True), (upload, "framed", False)],
+    [(Gate, "judge", True), (Exchange, "prepare", True), (upload, "framed", False)],
     ids=["decision", "head", "body on its way"],
 )
 async def test_a_bug_is_a_500_at_once(
@@ -66,8 +66,8 @@ async def test_a_bug_is_a_500_at_once(
 # With a limit a new token is verified at once, without one together with others.
 LIMITED = "rate_limit: {requests_per_second: 100}"
 STAGES = [
-    (checks, "readings"),
-    (checks, "decide"),
+    (judge, "readings"),
+    (judge, "decide"),
     (RouteTable, "need"),
     (Authenticator, "recognise"),
     (Authenticator, "begin"),

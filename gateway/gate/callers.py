@@ -1,0 +1,36 @@
+"""How requests of our own connections come to `judge`: a client's own, and forward auth over HTTP.
+
+Envoy's gRPC is the third caller (envoy/listener.py). What differs between them stands here and there:
+what is asked, who may ask, and how a verdict becomes an answer; never the order of the checks.
+
+Invariant: forward auth is answered, and never forwarded.
+"""
+
+from __future__ import annotations
+
+from gateway.errors import NotFound
+from gateway.gate.forward_auth import about, allowed, asks, original
+from gateway.gate.judge import Gate
+from gateway.gate.steps import Steps
+from gateway.gate.verdict import Verdict
+from gateway.http.answers import Answer
+from gateway.http.request import Request
+from gateway.policy.decide import VALID_TOKEN
+
+
+def for_client(gate: Gate, request: Request) -> Steps[Verdict]:
+    """Judge a request that came on a connection of ours."""
+    if asks(request.raw_path, gate.endpoint):
+        return _for_proxy(gate, request)
+    return gate.judge(request.asked())
+
+
+def _for_proxy(gate: Gate, request: Request) -> Steps[Answer]:
+    """Judge the request that another proxy asks about; anybody may ask about a token alone."""
+    trusted = request.peer.trusted
+    if not trusted and request.raw_path != gate.endpoint:
+        raise NotFound
+    asked = request.original = request.asked()._replace(elsewhere=True, need=VALID_TOKEN)
+    if trusted and (named := original(request, gate.endpoint)) is not None:
+        asked = request.original = about(request, named)
+    return allowed(request, (yield from gate.judge(asked)))

@@ -1,0 +1,225 @@
+"""The order of the security checks: `Gate.judge`, from its first line to its last, for every way in.
+
+Before it: framing and the size of the head (`RequestReader.next` in client/reader.py), then what the head
+says of Host, body and request target (`Request.read_head` in http/request.py); which request another proxy
+asks about (`original` in forward_auth.py, `read` in envoy/messages.py). After it: the limit of the body
+(`Exchange.prepare` in client/exchange.py, `count` in client/upload.py).
+
+Invariant: a request is forwarded only on a `Forward` made here, after `decide` let it pass; whatever raises
+refuses the request.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from gateway.config.model import Config
+from gateway.errors import (
+    InvalidToken,
+    MalformedAuthorization,
+    NoCredentials,
+    NotConfigured,
+    NotFound,
+)
+from gateway.gate.authenticate import Authenticator, Principal
+from gateway.gate.limits import Limits
+from gateway.gate.own_paths import OwnPaths
+from gateway.gate.record import Record
+from gateway.gate.steps import Steps
+from gateway.gate.verdict import Forward, Verdict
+from gateway.http import caching
+from gateway.http.answers import Answer
+from gateway.http.cors import CorsPolicy
+from gateway.http.headers import Scanned
+from gateway.http.request import Asked, Request
+from gateway.policy.decide import Need, decide
+from gateway.policy.readings import readings
+from gateway.policy.routes import RouteTable
+from gateway.tokens.bearer import refuse_bare_token, token_hash
+
+if TYPE_CHECKING:
+    from gateway.sessions.from_cookie import ByCookie
+
+# Targets whose route is remembered; clients that ask for ever new ones only make it start over.
+_REMEMBERED_TARGETS = 4096
+# Longer ones are looked up each time: 4,096 of the longest heads would be more than 100 MiB.
+_REMEMBERED_LENGTH = 256
+
+
+class Gate:
+    """One configuration's verdicts over requests."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        routes: RouteTable,
+        own: OwnPaths,
+        authenticator: Authenticator,
+        record: Record,
+        limits: Limits | None = None,
+        cors: CorsPolicy | None = None,
+        sessions: ByCookie | None = None,
+        page: Callable[[Request, str], Awaitable[Answer]] | None = None,
+        sign: Callable[[Request, Principal | None, bytes], Forward] | None = None,
+    ) -> None:
+        """None: not configured. `page` answers what lies under the prefix; `sign` makes verdicts that name a
+        signer."""
+        self._pools = config.cognito.user_pools
+        self._paths = config.paths
+        self._routes = routes
+        self._own = own
+        self._authenticator = authenticator
+        self._record = record
+        self._limits = limits
+        self._cors = cors
+        self._sessions = sessions
+        self._page = page
+        self._sign = sign
+        # (method, raw path) → what its route needs; never of what `judge` answers itself.
+        self._needs: dict[tuple[str, str], Need] = {}
+        # Where other proxies ask (forward auth).
+        self.endpoint = f"{config.sign_in.prefix}/auth"
+        self._forward_token = config.upstream.forward_token
+        self._vary = caching.vary(cookies=sessions is not None)
+
+    def judge(self, asked: Asked) -> Steps[Verdict]:
+        """Return the verdict over one request. Raises Refusal. The only place with this order."""
+        request, need = asked.request, asked.need
+        if need is None:  # what is asked
+            need = self._needs.get((asked.method, asked.raw_path))
+        if need is None:
+            paths = readings(asked.raw_path, self._paths)
+            ours = self._own.hold(paths)
+            if ours and asked.elsewhere:
+                raise NotFound  # never proxied, whoever proxies
+            if self._cors is not None and (preflight := self._cors.preflight(asked)) is not None:
+                return preflight
+            if ours:
+                return (yield from self._answer(asked, paths))
+            need = self._need(asked.method, asked.raw_path, paths)
+        principal = None
+        if need.auth != "none":  # who is asking; on an open route credentials are not even looked at
+            principal = yield from self._who(asked)
+        if self._limits is not None and self._limits.count(request, principal):  # how often
+            yield partial(self._limits.count_shared, request, principal)
+        if principal is None and need.auth == "required":
+            if not self._pools:
+                raise NotConfigured
+            refuse_bare_token(request.credentials)
+        named = asked.need is None
+        return self._forward(request, need, principal, elsewhere=asked.elsewhere, named=named)  # may they
+
+    def _who(self, asked: Asked) -> Steps[Principal | None]:
+        """Return who is asking: session or bearer, remembered or verified now. Raises Refusal."""
+        request, limits = asked.request, self._limits
+        sessions = self._sessions if asked.head.own_cookies and not asked.credentials else None
+        if sessions is not None and not sessions.recognise(asked, time.time()):
+            yield partial(sessions.resolve, asked)
+        credentials, now = request.credentials, time.time()  # a session's are as good as a client's own
+        if not credentials:
+            return None
+        digest = _hash_of(asked.head, credentials[0]) if len(credentials) == 1 else None
+        principal = self._authenticator.recognise(digest, now)
+        if principal is not None:
+            return principal
+        if not self._pools:
+            raise NotConfigured
+        if limits is not None:
+            limits.suspect(request)
+        try:
+            verification = self._authenticator.begin(credentials, digest, now)
+            if limits is None:
+                yield verification
+            else:
+                verification.prepare()  # at once: what comes of it counts for the next request
+            principal = verification.principal()
+            if principal is None:
+                principal = yield verification.finish
+        except NoCredentials:
+            return None  # another scheme proves nothing to us
+        except (InvalidToken, MalformedAuthorization):
+            if request.by_cookie:  # of a pool or client that is not configured any more
+                request.credentials = ()
+                return None
+            if limits is not None:
+                limits.disproved(request)
+            raise
+        self._record.proven(request, principal)
+        return principal
+
+    def _answer(self, asked: Asked, paths: Sequence[str]) -> Steps[Answer]:
+        """Answer what lies at a path of ours, known or not. Raises Refusal."""
+        if self._limits is not None:
+            self._limits.count_here(asked.request)
+        if self._page is not None and self._own.is_page(paths):
+            answer: Answer = yield partial(self._page, asked.request, paths[0])
+            return answer
+        return self._own.answer(asked, paths)
+
+    def _forward(
+        self,
+        request: Request,
+        need: Need,
+        principal: Principal | None,
+        *,
+        elsewhere: bool = False,
+        named: bool = True,
+    ) -> Forward:
+        """Return the permission to go on, where `decide` gives it. Raises Refusal."""
+        request.principal = principal
+        reason = decide(need, principal)
+        if need.auth != "none":
+            request.vary = self._vary
+        if principal is None:
+            forward = Forward(b"", "all" if self._forward_token else "other")
+        else:
+            identity = principal.identity_lines
+            # Not for who asks about no request: it would be handed to its own subject, who could go past the
+            # routes with it, to an upstream that believes it from anywhere.
+            if principal.assertion is not None and named:
+                identity += principal.assertion.line(time.time())
+            forward = Forward(identity, "all" if self._forward_token else "none")
+        if self._sign is not None and not elsewhere:
+            forward = self._sign(request, principal, forward.identity)
+        request.decision, request.reason = "allowed", reason
+        return forward
+
+    def at_once(self, request: Request) -> Forward | None:
+        """Return what `judge` does, where target and token are known and nothing is counted; else None."""
+        need = self._needs.get((request.method, request.raw_path))
+        if need is None or self._limits is not None:
+            return None
+        if need.auth == "none":
+            return self._forward(request, need, None)
+        if len(request.credentials) != 1:
+            return None
+        digest = _hash_of(request.head, request.credentials[0])
+        principal = self._authenticator.recognise(digest, time.time())
+        return None if principal is None else self._forward(request, need, principal)
+
+    def holds(self, request: Request) -> bool:
+        """Return whether the token that let a request in still would, or has ended since."""
+        return self._authenticator.holds(request.credentials, time.time())
+
+    def _need(self, method: str, raw_path: str, paths: Sequence[str]) -> Need:
+        """Return what the route of a target needs that is not ours, and that is no preflight."""
+        need = self._routes.need(paths, method)
+        kept = self._cors is None or method != "OPTIONS"
+        if kept and len(method) + len(raw_path) <= _REMEMBERED_LENGTH:
+            if len(self._needs) >= _REMEMBERED_TARGETS:
+                self._needs.clear()
+            self._needs[method, raw_path] = need
+        return need
+
+
+def _hash_of(head: Scanned, credential: bytes) -> bytes | None:
+    """Return the `token_hash`, computed once for as long as a client says the same."""
+    hashed, digest = head.hashed
+    if hashed is not credential:
+        digest = token_hash(credential)
+        head.hashed = credential, digest
+    return digest
