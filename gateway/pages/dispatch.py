@@ -1,6 +1,6 @@
 """A request under the prefix becomes a page request, finds its handler, gets its answer.
 
-Made by serve/app.py for one configuration; `answer` is called from `judge_slowly`. A refusal becomes a page
+Made by serve/app.py for one configuration; `answer` is what `judge` waits for. A refusal becomes a page
 for a browser, and problem+json for everybody else. Invariant: every answer that leaves here is guarded
 (respond.guarded), and every POST has been through csrf.Guard.
 """
