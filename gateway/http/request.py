@@ -196,7 +196,9 @@ class Request:
 
     def asked(self) -> Asked:
         """Return what this request asks for itself."""
-        return Asked(self, self.method, self.raw_path, self.query, self.head, self.credentials, self.upgrade)
+        # For each new token: `Asked(…)` would be a call more.
+        facts = (self.method, self.raw_path, self.query, self.head, self.credentials, self.upgrade)
+        return tuple.__new__(Asked, (self, *facts, False, None))
 
     def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
         """Take the head apart. Raises Refusal for what no server should accept.
