@@ -66,13 +66,12 @@ class Served:
     def judge(self, batch: Batch) -> None:
         request, app = self.request, self.app
         try:
-            known = app.gate.at_once(request)
+            known: Verdict | None = app.gate.at_once(request)
             if known is None:
                 steps = for_client(app.gate, request)
                 wanted = next(steps)
         except StopIteration as done:
-            self._follow(done.value)
-            return
+            known = done.value
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self.stop(error)
             return
@@ -134,13 +133,16 @@ class Served:
         try:
             wanted = next(steps) if error is None else steps.throw(error)
         except StopIteration as done:
-            self._follow(done.value)
+            verdict: Verdict = done.value
         except Exception as refused:  # noqa: BLE001 - whatever it is, fail closed
             self.stop(refused)
+            return
         else:
             self._wait(self._judged(steps, wanted))
+            return
         finally:
             del error  # its traceback names this frame: a ring
+        self._follow(verdict)
 
     def abort(self) -> None:
         if not self.over:

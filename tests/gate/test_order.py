@@ -22,7 +22,7 @@ from gateway.http.headers import scan
 from gateway.http.request import Request
 from gateway.policy.routes import RouteTable
 from gateway.sessions.from_cookie import ByCookie
-from tests.forward_auth.envoy_client import GRPC, Stub, check, envoy
+from tests.support.envoy_client import GRPC, Stub, check, envoy
 from tests.support.running import Running, logged
 from tests.support.wire import get, once
 
