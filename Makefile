@@ -107,16 +107,20 @@ clean: ## remove what these targets made
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:
+	@command -v $(PYTHON) >/dev/null || \
+	  { echo "make: no program $(PYTHON) here: install Python 3.11 or newer, or name one, e.g. make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "make: $(PYTHON) is older than 3.11: name a newer one, e.g. make PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment: install it with 'apt-get install python3-venv'" >&2; exit 1; }
 
 $(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml local_cognito/pyproject.toml | $(VENV)/bin/python
-	$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt
-	$(PIP) install --no-deps --no-build-isolation -e . -e ./local_cognito
+	@echo "make: installing what the gateway needs into $(VENV) (about 15 s)"
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(PIP) install --no-deps --no-build-isolation -e . -e ./local_cognito
 	@touch $@
 
 $(VENV)/.test: requirements/test.txt $(VENV)/.run
-	$(PIP) install --require-hashes -r requirements/test.txt
+	@echo "make: installing what the tests need into $(VENV) (about a minute)"
+	@$(PIP) install --require-hashes -r requirements/test.txt
 	@touch $@

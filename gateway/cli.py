@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from gateway.commands import pools, serving, tokens, usage
 from gateway.commands.adding import NAME, Commands, Run
 from gateway.commands.parser import Parser, closest
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, system_said
+from gateway.terminal import show_in_its_encoding
 from gateway.version import VERSION
 
 # 128 + SIGINT, as shells report it.
@@ -27,6 +28,8 @@ _CLOSED = (("stdin", os.O_RDONLY, "r"), ("stdout", os.O_RDONLY, "w"), ("stderr",
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     closed = _open_streams()
+    for stream in (sys.stdout, sys.stderr):
+        show_in_its_encoding(stream)
     code = _run(argv, closed)
     if "stdout" in closed:
         _let_go()
@@ -62,6 +65,8 @@ def _run(argv: Sequence[str] | None, closed: set[str]) -> int:
     except SystemExit as exited:  # wrong usage that only the command could see (Parser.error)
         return exited.code if isinstance(exited.code, int) else 2
     except KeyboardInterrupt:
+        # On a terminal what the shell writes next begins a line: no echo ended that of a password's prompt.
+        sys.stderr.write("\n" * sys.stderr.isatty())
         return _INTERRUPTED
     except BrokenPipeError:
         # The reader (head, less) has enough.
@@ -70,9 +75,9 @@ def _run(argv: Sequence[str] | None, closed: set[str]) -> int:
     except OSError as error:
         if error.errno == errno.EBADF and "stdout" in closed:
             return _fail(f"{NAME}: standard output is closed: lead it into a file, or to /dev/null")
-        # The machine's refusals (no space, no permission, port taken) are the user's to mend, not our bugs.
+        # The machine's refusals (no space, no permission, port taken) are the user's to fix, not our bugs.
         where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{NAME}: {where}{(error.strerror or str(error)).lower()}")
+        return _fail(f"{NAME}: {where}{system_said(error)}")
     return code
 
 

@@ -9,6 +9,8 @@ Invariant: nothing a client sent is part of `title` or `detail`; nothing secret 
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import ClassVar
 
 
@@ -18,6 +20,18 @@ class GatewayError(Exception):
 
 class ConfigurationError(GatewayError):
     """The configuration is invalid; the message holds every mistake, one a line."""
+
+
+def system_said(error: OSError) -> str:
+    """Return the system's word about a file, and what to do where that is not plain from it."""
+    told = (error.strerror or "cannot be read").lower()
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return f"{told}: let this user (uid {os.geteuid()}) have it (chown, chmod), or run as its owner"
+    if error.errno == errno.EROFS:
+        return f"{told}: choose a place that can be written"
+    if error.errno == errno.ENOSPC:
+        return f"{told}: make room, or choose another place"
+    return told
 
 
 class Refusal(Exception):

@@ -5,6 +5,8 @@ Invariant: without a terminal, or with NO_COLOR set, the text is the same and ho
 
 from __future__ import annotations
 
+import codecs
+import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Literal, TextIO
@@ -20,6 +22,27 @@ _MARKS: dict[Mark, tuple[str, str]] = {
 }
 # Of a terminal's usual 80, less the indent.
 _WIDTH = 100
+
+
+# The same in ASCII, for terminals and files of another encoding.
+_PLAIN = {"✓": "ok", "✗": "FAILED:", "·": "-", "→": "->", "—": "-", "…": "...", "•": "*"}
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    shown = [_PLAIN.get(each) or each.encode("ascii", "backslashreplace").decode("ascii") for each in text]
+    return "".join(shown), error.end
+
+
+codecs.register_error("cognito-gateway", _replaced)
+
+
+def show_in_its_encoding(stream: TextIO) -> None:
+    """Have this stream take every text: what its encoding lacks becomes ASCII that says the same."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="cognito-gateway")
 
 
 class Paint:

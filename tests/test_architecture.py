@@ -44,7 +44,7 @@ FLOORS: dict[str, set[str]] = {
         *("sessions", "tokens", "upstream"),
     },
     "commands": BASE | {"aws", "gate", "keys", "policy", "serve", "tokens"},
-    "cli": {"commands", "errors", "version"},
+    "cli": {"commands", "errors", "terminal", "version"},
     "__init__": set(),
     "__main__": {"cli"},
 }

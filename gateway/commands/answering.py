@@ -15,7 +15,7 @@ from gateway.aws.challenges import CODES, code_destination, new_password, requir
 from gateway.aws.password_shape import possible
 from gateway.aws.user_pool import Challenge, Tokens, UserPool
 from gateway.commands.console import Console
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 
 _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
 _NONE: Mapping[str, str] = MappingProxyType({})
@@ -64,7 +64,7 @@ def read_attributes(path: Path) -> dict[str, str]:
         with path.open("rb") as file:
             found = json.loads(file.read(_LARGEST_FILE + 1))
     except OSError as error:
-        raise GatewayError(f"--attributes-file {path}: cannot be read: {error.strerror}") from error
+        raise GatewayError(f"--attributes-file {path}: cannot be read: {system_said(error)}") from error
     except ValueError:
         found = None
     if not isinstance(found, dict) or not all(isinstance(each, str) for each in found.values()):

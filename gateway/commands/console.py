@@ -13,7 +13,7 @@ import termios
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 
 # Characters; Cognito's longest are tokens, of some KB.
 _LONGEST_SECRET = 65_536
@@ -159,7 +159,7 @@ def first_line(path: Path, name: str) -> str:
         with path.open(encoding="utf-8") as file:
             text = file.readline(_LONGEST_SECRET + 1)
     except OSError as error:
-        raise GatewayError(f"{name} {path}: cannot be read: {error.strerror}") from error
+        raise GatewayError(f"{name} {path}: cannot be read: {system_said(error)}") from error
     except UnicodeDecodeError as error:
         raise GatewayError(f"{name} {path}: is not UTF-8 text") from error
     line = text.removesuffix("\n")

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import errno
 import json
+import secrets
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -77,10 +79,10 @@ async def _demo(port: int) -> None:
         metrics = f"http://{_HOST}:{_free_port(_METRICS_PORT)}"
         running = Running(f"http://{_HOST}:{_free_port(port)}", metrics, cognito, api)
         seeded = seeded_by(document)
-        worker = Worker(_config(running, seeded))
+        worker = Worker(_config(running, seeded, stack.enter_context(_folder())), source="the demo")
         await worker.start()
         stack.push_async_callback(worker.stop)
-        sys.stdout.write(banner(running, seeded))
+        sys.stdout.write(banner(running, seeded, has_aws_cli=shutil.which("aws") is not None))
         sys.stdout.flush()
         await ended.wait()
 
@@ -140,7 +142,15 @@ def seeded_by(document: dict[str, Any]) -> Seeded:
     return Seeded(pool["Id"], pool["Clients"][0]["ClientId"], user["Username"], user["Password"])
 
 
-def _config(running: Running, seeded: Seeded) -> Config:
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="cognito-gateway-demo-")
+
+
+def _config(running: Running, seeded: Seeded, folder: str) -> Config:
+    """What the demo serves by, with its files in `folder`, which lasts as long as the demo."""
+    secret = Path(folder) / "session-secret"
+    secret.touch(mode=0o600)
+    secret.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")
     issuer = f"{running.cognito}/{seeded.pool_id}"
     document = {
         "listen": {"address": running.gateway.removeprefix("http://"), "drain_timeout": "1s"},
@@ -159,18 +169,21 @@ def _config(running: Running, seeded: Seeded) -> Config:
         "routes": [{"path": "/api/v1/status", "methods": ["GET"], "auth": "none"}],
         "metrics": {"address": running.metrics.removeprefix("http://")},
         "log": {"format": "text"},
+        # Without one the log would warn, after everything else that the demo prints.
+        "sign_in": {"session": {"secret_file": str(secret)}},
     }
-    # The loader reads files; this one is gone again before anything is served.
-    with tempfile.TemporaryDirectory(prefix="cognito-gateway-demo-") as folder:
-        path = Path(folder) / "gateway.yaml"
-        path.write_text(yaml.safe_dump(document), encoding="utf-8")
-        return load(path, {}).config
+    path = Path(folder) / "gateway.yaml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return load(path, {}).config
 
 
-def banner(running: Running, seeded: Seeded) -> str:
+def banner(running: Running, seeded: Seeded, *, has_aws_cli: bool) -> str:
     """What the demo prints once everything listens; every `$ ` line works in a shell without AWS settings."""
     config_url = f"{running.gateway}/api/v1/config"
     json_header = '-H "Content-Type: application/json"'
+    getting = {"the AWS CLI": _aws_command(running, seeded), "this program": _token_command(running, seeded)}
+    # What is missing would leave the variable empty, and the next line would be refused for that.
+    first, second = getting if has_aws_cli else reversed(getting)
     lines = [
         f"gateway        {running.gateway}   metrics and probes {running.metrics}",
         f"local Cognito  {running.cognito}{_instead(running.cognito, _COGNITO_PORT)}",
@@ -179,15 +192,15 @@ def banner(running: Running, seeded: Seeded) -> str:
         f"sign-in page   {running.gateway}/oauth2/sign_in",
         f"what is mailed {running.cognito}/_outbox",
         "",
-        "In another terminal, get a token with the AWS CLI and call the API through the gateway:",
-        f"$ TOKEN=$({_aws_command(running, seeded)})",
+        f"In another terminal, get a token with {first} and call the API through the gateway:",
+        f"$ TOKEN=$({getting[first]})",
         f'$ curl -s {config_url} {json_header} -H "Authorization: bearer $TOKEN"',
         "",
         "The same without the token is refused:",
         f"$ curl -s -i {config_url} {json_header}",
         "",
-        "Without the AWS CLI, get the token with this program:",
-        f"$ TOKEN=$({_token_command(running, seeded)})",
+        f"Or get the token with {second}:",
+        f"$ TOKEN=$({getting[second]})",
         "",
         "Ctrl-C stops everything.",
     ]

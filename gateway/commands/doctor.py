@@ -23,7 +23,7 @@ from gateway.commands.checkup.look import look
 from gateway.commands.upstream_check import look_at_upstream
 from gateway.config.load import load
 from gateway.config.model import Config, Egress, UserPool
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 from gateway.keys.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource
 from gateway.outgoing.aws import AwsHttp
 from gateway.serve.reload import files_of
@@ -155,7 +155,7 @@ def _file(path: Path) -> Finding:
         mode = path.stat().st_mode & 0o777
     except OSError as error:
         return broken(
-            str(path), f"cannot be read: {error.strerror}", "it is named as a secret", "put it there"
+            str(path), f"cannot be read: {system_said(error)}", "it is named as a secret", "put it there"
         )
     if mode & 0o077:
         why = "whoever has an account on this machine has the secret"

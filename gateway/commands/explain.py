@@ -16,7 +16,13 @@ from pathlib import Path
 
 from gateway.config.load import load
 from gateway.config.model import Config, Egress, UserPool
-from gateway.errors import GatewayError, NotConfigured, Refusal
+from gateway.errors import (
+    GatewayError,
+    MalformedAuthorization,
+    NotConfigured,
+    Refusal,
+    TwoCredentials,
+)
 from gateway.gate.authenticate import Principal
 from gateway.gate.own_paths import OwnPaths
 from gateway.keys.fetch import FetchFailed, FileSource, HttpSource
@@ -25,12 +31,15 @@ from gateway.policy.paths import split_target
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
 from gateway.terminal import Mark, Paint, columns, paint_for
+from gateway.tokens.bearer import bearer_token
 from gateway.tokens.claims import Claims
 from gateway.tokens.explain import Check, Explanation, Keys, explain
 from gateway.tokens.jwk import KeySetRefused, read_key_set
 
 # More than cognito.max_token_size can be is no token, and need not be read.
 _MOST_INPUT = 128 * 1024
+# Of a file name (Linux); the shortest token is longer.
+_LONGEST_NAME = 255
 # What surrounds a token that was copied from a terminal or a log of requests.
 _PREFIXES = ("authorization:", "bearer ")
 
@@ -52,8 +61,9 @@ def explain_command(request: ExplainRequest) -> int:
     """Prints the explanation; 0 where the request would be let through, else 1. Raises GatewayError."""
     config = load(request.config_path, request.environ).config
     token = _token(request)
+    malformed = _malformed(token)
     keys = asyncio.run(_key_sets(config))
-    explanation = explain(
+    explanation = malformed or explain(
         token,
         config.cognito.user_pools,
         keys,
@@ -123,6 +133,18 @@ def _refused(refusal: Refusal) -> str:
     return f"refused with {refusal.status} ({refusal.reason}): {refusal}"
 
 
+def _malformed(token: bytes) -> Explanation | None:
+    """What a request is refused with whose header holds more than one token, such as `Bearer Bearer …`."""
+    if token[: len(b"bearer ")].lower() != b"bearer ":
+        return None
+    try:
+        bearer_token([b"Bearer " + token])
+    except (MalformedAuthorization, TwoCredentials) as refusal:
+        check = Check("header", False, str(refusal), "Bearer, a blank and one token", refusal.reason)
+        return Explanation((check,), None, None, refusal, None, None)
+    return None
+
+
 def _token(request: ExplainRequest) -> bytes:
     text = request.token
     if text is None or text == "-":
@@ -135,6 +157,8 @@ def _token(request: ExplainRequest) -> bytes:
             text = text[len(prefix) :].strip()
     if not text:
         raise GatewayError("explain: no token was given: name it, or send it to stdin")
+    if request.token is not None and len(text) <= _LONGEST_NAME and Path(text).is_file():
+        raise GatewayError(f"explain takes a token, and {text} is a file: cognito-gateway explain - < {text}")
     return text.encode("utf-8", "surrogateescape")
 
 

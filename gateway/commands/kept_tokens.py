@@ -19,7 +19,7 @@ from typing import Any
 import jwt
 
 from gateway.aws.values import PoolAddress, Tokens
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 
 # Seconds a token must still live to be worth printing: somebody is going to paste it.
 _LEAST_LIFE = 60
@@ -99,7 +99,7 @@ class KeptTokens:
             beside.replace(self.path)
         except OSError as error:
             beside.unlink(missing_ok=True)
-            raise GatewayError(f"{self.path}: cannot be written: {error.strerror}") from None
+            raise GatewayError(f"{self.path}: cannot be written: {system_said(error)}") from None
 
     def _read(self) -> bytes:
         """The file, if nobody else could have read or written it. Raises OSError and GatewayError."""

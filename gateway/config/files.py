@@ -6,6 +6,7 @@ The only part of the configuration that looks at the machine; nothing is read be
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,15 @@ from gateway.config.shapes import Key, Kind, ListOf, Section
 from gateway.config.stored import STORED
 from gateway.config.table import SCHEMA
 from gateway.config.validate import Typed
+from gateway.errors import system_said
 
 # Group and others: whoever reads a secret file can seal cookies, or speak as our client or with our Redis.
 _OTHERS = 0o077
 _SECRET = ("secret_file", "key_file", "password_file")
+# Who pastes a secret in place of its file's name should not find it in a log.
+_UNNAMED = "the file (its name is not shown: without a / or a dot it may be the secret itself)"
+# Base64 has / in it too, and no dot.
+_BASE64 = re.compile(r"[A-Za-z0-9+/=]{32,}")
 
 
 def check_files(typed: Typed, folder: Path, report: Report) -> None:
@@ -29,8 +35,7 @@ def check_files(typed: Typed, folder: Path, report: Report) -> None:
         file = folder / text
         problem = _unusable_folder(file) if key.shape is shapes.FOLDER else _unreadable(file)
         if problem is not None:
-            # Who pastes a secret in place of its file's name should not find it in a log.
-            named = "the file" if key.name.endswith(_SECRET) else str(file)
+            named = _UNNAMED if key.name.endswith(_SECRET) and not _is_path(str(text)) else str(file)
             report.mistake(typed.place(path), path, f"{named}: {problem}")
         elif key.shape is shapes.FOLDER:
             _warn_of_writers(typed, path, file, report)
@@ -38,6 +43,13 @@ def check_files(typed: Typed, folder: Path, report: Report) -> None:
             mode = f"{stat.S_IMODE(file.stat().st_mode):04o}"
             told = f"{file} holds a secret and others may read it (mode {mode}): chmod 600 {file}"
             report.warning(typed.place(path), path, told)
+
+
+def _is_path(text: str) -> bool:
+    """Whether this is the name of a file, and not a secret that was pasted in its place."""
+    named = "/" in text or "." in text
+    encoded = _BASE64.fullmatch(text) is not None and any(each.isupper() for each in text)
+    return named and not encoded
 
 
 def _warn_of_writers(typed: Typed, path: str, folder: Path, report: Report) -> None:
@@ -80,7 +92,7 @@ def _unreadable(file: Path) -> str | None:
         with file.open("rb") as opened:
             opened.read(1)
     except OSError as error:
-        return (error.strerror or "cannot be read").lower()
+        return system_said(error)
     return None
 
 

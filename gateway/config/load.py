@@ -19,7 +19,7 @@ from gateway.config.overrides import override
 from gateway.config.report import Report
 from gateway.config.stored import with_stored
 from gateway.config.validate import validate
-from gateway.errors import ConfigurationError
+from gateway.errors import ConfigurationError, system_said
 
 # In place of a file: the environment alone. Compared by identity; its text stands in messages.
 ENVIRONMENT: Final = Path("the environment")
@@ -88,6 +88,4 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(source.LARGEST_FILE + 1)
     except OSError as error:
-        raise ConfigurationError(
-            f"{path}: cannot read the configuration: {(error.strerror or str(error)).lower()}"
-        ) from None
+        raise ConfigurationError(f"{path}: cannot read the configuration: {system_said(error)}") from None

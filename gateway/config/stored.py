@@ -19,7 +19,7 @@ import yaml
 from gateway.config import source
 from gateway.config.report import Report
 from gateway.config.validate import Typed, validate
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 
 STORED = "connection.yaml"
 _POOLS = "cognito.user_pools"
@@ -42,7 +42,7 @@ def with_stored(typed: Typed, folder: Path, report: Report) -> tuple[Typed, bool
     except FileNotFoundError:
         return typed, False
     except OSError as error:
-        told = f"{path}: {(error.strerror or 'cannot be read').lower()}"
+        told = f"{path}: {system_said(error)}"
         report.mistake(typed.place("sign_in.state_dir"), "sign_in.state_dir", told)
         return typed, False
     if cognito["user_pools"]:
@@ -92,5 +92,5 @@ def store(state_dir: Path, text: str) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        why = (error.strerror or str(error)).lower()
+        why = system_said(error)
         raise GatewayError(f"sign_in.state_dir: {path}: cannot be written: {why}") from error

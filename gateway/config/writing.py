@@ -19,7 +19,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from gateway.config.load import load
-from gateway.errors import ConfigurationError, GatewayError
+from gateway.errors import ConfigurationError, GatewayError, system_said
 
 # What config/gateway.minimal.yaml says: whoever copied it means to have it replaced.
 _EXAMPLE_POOL = "ap-south-1_AbCdEfGhI"
@@ -161,6 +161,6 @@ def _replace(path: Path, text: str, environ: Mapping[str, str]) -> None:
             + str(error).replace(str(beside), str(path))
         ) from None
     except OSError as error:
-        raise GatewayError(f"{path}: cannot be written ({(error.strerror or '').lower()})") from None
+        raise GatewayError(f"{path}: cannot be written: {system_said(error)}") from None
     finally:
         beside.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 from gateway.tokens import base64url
 from gateway.tokens.pyjwt import ES256, RS256, ECAlgorithm, RSAAlgorithm
 
@@ -49,7 +49,7 @@ def read_signing_keys(file: Path) -> tuple[SigningKey, ...]:
     try:
         data = file.read_bytes()
     except OSError as error:
-        raise GatewayError(f"{_KEY} {file}: {(error.strerror or 'cannot be read').lower()}") from error
+        raise GatewayError(f"{_KEY} {file}: {system_said(error)}") from error
     blocks = _PEM.findall(data)
     if not blocks:
         raise GatewayError(f"{_KEY} {file}: holds no private key: write PEM")

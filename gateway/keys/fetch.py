@@ -16,7 +16,7 @@ from typing import Protocol
 from aiohttp import ClientError
 
 from gateway.config.model import DIRECT, Egress
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 from gateway.outgoing.aws import AwsHttp
 from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
 
@@ -99,9 +99,7 @@ class FileSource:
             # In a thread: the file may lie on a network volume.
             return await asyncio.to_thread(_read_regular, self._path)
         except OSError as error:
-            raise FetchFailed(
-                "unreadable", f"{self._path}: {error.strerror or type(error).__name__}"
-            ) from error
+            raise FetchFailed("unreadable", f"{self._path}: {system_said(error)}") from error
 
     def __repr__(self) -> str:
         return f"<FileSource {self._path}>"

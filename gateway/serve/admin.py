@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from gateway.config.model import Address
 from gateway.errors import GatewayError
 from gateway.serve.page_server import MAX_HEAD, Asked, Page, PageServer, plain
-from gateway.serve.sockets import somebody_listens
+from gateway.serve.sockets import cannot_listen, somebody_listens
 
 # After a scrape the next one waits this many times as long as it took: some milliseconds, and nobody scrapes
 # faster than once a second.
@@ -61,7 +61,7 @@ class MetricsListener:
         try:
             self._server = await self._bind()
         except OSError as exc:
-            raise GatewayError(_cannot_listen(self._address, exc)) from exc
+            raise GatewayError(cannot_listen("metrics.address", self._address, exc)) from exc
         if self._address.unix is None:
             self._port = self._server.sockets[0].getsockname()[1]
 
@@ -112,11 +112,3 @@ class MetricsListener:
             rest = min((time.monotonic() - began) * _REST, _LONGEST_REST)
             asyncio.get_running_loop().call_later(rest, self._scraping.release)
         return Page(200, body, content_type)
-
-
-def _cannot_listen(address: Address, exc: OSError) -> str:
-    if exc.errno == errno.EADDRINUSE:
-        return f"metrics.address {address} is taken: stop what listens there, or choose another address"
-    # A resolver's errors have negative numbers of their own.
-    why = os.strerror(exc.errno) if exc.errno is not None and exc.errno > 0 else str(exc.strerror or exc)
-    return f"metrics.address {address} cannot be listened on ({why}): choose another address"

@@ -13,10 +13,11 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from gateway.config.model import Address
+from gateway.config.model import Address, Config
 from gateway.errors import GatewayError
 
 # Connections the kernel holds for us while the loop is busy; it caps this at net.core.somaxconn (4096).
@@ -55,7 +56,7 @@ def bind(address: Address, workers: int = 1) -> Listening:
             return Listening([[shared] for _ in range(workers)], address.unix)
         return Listening(_bind_tcp(address, workers))
     except OSError as error:
-        raise GatewayError(_cannot_listen("listen.address", address, error)) from error
+        raise GatewayError(cannot_listen("listen.address", address, error)) from error
 
 
 def require_free(address: Address, key: str) -> None:
@@ -67,7 +68,29 @@ def require_free(address: Address, key: str) -> None:
         elif address.unix.is_socket() and somebody_listens(address.unix):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
     except OSError as error:
-        raise GatewayError(_cannot_listen(key, address, error)) from error
+        raise GatewayError(cannot_listen(key, address, error)) from error
+
+
+def require_all_free(listeners: Mapping[str, Address | None]) -> None:
+    """Raises GatewayError with every one of these keys whose address cannot be listened on."""
+    failed = []
+    for key, address in listeners.items():
+        if address is not None:
+            try:
+                require_free(address, key)
+            except GatewayError as error:
+                failed.append(str(error))
+    if failed:
+        raise GatewayError("; ".join(failed))
+
+
+def listeners_of(config: Config) -> dict[str, Address | None]:
+    """The addresses that a gateway of this configuration listens on, by their keys."""
+    return {
+        "listen.address": config.listen.address,
+        "metrics.address": config.metrics.address,
+        "ext_authz.grpc_address": config.ext_authz.grpc_address,
+    }
 
 
 def _bind_tcp(address: Address, workers: int) -> list[list[socket.socket]]:
@@ -151,7 +174,26 @@ def somebody_listens(path: Path) -> bool:
         return probe.connect_ex(str(path)) in {0, errno.EAGAIN}  # EAGAIN: its backlog is full
 
 
-def _cannot_listen(key: str, address: Address, error: OSError) -> str:
+def cannot_listen(key: str, address: Address, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"{key} {address} is taken: stop the program that listens there, or choose another"
-    return f"{key} {address}: cannot listen: {(error.strerror or str(error)).lower()}"
+    return f"{key} {address}: cannot listen: {_why(address, error)}"
+
+
+def _why(address: Address, error: OSError) -> str:
+    """The system's word, and what to do."""
+    told = (error.strerror or str(error)).lower()
+    if error.errno == errno.EACCES and address.unix is not None:
+        return f"{told}: let uid {os.geteuid()} write {address.unix.parent}, or choose another folder"
+    if error.errno == errno.EACCES:
+        return (
+            f"{told}: ports below 1024 need the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= of "
+            "systemd, cap_add of a container); or choose a port from 1024 on"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{told}: this machine does not have the address; :{address.port} listens on all it has"
+    if error.errno == errno.ENOENT and address.unix is not None:
+        return f"{told}: make the folder {address.unix.parent} first"
+    if isinstance(error, socket.gaierror):
+        return f"{told}: write an address of this machine"
+    return told

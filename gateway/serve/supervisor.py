@@ -99,11 +99,9 @@ class Supervisor:
         Raises GatewayError for what the user must mend: an address that is taken, a file that cannot be used.
         Cancelled when some serve already and others do not yet, it leaves them all to `stop`.
         """
-        await self._listener.start()
         try:
-            grpc_address = self.config.ext_authz.grpc_address
-            if grpc_address is not None:
-                sockets.require_free(grpc_address, "ext_authz.grpc_address")
+            sockets.require_all_free(sockets.listeners_of(self.config))
+            await self._listener.start()
             self._listening = sockets.bind(self.config.listen.address, self._workers)
             self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
             self._places = [Place(number, own) for number, own in enumerate(self._listening.slots)]

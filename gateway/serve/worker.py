@@ -90,11 +90,9 @@ class Worker:
 
     async def start(self) -> None:
         """Listen. Raises GatewayError when an address cannot be had; waits for nothing else."""
-        await self._listener.start()
-        grpc_address = self.config.ext_authz.grpc_address
         try:
-            if grpc_address is not None:
-                sockets.require_free(grpc_address, "ext_authz.grpc_address")
+            sockets.require_all_free(sockets.listeners_of(self.config))
+            await self._listener.start()
             self._listening = sockets.bind(self._address)
             await self._server.start(self._listening.slots[0])
         except BaseException:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.aws.values import PoolAddress, Tokens
 from gateway.config.model import Cognito as CognitoConfig
 from gateway.config.model import UserPool
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 from gateway.sessions.session import Session
 from gateway.sessions.threads import Threads
 
@@ -89,8 +89,10 @@ def client_secret(pool: UserPool) -> str | None:
         return None
     try:
         secret = path.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise GatewayError(f"client_secret_file: {path}: cannot be read") from error
+    except OSError as error:
+        raise GatewayError(f"client_secret_file: {path}: {system_said(error)}") from error
+    except UnicodeDecodeError as error:
+        raise GatewayError(f"client_secret_file: {path}: is not UTF-8 text") from error
     if not secret:
         raise GatewayError(f"client_secret_file: {path}: is empty")
     return secret

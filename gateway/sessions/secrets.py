@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 from gateway.config.model import Config
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 from gateway.observe.logs import Logger
 
 # 256 bits, what the keys derived from it have; `openssl rand -base64 32` gives 44 characters.
@@ -39,7 +39,7 @@ def read_secrets(path: Path) -> tuple[bytes, ...]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise GatewayError(f"{where}: cannot be read: {error.strerror}") from error
+        raise GatewayError(f"{where}: cannot be read: {system_said(error)}") from error
     secrets = tuple(line.strip() for line in content.splitlines() if line.strip())
     how = "write one with 'openssl rand -base64 32'"
     if not secrets:

@@ -10,7 +10,7 @@ import ssl
 from pathlib import Path
 
 from gateway.config.model import ClientTls, ServerTls
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 from gateway.tls import outgoing
 from gateway.tls.causes import plain
 
@@ -115,4 +115,4 @@ def _read(key: str, file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as error:
-        raise GatewayError(f"{key} {file}: {(error.strerror or 'cannot be read').lower()}") from error
+        raise GatewayError(f"{key} {file}: {system_said(error)}") from error

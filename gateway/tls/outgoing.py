@@ -9,7 +9,7 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, system_said
 
 
 def client_context(ca_file: Path | None, named_by: str) -> ssl.SSLContext:
@@ -30,7 +30,7 @@ def client_context(ca_file: Path | None, named_by: str) -> ssl.SSLContext:
     try:
         ca_file.read_bytes()
     except OSError as error:
-        told = f"{named_by} {ca_file}: {(error.strerror or 'cannot be read').lower()}"
+        told = f"{named_by} {ca_file}: {system_said(error)}"
         raise GatewayError(told) from error
     try:
         context.load_verify_locations(cafile=ca_file)

@@ -11,6 +11,9 @@ from gateway.config.files import check_files
 from gateway.config.report import Report
 from tests.support.config_files import POOL, said, typed
 
+# "s" and "d" have neither a slash nor a dot.
+UNNAMED = "the file (its name is not shown: without a / or a dot it may be the secret itself)"
+
 
 def _told(folder: Path, text: str) -> list[str]:
     report = Report()
@@ -27,12 +30,12 @@ def test_every_file_must_be_there(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     assert _told(tmp_path, text) == [
         "F:3: listen.tls.certificate_file: D/c.pem: no such file or directory",
-        "F:4: listen.tls.key_file: the file: no such file or directory",
+        "F:4: listen.tls.key_file: D/k.pem: no such file or directory",
         "F:5: listen.tls.client_ca_file: D/a.pem: no such file or directory",
         "F:8: upstream.tls.ca_file: D/u.pem: no such file or directory",
         "F:13: cognito.user_pools[0].jwks_file: D/j.json: no such file or directory",
-        "F:14: cognito.user_pools[0].client_secret_file: the file: no such file or directory",
-        "F:17: sign_in.session.secret_file: the file: is a directory",
+        f"F:14: cognito.user_pools[0].client_secret_file: {UNNAMED}: no such file or directory",
+        f"F:17: sign_in.session.secret_file: {UNNAMED}: is a directory",
         "F:18: sign_in.state_dir: D/none: not a folder: make it first",
     ]
 

@@ -35,9 +35,8 @@ def test_the_demos_line_puts_a_token_into_a_variable(tmp_path: Path) -> None:
         running = Running(
             "http://127.0.0.1:8000", "http://127.0.0.1:9090", local.url, "http://127.0.0.1:8080"
         )
-        lines = [
-            line[2:] for line in banner(running, seeded_by(document)).splitlines() if line.startswith("$ ")
-        ]
+        printed = banner(running, seeded_by(document), has_aws_cli=True)
+        lines = [line[2:] for line in printed.splitlines() if line.startswith("$ ")]
         done = run(lines[0] + '\nprintf %s "$TOKEN"', tmp_path)
     assert done.stderr == ""
     claims = jwt.decode(done.stdout, options={"verify_signature": False})

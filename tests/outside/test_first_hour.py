@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pty
 import ssl
 import subprocess
 import time
@@ -25,6 +23,7 @@ from tests.support.programs import (
     until,
 )
 from tests.support.promises import Bench
+from tests.support.terminal import Terminal
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, sign
 
 
@@ -85,31 +84,6 @@ async def test_the_start_of_several_workers_and_of_the_environment_alone(tmp_pat
 # --- text on a terminal, JSON otherwise --------------------------------------------------------------------
 
 
-def at_a_terminal(command: list[str | Path], folder: Path, *, until_said: str, typed: bytes = b"") -> str:
-    """What a command writes to its terminal until this is said, or it ends; then Ctrl-C."""
-    child, terminal = pty.fork()
-    if child == 0:
-        os.chdir(folder)
-        os.execve(command[0], [str(word) for word in command], environment(TERM="xterm"))
-    said, asked = b"", False
-    deadline = time.monotonic() + 90
-    try:
-        while time.monotonic() < deadline:
-            try:
-                piece = os.read(terminal, 4096)
-            except OSError:  # its end: EIO
-                break
-            said += piece
-            if until_said.encode() in said and not asked:
-                asked = True
-                os.write(terminal, typed or b"\x03")
-        assert asked, said
-        return said.decode()
-    finally:
-        os.close(terminal)
-        os.waitpid(child, 0)
-
-
 @pytest.mark.parametrize(
     ("more", "start"),
     [("", "Z INFO    started address="), ("log: {format: json}", '"event":"started"')],
@@ -127,8 +101,11 @@ def test_the_log_is_text_on_a_terminal_unless_json_is_asked_for(
             more=more,
         )
     )
-    said = at_a_terminal([SCRIPT, "serve", path], tmp_path, until_said="started")
-    assert start in said
+    with Terminal([SCRIPT, "serve", path], cwd=tmp_path) as terminal:
+        terminal.says("started")
+        terminal.write("\x03")
+        assert start in terminal.rest()
+        assert terminal.code() == 0
 
 
 # --- log lines: address, expected and actual, a plain cause, a hint at doctor ------------------------------

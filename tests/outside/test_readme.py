@@ -19,6 +19,7 @@ from tests.support import local_cognito
 from tests.support.demos import taking_turns
 from tests.support.ports import free_port, is_free
 from tests.support.programs import ROOT, SCRIPT, run, started
+from tests.support.tokens import CLIENT_ID, POOL_ID
 from tests.support.wire import Upstream
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -243,7 +244,8 @@ def test_yaml_blocks_fit_into_the_minimal_configuration(tmp_path: Path) -> None:
     minimal = (ROOT / "config/gateway.minimal.yaml").read_text(encoding="utf-8")
     for number, block in enumerate(blocks):
         path = tmp_path / f"{number}.yaml"
-        path.write_text(minimal + block)
+        filled = minimal.replace("ap-south-1_AbCdEfGhI", POOL_ID).replace("1example23456789", CLIENT_ID)
+        path.write_text(filled + block)
         done = run(SCRIPT, "check-config", path)
         assert (done.returncode, done.stderr) == (0, "")
 

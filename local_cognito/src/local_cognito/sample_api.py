@@ -21,6 +21,7 @@ def application() -> web.Application:
     """The API's routes; keeps nothing between requests."""
     # 0: echo takes bodies of any size, since it holds none of them.
     app = web.Application(client_max_size=0)
+    app.router.add_get("/", _root)
     app.router.add_get("/api/v1/config", _config)
     app.router.add_get("/api/v1/status", _status)
     app.router.add_post("/api/v1/echo", _echo)
@@ -32,6 +33,12 @@ def application() -> web.Application:
 def _json(value: dict[str, Any], status: int = 200) -> web.Response:
     # A line of its own on the terminal of whoever pastes the demo's curl.
     return web.json_response(text=json.dumps(value) + "\n", status=status)
+
+
+async def _root(_: web.Request) -> web.Response:
+    """What there is to ask for."""
+    paths = ["/api/v1/config", "/api/v1/status", "/api/v1/echo", "/api/v1/events", "/headers"]
+    return _json({"service": "sample-api", "paths": paths})
 
 
 async def _config(request: web.Request) -> web.Response:
