@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -130,7 +131,7 @@ def test_there_are_commands_to_look_at() -> None:
 # --- settings ---
 
 
-def settings(section: Section, before: str = "") -> Iterator[str]:
+def settings(section: Section[Any], before: str = "") -> Iterator[str]:
     for key in section.keys:
         name = f"{before}{key.name}"
         yield name

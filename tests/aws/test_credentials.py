@@ -44,7 +44,8 @@ def local() -> Iterator[LocalCognito]:
 
 
 def client(local: LocalCognito, service: str, **keys: str) -> Any:
-    return boto3.client(
+    make: Any = boto3.client
+    return make(
         service,
         endpoint_url=local.url,
         region_name="us-east-1",

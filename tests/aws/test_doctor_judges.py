@@ -299,7 +299,8 @@ def test_roles() -> None:
 
     nobody = {"does not trust this identity pool alone": "broken"}
     assert judged(trust_policy("us-east-1:11111111-0000-4000-8000-000000000000")) == nobody
-    for nothing in (None, {}, {"Statement": []}):
+    nothings: tuple[Any, ...] = (None, {}, {"Statement": []})
+    for nothing in nothings:
         assert judged(nothing) == nobody
     anybody = trust_policy(IDENTITY_POOL)
     del anybody["Statement"][0]["Condition"]["ForAnyValue:StringLike"]

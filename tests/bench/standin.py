@@ -8,6 +8,7 @@ import asyncio
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import jwt
 import yaml
@@ -16,7 +17,7 @@ from aiohttp import ClientSession, web
 from bench import upstream
 
 
-def refuses(token: str, keys: jwt.PyJWKSet, pool: dict, skip: str) -> bool:
+def refuses(token: str, keys: jwt.PyJWKSet, pool: dict[str, Any], skip: str) -> bool:
     try:
         claims = jwt.decode(
             token,
@@ -31,7 +32,7 @@ def refuses(token: str, keys: jwt.PyJWKSet, pool: dict, skip: str) -> bool:
     return wrong_client or claims["token_use"] not in pool["token_use"]
 
 
-async def applications(config: dict, skip: str) -> list[tuple[web.Application, str]]:
+async def applications(config: dict[str, Any], skip: str) -> list[tuple[web.Application, str]]:
     (pool,) = config["cognito"]["user_pools"]
     async with ClientSession() as session, session.get(pool["jwks_url"]) as answer:
         keys = jwt.PyJWKSet.from_dict(await answer.json())
@@ -51,7 +52,7 @@ async def applications(config: dict, skip: str) -> list[tuple[web.Application, s
     return [(front, config["listen"]["address"]), (probes, config["metrics"]["address"])]
 
 
-async def serve(config: dict, skip: str) -> None:
+async def serve(config: dict[str, Any], skip: str) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     runners = []

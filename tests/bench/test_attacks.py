@@ -1,7 +1,12 @@
 """The attackers against the attacks' own upstream, and the table that shows what came of them."""
 
+from __future__ import annotations
+
 import socket
+from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,20 +22,22 @@ PLAIN = [kind for kind in HOLD if kind not in {"hello", "idle_tls"}]
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory):
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with ExitStack() as stack:
         yield stalling.start(stack, tmp_path_factory.mktemp("stalling"), CPUS)
 
 
 @pytest.fixture
-def tokens(tmp_path):
+def tokens(tmp_path: Path) -> Any:
     file = tmp_path / "tokens"
     file.write_text("token\n")
     return str(file)
 
 
 @pytest.mark.parametrize("kind", PLAIN)
-def test_an_attack_that_holds_stands_with_all_its_connections_until_it_is_over(kind, port, tokens):
+def test_an_attack_that_holds_stands_with_all_its_connections_until_it_is_over(
+    kind: Any, port: int, tokens: Any
+) -> None:
     before = int(fetch(port, stalling.ACCEPTED)[1])
     with attacked(Attack(kind, port, tokens, 2), CPUS) as attacker:
         assert attacker.poll() is None
@@ -39,12 +46,12 @@ def test_an_attack_that_holds_stands_with_all_its_connections_until_it_is_over(k
 
 
 @pytest.mark.parametrize("kind", FLOOD)
-def test_a_flood_ends_by_itself(kind, port, tokens):
+def test_a_flood_ends_by_itself(kind: Any, port: int, tokens: Any) -> None:
     with attacked(Attack(kind, port, tokens, 2, seconds=0.2), CPUS) as attacker:
         assert attacker.wait(timeout=60) == 0
 
 
-def test_an_attack_that_nobody_accepts_is_an_error(tokens):
+def test_an_attack_that_nobody_accepts_is_an_error(tokens: Any) -> None:
     with (
         pytest.raises(BenchError, match="attack gets"),
         attacked(Attack("gets", free_port(), tokens, 1), CPUS),
@@ -52,7 +59,7 @@ def test_an_attack_that_nobody_accepts_is_an_error(tokens):
         pass
 
 
-def test_the_certificate_is_written_once(tmp_path):
+def test_the_certificate_is_written_once(tmp_path: Path) -> None:
     file = write_self_signed(tmp_path / "pair.pem")
     content = file.read_bytes()
     assert b"CERTIFICATE" in content
@@ -60,7 +67,7 @@ def test_the_certificate_is_written_once(tmp_path):
     assert write_self_signed(file).read_bytes() == content
 
 
-def test_the_table_has_a_row_for_each_figure():
+def test_the_table_has_a_row_for_each_figure() -> None:
     work = WORKS["attacks"]
     found = Outcome(work.name, work.title, work.columns, None, 1, tall=work.tall)
     found.entries.append(Entry("gateway", "cognito-gateway", "1", [], [{"gets_1_ms": 2.25}]))
@@ -71,7 +78,7 @@ def test_the_table_has_a_row_for_each_figure():
     assert lines[-1].endswith("–")
 
 
-def test_the_upstream_counts_its_connections(port):
+def test_the_upstream_counts_its_connections(port: int) -> None:
     before = int(fetch(port, stalling.ACCEPTED)[1])
     socket.create_connection(("127.0.0.1", port)).close()
     assert int(fetch(port, stalling.ACCEPTED)[1]) == before + 2

@@ -1,9 +1,12 @@
 """The configurations are rendered purely, and the installed peers hold what the harness promises of them."""
 
+from __future__ import annotations
+
 import json
 import re
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,7 +21,7 @@ CPUS = frozenset({0})
 
 
 @pytest.fixture
-def setup(tmp_path):
+def setup(tmp_path: Path) -> Any:
     return Setup(
         directory=tmp_path / "contestant",
         port=18001,
@@ -30,12 +33,12 @@ def setup(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def mint():
+def mint() -> Any:
     return Mint()
 
 
 @pytest.mark.parametrize("kind", CONTESTANTS, ids=lambda kind: kind.name)
-def test_every_configuration_stays_on_loopback_and_inside_its_directory(kind, setup):
+def test_every_configuration_stays_on_loopback_and_inside_its_directory(kind: Any, setup: Any) -> None:
     for text in kind(setup).render().values():
         addresses = re.findall(r"[\d.]+:18\d\d\d|localhost|\[::\]|0\.0\.0\.0|\*:\d+", text)
         assert addresses
@@ -48,13 +51,13 @@ def test_every_configuration_stays_on_loopback_and_inside_its_directory(kind, se
 @pytest.mark.parametrize(
     "kind", [kind for kind in CONTESTANTS if kind.authenticates], ids=lambda kind: kind.name
 )
-def test_every_authenticating_configuration_names_issuer_and_client(kind, setup):
+def test_every_authenticating_configuration_names_issuer_and_client(kind: Any, setup: Any) -> None:
     text = "".join(kind(setup).render().values())
     assert ISSUER in text
     assert CLIENT_ID in text
 
 
-def test_the_gateways_configuration_changes_only_what_the_comparison_needs(setup):
+def test_the_gateways_configuration_changes_only_what_the_comparison_needs(setup: Any) -> None:
     config = yaml.safe_load(Gateway(setup).render()["gateway.yaml"])
     assert config == {
         "listen": {"address": "127.0.0.1:18001", "workers": 1},
@@ -79,7 +82,9 @@ def test_the_gateways_configuration_changes_only_what_the_comparison_needs(setup
 @pytest.mark.parametrize(
     "kind", [kind for kind in CONTESTANTS if kind is not Gateway], ids=lambda kind: kind.name
 )
-def test_an_installed_peer_passes_its_check_and_ends_when_stopped(kind, mint, tmp_path):
+def test_an_installed_peer_passes_its_check_and_ends_when_stopped(
+    kind: Any, mint: Any, tmp_path: Path
+) -> None:
     if kind.missing():
         pytest.skip(kind.missing())
     with ExitStack() as stack:
@@ -105,7 +110,7 @@ def test_an_installed_peer_passes_its_check_and_ends_when_stopped(kind, mint, tm
             _ = contestant.pid
 
 
-def test_tokens_weigh_what_they_say_and_hostile_ones_differ_in_one_thing(mint):
+def test_tokens_weigh_what_they_say_and_hostile_ones_differ_in_one_thing(mint: Any) -> None:
     assert len(mint.valid()) in (983, 984)
     assert len(mint.hostile()) == 5
     assert len({token.split(".")[0] for token in mint.unknown_kids(3)}) == 3
@@ -114,7 +119,7 @@ def test_tokens_weigh_what_they_say_and_hostile_ones_differ_in_one_thing(mint):
     assert all(set(key) == {"alg", "e", "kid", "kty", "n", "use"} for key in key_set)
 
 
-def test_many_tokens_are_distinct_and_one_a_line(mint, tmp_path):
+def test_many_tokens_are_distinct_and_one_a_line(mint: Any, tmp_path: Path) -> None:
     mint.write(tmp_path / "tokens", 520)
     lines = (tmp_path / "tokens").read_text().splitlines()
     assert len(lines) == len(set(lines)) == 520

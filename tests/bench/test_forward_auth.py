@@ -1,6 +1,10 @@
 """The work that asks for decisions: each contestant that gives some passes the check by them."""
 
+from __future__ import annotations
+
 from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +23,7 @@ CPUS = frozenset({0})
 
 @pytest.mark.engine
 @pytest.mark.parametrize("kind", [Gateway, OAuth2Proxy, Nginx], ids=lambda kind: kind.name)
-def test_it_decides_about_the_request_that_is_named_and_is_checked_by_that(kind, tmp_path):
+def test_it_decides_about_the_request_that_is_named_and_is_checked_by_that(kind: Any, tmp_path: Path) -> None:
     if kind.missing():
         pytest.skip(kind.missing())
     mint = Mint()
@@ -46,12 +50,12 @@ def test_it_decides_about_the_request_that_is_named_and_is_checked_by_that(kind,
             assert fetch(contestant.setup.port, "/oauth2/auth", unclear)[0] == 403
 
 
-def test_who_decides_for_nobody_is_left_out(tmp_path):
+def test_who_decides_for_nobody_is_left_out(tmp_path: Path) -> None:
     setup = Setup(tmp_path, 1, 2, 3, "http://127.0.0.1:4/", tmp_path / "key", asked=True)
     assert ForwardAuth().unfit(HAProxy(setup)) == "it decides for no other proxy"
 
 
-def test_both_generators_send_the_headers_that_name_the_request():
+def test_both_generators_send_the_headers_that_name_the_request() -> None:
     plan = LoadPlan(1, "/oauth2/auth", "tokens", 1, headers={"X-Original-Method": "GET"})
     assert b"\r\nX-Original-Method: GET\r\n\r\n" in render(plan, "t")
     flags = command("wrk", plan)

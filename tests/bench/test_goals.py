@@ -1,3 +1,7 @@
+from __future__ import annotations
+
+from typing import Any
+
 import pytest
 
 from bench.goals import Goal, Verdict
@@ -23,34 +27,34 @@ ROUNDS = {
         (Goal("absent figure", "rss", 1), None),
     ],
 )
-def test_a_goal_takes_the_figure_that_decides(goal, value):
+def test_a_goal_takes_the_figure_that_decides(goal: Any, value: Any) -> None:
     assert goal.value(ROUNDS, "gateway") == value
 
 
-def test_without_ours_there_is_nothing_to_judge():
+def test_without_ours_there_is_nothing_to_judge() -> None:
     assert Goal("x", "cpu", 1, "nginx").value({"nginx": ROUNDS["nginx"]}, "gateway") is None
 
 
-def test_a_verdict_says_which_way_it_went():
+def test_a_verdict_says_which_way_it_went() -> None:
     assert str(Verdict("CPU ÷ it", 2.5, 2.5)) == "bar: CPU ÷ it ≤ 2.5: 2.50, met"
     assert str(Verdict("CPU ÷ it", 2.5, 2.51)) == "bar: CPU ÷ it ≤ 2.5: 2.51, MISSED"
     assert Verdict("x", 1, None).met is None
     assert str(Verdict("x", 1, None)) == "bar: x ≤ 1: not measured"
 
 
-def test_a_late_generator_makes_the_run_invalid():
+def test_a_late_generator_makes_the_run_invalid() -> None:
     good, bad = SteadyResult(990, 0, 0, 1, []), SteadyResult(10, 0, 10, 1, [])
     assert require_on_time([good, bad]) == pytest.approx(0.01)
     with pytest.raises(BenchError, match="invalid"):
         require_on_time([good, bad, bad])
 
 
-def test_the_last_route_is_the_one_asked_for():
+def test_the_last_route_is_the_one_asked_for() -> None:
     assert len(routes(10)) == 10
     assert len(set(routes(1000))) == 1000
     assert routes(10)[-1] == "/api/v1/config"
 
 
-def test_every_goal_names_a_column_of_its_work():
+def test_every_goal_names_a_column_of_its_work() -> None:
     for work in WORKS.values():
         assert {goal.key for goal in work.goals} <= {column.key for column in work.columns}

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 
-def test_every_line_is_a_measured_one():
+def test_every_line_is_a_measured_one() -> None:
     command = [sys.executable, "-m", "bench.inprocess", "--quick"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=250, check=True).stdout
     lines = re.findall(r"(?m)^(.+): ([0-9.]+) µs$", said)

@@ -1,7 +1,11 @@
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +21,9 @@ input()
 """
 
 
-def write_process(proc, pid, parent, *, ticks=(0, 0, 0, 0), threads=None, rss=None):
+def write_process(
+    proc: Any, pid: Any, parent: Any, *, ticks: Any = (0, 0, 0, 0), threads: Any = None, rss: Any = None
+) -> None:
     directory = proc / str(pid)
     for thread, nanoseconds in (threads or {pid: 0}).items():
         (directory / "task" / str(thread)).mkdir(parents=True)
@@ -29,7 +35,7 @@ def write_process(proc, pid, parent, *, ticks=(0, 0, 0, 0), threads=None, rss=No
 
 
 @pytest.fixture
-def proc(tmp_path):
+def proc(tmp_path: Path) -> Any:
     write_process(tmp_path, 1, 0, threads={1: 7_000_000})
     write_process(tmp_path, 10, 1, ticks=(3, 2, 1, 0), threads={10: 1_000, 11: 2_000}, rss=100)
     write_process(tmp_path, 20, 10, ticks=(1, 0, 0, 0), threads={20: 30_000}, rss=50)
@@ -38,42 +44,44 @@ def proc(tmp_path):
     return tmp_path
 
 
-def test_the_tree_is_the_process_and_its_descendants(proc):
+def test_the_tree_is_the_process_and_its_descendants(proc: Any) -> None:
     assert tree(10, proc) == [10, 20, 30]
     assert tree(30, proc) == [30]
 
 
-def test_a_process_that_is_gone_is_an_error(proc):
+def test_a_process_that_is_gone_is_an_error(proc: Any) -> None:
     with pytest.raises(ProcessLookupError):
         tree(99, proc)
 
 
-def test_cpu_sums_threads_and_children(proc):
+def test_cpu_sums_threads_and_children(proc: Any) -> None:
     reading = cpu(10, proc)
     assert reading.scheduled_ns == 533_000
     assert reading.ticks_ns == 7 * TICK_NS
     assert reading.threads == {10, 11, 20, 30}
 
 
-def test_memory_sums_the_tree_and_takes_a_zombie_as_nothing(proc):
+def test_memory_sums_the_tree_and_takes_a_zombie_as_nothing(proc: Any) -> None:
     assert memory(10, proc).resident == 150 * 1024
     assert memory(10, proc).peak == 300 * 1024
 
 
-def test_spent_uses_the_precise_clock_while_every_thread_lives():
+def test_spent_uses_the_precise_clock_while_every_thread_lives() -> None:
     before = CpuReading(1_000, 0, frozenset({1}))
     assert spent_ns(before, CpuReading(5_500, TICK_NS, frozenset({1, 2}))) == 4_500
 
 
-def test_spent_falls_back_to_ticks_when_a_thread_took_its_count_along():
+def test_spent_falls_back_to_ticks_when_a_thread_took_its_count_along() -> None:
     before = CpuReading(9_000, 2 * TICK_NS, frozenset({1, 2}))
     assert spent_ns(before, CpuReading(1_000, 5 * TICK_NS, frozenset({1}))) == 3 * TICK_NS
 
 
-def test_a_real_process_is_read_as_it_measures_itself():
+def test_a_real_process_is_read_as_it_measures_itself() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SPIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         before = cpu(process.pid)
         process.stdout.readline()
         spent = spent_ns(before, cpu(process.pid)) / 1e9
@@ -83,7 +91,7 @@ def test_a_real_process_is_read_as_it_measures_itself():
     assert resident.peak >= resident.resident > 1_000_000
 
 
-def test_own_cpu_time_grows_with_work():
+def test_own_cpu_time_grows_with_work() -> None:
     before = cpu(os.getpid())
     end = time.process_time() + 0.05
     while time.process_time() < end:

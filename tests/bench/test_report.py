@@ -1,4 +1,7 @@
+from __future__ import annotations
+
 import json
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +15,7 @@ CPU = Column("cpu_us", "CPU µs/req")
 
 
 @pytest.fixture
-def outcome():
+def outcome() -> Any:
     found = Outcome("warm", "one warm token", (CPU, Column("per_second", "req/s", 0)), CPU, 2)
     found.entries = [
         Entry("gateway", "cognito-gateway", "0.1", [], [{"cpu_us": 40.0, "per_second": 20_000.4}] * 2),
@@ -26,7 +29,7 @@ def outcome():
     return found
 
 
-def test_the_table_shows_medians_ratios_and_who_is_missing(outcome):
+def test_the_table_shows_medians_ratios_and_who_is_missing(outcome: Any) -> None:
     text = table(outcome)
     lines = text.splitlines()
     assert lines[0] == "one warm token (medians of 2 rounds)"
@@ -39,18 +42,18 @@ def test_the_table_shows_medians_ratios_and_who_is_missing(outcome):
     assert not any(line.startswith("Broken 1  ") for line in lines)
 
 
-def test_without_a_headline_there_is_no_ratio(outcome):
+def test_without_a_headline_there_is_no_ratio(outcome: Any) -> None:
     outcome.headline = None
     assert "÷" not in table(outcome)
     assert outcome.ratio_to(outcome.entries[1]) is None
 
 
-def test_a_gateway_that_failed_gives_no_ratio(outcome):
+def test_a_gateway_that_failed_gives_no_ratio(outcome: Any) -> None:
     outcome.entries[0].failed = "no"
     assert outcome.ratio_to(outcome.entries[1]) is None
 
 
-def test_json_holds_every_round(outcome):
+def test_json_holds_every_round(outcome: Any) -> None:
     written = json.loads(json.dumps(as_json([outcome], {"cpu": "x"})))
     contestants = written["works"]["warm"]["contestants"]
     assert contestants["haproxy"]["ours_to_it"] == 0.8
@@ -59,30 +62,30 @@ def test_json_holds_every_round(outcome):
     assert written["run"] == {"cpu": "x"}
 
 
-def test_the_chart_is_well_formed_and_its_bars_are_in_proportion():
+def test_the_chart_is_well_formed_and_its_bars_are_in_proportion() -> None:
     bars = [Bar("a <b> & c", 20.0), Bar("ours", 40.0, "ours", ours=True), Bar("c", 0.0)]
     root = ElementTree.fromstring(
         draw("CPU", "warm", "µs per request", [Group("<warm>", bars[:2]), Group("new", bars[2:])])
     )
     name = "{http://www.w3.org/2000/svg}"
-    widths = [float(rect.get("width")) for rect in root.iter(f"{name}rect")]
+    widths = [float(rect.attrib["width"]) for rect in root.iter(f"{name}rect")]
     assert widths[1] == pytest.approx(2 * widths[0])
     assert 0 < widths[2] <= 1
     labels = [text.text for text in root.iter(f"{name}text")]
     assert "a <b> & c" in labels
     assert labels.index("<warm>") < labels.index("new")
     assert "20.0 µs" in labels
-    assert "prefers-color-scheme: dark" in root.find(f"{name}style").text
-    width = float(root.get("width"))
-    assert all(float(text.get("x")) < width for text in root.iter(f"{name}text"))
+    assert "prefers-color-scheme: dark" in (root.findtext(f"{name}style") or "")
+    width = float(root.attrib["width"])
+    assert all(float(text.attrib["x"]) < width for text in root.iter(f"{name}text"))
 
 
-def test_nothing_to_draw_is_an_error():
+def test_nothing_to_draw_is_an_error() -> None:
     with pytest.raises(ValueError, match="nothing"):
         draw("CPU", "", "µs", [Group("warm", [])])
 
 
-def test_the_readme_gets_what_the_run_found(outcome):
+def test_the_readme_gets_what_the_run_found(outcome: Any) -> None:
     outcome.goals = [
         Goal("CPU ÷ HAProxy", "cpu_us", 0.85, "haproxy"),
         Goal("CPU", "cpu_us", 39),
@@ -108,7 +111,7 @@ def test_the_readme_gets_what_the_run_found(outcome):
         section({"works": {}, "run": run})
 
 
-def test_only_what_stands_between_the_marks_is_replaced():
+def test_only_what_stands_between_the_marks_is_replaced() -> None:
     text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
     assert between_marks(text, "new") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
     assert between_marks(between_marks(text, "new"), "old") == text
@@ -117,7 +120,7 @@ def test_only_what_stands_between_the_marks_is_replaced():
             between_marks(broken, "new")
 
 
-def test_the_command_leaves_out_where_files_went():
+def test_the_command_leaves_out_where_files_went() -> None:
     argv = ["--work", "warm,new", "--json", "a", "--svg=b", "--keep", "--gateway", "x y", "--rounds", "7"]
     assert command(argv) == 'make bench ARGS="--work warm,new --rounds 7"'
     assert command([]) == "make bench"

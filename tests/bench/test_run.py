@@ -1,5 +1,7 @@
 """The whole harness on a stand-in: what it finds out, and that it leaves nothing behind."""
 
+from __future__ import annotations
+
 import json
 import os
 import shlex
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,12 +21,12 @@ STANDIN = Path(__file__).with_name("standin.py")
 ROOT = Path(__file__).parents[2]
 
 
-def command(*options, skip=None):
+def command(*options: Any, skip: Any = None) -> Any:
     gateway = [sys.executable, str(STANDIN), *(["--skip", skip] if skip else [])]
     return [sys.executable, "-m", "bench", "--only", "gateway", "--gateway", shlex.join(gateway), *options]
 
 
-def run(*options, environment, skip=None):
+def run(*options: Any, environment: Any, skip: Any = None) -> Any:
     return subprocess.run(
         command(*options, skip=skip),
         cwd=ROOT,
@@ -36,13 +39,13 @@ def run(*options, environment, skip=None):
 
 
 @pytest.fixture
-def environment(tmp_path):
+def environment(tmp_path: Path) -> Any:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     return {**os.environ, "TMPDIR": str(scratch), "PYTHONPATH": str(ROOT)}
 
 
-def left_behind(scratch):
+def left_behind(scratch: Any) -> Any:
     """Processes whose command line names the scratch directory, and what is still in it."""
     processes = []
     for entry in Path("/proc").iterdir():
@@ -55,7 +58,7 @@ def left_behind(scratch):
     return processes, list(Path(scratch).iterdir())
 
 
-def nothing_is_left(scratch):
+def nothing_is_left(scratch: Any) -> Any:
     """What was killed is gone as soon as it gets the time to die."""
     deadline = time.monotonic() + 20
     while left_behind(scratch)[0] and time.monotonic() < deadline:
@@ -63,7 +66,7 @@ def nothing_is_left(scratch):
     return left_behind(scratch) == ([], [])
 
 
-def test_a_quick_run_measures_reports_and_cleans_up(environment, tmp_path):
+def test_a_quick_run_measures_reports_and_cleans_up(environment: Any, tmp_path: Path) -> None:
     out = tmp_path / "out"
     written = ["--json", str(out / "run.json"), "--svg", str(out / "run.svg")]
     done = run("--work", "warm,start", "--rounds", "1", "--seconds", "1", *written, environment=environment)
@@ -83,14 +86,16 @@ def test_a_quick_run_measures_reports_and_cleans_up(environment, tmp_path):
 @pytest.mark.parametrize(
     ("skip", "fault"), [("client_id", "wrong client_id"), ("exp", "expired"), ("signature", "bad signature")]
 )
-def test_a_gateway_that_forgets_a_check_is_reported_and_not_measured(environment, skip, fault):
+def test_a_gateway_that_forgets_a_check_is_reported_and_not_measured(
+    environment: Any, skip: Any, fault: Any
+) -> None:
     done = run("--quick", environment=environment, skip=skip)
     assert done.returncode == 1
     assert f"fails its check: {fault} got 200" in done.stdout
     assert "cognito-gateway 0.1 not measured" in done.stdout
 
 
-def test_a_gateway_that_ends_at_start_is_reported_with_its_words(environment):
+def test_a_gateway_that_ends_at_start_is_reported_with_its_words(environment: Any) -> None:
     said = "raise SystemExit('no such key: listn')"
     gateway = shlex.join([sys.executable, "-c", said])
     done = subprocess.run(
@@ -108,7 +113,7 @@ def test_a_gateway_that_ends_at_start_is_reported_with_its_words(environment):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_nothing_behind(environment, number):
+def test_an_interrupted_run_leaves_nothing_behind(environment: Any, number: int) -> None:
     with subprocess.Popen(
         command("--seconds", "30"), cwd=ROOT, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -125,7 +130,7 @@ def test_an_interrupted_run_leaves_nothing_behind(environment, number):
     assert nothing_is_left(environment["TMPDIR"])
 
 
-def test_a_process_takes_its_children_along(tmp_path):
+def test_a_process_takes_its_children_along(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     child = f"[sys.executable, '-c', 'import time; time.sleep(300)', {str(scratch)!r}]"
@@ -139,18 +144,18 @@ def test_a_process_takes_its_children_along(tmp_path):
     assert nothing_is_left(str(scratch))
 
 
-def test_cpus_are_split_between_proxy_and_everything_else():
-    assert split_cpus([0, 1]) == ({1}, {0})
-    assert split_cpus([3, 0, 2]) == ({3}, {0, 2})
-    assert split_cpus([5]) == ({5}, {5})
+def test_cpus_are_split_between_proxy_and_everything_else() -> None:
+    assert split_cpus([0, 1]) == (frozenset({1}), frozenset({0}))
+    assert split_cpus([3, 0, 2]) == (frozenset({3}), frozenset({0, 2}))
+    assert split_cpus([5]) == (frozenset({5}), frozenset({5}))
 
 
-def test_ports_are_never_handed_out_twice():
+def test_ports_are_never_handed_out_twice() -> None:
     ports = [free_port() for _ in range(50)]
     assert len(set(ports)) == 50
 
 
-def test_options_have_defaults_and_refuse_unknown_names(capsys):
+def test_options_have_defaults_and_refuse_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
     options = parse([], ["warm", "new"], ["gateway", "nginx"])
     assert (options.works, options.only, options.rounds, options.seconds) == (
         ("warm",),

@@ -1,7 +1,10 @@
 """The work that measures spans: its collector takes nothing but OTLP, its figures come from real spans."""
 
+from __future__ import annotations
+
 import gzip
 import http.client
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,11 +12,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from bench import collector
 from bench.collector import PATH, Collector
 from bench.contestants import Gateway, Nginx, Setup
 from bench.works.tracing import Traced, Tracing
@@ -41,7 +44,7 @@ def post(url: str, path: str, body: bytes) -> int:
         connection.close()
 
 
-def test_the_collector_counts_spans_and_nothing_else():
+def test_the_collector_counts_spans_and_nothing_else() -> None:
     with Collector() as spans:
         assert post(spans.url, PATH, exported(3)) == 200
         assert post(spans.url, PATH, exported(2)) == 200
@@ -55,7 +58,7 @@ def test_the_collector_counts_spans_and_nothing_else():
         assert spans.spans == 5
 
 
-def test_it_settles_when_nothing_has_come_for_a_while_or_its_time_is_over():
+def test_it_settles_when_nothing_has_come_for_a_while_or_its_time_is_over() -> None:
     with Collector() as spans:
         assert spans.settle(0.01, 1.0) == 0
         late = threading.Timer(0.1, spans.count, (2,))
@@ -76,19 +79,21 @@ def test_it_settles_when_nothing_has_come_for_a_while_or_its_time_is_over():
         coming.join()
 
 
-def test_who_sends_no_spans_of_ours_is_left_out_and_without_the_extra_we_are(tmp_path, monkeypatch):
+def test_who_sends_no_spans_of_ours_is_left_out_and_without_the_extra_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     setup = Setup(tmp_path, 1, 2, 3, "http://127.0.0.1:4/", tmp_path / "key")
     work = Tracing()
     assert work.unfit(Gateway(setup)) is None
     assert work.unfit(Nginx(setup)) == "its spans are others, if it has any"
-    monkeypatch.setattr(collector.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert work.unfit(Gateway(setup)) == (
         "opentelemetry is not installed: pip install 'cognito-gateway[tracing]'"
     )
 
 
 @pytest.mark.parametrize("routes", [(), ("/api/v1/config",)])
-def test_the_traced_gateway_differs_in_nothing_but_its_spans(tmp_path, routes):
+def test_the_traced_gateway_differs_in_nothing_but_its_spans(tmp_path: Path, routes: Any) -> None:
     setup = Setup(tmp_path, 1, 2, 3, "http://127.0.0.1:4/", tmp_path / "key", routes=routes)
     traced = Traced(setup)
     traced.endpoint, traced.sample = "http://127.0.0.1:4318", 0.1
@@ -101,7 +106,7 @@ def test_the_traced_gateway_differs_in_nothing_but_its_spans(tmp_path, routes):
     assert (tracing.otlp_endpoint, tracing.sample) == ("http://127.0.0.1:4318", 0.1)
 
 
-def test_a_run_measures_with_and_without_and_leaves_nothing_behind(tmp_path):
+def test_a_run_measures_with_and_without_and_leaves_nothing_behind(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     out = tmp_path / "run.json"

@@ -370,7 +370,7 @@ def test_what_goes_wrong_is_not_printed_where_a_token_is_expected() -> None:
 def test_an_interrupt_is_quiet(tmp_path: Path) -> None:
     """The configuration is a pipe that nobody writes to, so the command is surely waiting when SIGINT comes."""
     os.mkfifo(tmp_path / "pipe")
-    command = [SCRIPT, "check-config", tmp_path / "pipe"]
+    command: list[str | Path] = [SCRIPT, "check-config", tmp_path / "pipe"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Opening the other end returns once the command has opened its own.
     with (tmp_path / "pipe").open("w", encoding="utf-8"):

@@ -31,7 +31,7 @@ def test_the_defaults_are_those_of_the_public_surface(tmp_path: Path) -> None:
     assert found.sign_in.session.max_age == 12 * 3600
     assert found.metrics.address == Address("127.0.0.1", 9090)
     assert (found.log.format, found.log.level, found.log.access) == ("auto", "info", True)
-    assert found.listen.tls is found.upstream.tls is found.cors is found.tracing is None
+    assert [found.listen.tls, found.upstream.tls, found.cors, found.tracing] == [None] * 4
 
 
 def test_a_pool_has_both_of_awss_issuers_and_the_keys_of_the_first(tmp_path: Path) -> None:

@@ -132,7 +132,7 @@ def test_the_promised_file_is_accepted(tmp_path: Path) -> None:
 
 
 def test_the_promised_defaults_are_the_tables(tmp_path: Path) -> None:
-    def walk(section: Section, promised: dict[str, Any]) -> None:
+    def walk(section: Section[Any], promised: dict[str, Any]) -> None:
         # In this order; there may be more between them.
         assert list(promised) == [key.name for key in section.keys if key.name in promised]
         for key in (key for key in section.keys if key.name in promised):
@@ -140,7 +140,7 @@ def test_the_promised_defaults_are_the_tables(tmp_path: Path) -> None:
             if isinstance(key.shape, Section) and value is not None:
                 walk(key.shape, value)
             elif isinstance(key.shape, Kind):
-                assert value == (None if key.default is None else yaml.safe_load(key.default)), key.name
+                assert value == (None if key.default is None else yaml.safe_load(str(key.default))), key.name
 
     walk(SCHEMA, yaml.safe_load(PROMISED))
     pool = yaml.safe_load(PROMISED)["cognito"]["user_pools"][0]
@@ -233,7 +233,7 @@ def test_the_head_of_the_example_fits_a_terminal() -> None:
     assert textwrap.dedent(example()) == example()
 
 
-def _keys(section: Section, path: str) -> Iterator[tuple[str, Key]]:
+def _keys(section: Section[Any], path: str) -> Iterator[tuple[str, Key]]:
     """Every key with its path as the documentation writes it."""
     for key in section.keys:
         where = f"{path}{key.name}"

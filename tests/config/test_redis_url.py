@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -81,7 +82,7 @@ def test_a_password_comes_through_whole_and_is_never_shown(user: str, password: 
     assert repr(place) == "<RedisPlace host:6379/0>"
 
 
-def test_a_password_stands_in_one_place(tmp_path) -> None:
+def test_a_password_stands_in_one_place(tmp_path: Path) -> None:
     (tmp_path / "secret").touch(mode=0o600)
     lines = said(tmp_path, "rate_limit: {redis_url: 'redis://:hunter2@r', redis_password_file: secret}\n")
     told = [line for line in lines if "keep one" in line]

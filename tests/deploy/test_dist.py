@@ -178,7 +178,7 @@ def test_without_the_emulator_a_sentence_says_how_to_install_it(installed: Path,
 
 async def test_the_demo_runs_without_a_source_tree(installed: Path, emulator: str, tmp_path: Path) -> None:
     port = free_port()
-    command = [installed / "cognito-gateway", "demo", "--port", str(port)]
+    command: list[str | Path] = [installed / "cognito-gateway", "demo", "--port", str(port)]
     with taking_turns():
         async with started(tmp_path, command, environ={**OWN, "PYTHONPATH": emulator}) as program:
             printed = await program.says("Ctrl-C stops everything.")
@@ -235,9 +235,9 @@ def test_the_outside_tests_pass_against_the_wheel(installed: Path, emulator: str
     suite = [f"tests/outside/test_{part}.py" for part in parts]
     paths = os.pathsep.join((str(tmp_path), emulator))
     try:
-        command = [installed / "python", "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"]
+        command: list[str | Path] = [installed / "python", "-P", "-m", "pytest", "-q", "-n", "2"]
         done = subprocess.run(
-            [*command, "--rootdir", tmp_path, *suite],
+            [*command, "-p", "no:cacheprovider", "--rootdir", tmp_path, *suite],
             cwd=tmp_path,
             env={**environment(), **OWN, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,

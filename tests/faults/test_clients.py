@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -216,7 +217,7 @@ async def test_they_disconnect_while_they_wait_for_a_connection(tmp_path: Path, 
 @pytest.mark.parametrize("phase", [reading, tunnelling], ids=["answer", "tunnel"])
 async def test_they_stop_reading(tmp_path: Path, phase: Phase, figure: Figure) -> None:
     """What is read ahead for them is bounded, and they are ended after idle_timeout."""
-    limits = {"listen_lines": "idle_timeout: 2s", "upstream_lines": "idle_timeout: 2s"}
+    limits: dict[str, Any] = {"listen_lines": "idle_timeout: 2s", "upstream_lines": "idle_timeout: 2s"}
     async with running(tmp_path, OPEN, upstream=Upstream(script=Odd()), **limits) as gateway:
         async with load(gateway), crowd_of(gateway, phase) as crowd:
             for client in crowd:

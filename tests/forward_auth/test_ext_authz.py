@@ -95,8 +95,10 @@ async def test_the_routes_decide_as_they_do_everywhere(tmp_path: Path) -> None:
 
 
 async def test_the_upstream_gets_our_identity_and_no_spelling_of_the_clients(tmp_path: Path) -> None:
-    spellings = ("x-auth-request-user", "x_auth_request_user", "x.auth.request.user", "x-auth-request-email")
-    spellings += ("x-auth_request-groups", "x-auth-request-access-token", "x-tenant", "x_tenant")
+    spellings = (
+        *("x-auth-request-user", "x_auth_request_user", "x.auth.request.user", "x-auth-request-email"),
+        *("x-auth_request-groups", "x-auth-request-access-token", "x-tenant", "x_tenant"),
+    )
     yaml = GRPC + ROUTES + "identity_headers: {claims: {X-Tenant: 'custom:tenant'}}\n"
     async with envoy(tmp_path, yaml) as (gateway, stub):
         token = bearer(gateway, **{"cognito:groups": ["admins", "a,b"], "custom:tenant": "acme"})

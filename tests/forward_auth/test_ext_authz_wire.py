@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -69,7 +70,8 @@ async def asked(folder: Path, *questions: bytes) -> list[bytes]:
     """The gateway's answers as they came."""
     async with envoy(folder) as (gateway, _):
         async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.worker.grpc_port}") as channel:
-            return [await channel.unary_unary(METHOD)(question) for question in questions]
+            call: Any = channel.unary_unary(METHOD)
+            return [await call(question) for question in questions]
 
 
 async def test_the_numbers_are_envoys(tmp_path: Path) -> None:

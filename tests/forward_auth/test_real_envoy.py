@@ -102,7 +102,7 @@ async def test_no_foreign_page_opens_a_websocket_over_http_2(tmp_path: Path, kin
 def validated(folder: Path, config: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """What Envoy says of a configuration that it does not serve with."""
     (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
-    command = [program(), "--mode", "validate", "-c", folder / "envoy.yaml", "-l", "error"]
+    command: list[str | Path] = [program(), "--mode", "validate", "-c", folder / "envoy.yaml", "-l", "error"]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 

@@ -55,7 +55,8 @@ async def test_the_clock_moves_forward(server: Server) -> None:
     assert abs(float(text.partition(":")[2].rstrip("}")) - time.time() - 3600) < 30
     with pytest.raises(Exception, match="Access Token has expired"):
         server.local.call("GetUser", AccessToken=token)
-    for body in ({"forward": -1}, {"forward": "1"}, {}, [], {"forward": 1, "back": 1}):
+    wrong: tuple[Any, ...] = ({"forward": -1}, {"forward": "1"}, {}, [], {"forward": 1, "back": 1})
+    for body in wrong:
         assert (await server.hook("/_clock", body))[0] == 400
 
 
@@ -94,7 +95,8 @@ async def test_key_sets_and_the_api_fail_and_slow(server: Server) -> None:
     await server.hook("/_faults", {"api": {}})
     async with server.http.post(server.local.url + "/", data=b"{}") as answer:
         assert answer.status == 400
-    for body in ({"other": {}}, {"keys": {"status": 200}}, {"keys": {"delay": "1"}}):
+    wrong: tuple[Any, ...] = ({"other": {}}, {"keys": {"status": 200}}, {"keys": {"delay": "1"}})
+    for body in wrong:
         assert (await server.hook("/_faults", body))[0] == 400
 
 

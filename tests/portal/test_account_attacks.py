@@ -53,7 +53,7 @@ def are_good(at: Site, tokens: dict[str, str]) -> bool:
     return True
 
 
-async def signed_up(at: Site, email: str, password: str, **more: str) -> Browser:
+async def signed_up(at: Site, email: str, password: str, **more: Any) -> Browser:
     browser = at.browser()
     await at.settled()
     await browser.open("/oauth2/sign_up")
@@ -114,7 +114,7 @@ async def test_where_no_code_can_reset_it_the_person_is_led_on(tmp_path: Path) -
 
 async def test_signing_in_does_not_tell_whose_sign_up_it_was(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
-        seen = []
+        seen: list[list[Any]] = []
         for email in (ALICE, "bobby@example.com"):  # as long, and so is what is sealed
             same = await signed_up(at, email, STRANGERS)
             seen.append([len(same.cookies["cognito_gateway_account"])])
@@ -175,7 +175,8 @@ async def test_sign_up_takes_no_attribute_but_those_it_asks_for(tmp_path: Path) 
         await browser.open("/oauth2/sign_up")
         assert 'name="attribute_nickname"' in browser.text
         assert "custom:role" not in browser.text
-        more = {"attribute_custom:role": "admin", "attribute_name": "Mallory", "attribute_nickname": "bobby"}
+        more: dict[str, Any] = {"attribute_custom:role": "admin", "attribute_nickname": "bobby"}
+        more["attribute_name"] = "Mallory"
         # An answer that nobody sealed names nothing either.
         await browser.submit(attribute_email=BOB, password=PASSWORD, missing='["custom:role"]', **more)
         assert browser.location == "/oauth2/confirm"

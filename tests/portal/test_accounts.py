@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +81,7 @@ async def test_a_name_that_is_taken_gets_the_same_answer(
             browser = at.browser()
             await at.settled()
             await browser.open("/oauth2/sign_up")
-            own = {"attribute_username": username} if named else {}
+            own: dict[str, Any] = {"attribute_username": username} if named else {}
             email = "me@example.org" if named else username
             await browser.submit(attribute_email=email, password=PASSWORD, **own)
             assert browser.location == "/oauth2/confirm"
@@ -282,7 +284,7 @@ async def test_a_gateway_that_does_not_fit_its_pool_says_so_and_logs_why(tmp_pat
         assert "ALLOW_USER_PASSWORD_AUTH" in line["exact"]
 
 
-def seed_without_alice(pool: dict[str, object]) -> dict[str, object]:
+def seed_without_alice(pool: Mapping[str, object]) -> dict[str, object]:
     document = seed(pool={**pool, "Users": []})
     return dict(document)
 

@@ -7,6 +7,7 @@ import json
 import re
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +37,12 @@ from tests.support.site import (
 )
 from tests.support.wire import get, once
 
-GOOD = {"region": "us-east-1", "user_pool_id": POOL, "client_id": CLIENT, "identity_pool_id": ""}
+GOOD: dict[str, Any] = {
+    "region": "us-east-1",
+    "user_pool_id": POOL,
+    "client_id": CLIENT,
+    "identity_pool_id": "",
+}
 
 
 async def code_of(at: Site, count: int = 1) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -432,7 +433,8 @@ async def test_what_was_typed_is_shown_escaped(tmp_path: Path) -> None:
             ("/oauth2/forgot_password", "username"),
         ):
             await browser.open(target)
-            await browser.submit(**{field: evil})
+            fields: dict[str, Any] = {field: evil}
+            await browser.submit(**fields)
             assert "<script>alert" not in browser.text
         assert "&lt;script&gt;alert(1)" in browser.text
 

@@ -56,7 +56,8 @@ async def each_holds(gateway: Running, data: bytes, served: int, *, rest: float 
     try:
         for number in range(CLIENTS):
             clients.append(await raw(gateway.port, data))
-            await until(lambda number=number: sum(metrics.requests.values()) == served * (number + 2))
+            expected = served * (number + 2)
+            await until(lambda expected=expected: sum(metrics.requests.values()) == expected)  # type: ignore[misc]
         await until(lambda: len(gateway.worker.connections) == CLIENTS + 1)
         # The sweep has seen them idle.
         await asyncio.sleep(rest if served else 0.2)

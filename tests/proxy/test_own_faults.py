@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -134,7 +135,10 @@ async def test_a_configuration_that_cannot_be_stopped_ends_no_deadlines(
 async def test_a_request_that_cannot_even_be_ended_ends_no_deadlines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lines = {"listen_lines": "header_timeout: 300ms", "upstream_lines": "response_timeout: 300ms"}
+    lines: dict[str, Any] = {
+        "listen_lines": "header_timeout: 300ms",
+        "upstream_lines": "response_timeout: 300ms",
+    }
     async with running(tmp_path, OPEN, upstream=Upstream(script=silent), **lines) as gateway:
         for name in ("refuse", "ended"):
             monkeypatch.setattr(Record, name, broken)

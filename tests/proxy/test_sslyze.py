@@ -12,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.support.running import running
 
@@ -59,7 +60,7 @@ def certificates(folder: Path) -> None:
             names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
             builder = builder.add_extension(names, critical=False)
             builder = builder.add_extension(
-                x509.ExtendedKeyUsage([x509.ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
+                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
             )
         signed = builder.sign(authority_key, hashes.SHA256())
         (folder / file).write_bytes(signed.public_bytes(serialization.Encoding.PEM))

@@ -151,11 +151,11 @@ async def test_a_side_that_does_not_read_stops_the_other(tmp_path: Path) -> None
 
     async with running(tmp_path, upstream=Upstream(script=flood)) as gateway:
         async with await Client.connect(gateway.port) as client:
-            client.writer.transport.pause_reading()
+            client.transport.pause_reading()
             await client.send(get("/ws", gateway.bearer(), *UPGRADE))
             before = await at_rest(lambda: sent)
             assert 0 < before < UNDER_WAY
-            client.writer.transport.resume_reading()
+            client.transport.resume_reading()
             await client.reply()
             await client.reader.readexactly(before)
 
@@ -260,7 +260,7 @@ async def test_a_client_that_does_not_read_holds_no_tunnel_whose_token_expired(t
         tmp_path, upstream=Upstream(script=fill), listen_lines="idle_timeout: 500ms"
     ) as gateway:
         async with await Client.connect(gateway.port) as client:
-            client.writer.transport.pause_reading()
+            client.transport.pause_reading()
             await client.send(get("/ws", gateway.bearer(exp=int(time.time()) + 4), *UPGRADE))
             await until(lambda: unsent() > 0)
             held = unsent()

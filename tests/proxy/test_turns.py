@@ -130,7 +130,7 @@ class One:
 
 
 async def test_first_come_first_served() -> None:
-    turns, did = Turns(), []
+    turns, did = Turns(), list[str]()
     for name, times in (("a", 3), ("b", 1), ("c", 2)):
         turns.join(One(turns, did, name, times))
     assert (did, len(turns)) == ([], 3)
@@ -141,7 +141,7 @@ async def test_first_come_first_served() -> None:
 async def test_a_bug_with_one_is_no_other_s_business() -> None:
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
-    turns, did = Turns(), []
+    turns, did = Turns(), list[str]()
     good, bad = One(turns, did, "good", 2), One(turns, did, "bad", 1)
     bad.did = None  # type: ignore[assignment]
     turns.join(bad)

@@ -193,8 +193,8 @@ async def test_queries_bring_no_signature_of_their_own(tmp_path: Path, query: st
             assert (reply.status, json.loads(reply.body)["title"]) == (400, "Bad request")
             for harmless in ("X-Amz=1", "q=X-Amz-Date", "law=%41ws", "x_amz_date=1"):
                 assert (await once(gateway.port, get(f"{path}?{harmless}", *lines))).status == 200
-        lines = await logged(gateway, "request", 10)
-        assert [line["reason"] for line in lines].count("reserved_query_names") == 2
+        written = await logged(gateway, "request", 10)
+        assert [line["reason"] for line in written].count("reserved_query_names") == 2
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -137,13 +137,14 @@ async def test_a_stop_does_not_wait_for_a_file_that_takes_long_to_read(tmp_path:
         pipe.rename(gateway.path)
         gateway.served.signal(signal.SIGHUP)
 
+        writer = -1
+
         async def is_read() -> bool:
             nonlocal writer
             with contextlib.suppress(OSError):  # nobody has it open for reading yet
                 writer = os.open(gateway.path, os.O_WRONLY | os.O_NONBLOCK)
             return writer >= 0
 
-        writer = -1
         await until(is_read, seconds=60)
         try:
             assert (await gateway.served.ask("/")).status == 200

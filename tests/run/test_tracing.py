@@ -302,7 +302,7 @@ def test_an_extra_that_is_not_there_is_named_in_one_sentence(tmp_path: Path) -> 
     path = tmp_path / "gateway.yaml"
     path.write_text("listen: {address: '127.0.0.1:0'}\nmetrics: {address: '127.0.0.1:0'}\n")
     path.write_text(path.read_text() + settings("http://127.0.0.1:4318"))
-    command = [sys.executable, "-c", HIDDEN, "serve", "--config", path]
+    command: list[str | Path] = [sys.executable, "-c", HIDDEN, "serve", "--config", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stdout) == (1, "")
     told = "opentelemetry is not installed: pip install 'cognito-gateway[tracing]'"

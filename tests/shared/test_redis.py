@@ -214,8 +214,8 @@ def over_tls(folder: Path) -> Iterator[tuple[RedisServer, str]]:
         "no",
         "--tls-ca-cert-file",
         str(authority.file),
+        *("--tls-cert-file", str(pair.certificate), "--tls-key-file", str(pair.key)),
     )
-    arguments += ("--tls-cert-file", str(pair.certificate), "--tls-key-file", str(pair.key))
     with redis_server(folder, arguments=arguments) as server:
         yield server, f"rediss://127.0.0.1:{port}/0?ca_file={authority.file}"
 

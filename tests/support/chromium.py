@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from tests.support.engines import engine
 
@@ -58,7 +58,7 @@ def _complains(message: Any) -> bool:
     return message.type in {"error", "warning"} and not refused
 
 
-WIDTHS: Mapping[str, Mapping[str, int]] = {
+WIDTHS: Mapping[str, ViewportSize] = {
     "narrow": {"width": 390, "height": 844},
     "wide": {"width": 1280, "height": 800},
 }

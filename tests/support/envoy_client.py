@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ def check(
     *,
     method: str = "GET",
     host: str = "api.test",
-    raw: list[tuple[str, str | bytes]] | None = None,
+    raw: Sequence[tuple[str, str | bytes]] | None = None,
     client: str = "192.0.2.7",
 ) -> CheckRequest:
     """What Envoy sends: names in lower case, values of one name joined by commas (or one by one: `raw`)."""

@@ -180,6 +180,13 @@ class Client:
     async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Client:
         return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20, ssl=tls))
 
+    @property
+    def transport(self) -> asyncio.Transport:
+        """Both ways: a writer's own type knows of writing alone."""
+        transport = self.writer.transport
+        assert isinstance(transport, asyncio.Transport)
+        return transport
+
     async def __aenter__(self) -> Client:
         return self
 

@@ -19,6 +19,7 @@ from gateway.errors import (
 from gateway.tokens.claims import Claims, PoolRules, decode, verify
 from gateway.tokens.jwk import VerificationKey, parse_key_set
 from tests.support import hostile
+from tests.support.forge import Hostile
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, issuer_of, key_set_document, updated_issuer_of
 
 NOW = 1_795_428_958.25
@@ -40,7 +41,7 @@ def keys(keypair: KeyPair) -> dict[str, VerificationKey]:
 
 
 @pytest.fixture(scope="module")
-def corpus(keypair: KeyPair) -> list[hostile.Hostile]:
+def corpus(keypair: KeyPair) -> list[Hostile]:
     return hostile.hostile_tokens(keypair, now=NOW)
 
 
@@ -63,14 +64,14 @@ def verdict(token: bytes, keys: dict[str, VerificationKey], *uses: str) -> type[
 
 
 def misjudged(
-    corpus: list[hostile.Hostile], keys: dict[str, VerificationKey], *uses: str
+    corpus: list[Hostile], keys: dict[str, VerificationKey], *uses: str
 ) -> list[tuple[str, object, type[Refusal]]]:
     verdicts = [(each, verdict(each.token, keys, *uses)) for each in corpus]
     return [(each.name, got, each.reason) for each, got in verdicts if got is not each.reason]
 
 
 def test_every_hostile_token_is_refused_for_its_reason(
-    keys: dict[str, VerificationKey], corpus: list[hostile.Hostile]
+    keys: dict[str, VerificationKey], corpus: list[Hostile]
 ) -> None:
     assert misjudged(corpus, keys, "access") == []
 
@@ -97,7 +98,7 @@ def test_every_acceptable_id_token_is_accepted(
     assert [each.name for each in neighbours if verdict(each.token, keys, *uses) is not None] == []
 
 
-def test_the_corpus_is_what_it_claims_to_be(keypair: KeyPair, corpus: list[hostile.Hostile]) -> None:
+def test_the_corpus_is_what_it_claims_to_be(keypair: KeyPair, corpus: list[Hostile]) -> None:
     assert len(corpus) >= 200
     twice = [name for name, count in Counter(each.name for each in corpus).items() if count > 1]
     assert not twice
@@ -111,7 +112,7 @@ def test_the_corpus_is_what_it_claims_to_be(keypair: KeyPair, corpus: list[hosti
 
 
 def test_no_refusal_shows_what_the_token_said(
-    keys: dict[str, VerificationKey], corpus: list[hostile.Hostile]
+    keys: dict[str, VerificationKey], corpus: list[Hostile]
 ) -> None:
     """The log gets the check's name; the client's own text would let it write our log.
 

@@ -82,6 +82,7 @@ def test_accepts_sizes(bits: int) -> None:
 
 
 # Members of a key that is fit for use otherwise, and a word of the reason they are refused for.
+NOT_MODULI: list[Any] = [ABSENT, None, "", "AQAB", "A", "!!!!", 1, ["x"], {}, "é" * 342]
 BAD_MEMBERS: list[tuple[dict[str, Any], str]] = [
     *(({"kty": value}, "kty") for value in (ABSENT, None, "rsa", "EC", "oct", "OKP", 1, ["RSA"])),
     *(({"alg": value}, "alg") for value in (ABSENT, None, "RS384", "RS512", "PS256", "HS256", "none",
@@ -93,7 +94,7 @@ BAD_MEMBERS: list[tuple[dict[str, Any], str]] = [
         "a\n", "é", "\x7f")),
     *(({"e": value}, "e is not") for value in (ABSENT, None, "", "AQ", "Aw", "Ag", "AQAA", "AAEAAQ",
         "AQAB=", "AQABAAE", 65537)),
-    *(({"n": value}, "n ") for value in (ABSENT, None, "", "AQAB", "A", "!!!!", 1, ["x"], {}, "é" * 342)),
+    *(({"n": value}, "n ") for value in NOT_MODULI),
     *(({name: "AQAB"}, "private") for name in ("d", "p", "q", "dp", "dq", "qi", "k")),
     ({"oth": []}, "private"),
     ({"d": None}, "private"),
@@ -105,7 +106,8 @@ def test_one_bad_key_is_ignored_and_the_others_serve(
     keypair: KeyPair, changes: dict[str, Any], word: str
 ) -> None:
     good, bad = KeyPair.generate("second"), keypair.jwk(**changes)
-    for index, members in enumerate(([bad, good], [good, bad])):
+    orders: tuple[list[Any], ...] = ([bad, good], [good, bad])
+    for index, members in enumerate(orders):
         read = read_key_set(key_set_document(*members))
         assert list(read.keys) == ["second"]
         (ignored,) = read.ignored
@@ -145,7 +147,11 @@ def test_refuses_moduli_that_are_none(keypair: KeyPair) -> None:
 def test_ignores_other_kinds_of_keys(keypair: KeyPair) -> None:
     symmetric = {"kty": "oct", "k": "c2VjcmV0", "kid": "mac", "alg": "HS256", "use": "sig"}
     elliptic = {"kty": "EC", "crv": "P-256", "x": "AQ", "y": "AQ", "kid": "ec", "alg": "ES256", "use": "sig"}
-    names = {"mac": (symmetric, {**symmetric, "k": ""}), "ec": (elliptic,), "key 1": ({}, [], None, "key", 1)}
+    names: dict[str, tuple[Any, ...]] = {
+        "mac": (symmetric, {**symmetric, "k": ""}),
+        "ec": (elliptic,),
+        "key 1": ({}, [], None, "key", 1),
+    }
     for name, others in names.items():
         for other in others:
             document = json.dumps({"keys": [keypair.jwk(), other]}).encode()

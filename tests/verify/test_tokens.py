@@ -66,7 +66,8 @@ def check(keypair: KeyPair, key: VerificationKey) -> Check:
 
 
 def test_access_token(check: Check) -> None:
-    said = access_claims(now=NOW, scope="openid api/read  api/write", **{"cognito:groups": ["admins", "a,b"]})
+    more: dict[str, Any] = {"cognito:groups": ["admins", "a,b"]}
+    said = access_claims(now=NOW, scope="openid api/read  api/write", **more)
     claims = check(said)
     assert claims.pool_id == POOL_ID
     assert claims.issuer == issuer_of(POOL_ID)
@@ -98,7 +99,8 @@ def test_id_token(check: Check) -> None:
 
 def test_each_use_has_its_own_user_name_and_email(check: Check) -> None:
     """A claim that a Lambda added to the other kind of token is no identity."""
-    access = check(access_claims(now=NOW, email="admin@example.com", **{"cognito:username": "admin"}))
+    more: dict[str, Any] = {"cognito:username": "admin"}
+    access = check(access_claims(now=NOW, email="admin@example.com", **more))
     assert (access.username, access.email) == ("alice", None)
     identity = check({**id_claims(now=NOW), "username": "admin"})
     assert identity.username == "alice"
@@ -202,7 +204,8 @@ def test_decode_names_the_issuer_or_none(keypair: KeyPair) -> None:
     for issuer in (issuer_of(POOL_ID), "", "https://evil.example"):
         unverified = decode(sign(keypair, access_claims(iss=issuer)))
         assert (unverified.unverified_issuer, unverified.kid) == (issuer, keypair.kid)
-    for nothing in (ABSENT, None, 1, [issuer_of(POOL_ID)], {}):
+    nothings: tuple[Any, ...] = (ABSENT, None, 1, [issuer_of(POOL_ID)], {})
+    for nothing in nothings:
         assert decode(sign(keypair, access_claims(iss=nothing))).unverified_issuer is None
 
 

@@ -42,8 +42,8 @@ async def test_a_code_becomes_tokens_once(login: Login) -> None:
 )
 async def test_a_code_that_does_not_fit_is_spent(login: Login, changes: dict[str, str | None]) -> None:
     code = await login.code()
-    form = {**login.exchange(code), **changes}
-    form = {name: value for name, value in form.items() if value is not None}
+    changed = {**login.exchange(code), **changes}
+    form = {name: value for name, value in changed.items() if value is not None}
     assert await login.token(form) == (400, {"error": "invalid_grant"})
     again = await login.token(login.exchange(code))
     assert again[0] == (200 if "code" in changes else 400)
