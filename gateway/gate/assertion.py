@@ -32,8 +32,8 @@ class Signer:
     def __init__(self, config: Config, settings: Settings) -> None:
         """Raises GatewayError for a key file that cannot be used."""
         keys = read_signing_keys(settings.key_file)
-        self._key = keys[0]
-        self._header = _part({"alg": self._key.algorithm, "kid": self._key.kid, "typ": "JWT"})
+        self.key = keys[0]
+        self._header = _part({"alg": self.key.algorithm, "kid": self.key.kid, "typ": "JWT"})
         self._name = settings.header.encode("ascii")
         self._lifetime = settings.lifetime
         self._leeway = config.cognito.clock_leeway
@@ -88,13 +88,13 @@ class Signer:
             if value is not None:
                 payload[name] = value
         signed = self._header + b"." + _part(payload)
-        signature = base64url.encode(self._key.sign(signed))
+        signature = base64url.encode(self.key.sign(signed))
         # Near the token's own end a newer one would end no later.
         renew_at = until if until == end else until - self._lifetime * _LEFT
         return b"%b: %b.%b\r\n" % (self._name, signed, signature), renew_at
 
     def __repr__(self) -> str:
-        return f"<Signer {self._key.algorithm}, key {self._key.kid}>"
+        return f"<Signer {self.key.algorithm}, key {self.key.kid}>"
 
 
 class Assertion:

@@ -18,7 +18,7 @@ from gateway.policy.rate import address_key
 WINDOW = 900.0
 # Keys remembered; the ones longest untouched are forgotten. A flood of invented names is stopped by the limit
 # on its address before it has filled this. Times: 8 bytes for each, and some 24 for each attempt.
-_MOST_KEYS = 20_000
+MOST_KEYS = 20_000
 _MOST_TIMES = 200_000
 
 
@@ -74,7 +74,7 @@ class Attempts:
             self._held += len(times) < limit.most
             times.append(now)
             self._times.move_to_end(key)
-        while len(self._times) > _MOST_KEYS or self._held > _MOST_TIMES:
+        while len(self._times) > MOST_KEYS or self._held > _MOST_TIMES:
             self._held -= len(self._times.popitem(last=False)[1])
 
     def take_back(self, keys: Iterable[Key], now: float) -> None:

@@ -44,7 +44,7 @@ class CredentialsCache:
     def __init__(self, config: Cognito, threads: Threads) -> None:
         self._config = config
         self._threads = threads
-        self._pools: dict[str, IdentityPool] = {}
+        self.pools: dict[str, IdentityPool] = {}
         self._making = threading.Lock()
         # With when to ask for new ones.
         self._kept: OrderedDict[bytes, tuple[Credentials, float]] = OrderedDict()
@@ -52,7 +52,7 @@ class CredentialsCache:
 
     def inherit(self, previous: CredentialsCache) -> None:
         """Go on with what was given under a configuration that says the same about Cognito."""
-        self._pools, self._kept = previous._pools, previous._kept
+        self.pools, self._kept = previous.pools, previous._kept
 
     async def of(self, pool: UserPool, id_token: str, *, role: str | None = None, now: float) -> Credentials:
         """The credentials of a *verified* ID token, of this role of it.
@@ -112,7 +112,7 @@ class CredentialsCache:
 
         assert pool.identity_pool_id is not None, "asked before"
         with self._making:
-            known = self._pools.get(pool.id)
+            known = self.pools.get(pool.id)
             if known is None:
                 known = IdentityPool(
                     pool.identity_pool_id,
@@ -120,7 +120,7 @@ class CredentialsCache:
                     endpoint_url=self._config.endpoint_url,
                     egress=self._config.egress,
                 )
-                self._pools[pool.id] = known
+                self.pools[pool.id] = known
             return known
 
     def __repr__(self) -> str:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 _NUMBER, _NEXT, _NAMES = 0, 8, 16
 _SIZE = 16
 # The oldest is forgotten first: an hour's worth of them on a very busy day.
-_MOST = 4096
+MOST = 4096
 
 
 class Once:
@@ -60,10 +60,10 @@ class Once:
         with self._locked():
             at = self._read(_NEXT)
             os.pwrite(self._descriptor, _digest(name), _NAMES + at * _SIZE)
-            self._write(_NEXT, (at + 1) % _MOST)
+            self._write(_NEXT, (at + 1) % MOST)
 
     def used(self, name: str) -> bool:
-        names, wanted = os.pread(self._descriptor, _MOST * _SIZE, _NAMES), _digest(name)
+        names, wanted = os.pread(self._descriptor, MOST * _SIZE, _NAMES), _digest(name)
         return any(names[at : at + _SIZE] == wanted for at in range(0, len(names), _SIZE))
 
     def _read(self, place: int) -> int:

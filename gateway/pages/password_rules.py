@@ -15,7 +15,7 @@ from gateway.aws.password_shape import LONGEST, has_space_at_an_end
 
 # Developer guide, "Adding user pool password requirements": the characters Cognito counts as symbols; a space
 # inside counts too.
-_SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
+SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
 SPACE_AT_AN_END = "A password can't begin or end with a space"
 
 
@@ -80,7 +80,7 @@ def _kinds(policy: Policy) -> Iterable[tuple[str, str, bool]]:
 
 
 def _has_symbol(password: str) -> bool:
-    return any(character in _SYMBOLS for character in password) or " " in password.strip(" ")
+    return any(character in SYMBOLS for character in password) or " " in password.strip(" ")
 
 
 # Cognito counts the letters of ASCII only (its policy page: "basic Latin").

@@ -124,13 +124,13 @@ def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], st
             else:
                 pool.sign_in(nobody, secrets.token_urlsafe(24))
         except CognitoRefused as refused:
-            return _verdict(refused, auth_flow)
+            return verdict_of(refused, auth_flow)
         return None
 
     return ask
 
 
-def _verdict(refused: CognitoRefused, auth_flow: str) -> str | None:
+def verdict_of(refused: CognitoRefused, auth_flow: str) -> str | None:
     """What Cognito's refusal of nobody's sign-in says about the client; None: that it is one. Pure."""
     if refused.code == "ResourceNotFoundException":
         return "Cognito knows no such app client in this region"

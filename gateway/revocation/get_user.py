@@ -68,7 +68,7 @@ class UserPoolApi:
         """Raises CheckFailed."""
         try:
             async with asyncio.timeout(self._timeout):
-                return await self._ask(self._url(region), token)
+                return await self._ask(self.url(region), token)
         except TimeoutError:
             raise CheckFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
         except (GatewayError, ClientError, OSError, ValueError) as error:
@@ -79,7 +79,7 @@ class UserPoolApi:
         if session is not None:
             await session.close()
 
-    def _url(self, region: str) -> str:
+    def url(self, region: str) -> str:
         if self._endpoint_url is not None:
             return self._endpoint_url + "/"
         # The European Sovereign Cloud's own suffix, from botocore's endpoint rules.

@@ -87,7 +87,7 @@ class Schedule:
         self._in_use = in_use
         self._dropped = dropped
         self._max_text = max_text
-        self._text = 0
+        self.text = 0
         self._families: dict[str, Family] = {}
         # (due, a number that decides between equals, family); entries whose due is not the family's are old.
         self._heap: list[tuple[float, int, Family]] = []
@@ -102,14 +102,14 @@ class Schedule:
         Without room for a longer text it is watched until the end of the token that it has.
         """
         more = len(token) - len(family.token)
-        room = self._text + more <= self._max_text
+        room = self.text + more <= self._max_text
         if self._families.get(family.key) is not family:
             if not room:
                 return False
             self._families[family.key] = family
             self._push(family, family.due)
         if ends > family.ends and room:
-            self._text += more
+            self.text += more
             family.token, family.ends, family.issued_at = token, ends, issued_at
         return True
 
@@ -161,7 +161,7 @@ class Schedule:
         if not family.gone:
             family.gone = True
             del self._families[family.key]
-            self._text -= len(family.token)
+            self.text -= len(family.token)
             family.token = b""
             self._dropped(family)
 

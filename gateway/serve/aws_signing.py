@@ -76,7 +76,7 @@ class UpstreamSigner:
         self._pools = {pool.id: pool for pool in config.cognito.user_pools}
         self._portal = portal
         self._threads = threads
-        self._credentials = credentials
+        self.credentials = credentials
         self.holds_bodies = not (sigv4.service in _UNSIGNED and self._scheme == "https")
         self.max_body = sigv4.max_body_size
         self._loaded = False
@@ -86,7 +86,7 @@ class UpstreamSigner:
     async def stop(self) -> None:
         """Idempotent. What the portal has is the portal's to stop."""
         if self._portal is None:
-            await self._credentials.stop()
+            await self.credentials.stop()
             self._threads.close()
 
     def forward(self, request: Request, principal: Principal | None, identity: bytes) -> Forward:
@@ -145,7 +145,7 @@ class UpstreamSigner:
         if now < until:
             raise CredentialsRefused(why)
         try:
-            return await self._credentials.of(pool, id_token, now=now)
+            return await self.credentials.of(pool, id_token, now=now)
         except CredentialsRefused as refused:
             self._refused[key] = time.time() + _REFUSED_FOR, str(refused)
             while len(self._refused) > _REMEMBERED:

@@ -60,7 +60,7 @@ class Renewing:
 
     def __init__(self, store: Store, users: Users, prover: Prover, clock: Callable[[], float]) -> None:
         self._store = store
-        self._users = users
+        self.users = users
         self._prover = prover
         self._clock = clock
 
@@ -86,7 +86,7 @@ class Renewing:
 
     async def _asked(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
         try:
-            tokens = await self._users.renew(session)
+            tokens = await self.users.renew(session)
             now = self._clock()
             proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
             if proven.access.subject != session.subject:

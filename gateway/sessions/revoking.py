@@ -15,17 +15,17 @@ from gateway.sessions.session import Session
 
 class Revoking:
     def __init__(self, users: Users, log: Logger) -> None:
-        self._users = users
+        self.users = users
         self._log = log
 
     async def revoke(self, session: Session, *, everywhere: bool = False) -> bool:
         """Whether Cognito has done what was asked; `everywhere`: all of the user's tokens.
 
         This session's own tokens are ended in any case, if Cognito can be asked at all."""
-        if everywhere and await self._asked(session, self._users.sign_out_everywhere):
+        if everywhere and await self._asked(session, self.users.sign_out_everywhere):
             return True
         # Without the scope aws.cognito.signin.user.admin nobody signs out everywhere; this needs none.
-        own = not session.refresh or await self._asked(session, self._users.revoke)
+        own = not session.refresh or await self._asked(session, self.users.revoke)
         return own and not everywhere
 
     async def _asked(self, session: Session, ask: Callable[[Session], Awaitable[None]]) -> bool:

@@ -83,8 +83,8 @@ class Sessions:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self._renewing = Renewing(store, users, prover, clock)
-        self._revoking = Revoking(users, log)
+        self.renewing = Renewing(store, users, prover, clock)
+        self.revoking = Revoking(users, log)
         # By the digest of the cookies as they came: the session, and the ticket that was in them.
         self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
         # All that are in `_seen`, by their ID: what ends a session must reach it there.
@@ -92,7 +92,7 @@ class Sessions:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ending = Ending(
             store,
-            self._revoking,
+            self.revoking,
             ended,
             drop=self._drop,
             spawn=self._task,
@@ -271,7 +271,7 @@ class Sessions:
         pool = self._pools[session.pool_id]
         try:
             until = self._ends(session)
-            outcome = await self._renewing.renew(session, live.ticket, pool, until=until)
+            outcome = await self.renewing.renew(session, live.ticket, pool, until=until)
         finally:
             live.renewal = None
             now = self._clock()

@@ -20,21 +20,21 @@ T = TypeVar("T")
 
 # Questions of pages at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an AWS
 # account may sign in 120 a second in all. Each gets a thread for itself, which takes 0.1 ms to begin.
-_PAGES = 8
+PAGES = 8
 # Of these for one address, an office's for example: 20 sign-ins a second.
-_SHARE = 2
+SHARE = 2
 # For the gateway's own questions, which nobody but a signed-in user causes.
-_OWN = 8
+OWN = 8
 # Some seconds' worth of questions that wait, of pages and of the gateway each.
-_WAITING = 64
+WAITING = 64
 
 
 class Threads:
     """Owned by the gateway, and outlives reloads."""
 
     def __init__(self) -> None:
-        self._pages = _Lane(_PAGES, share=_SHARE, waiting=_WAITING)
-        self._own = _Lane(_OWN, share=_OWN, waiting=_WAITING)
+        self._pages = _Lane(PAGES, share=SHARE, waiting=WAITING)
+        self._own = _Lane(OWN, share=OWN, waiting=WAITING)
 
     async def run(self, do: Callable[[], T], *, by: str | None = None) -> T:
         """`by`: the address that asks; None: the gateway itself.

@@ -62,7 +62,7 @@ def decode(token: bytes, max_size: int = MAX_TOKEN_SIZE) -> UnverifiedJws:
         raise TokenMalformed("a part of the token is empty")
     try:
         return UnverifiedJws(
-            _header_kid(header),
+            header_kid(header),
             token[: len(header) + 1 + len(payload)],
             base64url.decode_translated(signature),
             base64url.decode_translated(payload),
@@ -84,7 +84,7 @@ def verify_signature(jws: UnverifiedJws, key: VerificationKey) -> bytes:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED_HEADERS)
-def _header_kid(segment: bytes) -> str:
+def header_kid(segment: bytes) -> str:
     """The `kid` of a header that may stand on our tokens; only headers that passed are remembered.
 
     `segment` went through base64url.TO_STANDARD.

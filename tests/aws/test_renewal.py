@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.aws.connection import Connection
 from gateway.aws.renewal import Renewal
 from gateway.aws.values import CognitoRefused, PoolAddress, Tokens
 from gateway.errors import GatewayError
@@ -113,8 +114,7 @@ def test_both_operations_name_the_device(local: LocalCognito, secret: bool) -> N
     confirmed = pool.confirm_device(tokens)
     assert confirmed.device_key
     assert pool.confirm_device(confirmed) is confirmed, "once is enough"
-    old = Renewal(signed.address)
-    old._connection = Old(old._connection)  # type: ignore[assignment]
+    old = Renewal(signed.address, Old(signed.address))
     for renewal in (signed.renewal, old):
         new = renewal.renew(confirmed.refresh, "alice", confirmed.device_key)
         assert new.device_key == confirmed.device_key
@@ -127,28 +127,25 @@ def test_both_operations_name_the_device(local: LocalCognito, secret: bool) -> N
         signed.renewal.renew(confirmed.refresh, "alice", confirmed.device_key)
 
 
-class Old:
-    """Plays the connection to an API that does not know GetTokensFromRefreshToken."""
+class Old(Connection):
+    """A connection to an API that does not know GetTokensFromRefreshToken."""
 
-    def __init__(self, real: Any, code: str = "UnknownOperationException") -> None:
-        self.real, self.address, self.code = real, real.address, code
+    def __init__(self, address: PoolAddress, code: str = "UnknownOperationException") -> None:
+        super().__init__(address, "password")
+        self.code = code
         self.called: list[str] = []
 
     def call(self, method: str, **request: Any) -> Any:
         self.called.append(method)
         if method == "get_tokens_from_refresh_token":
             raise CognitoRefused(self.code, "not now")
-        return self.real.call(method, **request)
-
-    def secret_hash(self, username: str) -> Any:
-        return self.real.secret_hash(username)
+        return super().call(method, **request)
 
 
 def test_the_older_operation_where_there_is_no_newer_one(local: LocalCognito) -> None:
     signed = Signed(local, GenerateSecret=True)
-    old = Old(signed.renewal._connection)
-    signed.renewal._connection = old  # type: ignore[assignment]
-    assert signed.renewal.renew(signed.tokens.refresh, "alice").refresh == signed.tokens.refresh
+    old = Old(signed.address)
+    assert Renewal(signed.address, old).renew(signed.tokens.refresh, "alice").refresh == signed.tokens.refresh
     assert old.called == ["get_tokens_from_refresh_token", "initiate_auth"]
 
 
@@ -161,8 +158,7 @@ def test_a_cognito_that_is_unwell_is_not_asked_by_the_operation_that_rotation_re
     rotation = {"Feature": "ENABLED", "RetryGracePeriodSeconds": 0}
     flows = ["ALLOW_USER_PASSWORD_AUTH"]
     signed = Signed(local, RefreshTokenRotation=rotation, ExplicitAuthFlows=flows)
-    unwell = Old(signed.renewal._connection, code)
-    signed.renewal._connection = unwell  # type: ignore[assignment]
+    renewal = Renewal(signed.address, Old(signed.address, code))
     with pytest.raises(CognitoRefused) as caught:
-        signed.renewal.renew(signed.tokens.refresh, "alice")
+        renewal.renew(signed.tokens.refresh, "alice")
     assert caught.value.code == code, "and not what rotation makes of the older one"

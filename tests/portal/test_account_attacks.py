@@ -351,7 +351,7 @@ async def test_two_addresses_that_flood_keep_no_third_out(tmp_path: Path) -> Non
             browser = at.browser(f"192.0.2.{number % 2 + 1}")
             await browser.open("/oauth2/sign_in")
             flooding += [(browser, *browser.form(), f"{number}-{each}@example.com") for each in range(18)]
-        at.local._hooks.faults["api"] = Fault(delay=0.2)
+        at.local.hooks.faults["api"] = Fault(delay=0.2)
 
         async def one(browser: Browser, target: str, hidden: dict[str, str], username: str) -> int:
             own = Browser(at.worker.port, browser.address, dict(browser.cookies))
@@ -368,7 +368,7 @@ async def test_two_addresses_that_flood_keep_no_third_out(tmp_path: Path) -> Non
         await third.submit(username=ALICE, password=PASSWORD)
         assert third.location == "/oauth2/"
         assert done() < len(flood), "before the flood was over"
-        at.local._hooks.faults.clear()
+        at.local.hooks.faults.clear()
         # The flood itself may find no place left to wait.
         assert set(await asyncio.gather(*flood)) <= {400, 503}
 

@@ -129,13 +129,13 @@ async def test_where_sign_up_is_closed_there_is_no_page(tmp_path: Path, settings
 async def test_nothing_is_offered_before_the_settings_are_known(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         # Cognito is unwell as the gateway starts: nobody knows whether the pool is open.
-        at.local._hooks.faults["api"] = Fault(status=500)
+        at.local.hooks.faults["api"] = Fault(status=500)
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         assert "sign_up" not in browser.text
         reply = await browser.open("/oauth2/sign_up")
         assert (reply.status, reply.get("retry-after")) == (503, "5")
-        at.local._hooks.faults.clear()
+        at.local.hooks.faults.clear()
         async with asyncio.timeout(PATIENCE):
             while (await browser.open("/oauth2/sign_up")).status == 503:
                 await asyncio.sleep(0.1)
@@ -246,11 +246,11 @@ async def test_a_cognito_that_is_unwell_counts_no_guesses(
     async with site(tmp_path) as at:
         browser = at.browser()
         await browser.open(f"/oauth2/{page}")
-        at.local._hooks.faults["api"] = Fault(status=500)
+        at.local.hooks.faults["api"] = Fault(status=500)
         for status in (503, 503):
             reply = await browser.submit(username=BOB, code="123456", new_password=NEW, action="confirm")
             assert reply.status == status
-        at.local._hooks.faults.clear()
+        at.local.hooks.faults.clear()
         for status in (400, 429):
             reply = await browser.submit(username=BOB, code="123456", new_password=NEW, action="confirm")
             assert reply.status == status

@@ -58,7 +58,7 @@ def test_a_subscriber_has_one_address() -> None:
 
 def test_memory_is_bounded() -> None:
     counted = Attempts()
-    for number in range(attempts._MOST_KEYS + 100):
+    for number in range(attempts.MOST_KEYS + 100):
         counted.count([(PERSON, str(number))], 0)
-    assert len(counted) == attempts._MOST_KEYS
-    assert repr(counted) == f"<Attempts of {attempts._MOST_KEYS} keys>"
+    assert len(counted) == attempts.MOST_KEYS
+    assert repr(counted) == f"<Attempts of {attempts.MOST_KEYS} keys>"

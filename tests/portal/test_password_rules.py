@@ -87,4 +87,4 @@ def test_the_script_counts_the_same_symbols() -> None:
     match = re.search(r"const SYMBOL = /\[(.*)\]\|", script)
     assert match
     unescaped = re.sub(r"\\(.)", r"\1", match[1])
-    assert set(unescaped) == password_rules._SYMBOLS
+    assert set(unescaped) == password_rules.SYMBOLS

@@ -19,7 +19,7 @@ from gateway.pages import setup_form
 from gateway.pages.attempts import PERSON, SETUP_BY_ADDRESS
 from gateway.pages.once import Once
 from gateway.pages.setup_code import SetupCode, matches
-from gateway.pages.setup_form import _verdict
+from gateway.pages.setup_form import verdict_of
 from gateway.serve.reload import Reloader, files_of
 from tests.support.site import (
     ALICE,
@@ -199,7 +199,7 @@ async def test_each_field_has_its_sentence(
     ],
 )
 def test_what_the_refusal_of_nobody_says_about_a_client(code: str, message: str, told: str | None) -> None:
-    verdict = _verdict(CognitoRefused(code, "refused", message), "USER_PASSWORD_AUTH")
+    verdict = verdict_of(CognitoRefused(code, "refused", message), "USER_PASSWORD_AUTH")
     assert verdict is None if told is None else told in str(verdict)
 
 

@@ -14,7 +14,7 @@ from gateway.sessions.threads import Threads
 
 async def test_a_flood_of_questions_is_refused_at_once_and_passes() -> None:
     threads, go = Threads(), threading.Event()
-    most = room._OWN + room._WAITING
+    most = room.OWN + room.WAITING
     waiting = [asyncio.create_task(threads.run(lambda: go.wait(60))) for _ in range(most)]
     await asyncio.sleep(0)
     with pytest.raises(GatewayError, match="no more are asked"):
@@ -47,7 +47,7 @@ async def test_an_address_has_its_share_and_others_take_turns() -> None:
 
         return asyncio.create_task(threads.run(do, by=address))
 
-    flood = [ask("192.0.2.1") for _ in range(room._WAITING + room._SHARE)]
+    flood = [ask("192.0.2.1") for _ in range(room.WAITING + room.SHARE)]
     await asyncio.sleep(0)
     # All places to wait are taken: the newcomer gets one, and the last of the flood goes.
     others = [ask(f"192.0.2.{number}") for number in range(2, 12)]
@@ -55,11 +55,11 @@ async def test_an_address_has_its_share_and_others_take_turns() -> None:
     go.set()
     await asyncio.gather(*others)
     results = await asyncio.gather(*flood, return_exceptions=True)
-    late = len(others) - (room._PAGES - room._SHARE)
+    late = len(others) - (room.PAGES - room.SHARE)
     assert [result for result in results if result is not None] == results[-late:]
     assert {type(result) for result in results[-late:]} == {GatewayError}
     # Six have a place at once; the others come before the flood's next ones.
-    assert order.index("192.0.2.11") < len(others) * 2 + room._SHARE
+    assert order.index("192.0.2.11") < len(others) * 2 + room.SHARE
     threads.close()
 
 

@@ -292,4 +292,4 @@ def test_a_key_file_that_cannot_be_used_says_so(tmp_path: Path, content: bytes, 
 def test_nothing_secret_is_shown(tmp_path: Path) -> None:
     made = signer(configuration(tmp_path, curve()))
     assert re.fullmatch(r"<Signer ES256, key [\w-]{43}>", repr(made))
-    assert "private" not in repr(made._key)
+    assert "private" not in repr(made.key)

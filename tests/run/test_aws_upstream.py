@@ -25,7 +25,7 @@ from tests.support.identities import POOL_LINES, Identities
 from tests.support.portal import a_session, signed_in
 from tests.support.running import Running, logged, running
 from tests.support.site import ALICE, PASSWORD, seed, site, with_identity_pool
-from tests.support.tokens import id_claims, sign
+from tests.support.tokens import POOL_ID, id_claims, sign
 from tests.support.waiting import until
 from tests.support.wire import Client, Received, Upstream, get, once
 
@@ -370,8 +370,7 @@ async def test_without_pages_an_id_token_is_enough(tmp_path: Path) -> None:
         assert signer is not None
         identities = Identities.__new__(Identities)
         identities.asked, identities.life, identities.wait, identities.error = [], 3600.0, 0.0, None
-        pool_id = next(iter(signer._pools))
-        signer._credentials._pools[pool_id] = identities  # type: ignore[assignment]
+        signer.credentials.pools[POOL_ID] = identities  # type: ignore[assignment]
         assert (await once(gateway.port, get("/a", bearer(gateway)))).status == 200
         verified(gateway.upstream.last)
         assert (await once(gateway.port, get("/a", gateway.bearer()))).status == 403

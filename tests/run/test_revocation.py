@@ -117,8 +117,6 @@ async def becomes(ask: Callable[[], Awaitable[int]], status: int, within: float)
 async def cognito() -> AsyncIterator[LocalCognito]:
     local = LocalCognito(seed=SEED)
     await local.start(port=free_port())
-    # Started once more, it goes on with what it knows.
-    local._seed = None
     yield local
     await local.stop()
 
@@ -255,7 +253,7 @@ async def test_a_token_that_rests_is_not_kept_and_not_asked_about(
         await until(lambda: len(schedule) == 0)
         # Two of the checks fall into check_every after its only use.
         assert 1 <= gateway.checks["active"] <= 3
-        assert schedule._text == 0
+        assert schedule.text == 0
         assert len(gateway.worker.app._authenticator._cache) == 0
         assert await gateway.status(alice.access) == 200
         assert len(schedule) == 1

@@ -46,10 +46,10 @@ def test_of_many_processes_one_gets_it() -> None:
 
 def test_names_are_bounded() -> None:
     once = Once.make()
-    for number in range(room._MOST + 1):
+    for number in range(room.MOST + 1):
         once.use(str(number))
     assert not once.used("0")
     assert once.used("1")
-    assert once.used(str(room._MOST))
+    assert once.used(str(room.MOST))
     assert not once.used("never")
     assert repr(once) == "<Once 0>"

@@ -20,7 +20,7 @@ class Identities:
         self.error: Exception | None = None
         portal = gateway.worker.app.portal
         assert portal is not None
-        portal.credentials._pools[POOL_ID] = self  # type: ignore[assignment]
+        portal.credentials.pools[POOL_ID] = self  # type: ignore[assignment]
 
     def credentials(self, id_token: str, role: str | None = None) -> Credentials:
         self.asked.append(id_token)

@@ -66,8 +66,8 @@ async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[R
 def play(gateway: Running, cognito: Cognito) -> None:
     portal = gateway.worker.app.portal
     assert portal is not None
-    portal.sessions._revoking._users = cognito
-    portal.sessions._renewing._users = cognito
+    portal.sessions.revoking.users = cognito
+    portal.sessions.renewing.users = cognito
 
 
 def old(gateway: Running, **changes: Any) -> Session:

@@ -168,4 +168,4 @@ async def test_silence_length_and_absence_are_failures_that_quote_nothing() -> N
     ],
 )
 def test_where_aws_is_asked(region: str, url: str) -> None:
-    assert UserPoolApi(None)._url(region) == url
+    assert UserPoolApi(None).url(region) == url

@@ -71,7 +71,7 @@ def test_a_refused_header_is_refused_again(keypair: KeyPair) -> None:
 def test_a_flood_of_headers_is_forgotten(keypair: KeyPair) -> None:
     for number in range(200):
         assert jws.decode(sign_raw(keypair, compact_json({"kid": str(number), "alg": "RS256"}), b"{}")).kid
-    remembered = jws._header_kid.cache_info()
+    remembered = jws.header_kid.cache_info()
     assert remembered.currsize == remembered.maxsize
     assert remembered.maxsize is not None
     assert remembered.maxsize * jws.MAX_TOKEN_SIZE <= 1024 * 1024

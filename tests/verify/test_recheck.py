@@ -72,7 +72,7 @@ def test_one_that_rests_is_looked_at_until_the_time_is_over_and_then_forgotten_w
     assert world.schedule.next(43.0) is None
     assert world.dropped == ["a"]
     assert family.token == b""
-    assert (len(world.schedule), world.schedule._text) == (0, 0)
+    assert (len(world.schedule), world.schedule.text) == (0, 0)
 
 
 def test_a_token_that_ended_is_not_asked_about() -> None:
@@ -89,7 +89,7 @@ def test_the_token_that_lives_longest_stands_for_all() -> None:
     world.watch("a", 0.0, b"refreshed!", ends=200.0)
     world.watch("a", 0.0, b"old", ends=50.0)
     assert (family.token, family.ends) == (b"refreshed!", 200.0)
-    assert world.schedule._text == 10
+    assert world.schedule.text == 10
     assert "refreshed" not in repr(family) + repr(world.schedule)
 
 
@@ -103,7 +103,7 @@ def test_text_is_bounded() -> None:
     # A longer one does not take the place of one that is there either.
     family = world.watch("f", 0.0, b"token that grew", ends=2e9)
     assert family.token == b"token"
-    assert world.schedule._text == 25
+    assert world.schedule.text == 25
 
 
 def test_those_who_wait_longest_come_first() -> None:

@@ -40,7 +40,7 @@ class LocalCognito:
     ) -> None:
         self._seed = seed
         self._real_clock = clock
-        self._hooks = Hooks()
+        self.hooks = Hooks()
         self._makers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pool-keys")
         self._runner: web.AppRunner | None = None
         self.state = State(region=region, url="", new_keys=self._new_keys)
@@ -51,13 +51,13 @@ class LocalCognito:
         return self.state.url
 
     def _clock(self) -> float:
-        return self._real_clock() + self._hooks.offset
+        return self._real_clock() + self.hooks.offset
 
     async def start(self, host: str = "127.0.0.1", port: int = 9229) -> None:
         """Listens (port 0: any free one); raises CannotRun off loopback, OSError for a taken port."""
         require_loopback(host)
         runner = web.AppRunner(
-            application(self.state, self._clock, self._hooks), access_log=None, handle_signals=False
+            application(self.state, self._clock, self.hooks), access_log=None, handle_signals=False
         )
         await runner.setup()
         self._runner = runner
@@ -70,7 +70,9 @@ class LocalCognito:
         bound: int = runner.addresses[0][1]
         self.state.url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         if self._seed is not None:
+            # Once: a server that is started again goes on with what it knows.
             apply(self.state, self._seed, self._clock())
+            self._seed = None
 
     async def stop(self) -> None:
         if self._runner is not None:
