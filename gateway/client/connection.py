@@ -192,8 +192,12 @@ class ClientConnection(asyncio.BufferedProtocol):
         return self._flow.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        data = self._flow.view[:nbytes].tobytes()
         state, reader = self.state, self._reader
+        if state is _SERVING and reader.takes(nbytes) and not reader.broken:
+            self._flow.room -= nbytes
+            self._fed(reader.feed_view(self._flow.view[:nbytes]))
+            return
+        data = self._flow.view[:nbytes].tobytes()
         if state < _SERVING and not self._in_line and not reader.broken:
             self._turn(data)
         elif state is _TUNNEL:
@@ -202,6 +206,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         elif state <= _SERVING and not reader.broken:
             reader.add(data)
             if reader.in_body:
+                self._flow.room -= nbytes
                 self._feed()
             else:
                 self._flow.ahead(reader)
@@ -492,8 +497,9 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     def _feed(self) -> None:
         """Give the body what came of it."""
-        reader = self._reader
-        refusal = reader.feed()
+        self._fed(self._reader.feed())
+
+    def _fed(self, refusal: Refusal | None) -> None:
         if refusal is not None:
             self._body_broke(refusal)
         else:
@@ -501,10 +507,11 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     def _read_on(self) -> None:
         """Read of the body what there is room for; also called when there is room again."""
-        served = self._served
-        exchange = None if served is None else served.exchange
-        room = exchange.upload_room if exchange is not None and self._reader.takes_more else 0
-        if self._flow.of_body(self._reader, room):
+        served, flow = self._served, self._flow
+        if not flow.in_bulk:
+            exchange = None if served is None else served.exchange
+            flow.room = exchange.upload_room if exchange is not None and self._reader.takes_more else 0
+        if flow.of_body(self._reader):
             self._join_line()
 
     def _body_broke(self, refusal: Refusal) -> None:

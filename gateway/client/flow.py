@@ -33,13 +33,16 @@ class ReadBuffer:
 class ReadFlow:
     """One connection's."""
 
-    __slots__ = ("_buffer", "_transport", "paused", "view")
+    __slots__ = ("_buffer", "_transport", "paused", "room", "view")
 
     def __init__(self, buffer: ReadBuffer) -> None:
         self._buffer = buffer
         # Where the kernel writes what comes next.
         self.view = buffer.heads
         self.paused = False
+        # Bytes that the kernel towards the upstream takes at once, less what was read since that was known;
+        # 0 where it is not known.
+        self.room = 0
         # None: not connected yet, or nothing is to be read any more.
         self._transport: asyncio.Transport | None = None
 
@@ -75,14 +78,16 @@ class ReadFlow:
         if reader.pending > _AHEAD:
             self.pause()
 
-    def of_body(self, reader: RequestReader, room: int) -> bool:
-        """Read as much as the request's body has room for; whether what is here has room in it.
+    @property
+    def in_bulk(self) -> bool:
+        """Whether there is room for all that one read may bring, twice."""
+        return self.room >= 2 * _READ_BULK
 
-        `room`: bytes that the upstream's kernel buffer takes at once; 0 where that is not known.
-        """
+    def of_body(self, reader: RequestReader) -> bool:
+        """Read as much as the request's body has room for; whether what is here has room in it."""
         pending = reader.pending
         if not reader.in_body:
-            self.view = self._buffer.heads
+            self.view, self.room = self._buffer.heads, 0
             if pending > _AHEAD:
                 self.pause()
             else:
@@ -92,7 +97,7 @@ class ReadFlow:
             # At once: uvloop reads on in the same turn, and every small rest would be written by itself.
             self.pause()
             return False
-        self.view = self._buffer.bulk if room >= 2 * _READ_BULK else self._buffer.body
+        self.view = self._buffer.bulk if self.in_bulk else self._buffer.body
         if not pending:
             self.resume()
         return pending > 0

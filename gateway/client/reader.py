@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aiohttp.http_exceptions import InvalidURLError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
@@ -325,25 +325,43 @@ class RequestReader:
     def feed(self) -> Refusal | None:
         """Give the body what is held of it, as far as it has room and others can wait; why it broke."""
         for _ in range(_PIECES):
-            body, parser = self._body, self._parser
-            if body is None or parser is None or self.full or len(self.held) == self._at:
+            if self._body is None or self.full or len(self.held) == self._at:
                 break
-            piece = self._chunked_piece() if self._left < 0 else self._counted_piece()
-            before = body.total_bytes
-            try:
-                messages, self.upgraded, early = parser.feed_data(piece)
-            except Exception as error:  # noqa: BLE001 - the parser lets other errors than its own through too
-                self._body = None
-                return self._refused(_refusal(error))
-            if messages or early or (self._left >= 0 and (self._left == 0) != body.is_eof()):
-                self._body = None
-                return self._refused(BadRequest("a body ends where it cannot"))
-            if body.is_eof():
-                self._body = None
-            elif self._left < 0:
-                dense = body.total_bytes - before > _DENSE * len(piece)
-                size = self._piece_size * 2 if dense else self._piece_size // 2
-                self._piece_size = min(max(size, _LEAST), _MOST)
+            refusal = self._give(self._chunked_piece() if self._left < 0 else self._counted_piece())
+            if refusal is not None:
+                return refusal
+        return None
+
+    def takes(self, size: int) -> bool:
+        """Whether so many bytes that have just come are all of a body with room for them."""
+        return 0 < size <= self._left and not self.held and not self.full and self._body is not None
+
+    def feed_view(self, view: memoryview) -> Refusal | None:
+        """Give the body these bytes, which it `takes`, from where the kernel has written them: they are
+        copied once instead of twice."""
+        self._left -= len(view)
+        return self._give(view)
+
+    def _give(self, piece: bytes | memoryview) -> Refusal | None:
+        body, parser = self._body, self._parser
+        if body is None or parser is None:
+            return None
+        before = body.total_bytes
+        try:
+            # In C it takes whatever has a buffer.
+            messages, self.upgraded, early = parser.feed_data(cast(bytes, piece))
+        except Exception as error:  # noqa: BLE001 - the parser lets other errors than its own through too
+            self._body = None
+            return self._refused(_refusal(error))
+        if messages or early or (self._left >= 0 and (self._left == 0) != body.is_eof()):
+            self._body = None
+            return self._refused(BadRequest("a body ends where it cannot"))
+        if body.is_eof():
+            self._body = None
+        elif self._left < 0:
+            dense = body.total_bytes - before > _DENSE * len(piece)
+            size = self._piece_size * 2 if dense else self._piece_size // 2
+            self._piece_size = min(max(size, _LEAST), _MOST)
         return None
 
     def _counted_piece(self) -> bytes:
