@@ -202,6 +202,20 @@ class MissingClaim(Forbidden):
     reason = "missing_claim"
 
 
+class InsufficientAuthentication(Refusal):
+    """Signed in too long ago or too weakly for this route (RFC 9470): the user should sign in again."""
+
+    status, reason, challenge = 401, "insufficient_authentication", True
+    title, error = "Sign in again", "insufficient_user_authentication"
+    detail = "This resource needs a more recent or a stronger sign-in."
+
+    def __init__(self, exact: str, *, acr_values: str, max_age: int | None) -> None:
+        super().__init__(exact)
+        # RFC 9470 section 3: what would do, for the challenge and for the new sign-in.
+        self.acr_values = acr_values
+        self.max_age = max_age
+
+
 class WrongPool(Forbidden):
     """The token is accepted, but this route is another user pool's."""
 

@@ -76,7 +76,7 @@ def explain_command(request: ExplainRequest) -> int:
         explanation = replace(explanation, refusal=NotConfigured("no user pool is configured"))
     decision = None
     if request.target is not None:
-        decision = decide_for(config, request.method, request.target, explanation)
+        decision = decide_for(config, request.method, request.target, explanation, time.time())
     if request.as_json:
         sys.stdout.write(as_json(explanation, decision))
     else:
@@ -98,7 +98,7 @@ class Decision:
     told: str
 
 
-def decide_for(config: Config, method: str, target: str, explanation: Explanation) -> Decision:
+def decide_for(config: Config, method: str, target: str, explanation: Explanation, now: float) -> Decision:
     """By the gateway's own steps: every reading of the path, the strictest need, the decision. Pure."""
     name = f"{method} {target}"
     try:
@@ -118,7 +118,7 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
         return Decision(name, told, False, _refused(explanation.refusal))
     assert explanation.claims is not None, "there is one of both"
     try:
-        reason = decide(need, _who(explanation.claims, config))
+        reason = decide(need, _who(explanation.claims, config), now)
     except Refusal as refusal:
         return Decision(name, told, False, _refused(refusal))
     return Decision(name, told, True, f"allowed ({reason})")

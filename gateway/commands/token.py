@@ -157,7 +157,7 @@ def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
         given,
         user_pool_id=pool.id,
         client_id=given.client_id or pool.client_ids[0],
-        client_secret=first_line(secret, "client_secret_file") if secret is not None else None,
+        client_secret=pool.client_secret if secret is None else first_line(secret, "client_secret_file"),
         endpoint_url=given.endpoint_url or config.cognito.endpoint_url,
         egress=config.cognito.egress,
     )

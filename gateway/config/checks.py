@@ -55,6 +55,9 @@ def check_egress(typed: Typed, environ: Mapping[str, str], report: Report) -> No
 
 def _pools(typed: Typed, report: Report) -> None:
     cognito = typed.values["cognito"]
+    if cognito["issuer_from"] == "endpoint" and cognito["endpoint_url"] is None:
+        told = "needs endpoint_url, under whose name tokens would be issued"
+        report.mistake(typed.place("cognito.issuer_from"), "cognito.issuer_from", told)
     owner: dict[str, str] = {}
     for path, pool in _items("cognito.user_pools", cognito["user_pools"]):
         if pool["id"] is None or None in (pool["issuers"] or ()):
@@ -63,13 +66,17 @@ def _pools(typed: Typed, report: Report) -> None:
             # botocore's endpoint rules: no region of aws-cn has cognito-idp, one has cognito-identity.
             told = "Amazon Cognito has no user pools in the Regions of China: name a pool of another Region"
             report.mistake(typed.place(f"{path}.id"), f"{path}.id", told)
-        mine = complete.issuers(pool["id"], pool["issuers"], cognito["endpoint_url"])
+        endpoint = complete.issuing_endpoint(cognito["issuer_from"], cognito["endpoint_url"])
+        mine = complete.issuers(pool["id"], pool["issuers"], endpoint)
         for issuer in mine:
             if owner.setdefault(issuer, path) != path:
                 told = f"{owner[issuer]} accepts the same issuer: a token must belong to exactly one pool"
                 report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
                 break
         _audiences(typed, report, path, pool)
+        if pool["client_secret"] is not None and pool["client_secret_file"] is not None:
+            told = "client_secret_file is given as well: leave one of them out"
+            report.mistake(typed.place(f"{path}.client_secret"), f"{path}.client_secret", told)
         if pool["jwks_file"] is not None:
             if pool["jwks_url"] is not None:
                 told = "not used: the keys come from jwks_file"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from gateway.config import model
 from gateway.config.declare import section_of
@@ -60,6 +61,28 @@ def issuers(pool_id: str, given: Sequence[str] | None, endpoint_url: str | None)
     )
 
 
+# How AWS's own names end: partitions of botocore's endpoint rules that have user pools, with dual stack.
+_AWS_NAMES = (
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+)
+
+
+def issuing_endpoint(issuer_from: str | None, endpoint_url: str | None) -> str | None:
+    """Return `endpoint_url` where tokens are issued under its name, None where AWS's issuers hold.
+
+    AWS: a VPC or FIPS endpoint is another way to the same API, and the `iss` of its tokens does not change.
+    """
+    if endpoint_url is None or issuer_from == "aws":
+        return None
+    host = urlsplit(endpoint_url).hostname or ""
+    return None if issuer_from is None and host.endswith(_AWS_NAMES) else endpoint_url
+
+
 def jwks_url(given: str | None, pool_issuers: Sequence[str]) -> str:
     return given if given is not None else pool_issuers[0].rstrip("/") + "/.well-known/jwks.json"
 
@@ -101,14 +124,16 @@ def _upstream(values: Values, folder: Path) -> model.Upstream:
 
 def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool) -> model.Cognito:
     endpoint_url, ca_file = values["endpoint_url"], values["ca_file"]
+    issuing = issuing_endpoint(values["issuer_from"], endpoint_url)
     return _made(
         section_of(model.Cognito),
         values,
         folder,
         endpoint_url=None if endpoint_url is None else endpoint_url.rstrip("/"),
         signs=credentials_in_sight(environ, endpoint_url),
+        issuing_endpoint=issuing,
         egress=egress_of(values["proxy"], None if ca_file is None else folder / ca_file, environ),
-        user_pools=tuple(_user_pool(pool, endpoint_url, folder) for pool in values["user_pools"]),
+        user_pools=tuple(_user_pool(pool, issuing, folder) for pool in values["user_pools"]),
         stored=stored,
     )
 

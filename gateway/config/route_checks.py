@@ -17,7 +17,7 @@ from gateway.config.validate import Typed
 # RFC 9728 section 3.1: the metadata of the protected resource, also with the resource's path behind it.
 _OUR_METADATA = ("/.well-known/oauth-protected-resource", "/.well-known/oauth-protected-resource/**")
 # What a route may ask of a principal.
-_CONDITIONS = ("groups", "scopes", "claims", "pool")
+_CONDITIONS = ("groups", "scopes", "claims", "acr", "max_age", "pool")
 
 _Routes = Sequence[tuple[str, dict[str, Any]]]
 

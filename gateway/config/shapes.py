@@ -36,6 +36,8 @@ class Kind(Shaped[T_co]):
     words: str
     parse: Callable[[str], T_co]
     json: Json
+    # A secret: the whole value comes from the environment, and text in the file is refused.
+    from_environment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +194,17 @@ AWS_NAME = named(
     "^[a-z0-9]+(-[a-z0-9]+)*$",
 )
 # RFC 6749 section 3.3: scope-token.
+SECRET = Kind(
+    "`${NAME}`, a variable of the environment",
+    values.secret,
+    {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"},
+    from_environment=True,
+)
 SCOPE = named("scope", values.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
+# OpenID Connect Core section 3.1.2.1: acr_values are separated by spaces.
+ACR = named(
+    "acr value", values.shaped(r"[!#-\[\]-~]+", "an acr value: no blanks, quotes or backslashes", 256)
+)
 AUDIENCE = named("text", values.shaped(r"[!-~]+", "an audience: printable ASCII without blanks", 256))
 GROUP = Kind(
     "group's name",

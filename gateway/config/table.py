@@ -65,8 +65,13 @@ class Config(Declared):
 
     @property
     def claims_in_routes(self) -> frozenset[str]:
-        """The claims that routes ask for by name."""
-        return frozenset(name for route in self.routes for name, _ in route.claims)
+        """The claims that routes ask for by name, and those that say how and when the user signed in."""
+        names = {name for route in self.routes for name, _ in route.claims}
+        if any(route.acr for route in self.routes):
+            names.add("acr")
+        if any(route.max_age is not None for route in self.routes):
+            names.add("auth_time")
+        return frozenset(names)
 
 
 SCHEMA = section_of(Config)

@@ -56,6 +56,11 @@ class UserPool(Declared):
     client_secret_file: Path | None = optional(
         s.FILE, "The secret of the first app client, where it has one."
     )
+    client_secret: str | None = optional(
+        s.SECRET,
+        "The same from the environment (ECS, docker): the whole value must be ${NAME}; text here is refused.",
+        secret=True,
+    )
     token_use: tuple[TokenUse, ...] = key(
         ListOf(s.choice("access", "id"), least=1),
         ("access",),
@@ -66,7 +71,7 @@ class UserPool(Declared):
         optional(
             ListOf(s.ISSUER, least=1),
             "The exact iss values. null: AWS's two, https://cognito-idp.REGION.amazonaws.com/ID "
-            "and https://issuer-cognito-idp.REGION.amazonaws.com/ID; with cognito.endpoint_url set, only "
+            "and https://issuer-cognito-idp.REGION.amazonaws.com/ID; with cognito.issuer_from: endpoint only "
             "ENDPOINT_URL/ID.",
         )
     )
@@ -125,9 +130,17 @@ class Revocation(Declared):
 class Cognito(Declared):
     endpoint_url: str | None = optional(
         s.TRUSTED_URL,
-        "The Cognito API. null: AWS's for the region. Set it for a local Cognito, which also issues its "
-        "tokens under this name.",
+        "The Cognito API. null: AWS's for the region. Set it for PrivateLink, a FIPS endpoint or a local "
+        "Cognito.",
         example="http://127.0.0.1:9229",
+    )
+    # Becomes `issuing_endpoint`.
+    issuer_from = written(
+        optional(
+            s.choice("aws", "endpoint"),
+            "Under whose name tokens are issued. null: aws where endpoint_url is one of AWS's names "
+            "(PrivateLink, FIPS), else endpoint, as a local Cognito does.",
+        )
     )
     # These two become `egress`.
     proxy = written(
@@ -168,6 +181,8 @@ class Cognito(Declared):
     )
     revocation: Revocation = nested(Revocation, "Tokens outlive a sign-out unless Cognito is asked.")
     egress: Egress
+    # endpoint_url where tokens are issued under its name; None: AWS's issuers.
+    issuing_endpoint: str | None
     # Whether there are AWS credentials in sight (in_sight.py).
     signs: bool
     # The pools are the set-up page's answer, not the configuration file's.
@@ -213,6 +228,20 @@ class Route(Declared):
         "The token must have all of these claims; a list means any of its values.",
         example="{custom:tenant: acme}",
         default=(),
+    )
+    acr: tuple[str, ...] = key(
+        ListOf(s.ACR),
+        (),
+        "How the user must have signed in: the token's acr must be any of these (RFC 9470).",
+        example="[urn:cognito:loa:2]",
+        default=(),
+    )
+    max_age: float | None = optional(
+        s.duration("1s", "24h"),
+        "How long ago the user may have signed in at most (auth_time, RFC 9470). null: as long as the token "
+        "is valid.",
+        example="5m",
+        default=None,
     )
     pool: str | None = optional(
         s.POOL_ID,

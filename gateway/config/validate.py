@@ -6,6 +6,7 @@ was wrong or is missing holds None, and the report says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from gateway.config.table import SCHEMA
 from gateway.config.values import shown
 
 # YAML 1.2 section 10.2.1.1: the spellings of null.
+_WHOLE_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", re.ASCII)
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
 # Longer ones, and those with line breaks, are quoted and cut where they are reported.
 _LONGEST_NAME = 80
@@ -149,6 +151,10 @@ class _Validator:
     def _scalar(self, node: source.Node, kind: Kind[Any], path: str) -> Any:
         if not isinstance(node, source.Scalar):
             self.report.mistake(node.place, path, f"one value is wanted here, not {_what(node)}")
+            return None
+        if kind.from_environment and not node.literal and _WHOLE_REFERENCE.fullmatch(node.text) is None:
+            told = "write ${NAME}: a secret comes from the environment or a file, never from this text"
+            self.report.mistake(node.place, path, told)
             return None
         text = self._resolved(node, path)
         if text is None:

@@ -68,6 +68,17 @@ def size(text: str) -> int:
     return int(match[1]) * _BYTES[match[2]]
 
 
+_SECRET = re.compile(r"[!-~]{1,256}", re.ASCII)
+
+
+def secret(text: str) -> str:
+    """Return the text without white space around it. Raises ValueError, in which no part of it stands."""
+    found = text.strip()
+    if _SECRET.fullmatch(found) is None:
+        raise ValueError("the variable's value is no secret: 1 to 256 printable ASCII characters, no blanks")
+    return found
+
+
 def boolean(text: str) -> bool:
     if text in {"true", "false"}:
         return text == "true"

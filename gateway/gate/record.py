@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gateway.errors import (
     BadRequest,
     Forbidden,
+    InsufficientAuthentication,
     NoCredentials,
     NotConfigured,
     OriginalRequestUnclear,
@@ -59,6 +60,8 @@ class Record:
         # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
         # are no pages.
         self.sign_in_at: Callable[[Request], str | None] | None = None
+        # Where a person is sent whose sign-in is too old or too weak for the route (RFC 9470).
+        self.sign_in_again_at: Callable[[Request, InsufficientAuthentication], str | None] | None = None
         # The portal's address, for programs that meet a gateway without a user pool.
         self.portal_at: Callable[[Request | Asked], str | None] | None = None
 
@@ -91,11 +94,9 @@ class Record:
             request.decision = "error" if refusal.status >= 500 else "refused"
             request.reason = refusal.reason
             self._log_refusal(request, refusal)
-        sends_on = isinstance(refusal, (NoCredentials, NotConfigured)) and request.original is None
-        if sends_on and self.sign_in_at is not None:
-            address = self.sign_in_at(request)
-            if address is not None:
-                return redirect(address, request_id=request_id)
+        address = self._address(request, refusal) if request.original is None else None
+        if address is not None:
+            return redirect(address, request_id=request_id)
         return problem(
             refusal,
             request_id=request_id,
@@ -103,6 +104,14 @@ class Record:
             status=None if request.original is None else status_for_proxy(refusal),
             help_url=self._help(request, refusal),
         )
+
+    def _address(self, request: Request, refusal: Refusal) -> str | None:
+        """Return where a person is sent instead of being refused."""
+        if isinstance(refusal, (NoCredentials, NotConfigured)) and self.sign_in_at is not None:
+            return self.sign_in_at(request)
+        if isinstance(refusal, InsufficientAuthentication) and self.sign_in_again_at is not None:
+            return self.sign_in_again_at(request, refusal)
+        return None
 
     def _help(self, request: Request, refusal: Refusal) -> str | None:
         if self.portal_at is None or not isinstance(refusal, NotConfigured):

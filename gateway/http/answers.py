@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from email.utils import formatdate
 from http import HTTPStatus
 
-from gateway.errors import MethodNotAllowed, RateLimited, Refusal
+from gateway.errors import InsufficientAuthentication, MethodNotAllowed, RateLimited, Refusal
 
 HeaderLines = list[tuple[bytes, bytes]]
 
@@ -116,6 +116,12 @@ def _challenge(refusal: Refusal, metadata_url: str | None) -> bytes:
         parameters.append(f'error_description="{refusal.detail}"')
     if refusal.scope:
         parameters.append(f'scope="{refusal.scope}"')
+    if isinstance(refusal, InsufficientAuthentication):
+        # RFC 9470 section 3.
+        if refusal.acr_values:
+            parameters.append(f'acr_values="{refusal.acr_values}"')
+        if refusal.max_age is not None:
+            parameters.append(f'max_age="{refusal.max_age}"')
     if metadata_url is not None:
         parameters.append(f'resource_metadata="{metadata_url}"')
     return ("Bearer " + ", ".join(parameters)).encode("ascii")

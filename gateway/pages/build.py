@@ -6,9 +6,12 @@ newest tokens of those in cookies, the connection to Redis.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+from urllib.parse import urlencode
 
 from gateway.config.model import Config
+from gateway.errors import InsufficientAuthentication
 from gateway.gate.authenticate import Authenticator
 from gateway.http.navigation import navigates
 from gateway.http.request import Asked, Request
@@ -22,7 +25,7 @@ from gateway.pages.dispatch import Dispatcher, Refuse
 from gateway.pages.once import Once
 from gateway.pages.pages import Pages
 from gateway.pages.portal import Portal, Sealers
-from gateway.pages.return_to import with_return
+from gateway.pages.return_to import return_path, with_return
 from gateway.redis.client import Redis
 from gateway.sessions.cognito import Users
 from gateway.sessions.ended import Ended
@@ -32,6 +35,9 @@ from gateway.sessions.secrets import read_secrets
 from gateway.sessions.sessions import Sessions
 from gateway.sessions.stores import CookieStore, MemoryStore, Store
 from gateway.sessions.threads import Threads
+
+# Seconds. A sign-in takes longer than no time, and who comes back weaker is not sent round again.
+_JUST_SIGNED_IN = 60.0
 
 
 class Built:
@@ -103,6 +109,26 @@ class Built:
         # Of several one is chosen first.
         page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
         return with_return(prefix + page, request.raw_path + request.query)
+
+    def sign_in_again_at(self, request: Request, refusal: InsufficientAuthentication) -> str | None:
+        """Where a signed-in person is sent for a more recent or a stronger sign-in (RFC 9470); None: nowhere.
+
+        Who has only just signed in is refused: another round would not change what they can prove.
+        """
+        session = self.by_cookie.known(request) if request.by_cookie and navigates(request) else None
+        if session is None or time.time() - session.created < _JUST_SIGNED_IN:
+            return None
+        pool = next((each for each in self.config.cognito.sign_in_pools if each.id == session.pool_id), None)
+        if pool is None:
+            return None
+        fields = {"return_to": return_path(request.raw_path + request.query), "pool": pool.id}
+        if pool.domain is None:
+            return f"{self.config.sign_in.prefix}/sign_in?{urlencode({**fields, 'again': '1'})}"
+        if refusal.acr_values:
+            fields["acr_values"] = refusal.acr_values
+        if refusal.max_age is not None:
+            fields["max_age"] = str(refusal.max_age)
+        return f"{self.config.sign_in.prefix}/start?{urlencode(fields)}"
 
     def portal_at(self, request: Request | Asked) -> str | None:
         """The whole address of the portal; None where the request does not say what it calls us."""

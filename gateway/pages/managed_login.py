@@ -10,10 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from gateway.aws.values import Tokens
-from gateway.config.model import UserPool
+from gateway.config.model import Route, UserPool
 from gateway.errors import GatewayError, InternalError, NoCredentials, NotFound, Refusal, SignInRefused
 from gateway.http.answers import Answer
 from gateway.http.navigation import accepts_html
@@ -30,6 +31,8 @@ from gateway.sessions.page_request import PageRequest
 
 # Characters of what the provider says went wrong, and of that in the log (INTERFACE: unverified values).
 _SHOWN, _LOGGED = 300, 128
+# Digits of max_age: a day has five.
+_LONGEST_AGE = 6
 
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
@@ -53,7 +56,24 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
     if len(pool.audiences) == 1:
         # RFC 8707 section 2: the access token is then bound to this gateway.
         query["resource"] = pool.audiences[0]
+    query |= _again_query(page, portal.config.routes)
     return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
+
+
+def _again_query(page: PageRequest, routes: Sequence[Route]) -> dict[str, str]:
+    """What a stronger or more recent sign-in needs (OpenID Connect Core section 3.1.2.1).
+
+    The address bar is believed no further than what the routes ask for.
+    """
+    asked_for = {" ".join(route.acr) for route in routes if route.acr}
+    query = {}
+    if (acr_values := page.query.get("acr_values")) in asked_for and acr_values is not None:
+        query["acr_values"] = acr_values
+    max_age = page.query.get("max_age", "")
+    if max_age.isascii() and max_age.isdigit() and len(max_age) <= _LONGEST_AGE:
+        # A session at Cognito may be younger than its sign-in; who ignores max_age still asks again.
+        query |= {"max_age": max_age, "prompt": "login"}
+    return query
 
 
 async def callback(portal: Portal, page: PageRequest) -> Answer:

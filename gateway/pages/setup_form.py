@@ -96,7 +96,7 @@ async def check(
 
 
 async def _key_set(connection: Connection, cognito: Cognito) -> dict[str, str] | None:
-    url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, cognito.endpoint_url))
+    url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, cognito.issuing_endpoint))
     try:
         parse_key_set(await HttpSource(url, cognito.egress).read())
     except FetchFailed as failed:

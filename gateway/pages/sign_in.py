@@ -43,7 +43,7 @@ NOTICES: Mapping[str, str] = {
 async def show(portal: Portal, page: PageRequest) -> Answer:
     """GET."""
     wanted = asked(page, portal.pages.pools)
-    if page.session is not None:
+    if page.session is not None and page.query.get("again") != "1":
         # Signed in already; the portal, where no page waits.
         return see_other(page.prefix + "/" if wanted.return_to == "/" else wanted.return_to)
     if portal.pages.pools and wanted.pool_id is None:

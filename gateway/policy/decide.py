@@ -13,7 +13,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from gateway.config.model import Auth, Route
-from gateway.errors import Forbidden, MissingClaim, MissingGroup, NoCredentials, WrongPool
+from gateway.errors import (
+    Forbidden,
+    InsufficientAuthentication,
+    MissingClaim,
+    MissingGroup,
+    NoCredentials,
+    WrongPool,
+)
 
 # RFC 8259 section 6.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.ASCII)
@@ -76,6 +83,9 @@ class Condition(NamedTuple):
     groups: frozenset[str]
     scopes: frozenset[str]
     claims: tuple[ClaimRule, ...]
+    # RFC 9470: how the user signed in (any of, in the configuration's order), and how many seconds ago.
+    acr: tuple[str, ...] = ()
+    max_age: float | None = None
 
 
 class Need(NamedTuple):
@@ -86,6 +96,8 @@ class Need(NamedTuple):
     # RFC 6750 section 3: the scopes "necessary to access the requested resource", for the challenge.
     scope: str = ""
 
+
+_NO_CONDITION = Condition(None, frozenset(), frozenset(), ())
 
 # Of a request that no route matches.
 VALID_TOKEN = Need("required")
@@ -102,8 +114,10 @@ def need_of(route: Route | None) -> Need:
         frozenset(route.groups),
         frozenset(route.scopes),
         tuple(_claim_rule(name, values) for name, values in route.claims),
+        route.acr,
+        route.max_age,
     )
-    asks = any((condition.pool, condition.groups, condition.scopes, condition.claims))
+    asks = condition != _NO_CONDITION
     return Need(route.auth, (condition,) if asks else (), " ".join(route.scopes))
 
 
@@ -122,11 +136,11 @@ def strictest(needs: Sequence[Need]) -> Need:
     )
 
 
-def decide(need: Need, who: Who | None) -> str:
-    """The reason the request is allowed, a word from a fixed set; `who` is None where nobody is known.
+def decide(need: Need, who: Who | None, now: float) -> str:
+    """Return the reason the request is allowed, a word from a fixed set; `who` is None where nobody is known.
 
-    Raises NoCredentials, or Forbidden and its kind: the first thing that is missing is the reason, the log
-    hears of all.
+    `now` is Unix time. Raises NoCredentials, or Forbidden and its kind: the first thing that is missing is
+    the reason, the log has all; where nothing but a new sign-in is missing, InsufficientAuthentication.
     """
     if who is None:
         if need.auth == "none":
@@ -139,6 +153,8 @@ def decide(need: Need, who: Who | None) -> str:
         if missing:
             refusal, _ = missing[0]
             raise refusal("; ".join(dict.fromkeys(text for _, text in missing)), scope=need.scope)
+        for condition in need.conditions:
+            _check_sign_in(condition, who, now)
     return "valid_token"
 
 
@@ -157,6 +173,21 @@ def _missing(condition: Condition, who: Who) -> Iterator[tuple[type[Forbidden], 
             if rule.name not in who.named:
                 told = "is missing or not verified" if rule.name in _VERIFIED_ONLY else "is missing"
             yield MissingClaim, f"the claim {rule.name} {told}"
+
+
+def _check_sign_in(condition: Condition, who: Who, now: float) -> None:
+    """How and when the user signed in (RFC 9470); a token that does not say so does not satisfy it."""
+    missing = []
+    if condition.acr and who.named.get("acr") not in condition.acr:
+        missing.append(f"acr is none of {_listed(condition.acr)}")
+    if condition.max_age is not None:
+        signed_in_at = who.named.get("auth_time")
+        # The claims layer has checked that it is a number and not in the future.
+        if not isinstance(signed_in_at, int | float) or now - signed_in_at > condition.max_age:
+            missing.append(f"signed in more than {condition.max_age:g} s ago")
+    if missing:
+        age = None if condition.max_age is None else int(condition.max_age)
+        raise InsufficientAuthentication("; ".join(missing), acr_values=" ".join(condition.acr), max_age=age)
 
 
 def _claim_rule(name: str, values: Iterable[str]) -> ClaimRule:

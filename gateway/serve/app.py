@@ -251,4 +251,5 @@ class Gateway:
             previous=None if previous is None else previous.portal,
         )
         self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
+        self.record.sign_in_again_at = built.sign_in_again_at
         return built

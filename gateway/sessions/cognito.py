@@ -86,7 +86,7 @@ def client_secret(pool: UserPool) -> str | None:
     """The app client's secret, if it has one. Raises GatewayError."""
     path = pool.client_secret_file
     if path is None:
-        return None
+        return pool.client_secret
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:

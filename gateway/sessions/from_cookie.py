@@ -50,14 +50,16 @@ class ByCookie:
         if session is not None:
             self._put(asked, self._sessions.bearer(session))
 
+    def known(self, request: Request) -> Session | None:
+        """Return the session of a request that was recognised or resolved before; it is not looked for."""
+        return self._sessions.known(request, secure=self._secure(request))
+
     async def session(self, request: Request) -> Session | None:
         """Return the session that authenticated this request, None if it has ended since.
 
         Raises SessionsUnavailable.
         """
-        secure = self._secure(request)
-        known = self._sessions.known(request, secure=secure)
-        return known or await self._sessions.find(request, secure=secure)
+        return self.known(request) or await self._sessions.find(request, secure=self._secure(request))
 
     def _put(self, asked: Asked, authorization: list[bytes]) -> None:
         if asked.upgrade or asked.method not in SAFE_METHODS or _may_be_handshake(asked):

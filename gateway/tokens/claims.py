@@ -8,7 +8,7 @@ from nowhere else, and no text in it that may be forwarded holds a control chara
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from sys import intern
@@ -127,15 +127,33 @@ class Claims(NamedTuple):
         return claims
 
     def named(self, names: Iterable[str], *, unverified: bool) -> dict[str, object]:
-        """Those of these claims that the token has, and those that are not verified only if so wished."""
+        """Return those of these claims that the token has; unverified ones only if `unverified`.
+
+        A dot leads into an object (`act.sub`, RFC 8693 section 4.1) unless a claim has that very name.
+        """
         every = self.every
         withheld = () if unverified else self.unverified
-        return {name: every[name] for name in names if name in every and name not in withheld}
+        found = {}
+        for name in names:
+            if name in every:
+                if name not in withheld:
+                    found[name] = every[name]
+            elif "." in name:
+                member = _member(every, name.split("."))
+                if member is not None:
+                    found[name] = member
+        return found
 
     def __repr__(self) -> str:
         return (
             f"<Claims of {self.subject} in {self.pool_id}, use {self.token_use}, until {self.expires_at:.0f}>"
         )
+
+
+def _member(value: object, path: Sequence[str]) -> object:
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def decode(token: bytes, max_size: int = jws.MAX_TOKEN_SIZE) -> UnverifiedToken:

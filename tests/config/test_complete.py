@@ -148,3 +148,56 @@ def _written(folder: Path, text: str) -> Path:
     path = folder / "gateway.yaml"
     path.write_text(text)
     return path
+
+
+AWS_ISSUERS = (
+    "https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI",
+    "https://issuer-cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "issuers"),
+    [
+        ("", AWS_ISSUERS),
+        ("endpoint_url: https://cognito-idp-fips.ap-south-1.amazonaws.com", AWS_ISSUERS),
+        ("endpoint_url: https://vpce-0a1b-2c3d.cognito-idp.ap-south-1.vpce.amazonaws.com/", AWS_ISSUERS),
+        ("endpoint_url: https://cognito-idp.ap-south-1.api.aws", AWS_ISSUERS),
+        ("endpoint_url: https://cognito.internal, issuer_from: aws", AWS_ISSUERS),
+        ("endpoint_url: http://127.0.0.1:9229", ("http://127.0.0.1:9229/ap-south-1_AbCdEfGhI",)),
+        (
+            "endpoint_url: https://amazonaws.com.evil.test",
+            ("https://amazonaws.com.evil.test/ap-south-1_AbCdEfGhI",),
+        ),
+        ("endpoint_url: https://evilamazonaws.com", ("https://evilamazonaws.com/ap-south-1_AbCdEfGhI",)),
+        (
+            "endpoint_url: https://cognito-idp.ap-south-1.amazonaws.com, issuer_from: endpoint",
+            ("https://cognito-idp.ap-south-1.amazonaws.com/ap-south-1_AbCdEfGhI",),
+        ),
+    ],
+)
+def test_who_issues_tokens_behind_another_endpoint(
+    tmp_path: Path, lines: str, issuers: tuple[str, ...]
+) -> None:
+    pool = "user_pools: [{id: ap-south-1_AbCdEfGhI, client_ids: [a1]}]"
+    found = config(tmp_path, f"cognito: {{{pool}, {lines}}}\n").cognito
+    assert found.user_pools[0].issuers == issuers
+
+
+def test_the_clients_secret_comes_from_the_environment(tmp_path: Path) -> None:
+    text = POOL + "      client_secret: ${CLIENT_SECRET}\n"
+    found = config(tmp_path, text, {"CLIENT_SECRET": "s3cret+word\n"})
+    assert found.cognito.user_pools[0].client_secret == "s3cret+word"
+    assert "s3cret" not in repr(found)
+    name = "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_SECRET"
+    assert config(tmp_path, POOL, {name: "other"}).cognito.user_pools[0].client_secret == "other"
+    for written in ("s3cret", "x${CLIENT_SECRET}", "${CLIENT_SECRET:-s3cret}", "$${CLIENT_SECRET}"):
+        with pytest.raises(ConfigurationError, match="a secret comes from the environment") as refused:
+            load(_written(tmp_path, POOL + f"      client_secret: {written}\n"), {"CLIENT_SECRET": "s3cret"})
+        assert "s3cret" not in str(refused.value)
+    for value in ("two words", "s3cret\x00"):
+        with pytest.raises(ConfigurationError, match="no secret") as refused:
+            load(_written(tmp_path, text), {"CLIENT_SECRET": value})
+        assert "s3cret" not in str(refused.value)
+    with pytest.raises(ConfigurationError, match="leave one of them out"):
+        load(_written(tmp_path, text + "      client_secret_file: secret\n"), {"CLIENT_SECRET": "s3cret"})

@@ -73,8 +73,8 @@ def test_every_key_of_the_configuration_has_its_field() -> None:
             without.add(each.name)
         names = {other.field for other in of.keys}
         beside |= {field.name for field in fields(of.made)} - names  # type: ignore[arg-type]
-    assert without == {"url", "proxy", "ca_file"}
-    assert beside == {"scheme", "host", "port", "unix", "egress", "signs", "stored"}
+    assert without == {"url", "proxy", "ca_file", "issuer_from"}
+    assert beside == {"scheme", "host", "port", "unix", "egress", "issuing_endpoint", "signs", "stored"}
 
 
 def test_secrets_are_in_no_repr() -> None:

@@ -56,6 +56,7 @@ upstream:
   tls: null                        # {ca_file, certificate_file, key_file, server_name}
 cognito:
   endpoint_url: null               # the Cognito API; null = AWS's for the region
+  issuer_from: null                # aws | endpoint; null = aws where endpoint_url is AWS's
   user_pools:                      # one or more; empty = not configured yet (see the set-up page)
     - id: ap-south-1_AbCdEfGhI     # required
       client_ids: [1example23456789]   # required, not empty, unless `clients: bound`
@@ -63,6 +64,7 @@ cognito:
       audiences: []                    # resource identifiers (RFC 8707) that this gateway answers to
       require_audience: false          # true: an access token without `aud` is refused
       client_secret_file: null
+      client_secret: null              # or ${NAME}: the whole value from the environment
       token_use: [access]          # access, id
       issuers: null                # default: AWS's exact strings for this pool, both kinds
       jwks_url: null               # default: issuer + /.well-known/jwks.json; https, or http on loopback

@@ -11,8 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.config.model import Auth, Route
-from gateway.errors import Forbidden, MissingClaim, MissingGroup, NoCredentials, WrongPool
+from gateway.errors import (
+    Forbidden,
+    InsufficientAuthentication,
+    MissingClaim,
+    MissingGroup,
+    NoCredentials,
+    WrongPool,
+)
 from gateway.policy.decide import VALID_TOKEN, Need, decide, need_of, strictest
+
+NOW = 1_800_000_000.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +43,7 @@ def needing(auth: Auth = "required", **route: Any) -> Need:
 
 def refusal(need: Need, who: Who) -> Forbidden | None:
     try:
-        decide(need, who)
+        decide(need, who, NOW)
     except Forbidden as refused:
         return refused
     return None
@@ -43,23 +52,23 @@ def refusal(need: Need, who: Who) -> Forbidden | None:
 def test_what_no_route_matches_needs_a_token() -> None:
     assert need_of(None) is VALID_TOKEN
     with pytest.raises(NoCredentials):
-        decide(need_of(None), None)
-    assert decide(need_of(None), Who()) == "valid_token"
+        decide(need_of(None), None, NOW)
+    assert decide(need_of(None), Who(), NOW) == "valid_token"
 
 
 def test_an_unknown_word_opens_nothing() -> None:
     with pytest.raises(NoCredentials):
-        decide(Need("None"), None)  # type: ignore[arg-type]  # what a bug would bring
+        decide(Need("None"), None, NOW)  # type: ignore[arg-type]  # what a bug would bring
 
 
 @pytest.mark.parametrize(("auth", "reason"), [("none", "open_route"), ("optional", "anonymous")])
 def test_open_routes_say_so(auth: Auth, reason: str) -> None:
-    assert decide(needing(auth), None) == reason
+    assert decide(needing(auth), None, NOW) == reason
 
 
 def test_any_of_the_groups_will_do() -> None:
     need = needing(groups=("admins", "ops"))
-    assert decide(need, Who(Claims(groups=("users", "ops")))) == "valid_token"
+    assert decide(need, Who(Claims(groups=("users", "ops"))), NOW) == "valid_token"
     for groups in ((), ("users",), ("Admins",), ("admins ",), ("admins,ops",)):
         refused = refusal(need, Who(Claims(groups=groups)))
         assert isinstance(refused, MissingGroup)
@@ -69,7 +78,7 @@ def test_any_of_the_groups_will_do() -> None:
 
 def test_all_of_the_scopes_are_needed() -> None:
     need = needing(scopes=("api/read", "api/write"))
-    assert decide(need, Who(Claims(scopes=frozenset({"api/read", "api/write", "x"})))) == "valid_token"
+    assert decide(need, Who(Claims(scopes=frozenset({"api/read", "api/write", "x"}))), NOW) == "valid_token"
     refused = refusal(need, Who(Claims(scopes=frozenset({"api/read", "api/writes"}))))
     assert refused is not None
     assert str(refused) == "the token lacks the scopes api/write"
@@ -78,7 +87,7 @@ def test_all_of_the_scopes_are_needed() -> None:
 
 def test_only_the_routes_own_pool_will_do() -> None:
     need = needing(pool="eu_1")
-    assert decide(need, Who()) == "valid_token"
+    assert decide(need, Who(), NOW) == "valid_token"
     assert isinstance(refusal(need, Who(Claims(pool_id="eu_2"))), WrongPool)
 
 
@@ -102,7 +111,7 @@ def test_only_the_routes_own_pool_will_do() -> None:
     ],
 )
 def test_a_claim_that_is_accepted(wanted: tuple[str, ...], value: object) -> None:
-    assert decide(needing(claims=(("c", wanted),)), Who(named={"c": value})) == "valid_token"
+    assert decide(needing(claims=(("c", wanted),)), Who(named={"c": value}), NOW) == "valid_token"
 
 
 @pytest.mark.parametrize(
@@ -150,24 +159,28 @@ def test_all_that_is_missing_is_named_and_the_first_is_the_reason() -> None:
 
 def test_on_an_optional_route_conditions_are_for_those_with_a_token() -> None:
     need = needing("optional", groups=("admins",))
-    assert decide(need, None) == "anonymous"
-    assert decide(need, Who(Claims(groups=("admins",)))) == "valid_token"
+    assert decide(need, None, NOW) == "anonymous"
+    assert decide(need, Who(Claims(groups=("admins",))), NOW) == "valid_token"
     assert isinstance(refusal(need, Who()), MissingGroup)
 
 
 _names = st.lists(st.sampled_from("abc"), max_size=3, unique=True).map(tuple)
 _routes = st.builds(
-    lambda auth, groups, scopes, claim, pool: Route(
-        "/", None, auth, groups, scopes, (("c", claim),) if claim else (), pool
+    lambda auth, groups, scopes, claim, acr, pool: Route(
+        "/", None, auth, groups, scopes, (("c", claim),) if claim else (), acr, None, pool
     ),
     st.sampled_from(["none", "optional", "required"]),
-    *(_names, _names, _names, st.sampled_from([None, "eu_1", "eu_2"])),
+    *(_names, _names, _names, _names, st.sampled_from([None, "eu_1", "eu_2"])),
 ).filter(
-    lambda route: route.auth != "none" or not (route.groups or route.scopes or route.claims or route.pool)
+    lambda route: (
+        route.auth != "none" or not (route.groups or route.scopes or route.claims or route.acr or route.pool)
+    )
 )
 _who = st.none() | st.builds(
-    lambda pool, groups, scopes, claim: Who(Claims(pool, groups, frozenset(scopes)), {"c": list(claim)}),
-    *(st.sampled_from(["eu_1", "eu_2"]), _names, _names, _names),
+    lambda pool, groups, scopes, claim, acr: Who(
+        Claims(pool, groups, frozenset(scopes)), {"c": list(claim), "acr": acr}
+    ),
+    *(st.sampled_from(["eu_1", "eu_2"]), _names, _names, _names, st.sampled_from("abcd")),
 )
 
 
@@ -180,13 +193,14 @@ def _may(route: Route, who: Who | None) -> bool:
         and all(scope in who.claims.scopes for scope in route.scopes)
         and all(any(member in accepted for member in who.named["c"]) for _, accepted in route.claims)
         and route.pool in {None, who.claims.pool_id}
+        and (not route.acr or who.named["acr"] in route.acr)
     )
 
 
 def _allowed(need: Need, who: Who | None) -> bool:
     try:
-        decide(need, who)
-    except (NoCredentials, Forbidden):
+        decide(need, who, NOW)
+    except (NoCredentials, Forbidden, InsufficientAuthentication):
         return False
     return True
 
@@ -206,3 +220,49 @@ def test_the_strictest_of_several_is_all_of_them(routes: list[Route], who: Who |
 def test_one_and_the_same_need_stays_itself() -> None:
     need = needing(groups=("a",))
     assert strictest([need, needing(groups=("a",))]) is need
+
+
+# --- RFC 9470: how and when the user signed in ---
+
+
+def insufficient(need: Need, **named: Any) -> InsufficientAuthentication | None:
+    try:
+        decide(need, Who(named=named), NOW)
+    except InsufficientAuthentication as refused:
+        return refused
+    return None
+
+
+def test_a_recent_sign_in_is_asked_for() -> None:
+    need = needing(max_age=300.0)
+    assert decide(need, Who(named={"auth_time": NOW - 300}), NOW) == "valid_token"
+    for named in ({"auth_time": NOW - 301}, {}, {"auth_time": None}, {"auth_time": "now"}):
+        refused = insufficient(need, **named)
+        assert refused is not None, named
+        assert (refused.acr_values, refused.max_age) == ("", 300)
+
+
+def test_a_strong_sign_in_is_asked_for() -> None:
+    need = needing(acr=("urn:loa:3", "urn:loa:2"))
+    for acr in ("urn:loa:2", "urn:loa:3"):
+        assert decide(need, Who(named={"acr": acr}), NOW) == "valid_token"
+    for named in ({"acr": "urn:loa:1"}, {}, {"acr": ["urn:loa:2"]}, {"acr": "URN:LOA:2"}, {"acr": 2}):
+        refused = insufficient(need, **named)
+        assert refused is not None, named
+        # As it was configured: the first is what the client should ask for first.
+        assert (refused.acr_values, refused.max_age) == ("urn:loa:3 urn:loa:2", None)
+
+
+def test_who_lacks_a_group_is_not_sent_to_sign_in_again() -> None:
+    need = needing(groups=("admins",), max_age=300.0)
+    with pytest.raises(MissingGroup):
+        decide(need, Who(), NOW)
+
+
+def test_every_reading_of_a_path_asks_for_its_own() -> None:
+    need = strictest([needing(max_age=300.0), needing(acr=("a",)), needing("optional")])
+    assert insufficient(need, auth_time=NOW, acr="a") is None
+    assert insufficient(need, auth_time=NOW) is not None
+    assert insufficient(need, acr="a") is not None
+    with pytest.raises(NoCredentials):
+        decide(need, None, NOW)

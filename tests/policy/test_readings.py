@@ -133,7 +133,7 @@ TABLE = RouteTable(
 def test_no_server_serves_the_admins_path_to_others(raw_path: str, paths: Paths) -> None:
     try:
         need = TABLE.need(readings(raw_path, paths), "GET")
-        decide(need, None)
+        decide(need, None, 0.0)
     except (AmbiguousPath, NoCredentials, Forbidden):
         return
     for view in views(raw_path, paths):

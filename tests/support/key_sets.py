@@ -61,6 +61,7 @@ def pool_of(server: KeyServer | None, pool_id: str = POOL_ID, *, file: Path | No
         jwks_url=server.url if server else f"http://127.0.0.1:{free_port()}/",
         jwks_file=file,
         client_secret_file=None,
+        client_secret=None,
         identity_pool_id=None,
         domain=None,
     )

@@ -35,6 +35,7 @@ def pool(*uses: str) -> UserPool:
         jwks_url="",
         jwks_file=None,
         client_secret_file=None,
+        client_secret=None,
         identity_pool_id=None,
         domain=None,
     )

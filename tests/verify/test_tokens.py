@@ -128,6 +128,15 @@ def test_nobody_writes_into_all_claims(check: Check) -> None:
     assert claims.every["sub"] == claims.subject != "mallory"
 
 
+def test_a_dot_leads_into_an_object(check: Check) -> None:
+    said = access_claims(
+        now=NOW, act={"sub": "agent", "act": {"sub": "first"}}, **{"a.b": "exact", "a": {"b": "in"}}
+    )
+    names = ["act.sub", "act.act.sub", "act.none", "sub.x", "a.b", "act.sub.x", "act."]
+    found = check(said).named(names, unverified=False)
+    assert found == {"act.sub": "agent", "act.act.sub": "first", "a.b": "exact"}
+
+
 def test_expiry_is_exact_and_leeway_only_where_asked_for(check: Check) -> None:
     claims = access_claims(now=NOW, exp=1000, iat=900, auth_time=900)
     assert check(claims, now=999.999).expires_at == 1000

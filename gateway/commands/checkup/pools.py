@@ -220,20 +220,21 @@ def _rotation(described: Described, config: Config, about: str) -> Iterator[Find
 
 
 def _secret(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
-    has, knows = described.get("ClientSecret") is not None, pool.client_secret_file is not None
+    has = described.get("ClientSecret") is not None
+    knows = pool.client_secret_file is not None or pool.client_secret is not None
     if has and not knows and config.sign_in.enabled:
         yield broken(
             about,
             "has a secret that the configuration does not name",
             "signing in and refreshing fail without it; verifying tokens does not need it",
-            "write it to a file and name that as client_secret_file",
+            "name its file as client_secret_file, or a variable of the environment as client_secret",
         )
     elif knows and not has:
         yield broken(
             about,
             "has no secret, and the configuration names one",
             "Cognito refuses a secret it did not give",
-            "leave client_secret_file out",
+            "leave client_secret_file and client_secret out",
         )
 
 
