@@ -129,9 +129,8 @@ def test_nobody_writes_into_all_claims(check: Check) -> None:
 
 
 def test_a_dot_leads_into_an_object(check: Check) -> None:
-    said = access_claims(
-        now=NOW, act={"sub": "agent", "act": {"sub": "first"}}, **{"a.b": "exact", "a": {"b": "in"}}
-    )
+    act = {"sub": "agent", "act": {"sub": "first"}}
+    said = access_claims(now=NOW, act=act) | {"a.b": "exact", "a": {"b": "in"}}
     names = ["act.sub", "act.act.sub", "act.none", "sub.x", "a.b", "act.sub.x", "act."]
     found = check(said).named(names, unverified=False)
     assert found == {"act.sub": "agent", "act.act.sub": "first", "a.b": "exact"}
