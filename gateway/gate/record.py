@@ -64,6 +64,8 @@ class Record:
         self.sign_in_again_at: Callable[[Request, InsufficientAuthentication], str | None] | None = None
         # The portal's address, for programs that meet a gateway without a user pool.
         self.portal_at: Callable[[Request | Asked], str | None] | None = None
+        # A refusal as a page, in place of the answer for programs; None where no person looks.
+        self.page_of: Callable[[Request, Refusal, Answer], Answer | None] | None = None
 
     def began(self, request: Request) -> None:
         self.in_flight += 1
@@ -97,13 +99,16 @@ class Record:
         address = self._address(request, refusal) if request.original is None else None
         if address is not None:
             return redirect(address, request_id=request_id)
-        return problem(
+        answer = problem(
             refusal,
             request_id=request_id,
             metadata_url=metadata_url(request.original or request, self._public_url),
             status=None if request.original is None else status_for_proxy(refusal),
             help_url=self._help(request, refusal),
         )
+        if request.original is not None or self.page_of is None:
+            return answer
+        return self.page_of(request, refusal, answer) or answer
 
     def _address(self, request: Request, refusal: Refusal) -> str | None:
         """Return where a person is sent instead of being refused."""

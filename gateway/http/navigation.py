@@ -14,8 +14,13 @@ _MOST_RANGES = 64
 
 
 def navigates(request: Request) -> bool:
-    """A GET that accepts HTML, and that a browser with Fetch metadata calls a navigation."""
-    if request.method != "GET" or request.upgrade:
+    """A GET that a person sees the answer of."""
+    return request.method == "GET" and seen_by_a_person(request)
+
+
+def seen_by_a_person(request: Request) -> bool:
+    """A request that accepts HTML, and that a browser with Fetch metadata calls a navigation."""
+    if request.upgrade:
         return False
     head = request.head
     mode = value_of(head, b"sec-fetch-mode")

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from gateway.pages.return_to import return_path
+from gateway.pages.return_to import page_wanted
 from gateway.sessions.page_request import PageRequest
 
 
@@ -19,13 +19,18 @@ class Asked:
     """`pool_id` None: not chosen yet."""
 
     pool_id: str | None
-    return_to: str = "/"
+    # Empty: no page was asked for.
+    return_to: str = ""
 
     @property
     def kept(self) -> dict[str, str]:
         """The hidden fields that carry it on."""
         fields = {} if self.pool_id is None else {"pool": self.pool_id}
-        return fields if self.return_to == "/" else {**fields, "return_to": self.return_to}
+        return {**fields, "return_to": self.return_to} if self.return_to else fields
+
+    def onward(self, page: PageRequest) -> str:
+        """Where somebody goes who is signed in: the portal, where no page was asked for."""
+        return self.return_to or page.prefix + "/"
 
     def link(self, page: PageRequest, path: str, **more: str) -> str:
         """The address of another page that goes on with it."""
@@ -40,4 +45,4 @@ def asked(page: PageRequest, pools: Mapping[str, object]) -> Asked:
     pool_id = given.get("pool")
     if pool_id not in pools:
         pool_id = next(iter(pools)) if len(pools) == 1 else None
-    return Asked(pool_id, return_path(given.get("return_to")))
+    return Asked(pool_id, page_wanted(given.get("return_to")))

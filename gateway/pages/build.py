@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from gateway.config.model import Config
-from gateway.errors import InsufficientAuthentication
+from gateway.errors import InsufficientAuthentication, RateLimited, Refusal
 from gateway.gate.authenticate import Authenticator
+from gateway.http.answers import Answer
 from gateway.http.navigation import navigates
 from gateway.http.request import Asked, Request
 from gateway.http.resource_metadata import public_origin
@@ -22,6 +23,7 @@ from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.pages.aws_credentials import CredentialsCache
 from gateway.pages.dispatch import Dispatcher, Refuse
+from gateway.pages.error_page import error_page
 from gateway.pages.once import Once
 from gateway.pages.pages import Pages
 from gateway.pages.portal import Portal, Sealers
@@ -101,8 +103,7 @@ class Built:
     def sign_in_at(self, request: Request) -> str | None:
         """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""
         prefix, pools = self.config.sign_in.prefix, self.config.cognito.sign_in_pools
-        ours = request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/")
-        if ours or not navigates(request):
+        if self._is_ours(request) or not navigates(request):
             return None
         if not pools:
             return f"{prefix}/"
@@ -129,6 +130,16 @@ class Built:
         if refusal.max_age is not None:
             fields["max_age"] = str(refusal.max_age)
         return f"{self.config.sign_in.prefix}/start?{urlencode(fields)}"
+
+    def page_of(self, request: Request, refusal: Refusal, plain: Answer) -> Answer | None:
+        """A refusal as a page for a person; None for programs, and for our own pages, which say it."""
+        if self._is_ours(request) and not isinstance(refusal, RateLimited):
+            return None
+        return error_page(request, refusal, plain, prefix=self.config.sign_in.prefix)
+
+    def _is_ours(self, request: Request) -> bool:
+        prefix = self.config.sign_in.prefix
+        return request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/")
 
     def portal_at(self, request: Request | Asked) -> str | None:
         """The whole address of the portal; None where the request does not say what it calls us."""

@@ -15,6 +15,7 @@ from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import steps, unconfirmed, words
 from gateway.pages.attempts import Key
+from gateway.pages.codes import must_reset
 from gateway.pages.kept import forget_step, kept_step
 from gateway.pages.once import Once
 from gateway.pages.password_rules import broken, rules
@@ -78,6 +79,9 @@ async def _refused(
     if told.next == "again":
         forget_step(turn.page)
         return turn.to("/sign_in", notice="expired")
+    if told.next == "reset":
+        forget_step(turn.page)
+        return await must_reset(turn, step.challenge.username)
     if unconfirmed.alike(told):
         return _wrong_password(turn, step, told, with_password=isinstance(planned, steps.Password))
     return await _form(turn, step, told=told)
@@ -141,7 +145,7 @@ async def _form(
         step=shown,
         rules=rules(await turn.policy()) if shown.kind == "new_password" else None,
         kept={"step": step.id},
-        links={"sign_in": again},
+        links={"sign_in": again, "forgot": turn.link("/forgot_password")},
         authenticator=await _authenticator(turn, step),
     )
 
@@ -154,4 +158,4 @@ async def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
     uri = authenticator_uri(site, step.challenge.username, step.secret)
     # In fours, as one reads it off a screen; apps drop the spaces.
     spaced = " ".join(step.secret[at : at + 4] for at in range(0, len(step.secret), 4))
-    return {"picture": await asyncio.to_thread(qr_code, uri), "secret": spaced}
+    return {"picture": await asyncio.to_thread(qr_code, uri), "secret": spaced, "uri": uri}

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Literal
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages.kept import Account, kept_account
+from gateway.pages import words
+from gateway.pages.kept import Account, keep_account, kept_account
+from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
 
@@ -43,6 +45,20 @@ def awaited(
     if isinstance(turn, Answer):
         return turn
     return turn, Account(why, turn.pool.id, turn.username, return_to=turn.return_to)
+
+
+async def must_reset(turn: Turn, username: str) -> Answer:
+    """Cognito takes no password of this user before it is reset: on to the page that does, with a code."""
+    account = Account("reset", turn.pool.id, username, return_to=turn.return_to)
+    keep_account(turn.page, turn.portal.sealers.challenge, account)
+    notice = "last_code"
+    if turn.admit(turn.sending(username)) is None:
+        try:
+            await turn.ask_account(lambda accounts: accounts.forgot_password(username))
+            notice = "required"
+        except GatewayError as error:
+            turn.report("forgot_password", error, words.sending(error))
+    return see_other(f"{turn.page.prefix}/reset_password?notice={notice}")
 
 
 def clean(code: str) -> str:

@@ -12,7 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from gateway.errors import BadRequest, MethodNotAllowed, NoCredentials, NotFound, Refusal, SessionsUnavailable
+from gateway.errors import (
+    BadRequest,
+    FormRefused,
+    MethodNotAllowed,
+    NoCredentials,
+    NotFound,
+    Refusal,
+    SessionsUnavailable,
+)
 from gateway.http.answers import Answer
 from gateway.http.forms import parse_fields
 from gateway.http.headers import value_of
@@ -21,6 +29,7 @@ from gateway.http.origin import normal
 from gateway.http.request import Request
 from gateway.http.resource_metadata import public_origin
 from gateway.pages import assets, respond
+from gateway.pages.asked import Asked, asked
 from gateway.pages.body import read_form
 from gateway.pages.csrf import Guard
 from gateway.pages.portal import Portal
@@ -30,6 +39,11 @@ from gateway.sessions.page_request import SIGN_OUT, PageRequest
 if TYPE_CHECKING:
     from gateway.pages.routes import Handler, Routes
 
+# Pages that nobody needs who is signed in, and those that nobody has who is not.
+_SIGNING_IN = frozenset(
+    {"/sign_in", "/challenge", "/sign_up", "/confirm", "/forgot_password", "/reset_password"}
+)
+_SIGNED_IN = frozenset({"/", "/change_password", "/setup"})
 # How a refusal is rendered for programs, counted and logged (gate/record.py).
 Refuse = Callable[[Request, Refusal], Answer]
 
@@ -106,8 +120,25 @@ class Dispatcher:
                 raise NoCredentials("fetched ahead")
             await self._welcome(page)
         if page.method == "POST":
-            await self._take_form(page)
+            try:
+                await self._take_form(page)
+            except FormRefused:
+                onward = self._onward(page)
+                if onward is None:
+                    raise
+                return onward
         return await handler(self._portal, page)
+
+    def _onward(self, page: PageRequest) -> Answer | None:
+        """Where a form leads whose token is of another state of this browser: signed in meanwhile, in another
+        tab perhaps, or signed out. None: it is nobody's. Nothing that the form says is done."""
+        pools = self._portal.pages.pools
+        if page.session is not None and page.path in _SIGNING_IN:
+            return respond.see_other(asked(page, pools).onward(page))
+        if page.session is None and page.path in _SIGNED_IN and pools:
+            wanted = Asked(None, page.prefix + page.path)
+            return respond.see_other(wanted.link(page, "/sign_in", notice="ended"))
+        return None
 
     async def _welcome(self, page: PageRequest) -> None:
         try:

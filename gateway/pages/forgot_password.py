@@ -24,7 +24,14 @@ from gateway.sessions.page_request import PageRequest
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
-CONFIRMED = "Your account is confirmed. Now choose your password: we've sent you another code for it."
+NOTICES: Mapping[str, str] = {
+    "confirmed": "Your account is confirmed. Now choose your password: we've sent you another code for it.",
+    "required": "You need a new password before you can sign in. We've sent you a code for it.",
+    "last_code": "You need a new password before you can sign in. Enter your last code, or ask for another.",
+}
+
+
+_LINKS = {"sign_in": "sign_in", "forgot": "forgot_password", "confirm": "confirm"}
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -60,7 +67,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 async def show_reset(portal: Portal, page: PageRequest) -> Answer:
     """GET /reset_password."""
     at = awaited(portal, page, "reset")
-    notice = CONFIRMED if page.query.get("notice") == "confirmed" else None
+    notice = NOTICES.get(page.query.get("notice", ""))
     return at if isinstance(at, Answer) else await _form(*at, notice=notice)
 
 
@@ -121,10 +128,10 @@ async def _form(
         "Choose a new password",
         told=told,
         errors=errors,
-        lead="If that account exists, we've sent it a code.",
+        lead=None if notice else "If that account exists, we've sent it a code.",
         notice=notice,
         username=account.username,
         known=kept is not None,
         rules=rules(await turn.policy()),
-        links={"sign_in": turn.link("/sign_in"), "forgot": turn.link("/forgot_password")},
+        links={name: turn.link(f"/{path}") for name, path in _LINKS.items()},
     )

@@ -124,6 +124,8 @@ def environment(given: Credentials, region: str) -> str:
         "AWS_SECRET_ACCESS_KEY": given.secret_access_key,
         "AWS_SESSION_TOKEN": given.session_token,
         "AWS_REGION": region,
+        # The AWS CLI of version 1 and older SDKs know this name alone.
+        "AWS_DEFAULT_REGION": region,
     }
     return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
 

@@ -40,7 +40,7 @@ class Account:
     # The address that was typed for it, where it is clear that the code goes there.
     destination: str = field(default="", repr=False)
     resend_at: float = 0.0
-    return_to: str = "/"
+    return_to: str = ""
 
 
 def new_step(

@@ -14,7 +14,7 @@ import re
 import secrets
 from dataclasses import asdict, dataclass, field
 
-from gateway.pages.return_to import return_path
+from gateway.pages.return_to import page_wanted
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 
@@ -91,16 +91,16 @@ def use_up(page: PageRequest, state: LoginState) -> None:
 
 
 def unverified_wanted(state: str) -> tuple[str | None, str]:
-    """Which pool, and where to, by the word of whoever wrote this `state`: a path of this site, or `/`."""
+    """Which pool, and where to, by the word of whoever wrote this `state`: a path of this site, or empty."""
     match = _STATE.fullmatch(state)
     try:
         text = base64.urlsafe_b64decode((match[3] if match is not None and match[3] else "") + "===")
         pool_id, return_to = json.loads(text)
     except (ValueError, TypeError, RecursionError):
-        return None, "/"
+        return None, ""
     if not isinstance(pool_id, str) or not isinstance(return_to, str):
-        return None, "/"
-    return pool_id, return_path(return_to)
+        return None, ""
+    return pool_id, page_wanted(return_to)
 
 
 def _make_room(page: PageRequest, sealer: Sealer, *, size: int) -> None:

@@ -33,6 +33,8 @@ from gateway.sessions.page_request import PageRequest
 _SHOWN, _LOGGED = 300, 128
 # Digits of max_age: a day has five.
 _LONGEST_AGE = 6
+# Where somebody goes who asked for no page.
+_FRONT = "/"
 
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
@@ -90,7 +92,7 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
     if state is None:
         pool_id, return_to = login_state.unverified_wanted(text)
         if page.session is not None:
-            return respond.see_other(return_to)
+            return respond.see_other(return_to or _FRONT)
         refusal = SignInRefused("state is missing, used, old or another browser's")
         return _again(portal, page, refusal, Asked(pool_id, return_to))
     wanted = Asked(state.pool_id, state.return_to)
@@ -110,13 +112,12 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
         if not isinstance(refusal, SignInRefused):
             attempts.take_back(keys, page.moment)  # it was not the code
         elif page.session is not None:
-            return respond.see_other(
-                state.return_to
-            )  # reloaded: the code is used, by the session that there is
+            # Reloaded: the code is used, by the session that there is.
+            return respond.see_other(state.return_to or _FRONT)
         return _again(portal, page, refusal, wanted)
     attempts.take_back(keys, page.moment)
     login_state.use_up(page, state)
-    return respond.see_other(state.return_to)
+    return respond.see_other(state.return_to or _FRONT)
 
 
 def _need_visit(page: PageRequest) -> None:

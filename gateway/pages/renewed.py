@@ -48,6 +48,6 @@ async def _gone_on(
     except GatewayError as error:
         turn.report("sign_in", error, words.sign_in(error))
         return turn.to("/sign_in", notice=notice)
-    if isinstance(outcome, Tokens) and turn.return_to == "/":
+    if isinstance(outcome, Tokens) and not turn.return_to:
         return see_other(f"{turn.page.prefix}/?notice={notice}")
     return answer

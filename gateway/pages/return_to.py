@@ -39,7 +39,13 @@ def return_path(wanted: str | None) -> str:
     return wanted
 
 
+def page_wanted(wanted: str | None) -> str:
+    """`wanted` if it is a path of this site; empty where it is none, or no page was asked for."""
+    safe = return_path(wanted)
+    return safe if safe == wanted else ""
+
+
 def with_return(address: str, path: str) -> str:
-    """`address` with the path to come back to; nothing is added for `/`."""
-    safe = return_path(path)
-    return address if safe == "/" else f"{address}?return_to={quote(safe, safe='/')}"
+    """`address` with the path to come back to."""
+    safe = page_wanted(path)
+    return f"{address}?return_to={quote(safe, safe='/')}" if safe else address

@@ -15,7 +15,8 @@ from gateway.http.answers import Answer
 from gateway.pages import unconfirmed, words
 from gateway.pages.asked import Asked, asked
 from gateway.pages.attempts import Key
-from gateway.pages.kept import Account, keep_account, kept_account
+from gateway.pages.codes import must_reset
+from gateway.pages.kept import kept_account
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn, turn_of
 from gateway.pages.words import Told
@@ -44,8 +45,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     """GET."""
     wanted = asked(page, portal.pages.pools)
     if page.session is not None and page.query.get("again") != "1":
-        # Signed in already; the portal, where no page waits.
-        return see_other(page.prefix + "/" if wanted.return_to == "/" else wanted.return_to)
+        return see_other(wanted.onward(page))  # signed in already
     if portal.pages.pools and wanted.pool_id is None:
         return await _choose(portal, page, wanted)
     pool = None if wanted.pool_id is None else portal.pages.pool(wanted.pool_id)
@@ -93,9 +93,7 @@ async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
     if told != words.TOO_MANY:
         turn.take_back(keys)
     if told.next == "reset":
-        account = Account("reset", turn.pool.id, turn.username, return_to=turn.return_to)
-        keep_account(turn.page, turn.portal.sealers.challenge, account)
-        return see_other(turn.page.prefix + "/reset_password")
+        return await must_reset(turn, turn.username)
     return await _form(turn, told=told)
 
 

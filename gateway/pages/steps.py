@@ -29,7 +29,7 @@ class Step:
     id: str
     pool_id: str
     challenge: Challenge = field(repr=False)
-    return_to: str = "/"
+    return_to: str = ""
     # The authenticator's key while it is being set up.
     secret: str = field(default="", repr=False)
     # Whether this sign-in ends all others: its password is new.

@@ -51,7 +51,8 @@ class Turn:
     portal: Portal
     page: PageRequest
     pool: Pool
-    return_to: str = "/"
+    # Empty: no page was asked for.
+    return_to: str = ""
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -210,8 +211,7 @@ class Turn:
             await self.portal.sessions.begin(page, self.pool.configured, tokens)
             forget_step(page)
             forget_account(page)
-            # The portal, where no page waits: an API's own root is nothing to look at.
-            return see_other(page.prefix + "/" if self.return_to == "/" else self.return_to)
+            return see_other(self.wanted.onward(page))
         challenge, secret = outcome, ""
         if steps.needs_authenticator(challenge):
             secret, challenge = await self.ask(lambda adapter: adapter.begin_authenticator(outcome))

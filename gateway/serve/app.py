@@ -252,4 +252,5 @@ class Gateway:
         )
         self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
         self.record.sign_in_again_at = built.sign_in_again_at
+        self.record.page_of = built.page_of
         return built

@@ -1,0 +1,81 @@
+"""What a person sees who opens the API in a browser and is refused: what happened, and what to do next.
+
+Programs get problem+json (http/answers.py), with the same status and headers. Pure. Invariant: nothing of the
+request is on the page but its ID and the way back to it, which is a path of this site.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from gateway.errors import (
+    Forbidden,
+    InsufficientAuthentication,
+    NoCredentials,
+    NotConfigured,
+    RateLimited,
+    Refusal,
+)
+from gateway.http.answers import Answer
+from gateway.http.navigation import seen_by_a_person
+from gateway.http.request import Request
+from gateway.pages import respond
+from gateway.pages.return_to import page_wanted
+
+_NOT_OURS = "The application isn't responding"
+# What is said of a status, unless the refusal itself has something better.
+_SAID = {
+    400: ("This address isn't valid", "Check the address and try again."),
+    502: (_NOT_OURS, "Try again in a moment. If it goes on, tell your administrator."),
+    503: ("Not available right now", "Try again in a moment. If it goes on, tell your administrator."),
+    504: (_NOT_OURS, "It took too long to answer. Try again in a moment."),
+    500: ("Something went wrong", "Try again. If it goes on, tell your administrator."),
+}
+
+
+def error_page(request: Request, refusal: Refusal, plain: Answer, *, prefix: str) -> Answer | None:
+    """The page in place of `plain`, whose headers it keeps; None: no person looks at it."""
+    if not request.method or not seen_by_a_person(request):
+        return None
+    title, sentence = _said(refusal, plain.status)
+    page = respond.message(
+        title,
+        [sentence, f"Request {request.request_id.decode('ascii')}"],
+        status=plain.status,
+        prefix=prefix,
+        back=_onward(request, refusal, prefix),
+    )
+    page.headers += [header for header in plain.headers if header[0].lower() != b"content-type"]
+    page.close, page.reason = plain.close, plain.reason
+    return respond.guarded(page, request_id=request.request_id)
+
+
+def _said(refusal: Refusal, status: int) -> tuple[str, str]:
+    if isinstance(refusal, NotConfigured):
+        return "Not connected yet", refusal.detail
+    if isinstance(refusal, InsufficientAuthentication):
+        return refusal.title, refusal.detail
+    if status == HTTPStatus.UNAUTHORIZED:
+        return "Sign in to continue", "What you sent was not taken. Sign in, go back, and send it again."
+    if isinstance(refusal, Forbidden):
+        return "You don't have access", "Ask your administrator for access, or sign in with another account."
+    if isinstance(refusal, RateLimited):
+        return refusal.title, f"Try again in {_while(refusal.retry_after or 1)}."
+    return _SAID.get(status, (refusal.title, refusal.detail))
+
+
+def _while(seconds: int) -> str:
+    if seconds > 90:
+        return f"{-(-seconds // 60)} minutes"
+    return f"{seconds} seconds" if seconds > 1 else "a second"
+
+
+def _onward(request: Request, refusal: Refusal, prefix: str) -> tuple[str, str]:
+    if isinstance(refusal, NoCredentials):
+        return "Sign in", f"{prefix}/sign_in"
+    if isinstance(refusal, (Forbidden, InsufficientAuthentication, NotConfigured)):
+        return "Your account", f"{prefix}/"
+    again = page_wanted(request.raw_path + request.query) if request.method == "GET" else ""
+    if again and (refusal.status >= 500 or isinstance(refusal, RateLimited)):
+        return "Try again", again
+    return "Open the application", "/"

@@ -1,0 +1,197 @@
+"""Places where people got stuck, in Chromium: each has a way on that works."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from playwright.async_api import BrowserContext, Page
+
+from tests.portal.chromium import chromium, looking
+from tests.portal.site import ALICE, PASSWORD, POOL, Site, second_factors, site
+from tests.support.wire import OK, Received
+
+pytestmark = pytest.mark.engine
+
+
+@asynccontextmanager
+async def opened(folder: Path, **settings: str) -> AsyncIterator[tuple[Site, Page]]:
+    async with site(folder, **settings) as at, chromium() as browser, looking(browser) as page:  # type: ignore[arg-type]
+        yield at, page
+
+
+async def enter(page: Page, password: str = PASSWORD) -> None:
+    await page.fill("#username", ALICE)
+    await page.fill("#password", password)
+    await page.keyboard.press("Enter")
+
+
+async def test_the_front_page_leads_back_to_the_front_page(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (at, page):
+        await page.goto(f"{at.url}/")
+        await enter(page)
+        await page.wait_for_url(f"{at.url}/")
+        assert b"/" in [received.target for received in at.upstream.requests]
+        # Who asked for no page is shown the portal, which leads on.
+        await page.goto(f"{at.url}/oauth2/")
+        await page.click("text=Open the application")
+        await page.wait_for_url(f"{at.url}/")
+
+
+async def test_choice_based_sign_in_has_a_way_for_forgotten_passwords(tmp_path: Path) -> None:
+    async with opened(tmp_path, sign_in="auth_flow: USER_AUTH") as (at, page):
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        assert await page.is_visible("text=Forgot password?")
+        await page.fill("#username", ALICE)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#password")
+        await page.click("text=Forgot password?")
+        await page.wait_for_url(re.compile("/oauth2/forgot_password"))
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "heading", "button"),
+    [
+        ("/admin", 403, "You don't have access", "Your account"),
+        ("/a%00b", 400, "This address isn't valid", "Open the application"),
+        ("/broken", 502, "The application isn't responding", "Try again"),
+        ("/slow", 504, "The application isn't responding", "Try again"),
+    ],
+)
+async def test_who_opens_the_api_gets_a_page(
+    tmp_path: Path, target: str, status: int, heading: str, button: str
+) -> None:
+    routes = "routes: [{path: /admin, groups: [nobody]}]\n"
+    lines = "response_timeout: 1s"
+    async with opened(tmp_path, more=routes, upstream_lines=lines) as (at, page):
+
+        async def script(received: Received, _: object, writer: asyncio.StreamWriter) -> None:
+            if received.target == b"/slow":
+                await asyncio.sleep(3)
+            writer.write(b"what?\r\n\r\n" if received.target == b"/broken" else OK)
+
+        at.upstream.script = script
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        await enter(page)
+        await page.wait_for_selector("text=Sign out everywhere")
+        response = await page.goto(at.url + target)
+        assert response is not None
+        assert (response.status, await page.inner_text("h1")) == (status, heading)
+        assert await page.inner_text("a.button") == button
+        shown = await page.inner_text("main")
+        assert f"Request {response.headers['x-request-id']}" in shown
+        # Programs still get what they can read.
+        plain = await page.evaluate(
+            "async target => (await fetch(target)).headers.get('content-type')", target
+        )
+        assert plain == "application/problem+json"
+
+
+async def test_what_was_sent_without_a_session_is_told_of(tmp_path: Path) -> None:
+    async with opened(tmp_path, more="routes: [{path: /form, auth: none}]\n") as (at, page):
+
+        async def script(received: Received, _: object, writer: asyncio.StreamWriter) -> None:
+            body = b'<form method="post" action="/send"><button>Send</button></form>'
+            head = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: %d\r\n\r\n" % len(body)
+            writer.write(head + body)
+
+        at.upstream.script = script
+        await page.goto(f"{at.url}/form")
+        await page.click("text=Send")
+        await page.wait_for_selector("h1:text-is('Sign in to continue')")
+        await page.click("a.button")
+        await page.wait_for_url("**/oauth2/sign_in")
+
+
+async def second_tab(context: BrowserContext, address: str) -> Page:
+    page = await context.new_page()
+    await page.goto(address)
+    return page
+
+
+async def test_signing_in_on_two_tabs(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (at, page):
+        await page.goto(f"{at.url}/one")
+        other = await second_tab(page.context, f"{at.url}/two")
+        await enter(page)
+        await page.wait_for_url(f"{at.url}/one")
+        await enter(other)
+        await other.wait_for_url(f"{at.url}/two")
+
+
+@pytest.mark.parametrize("what", ["Sign out", "Change password", "Show token"])
+async def test_a_page_of_a_session_that_is_over(tmp_path: Path, what: str) -> None:
+    async with opened(tmp_path) as (at, page):
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        await enter(page)
+        await page.wait_for_selector("text=Sign out everywhere")
+        if what == "Change password":
+            await page.click("text=Change password")
+            await page.wait_for_selector("#new_password")
+        cookies = await page.context.cookies()
+        await page.context.clear_cookies()
+        await page.context.add_cookies([each for each in cookies if "session" not in each["name"]])  # type: ignore[misc]
+        if what == "Change password":
+            await page.fill("#password", PASSWORD)
+            await page.fill("#new_password", "Another-Horse-1")
+            await page.keyboard.press("Enter")
+        else:
+            await page.click(f"button:text-is('{what}')")
+        await page.wait_for_url(re.compile(r"/oauth2/sign_in\?.*notice="))
+        said = await page.inner_text("[role=status]")
+        wanted = "You are signed out" if what == "Sign out" else "Your session has expired"
+        assert wanted in said
+        if what == "Change password":
+            await enter(page)
+            await page.wait_for_url("**/oauth2/change_password")
+
+
+async def test_the_authenticators_key_can_be_read_and_opened(tmp_path: Path) -> None:
+    async with site(tmp_path) as at, chromium() as browser:
+        second_factors(at, "ON")
+        async with looking(browser, viewport={"width": 320, "height": 700}) as page:
+            await page.goto(f"{at.url}/oauth2/sign_in")
+            await enter(page)
+            await page.wait_for_selector("#secret")
+            cut = await page.evaluate(
+                "() => { const at = document.querySelector('#secret');"
+                " return at.scrollWidth > at.clientWidth || at.scrollHeight > at.clientHeight + 1; }"
+            )
+            assert not cut
+            key = (await page.input_value("#secret")).replace(" ", "")
+            address = await page.get_attribute("a[href^='otpauth:']", "href")
+            assert address is not None
+            assert address.startswith("otpauth://totp/")
+            assert f"secret={key}&" in address
+
+
+async def test_a_password_that_must_be_reset_is_with_a_code_that_comes(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (at, page):
+        at.local.call("AdminResetUserPassword", UserPoolId=POOL, Username=ALICE)
+        sent = len(at.local.state.outbox)
+        await page.goto(f"{at.url}/wanted")
+        await enter(page)
+        await page.wait_for_url("**/oauth2/reset_password*")
+        assert "We've sent you a code" in await page.inner_text("[role=status]")
+        assert len(at.local.state.outbox) == sent + 1
+        code = at.local.state.outbox[-1].code
+        assert code is not None
+        await page.fill("#code", code)
+        await page.fill("#new_password", "Another-Horse-1")
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{at.url}/wanted")
+
+
+async def test_a_limit_of_requests_is_a_page(tmp_path: Path) -> None:
+    limits = "rate_limit: {requests_per_second: 1, burst: 1}\nroutes: [{path: /open, auth: none}]\n"
+    async with opened(tmp_path, more=limits) as (at, page):
+        await page.goto(f"{at.url}/open")
+        response = await page.goto(f"{at.url}/open")
+        while response is not None and response.status != 429:
+            response = await page.goto(f"{at.url}/open")
+        assert await page.inner_text("h1") == "Too many requests"
+        assert "Try again in" in await page.inner_text("main")
