@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import jwt
 
-from gateway.aws.clients import Aws, Where
+from gateway.aws.clients import Aws, AwsRefused, Where
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
 
@@ -58,6 +58,18 @@ class IdentityPool:
         )
         # Made here: boto3's clients may be shared by threads, making one may not.
         self._aws.client("cognito-identity", signed=False)
+
+    def exists(self) -> bool:
+        """Whether there is such a pool. One that lets guests in makes an identity for the asking."""
+        try:
+            self._aws.call("cognito-identity", "GetId", signed=False, IdentityPoolId=self._id)
+        except AwsRefused as refused:
+            # To everybody but guests: "Unauthenticated access is not supported for this identity pool."
+            if refused.code != "NotAuthorizedException":
+                if refused.missing:
+                    return False
+                raise
+        return True
 
     def credentials(self, id_token: str, role: str | None = None) -> Credentials:
         """Of the role that the identity pool chooses, or of `role`, an ARN of the token's `cognito:roles`."""

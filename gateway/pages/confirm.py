@@ -132,5 +132,5 @@ async def _form(
         username=account.username,
         known=kept is not None,
         wait=max(0, ceil(account.resend_at - turn.page.now)),
-        links={"sign_in": turn.link("/sign_in")},
+        links={"sign_in": turn.link("/sign_in"), "forgot": turn.link("/forgot_password")},
     )

@@ -12,7 +12,7 @@ from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import words
 from gateway.pages.codes import awaited, clean, not_told
-from gateway.pages.kept import Account, forget_account, keep_account, kept_account
+from gateway.pages.kept import Account, keep_account, kept_account
 from gateway.pages.password_rules import broken, rules
 from gateway.pages.renewed import reset_everywhere
 from gateway.pages.respond import see_other
@@ -98,7 +98,9 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
             turn.take_back(keys)
         return await _form(turn, account, told=told)
     turn.forgive(keys)
-    forget_account(page)
+    # Kept where the person signs in by hand now, so that the next page knows the name.
+    known = Account("confirm", turn.pool.id, account.username, return_to=turn.return_to)
+    keep_account(page, portal.sealers.challenge, known)
     return await reset_everywhere(turn, account.username, password)
 
 

@@ -1,7 +1,8 @@
 """A connection that somebody typed into the set-up form: its four values, and whether they are what they say.
 
-The key set is fetched and the app client is tried with a sign-in that cannot succeed; nothing of it needs AWS
-credentials. That the client belongs to this very pool cannot be seen this way: Cognito tells nobody.
+The key set is fetched, the app client is tried with a sign-in that cannot succeed, and the identity pool is
+asked for an identity without a login; nothing of it needs AWS credentials. That the client belongs to this
+very pool Cognito tells only those who may describe it: it is checked where the gateway has such credentials.
 
 Invariant: only hosts that follow from a well-formed region, or from cognito.endpoint_url, are asked.
 """
@@ -31,6 +32,7 @@ _REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}")
 _OF_THE_USER = frozenset({"NotAuthorizedException", "UserNotFoundException", "UserLambdaValidationException"})
 _BUSY = frozenset({"TooManyRequestsException", "InternalErrorException"})
 _NO_ANSWER = "Cognito did not answer: try again in a minute"
+_EMPTY = {"user_pool_id": "Enter the user pool ID", "client_id": "Enter the app client ID"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ def read(form: Mapping[str, str]) -> tuple[Connection, dict[str, str]]:
         try:
             kind.parse(value)
         except ValueError as error:
-            errors[name] = f"{str(error)[:1].upper()}{str(error)[1:]}" if value else "Enter it"
+            errors[name] = f"{str(error)[:1].upper()}{str(error)[1:]}" if value else _EMPTY[name]
     pool_region = connection.user_pool_id.partition("_")[0]
     if not errors.keys() & {"region", "user_pool_id"} and pool_region != connection.region:
         errors["region"] = f"The user pool is in {pool_region}"
@@ -87,12 +89,16 @@ async def check(
         endpoint_url=cognito.endpoint_url,
         egress=cognito.egress,
     )
-    flow = FLOWS[auth_flow]
+    flow, field = FLOWS[auth_flow], "client_id"
     try:
         told = await threads.run(_client(address, flow, auth_flow), by=by)
+        told = told or await threads.run(lambda: _another_pools(address), by=by)
+        if told is None and connection.identity_pool_id:
+            field = "identity_pool_id"
+            told = await threads.run(lambda: _identity_pool(connection, address), by=by)
     except GatewayError:
         told = _NO_ANSWER
-    return {} if told is None else {"client_id": told}
+    return {} if told is None else {field: told}
 
 
 async def _key_set(connection: Connection, cognito: Cognito) -> dict[str, str] | None:
@@ -128,6 +134,36 @@ def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], st
         return None
 
     return ask
+
+
+def _another_pools(address: PoolAddress) -> str | None:
+    """Whether the app client is one of another pool, where AWS credentials of the gateway's let it look."""
+    from gateway.aws.clients import Aws, Where  # noqa: PLC0415 - boto3 loads in the thread
+
+    pool_id = address.user_pool_id
+    where = Where(pool_id.partition("_")[0], endpoint_url=address.endpoint_url, egress=address.egress)
+    try:
+        Aws(where).call(
+            "cognito-idp", "DescribeUserPoolClient", UserPoolId=pool_id, ClientId=address.client_id
+        )
+    except CognitoRefused as refused:
+        if refused.code == "ResourceNotFoundException":
+            return "This app client belongs to another user pool"
+    except GatewayError:
+        return None  # no credentials: as said above
+    return None
+
+
+def _identity_pool(connection: Connection, address: PoolAddress) -> str | None:
+    from gateway.aws.identity_pool import IdentityPool  # noqa: PLC0415 - boto3 loads in the thread
+
+    pool = IdentityPool(
+        connection.identity_pool_id,
+        connection.user_pool_id,
+        endpoint_url=address.endpoint_url,
+        egress=address.egress,
+    )
+    return None if pool.exists() else "Cognito knows no such identity pool"
 
 
 def verdict_of(refused: CognitoRefused, auth_flow: str) -> str | None:

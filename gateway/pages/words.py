@@ -60,6 +60,18 @@ _ENDS = "A password has at most 256 characters and no space at its beginning or 
 _NOT_ACCEPTED = "One of your entries is too long or has characters that can't be used."
 
 _BUSY = frozenset({"LimitExceededException", "TooManyFailedAttemptsException"})
+# Cognito's own trouble; botocore makes a code of the status where an answer names none.
+_UNWELL = frozenset(
+    {
+        "InternalErrorException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "500",
+        "502",
+        "503",
+        "504",
+    }
+)
 _FAULTS = frozenset(
     {
         "ResourceNotFoundException",
@@ -90,7 +102,7 @@ def wait(seconds: float) -> Told | None:
 
 def general(error: GatewayError) -> Told:
     """What is the same for all forms; for what is nobody's in particular, the operator's."""
-    if not isinstance(error, CognitoRefused):
+    if not isinstance(error, CognitoRefused) or error.code in _UNWELL:
         return _UNREACHABLE
     if error.code == "TooManyRequestsException":
         return _THROTTLED

@@ -151,7 +151,14 @@ async def test_nobody_else_may_change_it(tmp_path: Path) -> None:
         ({"user_pool_id": "../../x"}, "user_pool_id", "a user pool ID such as"),
         ({"user_pool_id": "us-east-1_Unknown00"}, "user_pool_id", "no such user pool"),
         ({"client_id": "unknown"}, "client_id", "no such app client"),
-        ({"client_id": ""}, "client_id", "Enter it"),
+        ({"client_id": ""}, "client_id", "Enter the app client ID"),
+        ({"user_pool_id": ""}, "user_pool_id", "Enter the user pool ID"),
+        ({"client_id": "otherclient"}, "client_id", "belongs to another user pool"),
+        (
+            {"identity_pool_id": f"us-east-1:{'0' * 8}-0000-4000-8000-{'0' * 12}"},
+            "identity_pool_id",
+            "no such",
+        ),
         ({"client_id": "secretclient"}, "client_id", "has a secret"),
         ({"client_id": "srponly"}, "client_id", "does not allow USER_PASSWORD_AUTH"),
         ({"identity_pool_id": "nonsense"}, "identity_pool_id", "an identity pool ID such as"),
@@ -164,6 +171,8 @@ async def test_each_field_has_its_sentence(
     clients = document["UserPools"][0]["Clients"]
     clients.append({**clients[0], "ClientId": "secretclient", "ClientSecret": "s" * 24})
     clients.append({**clients[0], "ClientId": "srponly", "ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH"]})
+    other = {**document["UserPools"][0], "Id": "us-east-1_Other12345", "Users": [], "Groups": []}
+    document["UserPools"].append({**other, "Clients": [{**clients[0], "ClientId": "otherclient"}]})
     async with site(tmp_path, seeded=document, pools=False) as at:
         browser = await form_of(at)
         reply = await browser.submit(**{**GOOD, **change}, setup_code=await code_of(at))

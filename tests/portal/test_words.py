@@ -56,6 +56,14 @@ def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: Gateway
         assert "1example" not in told.sentence
 
 
+@pytest.mark.parametrize("code", ["InternalErrorException", "ServiceUnavailableException", "503"])
+def test_a_cognito_that_is_unwell_is_not_said_to_be_misconfigured(code: str) -> None:
+    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+        told = tell(refused(code))
+        assert told.status == 503
+        assert told.sentence == "The sign-in service is unavailable at the moment. Try again in a minute."
+
+
 def test_a_quota_of_the_account_s_is_nobody_s_guess() -> None:
     for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
         told = tell(refused("TooManyRequestsException", "Rate exceeded"))
