@@ -118,6 +118,7 @@ async def test_aws_credentials_when_asked_for(tmp_path: Path) -> None:
             "AWS_SECRET_ACCESS_KEY",
             "AWS_SESSION_TOKEN",
             "AWS_REGION",
+            "AWS_DEFAULT_REGION",
         }
         # The pool forgets its roles: the page says so and stays.
         at.local.call("DeleteIdentityPool", IdentityPoolId="us-east-1:00000000-0000-4000-8000-0000000000ab")

@@ -492,11 +492,17 @@ async def test_no_form_is_taken_from_another_site_or_browser(tmp_path: Path, pat
         refused = [
             await browser.post(f"/oauth2{path}", {}),
             await browser.post(f"/oauth2{path}", {"csrf": foreign}),
+        ]
+        # What needs a session, and there is none: nothing is done, and the person is sent to sign in.
+        if path in {"/", "/change_password", "/setup"}:
+            assert browser.location.startswith("/oauth2/sign_in?")
+            assert "Your session has expired" in browser.text
+        refused += [
             await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://evil.test"),
             await browser.post(f"/oauth2{path}", {"csrf": own}, "Sec-Fetch-Site: cross-site"),
         ]
         # Who has no session has nothing that a stranger could end: other sites alone are refused there.
-        first = 200 if path == "/sign_out" else 403
+        first = 200 if path in {"/sign_out", "/", "/change_password", "/setup"} else 403
         assert [reply.status for reply in refused] == [first, first, 403, 403]
         taken = await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://api.test")
         assert (taken.status == 404) if path == "/setup" else (taken.status != 403), "its own page may"
