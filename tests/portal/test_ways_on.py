@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import BrowserContext, Page
 
-from tests.portal.chromium import chromium, looking
-from tests.portal.site import ALICE, PASSWORD, POOL, Site, second_factors, site
+from tests.support.chromium import chromium, looking
+from tests.support.site import ALICE, PASSWORD, POOL, Site, second_factors, site
 from tests.support.wire import OK, Received
 
 pytestmark = pytest.mark.engine
