@@ -429,7 +429,7 @@ def test_a_broken_one_is_a_mistake_with_its_line(tmp_path: Path, stored: str, se
 
 @pytest.mark.parametrize("open_to_all", ["folder", "file"])
 def test_a_folder_that_everybody_may_write_to_is_named(tmp_path: Path, open_to_all: str) -> None:
-    path = write(tmp_path, connection_text({"id": POOL, "client_ids": ["c"]}))
+    path = write(tmp_path, connection_text({"id": POOL, "client_ids": ["1abcdefghijklmnopqrstuvwxy"]}))
     folder = tmp_path / "state"
     stored_file(folder).chmod(0o600)
     _, report = examine(path, {})
