@@ -26,14 +26,14 @@ FLOORS: dict[str, set[str]] = {
     "tls": {"config", "errors", "observe"},
     "outgoing": {"config", "errors", "tls", "version"},
     "redis": BASE,
-    "policy": BASE,
+    "policy": BASE | {"tokens"},
     "tokens": BASE,
-    "http": BASE | {"gate", "policy", "tokens"},
+    "http": BASE | {"policy", "tokens"},
     "keys": BASE | {"tokens"},
     "revocation": BASE | {"redis", "tokens"},
     "aws": BASE,
     "upstream": BASE | {"http", "policy"},
-    "sessions": BASE | {"aws", "gate", "http", "keys", "redis", "tokens"},
+    "sessions": BASE | {"aws", "http", "keys", "redis", "tokens"},
     "gate": BASE | {"http", "keys", "policy", "redis", "revocation", "sessions", "tokens", "upstream"},
     "client": BASE | {"gate", "http", "upstream"},
     "envoy": BASE | {"gate", "http", "policy"},
@@ -177,6 +177,54 @@ def test_what_differs_between_interpreters_is_called_in_one_place() -> None:
     assert reporters == {"gateway.observe.bugs"}
     # Its flags, and with them the certificates that are accepted, depend on the interpreter's version.
     assert not [name for name, text in texts.items() if "create_default_context(" in text]
+
+
+def classes() -> Iterator[ast.ClassDef]:
+    for path in MODULES:
+        yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef))
+
+
+CLASSES: dict[str, list[ast.ClassDef]] = {}
+for _class in classes():
+    CLASSES.setdefault(_class.name, []).append(_class)
+
+
+def bases(node: ast.ClassDef) -> list[str]:
+    return [base.id for base in node.bases if isinstance(base, ast.Name)]
+
+
+def members(node: ast.ClassDef) -> set[str]:
+    """Methods, properties and attributes, inherited ones of our own classes too."""
+    found = {each.name for each in node.body if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)}
+    for each in ast.walk(node):
+        if isinstance(each, ast.Attribute) and isinstance(each.ctx, ast.Store):
+            found.add(each.attr)
+    for each in node.body:
+        targets = each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]
+        found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    for base in bases(node):
+        for parent in CLASSES.get(base, ()):
+            found |= members(parent)
+    return found - {"__slots__"}
+
+
+PROTOCOLS = [node for nodes in CLASSES.values() for node in nodes if "Protocol" in bases(node)]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda node: node.name)
+def test_a_protocol_has_two_implementations_or_a_reason(protocol: ast.ClassDef) -> None:
+    """It names them in its docstring, or says there why there is one."""
+    said = " ".join((ast.get_docstring(protocol) or "").split())
+    if "One implementation, because " in said:
+        return
+    named = re.search(r"Implementations: ([\w, ]+)\.", said)
+    assert named, "say which classes implement it, or why one does"
+    implementations = named[1].split(", ")
+    assert len(implementations) >= 2
+    for name in implementations:
+        assert name in CLASSES, f"there is no class {name}"
+        missing = [members(protocol) - members(each) for each in CLASSES[name]]
+        assert set() in missing, f"{name} has no {missing}"
 
 
 def test_lock_files_hold_hashes_and_no_address() -> None:

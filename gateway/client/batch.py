@@ -20,8 +20,11 @@ from gateway.upstream.outbox import Outbox
 MOST = 32
 
 
-class Waiting(Protocol):
-    """A request whose token is verified with others' (serving.py)."""
+class Batched(Protocol):
+    """A request whose token is verified with others'.
+
+    One implementation, because requests in service (serving.py) join batches: they stand above them.
+    """
 
     def take(self, step: Callable[[], None]) -> None:
         """Take this step of the verification; if it raises, go on with that, and wait no more."""
@@ -32,7 +35,7 @@ class Waiting(Protocol):
     def abort(self) -> None: ...
 
 
-Item = tuple[Waiting, Verification]
+Item = tuple[Batched, Verification]
 
 
 class Batch:
@@ -44,7 +47,7 @@ class Batch:
         self._outbox = outbox
         self._waiting: list[Item] = []
 
-    def add(self, request: Waiting, verification: Verification) -> None:
+    def add(self, request: Batched, verification: Verification) -> None:
         """`request` is called back at the end of this turn, or earlier."""
         waiting = self._waiting
         if not waiting:
@@ -91,7 +94,7 @@ class Batch:
         return f"<Batch of {len(self._waiting)}>"
 
 
-def _end(request: Waiting, bug: Exception) -> None:
+def _end(request: Batched, bug: Exception) -> None:
     report("a request whose token is new broke off", bug)
     try:
         request.abort()

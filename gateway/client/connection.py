@@ -288,7 +288,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self.enter(_CLOSING)
             self._writer.drop(reset=cut)
 
-    # --- what an exchange and a tunnel need (exchange.Client, tunnel.TunnelClient) ---
+    # --- what an exchange and a tunnel need (client_side.ClientSide) ---
 
     @property
     def writable(self) -> bool:
@@ -356,7 +356,7 @@ class ClientConnection(asyncio.BufferedProtocol):
     # --- one request after the other ---
 
     def go_on(self) -> None:
-        """It is this connection's turn (turns.Waiting)."""
+        """It is this connection's turn (turns.Queued)."""
         self._in_line = False
         if self._reader.in_body:
             self._feed()

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Protocol
 
 from aiohttp.streams import EMPTY_PAYLOAD
 
-from gateway.client.upload import Upload, UploadClient, body_refusal, count, framed
+from gateway.client.client_side import ClientSide
+from gateway.client.upload import Upload, body_refusal, count, framed
 from gateway.config.model import Config
 from gateway.errors import BodyTooLarge, Refusal, SlowClient, UpstreamSilent
 from gateway.gate.verdict import Forward
@@ -25,43 +25,12 @@ from gateway.http.headers import bearer_free, upstream_head
 from gateway.http.request import Request
 from gateway.http.streams import Lease, signed_out
 from gateway.upstream.connection import UpstreamConnection
-from gateway.upstream.outbox import Outbox
 from gateway.upstream.response_parser import AnswerHead
 
 # RFC 9110 section 9.2.2: doing these twice has the effect of once.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
 # Bytes of a request that fit into any upstream's receive buffer, read or not (Linux: 64 KiB at the least).
 _SMALL = 16 * 1024
-
-
-class Client(UploadClient, Protocol):
-    """The client's connection, as an exchange sees it."""
-
-    @property
-    def writable(self) -> bool: ...
-
-    @property
-    def room(self) -> int:
-        """Bytes that the kernel takes at once; 0: nobody knows."""
-
-    @property
-    def closing(self) -> bool: ...
-
-    @property
-    def outbox(self) -> Outbox: ...
-
-    def post(self, data: bytes) -> None: ...
-
-    def cut(self, refusal: Refusal) -> None:
-        """End the connection so that an answer that has begun cannot look whole."""
-
-    def refuse(self, refusal: Refusal) -> None: ...
-
-    def redo(self) -> None: ...
-
-    def exchange_ended(self, *, keep_alive: bool) -> None: ...
-
-    def tunnel_started(self, upstream: UpstreamConnection, early: bytes) -> None: ...
 
 
 class Exchange:
@@ -84,7 +53,7 @@ class Exchange:
         "uploading",
     )
 
-    def __init__(self, client: Client, request: Request, forward: Forward, config: Config) -> None:
+    def __init__(self, client: ClientSide, request: Request, forward: Forward, config: Config) -> None:
         self._client = client
         self._request = request
         self._forward = forward
@@ -109,7 +78,7 @@ class Exchange:
     def start(self, upstream: UpstreamConnection) -> None:
         """Send the request on this connection, with its body if that is here already; `prepare` comes first.
 
-        May be called a second time, with a fresh connection, after `Client.redo`.
+        May be called a second time, with a fresh connection, after `ClientSide.redo`.
         """
         request = self._request
         if upstream.reused and not self._repeatable and upstream.ended:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from typing import Protocol
 
 from gateway.client.batch import Batch
-from gateway.client.exchange import Client, Exchange
+from gateway.client.client_side import ClientSide
+from gateway.client.exchange import Exchange
 from gateway.client.signing import SignedExchange
 from gateway.errors import InternalError, Refusal
 from gateway.gate.application import Application
@@ -28,24 +28,12 @@ from gateway.http.parser import BodyBroken
 from gateway.http.request import Peer, Request
 
 
-class ServedClient(Client, Protocol):
-    """The connection that the request came on (one implementation: connection.py, which makes these)."""
-
-    def request_ended(self) -> None:
-        """It is over, whether or not it was answered."""
-
-    def close(self, *, lingering: bool = False) -> None:
-        """Close once what was written is sent. Lingering: what still comes in is read and dropped a while."""
-
-    def abort(self) -> None: ...
-
-
 class Served:
     """A request from its head to its record."""
 
     __slots__ = ("_steps", "_task", "app", "client", "exchange", "over", "request")
 
-    def __init__(self, client: ServedClient, app: Application, request: Request) -> None:
+    def __init__(self, client: ClientSide, app: Application, request: Request) -> None:
         self.client = client
         self.app = app
         self.request = request
@@ -115,7 +103,7 @@ class Served:
             self.failed(error)
             self.refuse(InternalError())
 
-    # --- a token that is verified together with others (batch.Waiting) ---
+    # --- a token that is verified together with others (batch.Batched) ---
 
     def take(self, step: Callable[[], None]) -> None:
         if self._steps is None:
@@ -236,7 +224,7 @@ class Served:
         self.app.record.ended(self.request)
 
 
-def refuse_unread(client: ServedClient, app: Application, peer: Peer, refusal: Refusal) -> None:
+def refuse_unread(client: ClientSide, app: Application, peer: Peer, refusal: Refusal) -> None:
     """Answer a request whose head never came whole: nothing is known of it."""
     request = Request(peer, app.request_ids.next(), time.monotonic())
     app.record.began(request)

@@ -13,8 +13,9 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.client.client_side import ClientSide
 from gateway.config.model import Config
 from gateway.upstream.connection import TUNNEL_READ, UpstreamConnection
 
@@ -41,28 +42,6 @@ _SMALL = re.compile(
 
 # How long an upstream may take to end the frame it is in before the tunnel is cut. Seconds.
 _FRAME_GRACE = 1.0
-
-
-class TunnelClient(Protocol):
-    """The client's end."""
-
-    deadline: float
-
-    @property
-    def writable(self) -> bool: ...
-
-    def write(self, data: bytes) -> None: ...
-
-    def write_eof(self) -> None: ...
-
-    def pause_client(self) -> None: ...
-
-    def resume_client(self) -> None: ...
-
-    def limited(self, key: str) -> None:
-        """A limit ended this: the configuration's key of it."""
-
-    def tunnel_ended(self, *, broken: bool) -> None: ...
 
 
 class Watch(NamedTuple):
@@ -123,7 +102,7 @@ def _frame(header: bytes) -> tuple[int, int]:
 
 
 def tunnel_for(
-    client: TunnelClient,
+    client: ClientSide,
     upstream: UpstreamConnection,
     request: Request,
     config: Config,
@@ -167,7 +146,7 @@ class Tunnel:
 
     def __init__(
         self,
-        client: TunnelClient,
+        client: ClientSide,
         upstream: UpstreamConnection,
         *,
         idle: float,

@@ -21,7 +21,7 @@ from gateway.observe.bugs import report
 _SLICE = 0.002
 
 
-class Waiting(Protocol):
+class Queued(Protocol):
     """A connection with more to do.
 
     One implementation, because the client's connection (connection.py) has its turns: it stands above them.
@@ -39,12 +39,12 @@ class Turns:
     __slots__ = ("_line",)
 
     def __init__(self) -> None:
-        self._line: deque[Waiting] = deque()
+        self._line: deque[Queued] = deque()
 
     def __len__(self) -> int:
         return len(self._line)
 
-    def join(self, waiting: Waiting) -> None:
+    def join(self, waiting: Queued) -> None:
         """`waiting` has its turn in one of the next turns of the event loop."""
         if not self._line:
             asyncio.get_running_loop().call_soon(self._run)

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from aiohttp.streams import StreamReader
 
+from gateway.client.client_side import ClientSide
 from gateway.config.model import Config
 from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal
 from gateway.http.parser import BodyBroken
@@ -23,18 +24,6 @@ from gateway.upstream.connection import UpstreamConnection
 # How long an upstream that was asked `Expect: 100-continue` may think before the client is told to go on
 # (RFC 9110 section 10.1.1 leaves it to us; curl gives up waiting after 1 s as well).
 CONTINUE_AFTER = 1.0
-
-
-class UploadClient(Protocol):
-    """The client's connection, as an upload sees it."""
-
-    # When the connection's current wait ends, time.monotonic(); whoever begins a wait sets it.
-    deadline: float
-
-    def write(self, data: bytes) -> None: ...
-
-    def failed(self, error: Exception) -> None:
-        """A bug of ours came up; the refusal follows."""
 
 
 class UploadOwner(Protocol):
@@ -56,7 +45,7 @@ class Upload:
 
     __slots__ = ("_client", "_config", "_continue", "_owner", "_request", "_room", "_stopped", "_task")
 
-    def __init__(self, owner: UploadOwner, client: UploadClient, request: Request, config: Config) -> None:
+    def __init__(self, owner: UploadOwner, client: ClientSide, request: Request, config: Config) -> None:
         self._owner = owner
         self._client = client
         self._request = request

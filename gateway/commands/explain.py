@@ -23,7 +23,6 @@ from gateway.errors import (
     Refusal,
     TwoCredentials,
 )
-from gateway.gate.authenticate import Principal
 from gateway.gate.own_paths import OwnPaths
 from gateway.keys.fetch import FetchFailed, FileSource, HttpSource
 from gateway.policy.decide import decide
@@ -35,6 +34,7 @@ from gateway.tokens.bearer import bearer_token
 from gateway.tokens.claims import Claims
 from gateway.tokens.explain import Check, Explanation, Keys, explain
 from gateway.tokens.jwk import KeySetRefused, read_key_set
+from gateway.tokens.principal import Principal
 
 # More than cognito.max_token_size can be is no token, and need not be read.
 _MOST_INPUT = 128 * 1024

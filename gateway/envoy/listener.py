@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -19,12 +18,11 @@ from gateway.config.model import Address
 from gateway.envoy import messages
 from gateway.envoy.ext_authz_pb2 import CheckRequest, CheckResponse
 from gateway.errors import GatewayError, InternalError, Refusal
-from gateway.gate.judge import Gate
-from gateway.gate.record import Record
+from gateway.gate.application import Application
 from gateway.gate.steps import begin, finish
 from gateway.gate.verdict import Forward
 from gateway.http.answers import Answer
-from gateway.http.request import Peer, Request, RequestIds
+from gateway.http.request import Request
 
 # What Envoy calls; the messages' own package has another name (ext_authz.proto).
 SERVICE = "envoy.service.auth.v3.Authorization"
@@ -37,25 +35,10 @@ _MAX_MESSAGE = 128 * 1024
 _CHECKS = 512
 
 
-class Decider(Protocol):
-    """One running configuration, as this listener sees it."""
-
-    @property
-    def request_ids(self) -> RequestIds: ...
-
-    @property
-    def record(self) -> Record: ...
-
-    @property
-    def gate(self) -> Gate: ...
-
-    def peer(self, address: str, *, secure: bool) -> Peer: ...
-
-
 class ExtAuthz:
     """Serves SERVICE, from `start` to `stop`."""
 
-    def __init__(self, address: Address, decider: Callable[[], Decider], *, shared: bool) -> None:
+    def __init__(self, address: Address, decider: Callable[[], Application], *, shared: bool) -> None:
         """`shared`: several workers listen on this address, among which the kernel spreads connections."""
         self._address = address
         self._decider = decider
@@ -112,7 +95,7 @@ class ExtAuthz:
             decider.record.ended(request)
 
 
-async def _answer(decider: Decider, request: Request, check: CheckRequest) -> CheckResponse:
+async def _answer(decider: Application, request: Request, check: CheckRequest) -> CheckResponse:
     try:
         request.original = messages.unread(request, check)
         asked = request.original = messages.read(request, check)

@@ -15,7 +15,10 @@ from gateway.upstream.connection_pool import UpstreamPool
 
 
 class Application(Protocol):
-    """One running configuration, as a connection sees it."""
+    """One running configuration, as a connection sees it.
+
+    One implementation, because serve/app.py wires all parts together: it stands above those that use it.
+    """
 
     @property
     def config(self) -> Config: ...

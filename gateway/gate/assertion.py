@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 
 from gateway.config.model import Assertion as Settings
 from gateway.config.model import Config
@@ -66,6 +67,10 @@ class Signer:
 
     def assertion(self, claims: Claims) -> Assertion:
         return Assertion(self, claims)
+
+    def line_for(self, claims: Claims) -> Callable[[float], bytes]:
+        """Return what gives the header line of this principal, for the Unix time."""
+        return self.assertion(claims).line
 
     def line(self, claims: Claims, now: float) -> tuple[bytes, float]:
         """A new assertion's header line, and until when it is sent (Unix time)."""

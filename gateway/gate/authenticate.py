@@ -8,11 +8,9 @@ yet, `authenticate` waits for the key set. Invariant: a Principal is made only f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from types import MappingProxyType
-from typing import NamedTuple, Protocol
 
 from gateway.config.model import Config, UserPool
 from gateway.errors import (
@@ -28,30 +26,8 @@ from gateway.tokens.bearer import SCHEME_LENGTH, bearer_token, token_hash
 from gateway.tokens.cache import TokenCache, weight
 from gateway.tokens.claims import Claims, PoolRules, UnverifiedToken, decode, verify
 from gateway.tokens.jwk import VerificationKey
+from gateway.tokens.principal import NOTHING, Principal
 from gateway.tokens.shown import one_of, shown
-
-_NOTHING: Mapping[str, object] = MappingProxyType({})
-
-
-class Assertion(Protocol):
-    """A header line that grows old (gate/assertion.py)."""
-
-    def line(self, now: float) -> bytes: ...
-
-
-class Principal(NamedTuple):
-    """Whoever a verified token speaks for; `identity_lines` are the header lines for the upstream.
-
-    `named` are the claims that routes ask for by name, parsed once; `assertion` is one more header line.
-    """
-
-    claims: Claims
-    identity_lines: bytes
-    named: Mapping[str, object] = _NOTHING
-    assertion: Assertion | None = None
-
-    def __repr__(self) -> str:
-        return f"<Principal {self.claims!r}>"
 
 
 class Verification:
@@ -146,7 +122,7 @@ class Authenticator:
         key_sets: KeySets,
         *,
         describe: Callable[[Claims], bytes],
-        assertion: Callable[[Claims], Assertion] | None = None,
+        assertion: Callable[[Claims], Callable[[float], bytes]] | None = None,
         metrics: WorkerMetrics,
         revocation: Revocation | None = None,
         cache_size: int | None = None,
@@ -327,7 +303,7 @@ class Authenticator:
     def _principal(
         self, claims: Claims, key: VerificationKey, digest: bytes, length: int, *, remember: bool, now: float
     ) -> Principal:
-        named = _NOTHING
+        named = NOTHING
         if self._named:
             named = claims.named(self._named, unverified=self._send_unverified)
         assertion = None if self._assertion is None else self._assertion(claims)

@@ -24,7 +24,7 @@ from gateway.errors import (
     NotConfigured,
     NotFound,
 )
-from gateway.gate.authenticate import Authenticator, Principal
+from gateway.gate.authenticate import Authenticator
 from gateway.gate.limits import Limits
 from gateway.gate.own_paths import OwnPaths
 from gateway.gate.record import Record
@@ -39,6 +39,7 @@ from gateway.policy.decide import Need, decide
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
 from gateway.tokens.bearer import refuse_bare_token, token_hash
+from gateway.tokens.principal import Principal
 
 if TYPE_CHECKING:
     from gateway.sessions.from_cookie import ByCookie
@@ -182,7 +183,7 @@ class Gate:
             # Not for who asks about no request: it would be handed to its own subject, who could go past the
             # routes with it, to an upstream that believes it from anywhere.
             if principal.assertion is not None and named:
-                identity += principal.assertion.line(time.time())
+                identity += principal.assertion(time.time())
             forward = Forward(identity, "all" if self._forward_token else "none")
         if self._sign is not None and not elsewhere:
             forward = self._sign(request, principal, forward.identity)

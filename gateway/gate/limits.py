@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from gateway.config.model import RateLimit
 from gateway.errors import RateLimited
-from gateway.gate.authenticate import Principal
 from gateway.gate.redis_rate import SharedBuckets
 from gateway.http.request import Request
 from gateway.observe.logs import Logger
@@ -25,6 +24,7 @@ from gateway.policy.rate import (
     seconds,
 )
 from gateway.redis.client import Redis, RedisUnavailable
+from gateway.tokens.principal import Principal
 
 # Seconds until the log names the same one again: a flood must not fill the log.
 _TELL_AGAIN = 60.0

@@ -21,7 +21,6 @@ from gateway.errors import (
     Refusal,
     UpstreamUnreachable,
 )
-from gateway.gate.authenticate import Principal
 from gateway.gate.forward_auth import status_for_proxy
 from gateway.gate.refusals import WINDOW, Refusals, Sender
 from gateway.http.answers import Answer, problem, redirect
@@ -30,6 +29,7 @@ from gateway.http.resource_metadata import metadata_url
 from gateway.observe.logs import DOCTOR, Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.policy.rate import MAX_NAME, address_key
+from gateway.tokens.principal import Principal
 
 if TYPE_CHECKING:
     from gateway.gate.tracer import Tracer

@@ -23,9 +23,9 @@ from gateway.policy.paths import split_target
 if TYPE_CHECKING:
     from aiohttp.http import RawRequestMessage
 
-    from gateway.gate.authenticate import Principal
     from gateway.http.answers import Answer
     from gateway.http.streams import Streams
+    from gateway.tokens.principal import Principal
 
 # RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
 # and challenges, so nothing else may stand in it. Stricter: no sub-delims, `a,b` is two Hosts in one.
@@ -40,8 +40,11 @@ _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
-class CrossOrigin(Protocol):
-    """What is said to browsers about pages of other origins (http/cors.py)."""
+class CrossOriginLines(Protocol):
+    """What is said to browsers about pages of other origins.
+
+    One implementation, because http/cors.py reads requests, and these name their peer, which has this.
+    """
 
     def own_lines(self, request: Request, answer: Answer) -> bytes: ...
 
@@ -49,13 +52,19 @@ class CrossOrigin(Protocol):
 
 
 class TraceContext(Protocol):
-    """Who says to the upstream which trace a request belongs to (gate/tracer.py)."""
+    """Who says to the upstream which trace a request belongs to.
+
+    One implementation, because gate/tracer.py imports OpenTelemetry, an extra, and reads requests.
+    """
 
     def upstream_lines(self, request: Request) -> bytes: ...
 
 
 class RequestSigner(Protocol):
-    """Signs what goes to an upstream that wants it (serve/aws_signing.py)."""
+    """Signs what goes to an upstream that wants it.
+
+    One implementation, because serve/aws_signing.py asks AWS and sessions: it stands above requests.
+    """
 
     # Whether a body is part of what is signed; then it is held, and so many bytes long at most.
     holds_bodies: bool
@@ -89,7 +98,7 @@ class Peer:
     # Replaces the client's Host towards the upstream (upstream.host_header: upstream); None keeps it.
     upstream_host: bytes | None
     # What pages of other origins may read; None: nothing is configured, and nothing is said about it.
-    cors: CrossOrigin | None = None
+    cors: CrossOriginLines | None = None
     # None: no spans of ours; what the client says of its trace travels on as it is.
     tracing: TraceContext | None = None
     # Where its WebSockets and event streams are found when their session ends; None: nowhere.

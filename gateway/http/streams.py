@@ -19,7 +19,7 @@ from gateway.config.model import Config
 from gateway.errors import InvalidToken, SignedOut, TokenExpired, TokenRevoked
 
 if TYPE_CHECKING:
-    from gateway.gate.authenticate import Principal
+    from gateway.tokens.principal import Principal
 
 # Users whose sign-outs are remembered for streams that are still to begin, 1 KB each, and how many of each. A
 # request that waits for its response head while so many others sign out

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.config.model import Config, UserPool
 from gateway.errors import InvalidToken, NotConfigured
-from gateway.gate.authenticate import Authenticator, Principal
+from gateway.gate.authenticate import Authenticator
 from gateway.pages.aws_credentials import CredentialsCache
 from gateway.pages.pages import Pages
 from gateway.sessions.cognito import Users
@@ -21,6 +21,7 @@ from gateway.sessions.sealing import Sealer
 from gateway.sessions.sessions import Sessions
 from gateway.sessions.threads import Threads
 from gateway.tokens.claims import Claims
+from gateway.tokens.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.config.model import Auth, Route
 from gateway.errors import (
@@ -22,36 +22,16 @@ from gateway.errors import (
     WrongPool,
 )
 
+if TYPE_CHECKING:
+    # `check-config` looks at routes and decides nothing: it need not load what verifies tokens.
+    from gateway.tokens.principal import Principal
+
 # RFC 8259 section 6.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.ASCII)
 # Of no use to a rule unless Cognito has verified them (Claims.named).
 _VERIFIED_ONLY = frozenset({"email", "phone_number"})
 # As many digits as a token's numbers may have (tokens/strict_json.py).
 _LONGEST_NUMBER = 20
-
-
-class VerifiedClaims(Protocol):
-    """What a verified token says that a condition can be about."""
-
-    @property
-    def pool_id(self) -> str: ...
-
-    @property
-    def groups(self) -> tuple[str, ...]: ...
-
-    @property
-    def scopes(self) -> frozenset[str]: ...
-
-
-class Who(Protocol):
-    """A principal, as a decision sees it."""
-
-    @property
-    def claims(self) -> VerifiedClaims: ...
-
-    @property
-    def named(self) -> Mapping[str, object]:
-        """Those claims that the routes ask for by name (Config.claims_in_routes)."""
 
 
 class ClaimRule(NamedTuple):
@@ -136,7 +116,7 @@ def strictest(needs: Sequence[Need]) -> Need:
     )
 
 
-def decide(need: Need, who: Who | None, now: float) -> str:
+def decide(need: Need, who: Principal | None, now: float) -> str:
     """Return the reason the request is allowed, a word from a fixed set; `who` is None where nobody is known.
 
     `now` is Unix time. Raises NoCredentials, or Forbidden and its kind: the first thing that is missing is
@@ -158,7 +138,7 @@ def decide(need: Need, who: Who | None, now: float) -> str:
     return "valid_token"
 
 
-def _missing(condition: Condition, who: Who) -> Iterator[tuple[type[Forbidden], str]]:
+def _missing(condition: Condition, who: Principal) -> Iterator[tuple[type[Forbidden], str]]:
     """What the principal falls short of; the texts name what the route asks for, never what the token has."""
     claims = who.claims
     if condition.pool is not None and claims.pool_id != condition.pool:
@@ -175,7 +155,7 @@ def _missing(condition: Condition, who: Who) -> Iterator[tuple[type[Forbidden], 
             yield MissingClaim, f"the claim {rule.name} {told}"
 
 
-def _check_sign_in(condition: Condition, who: Who, now: float) -> None:
+def _check_sign_in(condition: Condition, who: Principal, now: float) -> None:
     """How and when the user signed in (RFC 9470); a token that does not say so does not satisfy it."""
     missing = []
     if condition.acr and who.named.get("acr") not in condition.acr:

@@ -9,28 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Protocol
 
 from gateway.observe.logs import Logger
 from gateway.revocation.deny_list import Denial, DenyList, family_key
 from gateway.revocation.pace import Pace
 from gateway.revocation.schedule import MAX_TOKENS, Family, Schedule
+from gateway.tokens.cache import TokenCache
 from gateway.tokens.claims import Claims
-
-
-class Proven(Protocol):
-    @property
-    def claims(self) -> Claims: ...
-
-
-class Remembered(Protocol):
-    """The cache of verified tokens, as seen from here (cache.TokenCache)."""
-
-    def used(self, digest: bytes) -> bool | None: ...
-
-    def forget(self, digest: bytes) -> None: ...
-
-    def forget_where(self, denied: Callable[[Proven], bool]) -> None: ...
+from gateway.tokens.principal import Principal
 
 
 class Ledger:
@@ -46,7 +32,7 @@ class Ledger:
         self.schedule = Schedule(check_every, in_use=self._in_use, dropped=self._dropped)
         # Set when there may be somebody to ask about.
         self.wake = asyncio.Event()
-        self.remembered: Remembered | None = None
+        self.remembered: TokenCache[Principal] | None = None
         self._leeway = leeway
         self._log = log
         # Family → set when something is known of it; only where requests wait for that.

@@ -20,10 +20,12 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.revocation.checker import Checker
 from gateway.revocation.deny_list import family_key
 from gateway.revocation.get_user import UserPoolApi
-from gateway.revocation.ledger import Ledger, Remembered
+from gateway.revocation.ledger import Ledger
 from gateway.revocation.pace import Pace
 from gateway.revocation.sharing import SharedVerdicts
+from gateway.tokens.cache import TokenCache
 from gateway.tokens.claims import Claims
+from gateway.tokens.principal import Principal
 
 # AWS, GetUser: "Requires an access token with the scope aws.cognito.signin.user.admin."
 SCOPE = "aws.cognito.signin.user.admin"
@@ -74,7 +76,7 @@ class Revocation:
             shared=shared,
         )
 
-    def watch_over(self, remembered: Remembered) -> None:
+    def watch_over(self, remembered: TokenCache[Principal]) -> None:
         """The cache whose tokens are watched."""
         self._ledger.remembered = remembered
 

@@ -91,7 +91,7 @@ class Gateway:
             config,
             self.key_sets,
             describe=lambda claims: identity_lines(claims, config.identity_headers),
-            assertion=None if self._signer is None else self._signer.assertion,
+            assertion=None if self._signer is None else self._signer.line_for,
             metrics=metrics,
             revocation=self._revocation,
             cache_size=token_cache_size,

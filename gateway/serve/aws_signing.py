@@ -24,11 +24,11 @@ from gateway.errors import (
     ReservedQueryNames,
     UpgradeRefused,
 )
-from gateway.gate.authenticate import Principal
 from gateway.gate.verdict import Forward
 from gateway.http.headers import value_of
 from gateway.http.request import Request
 from gateway.tokens.bearer import bearer_token
+from gateway.tokens.principal import Principal
 
 if TYPE_CHECKING:
     from gateway.aws.identity_pool import Credentials

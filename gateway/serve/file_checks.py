@@ -106,10 +106,10 @@ def _readers_of(pool: UserPool) -> Iterator[tuple[str, Reader]]:
 
 
 def _ignored(pool: UserPool) -> tuple[IgnoredKey, ...]:
-    from gateway.tokens.jwk import KeySetRefused, read_key_set
-
     if pool.jwks_file is None:
         return ()
+    from gateway.tokens.jwk import KeySetRefused, read_key_set
+
     try:
         return read_key_set(pool.jwks_file.read_bytes()).ignored
     except (OSError, KeySetRefused):

@@ -17,9 +17,9 @@ from gateway.sessions import session_cookies
 from gateway.sessions.cookies import Cookies
 
 if TYPE_CHECKING:
-    from gateway.gate.authenticate import Principal
     from gateway.http.request import Request
     from gateway.sessions.session import Session
+    from gateway.tokens.principal import Principal
 
 # The cookie that tells one browser from another before anybody has signed in.
 BROWSER = "browser"

@@ -35,13 +35,14 @@ from gateway.errors import (
     WrongIssuer,
     WrongTokenUse,
 )
-from gateway.gate.authenticate import Authenticator, Principal
+from gateway.gate.authenticate import Authenticator
 from gateway.keys.key_sets import KeySets
 from gateway.keys.refetch import Timing
 from gateway.observe.metrics import WorkerMetrics
 from gateway.tokens.bearer import bearer_token, token_hash
 from gateway.tokens.cache import weight
 from gateway.tokens.claims import Claims
+from gateway.tokens.principal import Principal
 from tests.support.key_server import KeyServer
 from tests.support.key_sets import REFRESHING, Recorder, ready, until
 from tests.support.tokens import (
