@@ -154,9 +154,12 @@ class Gate:
 
     def _answer(self, asked: Asked, paths: Sequence[str]) -> Steps[Answer]:
         """Answer what lies at a path of ours, known or not. Raises Refusal."""
-        if self._limits is not None:
+        is_page = self._page is not None and self._own.is_page(paths)
+        # A person opens a page with its files: a limit for programs would refuse the password itself. What
+        # costs anything there has limits of its own (pages/attempts.py).
+        if self._limits is not None and (asked.request.credentials or not is_page):
             self._limits.count_here(asked.request)
-        if self._page is not None and self._own.is_page(paths):
+        if self._page is not None and is_page:
             answer: Answer = yield partial(self._page, asked.request, paths[0])
             return answer
         return self._own.answer(asked, paths)

@@ -522,6 +522,22 @@ async def test_a_form_from_elsewhere_is_refused_unread(tmp_path: Path, line: str
         assert (reply.status, reply.get("connection")) == (403, "close")
 
 
+async def test_pages_are_not_counted_among_the_apis_requests(tmp_path: Path) -> None:
+    """A page comes with its files: a limit of two requests refused the password itself."""
+    limits = "rate_limit: {requests_per_second: 0.01, burst: 2}\n"
+    async with site(tmp_path, more=limits) as at:
+        browser = at.browser()
+        for _ in range(6):
+            assert (await browser.open("/oauth2/sign_in")).status == 200
+        await browser.submit(username=ALICE, password=PASSWORD)
+        assert browser.location == "/oauth2/"
+        # Programs are, though they bring nothing that is right.
+        bearer = "Authorization: Bearer nothing"
+        seen = [(await once(at.worker.port, get("/oauth2/userinfo", bearer))).status for _ in range(4)]
+        assert seen[-1] == 429
+        assert seen[0] == 401
+
+
 async def test_nothing_secret_reaches_the_log(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         second_factors(at)
