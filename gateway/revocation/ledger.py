@@ -23,12 +23,19 @@ class Ledger:
     """One configuration's families. `clock` never goes back."""
 
     def __init__(
-        self, check_every: float, *, pace: Pace, leeway: float, log: Logger, clock: Callable[[], float]
+        self,
+        check_every: float,
+        *,
+        denied: DenyList,
+        pace: Pace,
+        leeway: float,
+        log: Logger,
+        clock: Callable[[], float],
     ) -> None:
         self.check_every = check_every
         self.pace = pace
         self.clock = clock
-        self.denied = DenyList()
+        self.denied = denied
         self.schedule = Schedule(check_every, in_use=self._in_use, dropped=self._dropped)
         # Set when there may be somebody to ask about.
         self.wake = asyncio.Event()

@@ -18,7 +18,7 @@ from gateway.errors import RevocationUnknown, TokenRevoked
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.revocation.checker import Checker
-from gateway.revocation.deny_list import family_key
+from gateway.revocation.deny_list import DenyList, family_key
 from gateway.revocation.get_user import UserPoolApi
 from gateway.revocation.ledger import Ledger
 from gateway.revocation.pace import Pace
@@ -52,9 +52,13 @@ class Revocation:
         metrics: WorkerMetrics,
         log: Logger,
         shared: SharedVerdicts | None = None,
+        previous: Revocation | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`workers`: how many of this gateway share its calls where `shared` does not count them."""
+        """`workers`: how many of this gateway share its calls where `shared` does not count them.
+
+        Whom `previous` denied stays denied.
+        """
         settings = config.revocation
         assert settings.check_every is not None, "who never asks has no Revocation"
         self._ask_first = settings.first_use == "check"
@@ -62,8 +66,13 @@ class Revocation:
         self._metrics = metrics
         alone = workers * settings.replicas
         pace = Pace(settings.calls_per_second, parties=alone if shared is None else 1)
-        self._ledger = Ledger(
-            settings.check_every, pace=pace, leeway=config.clock_leeway, log=log, clock=clock
+        self._ledger: Ledger = Ledger(
+            settings.check_every,
+            denied=DenyList() if previous is None else previous._ledger.denied,
+            pace=pace,
+            leeway=config.clock_leeway,
+            log=log,
+            clock=clock,
         )
         self._checker = Checker(
             self._ledger,
@@ -79,10 +88,6 @@ class Revocation:
     def watch_over(self, remembered: TokenCache[Principal]) -> None:
         """The cache whose tokens are watched."""
         self._ledger.remembered = remembered
-
-    def inherit(self, previous: Revocation) -> None:
-        """What was denied stays denied under the next configuration."""
-        self._ledger.denied = previous._ledger.denied
 
     async def start(self) -> None:
         await self._checker.start()

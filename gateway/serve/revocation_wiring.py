@@ -33,14 +33,12 @@ def revocation_of(
             calls_per_second=settings.calls_per_second,
             leeway=config.cognito.clock_leeway,
         )
-    made = Revocation(
+    return Revocation(
         config.cognito,
         # Each asks for itself where nobody tells, and all share one quota.
         workers=usable_cpus() if workers == "auto" else workers,
         metrics=metrics,
         log=log,
         shared=shared,
+        previous=previous,
     )
-    if previous is not None:
-        made.inherit(previous)
-    return made
