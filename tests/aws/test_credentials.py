@@ -20,6 +20,7 @@ from botocore.config import Config
 
 from local_cognito.server import LocalCognito
 from tests.support import local_cognito
+from tests.support.commands import run
 from tests.support.script import SCRIPT
 
 POOL, CLIENT, PASSWORD = "us-east-1_Token1234", "tokenclient", "Correct-Horse-1"
@@ -92,9 +93,8 @@ def environ(place: Path) -> dict[str, str]:
 
 
 def credentials(place: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [
-            SCRIPT,
+    return run(
+        *(
             "credentials",
             "--config",
             "g.yaml",
@@ -103,14 +103,9 @@ def credentials(place: Path, *arguments: str) -> subprocess.CompletedProcess[str
             "--password-file",
             "password",
             *arguments,
-        ],
+        ),
         cwd=place,
-        env=environ(place),
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=200,
-        check=False,
+        environ=environ(place),
     )
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.commands import run
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 ROLE = "[default]\nrole_arn = arn:aws:iam::000000000000:role/x\n"
@@ -17,20 +18,13 @@ SSO = "[default]\nsso_session = my\nsso_account_id = 000000000000\nsso_role_name
 def setup(home: Path, config: bytes) -> subprocess.CompletedProcess[str]:
     path = home / "aws-config"
     path.write_bytes(config)
-    return subprocess.run(
-        [sys.executable, "-m", "gateway", "setup", "--plan", "--region", "us-east-1"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        env={
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "AWS_CONFIG_FILE": str(path),
-            "AWS_EC2_METADATA_DISABLED": "true",
-        },
-        timeout=200,
-        check=False,
-    )
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "AWS_CONFIG_FILE": str(path),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return run("setup", "--plan", "--region", "us-east-1", environ=environ)
 
 
 @pytest.mark.parametrize(

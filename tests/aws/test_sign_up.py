@@ -15,7 +15,7 @@ from botocore.model import ListShape, MapShape, Shape, StructureShape
 
 from gateway.aws.pool_settings import update_of
 from tests.support import local_cognito
-from tests.support.script import run
+from tests.support.commands import run_here as run
 
 # As far from the defaults as the local Cognito lets a pool be.
 SETTINGS: dict[str, Any] = {

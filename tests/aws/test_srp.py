@@ -7,7 +7,7 @@ import hmac
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycognito import aws_srp
 
@@ -28,6 +28,7 @@ def challenge(b: int, salt: int, block: bytes = b"secret block") -> dict[str, st
     }
 
 
+@settings(max_examples=20)
 @given(a=numbers, b=st.integers(1, N - 1), salt=st.integers(0, 2**128 - 1), password=st.text(max_size=20))
 def test_the_proof_is_pycognitos(a: int, b: int, salt: int, password: str) -> None:
     theirs = aws_srp.AWSSRP("alice", password, POOL, "client", client=object())

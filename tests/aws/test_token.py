@@ -22,6 +22,7 @@ from gateway.commands.token import TokenRequest, token_command
 from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito
 from tests.support import local_cognito
+from tests.support.commands import run
 
 POOL, CLIENT, SECRET_CLIENT = "us-east-1_Token1234", "tokenclient", "secretclient"
 PASSWORD, TEMPORARY = "Correct-Horse-1", "Temporary-1"
@@ -73,15 +74,7 @@ def flags(local: LocalCognito, client_id: str = CLIENT) -> list[str]:
 
 
 def token(home: Path, *arguments: str, stdin: str = PASSWORD + "\n") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "gateway", "token", *arguments],
-        input=stdin,
-        capture_output=True,
-        text=True,
-        env=environ(home),
-        timeout=200,
-        check=False,
-    )
+    return run("token", *arguments, environ=environ(home), given=stdin)
 
 
 def claims(text: str) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from local_cognito.errors import AwsError
 from local_cognito.server import LocalCognito
 from local_cognito.table import Operation
 from tests.support import local_cognito
+from tests.support.commands import run
 from tests.support.script import SCRIPT
 
 POOL, CLIENT = "us-east-1_Token1234", "tokenclient"
@@ -78,9 +79,7 @@ def token(
     local: LocalCognito, home: Path, *arguments: str, stdin: str = f"{PASSWORD}\n"
 ) -> subprocess.CompletedProcess[str]:
     words, environ = command(local, home, *arguments)
-    return subprocess.run(
-        words, input=stdin, env=environ, cwd=home, capture_output=True, text=True, timeout=200, check=False
-    )
+    return run(*words[1:], cwd=home, environ=environ, given=stdin)
 
 
 def claims(access_token: str) -> dict[str, Any]:

@@ -16,8 +16,8 @@ import pytest
 
 from tests.support import local_cognito
 from tests.support.certificates import Authority, accepting
+from tests.support.commands import run_here as run
 from tests.support.ports import free_port
-from tests.support.script import run
 from tests.support.tokens import KeyPair, key_set_document
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.script import SCRIPT
+from tests.support.commands import run
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 
 KEY = KeyPair.generate("access-key")
@@ -29,16 +29,11 @@ def place(tmp_path: Path) -> Path:
 def explain(
     place: Path, *arguments: str, token: bytes | None = None, **environ: str
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [SCRIPT, "explain", "--config", "g.yaml", *arguments],
+    return run(
+        *("explain", "--config", "g.yaml", *arguments),
         cwd=place,
-        env={"PATH": "/usr/bin:/bin", **environ},
-        input=None if token is None else token.decode(),
-        stdin=subprocess.DEVNULL if token is None else None,
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
+        environ={"PATH": "/usr/bin:/bin", **environ},
+        given=None if token is None else token.decode(),
     )
 
 
