@@ -190,8 +190,11 @@ class Client:
     async def __aenter__(self) -> Client:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         self.writer.close()
+        if kind is not None:
+            # What it has not sent yet may never be taken, and the test is to end with what is wrong.
+            self.writer.transport.abort()
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             await self.writer.wait_closed()
 
