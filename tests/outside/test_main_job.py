@@ -338,12 +338,17 @@ async def test_an_idle_connection_does_not_delay_the_end(tmp_path: Path) -> None
     key = KeyPair.generate("key-1")
     async with (
         Upstream().running() as upstream,
-        serving(tmp_path, upstream=upstream.url, pools=pinned(tmp_path, key)) as served,
+        serving(
+            tmp_path,
+            upstream=upstream.url,
+            pools=pinned(tmp_path, key),
+            environ={"COGNITO_GATEWAY_LISTEN__DRAIN_TIMEOUT": "60s"},
+        ) as served,
         contextlib.AsyncExitStack() as stack,
     ):
         client = await stack.enter_async_context(await Client.connect(served.port))
         assert (await client.ask(get("/"))).status == 401
         begun = time.monotonic()
         assert await served.stop() == 0
-        assert time.monotonic() - begun < 9, "drain_timeout is 10 s"
+        assert time.monotonic() - begun < 50, "drain_timeout is 60 s"
         assert await client.closed()
