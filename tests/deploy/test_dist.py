@@ -213,14 +213,14 @@ async def test_the_demo_runs_without_a_source_tree(installed: Path, emulator: st
 
 def test_an_extra_that_is_missing_is_named(installed: Path, tmp_path: Path) -> None:
     for name, yaml in (
-        ("tracing", "tracing: {otlp_endpoint: 'http://127.0.0.1:4318'}\n"),
-        ("grpc", "ext_authz: {grpc_address: '127.0.0.1:0'}\n"),
+        ("opentelemetry-sdk", "tracing: {otlp_endpoint: 'http://127.0.0.1:4318'}\n"),
+        ("grpcio", "ext_authz: {grpc_address: '127.0.0.1:0'}\n"),
     ):
         path = tmp_path / f"{name}.yaml"
         path.write_text(f"listen: {{address: '127.0.0.1:0'}}\nmetrics: {{address: '127.0.0.1:0'}}\n{yaml}")
         done = run(installed / "cognito-gateway", "serve", "--config", path, cwd=tmp_path, environ=OWN)
         assert done.returncode == 1
-        assert done.stderr.endswith(f"pip install 'cognito-gateway[{name}]'\n")
+        assert f" -m pip install '{name}>=" in done.stderr
         assert len(done.stderr.splitlines()) == 1
 
 
