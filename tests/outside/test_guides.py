@@ -1,4 +1,4 @@
-"""The guides as somebody follows them: every line behind `$ ` is run, in order, in one shell."""
+"""The guides as somebody follows them: every line of a block for a shell is run, in order, in one shell."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from tests.support.wire import Upstream
 
 def lines_of(name: str) -> list[str]:
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    blocks = re.findall(r"^```console\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines() if line]
 
 
 def exports_of(name: str) -> dict[str, str]:

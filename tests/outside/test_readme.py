@@ -25,11 +25,11 @@ from tests.support.wire import Upstream
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 COMMANDS = [
-    line[2:]
+    # Without a prompt sign: people copy them.
+    line
     for language, block in BLOCKS
-    if language == "console"
+    if language == "sh"
     for line in block.splitlines()
-    if line.startswith("$ ")
 ]
 # The demo's ports that INTERFACE names; only the gateway's is never replaced.
 PORTS = {"gateway": 8000, "metrics": 9090, "local Cognito": 9229, "sample API": 8080}
