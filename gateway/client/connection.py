@@ -438,7 +438,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         size = self._reader.head_size
         small = not first and size <= REPEATED and len(head.raw) <= _KEPT_FIELDS
         self._kept = self.server.heads.exchange(self._kept, size_in_memory(size) if small else 0)
-        # A trusted proxy brings requests of many, and forward auth writes into what it said.
+        # A trusted proxy brings requests of many.
         self._said = head if self._kept and self._peer is not None and not self._peer.trusted else None
 
     def _forget(self) -> None:
