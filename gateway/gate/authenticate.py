@@ -192,7 +192,7 @@ class Authenticator:
         self, claims: Claims, key: VerificationKey, token: bytes, digest: bytes, now: float
     ) -> Principal | None:
         """The principal of a token that was verified; None where Cognito must be asked about it first."""
-        admission = Admission.KNOWN
+        remember = True
         if self._revocation is not None:
             asked, access = (claims, token), self._access_of(claims, token)
             if access is not None:
@@ -203,7 +203,7 @@ class Authenticator:
             admission = self._revocation.admit(*asked, digest, now)
             if admission is Admission.ASK:
                 return None
-        remember = admission is Admission.KNOWN
+            remember = admission is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now)
 
     # --- the long way ---
