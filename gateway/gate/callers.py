@@ -20,7 +20,7 @@ from gateway.policy.decide import VALID_TOKEN
 
 def for_client(gate: Gate, request: Request) -> Steps[Verdict]:
     """Judge a request that came on a connection of ours."""
-    if asks(request.raw_path, gate.endpoint):
+    if request.raw_path.startswith(gate.endpoint) and asks(request.raw_path, gate.endpoint):
         return _for_proxy(gate, request)
     return gate.judge(request.asked())
 

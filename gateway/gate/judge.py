@@ -90,6 +90,7 @@ class Gate:
     def judge(self, asked: Asked) -> Steps[Verdict]:
         """Return the verdict over one request. Raises Refusal. The only place with this order."""
         request, need = asked.request, asked.need
+        named = need is None
         if need is None:  # what is asked
             need = self._needs.get((asked.method, asked.raw_path))
         if need is None:
@@ -111,19 +112,18 @@ class Gate:
             if not self._pools:
                 raise NotConfigured
             refuse_bare_token(request.credentials)
-        named = asked.need is None
         return self._forward(request, need, principal, elsewhere=asked.elsewhere, named=named)  # may they
 
     def _who(self, asked: Asked) -> Steps[Principal | None]:
         """Return who is asking: session or bearer, remembered or verified now. Raises Refusal."""
-        request, limits = asked.request, self._limits
-        sessions = self._sessions if asked.head.own_cookies and not asked.credentials else None
+        request, head, limits = asked.request, asked.head, self._limits
+        sessions = self._sessions if head.own_cookies and not request.credentials else None
         if sessions is not None and not sessions.recognise(asked, time.time()):
             yield partial(sessions.resolve, asked)
         credentials, now = request.credentials, time.time()  # a session's are as good as a client's own
         if not credentials:
             return None
-        digest = _hash_of(asked.head, credentials[0]) if len(credentials) == 1 else None
+        digest = _hash_of(head, credentials[0]) if len(credentials) == 1 else None
         principal = self._authenticator.recognise(digest, now)
         if principal is not None:
             return principal

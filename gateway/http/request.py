@@ -205,9 +205,11 @@ class Request:
 
     def asked(self) -> Asked:
         """Return what this request asks for itself."""
-        # For each new token: `Asked(…)` would be a call more.
-        facts = (self.method, self.raw_path, self.query, self.head, self.credentials, self.upgrade)
-        return tuple.__new__(Asked, (self, *facts, False, None))
+        method, path, query, upgrade = self.method, self.raw_path, self.query, self.upgrade
+        # Every new token pays for this: `Asked(…)` would be a call more.
+        return tuple.__new__(
+            Asked, (self, method, path, query, self.head, self.credentials, upgrade, False, None)
+        )
 
     def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
         """Take the head apart. Raises Refusal for what no server should accept.
