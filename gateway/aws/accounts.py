@@ -6,6 +6,7 @@ handed on, since Cognito says it of existing accounts only.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,12 @@ class Accounts:
 
     def __init__(self, address: PoolAddress) -> None:
         self._connection = Connection(address, "password")
+
+    def seen_from(self, client: str) -> Accounts:
+        """Return the same for one user, whose IP address Cognito hears."""
+        other = copy.copy(self)
+        other._connection = self._connection.seen_from(client)
+        return other
 
     def sign_up(self, username: str, password: str, attributes: Mapping[str, str]) -> bool:
         """Whether the account can be used at once; else a code was sent that confirms it."""

@@ -12,6 +12,7 @@ used.
 from __future__ import annotations
 
 import base64
+import copy
 import hashlib
 import hmac
 import ipaddress
@@ -32,19 +33,42 @@ if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
 
+# Operations that hear of the user's own address, for threat protection (API reference: UserContextDataType).
+_WITH_USER_CONTEXT = frozenset(
+    {
+        "confirm_forgot_password",
+        "confirm_sign_up",
+        "forgot_password",
+        "initiate_auth",
+        "resend_confirmation_code",
+        "respond_to_auth_challenge",
+        "sign_up",
+    }
+)
+
+
 class Connection:
     """Raises GatewayError; refusals are CognitoRefused. Threads may share it."""
 
     def __init__(self, address: PoolAddress, flow: Flow) -> None:
         self.address = address
         self.flow = flow
+        self._user_context: dict[str, Any] = {}
         try:
             self._client = _connect(address, signed=flow == "admin")
         except (BotoCoreError, ValueError) as error:
             raise explain(error, endpoint=address.endpoint_url, egress=address.egress) from error
 
+    def seen_from(self, client: str) -> Connection:
+        """Return this connection for one user, whose IP address Cognito hears."""
+        other = copy.copy(self)
+        other._user_context = {"UserContextData": {"IpAddress": client}}
+        return other
+
     def call(self, method: str, **request: Any) -> Mapping[str, Any]:
         """One operation, by boto3's name for it."""
+        if method in _WITH_USER_CONTEXT:
+            request |= self._user_context
         try:
             answer: Mapping[str, Any] = getattr(self._client, method)(**request)
         except ClientError as error:

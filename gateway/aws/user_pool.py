@@ -6,6 +6,7 @@ asks holds the Challenge.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,6 +30,12 @@ class UserPool:
         self._address = address
         self._flow = flow
         self._connection = Connection(address, flow)
+
+    def seen_from(self, client: str) -> UserPool:
+        """Return the same for one user, whose IP address Cognito hears."""
+        other = copy.copy(self)
+        other._connection = self._connection.seen_from(client)
+        return other
 
     # --- how a sign-in begins ---
 

@@ -74,6 +74,16 @@ def _pools(typed: Typed, report: Report) -> None:
                 report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
                 break
         _audiences(typed, report, path, pool)
+        lacks = pool["client_secret"] is None and pool["client_secret_file"] is None
+        if (
+            typed.values["sign_in"]["user_context"]
+            and lacks
+            and pool["domain"] is None
+            and pool["client_ids"]
+        ):
+            # AWS: the setting of the app client that this needs is for clients with a secret only.
+            told = "needs the app client's secret, and this pool has no client_secret_file"
+            report.mistake(typed.place("sign_in.user_context"), "sign_in.user_context", f"{told} ({path})")
         if pool["client_secret"] is not None and pool["client_secret_file"] is not None:
             told = "client_secret_file is given as well: leave one of them out"
             report.mistake(typed.place(f"{path}.client_secret"), f"{path}.client_secret", told)

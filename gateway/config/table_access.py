@@ -354,6 +354,12 @@ class SignIn(Declared):
         "USER_PASSWORD_AUTH",
         "How passwords are checked; the app client must allow it.",
     )
+    user_context: bool = key(
+        s.BOOLEAN,
+        "false",
+        "true: Cognito hears each user's own address, by the rules of listen.trusted_proxies, for threat "
+        "protection. The app client needs a secret and the setting EnablePropagateAdditionalUserContextData.",
+    )
     sign_up: Literal["auto", "never"] = key(
         s.choice("auto", "never"), "auto", "auto: as the pool allows. never: the page is hidden."
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from gateway.aws.values import Flow, PoolAddress
@@ -48,6 +49,7 @@ class Pool:
         self._adapter: Adapter | None = None
         self._accounts: Accounts | None = None
         self.settings = Settings(self.id, self._ask, threads)
+        self._user_context = sign_in.user_context
         self._never = sign_in.sign_up == "never"
         # Set when Cognito refused a sign-up as such; until then a pool of unknown settings is asked.
         self._refused_until = 0.0
@@ -58,15 +60,35 @@ class Pool:
         if self.domain is not None:
             raise NotFound("the user pool has managed login: no form of ours takes a password for it")
 
-    async def sign_in(self, work: Callable[[Adapter], Result], *, by: str) -> Result:
-        """`work` with the adapter for sign-ins, in a thread; `by`: the address that asks.
+    async def sign_in(self, work: Callable[[Adapter], Result], *, by: str, client: str) -> Result:
+        """`work` with the adapter for sign-ins, in a thread; `by`: who is counted, `client`: who asks.
 
         Raises GatewayError."""
-        return await self._threads.run(lambda: work(self._user_pool()), by=by)
 
-    async def account(self, work: Callable[[Accounts], Result], *, by: str) -> Result:
+        def working() -> Result:
+            adapter = self._user_pool()
+            return work(adapter.seen_from(client) if self._tells(client) else adapter)
+
+        return await self._threads.run(working, by=by)
+
+    async def account(self, work: Callable[[Accounts], Result], *, by: str, client: str) -> Result:
         """`work` with the adapter for accounts, in a thread. Raises GatewayError."""
-        return await self._threads.run(lambda: work(self._account()), by=by)
+
+        def working() -> Result:
+            accounts = self._account()
+            return work(accounts.seen_from(client) if self._tells(client) else accounts)
+
+        return await self._threads.run(working, by=by)
+
+    def _tells(self, client: str) -> bool:
+        """Whether Cognito hears of this address; what came over a Unix socket may have none."""
+        if not self._user_context:
+            return False
+        try:
+            ip_address(client)
+        except ValueError:
+            return False
+        return True
 
     # --- what is known of it ---
 

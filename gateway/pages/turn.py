@@ -82,11 +82,11 @@ class Turn:
 
     async def ask(self, work: Callable[[Adapter], Result]) -> Result:
         """Cognito, about a sign-in. Raises GatewayError."""
-        return await self.pool.sign_in(work, by=self._address)
+        return await self.pool.sign_in(work, by=self._address, client=self.page.client)
 
     async def ask_account(self, work: Callable[[Accounts], Result]) -> Result:
         """Cognito, about an account. Raises GatewayError."""
-        return await self.pool.account(work, by=self._address)
+        return await self.pool.account(work, by=self._address, client=self.page.client)
 
     # --- attempts ---
 

@@ -125,8 +125,10 @@ async def site(
     more: str = "",
     upstream_lines: str = "",
     listen_lines: str = "",
+    pool: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Site]:
-    """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet."""
+    """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet;
+    `pool`: more keys of each configured one."""
     document = seeded or seed()
     local = LocalCognito(seed=document)
     await local.start("127.0.0.1", 0)
@@ -137,7 +139,12 @@ async def site(
         clients = {pool["Id"]: pool["Clients"][0]["ClientId"] for pool in document["UserPools"]}
         identity = [pool["Id"] for pool in document.get("IdentityPools", [])]
         configured = [
-            {"id": pool_id, "client_ids": [clients[pool_id]], "identity_pool_id": next(iter(identity), None)}
+            {
+                "id": pool_id,
+                "client_ids": [clients[pool_id]],
+                "identity_pool_id": next(iter(identity), None),
+                **(pool or {}),
+            }
             for pool_id in ids
         ]
         path.write_text(

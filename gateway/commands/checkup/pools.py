@@ -190,6 +190,7 @@ def judge_client(described: Described, pool: UserPool, config: Config) -> Iterat
 
 def _signing_in(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
     yield from _secret(described, pool, config, about)
+    yield from _user_context(described, config, about)
     flows = described.get("ExplicitAuthFlows", [])
     wanted = _FLOWS[config.sign_in.auth_flow]
     if config.sign_in.enabled and pool.domain is None and wanted not in flows:
@@ -216,6 +217,17 @@ def _rotation(described: Described, config: Config, about: str) -> Iterator[Find
             "workers (and replicas) renew a cookie session independently: of parallel requests at the same "
             "time one renews it, and the others end it",
             "set the client's RetryGracePeriodSeconds to 10 or more, or sign_in.session.store to redis",
+        )
+
+
+def _user_context(described: Described, config: Config, about: str) -> Iterator[Finding]:
+    if config.sign_in.user_context and not described.get("EnablePropagateAdditionalUserContextData"):
+        yield broken(
+            about,
+            "does not accept the users' own addresses",
+            "sign_in.user_context is on, and Cognito takes them from this client only with its setting "
+            "EnablePropagateAdditionalUserContextData",
+            "turn the setting on (Accept additional user context data), or sign_in.user_context off",
         )
 
 

@@ -39,6 +39,7 @@ def create_client(state: State, request: Request, now: float, client_id: str | N
     secret = request.get("ClientSecret") or (new_client_secret() if request.get("GenerateSecret") else None)
     settings = _settings(request)
     check_oauth(pool, settings, secret)
+    _check_user_context(settings, secret)
     client = Client(client_id or new_client_id(), secret, settings, now, now)
     pool.clients[client.id] = client
     return {"UserPoolClient": _describe(pool, client)}
@@ -53,6 +54,7 @@ def update_client(state: State, request: Request, now: float) -> Answer:
     pool, client = state.client(request["ClientId"], request["UserPoolId"])
     settings = _settings({"ClientName": client.settings["ClientName"], **request})
     check_oauth(pool, settings, client.secret)
+    _check_user_context(settings, client.secret)
     client.settings = settings
     client.modified = now
     return {"UserPoolClient": _describe(pool, client)}
@@ -136,6 +138,14 @@ def rotation(client: Client) -> int | None:
 
 def hides_users(client: Client) -> bool:
     return bool(client.settings["PreventUserExistenceErrors"] == "ENABLED")
+
+
+def _check_user_context(settings: Mapping[str, Any], secret: str | None) -> None:
+    """API reference, CreateUserPoolClient: only clients with a secret may say who their users are."""
+    if settings["EnablePropagateAdditionalUserContextData"] and secret is None:
+        raise invalid_parameter(
+            "EnablePropagateAdditionalUserContextData can only be enabled for a client with a secret."
+        )
 
 
 def _settings(request: Request) -> dict[str, Any]:

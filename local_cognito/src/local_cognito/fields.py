@@ -199,7 +199,7 @@ _CLIENT_SETTINGS: dict[str, Field] = {
     "AllowedOAuthFlowsUserPoolClient": FLAG,
     "PreventUserExistenceErrors": Field(str, values=("LEGACY", "ENABLED")),
     "EnableTokenRevocation": FLAG,
-    "EnablePropagateAdditionalUserContextData": Field(bool, only=(False,)),
+    "EnablePropagateAdditionalUserContextData": FLAG,
     "AuthSessionValidity": Field(int, minimum=3, maximum=15),
     "RefreshTokenRotation": Field(
         dict,

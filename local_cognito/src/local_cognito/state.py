@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import string
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -323,6 +323,8 @@ class State:
     credentials: dict[str, Credentials] = field(default_factory=dict, repr=False)
     # Bounded: nobody empties it when nobody looks.
     outbox: deque[Message] = field(default_factory=lambda: deque(maxlen=1000))
+    # What applications said of their users' devices (UserContextData), oldest first.
+    user_contexts: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
 
     def issuer(self, pool: Pool) -> str:
         return f"{self.url}/{pool.id}"

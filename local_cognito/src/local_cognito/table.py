@@ -29,4 +29,7 @@ def find(table: Mapping[str, Operation], name: str) -> Operation:
 
 
 def run(operation: Operation, state: State, request: Mapping[str, Any], now: float) -> dict[str, Any]:
-    return operation.run(state, check(operation.fields, request), now)
+    given = check(operation.fields, request)
+    if "UserContextData" in given:
+        state.user_contexts.append(given["UserContextData"])
+    return operation.run(state, given, now)
