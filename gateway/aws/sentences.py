@@ -158,18 +158,16 @@ def _configured_badly(error: BotoCoreError) -> str:
         where = f"{told.get('path')}, {line}" if line else str(told.get("path"))
         return (
             f"{where}: this is not AWS's configuration format, sections in [brackets] and `key = value`: "
-            "mend it (`aws configure list` reads the same file)"
+            "fix it (`aws configure list` reads the same file)"
         )
     if isinstance(error, CredentialRetrievalError):
         # What the other program wrote is left out: it may hold half of the credentials.
         return (
-            f"the AWS credentials could not be had from their source ({told.get('provider')}): mend what "
+            f"the AWS credentials could not be obtained from their source ({told.get('provider')}): fix what "
             "`aws sts get-caller-identity` says of it, or name another profile with --profile"
         )
     about = shown(str(told.get("error_msg") or error)).rstrip(". ")
-    return (
-        f"the AWS profile cannot be used: {about}: mend it in ~/.aws/config, or name another with --profile"
-    )
+    return f"the AWS profile cannot be used: {about}: fix it in ~/.aws/config, or name another with --profile"
 
 
 def _line_of(cause: object) -> str:

@@ -158,7 +158,7 @@ def _file(path: Path) -> Finding:
             str(path), f"cannot be read: {system_said(error)}", "it is named as a secret", "put it there"
         )
     if mode & 0o077:
-        why = "whoever has an account on this machine has the secret"
+        why = "everyone with an account on this machine can read the secret"
         return warning(str(path), f"can be read by others (mode {mode:04o})", why, f"chmod 600 {path}")
     return good(str(path), "is readable by its owner alone")
 

@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
         commands.add(
             "doctor",
             _doctor,
-            "compare the configuration with pool, client, keys, clock and upstream as they are",
+            "compare the configuration with the actual pool, client, keys, clock and upstream",
             "doctor --config config/gateway.yaml",
         )
     )

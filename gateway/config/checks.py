@@ -235,7 +235,7 @@ def _listeners(typed: Typed, report: Report) -> None:
     target = typed.values["upstream"]["url"]
     if listen is not None and target is not None and _is_ourselves(listen, target):
         path = "upstream.url" if "upstream.url" in typed.places else "listen.address"
-        told = "upstream.url is our own listen.address: every request would come back to us for ever"
+        told = "upstream.url is our own listen.address: every request would loop back to the gateway"
         report.mistake(typed.place(path), path, told)
 
 

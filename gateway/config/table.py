@@ -35,7 +35,7 @@ class Config(Declared):
     )
     identity_headers: access.IdentityHeaders = nested(
         access.IdentityHeaders,
-        "What the upstream is told about the principal. Every copy a client sends, however spelled, is "
+        "What the upstream learns about the principal. Every copy a client sends, however spelled, is "
         "removed. null: this one is not sent.",
     )
     sign_in: access.SignIn = nested(access.SignIn, "Our own pages, for browsers.")
@@ -54,7 +54,7 @@ class Config(Declared):
         "Envoy's gRPC external authorization; needs the extra cognito-gateway[grpc].",
     )
     metrics: http.Metrics = nested(
-        http.Metrics, "Metrics and probes: a listener of its own, never the public port."
+        http.Metrics, "Metrics and probes: a separate listener, never the public port."
     )
     log: http.Log = nested(http.Log, "Lines on stdout. No token, code, cookie or password is ever in them.")
     tracing: http.Tracing | None = optional(

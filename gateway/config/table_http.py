@@ -259,7 +259,7 @@ class Cors(Declared):
     allow_origins: tuple[str, ...] = required(
         ListOf(s.WEB_ORIGIN, least=1),
         "Origins whose pages may call us, exactly as browsers send them. *: all; null: sandboxed "
-        "frames and files, whoever wrote them.",
+        "frames and files, no matter who wrote them.",
         example="[https://app.example.com]",
     )
     allow_headers: tuple[str, ...] = key(

@@ -93,7 +93,7 @@ def _with_pool_of(path: Path, ids: PoolIds) -> tuple[str, str]:
     try:
         return before, with_pool(before, ids)
     except ValueError as error:
-        raise GatewayError(f"{path}: cannot be changed, {error}: mend it, or name another file") from None
+        raise GatewayError(f"{path}: cannot be changed, {error}: fix it, or name another file") from None
 
 
 def _put(document: CommentedMap, ids: PoolIds) -> CommentedMap:

@@ -144,7 +144,7 @@ class Revocation:
     def _refuse_denied(self, claims: Claims) -> None:
         denial = self._ledger.denied.find(claims)
         if denial is not None:
-            raise TokenRevoked(f"Cognito does not stand by it any more: {denial.cause}")
+            raise TokenRevoked(f"Cognito no longer accepts it: {denial.cause}")
 
     def _cannot_tell(self, why: str) -> None:
         if self._strict:

@@ -36,7 +36,10 @@ def setup(home: Path, config: bytes) -> subprocess.CompletedProcess[str]:
         (b"\xff\xfe[default]\n", "aws-config: this is not AWS's"),
         (ROLE + "source_profile = nobody\n", 'source_profile "nobody" referenced in the'),
         (ROLE + "source_profile = default\n", "Infinite loop in credential configuration"),
-        ("[default]\ncredential_process = false\n", "could not be had from their source (custom-process)"),
+        (
+            "[default]\ncredential_process = false\n",
+            "could not be obtained from their source (custom",
+        ),
         (SSO, 'specified sso-session does not exist: "my"'),
         (
             f"{SSO}[sso-session my]\nsso_start_url = https://x.test\nsso_region = us-east-1\n",

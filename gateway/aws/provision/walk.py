@@ -90,4 +90,4 @@ def _so_far(done: Sequence[Told]) -> str:
     if not done:
         return ""
     there = ", ".join(f"{told.title} {told.id or told.name}" for told in done)
-    return f"; there by now: {there}: mend the cause and run the same command again, it goes on from there"
+    return f"; there by now: {there}: fix the cause and run the same command again, it goes on from there"

@@ -64,7 +64,7 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
             about,
             "takes Jane@example.com and jane@example.com for two users",
             "its sign-in names are case-sensitive (AWS's default): people with a capital letter in their "
-            "address are told that their password is wrong, and can sign up a second time",
+            "address see that their password is wrong, and can sign up a second time",
             "nobody can change that: make a new pool (cognito-gateway setup), and import the users there",
         )
     if described.get("DeviceConfiguration") and config.sign_in.enabled:

@@ -1,0 +1,86 @@
+"""User-visible text is plain English: words that native readers stumble over do not come back."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.cli import make_parser
+
+ROOT = Path(__file__).parents[1]
+
+# What a technical writer would not write, and what they would.
+AVOID = {
+    r"mend(?:s|ed|ing)?": "fix",
+    "anew": "again",
+    "be had": "be fetched, be obtained",
+    "told": "say what happened",
+    "whoever": "anyone who, a user who",
+    r"stands? by": "accept",
+    "for ever": "indefinitely",
+    "beats": "overrides",
+    "leads into": "names",
+    "somebody's": "another user's",
+    r"of (?:its|their) own(?: kind)?": "separate, its own",
+    "as they are": "unchanged",
+}
+_FOUND = re.compile(rf"\b(?:{'|'.join(AVOID)})\b", re.IGNORECASE)
+
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").glob("*.md"),
+    *(ROOT / "config").iterdir(),
+    *(ROOT / "helm/files").iterdir(),
+    ROOT / "helm/templates/NOTES.txt",
+    ROOT / "helm/values.yaml",
+    ROOT / "local_cognito/README.md",
+]
+
+
+def stumbles(text: str) -> list[str]:
+    return [text[max(0, at.start() - 50) : at.end() + 30] for at in _FOUND.finditer(text)]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_pages_are_plain(page: Path) -> None:
+    assert stumbles(page.read_text(encoding="utf-8")) == []
+
+
+def messages(path: Path) -> Iterator[str]:
+    """Texts of several words in the code that are no docstrings: what is said to users and logs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            text = node.value
+            # Lua is code, though it stands in a string.
+            if " " in text and "redis.call" not in text:
+                yield text
+
+
+def test_messages_are_plain() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}: {each}"
+        for path in (ROOT / "gateway").rglob("*.py")
+        for text in messages(path)
+        for each in stumbles(text)
+    }
+    assert found == set()
+
+
+def test_templates_are_plain() -> None:
+    templates = list((ROOT / "gateway").rglob("*.html"))
+    assert templates
+    for template in templates:
+        assert stumbles(template.read_text(encoding="utf-8")) == [], template.name
+
+
+def test_help_is_plain() -> None:
+    parser, commands = make_parser()
+    assert stumbles(parser.format_help()) == []
+    for each in commands.parsers.values():
+        assert stumbles(each.format_help()) == []
