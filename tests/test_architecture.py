@@ -133,6 +133,15 @@ def test_tests_share_helpers_of_support_alone(path: Path) -> None:
         assert imported.startswith("tests.support.") or imported in PROGRAMS, f"{path}: {imported}"
 
 
+@pytest.mark.parametrize("path", TESTS, ids=name_of)
+def test_tests_import_no_private_name(path: Path) -> None:
+    """Attributes are ruff's (SLF001)."""
+    private = [each for each in imports(path) if re.search(r"\._[^_]", each)]
+    assert not [
+        each for each in private if each.split(".")[0] in {"bench", "gateway", "local_cognito", "tests"}
+    ]
+
+
 def test_no_import_cycle() -> None:
     known = {name_of(path) for path in OURS}
     graph = {

@@ -41,15 +41,15 @@ Item = tuple[Batched, Verification]
 class Batch:
     """What is verified at the end of an event loop's turn; its owner is the server."""
 
-    __slots__ = ("_outbox", "_waiting")
+    __slots__ = ("_outbox", "waiting")
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
-        self._waiting: list[Item] = []
+        self.waiting: list[Item] = []
 
     def add(self, request: Batched, verification: Verification) -> None:
         """`request` is called back at the end of this turn, or earlier."""
-        waiting = self._waiting
+        waiting = self.waiting
         if not waiting:
             asyncio.get_running_loop().call_soon(self.flush)
         waiting.append((request, verification))
@@ -57,7 +57,7 @@ class Batch:
             self.flush()
 
     def flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self.waiting = self.waiting, []
         # A client that opens many connections at once may send one new token on all of them.
         one_each = {item[1].digest: item for item in waiting}
         # In these loops a function more is a tenth of a microsecond for each token.
@@ -91,7 +91,7 @@ class Batch:
                 _end(request, bug)
 
     def __repr__(self) -> str:
-        return f"<Batch of {len(self._waiting)}>"
+        return f"<Batch of {len(self.waiting)}>"
 
 
 def _end(request: Batched, bug: Exception) -> None:

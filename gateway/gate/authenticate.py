@@ -138,7 +138,7 @@ class Authenticator:
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
         self._named = config.claims_in_routes
         self._send_unverified = config.identity_headers.send_unverified
-        self._cache: TokenCache[Principal] = TokenCache(
+        self.cache: TokenCache[Principal] = TokenCache(
             key_sets.key, max_size=cache_size or config.cognito.token_cache_size
         )
         self._revocation = revocation
@@ -146,7 +146,7 @@ class Authenticator:
         # about no ID token, and about this one it answers for both.
         self.access_of: Callable[[bytes], bytes | None] | None = None
         if revocation is not None:
-            revocation.watch_over(self._cache)
+            revocation.watch_over(self.cache)
 
     def recognise(self, digest: bytes | None, now: float) -> Principal | None:
         """The principal of a token verified before; None = unknown here, go the long way. Never raises.
@@ -155,7 +155,7 @@ class Authenticator:
         """
         if digest is None:
             return None
-        principal = self._cache.get(digest, now)
+        principal = self.cache.get(digest, now)
         if principal is not None:
             self.metrics.token_cache_hits += 1
         return principal
@@ -170,7 +170,7 @@ class Authenticator:
         if digest is None or len(authorization[0]) != len(token) + SCHEME_LENGTH:
             # A spelling that `token_hash` leaves to us.
             digest = sha256(token).digest()
-            known = self._cache.get(digest, now)
+            known = self.cache.get(digest, now)
         return Verification(self, token, digest, now, known)
 
     def authenticate_now(
@@ -186,7 +186,7 @@ class Authenticator:
 
     def remembered(self, digest: bytes, now: float) -> Principal | None:
         """Return whom the token of this SHA-256 proved before; `recognise` without counting."""
-        return self._cache.get(digest, now)
+        return self.cache.get(digest, now)
 
     def admitted(
         self, claims: Claims, key: VerificationKey, token: bytes, digest: bytes, now: float
@@ -314,11 +314,11 @@ class Authenticator:
             # An assertion is a token itself.
             length *= 1 if assertion is None else 2
             size = weight(length, principal.identity_lines, claims.scopes, claims.groups, named)
-            self._cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until, now=now)
+            self.cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until, now=now)
         return principal
 
     def __repr__(self) -> str:
-        return f"<Authenticator of {len(self._rules_by_issuer)} issuers, {self._cache!r}>"
+        return f"<Authenticator of {len(self._rules_by_issuer)} issuers, {self.cache!r}>"
 
 
 def _rules_by_issuer(pools: Sequence[UserPool]) -> dict[str, PoolRules]:

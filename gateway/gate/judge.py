@@ -81,7 +81,7 @@ class Gate:
         self._page = page
         self._sign = sign
         # (method, raw path) → what its route needs; never of what `judge` answers itself.
-        self._needs: dict[tuple[str, str], Need] = {}
+        self.needs: dict[tuple[str, str], Need] = {}
         # Where other proxies ask (forward auth).
         self.endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
@@ -92,7 +92,7 @@ class Gate:
         request, need = asked.request, asked.need
         named = need is None
         if need is None:  # what is asked
-            need = self._needs.get((asked.method, asked.raw_path))
+            need = self.needs.get((asked.method, asked.raw_path))
         if need is None:
             paths = readings(asked.raw_path, self._paths)
             ours = self._own.hold(paths)
@@ -195,7 +195,7 @@ class Gate:
 
     def at_once(self, request: Request) -> Forward | None:
         """Return what `judge` does, where target and token are known and nothing is counted; else None."""
-        need = self._needs.get((request.method, request.raw_path))
+        need = self.needs.get((request.method, request.raw_path))
         if need is None or self._limits is not None:
             return None
         if need.auth == "none":
@@ -215,9 +215,9 @@ class Gate:
         need = self._routes.need(paths, method)
         kept = self._cors is None or method != "OPTIONS"
         if kept and len(method) + len(raw_path) <= _REMEMBERED_LENGTH:
-            if len(self._needs) >= _REMEMBERED_TARGETS:
-                self._needs.clear()
-            self._needs[method, raw_path] = need
+            if len(self.needs) >= _REMEMBERED_TARGETS:
+                self.needs.clear()
+            self.needs[method, raw_path] = need
         return need
 
 

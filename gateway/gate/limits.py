@@ -47,16 +47,16 @@ class Limits:
         self._principals: Buckets[Key] = Buckets(self._rule)
         self._addresses: Buckets[Key] = Buckets(self._rule)
         self._told: dict[Key, float] = {}
-        self._redis: Redis | None = None
+        self.redis: Redis | None = None
         if config.redis_url is not None:
-            self._redis = Redis(config.redis_url, log=log, password_file=config.redis_password_file)
+            self.redis = Redis(config.redis_url, log=log, password_file=config.redis_password_file)
             self._shared = SharedBuckets(
-                self._redis, prefix=_PREFIX, interval=self._rule.interval, capacity=self._rule.capacity
+                self.redis, prefix=_PREFIX, interval=self._rule.interval, capacity=self._rule.capacity
             )
 
     async def stop(self) -> None:
-        if self._redis is not None:
-            await self._redis.close()
+        if self.redis is not None:
+            await self.redis.close()
 
     def count(self, request: Request, principal: Principal | None) -> bool:
         """Count a request of this principal, or of its address, here; return whether Redis must be asked too
@@ -65,9 +65,9 @@ class Limits:
         allowance = buckets.take(key, request.started)
         if not allowance.allowed:
             raise self._refusal(request, key, allowance)
-        if self._redis is None:
+        if self.redis is None:
             return False
-        if self._redis.unavailable:
+        if self.redis.unavailable:
             self._metrics.rate_limit_errors += 1
             return False
         return True

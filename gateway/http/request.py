@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # and challenges, so nothing else may stand in it. Stricter: no sub-delims, `a,b` is two Hosts in one.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
 # Those seen so far; one name or two in practice, and bounded against clients that invent them.
-_valid_hosts: set[bytes] = set()
+valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256
 # RFC 9110 section 5.6.2 allows more signs and small letters. Stricter: as routes name methods.
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
@@ -234,7 +234,7 @@ class Request:
         if self.method not in _USUAL_METHODS:
             check_method(self.method)
         host = scanned.host
-        if host is not None and host not in _valid_hosts:
+        if host is not None and host not in valid_hosts:
             check_host(host)
         if scanned.chunked and (self.http10 or scanned.content_length is not None):
             # RFC 9112 section 6.1: either is an attempt at request smuggling.
@@ -304,14 +304,14 @@ def _to_websocket(message: RawRequestMessage) -> bool:
 
 def check_host(host: bytes) -> None:
     """Raises BadRequest for what is no host, with or without a port."""
-    if host in _valid_hosts:
+    if host in valid_hosts:
         return
     found = _HOST.fullmatch(host)
     if found is None or int(found[1] or 0) > 0xFFFF:
         raise BadRequest("Host is not a host")
     # RFC 1035 section 2.3.4: no name is longer.
-    if len(_valid_hosts) < _REMEMBERED_HOSTS and len(host) <= 255:
-        _valid_hosts.add(host)
+    if len(valid_hosts) < _REMEMBERED_HOSTS and len(host) <= 255:
+        valid_hosts.add(host)
 
 
 def _origin_form(target: str, host: bytes | None) -> str:

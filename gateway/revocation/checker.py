@@ -59,7 +59,7 @@ class Checker:
         self._strict = strict
         self._metrics = metrics
         self._log = log
-        self._shared = shared
+        self.shared = shared
         # Why Cognito could not be asked → when the log said so.
         self._told: dict[str, float] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
@@ -81,8 +81,8 @@ class Checker:
         if tasks:
             await asyncio.wait(tasks)
         await self._api.close()
-        if self._shared is not None:
-            await self._shared.close()
+        if self.shared is not None:
+            await self.shared.close()
 
     # --- who is next ---
 
@@ -133,13 +133,13 @@ class Checker:
 
     async def _is_ours(self, family: Family) -> bool:
         """Whether Cognito is to be asked by this worker, now. Else what is to become of it is settled."""
-        if self._shared is None:
+        if self.shared is None:
             return True
         subject = subject_key(family.pool_id, family.subject)
-        claim = await self._shared.claim(family.key, subject, issued_at=family.issued_at)
+        claim = await self.shared.claim(family.key, subject, issued_at=family.issued_at)
         now = self._clock()
         if claim is None:
-            self._pace.parties = max(self._alone, self._shared.parties or 0)
+            self._pace.parties = max(self._alone, self.shared.parties or 0)
             if self._pace.wait(now) == 0.0 and not family.gone:
                 return True
             self._schedule.back(family)
@@ -152,7 +152,7 @@ class Checker:
         if not family.gone and self._pace.wait(now) == 0.0:
             return True
         self._schedule.back(family)
-        await self._shared.give_up(family.key)
+        await self.shared.give_up(family.key)
         return False
 
     async def _look_after(self) -> None:
@@ -160,9 +160,9 @@ class Checker:
         pause = min(1.0, self._ledger.check_every / 5)
         shown = float("-inf")
         while True:
-            if self._shared is not None and self._clock() - shown >= _SHOW_EVERY:
+            if self.shared is not None and self._clock() - shown >= _SHOW_EVERY:
                 shown = self._clock()
-                await self._shared.present()
+                await self.shared.present()
             await asyncio.sleep(pause)
             self._metrics.revocation_oldest_check = self._schedule.oldest(self._clock())
             self._metrics.revocation_watched = len(self._schedule)
@@ -201,7 +201,7 @@ class Checker:
             self._schedule.back(family)
 
     async def _ask(self, family: Family, token: bytes, number: int, began: float) -> None:
-        shared = self._shared
+        shared = self.shared
         try:
             answer = await self._api.ask(self._regions[family.pool_id], token)
         except CheckFailed as failure:
@@ -231,8 +231,8 @@ class Checker:
         # A sign-out may have been from everywhere: the user's other sign-ins are next.
         for other in self._schedule.of_subject(family.pool_id, family.subject):
             self._schedule.hasten(other, self._clock())
-        if self._shared is not None:
-            await self._shared.deny(key, denial)
+        if self.shared is not None:
+            await self.shared.deny(key, denial)
 
     def _failed(self, family: Family, failure: CheckFailed, number: int, began: float) -> None:
         now, throttled = self._clock(), failure.reason == "throttled"

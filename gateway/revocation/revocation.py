@@ -66,7 +66,7 @@ class Revocation:
         self._metrics = metrics
         alone = workers * settings.replicas
         pace = Pace(settings.calls_per_second, parties=alone if shared is None else 1)
-        self._ledger: Ledger = Ledger(
+        self.ledger: Ledger = Ledger(
             settings.check_every,
             denied=DenyList() if previous is None else previous._ledger.denied,
             pace=pace,
@@ -74,8 +74,8 @@ class Revocation:
             log=log,
             clock=clock,
         )
-        self._checker = Checker(
-            self._ledger,
+        self.checker = Checker(
+            self.ledger,
             api=UserPoolApi(config.endpoint_url, config.egress),
             alone=alone,
             regions={pool.id: pool.region for pool in config.user_pools},
@@ -87,17 +87,17 @@ class Revocation:
 
     def watch_over(self, remembered: TokenCache[Principal]) -> None:
         """The cache whose tokens are watched."""
-        self._ledger.remembered = remembered
+        self.ledger.remembered = remembered
 
     async def start(self) -> None:
-        await self._checker.start()
+        await self.checker.start()
 
     async def stop(self) -> None:
-        await self._checker.stop()
+        await self.checker.stop()
 
     def is_denied(self, claims: Claims) -> bool:
         """For whoever holds claims that were verified earlier, as a session does."""
-        return self._ledger.denied.find(claims) is not None
+        return self.ledger.denied.find(claims) is not None
 
     def admit(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
         """Whether a token that was just verified may come in. `now` is Unix time.
@@ -109,28 +109,28 @@ class Revocation:
         if reason is not None:
             self._metrics.revocation_unwatched[reason] += 1
             return Admission.KNOWN
-        family = self._ledger.watch(claims, token, now)
+        family = self.ledger.watch(claims, token, now)
         if family is None:
             self._metrics.revocation_unwatched["no_room"] += 1
             if self._ask_first:
                 self._cannot_tell("more sign-ins are in use than can be watched")
             return Admission.ONCE
         if family.checked_at is None and self._ask_first:
-            if not self._ledger.pace.silent:
+            if not self.ledger.pace.silent:
                 return Admission.ASK
             self._cannot_tell("Cognito cannot be asked")
-        elif self._strict and self._ledger.is_stale(family):
+        elif self._strict and self.ledger.is_stale(family):
             self._cannot_tell("Cognito cannot be asked, and the last check is too old")
-        return Admission.KNOWN if self._ledger.remember(family, digest) else Admission.ONCE
+        return Admission.KNOWN if self.ledger.remember(family, digest) else Admission.ONCE
 
     async def ask_first(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
         """The rest where `admit` gave ASK: wait until Cognito was asked. Raises as `admit` does."""
-        family = self._ledger.schedule.get(family_key(claims))
+        family = self.ledger.schedule.get(family_key(claims))
         if family is not None and family.checked_at is None:
-            news = self._ledger.news_of(family)
+            news = self.ledger.news_of(family)
             # Ahead of those who wait for nothing, but not of those who have waited for long.
-            self._ledger.schedule.hasten(family, family.seen_at - self._ledger.check_every)
-            self._ledger.wake.set()
+            self.ledger.schedule.hasten(family, family.seen_at - self.ledger.check_every)
+            self.ledger.wake.set()
             try:
                 async with asyncio.timeout(_PATIENCE):
                     await news.wait()
@@ -142,7 +142,7 @@ class Revocation:
         return Admission.ONCE if admission is Admission.ASK else admission
 
     def _refuse_denied(self, claims: Claims) -> None:
-        denial = self._ledger.denied.find(claims)
+        denial = self.ledger.denied.find(claims)
         if denial is not None:
             raise TokenRevoked(f"Cognito no longer accepts it: {denial.cause}")
 
@@ -151,7 +151,7 @@ class Revocation:
             raise RevocationUnknown(why)
 
     def __repr__(self) -> str:
-        return f"<Revocation {self._ledger!r}>"
+        return f"<Revocation {self.ledger!r}>"
 
 
 def unaskable(claims: Claims) -> str | None:

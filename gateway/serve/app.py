@@ -70,13 +70,13 @@ class Gateway:
         self._metrics = metrics
         self._log = log
         # None: no spans of ours.
-        self._tracer: Tracer | None = tracer_of(
+        self.tracer: Tracer | None = tracer_of(
             config,
             metrics=metrics,
             log=log,
-            previous=None if previous is None else (previous.config, previous._tracer),
+            previous=None if previous is None else (previous.config, previous.tracer),
         )
-        self.record = Record(metrics, log, public_url=config.listen.public_url, tracer=self._tracer)
+        self.record = Record(metrics, log, public_url=config.listen.public_url, tracer=self.tracer)
         self.pool = self._same_pool(previous) or self._new_pool()
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
@@ -85,29 +85,29 @@ class Gateway:
         self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
         kept = self._same_authenticator(previous)
         # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
-        before: Revocation | None = None if previous is None else previous._revocation
-        self._revocation: Revocation | None = before if kept else self._new_revocation(before)
-        self._authenticator = kept or Authenticator(
+        before: Revocation | None = None if previous is None else previous.revocation
+        self.revocation: Revocation | None = before if kept else self._new_revocation(before)
+        self.authenticator = kept or Authenticator(
             config,
             self.key_sets,
             describe=lambda claims: identity_lines(claims, config.identity_headers),
             assertion=None if self._signer is None else self._signer.line_for,
             metrics=metrics,
-            revocation=self._revocation,
+            revocation=self.revocation,
             cache_size=token_cache_size,
         )
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self._once: Once = once or (previous._once if previous is not None else Once.make())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
         # None: the upstream is not AWS.
-        self._aws = signer_of(config, portal=self.portal)
+        self.aws = signer_of(config, portal=self.portal)
         # None: no limits, and nothing is counted.
-        self._limits = self._same_limits(previous) or self._new_limits()
+        self.limits = self._same_limits(previous) or self._new_limits()
         cors = None if config.cors is None else CorsPolicy(config.cors)
-        self._peers = Peers(config, cors, self._tracer, self.streams)
+        self._peers = Peers(config, cors, self.tracer, self.streams)
         self.gate = self._new_gate(cors)
         # Last, since streams and authenticator may be those in use, which nothing changes if this fails.
-        self._connect(self._authenticator, None if self.portal is None else self.portal.sessions)
+        self._connect(self.authenticator, None if self.portal is None else self.portal.sessions)
 
     def _connect(self, authenticator: Authenticator, sessions: Sessions | None) -> None:
         """What outlives a configuration asks the newest one."""
@@ -118,13 +118,13 @@ class Gateway:
     async def start(self) -> None:
         """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
         self.pool.start()
-        if self._tracer is not None:
-            self._tracer.start()
+        if self.tracer is not None:
+            self.tracer.start()
         await self.key_sets.start()
         if self.portal is not None:
             self.portal.pages.start(lambda: not self.unready())
-        if self._revocation is not None:
-            await self._revocation.start()
+        if self.revocation is not None:
+            await self.revocation.start()
 
     async def stop(self, keep: Sequence[Gateway] = ()) -> None:
         """End all that is not shared with a gateway of `keep`. Idempotent."""
@@ -134,14 +134,14 @@ class Gateway:
             await self.key_sets.stop()
         if self.portal is not None:
             await self.portal.stop([other.portal for other in keep if other.portal is not None])
-        if self._revocation is not None and not any(o._revocation is self._revocation for o in keep):
-            await self._revocation.stop()
-        if self._aws is not None:
-            await self._aws.stop()
-        if self._limits is not None and not any(other._limits is self._limits for other in keep):
-            await self._limits.stop()
-        if self._tracer is not None and not any(other._tracer is self._tracer for other in keep):
-            await self._tracer.stop()
+        if self.revocation is not None and not any(o.revocation is self.revocation for o in keep):
+            await self.revocation.stop()
+        if self.aws is not None:
+            await self.aws.stop()
+        if self.limits is not None and not any(other.limits is self.limits for other in keep):
+            await self.limits.stop()
+        if self.tracer is not None and not any(other.tracer is self.tracer for other in keep):
+            await self.tracer.stop()
 
     def announce(self, before: Config | None = None) -> None:
         """Tell the log what only a gateway that begins has to tell."""
@@ -183,13 +183,13 @@ class Gateway:
             and now.claims_in_routes == before.claims_in_routes
             and self._signer == previous._signer
         )
-        return previous._authenticator if same else None
+        return previous.authenticator if same else None
 
     def _same_limits(self, previous: Gateway | None) -> Limits | None:
         """With what was counted under them."""
         if previous is None or previous.config.rate_limit != self.config.rate_limit:
             return None
-        return previous._limits
+        return previous.limits
 
     def _new_revocation(self, before: Revocation | None) -> Revocation | None:
         return revocation_of(
@@ -225,13 +225,13 @@ class Gateway:
             self.config,
             routes=routes,
             own=OwnPaths(self.config, routes, self._signer),
-            authenticator=self._authenticator,
+            authenticator=self.authenticator,
             record=self.record,
-            limits=self._limits,
+            limits=self.limits,
             cors=cors,
             sessions=None if portal is None else portal.by_cookie,
             page=None if portal is None else portal.answer,
-            sign=None if self._aws is None else self._aws.forward,
+            sign=None if self.aws is None else self.aws.forward,
         )
 
     def _new_portal(self, previous: Gateway | None) -> Built:
@@ -240,7 +240,7 @@ class Gateway:
 
         built = Built(
             self.config,
-            authenticator=self._authenticator,
+            authenticator=self.authenticator,
             key_sets=self.key_sets,
             secret=self._secret,
             once=self._once,

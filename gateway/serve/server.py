@@ -120,7 +120,7 @@ class Server:
         self._acceptor: Acceptor | None = None
         self._sweeper: asyncio.Task[None] | None = None
         # Gateways of configurations that were replaced → when they are stopped at the latest.
-        self._replaced: dict[Gateway, float] = {}
+        self.replaced: dict[Gateway, float] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve what comes in on these listening sockets, which are closed when it ends.
@@ -235,9 +235,9 @@ class Server:
         try:
             await app.start()
         except BaseException:
-            await app.stop(keep=[self.app, *self._replaced])
+            await app.stop(keep=[self.app, *self.replaced])
             raise
-        self._replaced[self.app] = time.monotonic() + self.app.config.listen.drain_timeout
+        self.replaced[self.app] = time.monotonic() + self.app.config.listen.drain_timeout
         self.app = app
         self._log.apply(config.log)
 
@@ -276,10 +276,10 @@ class Server:
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
-        for app in [*self._replaced, self.app]:
+        for app in [*self.replaced, self.app]:
             app.record.sum_up(float("inf"))
             await app.stop()
-        self._replaced.clear()
+        self.replaced.clear()
 
     async def _accept_the_last(self, now: asyncio.Event) -> None:
         """Closing a listening socket resets whoever waits in its queue, with the request that they sent."""
@@ -303,7 +303,7 @@ class Server:
             self.app.pool.drop_stale(now)
             self._sum_up(now)
             try:
-                if self._replaced and await self._stop_unused(now):
+                if self.replaced and await self._stop_unused(now):
                     collect()  # here, where nothing refers to them any more
             except Exception:  # noqa: BLE001 - whatever it is, it must not end the deadlines of all connections
                 _log.exception("a configuration that was replaced could not be stopped")
@@ -330,25 +330,25 @@ class Server:
 
     def _sum_up(self, now: float) -> None:
         """Log sums of repeated refusals. Not in the sweep: a local name there would keep a gateway alive."""
-        for app in (self.app, *self._replaced):
+        for app in (self.app, *self.replaced):
             app.record.sum_up(now)
 
     async def _stop_unused(self, now: float) -> bool:
         """Stop the replaced gateways that nobody uses any more; whether there were any."""
-        before = len(self._replaced)
-        for app in [app for app, until in self._replaced.items() if not app.record.in_flight or until < now]:
-            del self._replaced[app]
-            await app.stop(keep=[self.app, *self._replaced])
+        before = len(self.replaced)
+        for app in [app for app, until in self.replaced.items() if not app.record.in_flight or until < now]:
+            del self.replaced[app]
+            await app.stop(keep=[self.app, *self.replaced])
         # A pool that is no longer configured would look like one whose keys grow old.
-        pools = {pool.id for app in (self.app, *self._replaced) for pool in app.config.cognito.user_pools}
+        pools = {pool.id for app in (self.app, *self.replaced) for pool in app.config.cognito.user_pools}
         for gone in self._metrics.jwks_keys.keys() - pools:
             del self._metrics.jwks_keys[gone]
             self._metrics.jwks_keys_ignored.pop(gone, None)
             self._metrics.jwks_last_success.pop(gone, None)
         # As one that expires some day.
-        if not any(app.shows_certificate for app in (self.app, *self._replaced)):
+        if not any(app.shows_certificate for app in (self.app, *self.replaced)):
             self._metrics.certificate_expiry.pop("upstream.tls", None)
-        return len(self._replaced) < before
+        return len(self.replaced) < before
 
 
 def _each(connections: Iterable[_Ended], act: Callable[[_Ended], None]) -> None:

@@ -76,7 +76,7 @@ class Supervisor:
         # Why a changed configuration is not applied yet, where that concerns those who send traffic.
         self._held: str | None = None
         # Nobody is replaced any more.
-        self._ending = asyncio.Event()
+        self.ending = asyncio.Event()
         self._listener = MetricsListener(
             config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
         )
@@ -115,7 +115,7 @@ class Supervisor:
                 if member.sentence is not None:
                     raise GatewayError(member.sentence)
         except BaseException as error:
-            some_serve = bool(self._tasks) and any(member.started for member in self._members())
+            some_serve = bool(self._tasks) and any(member.started for member in self.members())
             if not (some_serve and isinstance(error, asyncio.CancelledError)):
                 await self._end(kill=True)
                 self._stopping = True  # nothing is left for `stop`
@@ -133,15 +133,15 @@ class Supervisor:
             return
         self._stopping = True
         now = now or asyncio.Event()
-        for member in self._members():
+        for member in self.members():
             member.leave()
         in_flight = await self._snapshot()
         self.log.event("draining", in_flight=_value(in_flight, "requests_in_flight"))
         await happens(now, self.config.listen.drain_delay)
         # First here, then in the workers: while somebody holds a socket open, somebody takes from it.
         self._stop_listening()
-        self._ending.set()
-        for member in self._members():
+        self.ending.set()
+        for member in self.members():
             member.drain()
         ended = asyncio.create_task(asyncio.wait(self._tasks))
         told = asyncio.create_task(now.wait())
@@ -156,12 +156,12 @@ class Supervisor:
 
     async def _end(self, *, kill: bool) -> None:
         """End everything that is left; waits for it."""
-        self._ending.set()
-        for member in self._members():
+        self.ending.set()
+        for member in self.members():
             if kill:
                 member.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for member in self._members():
+        for member in self.members():
             await member.ended()  # those nobody kept yet
         if self._ticker is not None:
             self._ticker.cancel()
@@ -175,7 +175,7 @@ class Supervisor:
 
     # --- the workers ---
 
-    def _members(self) -> list[Member]:
+    def members(self) -> list[Member]:
         return [place.member for place in self._places if place.member is not None]
 
     def _pass_on(self, speaker: Member, message: Message) -> None:
@@ -184,14 +184,14 @@ class Supervisor:
             if answer is not None:
                 speaker.hear({"kind": "claim", **answer})
             return
-        for member in self._members():
+        for member in self.members():
             if member is not speaker:
                 member.hear(message)
 
     async def _spawn(self, place: Place) -> Member:
         member = await Member.spawn(place.sockets, self._keys, self._pass_on, self._once)
         place.began(member, time.monotonic())
-        if self._ending.is_set():
+        if self.ending.is_set():
             # Too late to be told with the others, and the sockets are closed: it ends without having begun.
             member.drain()
             return member
@@ -209,12 +209,12 @@ class Supervisor:
             place.ended(time.monotonic())
             if member.snapshot is not None:
                 self._gone = merge([self._gone, retired(member.snapshot)])
-            if self._ending.is_set():
+            if self.ending.is_set():
                 return
             early = not member.started or time.monotonic() - began < EARLY
             place.early_deaths = place.early_deaths + 1 if early else 0
             self._report_death(place, member, code)
-            if await happens(self._ending, pause_before_restart(place.early_deaths)):
+            if await happens(self.ending, pause_before_restart(place.early_deaths)):
                 return
             successor = await self._respawn(place)
             if successor is None:
@@ -223,7 +223,7 @@ class Supervisor:
 
     async def _respawn(self, place: Place) -> Member | None:
         """None: the end came before there was room for one."""
-        while not self._ending.is_set():
+        while not self.ending.is_set():
             try:
                 return await self._spawn(place)
             except OSError as error:
@@ -232,7 +232,7 @@ class Supervisor:
                 if place.unstartable is None:
                     self.log.event("worker_start_failed", level="error", worker=place.number, exact=why)
                 place.unstartable = why
-                await happens(self._ending, _PAUSE_MIN)
+                await happens(self.ending, _PAUSE_MIN)
         return None
 
     def _report_death(self, place: Place, member: Member, code: int) -> None:
@@ -252,8 +252,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(BEAT)
             # A worker that was told to drain has its time from `stop`.
-            if not self._ending.is_set():
-                living = self._members()
+            if not self.ending.is_set():
+                living = self.members()
                 for member in living:
                     member.tick()
                 if self.config.listen.address.unix is None:  # else all have the same socket
@@ -274,12 +274,12 @@ class Supervisor:
         self._keys.configure(config.cognito.user_pools)
         self._counter.configure(config)
         self._generation += 1
-        for member in self._members():
+        for member in self.members():
             member.reload(config, self._generation)
         self.log.apply(config.log)
         until = time.monotonic() + _SWAP
         while time.monotonic() < until and any(  # noqa: ASYNC110 - the workers report when they have swapped
-            member.started and member.generation < self._generation for member in self._members()
+            member.started and member.generation < self._generation for member in self.members()
         ):
             await asyncio.sleep(0.01)
 
@@ -294,13 +294,13 @@ class Supervisor:
         from gateway.observe.exposition import render  # noqa: PLC0415
 
         snapshot = await self._snapshot()
-        workers = sum(member.started for member in self._members())
+        workers = sum(member.started for member in self.members())
         return render(snapshot, workers=workers, version=VERSION, accept=accept)
 
     async def _snapshot(self) -> Snapshot:
-        await asyncio.gather(*(member.ask(_SCRAPE) for member in self._members() if member.started))
+        await asyncio.gather(*(member.ask(_SCRAPE) for member in self.members() if member.started))
         # Without a wait from here on: a worker is either among the living or among the gone.
-        living = [member.snapshot for member in self._members() if member.snapshot is not None]
+        living = [member.snapshot for member in self.members() if member.snapshot is not None]
         return merge([self._gone, self.metrics.snapshot(), *living])
 
     def _unready(self) -> list[dict[str, str]]:
@@ -310,7 +310,7 @@ class Supervisor:
         keeps dying holds up every n-th connection, and does.
         """
         reasons = [{"component": "drain", "reason": "shutting down"}] if self._stopping else []
-        members = self._members()
+        members = self.members()
         if not any(member.started for member in members):
             reasons.append({"component": "workers", "reason": "no worker serves yet"})
         failing = sum(place.failing(time.monotonic()) for place in self._places)

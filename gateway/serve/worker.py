@@ -42,7 +42,7 @@ class Worker:
         self._own_log = log is None
         self.metrics = WorkerMetrics()
         self._address = config.listen.address
-        self._server = Server(config, metrics=self.metrics, log=self.log, capacity=capacity)
+        self.server = Server(config, metrics=self.metrics, log=self.log, capacity=capacity)
         self._listening: sockets.Listening | None = None
         self._stopping = False
         # Why a changed configuration is not applied yet, where that concerns those who send traffic.
@@ -58,20 +58,20 @@ class Worker:
 
     @property
     def app(self) -> Gateway:
-        return self._server.app
+        return self.server.app
 
     @property
     def tls(self) -> WatchedContext | None:
-        return self._server.tls
+        return self.server.tls
 
     @property
     def connections(self) -> set[ClientConnection]:
-        return self._server.connections
+        return self.server.connections
 
     @property
     def handshakes(self) -> set[TlsConnection]:
         """Connections that are not served yet: TLS comes first."""
-        return self._server.handshakes
+        return self.server.handshakes
 
     @property
     def port(self) -> int:
@@ -81,8 +81,8 @@ class Worker:
 
     @property
     def grpc_port(self) -> int:
-        assert self._server.ext_authz is not None, "ext_authz.grpc_address is not set"
-        return self._server.ext_authz.port
+        assert self.server.ext_authz is not None, "ext_authz.grpc_address is not set"
+        return self.server.ext_authz.port
 
     @property
     def metrics_port(self) -> int:
@@ -94,7 +94,7 @@ class Worker:
             sockets.require_all_free(sockets.listeners_of(self.config))
             await self._listener.start()
             self._listening = sockets.bind(self._address)
-            await self._server.start(self._listening.slots[0])
+            await self.server.start(self._listening.slots[0])
         except BaseException:
             await self.app.stop()
             self._stop_listening()
@@ -114,14 +114,14 @@ class Worker:
         if self._stopping:
             return
         self._stopping = True
-        self._server.leave()
+        self.server.leave()
         now = now or asyncio.Event()
         self.log.event("draining", in_flight=self.metrics.requests_in_flight)
         await happens(now, self.config.listen.drain_delay)
         if self._listening is not None:
             # Before the socket is closed: a successor may start at once, and its file must stay.
             self._listening.hide()
-        await self._server.drain(now)
+        await self.server.drain(now)
         self._stop_listening()
         await self._listener.stop()
         self.log.event("stopped")
@@ -135,7 +135,7 @@ class Worker:
     async def reload(self, config: Config) -> None:
         """Serve new requests by `config`. Raises GatewayError, and then nothing has changed."""
         before = self.config
-        await self._server.swap(config)
+        await self.server.swap(config)
         self.app.announce(before)
 
     def hold_back(self, reason: str | None) -> None:
@@ -149,7 +149,7 @@ class Worker:
         return render(self.metrics.snapshot(), workers=1, version=VERSION, accept=accept)
 
     def _unready(self) -> list[dict[str, str]]:
-        reasons = self._server.unready()
+        reasons = self.server.unready()
         if self._stopping:
             reasons.append({"component": "drain", "reason": "shutting down"})
         if self._held is not None:

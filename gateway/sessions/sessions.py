@@ -88,7 +88,7 @@ class Sessions:
         # By the digest of the cookies as they came: the session, and the ticket that was in them.
         self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
         # All that are in `_seen`, by their ID: what ends a session must reach it there.
-        self._live: WeakValueDictionary[str, Live] = WeakValueDictionary()
+        self.live: WeakValueDictionary[str, Live] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ending = Ending(
             store,
@@ -105,7 +105,7 @@ class Sessions:
     def inherit(self, previous: Sessions) -> None:
         """Go on with what was known under a configuration that says the same about sessions, and with the
         renewals that are under way: requests here wait for them too."""
-        self._seen, self._live, self._tasks = previous._seen, previous._live, previous._tasks
+        self._seen, self.live, self._tasks = previous._seen, previous.live, previous._tasks
         self._ending.unfinished = previous._ending.unfinished
 
     async def stop(self, keep: Sequence[Sessions] = ()) -> None:
@@ -183,7 +183,7 @@ class Sessions:
 
     def bearer(self, session: Session) -> list[bytes]:
         """The Authorization that a session just found stands for."""
-        live = self._live.get(session.id)
+        live = self.live.get(session.id)
         return self._bearer_of(session) if live is None or live.session is None else live.bearer
 
     def access_of(self, id_token: bytes) -> bytes | None:
@@ -191,7 +191,7 @@ class Sessions:
 
         Asked for when an ID token is verified, not when it is known: so a look at all of them will do."""
         text = id_token.decode("latin-1")
-        for live in list(self._live.values()):
+        for live in list(self.live.values()):
             if live.session is not None and live.session.id_token == text:
                 # Of a session that rests it may have ended before the ID token does: nobody can ask with it.
                 return live.session.access.encode("ascii") if self._clock() < live.session.expires else None
@@ -223,10 +223,10 @@ class Sessions:
     def _known(self, session: Session, ticket: str, now: float) -> Live:
         """The one object for this session; whichever tokens are newer are its tokens."""
         uses_id, checked = self._uses_id(session), now + self._store.recheck
-        live = self._live.get(session.id)
+        live = self.live.get(session.id)
         if live is None or live.session is None:
             live = Live(session, ticket, uses_id=uses_id, ends=self._ends(session), checked=checked)
-            self._live[session.id] = live
+            self.live[session.id] = live
             return live
         if session.renewed > live.session.renewed:
             live.take(session, ticket, uses_id=uses_id, checked=checked)
@@ -299,7 +299,7 @@ class Sessions:
 
     async def refresh(self, request: Request, session: Session, secure: bool) -> Session | None:
         """The session with tokens that Cognito gives right now; None where it gives none."""
-        live = self._live.get(session.id)
+        live = self.live.get(session.id)
         if live is None or live.session is None or not live.session.refresh:
             return None
         before = live.session.renewed
@@ -307,7 +307,7 @@ class Sessions:
             live.renewal = self._task(self._renewed(live, live.session))
         await asyncio.wait((live.renewal,), timeout=_LONG_PATIENCE)
         # Where it has ended meanwhile, it is here no more.
-        now = self._live.get(session.id)
+        now = self.live.get(session.id)
         if now is None or now.session is None or now.session.renewed <= before:
             return None
         self._hand_over(request, live, secure=secure, now=self._clock())
@@ -315,7 +315,7 @@ class Sessions:
 
     def goes_on(self, session: Session) -> bool:
         """Whether it has not ended since it was found."""
-        live = self._live.get(session.id)
+        live = self.live.get(session.id)
         return live is not None and live.session is not None
 
     def _task(self, work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
@@ -396,13 +396,13 @@ class Sessions:
             # What the two clocks say of now tells the one's time by the other's.
             at = self._clock() - (time.monotonic() - sign_out.at)
             self._ended.add_user(sign_out.pool_id, sign_out.subject, at=at)
-        for live in list(self._live.values()):
+        for live in list(self.live.values()):
             if live.session is not None and self._ended.covers(live.session):
                 live.ended()
 
     def _drop(self, session: Session, everywhere: bool) -> None:
         """Forget it among the sessions in use, and end its streams; `everywhere`: all of the user's."""
-        for live in list(self._live.values()):
+        for live in list(self.live.values()):
             if live.session is not None and self._ended.covers(live.session):
                 live.ended()
         # Without revocation nothing else would end its WebSockets and event streams before the token.

@@ -87,7 +87,7 @@ class UpstreamPool:
         self._waiting: FairQueue[_Waiter] = FairQueue(self._most)
         # None while so few are open that nobody can have more than their share.
         self._shares: Shares | None = None
-        self._closed = False
+        self.closed = False
 
     def __repr__(self) -> str:
         return (
@@ -169,7 +169,7 @@ class UpstreamPool:
         try:
             async with asyncio.timeout(self._upstream.connect_timeout):
                 await self._dialler.dial(connection)
-            if self._closed or not connection.usable:
+            if self.closed or not connection.usable:
                 raise UpstreamUnreachable(
                     f"{self._upstream.address}: the connection was closed as soon as it was made"
                 )
@@ -290,7 +290,7 @@ class UpstreamPool:
         request, connection.holder = connection.holder, None
         if self._shares is not None and request is not None:
             self._shares.give(holder_of(request))
-        if self._closed or not self._upstream.reuse_connections:
+        if self.closed or not self._upstream.reuse_connections:
             connection.part()
             return
         announced = connection.announced
@@ -348,7 +348,7 @@ class UpstreamPool:
 
     def close(self) -> None:
         """Drop what is idle; what is lent is dropped when it is given back."""
-        self._closed = True
+        self.closed = True
         if self.tls is not None:
             self.tls.stop()
         for connection in [*self._idle, *self._resting]:

@@ -138,9 +138,9 @@ async def test_gateways_that_lost_their_redis_go_on_with_their_parts(tmp_path: P
                 return time.monotonic() - began
 
             for gateway in gateways:
-                revocation = gateway.worker.app._revocation
+                revocation = gateway.worker.app.revocation
                 assert revocation is not None
-                shared = revocation._checker._shared
+                shared = revocation.checker.shared
                 assert shared is not None
                 await until(lambda shared=shared: shared.parties == 3)  # type: ignore[misc]
             before = len(cognito.good)

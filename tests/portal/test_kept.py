@@ -123,7 +123,7 @@ async def test_a_renewal_under_way_outlives_a_reload(tmp_path: Path, store: str)
         waiting = asyncio.create_task(other.get("/api"))
         leaver.cancel()
         # Nobody uses the old configuration any more.
-        await until(lambda: not gateway.worker._server._replaced)
+        await until(lambda: not gateway.worker.server.replaced)
         assert not waiting.done()
         assert (await waiting).status == 200
         assert len(cognito.renewed) == 1

@@ -57,8 +57,8 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     flush = Batch.flush
 
     def counting(batch: Batch) -> None:
-        if batch._waiting:
-            sizes.append(len(batch._waiting))
+        if batch.waiting:
+            sizes.append(len(batch.waiting))
         flush(batch)
 
     monkeypatch.setattr(Batch, "flush", counting)
@@ -188,7 +188,7 @@ async def test_a_client_that_leaves_while_it_waits_is_not_served(
             await client.send(get("/left", gateway.bearer()))
             await other.send(get("/stayed", gateway.bearer(sub="stayed")))
             batch = next(iter(gateway.worker.connections)).server.batch
-            await until(lambda: len(batch._waiting) == 2)
+            await until(lambda: len(batch.waiting) == 2)
             client.writer.close()
             await until(lambda: len(gateway.worker.connections) == 1)
             flush(batch)

@@ -157,7 +157,7 @@ async def test_a_configuration_that_was_replaced_is_gone(tmp_path: Path) -> None
         replaced = []
         for number in range(5):
             app = gateway.worker.app
-            replaced += [weakref.ref(each) for each in (app, app._authenticator, app.gate)]
+            replaced += [weakref.ref(each) for each in (app, app.authenticator, app.gate)]
             del app
             path.write_text(text + f"identity_headers: {{user: X-User-{number}}}\n")
             await gateway.worker.reload(load(path, {}).config)

@@ -17,10 +17,10 @@ async def test_long_targets_names_and_hosts_are_not_kept(tmp_path: Path) -> None
             assert (await client.ask(get("/" + "l" * 20_000))).status == 200
             host = "h" * 300
             assert (await client.ask(get("/short", f"X-{'n' * 100}: 1", host=host))).status == 200
-        asked = gateway.worker.app.gate._needs
+        asked = gateway.worker.app.gate.needs
         assert ("GET", "/short") in asked
         assert all(len(path) <= 256 for _, path in asked)
-        assert host.encode() not in request._valid_hosts
+        assert host.encode() not in request.valid_hosts
 
 
 def test_long_header_names_are_judged_and_forgotten() -> None:

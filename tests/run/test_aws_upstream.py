@@ -366,7 +366,7 @@ async def test_without_pages_an_id_token_is_enough(tmp_path: Path) -> None:
     async with running(
         tmp_path, "sign_in: {enabled: false}\n", upstream_lines=API, pool_lines=BOTH
     ) as gateway:
-        signer = gateway.worker.app._aws
+        signer = gateway.worker.app.aws
         assert signer is not None
         identities = Identities.__new__(Identities)
         identities.asked, identities.life, identities.wait, identities.error = [], 3600.0, 0.0, None

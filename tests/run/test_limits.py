@@ -152,7 +152,7 @@ async def test_the_log_names_one_client_once_a_minute(tmp_path: Path) -> None:
 async def test_off_is_off(tmp_path: Path) -> None:
     async with running(tmp_path, OPEN + "rate_limit: {requests_per_second: 0, burst: 1}\n") as gateway:
         assert await statuses(gateway, 20, target="/open") == [200] * 20
-        assert gateway.worker.app._limits is None
+        assert gateway.worker.app.limits is None
 
 
 # --- shared through Redis ---
@@ -209,10 +209,10 @@ async def test_redis_killed_and_restarted_in_the_middle(tmp_path: Path, redis: R
             await ask()
         assert one.worker.metrics.rate_limit_errors == 50
         redis.start()
-        limits = one.worker.app._limits
+        limits = one.worker.app.limits
         assert limits is not None
-        assert limits._redis is not None
-        shared = limits._redis
+        assert limits.redis is not None
+        shared = limits.redis
         await until(lambda: not shared.unavailable)
         await ask()
         assert one.worker.metrics.rate_limit_errors == 50

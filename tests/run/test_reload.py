@@ -86,28 +86,28 @@ async def test_what_did_not_change_stays_warm(tmp_path: Path) -> None:
     second = Gateway(routes, metrics=metrics, log=log, previous=first)
     assert second.pool is first.pool
     assert second.key_sets is first.key_sets
-    assert second._authenticator is first._authenticator
+    assert second.authenticator is first.authenticator
     await first.stop(keep=[second])
-    assert not second.pool._closed
+    assert not second.pool.closed
 
     # Another client ID: verdicts remembered from before may no longer hold; the keys still do.
     pools = tuple(dataclasses.replace(pool, client_ids=("other",)) for pool in config.cognito.user_pools)
     clients = dataclasses.replace(config, cognito=dataclasses.replace(config.cognito, user_pools=pools))
     third = Gateway(clients, metrics=metrics, log=log, previous=second)
-    assert third._authenticator is not second._authenticator
+    assert third.authenticator is not second.authenticator
     assert third.unready() == []
     headers = dataclasses.replace(config.identity_headers, user="X-Who")
     fourth = Gateway(
         dataclasses.replace(clients, identity_headers=headers), metrics=metrics, log=log, previous=third
     )
-    assert fourth._authenticator is not third._authenticator
+    assert fourth.authenticator is not third.authenticator
     assert fourth.key_sets is third.key_sets
     # Nobody asks the sessions of pages that are turned off.
-    assert fourth._authenticator.access_of is not None
+    assert fourth.authenticator.access_of is not None
     pageless = dataclasses.replace(fourth.config, sign_in=dataclasses.replace(config.sign_in, enabled=False))
     fifth = Gateway(pageless, metrics=metrics, log=log, previous=fourth)
-    assert fifth._authenticator is fourth._authenticator
-    assert fifth._authenticator.access_of is None
+    assert fifth.authenticator is fourth.authenticator
+    assert fifth.authenticator.access_of is None
     for gateway in (second, third, fourth, fifth):
         await gateway.stop()
     log.close()

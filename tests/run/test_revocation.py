@@ -246,15 +246,15 @@ async def test_a_token_that_rests_is_not_kept_and_not_asked_about(
     async with guarded(tmp_path, cognito) as gateway:
         alice = sign_in(cognito, "alice")
         assert await gateway.status(alice.access) == 200
-        revocation = gateway.worker.app._revocation
+        revocation = gateway.worker.app.revocation
         assert revocation is not None
-        schedule = revocation._ledger.schedule
+        schedule = revocation.ledger.schedule
         assert len(schedule) == 1
         await until(lambda: len(schedule) == 0)
         # Two of the checks fall into check_every after its only use.
         assert 1 <= gateway.checks["active"] <= 3
         assert schedule.text == 0
-        assert len(gateway.worker.app._authenticator._cache) == 0
+        assert len(gateway.worker.app.authenticator.cache) == 0
         assert await gateway.status(alice.access) == 200
         assert len(schedule) == 1
 
@@ -323,13 +323,13 @@ async def test_aws_credentials_for_a_sessions_id_token_go_with_its_access_token(
     async with guarded(tmp_path, cognito, "first_use: check") as gateway:
         browser = await visitor(gateway, cognito, "alice")
         assert (await asks(gateway, browser)).status == 200
-        portal, revocation = gateway.worker.app.portal, gateway.worker.app._revocation
+        portal, revocation = gateway.worker.app.portal, gateway.worker.app.revocation
         assert portal is not None
         assert revocation is not None
-        (live,) = portal.sessions._live.values()
+        (live,) = portal.sessions.live.values()
         assert live.session is not None
         # Nobody watches who rests, and the sign-out is no news before somebody asks.
-        await until(lambda: len(revocation._ledger.schedule) == 0)
+        await until(lambda: len(revocation.ledger.schedule) == 0)
         end(cognito, "AdminUserGlobalSignOut", sign_in(cognito, "alice"), "alice")
         assert await gateway.status(live.session.id_token, CREDENTIALS) == 401
         # The form's token was of the session that has ended.
@@ -555,7 +555,7 @@ def test_workers_and_replicas_share_the_calls(tmp_path: Path, workers: int, repl
     made = revocation_of(config, metrics=WorkerMetrics(), log=log, previous=None)
     log.close()
     assert made is not None
-    pace, taken = made._ledger.pace, 0
+    pace, taken = made.ledger.pace, 0
     for tick in range(2000):
         while pace.wait(tick / 20) == 0:
             pace.began(tick / 20)

@@ -236,9 +236,9 @@ async def test_a_reload_keeps_the_tracer_or_makes_another(tmp_path: Path) -> Non
             path = tmp_path / "gateway.yaml"
             text = path.read_text()
             path.write_text(text + "log: {level: warning}\n")
-            first = worker.app._tracer
+            first = worker.app.tracer
             await worker.reload(load(path, {}).config)
-            assert worker.app._tracer is first
+            assert worker.app.tracer is first
             path.write_text(text.replace(one.url, other.url))
             await worker.reload(load(path, {}).config)
             await once(gateway.port, get("/open/x"))

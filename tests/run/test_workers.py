@@ -221,7 +221,7 @@ async def test_no_room_for_a_successor_does_not_hold_up_the_end(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(Member, "spawn", no_room)
-    supervisor._members()[0].kill()
+    supervisor.members()[0].kill()
     await until_true(lambda: b"worker_start_failed" in stream.data)
     await asyncio.wait_for(supervisor.stop(), 30)
     log.close()
@@ -247,10 +247,10 @@ async def test_one_that_is_started_as_the_end_comes_ends_as_well(
         return member
 
     monkeypatch.setattr(Member, "spawn", later)
-    supervisor._members()[0].kill()
+    supervisor.members()[0].kill()
     await asyncio.wait_for(spawning.wait(), 60)
     stopping = asyncio.create_task(supervisor.stop())
-    await until_true(supervisor._ending.is_set)
+    await until_true(supervisor.ending.is_set)
     go.set()
     await stopping
     # It was not given sockets that are closed.
