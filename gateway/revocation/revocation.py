@@ -68,7 +68,7 @@ class Revocation:
         pace = Pace(settings.calls_per_second, parties=alone if shared is None else 1)
         self.ledger: Ledger = Ledger(
             settings.check_every,
-            denied=DenyList() if previous is None else previous._ledger.denied,
+            denied=DenyList() if previous is None else previous.ledger.denied,
             pace=pace,
             leeway=config.clock_leeway,
             log=log,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.config.extras import install_command
 from gateway.observe.traceparent import parse
 from gateway.serve.worker import Worker
 from tests.support import waiting
@@ -305,7 +306,7 @@ def test_an_extra_that_is_not_there_is_named_in_one_sentence(tmp_path: Path) -> 
     command: list[str | Path] = [sys.executable, "-c", HIDDEN, "serve", "--config", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stdout) == (1, "")
-    told = "opentelemetry is not installed: pip install 'cognito-gateway[tracing]'"
+    told = f"opentelemetry is not installed: {install_command('tracing')}"
     assert done.stderr.splitlines() == [f"cognito-gateway: tracing is set, and {told}"]
 
 
