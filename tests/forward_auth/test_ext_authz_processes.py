@@ -82,7 +82,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
     lines = [line for line in ended.stderr.splitlines() if line]
     assert len(lines) == 1
     assert "ext_authz.grpc_address is set, and grpc is not installed" in lines[0]
-    assert "pip install 'cognito-gateway[grpc]'" in lines[0]
+    assert "-m pip install 'grpcio" in lines[0]
 
 
 def test_nothing_of_it_is_imported_where_it_is_not_configured() -> None:

@@ -370,13 +370,13 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "upstream is ourselves": (
         "listen:\n  address: 0.0.0.0:8000\nupstream:\n  url: http://localhost:8000\n",
         [
-            "F:4: upstream.url: upstream.url is our own listen.address: every request would come back to us for ever"
+            "F:4: upstream.url: upstream.url is our own listen.address: every request would loop back to the gateway"
         ],
     ),
     "upstream is our own socket": (
         "listen:\n  address: unix:/run/a.sock\nupstream:\n  url: unix:/run/a.sock\n",
         [
-            "F:4: upstream.url: upstream.url is our own listen.address: every request would come back to us for ever"
+            "F:4: upstream.url: upstream.url is our own listen.address: every request would loop back to the gateway"
         ],
     ),
     # the environment, in the file

@@ -124,7 +124,7 @@ async def test_a_file(tmp_path: Path) -> None:
 
 
 async def test_a_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(FetchFailed, match="No such file") as caught:
+    with pytest.raises(FetchFailed, match="no such file") as caught:
         await FileSource(tmp_path / "jwks.json").read()
     assert caught.value.reason == "unreadable"
 
