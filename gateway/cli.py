@@ -11,9 +11,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway.commands import pools, serving, tokens, usage
+from gateway.commands import aws_commands, server_commands, token_commands, usage
 from gateway.commands.adding import NAME, Commands, Run
-from gateway.commands.parser import Parser, closest
+from gateway.commands.flag_parser import Parser, closest
 from gateway.errors import ConfigurationError, GatewayError, system_said
 from gateway.terminal import show_in_its_encoding
 from gateway.version import VERSION
@@ -117,8 +117,8 @@ def make_parser() -> tuple[Parser, Commands]:
     )
     parser.add_argument("-V", "--version", action="version", version=VERSION, help="the same as version")
     commands = Commands(parser)
-    serving.add(commands)
-    tokens.add(commands)
-    pools.add(commands)
+    server_commands.add(commands)
+    token_commands.add(commands)
+    aws_commands.add(commands)
     usage.add(commands, parser)
     return parser, commands

@@ -111,7 +111,7 @@ def test_two_modules_of_the_gateway_import_the_local_cognito() -> None:
     importers = {
         name_of(path) for path in MODULES if any(each.startswith("local_cognito") for each in imports(path))
     }
-    assert importers == {"gateway.commands.serving", "gateway.commands.demo"}
+    assert importers == {"gateway.commands.server_commands", "gateway.commands.demo"}
 
 
 @pytest.mark.parametrize("path", EMULATOR_MODULES, ids=name_of)
@@ -243,3 +243,35 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
         pins = re.findall(r"(?m)^([a-z0-9._-]+)==", text, re.IGNORECASE)
         assert pins
         assert text.count("--hash=sha256:") >= len(pins), f"{lock.name}: a pin without a hash"
+
+
+# Modules that share a name on purpose: a command and the page or the checks that it is the front of; the two
+# ends of an exchange.
+SHARED_NAMES = {
+    "connection": {"gateway/client", "gateway/upstream"},
+    "credentials": {"gateway/commands", "gateway/pages"},
+    "explain": {"gateway/commands", "gateway/tokens"},
+    "setup": {"gateway/commands", "gateway/pages"},
+    "sign_up": {"gateway/commands", "gateway/pages"},
+}
+
+
+def test_no_two_modules_share_a_name() -> None:
+    """Rooms count as modules, so that an import's last word says which it is."""
+    folders: dict[str, set[str]] = {}
+    for path in MODULES:
+        if path.is_relative_to(PACKAGE) and not path.stem.startswith("__"):
+            folders.setdefault(path.stem, set()).add(str(path.parent.relative_to(ROOT)))
+    for room in {path.parent for path in MODULES if path.is_relative_to(PACKAGE)} - {PACKAGE}:
+        folders.setdefault(room.name, set()).add(str(room.parent.relative_to(ROOT)))
+    assert {name: where for name, where in folders.items() if len(where) > 1} == SHARED_NAMES
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    places: dict[str, set[str]] = {}
+    for path in MODULES:
+        if path.is_relative_to(PACKAGE):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, set()).add(name_of(path))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}

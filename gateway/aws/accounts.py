@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.aws.connection import Connection
+from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.values import PoolAddress
 
 
@@ -18,7 +18,7 @@ class Accounts:
     """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
 
     def __init__(self, address: PoolAddress) -> None:
-        self._connection = Connection(address, "password")
+        self._connection = CognitoClient(address, "password")
 
     def seen_from(self, client: str) -> Accounts:
         """Return the same for one user, whose IP address Cognito hears."""

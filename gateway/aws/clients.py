@@ -18,8 +18,8 @@ from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gateway.aws.connection import is_loopback
-from gateway.aws.egress import proxies_of, verify_of
+from gateway.aws.boto_egress import proxies_of, verify_of
+from gateway.aws.cognito_client import is_loopback
 from gateway.aws.sentences import explain, shown
 from gateway.aws.values import CognitoRefused
 from gateway.config.model import DIRECT, Egress

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.aws.connection import Connection
+from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.values import CognitoRefused, PoolAddress, Tokens
 from gateway.errors import GatewayError
 
@@ -33,8 +33,8 @@ _NO_SECOND_WAY = frozenset(
 class Renewal:
     """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
 
-    def __init__(self, address: PoolAddress, connection: Connection | None = None) -> None:
-        self._connection = connection or Connection(address, "password")
+    def __init__(self, address: PoolAddress, connection: CognitoClient | None = None) -> None:
+        self._connection = connection or CognitoClient(address, "password")
 
     def renew(self, refresh_token: str, username: str, device_key: str = "") -> Tokens:
         """New tokens; `refresh` in them is the new refresh token, or the old one where it does not rotate.

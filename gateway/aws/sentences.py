@@ -27,7 +27,7 @@ from botocore.exceptions import (
 )
 
 from gateway.aws import phrases
-from gateway.aws.egress import explain_egress
+from gateway.aws.boto_egress import explain_egress
 from gateway.aws.values import CognitoRefused, Flow, NoAwsCredentials
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError

@@ -12,26 +12,26 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gateway.aws.connection import Connection
+from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.srp import SrpClient, device_password, device_verifier
 from gateway.aws.values import Challenge, CognitoRefused, Flow, NewDevice, PoolAddress, Tokens
 from gateway.errors import GatewayError
 
-__all__ = ["Challenge", "CognitoRefused", "Flow", "PoolAddress", "Tokens", "UserPool"]
+__all__ = ["Challenge", "CognitoRefused", "Flow", "PoolAddress", "Tokens", "UserPoolClient"]
 
 # What the user's list of devices shows for a session of the gateway or for kept tokens.
 _DEVICE_NAME = "cognito-gateway"
 
 
-class UserPool:
+class UserPoolClient:
     """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
 
     def __init__(self, address: PoolAddress, flow: Flow) -> None:
         self._address = address
         self._flow = flow
-        self._connection = Connection(address, flow)
+        self._connection = CognitoClient(address, flow)
 
-    def seen_from(self, client: str) -> UserPool:
+    def seen_from(self, client: str) -> UserPoolClient:
         """Return the same for one user, whose IP address Cognito hears."""
         other = copy.copy(self)
         other._connection = self._connection.seen_from(client)

@@ -24,7 +24,7 @@ from gateway.client.reader import REPEATED, RequestReader
 from gateway.client.serving import Served, refuse_unread
 from gateway.client.states import TRANSITIONS, State
 from gateway.client.tunnel import GOING_AWAY, Tunnel, tunnel_for
-from gateway.client.turns import Turns
+from gateway.client.turn_queue import Turns
 from gateway.client.writer import ClientWriter
 from gateway.errors import Refusal, SlowClient, TooManyConnections
 from gateway.gate.application import Application
@@ -60,7 +60,7 @@ _LINGERING, _CLOSING, _TUNNEL, _CLOSED = State.LINGERING, State.CLOSING, State.T
 _ALLOWED = [TRANSITIONS[state] for state in State]
 
 
-class Server(Protocol):
+class ConnectionOwner(Protocol):
     """Who accepted the connection.
 
     One implementation, because the server (serve/server.py) makes connections: it stands above them.
@@ -131,7 +131,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         "write",
     )
 
-    def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, server: ConnectionOwner, loop: asyncio.AbstractEventLoop) -> None:
         self.server = server
         self._loop = loop
         self.state = _NEW

@@ -19,7 +19,7 @@ from aiohttp.http_exceptions import InvalidURLError, LineTooLong
 from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.errors import BadRequest, BadTarget, HeadTooLarge, Refusal
-from gateway.http.parser import BodyBroken, request_parser
+from gateway.http.request_parser import BodyBroken, request_parser
 
 if TYPE_CHECKING:
     from aiohttp.http import HttpRequestParser, RawRequestMessage

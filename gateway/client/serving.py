@@ -24,8 +24,8 @@ from gateway.gate.callers import for_client
 from gateway.gate.steps import Steps, Wanted, finish
 from gateway.gate.verdict import Forward, Verdict
 from gateway.http.answers import Answer, render
-from gateway.http.parser import BodyBroken
 from gateway.http.request import Peer, Request
+from gateway.http.request_parser import BodyBroken
 
 
 class Served:

@@ -16,8 +16,8 @@ from gateway.client.exchange import Exchange
 from gateway.client.upload import body_refusal, count
 from gateway.errors import BodyTooLarge
 from gateway.gate.verdict import Forward
-from gateway.http.parser import BodyBroken
 from gateway.http.request import RequestSigner
+from gateway.http.request_parser import BodyBroken
 
 _LIMIT = "upstream.sigv4.max_body_size"
 

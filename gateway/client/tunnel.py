@@ -21,7 +21,7 @@ from gateway.upstream.connection import TUNNEL_READ, UpstreamConnection
 
 if TYPE_CHECKING:
     from gateway.http.request import Request
-    from gateway.http.streams import Place
+    from gateway.http.streams import StreamEntry
 
 # RFC 6455 section 7.4.1: 1008 is "policy violation", the nearest there is to "your token has expired";
 # 1001 is "going away", on which clients connect anew, elsewhere.
@@ -171,7 +171,7 @@ class Tunnel:
         self._upstream_done = False
         self._ended = False
         # Among the streams that a sign-out ends; None: nobody signed in opened it.
-        self.place: Place | None = None
+        self.place: StreamEntry | None = None
         self._wait()
 
     def _wait(self) -> None:

@@ -17,8 +17,8 @@ from aiohttp.streams import StreamReader
 from gateway.client.client_side import ClientSide
 from gateway.config.model import Config
 from gateway.errors import BadRequest, BodyTooLarge, InternalError, Refusal
-from gateway.http.parser import BodyBroken
 from gateway.http.request import Request
+from gateway.http.request_parser import BodyBroken
 from gateway.upstream.connection import UpstreamConnection
 
 # How long an upstream that was asked `Expect: 100-continue` may think before the client is told to go on

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.commands.parser import Parser
+from gateway.commands.flag_parser import Parser
 from gateway.config import FILE_VARIABLE
 from gateway.errors import GatewayError
 
@@ -87,9 +87,9 @@ def config_path_if_any(arguments: argparse.Namespace, environ: Environ) -> Path 
 
 
 def workers(text: str) -> str:
-    from gateway.config import values
+    from gateway.config import scalars
 
-    return _usage(values.auto_or(1, 256), text)
+    return _usage(scalars.auto_or(1, 256), text)
 
 
 def address(text: str) -> str:

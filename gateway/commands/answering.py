@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
 from gateway.aws.password_shape import possible
-from gateway.aws.user_pool import Challenge, Tokens, UserPool
+from gateway.aws.user_pool import Challenge, Tokens, UserPoolClient
 from gateway.commands.console import Console
 from gateway.errors import GatewayError, system_said
 
@@ -24,7 +24,7 @@ _LARGEST_FILE = 256 * 1024
 
 
 def answer(
-    pool: UserPool, challenge: Challenge, console: Console, attributes: Mapping[str, str] = _NONE
+    pool: UserPoolClient, challenge: Challenge, console: Console, attributes: Mapping[str, str] = _NONE
 ) -> Tokens | Challenge:
     """One step on; `attributes` are those that a new password may come with. Raises GatewayError,
     CognitoRefused among it."""
@@ -90,7 +90,7 @@ def _new_password(challenge: Challenge, console: Console, given: Mapping[str, st
     return new_password(password, attributes)
 
 
-def _set_up_authenticator(pool: UserPool, challenge: Challenge, console: Console) -> Tokens | Challenge:
+def _set_up_authenticator(pool: UserPoolClient, challenge: Challenge, console: Console) -> Tokens | Challenge:
     kinds = _names(challenge.parameters.get("MFAS_CAN_SETUP", ""))
     if kinds and "SOFTWARE_TOKEN_MFA" not in kinds:
         raise GatewayError(f"Cognito asks to set up {', '.join(kinds)}: use the sign-in page for it")

@@ -25,7 +25,7 @@ from gateway.config.load import load
 from gateway.config.model import Config, Egress, UserPool
 from gateway.errors import GatewayError, system_said
 from gateway.keys.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource
-from gateway.outgoing.aws import AwsHttp
+from gateway.outgoing.aws_http import AwsHttp
 from gateway.serve.reload import files_of
 from gateway.terminal import Mark, Paint, paint_for, wrapped
 from gateway.tokens.claims import MAX_CLOCK_AHEAD

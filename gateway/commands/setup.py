@@ -18,7 +18,7 @@ from gateway.aws.partitions import managed_login_url, partition_of
 from gateway.aws.provision.destroy import Removal, removals
 from gateway.aws.provision.iam_policy import iam_policy
 from gateway.aws.provision.step import Made
-from gateway.aws.provision.walk import Told, walk
+from gateway.aws.provision.walk import StepReport, walk
 from gateway.aws.provision.wanted import Wanted
 from gateway.config.writing import PoolIds, check_writable, with_pool, write_pool
 from gateway.errors import GatewayError
@@ -72,9 +72,9 @@ def setup_command(request: SetupRequest) -> int:
     if request.write is not None and not request.plan:
         check_writable(request.write)
     paint = paint_for(sys.stderr, request.environ)
-    told: list[Told] = []
+    told: list[StepReport] = []
 
-    def say(one: Told) -> None:
+    def say(one: StepReport) -> None:
         told.append(one)
         sys.stderr.write(_line(one, paint))
 
@@ -122,7 +122,7 @@ def _consent(request: SetupRequest, ours: list[Removal]) -> None:
         raise GatewayError("setup --destroy: nothing was deleted")
 
 
-def _line(told: Told, paint: Paint) -> str:
+def _line(told: StepReport, paint: Paint) -> str:
     shown = f" ({told.id})" if told.id not in {None, told.name} else ""
     mark, word = paint.mark(_MARKS[told.verdict]), _WORDS[told.verdict]
     line = f"{mark} {told.title} {paint.bold(told.name)}{shown} {word}\n"
@@ -156,7 +156,7 @@ def _hand_over(request: SetupRequest, ids: PoolIds) -> None:
         sys.stdout.write(with_pool("", ids))
 
 
-def _report(told: list[Told], made: Made, ids: PoolIds | None) -> dict[str, Any]:
+def _report(told: list[StepReport], made: Made, ids: PoolIds | None) -> dict[str, Any]:
     return {
         "user_pool_id": made.pool_id,
         "client_id": made.client_id,

@@ -16,10 +16,10 @@ from typing import Literal
 
 from gateway.aws.password_shape import possible
 from gateway.aws.renewal import Renewal
-from gateway.aws.user_pool import Challenge, CognitoRefused, Flow, PoolAddress, Tokens, UserPool
+from gateway.aws.user_pool import Challenge, CognitoRefused, Flow, PoolAddress, Tokens, UserPoolClient
 from gateway.commands.answering import answer, read_attributes
 from gateway.commands.console import Console, TerminalConsole, first_line
-from gateway.commands.kept_tokens import KeptTokens
+from gateway.commands.token_store import KeptTokens
 from gateway.config.egress import egress_from
 from gateway.config.load import load
 from gateway.config.model import Config
@@ -80,7 +80,7 @@ def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
     if request.username is None and not console.interactive:
         raise GatewayError(f"{request.command}: no username: name one with --username")
     username = request.username or console.line("Username: ", "username")
-    pool = UserPool(address, request.flow)
+    pool = UserPoolClient(address, request.flow)
     outcome = pool.sign_in(username, _password(request, console))
     attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
     while isinstance(outcome, Challenge):
@@ -90,7 +90,7 @@ def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
     return _with_device(pool, outcome, request.command) if keeps else outcome
 
 
-def _with_device(pool: UserPool, tokens: Tokens, command: str) -> Tokens:
+def _with_device(pool: UserPoolClient, tokens: Tokens, command: str) -> Tokens:
     """In a pool that remembers devices, the tokens with the key of a confirmed one."""
     try:
         return pool.confirm_device(tokens)

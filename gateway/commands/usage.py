@@ -8,7 +8,7 @@ import argparse
 import sys
 
 from gateway.commands.adding import NAME, Commands, Environ
-from gateway.commands.parser import Parser, closest
+from gateway.commands.flag_parser import Parser, closest
 from gateway.version import PYTHON, VERSION
 
 _SHELLS = ("bash", "zsh", "fish")

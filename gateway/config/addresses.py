@@ -12,7 +12,7 @@ from ipaddress import AddressValueError, IPv4Address, IPv4Network, IPv6Address, 
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from gateway.config.values import shown
+from gateway.config.scalars import shown
 
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[^\]/?#]*\]|[^:/?#\[\]]*)(?::(?P<port>[0-9]*))?(?P<path>/[!-~]*)?",

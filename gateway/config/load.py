@@ -10,9 +10,9 @@ from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from gateway.config import source
-from gateway.config.checks import check as check_values
-from gateway.config.checks import check_egress
 from gateway.config.complete import complete
+from gateway.config.cross_checks import check as check_values
+from gateway.config.cross_checks import check_egress
 from gateway.config.files import check_files
 from gateway.config.model import Config
 from gateway.config.overrides import override

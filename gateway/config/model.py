@@ -11,13 +11,13 @@ from gateway.config.addresses import Address
 from gateway.config.egress import DIRECT, Egress
 from gateway.config.table import Config
 from gateway.config.table_access import (
-    Assertion,
+    AssertionSettings,
     Auth,
     Cognito,
     IdentityHeaders,
     Revocation,
     Route,
-    Session,
+    SessionSettings,
     SignIn,
     TokenUse,
     UserPool,
@@ -41,7 +41,7 @@ from gateway.config.table_http import (
 __all__ = [
     "DIRECT",
     "Address",
-    "Assertion",
+    "AssertionSettings",
     "Auth",
     "ClientTls",
     "Cognito",
@@ -59,7 +59,7 @@ __all__ = [
     "Revocation",
     "Route",
     "ServerTls",
-    "Session",
+    "SessionSettings",
     "SigV4",
     "SignIn",
     "TokenUse",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
+from gateway.config.scalars import shown
 from gateway.config.trusted_names import folded
-from gateway.config.values import shown
 
 # RFC 9110 section 5.6.2: token.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)

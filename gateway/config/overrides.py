@@ -13,8 +13,8 @@ from gateway.config.report import Place, Report
 
 
 def override(
-    tree: source.Source, environ: Mapping[str, str], flags: Mapping[str, str], report: Report
-) -> source.Source:
+    tree: source.SourceTree, environ: Mapping[str, str], flags: Mapping[str, str], report: Report
+) -> source.SourceTree:
     """Return the tree with the environment's and then the flags' values in it.
 
     `flags` are single values by path: {"listen.workers": "4"}.
@@ -23,7 +23,7 @@ def override(
     given = [*settings(environ, report), *(_of_flag(path, text) for path, text in flags.items())]
     for setting in given:
         root = _put(root, setting.steps, setting, report)
-    return source.Source(root, tree.cut)
+    return source.SourceTree(root, tree.cut)
 
 
 def _of_flag(path: str, text: str) -> Setting:

@@ -25,7 +25,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ReportLine:
     place: Place
     path: str  # "routes[0].path"; empty where no key is concerned
     text: str
@@ -49,13 +49,13 @@ def _visible(text: str) -> str:
 class Report:
     """Collects findings, mistakes and warnings alike."""
 
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[ReportLine] = field(default_factory=list)
 
     def mistake(self, place: Place, path: str, text: str) -> None:
-        self.findings.append(Finding(place, path, text))
+        self.findings.append(ReportLine(place, path, text))
 
     def warning(self, place: Place, path: str, text: str) -> None:
-        self.findings.append(Finding(place, path, text, warning=True))
+        self.findings.append(ReportLine(place, path, text, warning=True))
 
     @property
     def mistakes(self) -> tuple[str, ...]:
@@ -71,6 +71,6 @@ class Report:
         return _lines(self.findings)
 
 
-def _lines(findings: Iterable[Finding]) -> tuple[str, ...]:
+def _lines(findings: Iterable[ReportLine]) -> tuple[str, ...]:
     # A dict drops what two checks say in the same words; sorted() keeps their order within a line.
     return tuple(dict.fromkeys(str(finding) for finding in sorted(findings, key=lambda f: f.place.order)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from gateway.config import addresses, names, redis_url, values
+from gateway.config import addresses, names, redis_url, scalars
 
 Json = Mapping[str, Any]
 # What a user would write: text for a scalar, texts for a list, None for null; a section that is not nullable
@@ -89,25 +89,25 @@ def _text(pattern: str | None = None, **more: Any) -> dict[str, Any]:
 
 
 def choice(*words: Word) -> Kind[Word]:
-    return Kind(" or ".join(f"`{word}`" for word in words), values.choice(*words), {"enum": list(words)})
+    return Kind(" or ".join(f"`{word}`" for word in words), scalars.choice(*words), {"enum": list(words)})
 
 
 def duration(least: str, most: str) -> Kind[float]:
-    parse = values.within(
-        values.duration, values.duration(least), values.duration(most), values.show_duration
+    parse = scalars.within(
+        scalars.duration, scalars.duration(least), scalars.duration(most), scalars.show_duration
     )
     words = f"duration, {least} to {most}"
     return Kind(words, parse, {"anyOf": [_text("^[0-9]+(ms|s|m|h)$"), {"enum": [0, "0"]}]})
 
 
 def size(least: str, most: str) -> Kind[int]:
-    parse = values.within(values.size, values.size(least), values.size(most), values.show_size)
+    parse = scalars.within(scalars.size, scalars.size(least), scalars.size(most), scalars.show_size)
     json = {"anyOf": [{"type": "integer", "minimum": 0}, _text("^[0-9]+(KiB|MiB|GiB)?$")]}
     return Kind(f"size, {least} to {most}", parse, json)
 
 
 def integer(least: int, most: int) -> Kind[int]:
-    parse = values.within(values.integer, least, most, str)
+    parse = scalars.within(scalars.integer, least, most, str)
     json = {"type": "integer", "minimum": least, "maximum": most}
     return Kind(f"whole number, {least} to {most}", parse, json)
 
@@ -120,30 +120,30 @@ def _path(parse: Callable[[str], str]) -> Callable[[str], Path]:
     return lambda text: Path(parse(text))
 
 
-BOOLEAN = Kind("`true` or `false`", values.boolean, {"type": "boolean"})
+BOOLEAN = Kind("`true` or `false`", scalars.boolean, {"type": "boolean"})
 RATE = Kind(
     "number, 0 to 1000000",
-    values.within(values.number, 0.0, 1_000_000.0, "{:g}".format),
+    scalars.within(scalars.number, 0.0, 1_000_000.0, "{:g}".format),
     {"type": "number", "minimum": 0, "maximum": 1_000_000},
 )
 CALLS = Kind(
     "number, 0.1 to 10000",
-    values.within(values.number, 0.1, 10_000.0, "{:g}".format),
+    scalars.within(scalars.number, 0.1, 10_000.0, "{:g}".format),
     {"type": "number", "minimum": 0.1, "maximum": 10_000},
 )
 SHARE = Kind(
     "number, 0 to 1",
-    values.within(values.number, 0.0, 1.0, "{:g}".format),
+    scalars.within(scalars.number, 0.0, 1.0, "{:g}".format),
     {"type": "number", "minimum": 0, "maximum": 1},
 )
 WORKERS = Kind(
     "whole number, 1 to 256, or `auto`",
-    values.auto_or(1, 256),
+    scalars.auto_or(1, 256),
     {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 256}, {"const": "auto"}]},
 )
 MAX_CONNECTIONS = Kind(
     "whole number, 0 to 1000000, or `auto`",
-    values.auto_or(0, 1_000_000),
+    scalars.auto_or(0, 1_000_000),
     {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 1_000_000}, {"const": "auto"}]},
 )
 
@@ -160,62 +160,62 @@ REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(redi
 # RFC 6265 section 4.1.1 takes any token; stricter: signs that every server behind us reads as they are.
 COOKIE_NAME = named(
     "start of a cookie's name",
-    values.shaped(r"[A-Za-z0-9][A-Za-z0-9_-]*", "the start of a cookie's name: A-Z a-z 0-9 _ -", 40),
+    scalars.shaped(r"[A-Za-z0-9][A-Za-z0-9_-]*", "the start of a cookie's name: A-Z a-z 0-9 _ -", 40),
     "^[A-Za-z0-9][A-Za-z0-9_-]*$",
 )
 HOST_HEADER = named("`preserve`, `upstream` or a host name", addresses.host_header)
 HOST_NAME = named("host name", addresses.host_name)
 
 # YAML can write a half of a surrogate pair ("\\ud800"); the system takes none in a name.
-FILE = named("file", _path(values.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096)))
-FOLDER = named("folder", _path(values.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096)))
+FILE = named("file", _path(scalars.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096)))
+FOLDER = named("folder", _path(scalars.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096)))
 
 # Shapes from the API models: UserPoolIdType, ClientIdType of cognito-idp, IdentityPoolId of cognito-identity.
 POOL_ID = named(
     "user pool ID",
-    values.shaped(r"[\w-]+_[0-9a-zA-Z]+", "a user pool ID such as ap-south-1_AbCdEfGhI", 55),
+    scalars.shaped(r"[\w-]+_[0-9a-zA-Z]+", "a user pool ID such as ap-south-1_AbCdEfGhI", 55),
     "^[A-Za-z0-9_-]+_[0-9A-Za-z]+$",
 )
 CLIENT_ID = Kind(
     "app client ID",
-    values.shaped(r"[\w+]+", "an app client ID such as 1example23456789", 128),
+    scalars.shaped(r"[\w+]+", "an app client ID such as 1example23456789", 128),
     # An ID may consist of digits only, and YAML editors then see a number.
     {"anyOf": [_text("^[A-Za-z0-9_+]+$"), {"type": "integer"}]},
 )
 IDENTITY_POOL_ID = named(
     "identity pool ID",
-    values.shaped(r"[\w-]+:[0-9a-f-]+", "an identity pool ID such as ap-south-1:00000000-…", 55),
+    scalars.shaped(r"[\w-]+:[0-9a-f-]+", "an identity pool ID such as ap-south-1:00000000-…", 55),
     "^[A-Za-z0-9_-]+:[0-9a-f-]+$",
 )
 # A part of a signature's credential scope, which ends at a slash.
 AWS_NAME = named(
     "name",
-    values.shaped(r"[a-z0-9]+(?:-[a-z0-9]+)*", "a name such as execute-api or ap-south-1", 64),
+    scalars.shaped(r"[a-z0-9]+(?:-[a-z0-9]+)*", "a name such as execute-api or ap-south-1", 64),
     "^[a-z0-9]+(-[a-z0-9]+)*$",
 )
 # RFC 6749 section 3.3: scope-token.
 SECRET = Kind(
     "`${NAME}`, a variable of the environment",
-    values.secret,
+    scalars.secret,
     {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"},
     from_environment=True,
 )
-SCOPE = named("scope", values.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
+SCOPE = named("scope", scalars.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
 # OpenID Connect Core section 3.1.2.1: acr_values are separated by spaces.
 ACR = named(
-    "acr value", values.shaped(r"[!#-\[\]-~]+", "an acr value: no blanks, quotes or backslashes", 256)
+    "acr value", scalars.shaped(r"[!#-\[\]-~]+", "an acr value: no blanks, quotes or backslashes", 256)
 )
-AUDIENCE = named("text", values.shaped(r"[!-~]+", "an audience: printable ASCII without blanks", 256))
+AUDIENCE = named("text", scalars.shaped(r"[!-~]+", "an audience: printable ASCII without blanks", 256))
 GROUP = Kind(
     "group's name",
     # GroupNameType of cognito-idp: letters, marks, signs, digits, punctuation of any script, 1 to 128.
-    values.shaped(r"[^\s\x00-\x1f\x7f]+", "a group's name: no blanks, at most 128 characters", 128),
+    scalars.shaped(r"[^\s\x00-\x1f\x7f]+", "a group's name: no blanks, at most 128 characters", 128),
     {"type": ["string", "number"]},
 )
 # AttributeType's name, without those that Cognito makes itself.
 ATTRIBUTE = named(
     "attribute's name",
-    values.shaped(
+    scalars.shaped(
         r"(?!(?:sub|email_verified|phone_number_verified|updated_at|identities)\Z)(?:custom:)?[A-Za-z0-9_.-]{1,32}",
         "an attribute's name such as given_name or custom:company, and none that Cognito makes itself",
         40,

@@ -64,7 +64,7 @@ Node = Scalar | Mapping | Sequence
 
 
 @dataclass(slots=True)
-class Source:
+class SourceTree:
     root: Node | None  # None: the file is empty
     cut: int | None = None  # the line where a mistake of spelling ended the reading
 
@@ -73,17 +73,17 @@ class Source:
         return self.cut is None
 
 
-def read(data: bytes, name: str, report: Report) -> Source:
+def read(data: bytes, name: str, report: Report) -> SourceTree:
     """The file's nodes; every mistake of spelling goes into `report` with its line."""
     if len(data) > LARGEST_FILE:
         report.mistake(Place(1, name), "", f"the file is larger than {LARGEST_FILE // 1024} KiB")
-        return Source(None, cut=1)
+        return SourceTree(None, cut=1)
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         report.mistake(Place(line, name), "", "not UTF-8: save the file as UTF-8")
-        return Source(None, cut=line)
+        return SourceTree(None, cut=line)
     cut: int | None = None
     for _ in range(_MOST_REPAIRS):
         tree = _Tree(name)
@@ -99,7 +99,7 @@ def read(data: bytes, name: str, report: Report) -> Source:
         else:
             break
     report.findings.extend(tree.report.findings)
-    return Source(tree.root, cut)
+    return SourceTree(tree.root, cut)
 
 
 class _Tree:

@@ -252,7 +252,7 @@ class Route(Declared):
 
 
 @section
-class Assertion(Declared):
+class AssertionSettings(Declared):
     header: str = key(s.IDENTITY_HEADER, "X-Gateway-Jwt-Assertion", "The header that carries it.")
     key_file: Path = required(
         s.FILE,
@@ -303,8 +303,8 @@ class IdentityHeaders(Declared):
         "What the user wrote and Cognito has not verified (email, phone_number). omit: no header and no "
         "assertion has it, and it fits no claim rule.",
     )
-    assertion: Assertion | None = optional(
-        section_of(Assertion),
+    assertion: AssertionSettings | None = optional(
+        section_of(AssertionSettings),
         "The principal once more, as a JWT that we sign, for an upstream that does not trust the network. "
         "Its keys are at sign_in.prefix + /jwks.json. null: none is sent.",
     )
@@ -316,7 +316,7 @@ class IdentityHeaders(Declared):
 
 
 @section
-class Session(Declared):
+class SessionSettings(Declared):
     store: Literal["cookie", "memory", "redis"] = key(
         s.choice("cookie", "memory", "redis"),
         "cookie",
@@ -372,7 +372,7 @@ class SignIn(Declared):
     show_tokens: bool = key(
         s.BOOLEAN, "true", "Whether our pages show the access token and AWS credentials to whom they belong."
     )
-    session: Session = nested(Session, "What a signed-in browser holds.")
+    session: SessionSettings = nested(SessionSettings, "What a signed-in browser holds.")
     state_dir: Path | None = optional(
         s.FOLDER, "Where the set-up page stores its answer. null: the page shows the YAML and writes nothing."
     )

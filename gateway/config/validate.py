@@ -14,10 +14,10 @@ from typing import Any
 from gateway.config import source
 from gateway.config.interpolate import interpolate
 from gateway.config.report import Place, Report
+from gateway.config.scalars import shown
 from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section, Shape
 from gateway.config.suggest import nearest
 from gateway.config.table import SCHEMA
-from gateway.config.values import shown
 
 # YAML 1.2 section 10.2.1.1: the spellings of null.
 _WHOLE_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", re.ASCII)
@@ -56,7 +56,7 @@ def default_of(key: Key) -> Any:
     return key.shape.parse(key.default)
 
 
-def validate(tree: source.Source, name: str, environ: Mapping[str, str], report: Report) -> Typed:
+def validate(tree: source.SourceTree, name: str, environ: Mapping[str, str], report: Report) -> Typed:
     """The typed values of the whole file; mistakes go into `report`."""
     found = Report()
     validator = _Validator(environ, found, complete=tree.complete)

@@ -35,7 +35,7 @@ _MAX_MESSAGE = 128 * 1024
 _CHECKS = 512
 
 
-class ExtAuthz:
+class GrpcListener:
     """Serves SERVICE, from `start` to `stop`."""
 
     def __init__(self, address: Address, decider: Callable[[], Application], *, shared: bool) -> None:

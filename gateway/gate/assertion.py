@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Callable
 
-from gateway.config.model import Assertion as Settings
+from gateway.config.model import AssertionSettings as Settings
 from gateway.config.model import Config
 from gateway.gate.signing_keys import key_set, read_signing_keys
 from gateway.http.answers import Answer

@@ -21,7 +21,7 @@ from gateway.errors import (
 )
 from gateway.keys.key_sets import KeySets
 from gateway.observe.metrics import WorkerMetrics
-from gateway.revocation.revocation import Admission, Revocation
+from gateway.revocation.watch import Admission, RevocationWatch
 from gateway.tokens.bearer import SCHEME_LENGTH, bearer_token, token_hash
 from gateway.tokens.cache import TokenCache, weight
 from gateway.tokens.claims import Claims, PoolRules, UnverifiedToken, decode, verify
@@ -124,7 +124,7 @@ class Authenticator:
         describe: Callable[[Claims], bytes],
         assertion: Callable[[Claims], Callable[[float], bytes]] | None = None,
         metrics: WorkerMetrics,
-        revocation: Revocation | None = None,
+        revocation: RevocationWatch | None = None,
         cache_size: int | None = None,
     ) -> None:
         """`cache_size`: bytes of tokens remembered, where fewer are there than configured."""
@@ -267,7 +267,7 @@ class Authenticator:
     def holds(self, authorization: Sequence[bytes], now: float) -> bool:
         """Whether a token that was let in earlier would be now, but for its end; asking is using it.
 
-        What would have to be waited for counts as yes: `Revocation` has been told of the token by then.
+        What would have to be waited for counts as yes: `RevocationWatch` has been told of the token by then.
         """
         digest = token_hash(authorization[0])
         if self.recognise(digest, now) is not None:

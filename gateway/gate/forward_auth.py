@@ -17,7 +17,7 @@ from typing import NamedTuple
 from gateway.errors import AmbiguousPath, BadRequest, MethodNotAllowed, OriginalRequestUnclear, Refusal
 from gateway.gate.verdict import Verdict
 from gateway.http.answers import Answer
-from gateway.http.headers import Kind
+from gateway.http.headers import HeaderKind
 from gateway.http.request import Asked, Request, check_host, check_method
 from gateway.policy.paths import split_target
 
@@ -113,7 +113,7 @@ def _refuse_head(request: Request) -> None:
     """
     head = request.head
     if head.odd_name:
-        name = next(name for name, _ in head.raw if request.peer.table.kind(name) is Kind.ODD)
+        name = next(name for name, _ in head.raw if request.peer.table.kind(name) is HeaderKind.ODD)
         told = name[:64].decode("latin-1")
         raise OriginalRequestUnclear(
             f"servers differ about the header name {told}: letters, digits and - alone"

@@ -23,7 +23,7 @@ from gateway.policy.rate import (
     rule_of,
     seconds,
 )
-from gateway.redis.client import Redis, RedisUnavailable
+from gateway.redis.redis_client import Redis, RedisUnavailable
 from gateway.tokens.principal import Principal
 
 # Seconds until the log names the same one again: a flood must not fill the log.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gateway.redis.client import Redis, RedisUnavailable, Script
+from gateway.redis.redis_client import Redis, RedisUnavailable, Script
 from gateway.redis.untrusted import READING
 
 # One number per key: the time in µs at which the bucket will be full. TIME in a script that writes needs the

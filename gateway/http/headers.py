@@ -25,7 +25,7 @@ from gateway.http.own_cookies import OwnCookies
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-class Kind(IntEnum):
+class HeaderKind(IntEnum):
     """What a header is to us. KEEP is 0, so that the commonest test is a truth test."""
 
     KEEP = 0
@@ -49,31 +49,34 @@ class Kind(IntEnum):
 
 
 # The commonest, by name: to look a member up in its class costs more than to compare it.
-_AUTHORIZATION, _HOST, _DROP = Kind.AUTHORIZATION, Kind.HOST, Kind.DROP
+_AUTHORIZATION, _HOST, _DROP = HeaderKind.AUTHORIZATION, HeaderKind.HOST, HeaderKind.DROP
 
 # These end at each hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2
 # (Proxy-Connection). Transfer-Encoding, Connection and Upgrade have kinds of their own.
 _HOP_BY_HOP = frozenset(
     {b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer"}
 )
-_SPECIAL: dict[bytes, Kind] = {
-    b"authorization": Kind.AUTHORIZATION,
-    b"host": Kind.HOST,
-    b"content-length": Kind.CONTENT_LENGTH,
-    b"transfer-encoding": Kind.TRANSFER_ENCODING,
-    b"connection": Kind.CONNECTION,
-    b"cookie": Kind.COOKIE,
-    b"x-request-id": Kind.REQUEST_ID,
-    b"expect": Kind.EXPECT,
-    b"upgrade": Kind.UPGRADE,
+_SPECIAL: dict[bytes, HeaderKind] = {
+    b"authorization": HeaderKind.AUTHORIZATION,
+    b"host": HeaderKind.HOST,
+    b"content-length": HeaderKind.CONTENT_LENGTH,
+    b"transfer-encoding": HeaderKind.TRANSFER_ENCODING,
+    b"connection": HeaderKind.CONNECTION,
+    b"cookie": HeaderKind.COOKIE,
+    b"x-request-id": HeaderKind.REQUEST_ID,
+    b"expect": HeaderKind.EXPECT,
+    b"upgrade": HeaderKind.UPGRADE,
 }
-_FORWARDED: dict[bytes, Kind] = {
-    b"x-forwarded-for": Kind.FORWARDED_FOR,
-    b"x-forwarded-proto": Kind.FORWARDED_PROTO,
-    b"x-forwarded-host": Kind.FORWARDED_HOST,
+_FORWARDED: dict[bytes, HeaderKind] = {
+    b"x-forwarded-for": HeaderKind.FORWARDED_FOR,
+    b"x-forwarded-proto": HeaderKind.FORWARDED_PROTO,
+    b"x-forwarded-host": HeaderKind.FORWARDED_HOST,
 }
 # Ours to write where we have spans of our own; else headers as any other.
-_TRACE: dict[bytes, Kind] = {b"traceparent": Kind.TRACEPARENT, b"tracestate": Kind.TRACESTATE}
+_TRACE: dict[bytes, HeaderKind] = {
+    b"traceparent": HeaderKind.TRACEPARENT,
+    b"tracestate": HeaderKind.TRACESTATE,
+}
 # What AWS reads a signature, and orders to a service, from: ours alone to write, since AWS takes every one of
 # them for the word of whose signature stands beside it. API Gateway and Lambda read X-Amzn-* as well.
 _AWS_PREFIXES = (b"x-amz-", b"x-amzn-")
@@ -131,9 +134,9 @@ class HeaderTable:
         self._passed = frozenset(name.encode("ascii") for name in passed)
         self._traced = traced
         self._signed = signed
-        self._kinds: dict[bytes, Kind] = {}
+        self._kinds: dict[bytes, HeaderKind] = {}
 
-    def kind(self, name: bytes) -> Kind:
+    def kind(self, name: bytes) -> HeaderKind:
         known = self._kinds.get(name)
         if known is None:
             known = self._classify(name)
@@ -142,22 +145,22 @@ class HeaderTable:
         return known
 
     @property
-    def remembered(self) -> dict[bytes, Kind]:
+    def remembered(self) -> dict[bytes, HeaderKind]:
         """The names classified so far; the scan looks here first."""
         return self._kinds
 
     def removes(self, name: bytes) -> bool:
         """Whether another proxy that serves the request is to remove it; what ends at each hop is its own."""
-        return self.kind(name) in {Kind.DROP, Kind.ODD} and name.lower() not in _HOP_BY_HOP
+        return self.kind(name) in {HeaderKind.DROP, HeaderKind.ODD} and name.lower() not in _HOP_BY_HOP
 
     def is_identity(self, name: bytes) -> bool:
         """Whether somebody behind us may take it for an identity header."""
         folded = fold(name)
         return folded in self._identity or folded.startswith(_IDENTITY_PREFIXES)
 
-    def _classify(self, name: bytes) -> Kind:
+    def _classify(self, name: bytes) -> HeaderKind:
         lower, folded = name.lower(), fold(name)
-        dropped = Kind.DROP if folded == lower else Kind.ODD
+        dropped = HeaderKind.DROP if folded == lower else HeaderKind.ODD
         if self.is_identity(name):
             return dropped
         if lower in _HOP_BY_HOP or (self._signed and folded.startswith(_AWS_PREFIXES)):
@@ -170,13 +173,13 @@ class HeaderTable:
             # `X_Request_Id`, `Content_Length`, …: a second spelling of a header we write or depend on.
             return dropped
         if lower in self._passed:
-            return Kind.KEEP
+            return HeaderKind.KEEP
         group = group_of(folded.decode("ascii"))
         if group is not None:
             # Only a trusted proxy's own, plain spelling is believed; a folded one never is.
             believed = group.from_trusted and self._trusted and folded == lower
-            return _FORWARDED.get(lower, Kind.KEEP) if believed else dropped
-        return Kind.KEEP if folded == lower or self._odd_pass else Kind.ODD
+            return _FORWARDED.get(lower, HeaderKind.KEEP) if believed else dropped
+        return HeaderKind.KEEP if folded == lower or self._odd_pass else HeaderKind.ODD
 
 
 class Scanned:
@@ -270,46 +273,46 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
 
 
 def _scan_special(  # noqa: PLR0912 - one branch a kind
-    scanned: Scanned, kind: Kind, value: bytes, table: HeaderTable
+    scanned: Scanned, kind: HeaderKind, value: bytes, table: HeaderTable
 ) -> None:
-    if kind is Kind.COOKIE:
+    if kind is HeaderKind.COOKIE:
         remaining, own = table.cookies.part(value, scanned.cookies)
         scanned.cookies += value.count(b";") + 1
         scanned.own_cookies += own
         if remaining:
             scanned.kept.append(b"Cookie: %b\r\n" % remaining)
-    elif kind is Kind.CONNECTION:
+    elif kind is HeaderKind.CONNECTION:
         scanned.connection = value if scanned.connection is None else scanned.connection + b"," + value
-    elif kind is Kind.CONTENT_LENGTH:
+    elif kind is HeaderKind.CONTENT_LENGTH:
         # RFC 9110 section 8.6: digits only; the parser refused the rest, this is the second lock.
         # Stricter: below 10**19, so that it fits 64 bits everywhere.
         if not value.isdigit() or len(value) > 19 or scanned.content_length is not None:
             raise BadRequest("Content-Length is not one run of digits")
         scanned.content_length = value
-    elif kind is Kind.TRANSFER_ENCODING:
+    elif kind is HeaderKind.TRANSFER_ENCODING:
         # RFC 9112 section 6.1: chunked last. Stricter: chunked alone, since we undo and redo the framing.
         if value.lower() != b"chunked" or scanned.chunked:
             raise BadRequest("Transfer-Encoding is not `chunked`")
         scanned.chunked = True
-    elif kind is Kind.REQUEST_ID:
+    elif kind is HeaderKind.REQUEST_ID:
         if _SANE_REQUEST_ID.fullmatch(value):
             scanned.request_id = value
-    elif kind is Kind.EXPECT:
+    elif kind is HeaderKind.EXPECT:
         # RFC 9110 section 10.1.1: 100-continue is the only expectation there is.
         scanned.expects_continue = value.lower() == b"100-continue"
-    elif kind is Kind.ODD:
+    elif kind is HeaderKind.ODD:
         scanned.odd_name = True
-    elif kind is Kind.UPGRADE:
+    elif kind is HeaderKind.UPGRADE:
         scanned.upgrade = value
-    elif kind is Kind.FORWARDED_FOR:
+    elif kind is HeaderKind.FORWARDED_FOR:
         before = scanned.forwarded_for
         scanned.forwarded_for = value if before is None else before + b", " + value
-    elif kind is Kind.FORWARDED_PROTO:
+    elif kind is HeaderKind.FORWARDED_PROTO:
         scanned.forwarded_proto = scanned.forwarded_proto or scheme(value)
-    elif kind is Kind.TRACEPARENT:
+    elif kind is HeaderKind.TRACEPARENT:
         # W3C Trace Context section 3.2: one of them, or none that can be used.
         scanned.traceparent = value if scanned.traceparent is None else b""
-    elif kind is Kind.TRACESTATE:
+    elif kind is HeaderKind.TRACESTATE:
         scanned.tracestate += b"tracestate: %b\r\n" % value
     elif scanned.forwarded_host is None and b"," not in value:
         scanned.forwarded_host = value

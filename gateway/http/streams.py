@@ -61,7 +61,7 @@ class Stream(Protocol):
         """End: the session is over. Raises nothing."""
 
 
-class Place:
+class StreamEntry:
     """A stream among the others. Idempotent `leave`."""
 
     __slots__ = ("_key", "_streams", "origin_jti", "session", "started", "stream")
@@ -99,9 +99,9 @@ class Streams:
         self.holds: Callable[[Sequence[bytes]], bool] = lambda _: True
         # How the other workers hear of a sign-out here; None: there are none.
         self.tell: Callable[[SignOut], None] | None = None
-        # Who else is to know of a sign-out that another worker saw: the sessions (sessions/sessions.py).
+        # Who else is to know of a sign-out that another worker saw: the sessions (sessions/lifecycle.py).
         self.also: Callable[[SignOut], None] | None = None
-        self._open: dict[tuple[str, str], set[Place]] = {}
+        self._open: dict[tuple[str, str], set[StreamEntry]] = {}
         self._signed_out: OrderedDict[tuple[str, str], deque[SignOut]] = OrderedDict()
 
     def __repr__(self) -> str:
@@ -110,20 +110,20 @@ class Streams:
     def __len__(self) -> int:
         return sum(map(len, self._open.values()))
 
-    def enter(self, request: Opener, stream: Stream) -> Place | None:
+    def enter(self, request: Opener, stream: Stream) -> StreamEntry | None:
         """From now on sign-outs of who opened it end this stream; None: nobody in particular did."""
         principal = request.principal
         if principal is None:
             return None
         key = principal.claims.pool_id, principal.claims.subject
-        place = Place(self, request, stream, key)
+        place = StreamEntry(self, request, stream, key)
         self._open.setdefault(key, set()).add(place)
         if any(map(place.covered, self._signed_out.get(key, ()))):
             # Not from inside the call that begins it.
             asyncio.get_running_loop().call_soon(stream.signed_out)
         return place
 
-    def discard(self, place: Place, key: tuple[str, str]) -> None:
+    def discard(self, place: StreamEntry, key: tuple[str, str]) -> None:
         places = self._open.get(key)
         if places is not None:
             places.discard(place)

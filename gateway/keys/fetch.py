@@ -17,7 +17,7 @@ from aiohttp import ClientError
 
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError, system_said
-from gateway.outgoing.aws import AwsHttp
+from gateway.outgoing.aws_http import AwsHttp
 from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
 
 # Seconds for name look-up, connection, TLS and the whole document; a slow drip ends here too. Requests with
@@ -40,7 +40,7 @@ class FetchFailed(Exception):
         self.reason = reason
 
 
-class Source(Protocol):
+class KeySetSource(Protocol):
     """Where one pool's key set comes from. Implementations: HttpSource, FileSource."""
 
     async def read(self) -> bytes:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from gateway.config.model import DIRECT, Egress, UserPool
 from gateway.errors import NoKeys, UnknownKey
-from gateway.keys.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource, Source
+from gateway.keys.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource, KeySetSource
 from gateway.keys.handover import HandedOver, place_of
 from gateway.keys.refetch import Ask, RefetchPolicy, Timing
 from gateway.observe.bugs import report
@@ -85,7 +85,12 @@ class _PoolKeys:
     """One pool's current keys and the task that keeps them current."""
 
     def __init__(
-        self, pool: UserPool, source: Source, timing: Timing, events: KeySetReport, clock: Callable[[], float]
+        self,
+        pool: UserPool,
+        source: KeySetSource,
+        timing: Timing,
+        events: KeySetReport,
+        clock: Callable[[], float],
     ) -> None:
         self.pool = pool
         self.keys: dict[str, VerificationKey] = {}
@@ -223,7 +228,7 @@ class KeySets:
     ) -> None:
         self._pools: dict[str, _PoolKeys] = {}
         for pool in pools:
-            source: Source
+            source: KeySetSource
             # A pool's own timing: a file is looked at more often than a server is asked.
             if pool.jwks_file is not None:
                 source, usual = FileSource(pool.jwks_file), Timing(refresh=FILE_REFRESH)

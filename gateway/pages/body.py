@@ -11,7 +11,7 @@ from aiohttp.streams import StreamReader
 
 from gateway.errors import BadRequest, BodyTooLarge, MalformedForm, SlowClient
 from gateway.http.forms import Fields, parse_fields
-from gateway.http.parser import BodyBroken
+from gateway.http.request_parser import BodyBroken
 
 # Our forms are some hundred bytes; a password has at most 256 characters, an attribute 2,048.
 MAX_FORM = 64 * 1024

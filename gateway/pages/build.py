@@ -25,16 +25,16 @@ from gateway.pages.aws_credentials import CredentialsCache
 from gateway.pages.dispatch import Dispatcher, Refuse
 from gateway.pages.error_page import error_page
 from gateway.pages.once import Once
-from gateway.pages.pages import Pages
 from gateway.pages.portal import Portal, Sealers
 from gateway.pages.return_to import return_path, with_return
-from gateway.redis.client import Redis
+from gateway.pages.shared import Pages
+from gateway.redis.redis_client import Redis
 from gateway.sessions.cognito import Users
 from gateway.sessions.ended import Ended
 from gateway.sessions.from_cookie import ByCookie
+from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.proof import Prover
 from gateway.sessions.secrets import read_secrets
-from gateway.sessions.sessions import Sessions
 from gateway.sessions.stores import CookieStore, MemoryStore, Store
 from gateway.sessions.threads import Threads
 

@@ -13,21 +13,21 @@ from typing import TYPE_CHECKING, Any
 from gateway.aws.values import Challenge, Tokens
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import steps, unconfirmed, words
+from gateway.pages import refusal_texts, sign_in_steps, unconfirmed
 from gateway.pages.attempts import Key
 from gateway.pages.codes import must_reset
 from gateway.pages.kept import forget_step, kept_step
 from gateway.pages.once import Once
 from gateway.pages.password_rules import broken, rules
 from gateway.pages.qr_code import authenticator_uri, qr_code
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
-from gateway.pages.steps import Step
+from gateway.pages.sign_in_steps import SignInStep
 from gateway.pages.turn import Turn
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
-    from gateway.aws.user_pool import UserPool
+    from gateway.aws.user_pool import UserPoolClient
     from gateway.pages.portal import Portal
 
 
@@ -44,25 +44,25 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         return _lost(page)
     turn, step = at
     if page.form.get("step") != step.id:
-        return await _form(turn, step, told=Told("This page was out of date. Here is where you are."))
-    planned = steps.plan(step.challenge, page.form)
-    errors = dict(planned.errors) if isinstance(planned, steps.Wrong) else {}
+        return await _form(turn, step, told=RefusalText("This page was out of date. Here is where you are."))
+    planned = sign_in_steps.plan(step.challenge, page.form)
+    errors = dict(planned.errors) if isinstance(planned, sign_in_steps.Wrong) else {}
     if step.challenge.name == "NEW_PASSWORD_REQUIRED":
         sentence = broken(await turn.policy(), page.form.get("new_password", ""))
         errors |= {} if sentence is None else {"new_password": sentence}
-    if errors or isinstance(planned, steps.Wrong):
+    if errors or isinstance(planned, sign_in_steps.Wrong):
         return await _form(turn, step, errors=errors)
     keys = turn.guessing(step.challenge.username)
     # With choice-based sign-in nobody has proved anything when they ask for a code.
-    sent = turn.sending(step.challenge.username) if steps.sends(planned) else []
+    sent = turn.sending(step.challenge.username) if sign_in_steps.sends(planned) else []
     if told := turn.admit(keys + sent):
         return await _form(turn, step, told=told)
-    if isinstance(planned, steps.Password) and not steps.takes_password(step.challenge):
-        return _wrong_password(turn, step, words.WRONG, with_password=False)
+    if isinstance(planned, sign_in_steps.Password) and not sign_in_steps.takes_password(step.challenge):
+        return _wrong_password(turn, step, refusal_texts.WRONG, with_password=False)
     try:
         outcome = await turn.ask(_sending(step, planned, portal.pages.once))
         turn.taken(keys, outcome)
-        if steps.asks_for_message(step.challenge):
+        if sign_in_steps.asks_for_message(step.challenge):
             turn.arrived(step.challenge.username)
         return await turn.go_on(outcome, everywhere=step.everywhere)
     except GatewayError as error:
@@ -70,9 +70,9 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _refused(
-    turn: Turn, step: Step, planned: steps.Sent, error: GatewayError, keys: list[Key]
+    turn: Turn, step: SignInStep, planned: sign_in_steps.Sent, error: GatewayError, keys: list[Key]
 ) -> Answer:
-    told = words.challenge(error)
+    told = refusal_texts.challenge(error)
     turn.report("challenge", error, told)
     if told.fault or told.next == "again":
         turn.take_back(keys)
@@ -83,11 +83,11 @@ async def _refused(
         forget_step(turn.page)
         return await must_reset(turn, step.challenge.username)
     if unconfirmed.alike(told):
-        return _wrong_password(turn, step, told, with_password=isinstance(planned, steps.Password))
+        return _wrong_password(turn, step, told, with_password=isinstance(planned, sign_in_steps.Password))
     return await _form(turn, step, told=told)
 
 
-def _wrong_password(turn: Turn, step: Step, told: Told, *, with_password: bool) -> Answer:
+def _wrong_password(turn: Turn, step: SignInStep, told: RefusalText, *, with_password: bool) -> Answer:
     """Back to the beginning: Cognito takes one password for a step, and of an account without one it takes
     none, which must look the same."""
     forget_step(turn.page)
@@ -95,14 +95,16 @@ def _wrong_password(turn: Turn, step: Step, told: Told, *, with_password: bool) 
     return turn.to("/sign_in", notice="wrong")
 
 
-def _sending(step: Step, planned: steps.Sent, once: Once) -> Callable[[UserPool], Tokens | Challenge]:
+def _sending(
+    step: SignInStep, planned: sign_in_steps.Sent, once: Once
+) -> Callable[[UserPoolClient], Tokens | Challenge]:
     """How a planned answer is sent."""
     challenge = step.challenge
 
-    def send(adapter: UserPool) -> Tokens | Challenge:
-        if isinstance(planned, steps.Password):
+    def send(adapter: UserPoolClient) -> Tokens | Challenge:
+        if isinstance(planned, sign_in_steps.Password):
             return adapter.answer_with_password(challenge, planned.text)
-        if isinstance(planned, steps.AuthenticatorCode):
+        if isinstance(planned, sign_in_steps.AuthenticatorCode):
             verified = adapter.verify_authenticator(challenge, planned.text)
             # A copy of the browser's cookie would show the key again, for as long as it is sealed for.
             once.use(step.id)
@@ -112,7 +114,7 @@ def _sending(step: Step, planned: steps.Sent, once: Once) -> Callable[[UserPool]
     return send
 
 
-def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Step] | None:
+def _at(portal: Portal, page: PageRequest) -> tuple[Turn, SignInStep] | None:
     step = kept_step(page, portal.sealers.challenge)
     # A reload may have taken the pool away meanwhile.
     if step is None or step.pool_id not in portal.pages.pools:
@@ -129,9 +131,9 @@ def _lost(page: PageRequest) -> Answer:
 
 
 async def _form(
-    turn: Turn, step: Step, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn, step: SignInStep, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
 ) -> Answer:
-    shown = steps.view(step.challenge, turn.form)
+    shown = sign_in_steps.view(step.challenge, turn.form)
     again = turn.link("/sign_in")
     if shown.kind == "unknown":
         link = {"href": again, "text": "Start over"}
@@ -150,7 +152,7 @@ async def _form(
     )
 
 
-async def _authenticator(turn: Turn, step: Step) -> dict[str, Any] | None:
+async def _authenticator(turn: Turn, step: SignInStep) -> dict[str, Any] | None:
     """The key that is being set up, to scan and to type."""
     if not step.secret:
         return None

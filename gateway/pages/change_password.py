@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.password_rules import broken, rules
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.renewed import signed_in_again
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
 
@@ -48,7 +48,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     try:
         await turn.ask_account(lambda accounts: accounts.change_password(session.access, old, new))
     except GatewayError as error:
-        told = words.change_password(error)
+        told = refusal_texts.change_password(error)
         turn.report("change_password", error, told)
         if told.field != "password":
             turn.take_back(keys)
@@ -73,7 +73,7 @@ def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
 
 
 async def _form(
-    turn: Turn, session: Session, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn, session: Session, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
 ) -> Answer:
     return await turn.show(
         "change_password",

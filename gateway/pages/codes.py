@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.kept import Account, keep_account, kept_account
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn, turn_of
@@ -57,7 +57,7 @@ async def must_reset(turn: Turn, username: str) -> Answer:
             await turn.ask_account(lambda accounts: accounts.forgot_password(username))
             notice = "required"
         except GatewayError as error:
-            turn.report("forgot_password", error, words.sending(error))
+            turn.report("forgot_password", error, refusal_texts.sending(error))
     return see_other(f"{turn.page.prefix}/reset_password?notice={notice}")
 
 

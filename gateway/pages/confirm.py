@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.codes import awaited, clean, destination_of, not_told
 from gateway.pages.kept import Account, forget_account, keep_account, kept_account
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in import NO_USERNAME
 from gateway.pages.sign_up import RESEND_AFTER
 from gateway.pages.turn import Turn
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     try:
         await turn.ask_account(lambda accounts: accounts.confirm(account.username, code))
     except GatewayError as error:
-        told = words.code(error)
+        told = refusal_texts.code(error)
         turn.report("confirm", error, told)
         if told.fault:
             turn.take_back(keys)
@@ -77,7 +77,7 @@ async def _new_password(turn: Turn, account: Account) -> Answer:
     try:
         await turn.ask_account(lambda accounts: accounts.forgot_password(account.username))
     except GatewayError as error:
-        turn.report("confirm", error, words.sending(error))
+        turn.report("confirm", error, refusal_texts.sending(error))
         forget_account(turn.page)
         return await turn.show(
             "message",
@@ -95,7 +95,7 @@ async def _resend(turn: Turn, account: Account) -> Answer:
         return await _form(turn, account, errors={"username": NO_USERNAME})
     wait = ceil(account.resend_at - turn.page.now)
     if wait > 0:
-        early = Told(f"You can ask for another code in {wait} seconds.", status=429, retry_after=wait)
+        early = RefusalText(f"You can ask for another code in {wait} seconds.", status=429, retry_after=wait)
         return await _form(turn, account, told=early)
     keys = turn.sending(account.username, account.destination or account.username)
     if told := turn.admit(keys):
@@ -103,7 +103,7 @@ async def _resend(turn: Turn, account: Account) -> Answer:
     try:
         await turn.ask_account(lambda accounts: accounts.resend(account.username))
     except GatewayError as error:
-        told = words.sending(error)
+        told = refusal_texts.sending(error)
         turn.report("confirm", error, told)
         if not not_told(error):
             return await _form(turn, account, told=told)
@@ -116,7 +116,7 @@ async def _form(
     turn: Turn,
     account: Account,
     *,
-    told: Told | None = None,
+    told: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Answer:

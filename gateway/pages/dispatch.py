@@ -29,15 +29,15 @@ from gateway.http.origin import normal
 from gateway.http.request import Request
 from gateway.http.resource_metadata import public_origin
 from gateway.pages import assets, respond
-from gateway.pages.asked import Asked, asked
 from gateway.pages.body import read_form
 from gateway.pages.csrf import Guard
 from gateway.pages.portal import Portal
+from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.sessions.cookies import Cookies
 from gateway.sessions.page_request import SIGN_OUT, PageRequest
 
 if TYPE_CHECKING:
-    from gateway.pages.routes import Handler, Routes
+    from gateway.pages.page_routes import Handler, Routes
 
 # Pages that nobody needs who is signed in, and those that nobody has who is not.
 _SIGNING_IN = frozenset(
@@ -49,7 +49,7 @@ Refuse = Callable[[Request, Refusal], Answer]
 
 
 class Dispatcher:
-    """Knows which handler a path has; the handlers are in modules of their own (gateway/pages/routes.py)."""
+    """Knows which handler a path has; the handlers are registered in page_routes.py."""
 
     def __init__(self, portal: Portal, refuse: Refuse) -> None:
         self._portal = portal
@@ -60,7 +60,7 @@ class Dispatcher:
     @cached_property
     def _routes(self) -> Routes:
         # Pages stand on a template engine, and flows on boto3: loaded by whoever opens the first one.
-        from gateway.pages.routes import routes  # noqa: PLC0415
+        from gateway.pages.page_routes import routes  # noqa: PLC0415
 
         return routes()
 
@@ -136,7 +136,7 @@ class Dispatcher:
         if page.session is not None and page.path in _SIGNING_IN:
             return respond.see_other(asked(page, pools).onward(page))
         if page.session is None and page.path in _SIGNED_IN and pools:
-            wanted = Asked(None, page.prefix + page.path)
+            wanted = SignInTarget(None, page.prefix + page.path)
             return respond.see_other(wanted.link(page, "/sign_in", notice="ended"))
         return None
 

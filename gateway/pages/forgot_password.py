@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.codes import awaited, clean, not_told
 from gateway.pages.kept import Account, keep_account, kept_account
 from gateway.pages.password_rules import broken, rules
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.renewed import reset_everywhere
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in import NO_USERNAME
 from gateway.pages.turn import Turn, turn_of
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
         await turn.ask_account(lambda accounts: accounts.forgot_password(username))
     except GatewayError as error:
-        told = words.sending(error)
+        told = refusal_texts.sending(error)
         turn.report("forgot_password", error, told)
         if not not_told(error):
             return await _ask(turn, told=told)
@@ -92,7 +92,7 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     try:
         await turn.ask_account(lambda accounts: accounts.reset_password(account.username, code, password))
     except GatewayError as error:
-        told = words.code(error)
+        told = refusal_texts.code(error)
         turn.report("reset_password", error, told)
         if told.fault:
             turn.take_back(keys)
@@ -104,7 +104,9 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     return await reset_everywhere(turn, account.username, password)
 
 
-async def _ask(turn: Turn, *, told: Told | None = None, errors: Mapping[str, str] | None = None) -> Answer:
+async def _ask(
+    turn: Turn, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
+) -> Answer:
     return await turn.show(
         "forgot_password",
         "Forgot your password?",
@@ -120,7 +122,7 @@ async def _form(
     turn: Turn,
     account: Account,
     *,
-    told: Told | None = None,
+    told: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Answer:

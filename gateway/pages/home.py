@@ -43,7 +43,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Aws:
+class ShownCredentials:
     """Temporary credentials as a page shows them."""
 
     env: str = field(repr=False)
@@ -105,7 +105,9 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
     )
 
 
-async def _aws(portal: Portal, page: PageRequest, session: Session) -> tuple[Aws | None, str | None]:
+async def _aws(
+    portal: Portal, page: PageRequest, session: Session
+) -> tuple[ShownCredentials | None, str | None]:
     """Temporary credentials; or why there are none."""
     pool = portal.pages.pool(session.pool_id).configured
     if pool.identity_pool_id is None:
@@ -114,7 +116,7 @@ async def _aws(portal: Portal, page: PageRequest, session: Session) -> tuple[Aws
         given = await portal.credentials.of(pool, session.id_token, now=page.now)
     except (CredentialsRefused, CognitoUnavailable) as refusal:
         return None, refusal.detail
-    return Aws(environment(given, pool.region), moment(given.expires, page.now)), None
+    return ShownCredentials(environment(given, pool.region), moment(given.expires, page.now)), None
 
 
 def environment(given: Credentials, region: str) -> str:

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeVar
 
 from gateway.aws.values import Challenge
-from gateway.pages import steps
-from gateway.pages.steps import Step
+from gateway.pages import sign_in_steps
+from gateway.pages.sign_in_steps import SignInStep
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 
@@ -45,16 +45,16 @@ class Account:
 
 def new_step(
     pool_id: str, challenge: Challenge, return_to: str, secret: str = "", *, everywhere: bool = False
-) -> Step:
-    return Step(secrets.token_hex(8), pool_id, challenge, return_to, secret, everywhere)
+) -> SignInStep:
+    return SignInStep(secrets.token_hex(8), pool_id, challenge, return_to, secret, everywhere)
 
 
-def keep_step(page: PageRequest, sealer: Sealer, step: Step) -> None:
-    _keep(page, sealer, _STEP, steps.encode(step), _STEP_LIFE)
+def keep_step(page: PageRequest, sealer: Sealer, step: SignInStep) -> None:
+    _keep(page, sealer, _STEP, sign_in_steps.encode(step), _STEP_LIFE)
 
 
-def kept_step(page: PageRequest, sealer: Sealer) -> Step | None:
-    return _kept(page, sealer, _STEP, steps.decode)
+def kept_step(page: PageRequest, sealer: Sealer) -> SignInStep | None:
+    return _kept(page, sealer, _STEP, sign_in_steps.decode)
 
 
 def forget_step(page: PageRequest) -> None:

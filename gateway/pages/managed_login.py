@@ -19,13 +19,13 @@ from gateway.errors import GatewayError, InternalError, NoCredentials, NotFound,
 from gateway.http.answers import Answer
 from gateway.http.navigation import accepts_html
 from gateway.observe.bridge import redact
-from gateway.pages import login_state, respond, words
-from gateway.pages.asked import Asked, asked
+from gateway.pages import login_state, refusal_texts, respond
 from gateway.pages.attempts import ADDRESS, by_address
 from gateway.pages.login_state import LoginState
 from gateway.pages.portal import Portal
+from gateway.pages.refusal_texts import RefusalText
+from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.pages.token_endpoint import redeem
-from gateway.pages.words import Told
 from gateway.sessions.cognito import client_secret
 from gateway.sessions.page_request import PageRequest
 
@@ -94,14 +94,14 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
         if page.session is not None:
             return respond.see_other(return_to or _FRONT)
         refusal = SignInRefused("state is missing, used, old or another browser's")
-        return _again(portal, page, refusal, Asked(pool_id, return_to))
-    wanted = Asked(state.pool_id, state.return_to)
+        return _again(portal, page, refusal, SignInTarget(pool_id, return_to))
+    wanted = SignInTarget(state.pool_id, state.return_to)
     if "error" in page.query:
         return _again(portal, page, SignInRefused(_said(page, _LOGGED)), wanted, said=_said(page, _SHOWN))
     pool, domain = _pool(portal, state.pool_id)
     # A state can be shown again for as long as its cookie lives, and each time Cognito would be asked.
     attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
-    if told := words.wait(attempts.wait(keys, page.moment)):
+    if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
         return _wait(page, told)
     attempts.count(keys, page.moment)
     try:
@@ -178,7 +178,7 @@ def at_hash(access_token: str) -> str:
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
 
 
-def _wait(page: PageRequest, told: Told) -> Answer:
+def _wait(page: PageRequest, told: RefusalText) -> Answer:
     page.request.decision, page.request.reason = "refused", SignInRefused.reason
     answer = respond.message("Sign-in failed", [told.sentence], status=told.status, prefix=page.prefix)
     assert told.retry_after is not None, "of our own count, which knows"
@@ -193,7 +193,9 @@ def _said(page: PageRequest, most: int) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
-def _again(portal: Portal, page: PageRequest, refusal: Refusal, wanted: Asked, *, said: str = "") -> Answer:
+def _again(
+    portal: Portal, page: PageRequest, refusal: Refusal, wanted: SignInTarget, *, said: str = ""
+) -> Answer:
     """A page that says what happened and leads to another try; for programs the refusal itself."""
     portal.pages.log.event(
         "sign_in_refused",
@@ -208,7 +210,7 @@ def _again(portal: Portal, page: PageRequest, refusal: Refusal, wanted: Asked, *
         raise refusal
     # The only one need not be named.
     several = len(portal.pages.pools) > 1 and wanted.pool_id in portal.pages.pools
-    again = Asked(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
+    again = SignInTarget(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
     page.request.decision = "error" if refusal.status >= 500 else "refused"
     page.request.reason = refusal.reason
     sentences = [f"The sign-in service says: {said}"] if said else [refusal.detail]

@@ -13,12 +13,12 @@ from gateway.config.model import Config, UserPool
 from gateway.errors import InvalidToken, NotConfigured
 from gateway.gate.authenticate import Authenticator
 from gateway.pages.aws_credentials import CredentialsCache
-from gateway.pages.pages import Pages
+from gateway.pages.shared import Pages
 from gateway.sessions.cognito import Users
+from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.proof import Prover
 from gateway.sessions.sealing import Sealer
-from gateway.sessions.sessions import Sessions
 from gateway.sessions.threads import Threads
 from gateway.tokens.claims import Claims
 from gateway.tokens.principal import Principal

@@ -8,7 +8,7 @@ from __future__ import annotations
 from gateway.aws.values import Challenge, Tokens
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn
 
@@ -36,7 +36,7 @@ async def _tried(turn: Turn, username: str, password: str) -> Tokens | Challenge
     try:
         return await turn.ask(lambda adapter: adapter.sign_in(username, password))
     except GatewayError as error:
-        turn.report("sign_in", error, words.sign_in(error))
+        turn.report("sign_in", error, refusal_texts.sign_in(error))
         return None
 
 
@@ -46,7 +46,7 @@ async def _gone_on(
     try:
         answer = await turn.go_on(outcome, everywhere=everywhere)
     except GatewayError as error:
-        turn.report("sign_in", error, words.sign_in(error))
+        turn.report("sign_in", error, refusal_texts.sign_in(error))
         return turn.to("/sign_in", notice=notice)
     if isinstance(outcome, Tokens) and not turn.return_to:
         return see_other(f"{turn.page.prefix}/?notice={notice}")

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Literal
 from gateway.config.stored import connection_text, store
 from gateway.errors import GatewayError, NotFound
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.attempts import SETUP_BY_ADDRESS, Key, by_address
 from gateway.pages.badge import NOT_CONNECTED
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.setup_admin import may_change, objection
 from gateway.pages.setup_code import matches
-from gateway.pages.setup_form import FIELDS, Connection, check, read
-from gateway.pages.words import Told
+from gateway.pages.setup_form import FIELDS, PoolConnection, check, read
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def _wrong_code(portal: Portal, page: PageRequest) -> Answer:
     """Counted, so that a flood does not fill the log. The right one needs no limit: it has 80 bits."""
     keys: list[Key] = [by_address(SETUP_BY_ADDRESS, page.client)]
     attempts = portal.pages.attempts
-    if told := words.wait(attempts.wait(keys, page.moment)):
+    if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
         return await _form(portal, page, "code", page.form, told=told)
     attempts.count(keys, page.moment)
     _log(portal, page, "refused", level="warning")
@@ -102,7 +102,7 @@ async def _denied(portal: Portal, page: PageRequest) -> Answer | None:
     return await _form(portal, page, "admin", page.form, told=told)
 
 
-async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Connection) -> Answer:
+async def _keep(portal: Portal, page: PageRequest, right: Right, connection: PoolConnection) -> Answer:
     text, folder = connection_text(connection.as_pool), portal.config.sign_in.state_dir
     if folder is None:
         _log(portal, page, "shown", pool=connection.user_pool_id)
@@ -114,7 +114,7 @@ async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Con
         await asyncio.to_thread(store, folder, text)
     except GatewayError as error:
         _log(portal, page, "failed", level="error", exact=str(error))
-        told = Told("The IDs work, but we couldn't save them. The gateway's log says why.", status=500)
+        told = RefusalText("The IDs work, but we couldn't save them. The gateway's log says why.", status=500)
         return await _form(portal, page, right, page.form, told=told)
     _log(portal, page, "connected", pool=connection.user_pool_id)
     # Every worker looks at its files once a second.
@@ -187,7 +187,7 @@ async def _form(
     right: Right,
     values: Mapping[str, str],
     *,
-    told: Told | None = None,
+    told: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Answer:
     return await portal.pages.show(

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from gateway.aws.values import Tokens
 from gateway.errors import GatewayError, NotFound
-from gateway.pages import unconfirmed, words
+from gateway.pages import refusal_texts, unconfirmed
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.turn import Turn
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
 
@@ -29,7 +29,7 @@ def may_change(portal: Portal, page: PageRequest) -> bool:
     return bool(set(sign_in.admin_groups) & set(page.principal.claims.groups))
 
 
-async def objection(portal: Portal, page: PageRequest) -> Told | None:
+async def objection(portal: Portal, page: PageRequest) -> RefusalText | None:
     """Why they may not after all; None: they may. Raises NotFound, SessionsUnavailable or NoKeys."""
     session = page.session
     if session is None:
@@ -43,26 +43,28 @@ async def objection(portal: Portal, page: PageRequest) -> Told | None:
     return None
 
 
-_ENDED = Told("Your session has expired. Sign in to continue.", next="again")
-_NOT_ASKED = Told("We couldn't check with Cognito that you're an administrator. Try again.", status=503)
+_ENDED = RefusalText("Your session has expired. Sign in to continue.", next="again")
+_NOT_ASKED = RefusalText(
+    "We couldn't check with Cognito that you're an administrator. Try again.", status=503
+)
 
 
-async def _password(portal: Portal, page: PageRequest, session: Session) -> Told | None:
+async def _password(portal: Portal, page: PageRequest, session: Session) -> RefusalText | None:
     """What is wrong with it. What Cognito asks for next, a second factor, the session was begun with."""
     turn = Turn(portal, page, portal.pages.pool(session.pool_id))
     password = page.form.get("password", "")
     if not password:
-        return Told("Enter your password", "password")
+        return RefusalText("Enter your password", "password")
     keys = turn.guessing(session.username)
     if told := turn.admit(keys):
         return told
     try:
         outcome = await turn.ask(lambda adapter: adapter.sign_in(session.username, password))
     except GatewayError as error:
-        told = words.sign_in(error)
+        told = refusal_texts.sign_in(error)
         turn.report("setup", error, told)
         if unconfirmed.alike(told):
-            return Told("Incorrect password.", "password")
+            return RefusalText("Incorrect password.", "password")
         turn.take_back(keys)
         return told
     turn.taken(keys, outcome)
@@ -71,5 +73,5 @@ async def _password(portal: Portal, page: PageRequest, session: Session) -> Told
         try:
             await portal.users.revoke(replace(session, refresh=outcome.refresh, device_key=""))
         except GatewayError as error:
-            turn.report("setup", error, words.general(error))
+            turn.report("setup", error, refusal_texts.general(error))
     return None

@@ -21,7 +21,7 @@ from gateway.config import complete, shapes
 from gateway.config.model import Cognito
 from gateway.errors import GatewayError
 from gateway.keys.fetch import FetchFailed, HttpSource
-from gateway.pages.pools import FLOWS
+from gateway.pages.user_pool_access import FLOWS
 from gateway.sessions.threads import Threads
 from gateway.tokens.jwk import KeySetRefused, parse_key_set
 
@@ -36,7 +36,7 @@ _EMPTY = {"user_pool_id": "Enter the user pool ID", "client_id": "Enter the app 
 
 
 @dataclass(frozen=True, slots=True)
-class Connection:
+class PoolConnection:
     region: str
     user_pool_id: str
     client_id: str
@@ -52,9 +52,9 @@ class Connection:
         }
 
 
-def read(form: Mapping[str, str]) -> tuple[Connection, dict[str, str]]:
+def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, str]]:
     """The values as typed, and a sentence for each that cannot be one. Pure."""
-    connection = Connection(*(form.get(name, "").strip() for name in FIELDS))
+    connection = PoolConnection(*(form.get(name, "").strip() for name in FIELDS))
     errors = {}
     if not _REGION.fullmatch(connection.region):
         errors["region"] = "Enter the region's name, such as eu-central-1"
@@ -77,7 +77,7 @@ def read(form: Mapping[str, str]) -> tuple[Connection, dict[str, str]]:
 
 
 async def check(
-    connection: Connection, *, cognito: Cognito, auth_flow: str, threads: Threads, by: str
+    connection: PoolConnection, *, cognito: Cognito, auth_flow: str, threads: Threads, by: str
 ) -> dict[str, str]:
     """Field → what is wrong with it at Cognito; empty when it can be connected. `by`: who asks."""
     sentence = await _key_set(connection, cognito)
@@ -101,7 +101,7 @@ async def check(
     return {} if told is None else {field: told}
 
 
-async def _key_set(connection: Connection, cognito: Cognito) -> dict[str, str] | None:
+async def _key_set(connection: PoolConnection, cognito: Cognito) -> dict[str, str] | None:
     url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, cognito.issuing_endpoint))
     try:
         parse_key_set(await HttpSource(url, cognito.egress).read())
@@ -120,10 +120,10 @@ def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], st
     """Signs in as nobody, and reads what is wrong with the app client from the refusal."""
 
     def ask() -> str | None:
-        from gateway.aws.user_pool import UserPool  # noqa: PLC0415 - boto3 loads in the thread
+        from gateway.aws.user_pool import UserPoolClient  # noqa: PLC0415 - boto3 loads in the thread
 
         try:
-            pool = UserPool(address, flow)
+            pool = UserPoolClient(address, flow)
             nobody = f"set-up-{secrets.token_hex(8)}@example.invalid"
             if flow == "choice":
                 pool.begin(nobody)
@@ -154,7 +154,7 @@ def _another_pools(address: PoolAddress) -> str | None:
     return None
 
 
-def _identity_pool(connection: Connection, address: PoolAddress) -> str | None:
+def _identity_pool(connection: PoolConnection, address: PoolAddress) -> str | None:
     from gateway.aws.identity_pool import IdentityPool  # noqa: PLC0415 - boto3 loads in the thread
 
     pool = IdentityPool(

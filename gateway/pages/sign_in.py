@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import unconfirmed, words
-from gateway.pages.asked import Asked, asked
+from gateway.pages import refusal_texts, unconfirmed
 from gateway.pages.attempts import Key
 from gateway.pages.codes import must_reset
 from gateway.pages.kept import kept_account
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
+from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.pages.turn import Turn, turn_of
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     if isinstance(turn, Answer):
         return turn
     if page.query.get("notice") == "wrong":
-        return await _form(turn, told=replace(words.WRONG, status=200))
+        return await _form(turn, told=replace(refusal_texts.WRONG, status=200))
     return await _form(turn, notice=NOTICES.get(page.query.get("notice", "")))
 
 
@@ -85,12 +85,12 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
-    told = words.sign_in(error)
+    told = refusal_texts.sign_in(error)
     turn.report("sign_in", error, told)
     if unconfirmed.alike(told):
         unconfirmed.keep(turn, turn.username, told, with_password=turn.pool.flow != "choice")
-        return await _form(turn, told=words.WRONG)
-    if told != words.TOO_MANY:
+        return await _form(turn, told=refusal_texts.WRONG)
+    if told != refusal_texts.TOO_MANY:
         turn.take_back(keys)
     if told.next == "reset":
         return await must_reset(turn, turn.username)
@@ -100,7 +100,7 @@ async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
 async def _form(
     turn: Turn,
     *,
-    told: Told | None = None,
+    told: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Answer:
@@ -118,7 +118,9 @@ async def _form(
         links={
             **_links(turn),
             "sign_up": turn.link("/sign_up") if await turn.pool.offers_sign_up() else None,
-            "confirm": turn.link("/confirm") if told and told.sentence == words.WRONG.sentence else None,
+            "confirm": turn.link("/confirm")
+            if told and told.sentence == refusal_texts.WRONG.sentence
+            else None,
         },
         username=username[:128],
         asks_password=turn.pool.flow != "choice",
@@ -132,7 +134,7 @@ async def _managed(turn: Turn) -> Answer:
 
 
 def _links(turn: Turn) -> dict[str, str | None]:
-    elsewhere = Asked(None, turn.return_to).link(turn.page, "/sign_in")
+    elsewhere = SignInTarget(None, turn.return_to).link(turn.page, "/sign_in")
     several = len(turn.portal.pages.pools) > 1
     return {"forgot": turn.link("/forgot_password"), "other_pool": elsewhere if several else None}
 
@@ -141,12 +143,12 @@ def _lead(turn: Turn) -> str | None:
     return turn.pool.id if len(turn.portal.pages.pools) > 1 else None
 
 
-async def _choose(portal: Portal, page: PageRequest, wanted: Asked) -> Answer:
+async def _choose(portal: Portal, page: PageRequest, wanted: SignInTarget) -> Answer:
     pools = [
         {
             "name": pool.id,
             # Managed login's own page comes next: one of ours in between would only be a click more.
-            "link": Asked(pool.id, wanted.return_to).link(
+            "link": SignInTarget(pool.id, wanted.return_to).link(
                 page, "/sign_in" if pool.domain is None else "/start"
             ),
         }

@@ -17,7 +17,7 @@ from gateway.pages.home import names
 from gateway.pages.portal import Portal
 from gateway.pages.return_to import return_path
 from gateway.pages.signed_out import AFTER, LIFE, SENTENCES, onward
-from gateway.sessions.ending import SignedOut
+from gateway.sessions.ending import SignOutResult
 from gateway.sessions.page_request import PageRequest
 
 
@@ -55,7 +55,7 @@ async def sign_out(portal: Portal, page: PageRequest) -> Answer:
     return respond.see_other(onward(page, wanted))
 
 
-def _problems(done: SignedOut, *, everywhere: bool) -> list[str]:
+def _problems(done: SignOutResult, *, everywhere: bool) -> list[str]:
     revoked = [] if done.revoked else ["everywhere" if everywhere else "revoked"]
     return revoked if done.stored else [*revoked, "stored"]
 

@@ -14,13 +14,13 @@ from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused
 from gateway.errors import CognitoUnavailable, GatewayError, NotFound
 from gateway.http.answers import Answer
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.kept import Account, keep_account
 from gateway.pages.password_rules import broken, rules
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_up_fields import MISSING, Asking, account_of, unfilled
 from gateway.pages.turn import Turn, turn_of
-from gateway.pages.words import Told
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
@@ -116,26 +116,26 @@ def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], *, mad
 async def _refused(
     turn: Turn, asking: Asking, error: GatewayError, username: str, attributes: Mapping[str, str]
 ) -> Answer:
-    told = words.sign_up(error)
+    told = refusal_texts.sign_up(error)
     code, message = (error.code, error.message) if isinstance(error, CognitoRefused) else ("", "")
     if code in _TAKEN:
         # To everybody it looks as if a code was sent; the account's owner knows that they have one.
-        turn.report("sign_up", error, Told("taken"))
+        turn.report("sign_up", error, RefusalText("taken"))
         return _await_code(turn, username, attributes, made=False)
     if phrases.sign_up_closed(code, message):
         turn.pool.sign_up_was_refused()
-        turn.report("sign_up", error, Told("closed"))
+        turn.report("sign_up", error, RefusalText("closed"))
         raise NotFound("self-service sign-up is closed")
     turn.report("sign_up", error, told)
     missing = phrases.missing_attributes(code, message)
     if missing:
-        told = Told("Please fill in the rest as well.")
+        told = RefusalText("Please fill in the rest as well.")
         return await _form(turn, asking.with_missing(missing), told=told)
     return await _form(turn, asking, told=told)
 
 
 async def _form(
-    turn: Turn, asking: Asking, *, told: Told | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn, asking: Asking, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
 ) -> Answer:
     if told is not None and told.field == "username":
         told = replace(told, field=asking.username_field)

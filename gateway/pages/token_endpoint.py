@@ -15,7 +15,7 @@ from aiohttp import ClientError
 from gateway.aws.values import Tokens
 from gateway.config.model import Egress
 from gateway.errors import CognitoUnavailable, GatewayError, SignInRefused
-from gateway.outgoing.aws import AwsHttp
+from gateway.outgoing.aws_http import AwsHttp
 from gateway.tokens import strict_json
 
 # Seconds for connection, TLS and answer: Cognito takes 0.2 s, and a person looks at an empty page meanwhile.

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from gateway.aws.values import Challenge, CognitoRefused, Tokens
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import steps, words
-from gateway.pages.asked import Asked, asked
+from gateway.pages import refusal_texts, sign_in_steps
 from gateway.pages.attempts import (
     ADDRESS,
     ASKED,
@@ -29,14 +28,15 @@ from gateway.pages.attempts import (
 )
 from gateway.pages.kept import forget_account, forget_step, keep_step, new_step
 from gateway.pages.password_rules import Policy
-from gateway.pages.pools import Pool
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
-from gateway.pages.words import Told
+from gateway.pages.sign_in_target import SignInTarget, asked
+from gateway.pages.user_pool_access import UserPoolAccess
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
-    from gateway.aws.user_pool import UserPool as Adapter
+    from gateway.aws.user_pool import UserPoolClient as Adapter
     from gateway.pages.portal import Portal
 
 Result = TypeVar("Result")
@@ -50,7 +50,7 @@ _LONGEST_NAME = 128
 class Turn:
     portal: Portal
     page: PageRequest
-    pool: Pool
+    pool: UserPoolAccess
     # Empty: no page was asked for.
     return_to: str = ""
 
@@ -66,8 +66,8 @@ class Turn:
         return self.form.get("username", "").strip()[: _LONGEST_NAME + 1]
 
     @property
-    def wanted(self) -> Asked:
-        return Asked(self.pool.id, self.return_to)
+    def wanted(self) -> SignInTarget:
+        return SignInTarget(self.pool.id, self.return_to)
 
     def link(self, path: str, **more: str) -> str:
         return self.wanted.link(self.page, path, **more)
@@ -107,7 +107,7 @@ class Turn:
             keys += [(SENT_TO_PERSON, f"{name}\0{self._address}"), (SENT_TO_NAME, name)]
         return keys
 
-    def admit(self, keys: list[Key]) -> Told | None:
+    def admit(self, keys: list[Key]) -> RefusalText | None:
         """What to say where they must wait; None: they may try, and it counts already.
 
         Counted before Cognito is asked, and in one go with the look at what counts: of a hundred guesses that
@@ -116,7 +116,7 @@ class Turn:
         attempts, now = self.portal.pages.attempts, self.page.moment
         # What Cognito was asked stays counted, whatever becomes of the rest.
         keys = [*keys, (ASKED, self._address)]
-        told = words.wait(attempts.wait(keys, now))
+        told = refusal_texts.wait(attempts.wait(keys, now))
         if told is None:
             attempts.count(keys, now)
         return told
@@ -156,7 +156,7 @@ class Turn:
 
     # --- answers ---
 
-    def report(self, form: str, error: GatewayError, told: Told) -> None:
+    def report(self, form: str, error: GatewayError, told: RefusalText) -> None:
         """A refusal in the log: Cognito's name for it always, its sentence where the operator must look."""
         self.portal.pages.log.event(
             "form_refused",
@@ -174,13 +174,13 @@ class Turn:
         template: str,
         title: str,
         *,
-        told: Told | None = None,
+        told: RefusalText | None = None,
         errors: Mapping[str, str] | None = None,
         **context: Any,
     ) -> Answer:
         """A form with what was wrong with it: `told` by Cognito, or `errors` by field."""
         problem = None if told is None or told.field is not None else told.sentence
-        if told is words.MISCONFIGURED:
+        if told is refusal_texts.MISCONFIGURED:
             problem = f"{told.sentence} Request {self.page.request_id}."
         if told is not None and told.field is not None:
             errors = {told.field: told.sentence}
@@ -213,7 +213,7 @@ class Turn:
             forget_account(page)
             return see_other(self.wanted.onward(page))
         challenge, secret = outcome, ""
-        if steps.needs_authenticator(challenge):
+        if sign_in_steps.needs_authenticator(challenge):
             secret, challenge = await self.ask(lambda adapter: adapter.begin_authenticator(outcome))
         step = new_step(self.pool.id, challenge, self.return_to, secret, everywhere=everywhere)
         keep_step(page, sealer, step)

@@ -10,16 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gateway.pages.kept import Account, keep_account, kept_account
+from gateway.pages.refusal_texts import WRONG, RefusalText
 from gateway.pages.turn import Turn
-from gateway.pages.words import WRONG, Told
 
 
-def alike(told: Told) -> bool:
+def alike(told: RefusalText) -> bool:
     """Whether this is one of the two."""
     return told == WRONG or told.next == "confirm"
 
 
-def keep(turn: Turn, username: str, told: Told, *, with_password: bool) -> None:
+def keep(turn: Turn, username: str, told: RefusalText, *, with_password: bool) -> None:
     """For /confirm; `with_password`: whether an unconfirmed account's password was proved with it."""
     sealer = turn.portal.sealers.challenge
     before = kept_account(turn.page, sealer, "confirm")

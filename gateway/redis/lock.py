@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 
-from gateway.redis.client import Redis, Script
+from gateway.redis.redis_client import Redis, Script
 from gateway.redis.untrusted import READING
 
 # Our own token counts as free: the answer to an attempt may have been lost on its way.
@@ -42,7 +42,7 @@ return redis.call('DEL', KEYS[1])
 )
 
 
-class Lock:
+class RedisLock:
     """One attempt to hold `key`. Every method raises RedisUnavailable."""
 
     def __init__(self, redis: Redis, key: str, *, ttl: float) -> None:

@@ -15,7 +15,7 @@ from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.revocation.deny_list import Denial, subject_key
-from gateway.revocation.get_user import Answer, CheckFailed, UserPoolApi
+from gateway.revocation.get_user import CheckFailed, TokenStatus, UserPoolApi
 from gateway.revocation.ledger import Ledger
 from gateway.revocation.schedule import Family
 from gateway.revocation.sharing import Claim, SharedVerdicts
@@ -29,7 +29,7 @@ _TELL_AGAIN = 60.0
 # Seconds until the next attempt after what must not happen.
 _AFTER_A_BUG = 1.0
 # What Cognito says of the user and not of one sign-in.
-_OF_THE_USER = frozenset({Answer.DISABLED, Answer.DELETED})
+_OF_THE_USER = frozenset({TokenStatus.DISABLED, TokenStatus.DELETED})
 
 
 class Checker:
@@ -210,9 +210,9 @@ class Checker:
                 await shared.give_up(family.key)
             return
         self._pace.answered(number, self._clock())
-        if answer is Answer.ENDED:
+        if answer is TokenStatus.ENDED:
             self._schedule.drop(family)
-        elif answer is Answer.HOLDS:
+        elif answer is TokenStatus.HOLDS:
             self._metrics.revocation_checks["active"] += 1
             self._schedule.checked(family, at=began, spread=_spread())
             self._ledger.tell(family)
@@ -221,7 +221,7 @@ class Checker:
         else:
             await self._refused(family, answer)
 
-    async def _refused(self, family: Family, answer: Answer) -> None:
+    async def _refused(self, family: Family, answer: TokenStatus) -> None:
         self._metrics.revocation_checks["revoked"] += 1
         key, denial = family.key, Denial(answer.value, 0.0)
         if answer in _OF_THE_USER:

@@ -1,8 +1,8 @@
 """The edge of revocation: asks Cognito whether it still stands by one access token.
 
 GetUser is not signed and needs no AWS credentials: the token is the proof. Of a good answer only the status
-counts, its attributes are not even read. Invariant: an answer is one of `Answer`, or `CheckFailed`, whose
-text holds no byte of answer or token; and a question ends within `TOTAL_TIMEOUT`.
+counts, its attributes are not even read. Invariant: an answer is a `TokenStatus` or `CheckFailed`, whose text
+holds no byte of answer or token; and a question ends within `TOTAL_TIMEOUT`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from aiohttp import ClientError, ClientResponse, ClientSession
 
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
-from gateway.outgoing.aws import AwsHttp
+from gateway.outgoing.aws_http import AwsHttp
 
 # Seconds for connection, TLS and answer. AWS answers in 20–100 ms.
 TOTAL_TIMEOUT = 5.0
@@ -32,7 +32,7 @@ _USER_STOPPED = frozenset({"PasswordResetRequiredException", "UserNotConfirmedEx
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "LimitExceededException"})
 
 
-class Answer(Enum):
+class TokenStatus(Enum):
     """What Cognito says of the token, or of the user it speaks for."""
 
     HOLDS = "holds"
@@ -64,7 +64,7 @@ class UserPoolApi:
         self._timeout = timeout
         self._session: ClientSession | None = None
 
-    async def ask(self, region: str, token: bytes) -> Answer:
+    async def ask(self, region: str, token: bytes) -> TokenStatus:
         """Raises CheckFailed."""
         try:
             async with asyncio.timeout(self._timeout):
@@ -86,7 +86,7 @@ class UserPoolApi:
         suffix = "amazonaws.eu" if region.startswith("eusc-") else "amazonaws.com"
         return f"https://cognito-idp.{region}.{suffix}/"
 
-    async def _ask(self, url: str, token: bytes) -> Answer:
+    async def _ask(self, url: str, token: bytes) -> TokenStatus:
         options = await self._http.options(url)
         if self._session is None:
             self._session = self._http.session()
@@ -95,7 +95,7 @@ class UserPoolApi:
         asking = self._session.post(url, data=body, headers=_HEADERS, allow_redirects=False, **options)
         async with asking as answer:
             if answer.status == 200:
-                return Answer.HOLDS
+                return TokenStatus.HOLDS
             return judge(answer.status, await _read(answer))
 
 
@@ -108,15 +108,15 @@ async def _read(answer: ClientResponse) -> bytes:
     return bytes(document)
 
 
-def judge(status: int, document: bytes) -> Answer:
+def judge(status: int, document: bytes) -> TokenStatus:
     """What an answer other than 200 says. Raises CheckFailed for what says nothing about the token."""
     kind, message = _error(document)
     if kind in _THROTTLED or status == 429:
         raise CheckFailed("throttled", f"status {status}")
     if kind == _USER_GONE:
-        return Answer.DELETED
+        return TokenStatus.DELETED
     if kind in _USER_STOPPED:
-        return Answer.REFUSED
+        return TokenStatus.REFUSED
     if kind != "NotAuthorizedException":
         raise CheckFailed("status", f"status {status}")
     if message.startswith("invalid access token"):
@@ -124,10 +124,10 @@ def judge(status: int, document: bytes) -> Answer:
         raise CheckFailed("foreign", "Cognito does not know its own token: look at cognito.endpoint_url")
     # The messages tell them apart and are promised by nobody: whatever else Cognito says, it refuses.
     if "expired" in message:
-        return Answer.ENDED
+        return TokenStatus.ENDED
     if "disabled" in message:
-        return Answer.DISABLED
-    return Answer.REVOKED if "revoked" in message else Answer.REFUSED
+        return TokenStatus.DISABLED
+    return TokenStatus.REVOKED if "revoked" in message else TokenStatus.REFUSED
 
 
 def _error(document: bytes) -> tuple[str, str]:

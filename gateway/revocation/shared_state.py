@@ -1,7 +1,7 @@
 """What the workers of one gateway know together of revocation: who was asked about, who is denied, what calls
 are left.
 
-Pure bookkeeping, kept by the supervisor; gateway/revocation/redis.py is the same for replicas, in Redis.
+Pure bookkeeping, kept by the supervisor; redis_verdicts.py is the same for replicas, in Redis.
 Invariant: of all workers together one asks about a family at a time, and no more often than the calls allow;
 and no more than `MAX_FAMILIES` are remembered.
 """

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable
 
 from gateway.config.model import Address
 from gateway.errors import GatewayError
-from gateway.serve.page_server import MAX_HEAD, Asked, Page, PageServer, plain
+from gateway.serve.page_server import MAX_HEAD, Page, PageServer, ProbeRequest, plain
 from gateway.serve.sockets import cannot_listen, somebody_listens
 
 # After a scrape the next one waits this many times as long as it took: some milliseconds, and nobody scrapes
@@ -86,7 +86,7 @@ class MetricsListener:
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         return await asyncio.start_unix_server(self._clients.accepted, unix, limit=MAX_HEAD)
 
-    async def _answer(self, asked: Asked) -> Page:
+    async def _answer(self, asked: ProbeRequest) -> Page:
         page = self._pages.get(asked.path)
         if page is None:
             return plain(404, "not found\n")
@@ -94,16 +94,16 @@ class MetricsListener:
             return plain(405, "method not allowed\n", {"Allow": "GET, HEAD"})
         return await page(asked)
 
-    async def _healthz(self, _: Asked) -> Page:
+    async def _healthz(self, _: ProbeRequest) -> Page:
         return plain(200, "ok\n")
 
-    async def _readyz(self, _: Asked) -> Page:
+    async def _readyz(self, _: ProbeRequest) -> Page:
         reasons = self._readiness()
         answer = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
         body = json.dumps(answer).encode() + b"\n"
         return Page(503 if reasons else 200, body, "application/json")
 
-    async def _metrics(self, asked: Asked) -> Page:
+    async def _metrics(self, asked: ProbeRequest) -> Page:
         await self._scraping.acquire()
         began = time.monotonic()
         try:

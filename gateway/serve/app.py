@@ -27,8 +27,8 @@ from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.pages.once import Once
 from gateway.policy.routes import RouteTable
-from gateway.revocation.revocation import Revocation
 from gateway.revocation.sharing import SharedVerdicts
+from gateway.revocation.watch import RevocationWatch
 from gateway.serve.announce import announce_setup
 from gateway.serve.aws_signing import signer_of
 from gateway.serve.revocation_wiring import revocation_of
@@ -39,7 +39,7 @@ from gateway.upstream.connection_pool import UpstreamPool
 if TYPE_CHECKING:
     from gateway.gate.tracer import Tracer
     from gateway.pages.build import Built
-    from gateway.sessions.sessions import Sessions
+    from gateway.sessions.lifecycle import Sessions
 
 
 class Gateway:
@@ -85,8 +85,8 @@ class Gateway:
         self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
         kept = self._same_authenticator(previous)
         # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
-        before: Revocation | None = None if previous is None else previous.revocation
-        self.revocation: Revocation | None = before if kept else self._new_revocation(before)
+        before: RevocationWatch | None = None if previous is None else previous.revocation
+        self.revocation: RevocationWatch | None = before if kept else self._new_revocation(before)
         self.authenticator = kept or Authenticator(
             config,
             self.key_sets,
@@ -191,7 +191,7 @@ class Gateway:
             return None
         return previous.limits
 
-    def _new_revocation(self, before: Revocation | None) -> Revocation | None:
+    def _new_revocation(self, before: RevocationWatch | None) -> RevocationWatch | None:
         return revocation_of(
             self.config, metrics=self._metrics, log=self._log, previous=before, verdicts=self._verdicts
         )

@@ -86,7 +86,7 @@ def _certificates(config: Config) -> Iterator[tuple[str, str, bool]]:
 
 
 def _roots(egress: Egress) -> Iterator[tuple[str, str, bool]]:
-    from gateway.tls.outgoing import client_context
+    from gateway.tls.outgoing_context import client_context
 
     try:
         client_context(egress.roots, egress.ca_from)

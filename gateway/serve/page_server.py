@@ -47,7 +47,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ProbeRequest:
     """What is read of a request."""
 
     method: str
@@ -63,7 +63,7 @@ def plain(status: int, text: str, headers: dict[str, str] | None = None) -> Page
 class PageServer:
     """The connections of a listener. `answer` makes a page of a request."""
 
-    def __init__(self, answer: Callable[[Asked], Awaitable[Page]]) -> None:
+    def __init__(self, answer: Callable[[ProbeRequest], Awaitable[Page]]) -> None:
         self._answer = answer
         # Its connections, and since when each is idle (time.monotonic(), None: it is being answered).
         self._idle: dict[asyncio.StreamWriter, float | None] = {}
@@ -144,7 +144,7 @@ class PageServer:
             self._idle[writer] = time.monotonic()
         return not close
 
-    async def _page(self, asked: Asked) -> Page:
+    async def _page(self, asked: ProbeRequest) -> Page:
         try:
             return await self._answer(asked)
         except Exception as error:  # noqa: BLE001 - whatever it is: a probe must not end the listener
@@ -152,7 +152,7 @@ class PageServer:
             return plain(500, "internal error\n")
 
 
-def read_head(head: bytes) -> Asked | None:
+def read_head(head: bytes) -> ProbeRequest | None:
     """What a whole request head asks for; None: it is none. Pure."""
     first, *lines = head[:-4].lstrip(b"\r\n").split(b"\r\n")
     line = _REQUEST_LINE.fullmatch(first)
@@ -168,7 +168,7 @@ def read_head(head: bytes) -> Asked | None:
     body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
     close = body or line[3] == b"0" or b"close" in fields.get(b"connection", b"").lower()
     path = line[2].partition(b"?")[0].decode("ascii")
-    return Asked(line[1].decode("ascii"), path, fields.get(b"accept", b"").decode("latin-1"), close)
+    return ProbeRequest(line[1].decode("ascii"), path, fields.get(b"accept", b"").decode("latin-1"), close)
 
 
 def _rendered(page: Page, *, close: bool, head_only: bool) -> bytes:

@@ -36,7 +36,7 @@ _QUIET, _QUIET_READS = 2.0, 2
 Mark: TypeAlias = tuple[int, int, int, int] | None
 
 
-class Source:
+class ConfigurationSource:
     """Where a configuration comes from: its main file, and how that is loaded (environment, flags)."""
 
     def __init__(self, path: Path, load: Callable[[], Loaded]) -> None:
@@ -74,7 +74,7 @@ class Service(Protocol):
 class Reloader:
     """Owns the watching, from `start` to `stop`."""
 
-    def __init__(self, source: Source, service: Service) -> None:
+    def __init__(self, source: ConfigurationSource, service: Service) -> None:
         self._source = source
         self._service = service
         self._asked = asyncio.Event()

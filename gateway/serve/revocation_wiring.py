@@ -5,10 +5,10 @@ from __future__ import annotations
 from gateway.config.model import Config
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
-from gateway.redis.client import Redis
-from gateway.revocation.redis import RedisVerdicts
-from gateway.revocation.revocation import Revocation
+from gateway.redis.redis_client import Redis
+from gateway.revocation.redis_verdicts import RedisVerdicts
 from gateway.revocation.sharing import SharedVerdicts
+from gateway.revocation.watch import RevocationWatch
 from gateway.serve.cpus import usable_cpus
 
 
@@ -17,9 +17,9 @@ def revocation_of(
     *,
     metrics: WorkerMetrics,
     log: Logger,
-    previous: Revocation | None,
+    previous: RevocationWatch | None,
     verdicts: SharedVerdicts | None = None,
-) -> Revocation | None:
+) -> RevocationWatch | None:
     """None where `check_every` is null. From `previous` it takes over who is denied. `verdicts`: of the other
     workers, for where no Redis tells."""
     settings, workers = config.cognito.revocation, config.listen.workers
@@ -33,7 +33,7 @@ def revocation_of(
             calls_per_second=settings.calls_per_second,
             leeway=config.cognito.clock_leeway,
         )
-    return Revocation(
+    return RevocationWatch(
         config.cognito,
         # Each asks for itself where nobody tells, and all share one quota.
         workers=usable_cpus() if workers == "auto" else workers,

@@ -19,11 +19,11 @@ from gateway.client.connection import ClientConnection
 from gateway.client.flow import ReadBuffer
 from gateway.client.kept_heads import KeptHeads
 from gateway.client.tls_transport import READ, TlsConnection
-from gateway.client.turns import Turns
+from gateway.client.turn_queue import Turns
 from gateway.config.extras import not_installed
 from gateway.config.model import Config
 from gateway.errors import GatewayError
-from gateway.http.parser import C_PARSER_MISSING, has_c_parser
+from gateway.http.request_parser import C_PARSER_MISSING, has_c_parser
 from gateway.keys.handover import HandedOver
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
@@ -33,14 +33,14 @@ from gateway.serve.accepting import Acceptor
 from gateway.serve.app import Gateway
 from gateway.serve.capacity import Capacity, capacity_here
 from gateway.serve.cpus import worker_count
+from gateway.serve.event_wait import happens
 from gateway.serve.loops import collect
 from gateway.serve.pressure import resident
-from gateway.serve.waiting import happens
 from gateway.tls.rotation import listen_tls
 from gateway.upstream.outbox import Outbox
 
 if TYPE_CHECKING:
-    from gateway.envoy.listener import ExtAuthz
+    from gateway.envoy.listener import GrpcListener
 
 _log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Server:
         self.reads = ReadBuffer()
         self.heads = KeptHeads(self._capacity.bytes)
         # Where Envoy asks, if anywhere.
-        self.ext_authz: ExtAuthz | None = None
+        self.ext_authz: GrpcListener | None = None
         self._sockets: Sequence[socket.socket] = ()
         # Of other workers' places, by number.
         self._borrowed: dict[int, list[socket.socket]] = {}
@@ -208,14 +208,14 @@ class Server:
             return
         try:
             # Whoever has no Envoy does not pay for gRPC: 0.2 s and 25 MiB.
-            from gateway.envoy.listener import ExtAuthz  # noqa: PLC0415
+            from gateway.envoy.listener import GrpcListener  # noqa: PLC0415
         except ModuleNotFoundError as absent:
             package = (absent.name or "").partition(".")[0]
             if package not in {"grpc", "google"}:
                 raise
             told = not_installed("grpc", package)
             raise GatewayError(f"ext_authz.grpc_address is set, and {told}") from absent
-        self.ext_authz = ExtAuthz(address, lambda: self.app, shared=config.listen.workers != 1)
+        self.ext_authz = GrpcListener(address, lambda: self.app, shared=config.listen.workers != 1)
         await self.ext_authz.start()
 
     async def _stop_ext_authz(self, grace: float) -> None:

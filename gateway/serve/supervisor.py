@@ -22,10 +22,10 @@ from gateway.serve.admin import MetricsListener
 from gateway.serve.announce import announce_setup, announce_start
 from gateway.serve.app import Gateway
 from gateway.serve.control import BEAT, Message
-from gateway.serve.place import EARLY, Place
+from gateway.serve.event_wait import happens
 from gateway.serve.shared_revocation import Counter
-from gateway.serve.waiting import happens
 from gateway.serve.worker_handle import Member
+from gateway.serve.worker_slot import EARLY, WorkerSlot
 from gateway.sessions.secrets import make_secret, warn_of_made_secret
 from gateway.version import VERSION
 
@@ -67,7 +67,7 @@ class Supervisor:
         # The revocation checks of all of them.
         self._counter = Counter(config)
         self._workers = workers
-        self._places: list[Place] = []
+        self._places: list[WorkerSlot] = []
         self._listening: sockets.Listening | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._ticker: asyncio.Task[None] | None = None
@@ -104,7 +104,7 @@ class Supervisor:
             await self._listener.start()
             self._listening = sockets.bind(self.config.listen.address, self._workers)
             self._ticker = asyncio.create_task(self._tick(), name="heartbeats")
-            self._places = [Place(number, own) for number, own in enumerate(self._listening.slots)]
+            self._places = [WorkerSlot(number, own) for number, own in enumerate(self._listening.slots)]
             firsts = await asyncio.gather(*(self._spawn(place) for place in self._places))
             self._tasks = [
                 asyncio.create_task(self._keep(place, first), name=f"worker {place.number}")
@@ -188,7 +188,7 @@ class Supervisor:
             if member is not speaker:
                 member.hear(message)
 
-    async def _spawn(self, place: Place) -> Member:
+    async def _spawn(self, place: WorkerSlot) -> Member:
         member = await Member.spawn(place.sockets, self._keys, self._pass_on, self._once)
         place.began(member, time.monotonic())
         if self.ending.is_set():
@@ -201,7 +201,7 @@ class Supervisor:
         self.log.event("worker_started", worker=place.number, pid=member.pid)
         return member
 
-    async def _keep(self, place: Place, member: Member) -> None:
+    async def _keep(self, place: WorkerSlot, member: Member) -> None:
         """Fill the place until the end. `member` is the first one."""
         while True:
             began = time.monotonic()
@@ -221,7 +221,7 @@ class Supervisor:
                 return
             member = successor
 
-    async def _respawn(self, place: Place) -> Member | None:
+    async def _respawn(self, place: WorkerSlot) -> Member | None:
         """None: the end came before there was room for one."""
         while not self.ending.is_set():
             try:
@@ -235,7 +235,7 @@ class Supervisor:
                 await happens(self.ending, _PAUSE_MIN)
         return None
 
-    def _report_death(self, place: Place, member: Member, code: int) -> None:
+    def _report_death(self, place: WorkerSlot, member: Member, code: int) -> None:
         self.log.event(
             "worker_exited",
             level="error",

@@ -18,8 +18,8 @@ from gateway.serve.admin import MetricsListener
 from gateway.serve.announce import announce_start
 from gateway.serve.app import Gateway
 from gateway.serve.capacity import Capacity
+from gateway.serve.event_wait import happens
 from gateway.serve.server import Server
-from gateway.serve.waiting import happens
 from gateway.sessions.secrets import warn_of_made_secret
 from gateway.tls.rotation import WatchedContext
 from gateway.version import VERSION

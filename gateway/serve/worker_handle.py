@@ -19,7 +19,7 @@ from gateway.observe.metrics import Snapshot
 from gateway.pages.once import Once
 from gateway.serve import control
 from gateway.serve.control import BEAT, Message
-from gateway.serve.waiting import happens
+from gateway.serve.event_wait import happens
 
 # Ticks (of BEAT seconds) without a report after which a worker hangs: 2 s. They are the supervisor's own, so
 # that a machine that stood still, or gave no CPU to anybody, makes nobody look hung.

@@ -23,10 +23,10 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.pages.once import Once
 from gateway.serve import control
 from gateway.serve.control import Message
+from gateway.serve.event_wait import happens
 from gateway.serve.loops import run, settle
 from gateway.serve.server import Server
 from gateway.serve.shared_revocation import SupervisedVerdicts
-from gateway.serve.waiting import happens
 
 # Of what is said of sockets that are lent: bytes, and sockets of one place (one per address of a host name).
 _WORDS, _MOST_SOCKETS = 64, 64

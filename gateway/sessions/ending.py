@@ -20,10 +20,10 @@ from gateway.sessions.replicas import StoreUnavailable
 from gateway.sessions.revoking import Revoking
 from gateway.sessions.session import Session
 from gateway.sessions.stores import Store
-from gateway.sessions.unfinished_sign_outs import Unfinished, Waiting
+from gateway.sessions.unfinished_sign_outs import PendingSignOut, Unfinished
 
 
-class SignedOut(NamedTuple):
+class SignOutResult(NamedTuple):
     """What a sign-out reached besides this gateway."""
 
     # Whether the store knows; else it is told as soon as it can be reached.
@@ -63,12 +63,12 @@ class Ending:
         """Whether this ticket's session was ended here, though the store may not know."""
         return self.unfinished.holds(ticket)
 
-    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignedOut:
+    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignOutResult:
         """The browser's session is over, its cookies go; `everywhere`: all sessions of the user."""
         page.set_cookies += session_cookies.ended(page.cookies)
         sent = session_cookies.sent(page.cookies)
         if sent is None:
-            return SignedOut()
+            return SignOutResult()
         session = page.session
         page.session = page.principal = None
         # Who closes the window at once is signed out all the same.
@@ -77,16 +77,18 @@ class Ending:
         else:
             work = self._spawn(self._sign_out(page, sent[1], session, everywhere=everywhere))
         await asyncio.wait((work,))
-        done: SignedOut = SignedOut(stored=False, revoked=False) if work.cancelled() else work.result()
+        done: SignOutResult = (
+            SignOutResult(stored=False, revoked=False) if work.cancelled() else work.result()
+        )
         return done
 
     async def _sign_out(
         self, page: PageRequest, ticket: str, session: Session, *, everywhere: bool
-    ) -> SignedOut:
+    ) -> SignOutResult:
         stored = await self.over(ticket, session, everywhere=everywhere)
         self._metrics.sessions["signed_out"] += 1
         revoked = await self.told(page, session, everywhere=everywhere, stored=stored)
-        return SignedOut(stored, revoked)
+        return SignOutResult(stored, revoked)
 
     async def everywhere(self, page: PageRequest, session: Session) -> bool:
         """All sessions of this one's user are over, which is in no store itself; whether Cognito did it."""
@@ -113,8 +115,8 @@ class Ending:
         )
         return revoked
 
-    async def _end_unseen(self, ticket: str) -> SignedOut:
-        return SignedOut(stored=await self.end_ticket(ticket))
+    async def _end_unseen(self, ticket: str) -> SignOutResult:
+        return SignOutResult(stored=await self.end_ticket(ticket))
 
     async def end_ticket(self, ticket: str) -> bool:
         """End what a ticket opens, if it opens something; whether the store knows.
@@ -163,7 +165,7 @@ class Ending:
         finally:
             self.unfinished.working = False
 
-    async def _finish(self, waiting: Waiting) -> None:
+    async def _finish(self, waiting: PendingSignOut) -> None:
         session = waiting.session
         if session is None:
             session = await self._store.find(waiting.ticket, now=self._clock())

@@ -15,8 +15,8 @@ from gateway.http.navigation import maker_of
 from gateway.http.origin import SAFE_METHODS, same_origin
 from gateway.http.request import Asked, Request
 from gateway.http.resource_metadata import public_origin
+from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.session import Session
-from gateway.sessions.sessions import Sessions
 
 # Sec-Fetch-Mode of all that is not a WebSocket (Fetch standard, request's mode).
 _NO_HANDSHAKE = frozenset({b"cors", b"no-cors", b"same-origin", b"navigate"})

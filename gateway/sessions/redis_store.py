@@ -7,7 +7,7 @@ token is in Redis in the clear, and every key of ours there ends by itself.
 
 from __future__ import annotations
 
-from gateway.redis.client import Redis, Script
+from gateway.redis.redis_client import Redis, Script
 from gateway.sessions import session as form
 from gateway.sessions.replicas import PREFIX, RenewalLock, StoreUnavailable, reached
 from gateway.sessions.sealing import Sealer

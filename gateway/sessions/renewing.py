@@ -22,7 +22,7 @@ from gateway.sessions.session import Session
 from gateway.sessions.stores import Store
 
 # Another replica holds the lock: look every so often whether it is done, for as long as Cognito may take
-# (connecting and reading time out after 5 and 15 seconds in gateway/aws/connection.py).
+# (connecting and reading time out after 5 and 15 seconds in gateway/aws/cognito_client.py).
 _LOOK, _PATIENCE = 0.1, 20.0
 # A lock is renewed this often (seconds); a third of the time after which it would be lost.
 _HOLD = 3.0

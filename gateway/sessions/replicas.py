@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import TypeVar
 
-from gateway.redis.client import Redis, RedisUnavailable, Script
-from gateway.redis.lock import Lock
+from gateway.redis.lock import RedisLock
+from gateway.redis.redis_client import Redis, RedisUnavailable, Script
 from gateway.sessions.session import Session
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class RenewalLock:
     """Keeps other replicas from renewing the same session. Raises StoreUnavailable."""
 
     def __init__(self, redis: Redis, session: Session) -> None:
-        self._lock = Lock(redis, f"{PREFIX}renewal:{session.id}", ttl=LOCK_TTL)
+        self._lock = RedisLock(redis, f"{PREFIX}renewal:{session.id}", ttl=LOCK_TTL)
 
     async def acquire(self) -> bool:
         return await reached(self._lock.acquire())

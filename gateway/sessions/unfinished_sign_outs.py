@@ -19,7 +19,7 @@ from gateway.sessions.session import Session
 from gateway.sessions.stores import hashed
 
 # Seconds between two attempts: a store that is back hears of it within a second; one that is away is not even
-# asked (gateway/redis/client.py).
+# asked (gateway/redis/redis_client.py).
 _PAUSE = 1.0
 # Half a kilobyte each. Beyond it the oldest are given up: an hour of five sign-outs a second.
 _MOST = 20_000
@@ -27,7 +27,7 @@ _MOST = 20_000
 _LONGEST_TICKET = 64
 
 
-class Waiting(NamedTuple):
+class PendingSignOut(NamedTuple):
     ticket: str
     # None: it could not be looked up. Without its tokens.
     session: Session | None
@@ -38,13 +38,13 @@ class Unfinished:
     """Owned by Sessions, which runs `work` as a task whenever there is something to do."""
 
     def __init__(
-        self, finish: Callable[[Waiting], Awaitable[None]], log: Logger, clock: Callable[[], float]
+        self, finish: Callable[[PendingSignOut], Awaitable[None]], log: Logger, clock: Callable[[], float]
     ) -> None:
         """`finish` tells the store; it may raise StoreUnavailable."""
         self._finish = finish
         self._log = log
         self._clock = clock
-        self._waiting: OrderedDict[str, Waiting] = OrderedDict()
+        self._waiting: OrderedDict[str, PendingSignOut] = OrderedDict()
         self.working = False
 
     def __len__(self) -> int:
@@ -53,7 +53,7 @@ class Unfinished:
     def add(self, ticket: str, session: Session | None, *, until: float, exact: str) -> None:
         bare = None if session is None else replace(session, access="", id_token="", refresh="")
         kept = ticket if len(ticket) <= _LONGEST_TICKET else ""
-        self._waiting[hashed(ticket)] = Waiting(kept, bare, until)
+        self._waiting[hashed(ticket)] = PendingSignOut(kept, bare, until)
         self._log.event(
             "sign_out_pending",
             level="warning",

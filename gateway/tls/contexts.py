@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.config.model import ClientTls, ServerTls
 from gateway.errors import GatewayError, system_said
-from gateway.tls import outgoing
+from gateway.tls import outgoing_context
 from gateway.tls.causes import plain
 
 # RFC 7301: HTTP/1.1 is what is spoken here, on both sides.
@@ -41,7 +41,7 @@ def server_context(tls: ServerTls) -> ssl.SSLContext:
 
 def client_context(tls: ClientTls) -> ssl.SSLContext:
     """What the upstream is called with: its certificate and name are always verified. Raises GatewayError."""
-    context = outgoing.client_context(tls.ca_file, "upstream.tls.ca_file")
+    context = outgoing_context.client_context(tls.ca_file, "upstream.tls.ca_file")
     _common(context)
     if tls.certificate_file is not None:
         _load_pair(context, "upstream.tls", tls.certificate_file, tls.key_file or tls.certificate_file)

@@ -17,7 +17,7 @@ from typing import Protocol
 MOST = 32
 
 
-class Holder(Protocol):
+class Flushable(Protocol):
     """A connection with something to say. Implementations: ClientWriter, UpstreamConnection."""
 
     def flush(self) -> None:
@@ -30,9 +30,9 @@ class Outbox:
     __slots__ = ("_holders",)
 
     def __init__(self) -> None:
-        self._holders: list[Holder] = []
+        self._holders: list[Flushable] = []
 
-    def add(self, holder: Holder) -> None:
+    def add(self, holder: Flushable) -> None:
         """`holder` is flushed at the end of this turn, or earlier."""
         holders = self._holders
         if not holders:

@@ -9,7 +9,7 @@ import pytest
 from gateway.aws.clients import Where
 from gateway.aws.partitions import managed_login_url, partition_of
 from gateway.aws.provision.wanted import Wanted, trust_policy
-from gateway.commands.checkup.identity import judge_trust
+from gateway.commands.checkup.identity_findings import judge_trust
 from gateway.commands.setup import print_iam_policy
 
 REGIONS = {

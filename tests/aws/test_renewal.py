@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.aws.connection import Connection
+from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.renewal import Renewal
 from gateway.aws.values import CognitoRefused, PoolAddress, Tokens
 from gateway.errors import GatewayError
@@ -42,9 +42,9 @@ class Signed:
         )
         self.address = address
         self.renewal = Renewal(address)
-        from gateway.aws.user_pool import UserPool
+        from gateway.aws.user_pool import UserPoolClient
 
-        tokens = UserPool(address, "password").sign_in("alice", PASSWORD)
+        tokens = UserPoolClient(address, "password").sign_in("alice", PASSWORD)
         assert isinstance(tokens, Tokens)
         self.tokens = tokens
 
@@ -99,7 +99,7 @@ def test_a_cognito_that_is_not_there_is_no_refusal() -> None:
 
 @pytest.mark.parametrize("secret", [False, True])
 def test_both_operations_name_the_device(local: LocalCognito, secret: bool) -> None:
-    from gateway.aws.user_pool import UserPool
+    from gateway.aws.user_pool import UserPoolClient
 
     flows = ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_USER_PASSWORD_AUTH"]
     signed = Signed(local, GenerateSecret=secret, ExplicitAuthFlows=flows)
@@ -108,7 +108,7 @@ def test_both_operations_name_the_device(local: LocalCognito, secret: bool) -> N
     )
     with pytest.raises(CognitoRefused):
         signed.renewal.renew(signed.tokens.refresh, "alice")
-    pool = UserPool(signed.address, "srp")
+    pool = UserPoolClient(signed.address, "srp")
     tokens = pool.sign_in("alice", PASSWORD)
     assert isinstance(tokens, Tokens)
     confirmed = pool.confirm_device(tokens)
@@ -127,7 +127,7 @@ def test_both_operations_name_the_device(local: LocalCognito, secret: bool) -> N
         signed.renewal.renew(confirmed.refresh, "alice", confirmed.device_key)
 
 
-class Old(Connection):
+class Old(CognitoClient):
     """A connection to an API that does not know GetTokensFromRefreshToken."""
 
     def __init__(self, address: PoolAddress, code: str = "UnknownOperationException") -> None:

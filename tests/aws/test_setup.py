@@ -20,7 +20,7 @@ from gateway.aws.clients import Aws, Where
 from gateway.aws.provision.destroy import removals
 from gateway.aws.provision.iam_policy import IMPLIED, actions, iam_policy
 from gateway.aws.provision.step import Made
-from gateway.aws.provision.walk import Told, walk
+from gateway.aws.provision.walk import StepReport, walk
 from gateway.aws.provision.wanted import AUTH_FLOWS, TAG, Wanted, fixed_pool_settings, trust_policy
 from gateway.cli import main
 from gateway.commands.sign_up import SignUpRequest, sign_up_command
@@ -312,7 +312,7 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
     )
 
     def go(wanted: Wanted, **how: bool) -> Made:
-        said: list[Told] = []
+        said: list[StepReport] = []
         return walk(aws, wanted, pool_id=None, **{"plan": False, "fix": False, **how}, say=said.append)
 
     there = go(wanted)

@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from gateway.aws.sentences import refused
-from gateway.aws.user_pool import Challenge, PoolAddress, Tokens, UserPool
+from gateway.aws.user_pool import Challenge, PoolAddress, Tokens, UserPoolClient
 from gateway.commands.token import TokenRequest, token_command
 from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito
@@ -331,7 +331,7 @@ def test_the_secret_hash_is_sent() -> None:
     with local_cognito.running(SEED) as local:
         address = PoolAddress(POOL, SECRET_CLIENT, client_secret="s" * 24, endpoint_url=local.url)
         for flow in ("password", "admin"):
-            pool = UserPool(address, flow)
+            pool = UserPoolClient(address, flow)
             assert isinstance(pool.sign_in("alice", PASSWORD), Tokens)
         outcome = pool.sign_in("new", TEMPORARY)
         assert isinstance(outcome, Challenge)

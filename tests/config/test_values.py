@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.config import values
+from gateway.config import scalars
 from tests.support.config_files import refusal
 
 MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
@@ -14,37 +14,37 @@ BYTES = {"": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
 def test_zero_needs_no_unit() -> None:
-    assert (values.duration("0"), values.duration("0s"), values.duration("00ms")) == (0.0, 0.0, 0.0)
+    assert (scalars.duration("0"), scalars.duration("0s"), scalars.duration("00ms")) == (0.0, 0.0, 0.0)
 
 
 @given(st.integers(0, 80_000), st.sampled_from(sorted(MILLISECONDS)))
 def test_a_duration_is_its_number_times_its_unit(count: int, unit: str) -> None:
-    assert values.duration(f"{count}{unit}") * 1000 == pytest.approx(count * MILLISECONDS[unit], abs=1e-6)
+    assert scalars.duration(f"{count}{unit}") * 1000 == pytest.approx(count * MILLISECONDS[unit], abs=1e-6)
 
 
 @given(st.integers(0, 3650 * 86_400_000))
 def test_a_duration_that_is_shown_is_read_back(milliseconds: int) -> None:
-    assert values.duration(values.show_duration(milliseconds / 1000)) == milliseconds / 1000
+    assert scalars.duration(scalars.show_duration(milliseconds / 1000)) == milliseconds / 1000
 
 
 @given(st.integers(0, 1024), st.sampled_from(sorted(BYTES)))
 def test_a_size_is_its_number_times_its_unit(count: int, unit: str) -> None:
-    assert values.size(f"{count}{unit}") == count * BYTES[unit]
+    assert scalars.size(f"{count}{unit}") == count * BYTES[unit]
 
 
 @given(st.integers(0, 1024**4))
 def test_a_size_that_is_shown_is_read_back(count: int) -> None:
-    assert values.size(values.show_size(count)) == count
+    assert scalars.size(scalars.show_size(count)) == count
 
 
 @pytest.mark.parametrize(
-    "parse", [values.duration, values.size, values.integer, values.number, values.auto_or(1, 256)]
+    "parse", [scalars.duration, scalars.size, scalars.integer, scalars.number, scalars.auto_or(1, 256)]
 )
 @given(text=st.text(max_size=12))
 def test_any_text_is_a_value_or_a_mistake_on_one_line(parse: object, text: str) -> None:
     assert callable(parse)
     told = refusal(parse, text)
-    assert told is None or (told.startswith(values.shown(text)) and len(told.splitlines()) == 1)
+    assert told is None or (told.startswith(scalars.shown(text)) and len(told.splitlines()) == 1)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_any_text_is_a_value_or_a_mistake_on_one_line(parse: object, text: str) 
     ],
 )
 def test_a_wrong_duration_says_what_is_right(text: str, told: str) -> None:
-    assert refusal(values.duration, text) == told
+    assert refusal(scalars.duration, text) == told
 
 
 @pytest.mark.parametrize(
@@ -72,25 +72,25 @@ def test_a_wrong_duration_says_what_is_right(text: str, told: str) -> None:
 )
 def test_a_wrong_size_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a size|is larger than"):
-        values.size(text)
+        scalars.size(text)
 
 
 @pytest.mark.parametrize("text", ["0755", "1_000", "0x10", "0o17", "1e3", "+1", " 1", "1.0", "12:30", "٣"])
 def test_an_integer_is_decimal_and_nothing_else(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not a whole number"):
-        values.integer(text)
+        scalars.integer(text)
 
 
 @pytest.mark.parametrize("text", ["yes", "no", "on", "off", "True", "TRUE", "1", "y", ""])
 def test_a_boolean_is_true_or_false_and_none_of_the_older_spellings(text: str) -> None:
     with pytest.raises(ValueError, match=r"is not true or false"):
-        values.boolean(text)
-    assert values.boolean("true") is True
-    assert values.boolean("false") is False
+        scalars.boolean(text)
+    assert scalars.boolean("true") is True
+    assert scalars.boolean("false") is False
 
 
 def test_bounds_are_inclusive_and_named() -> None:
-    parse = values.within(values.duration, 1.0, 3600.0, values.show_duration)
+    parse = scalars.within(scalars.duration, 1.0, 3600.0, scalars.show_duration)
     assert (parse("1s"), parse("1h")) == (1.0, 3600.0)
     with pytest.raises(ValueError, match=r"^'999ms' is outside 1s to 1h$"):
         parse("999ms")
@@ -99,7 +99,7 @@ def test_bounds_are_inclusive_and_named() -> None:
 
 
 def test_workers_are_a_number_or_auto() -> None:
-    workers = values.auto_or(1, 256)
+    workers = scalars.auto_or(1, 256)
     assert workers("auto") == "auto"
     assert workers("4") == 4
     for text in ("0", "257", "Auto", "-1"):

@@ -87,7 +87,7 @@ def test_without_the_extra_one_sentence_says_what_to_install(tmp_path: Path) -> 
 
 def test_nothing_of_it_is_imported_where_it_is_not_configured() -> None:
     program = (
-        "import sys, gateway.serve.serve, gateway.serve.app, gateway.serve.server;"
+        "import sys, gateway.serve.run, gateway.serve.app, gateway.serve.server;"
         "print([name for name in ('grpc', 'google.protobuf') if name in sys.modules])"
     )
     ended = run(sys.executable, "-c", program)

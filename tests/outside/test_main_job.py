@@ -135,7 +135,7 @@ async def test_what_a_request_does_not_need_is_not_loaded(tmp_path: Path) -> Non
             "cryptography.x509.base",
             "boto3",
             "botocore",
-            "gateway.aws.connection",
+            "gateway.aws.cognito_client",
             "local_cognito",
             "hypothesis",
             "jinja2",

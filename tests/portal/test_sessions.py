@@ -128,7 +128,7 @@ async def test_without_cognito_a_session_lives_as_long_as_its_token(tmp_path: Pa
 async def test_a_session_whose_tokens_ended_comes_back_with_cognito(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.sessions.sessions._RETRY", 0.5)
+    monkeypatch.setattr("gateway.sessions.lifecycle._RETRY", 0.5)
     async with served(tmp_path) as (gateway, cognito):
         cognito.error = CognitoRefused("TooManyRequestsException", "later")
         browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))

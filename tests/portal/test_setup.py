@@ -128,7 +128,7 @@ async def test_the_answer_is_stored_served_and_closed(tmp_path: Path) -> None:
 
 async def test_nobody_else_may_change_it(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    store(tmp_path / "state", connection_text(setup_form.Connection(**GOOD).as_pool))
+    store(tmp_path / "state", connection_text(setup_form.PoolConnection(**GOOD).as_pool))
     # alice is an editor, but editors are not named; and a code does not open it again.
     async with site(tmp_path, pools=False, sign_in="state_dir: state, admin_groups: [others]") as at:
         browser = at.browser()
@@ -268,7 +268,7 @@ async def test_a_deleted_state_file_brings_no_old_code_back(tmp_path: Path) -> N
 @pytest.mark.parametrize("gone", ["group", "disabled"])
 async def test_an_admin_no_more_changes_nothing(tmp_path: Path, gone: str) -> None:
     (tmp_path / "state").mkdir()
-    text = connection_text(setup_form.Connection(**GOOD).as_pool)
+    text = connection_text(setup_form.PoolConnection(**GOOD).as_pool)
     store(tmp_path / "state", text)
     document = seed()
     clients = document["UserPools"][0]["Clients"]
@@ -296,7 +296,7 @@ async def test_an_admin_no_more_changes_nothing(tmp_path: Path, gone: str) -> No
 async def test_a_session_without_its_password_changes_nothing(tmp_path: Path) -> None:
     """As a script on the API's pages has one, or somebody at an unlocked screen."""
     (tmp_path / "state").mkdir()
-    text = connection_text(setup_form.Connection(**GOOD).as_pool)
+    text = connection_text(setup_form.PoolConnection(**GOOD).as_pool)
     store(tmp_path / "state", text)
     lines = "state_dir: state, admin_groups: [admins]"
     async with site(tmp_path, pools=False, sign_in=lines) as at:
@@ -318,7 +318,7 @@ async def test_a_session_without_its_password_changes_nothing(tmp_path: Path) ->
 
 async def test_an_admin_with_a_second_factor_gives_the_password_alone(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    store(tmp_path / "state", connection_text(setup_form.Connection(**GOOD).as_pool))
+    store(tmp_path / "state", connection_text(setup_form.PoolConnection(**GOOD).as_pool))
     lines = "state_dir: state, admin_groups: [admins]"
     async with site(tmp_path, pools=False, sign_in=lines) as at:
         second_factors(at)
@@ -335,7 +335,7 @@ async def test_an_admin_with_a_second_factor_gives_the_password_alone(tmp_path: 
 
 async def test_an_admin_s_change_names_who_made_it(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
-    store(tmp_path / "state", connection_text(setup_form.Connection(**GOOD).as_pool))
+    store(tmp_path / "state", connection_text(setup_form.PoolConnection(**GOOD).as_pool))
     document = seed()
     clients = document["UserPools"][0]["Clients"]
     clients.append({**clients[0], "ClientId": "another"})

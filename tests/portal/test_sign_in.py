@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.pages.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SENT_TO_PERSON, WINDOW
-from gateway.pages.routes import routes
+from gateway.pages.page_routes import routes
 from tests.support.site import (
     ALICE,
     CLIENT,

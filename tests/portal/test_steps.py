@@ -9,9 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.aws.values import Challenge
-from gateway.pages import steps
+from gateway.pages import sign_in_steps
 from gateway.pages.kept import new_step
-from gateway.pages.steps import Answer, AuthenticatorCode, Password, Wrong, plan, takes_password, view
+from gateway.pages.sign_in_steps import (
+    AuthenticatorCode,
+    Password,
+    StepAnswer,
+    Wrong,
+    plan,
+    takes_password,
+    view,
+)
 
 
 def challenge(name: str, choices: tuple[str, ...] = (), **parameters: str) -> Challenge:
@@ -30,7 +38,7 @@ def challenge(name: str, choices: tuple[str, ...] = (), **parameters: str) -> Ch
 def test_codes_lose_their_spaces(name: str, member: str) -> None:
     asked = challenge(name, CODE_DELIVERY_DESTINATION="a***@e***")
     assert view(asked, {}).kind == "code"
-    assert plan(asked, {"code": " 123-456 "}) == Answer({member: "123456"})
+    assert plan(asked, {"code": " 123-456 "}) == StepAnswer({member: "123456"})
     assert plan(asked, {"code": " "}) == Wrong({"code": "Enter the code"})
 
 
@@ -39,7 +47,7 @@ def test_where_a_code_went_is_said() -> None:
 
 
 def test_an_answer_of_ones_own_stays_as_typed() -> None:
-    assert plan(challenge("CUSTOM_CHALLENGE"), {"code": "my  answer"}) == Answer({"ANSWER": "my  answer"})
+    assert plan(challenge("CUSTOM_CHALLENGE"), {"code": "my  answer"}) == StepAnswer({"ANSWER": "my  answer"})
 
 
 def test_a_new_password_comes_with_what_the_pool_misses() -> None:
@@ -53,7 +61,7 @@ def test_a_new_password_comes_with_what_the_pool_misses() -> None:
     assert isinstance(wrong, Wrong)
     assert set(wrong.errors) == {"new_password", "attribute_email"}
     form = {"new_password": "p", "attribute_name": " Alice ", "attribute_email": "a@b", "attribute_sub": "x"}
-    assert plan(asked, form) == Answer(
+    assert plan(asked, form) == StepAnswer(
         {"NEW_PASSWORD": "p", "userAttributes.name": "Alice", "userAttributes.email": "a@b"}
     )
 
@@ -63,7 +71,7 @@ def test_a_choice_is_only_one_that_was_offered() -> None:
     shown = view(asked, {})
     assert shown.kind == "password"
     assert [option.value for option in shown.options] == ["EMAIL_OTP"]
-    assert plan(asked, {"choice": "EMAIL_OTP"}) == Answer({"ANSWER": "EMAIL_OTP"})
+    assert plan(asked, {"choice": "EMAIL_OTP"}) == StepAnswer({"ANSWER": "EMAIL_OTP"})
     assert isinstance(plan(asked, {"choice": "SMS_OTP"}), Wrong)
     assert isinstance(plan(asked, {"choice": "WEB_AUTHN"}), Wrong)
     assert plan(asked, {"password": "secret"}) == Password("secret")
@@ -79,12 +87,12 @@ def test_a_choice_is_only_one_that_was_offered() -> None:
 def test_the_kind_of_second_factor_is_chosen() -> None:
     asked = challenge("SELECT_MFA_TYPE", MFAS_CAN_CHOOSE='["SMS_MFA","SOFTWARE_TOKEN_MFA"]')
     assert {option.value for option in view(asked, {}).options} == {"SMS_MFA", "SOFTWARE_TOKEN_MFA"}
-    assert plan(asked, {"choice": "SMS_MFA"}) == Answer({"ANSWER": "SMS_MFA"})
+    assert plan(asked, {"choice": "SMS_MFA"}) == StepAnswer({"ANSWER": "SMS_MFA"})
 
 
 def test_an_authenticator_is_set_up_with_six_digits() -> None:
     asked = challenge("MFA_SETUP", MFAS_CAN_SETUP='["SOFTWARE_TOKEN_MFA"]')
-    assert steps.needs_authenticator(asked)
+    assert sign_in_steps.needs_authenticator(asked)
     assert plan(asked, {"code": "123 456"}) == AuthenticatorCode("123456")
     for code in ("", "12345", "abcdef", "１２３４５６"):
         assert isinstance(plan(asked, {"code": code}), Wrong)
@@ -111,7 +119,7 @@ def test_what_no_form_can_answer_is_said(asked: Challenge) -> None:
 def test_a_step_survives_being_kept(username: str, session: str, parameters: dict[str, str]) -> None:
     step = new_step("us-east-1_Pool", Challenge("MFA_SETUP", username, session, parameters), "/a", "KEY")
     known = {name: value for name, value in parameters.items() if name != "x"}
-    decoded = steps.decode(steps.encode(step))
+    decoded = sign_in_steps.decode(sign_in_steps.encode(step))
     assert decoded is not None
     assert (decoded.id, decoded.secret, decoded.return_to) == (step.id, "KEY", "/a")
     assert decoded.challenge == Challenge("MFA_SETUP", username, session, known)
@@ -119,7 +127,7 @@ def test_a_step_survives_being_kept(username: str, session: str, parameters: dic
 
 @given(st.binary())
 def test_what_was_not_kept_by_this_version_is_nothing(data: bytes) -> None:
-    assert steps.decode(data) is None or data.startswith(b"[")
+    assert sign_in_steps.decode(data) is None or data.startswith(b"[")
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
@@ -128,6 +136,6 @@ def test_nothing_secret_is_in_a_repr() -> None:
         step,
         Password("hunter2"),
         AuthenticatorCode("123456"),
-        Answer({"NEW_PASSWORD": "hunter2"}),
+        StepAnswer({"NEW_PASSWORD": "hunter2"}),
     ):
         assert not {"hunter2", "123456", "SECRETKEY", "session'"} & set(repr(shown).split("'"))

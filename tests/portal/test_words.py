@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from gateway.aws.phrases import missing_attributes, wrong_member
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
-from gateway.pages import words
+from gateway.pages import refusal_texts
 from gateway.pages.attributes import field_for, fields_for
-from gateway.pages.words import TOO_MANY, WRONG
+from gateway.pages.refusal_texts import TOO_MANY, WRONG
 
 
 def refused(code: str, message: str = "") -> CognitoRefused:
@@ -29,8 +29,8 @@ def refused(code: str, message: str = "") -> CognitoRefused:
         (refused("LimitExceededException", "Attempt limit exceeded, please try after some time."), TOO_MANY),
     ],
 )
-def test_signing_in(error: GatewayError, told: words.Told) -> None:
-    assert words.sign_in(error) == told
+def test_signing_in(error: GatewayError, told: refusal_texts.RefusalText) -> None:
+    assert refusal_texts.sign_in(error) == told
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,13 @@ def test_signing_in(error: GatewayError, told: words.Told) -> None:
     ],
 )
 def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: GatewayError) -> None:
-    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+    for tell in (
+        refusal_texts.sign_in,
+        refusal_texts.challenge,
+        refusal_texts.sign_up,
+        refusal_texts.code,
+        refusal_texts.change_password,
+    ):
         told = tell(error)
         assert told.fault
         assert told.status == 503
@@ -58,38 +64,50 @@ def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: Gateway
 
 @pytest.mark.parametrize("code", ["InternalErrorException", "ServiceUnavailableException", "503"])
 def test_a_cognito_that_is_unwell_is_not_said_to_be_misconfigured(code: str) -> None:
-    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+    for tell in (
+        refusal_texts.sign_in,
+        refusal_texts.challenge,
+        refusal_texts.sign_up,
+        refusal_texts.code,
+        refusal_texts.change_password,
+    ):
         told = tell(refused(code))
         assert told.status == 503
         assert told.sentence == "The sign-in service is unavailable at the moment. Try again in a minute."
 
 
 def test_a_quota_of_the_account_s_is_nobody_s_guess() -> None:
-    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+    for tell in (
+        refusal_texts.sign_in,
+        refusal_texts.challenge,
+        refusal_texts.sign_up,
+        refusal_texts.code,
+        refusal_texts.change_password,
+    ):
         told = tell(refused("TooManyRequestsException", "Rate exceeded"))
         assert (told.sentence, told.status, told.fault) == (TOO_MANY.sentence, 429, True)
         assert told != TOO_MANY, "what was counted is taken back"
 
 
 def test_where_a_sign_in_goes_on() -> None:
-    assert words.sign_in(refused("UserNotConfirmedException")).next == "confirm"
-    assert words.sign_in(refused("PasswordResetRequiredException")).next == "reset"
+    assert refusal_texts.sign_in(refused("UserNotConfirmedException")).next == "confirm"
+    assert refusal_texts.sign_in(refused("PasswordResetRequiredException")).next == "reset"
     for error in (
         refused("NotAuthorizedException", "Invalid session for the user, session is expired."),
         refused("CodeMismatchException", "Invalid session provided"),
         refused("ExpiredCodeException", "Your session has expired"),
     ):
-        assert words.challenge(error).next == "again"
+        assert refusal_texts.challenge(error).next == "again"
     revoked = refused("NotAuthorizedException", "Access Token has been revoked")
-    assert words.change_password(revoked).next == "again"
+    assert refusal_texts.change_password(revoked).next == "again"
 
 
 def test_a_password_is_refused_beside_its_field() -> None:
     message = "Password did not conform with policy: Password must have uppercase characters"
-    told = words.challenge(refused("InvalidPasswordException", message))
+    told = refusal_texts.challenge(refused("InvalidPasswordException", message))
     assert (told.field, told.sentence) == ("new_password", "Password must have uppercase characters.")
-    assert words.sign_up(refused("InvalidPasswordException", message)).field == "password"
-    assert "before" in words.code(refused("PasswordHistoryPolicyViolationException")).sentence
+    assert refusal_texts.sign_up(refused("InvalidPasswordException", message)).field == "password"
+    assert "before" in refusal_texts.code(refused("PasswordHistoryPolicyViolationException")).sentence
 
 
 def test_a_code_tells_nothing_of_the_account() -> None:
@@ -100,19 +118,25 @@ def test_a_code_tells_nothing_of_the_account() -> None:
         refused("NotAuthorizedException", "User cannot be confirmed. Current status is CONFIRMED"),
         refused("AliasExistsException", "An account with the given email already exists."),
     ]
-    assert len({words.code(error) for error in errors}) == 1
+    assert len({refusal_texts.code(error) for error in errors}) == 1
 
 
 def test_the_operators_own_words_reach_the_user() -> None:
     error = refused(
         "UserLambdaValidationException", "PreSignUp failed with error Only colleagues may sign up."
     )
-    assert words.sign_up(error).sentence == "Only colleagues may sign up."
+    assert refusal_texts.sign_up(error).sentence == "Only colleagues may sign up."
 
 
 @given(st.text(max_size=30), st.text(max_size=80))
 def test_everything_has_a_sentence(code: str, message: str) -> None:
-    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+    for tell in (
+        refusal_texts.sign_in,
+        refusal_texts.challenge,
+        refusal_texts.sign_up,
+        refusal_texts.code,
+        refusal_texts.change_password,
+    ):
         told = tell(refused(code, message))
         assert told.sentence.endswith(".")
         assert told.status in {400, 429, 503}
@@ -139,7 +163,13 @@ def test_what_a_client_had_quoted_decides_nothing(code: str, quoted: str) -> Non
     def tell(value: str) -> list[object]:
         constraint = "failed to satisfy constraint: Member must satisfy regular expression pattern: [\\S]+"
         error = refused(code, f"1 validation error detected: Value '{value}' at 'username' {constraint}")
-        tells = (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password)
+        tells = (
+            refusal_texts.sign_in,
+            refusal_texts.challenge,
+            refusal_texts.sign_up,
+            refusal_texts.code,
+            refusal_texts.change_password,
+        )
         # What is quoted back to the person alone is no decision.
         told = [(one.field, one.status, one.next, one.fault) for one in (tell(error) for tell in tells)]
         return [*told, error.of_the_client, error.member, missing_attributes(code, error.message)]
@@ -157,20 +187,26 @@ def test_a_parameter_error_is_told_beside_its_field() -> None:
 
     assert wrong_member("InvalidParameterException", invalid("password").message) == "password"
     for tell, member, field in (
-        (words.sign_up, "password", "password"),
-        (words.sign_up, "username", "username"),
-        (words.code, "password", "new_password"),
-        (words.change_password, "proposedPassword", "new_password"),
-        (words.change_password, "previousPassword", "password"),
-        (words.challenge, "challengeResponses.NEW_PASSWORD", "new_password"),
-        (words.challenge, "userCode", "code"),
-        (words.sending, "username", "username"),
+        (refusal_texts.sign_up, "password", "password"),
+        (refusal_texts.sign_up, "username", "username"),
+        (refusal_texts.code, "password", "new_password"),
+        (refusal_texts.change_password, "proposedPassword", "new_password"),
+        (refusal_texts.change_password, "previousPassword", "password"),
+        (refusal_texts.challenge, "challengeResponses.NEW_PASSWORD", "new_password"),
+        (refusal_texts.challenge, "userCode", "code"),
+        (refusal_texts.sending, "username", "username"),
     ):
         told = tell(invalid(member))
         assert (told.field, told.status, told.fault) == (field, 400, False)
         assert "constraint" not in told.sentence
     # Whatever else it is, it is not the operator's.
-    for tell in (words.sign_in, words.challenge, words.sign_up, words.code, words.change_password):
+    for tell in (
+        refusal_texts.sign_in,
+        refusal_texts.challenge,
+        refusal_texts.sign_up,
+        refusal_texts.code,
+        refusal_texts.change_password,
+    ):
         told = tell(invalid("userAttributes.1.member.value"))
         assert (told.status, told.fault) == (400, False)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from gateway.client.turns import Turns
+from gateway.client.turn_queue import Turns
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, running
 from tests.support.waiting import until

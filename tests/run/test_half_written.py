@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config.load import load
-from gateway.serve.reload import Reloader, Source, losses
+from gateway.serve.reload import ConfigurationSource, Reloader, losses
 from tests.support.figures import Figure
 from tests.support.processes import fleet
 from tests.support.programs import until
@@ -29,7 +29,7 @@ GUARDED = "routes:\n  - {path: /open, auth: none}\n  - {path: /**, groups: [admi
 async def reloading(folder: Path) -> AsyncIterator[tuple[Running, Path, Reloader]]:
     async with running(folder, GUARDED) as gateway:
         path = folder / "gateway.yaml"
-        source = Source(path, lambda: load(path, {}))
+        source = ConfigurationSource(path, lambda: load(path, {}))
         source.load()
         reloader = Reloader(source, gateway.worker)
         reloader.start()

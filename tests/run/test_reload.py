@@ -15,9 +15,9 @@ import pytest
 from gateway.config.load import load
 from gateway.observe.logs import configure
 from gateway.observe.metrics import WorkerMetrics
-from gateway.redis.client import Redis
+from gateway.redis.redis_client import Redis
 from gateway.serve.app import Gateway
-from gateway.serve.reload import Reloader, Source, applicable, files_of
+from gateway.serve.reload import ConfigurationSource, Reloader, applicable, files_of
 from gateway.serve.server import Server
 from gateway.serve.supervisor import Supervisor
 from tests.support.key_server import KeyServer
@@ -118,7 +118,7 @@ async def test_a_bug_while_reloading_is_counted_and_the_next_version_gets_its_ch
 ) -> None:
     async with running(tmp_path) as gateway:
         path, worker = tmp_path / "gateway.yaml", gateway.worker
-        reloader = Reloader(Source(path, lambda: load(path, {})), worker)
+        reloader = Reloader(ConfigurationSource(path, lambda: load(path, {})), worker)
         reloader.start()
 
         async def broken(*_: object) -> None:

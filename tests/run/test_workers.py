@@ -19,9 +19,9 @@ from gateway.config.load import load
 from gateway.keys.handover import NewestKeySets
 from gateway.observe.logs import configure
 from gateway.pages.once import Once
-from gateway.serve.place import EARLY
 from gateway.serve.supervisor import Supervisor, pause_before_restart
 from gateway.serve.worker_handle import Member, PassOn
+from gateway.serve.worker_slot import EARLY
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.processes import OPEN, Fleet, fleet, state

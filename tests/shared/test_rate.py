@@ -11,7 +11,7 @@ import pytest
 from gateway.gate.redis_rate import SharedBuckets
 from gateway.observe.logs import Logger
 from gateway.policy.rate import Allowance, Buckets, RateRule
-from gateway.redis.client import Redis
+from gateway.redis.redis_client import Redis
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.shared_redis import Lines, logging_to, redis_at
 

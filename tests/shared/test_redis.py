@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from gateway.observe.logs import Logger
-from gateway.redis.client import CONNECTIONS, Redis, RedisUnavailable, Script
-from gateway.redis.lock import Lock
+from gateway.redis.lock import RedisLock
+from gateway.redis.redis_client import CONNECTIONS, Redis, RedisUnavailable, Script
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
@@ -282,7 +282,7 @@ async def test_closed_is_closed(server: RedisServer, log: Logger) -> None:
 def test_the_client_is_loaded_when_configured_and_named_when_missing() -> None:
     program = (
         "import sys, logging; sys.modules['redis'] = None\n"
-        "from gateway.redis.client import Redis\n"
+        "from gateway.redis.redis_client import Redis\n"
         "from gateway.errors import ConfigurationError\n"
         "try: Redis('redis://r', log=None)\n"
         "except ConfigurationError as error: print(error)"
@@ -297,7 +297,7 @@ def test_the_client_is_loaded_when_configured_and_named_when_missing() -> None:
 
 async def test_one_holds_it_at_a_time(server: RedisServer, log: Logger) -> None:
     async with redis_at(server.url, log) as redis:
-        locks = [Lock(redis, "cognito_gateway:lock:a", ttl=30) for _ in range(50)]
+        locks = [RedisLock(redis, "cognito_gateway:lock:a", ttl=30) for _ in range(50)]
         held = await asyncio.gather(*(lock.acquire() for lock in locks))
         assert sum(held) == 1
         holder = locks[held.index(True)]
@@ -314,13 +314,13 @@ async def test_a_holder_that_died_is_gone_and_one_that_renews_is_not(
     server: RedisServer, log: Logger
 ) -> None:
     async with redis_at(server.url, log) as redis:
-        dead, alive = Lock(redis, "dead", ttl=1.0), Lock(redis, "alive", ttl=1.0)
+        dead, alive = RedisLock(redis, "dead", ttl=1.0), RedisLock(redis, "alive", ttl=1.0)
         assert await dead.acquire()
         assert await alive.acquire()
         for _ in range(6):
             await asyncio.sleep(0.2)
             assert await alive.renew()
-        assert await Lock(redis, "dead", ttl=1).acquire()
-        assert not await Lock(redis, "alive", ttl=1).acquire()
+        assert await RedisLock(redis, "dead", ttl=1).acquire()
+        assert not await RedisLock(redis, "alive", ttl=1).acquire()
         assert not await dead.release()
         assert await redis.get("dead") is not None

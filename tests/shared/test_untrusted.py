@@ -12,10 +12,10 @@ import pytest
 
 from gateway.gate.redis_rate import SharedBuckets
 from gateway.observe.logs import Logger
-from gateway.redis.client import Redis
-from gateway.redis.lock import Lock
+from gateway.redis.lock import RedisLock
+from gateway.redis.redis_client import Redis
 from gateway.revocation.deny_list import Denial
-from gateway.revocation.redis import RedisVerdicts
+from gateway.revocation.redis_verdicts import RedisVerdicts
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.shared_redis import Lines, logging_to, redis_at
 
@@ -152,7 +152,7 @@ async def test_no_garbage_empties_a_bucket_for_long(redis: Redis) -> None:
 async def test_no_garbage_holds_a_lease_for_long(redis: Redis) -> None:
     for what in [*OTHER_TYPES, ("SET", "garbage"), ("SETEX", "86400", "garbage"), ("SET", "x" * 100_000)]:
         await put(redis, "lock", what)
-        mine, theirs = Lock(redis, "lock", ttl=5.0), Lock(redis, "lock", ttl=5.0)
+        mine, theirs = RedisLock(redis, "lock", ttl=5.0), RedisLock(redis, "lock", ttl=5.0)
         assert not await mine.renew(), what
         assert not await mine.release(), what
         assert await mine.acquire(), what

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.observe.logs import Logger
 from gateway.revocation.deny_list import Denial
-from gateway.revocation.redis import RedisVerdicts
+from gateway.revocation.redis_verdicts import RedisVerdicts
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.shared_redis import Lines, logging_to, redis_at
 

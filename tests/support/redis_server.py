@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.redis.client import Redis
+from gateway.redis.redis_client import Redis
 from tests.support.ports import free_port
 
 PROGRAM = shutil.which("redis-server")

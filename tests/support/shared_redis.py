@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.config.load import load
 from gateway.observe.logs import Logger, configure
-from gateway.redis.client import Redis
+from gateway.redis.redis_client import Redis
 
 
 class Lines(io.RawIOBase):

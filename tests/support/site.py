@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from gateway.config.load import load
 from gateway.observe.logs import configure
-from gateway.serve.reload import Source
+from gateway.serve.reload import ConfigurationSource
 from gateway.serve.worker import Worker
 from local_cognito import totp
 from local_cognito.server import LocalCognito
@@ -78,7 +78,7 @@ class Site:
     upstream: Upstream
     stream: Stream
     folder: Path
-    source: Source
+    source: ConfigurationSource
 
     @property
     def url(self) -> str:
@@ -156,7 +156,7 @@ async def site(
             f"sign_in: {{{sign_in}}}\n" + more
         )
         stream = Stream()
-        source = Source(path, lambda: load(path, {}))
+        source = ConfigurationSource(path, lambda: load(path, {}))
         config = source.load().config
         log = configure(config.log, stream)  # type: ignore[arg-type]  # a raw stream is all it needs
         worker = Worker(config, log=log)

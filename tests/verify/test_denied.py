@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.revocation.deny_list import LONGEST_LIFE, Denial, DenyList, family_key, subject_key
-from gateway.revocation.revocation import unaskable
+from gateway.revocation.watch import unaskable
 from gateway.tokens.claims import Claims
 
 REVOKED = Denial("revoked", 0.0)

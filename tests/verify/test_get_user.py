@@ -11,7 +11,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.revocation.get_user import Answer, CheckFailed, UserPoolApi, judge
+from gateway.revocation.get_user import CheckFailed, TokenStatus, UserPoolApi, judge
 
 TOKEN = b"eyJ.hunter2.c2ln"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -24,18 +24,18 @@ def error(kind: str, message: str = "") -> bytes:
 @pytest.mark.parametrize(
     ("document", "answer"),
     [
-        (error("NotAuthorizedException", "Access Token has been revoked"), Answer.REVOKED),
-        (error("NotAuthorizedException", "Access Token has expired"), Answer.ENDED),
-        (error("NotAuthorizedException", "User is disabled."), Answer.DISABLED),
-        (error("NotAuthorizedException", "words that AWS may choose tomorrow"), Answer.REFUSED),
-        (error("NotAuthorizedException"), Answer.REFUSED),
-        (b'{"__type": "NotAuthorizedException"}', Answer.REFUSED),
-        (error("com.amazonaws.cognito#UserNotFoundException", "User does not exist."), Answer.DELETED),
-        (error("PasswordResetRequiredException"), Answer.REFUSED),
-        (error("UserNotConfirmedException"), Answer.REFUSED),
+        (error("NotAuthorizedException", "Access Token has been revoked"), TokenStatus.REVOKED),
+        (error("NotAuthorizedException", "Access Token has expired"), TokenStatus.ENDED),
+        (error("NotAuthorizedException", "User is disabled."), TokenStatus.DISABLED),
+        (error("NotAuthorizedException", "words that AWS may choose tomorrow"), TokenStatus.REFUSED),
+        (error("NotAuthorizedException"), TokenStatus.REFUSED),
+        (b'{"__type": "NotAuthorizedException"}', TokenStatus.REFUSED),
+        (error("com.amazonaws.cognito#UserNotFoundException", "User does not exist."), TokenStatus.DELETED),
+        (error("PasswordResetRequiredException"), TokenStatus.REFUSED),
+        (error("UserNotConfirmedException"), TokenStatus.REFUSED),
     ],
 )
-def test_what_an_answer_means(document: bytes, answer: Answer) -> None:
+def test_what_an_answer_means(document: bytes, answer: TokenStatus) -> None:
     assert judge(400, document) is answer
 
 
@@ -64,7 +64,7 @@ def test_what_says_nothing_about_a_token_is_a_failure(status: int, document: byt
 @given(st.integers(201, 599), st.binary(max_size=300))
 def test_no_document_is_taken_for_a_yes(status: int, document: bytes) -> None:
     with contextlib.suppress(CheckFailed):
-        assert judge(status, document) is not Answer.HOLDS
+        assert judge(status, document) is not TokenStatus.HOLDS
 
 
 @contextlib.asynccontextmanager
@@ -80,7 +80,7 @@ async def endpoint(handler: Handler) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def ask(url: str, timeout: float = 20.0) -> Answer:
+async def ask(url: str, timeout: float = 20.0) -> TokenStatus:
     api = UserPoolApi(url, timeout=timeout)
     try:
         return await api.ask("us-east-1", TOKEN)
@@ -96,7 +96,7 @@ async def test_the_question_on_the_wire() -> None:
         return web.json_response({"Username": "alice", "UserAttributes": []})
 
     async with endpoint(handler) as url:
-        assert await ask(url) is Answer.HOLDS
+        assert await ask(url) is TokenStatus.HOLDS
     ((method, path, headers, body),) = seen
     assert (method, path, json.loads(body)) == ("POST", "/", {"AccessToken": TOKEN.decode()})
     assert headers["Content-Type"] == "application/x-amz-json-1.1"

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway.aws.clients import Aws
-from gateway.aws.provision.identity import IdentityPool, Role
-from gateway.aws.provision.step import Finding, Made
-from gateway.aws.provision.user_pools import UserPool
+from gateway.aws.provision.identity_steps import IdentityPoolStep, Role
+from gateway.aws.provision.pool_steps import UserPoolStep
+from gateway.aws.provision.step import Made, StepState
 from gateway.aws.provision.wanted import Wanted
 
 
@@ -30,7 +30,7 @@ class Removal:
 def removals(aws: Aws, wanted: Wanted) -> list[Removal]:
     """What is there of this set-up: the identity pool first, the user pool with its clients last."""
     made = Made()
-    pool, identity, role = UserPool(aws, wanted), IdentityPool(aws, wanted), Role(aws, wanted)
+    pool, identity, role = UserPoolStep(aws, wanted), IdentityPoolStep(aws, wanted), Role(aws, wanted)
     user_pool, identity_pool = pool.look(made), identity.look(made)
     every = (
         _removal(identity.title, identity_pool, identity.destroy),
@@ -40,7 +40,7 @@ def removals(aws: Aws, wanted: Wanted) -> list[Removal]:
     return [removal for removal in every if removal is not None]
 
 
-def _removal(title: str, finding: Finding, destroy: Callable[[Finding], None]) -> Removal | None:
+def _removal(title: str, finding: StepState, destroy: Callable[[StepState], None]) -> Removal | None:
     if finding.found is None:
         return None
     return Removal(title, finding.name, finding.found, not finding.ours, partial(destroy, finding))

@@ -27,7 +27,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class StepState:
     """What a look found: nothing (`found` None), or something with these differences from what is wanted."""
 
     name: str
@@ -40,20 +40,20 @@ class Finding:
     lasting: list[str] = field(default_factory=list)
 
 
-class Step(Protocol):
+class SetupStep(Protocol):
     """One thing that is wanted.
 
-    Implementations: UserPool, AppClient, Domain, IdentityPool, Role, AuthenticatedRole.
+    Implementations: UserPoolStep, AppClient, Domain, IdentityPoolStep, Role, AuthenticatedRole.
     """
 
     title: str
 
-    def look(self, made: Made) -> Finding: ...
+    def look(self, made: Made) -> StepState: ...
 
     def make(self, made: Made) -> str:
         """Make it, note it in `made`; its ID for people."""
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         """Change what differs."""
 
 

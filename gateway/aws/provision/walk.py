@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.aws.clients import Aws
-from gateway.aws.provision.identity import AuthenticatedRole, IdentityPool, Role
-from gateway.aws.provision.step import Finding, Made, Step
-from gateway.aws.provision.user_pools import AppClient, Domain, UserPool
+from gateway.aws.provision.identity_steps import AuthenticatedRole, IdentityPoolStep, Role
+from gateway.aws.provision.pool_steps import AppClient, Domain, UserPoolStep
+from gateway.aws.provision.step import Made, SetupStep, StepState
 from gateway.aws.provision.wanted import Wanted
 from gateway.errors import GatewayError
 
@@ -21,7 +21,7 @@ Verdict = Literal["same", "create", "created", "differs", "change", "changed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class StepReport:
     """What the walk has to say of one step."""
 
     title: str
@@ -40,11 +40,11 @@ def walk(
     pool_id: str | None,
     plan: bool,
     fix: bool,
-    say: Callable[[Told], None],
+    say: Callable[[StepReport], None],
 ) -> Made:
     """Everything in order, each step said as soon as it is done. Raises GatewayError."""
     made = Made()
-    done: list[Told] = []
+    done: list[StepReport] = []
     for step in steps(aws, wanted, pool_id):
         try:
             told = _take(step, made, plan=plan, fix=fix)
@@ -55,22 +55,22 @@ def walk(
     return made
 
 
-def steps(aws: Aws, wanted: Wanted, pool_id: str | None) -> list[Step]:
+def steps(aws: Aws, wanted: Wanted, pool_id: str | None) -> list[SetupStep]:
     """What is wanted, in the order it is made: each needs those before it."""
-    every: list[Step] = [UserPool(aws, wanted, pool_id), AppClient(aws, wanted)]
+    every: list[SetupStep] = [UserPoolStep(aws, wanted, pool_id), AppClient(aws, wanted)]
     if wanted.domain_prefix is not None:
         every.append(Domain(aws, wanted))
     if wanted.identity_pool:
-        every += [IdentityPool(aws, wanted), Role(aws, wanted), AuthenticatedRole(aws, wanted)]
+        every += [IdentityPoolStep(aws, wanted), Role(aws, wanted), AuthenticatedRole(aws, wanted)]
     return every
 
 
-def _take(step: Step, made: Made, *, plan: bool, fix: bool) -> Told:
+def _take(step: SetupStep, made: Made, *, plan: bool, fix: bool) -> StepReport:
     finding = step.look(made)
     if finding.found is None:
         if plan:
-            return Told(step.title, finding.name, "create")
-        return Told(step.title, finding.name, "created", step.make(made))
+            return StepReport(step.title, finding.name, "create")
+        return StepReport(step.title, finding.name, "created", step.make(made))
     if not finding.differences:
         return _told(step, finding, "same")
     if not fix:
@@ -80,13 +80,13 @@ def _take(step: Step, made: Made, *, plan: bool, fix: bool) -> Told:
     return _told(step, finding, "change" if plan else "changed")
 
 
-def _told(step: Step, finding: Finding, verdict: Verdict) -> Told:
-    return Told(
+def _told(step: SetupStep, finding: StepState, verdict: Verdict) -> StepReport:
+    return StepReport(
         step.title, finding.name, verdict, finding.found, tuple(finding.differences), tuple(finding.lasting)
     )
 
 
-def _so_far(done: Sequence[Told]) -> str:
+def _so_far(done: Sequence[StepReport]) -> str:
     if not done:
         return ""
     there = ", ".join(f"{told.title} {told.id or told.name}" for told in done)

@@ -11,8 +11,8 @@ from typing import Any
 from gateway.aws.clients import Aws, AwsRefused, Where
 from gateway.aws.pool_settings import describe_client, describe_pool
 from gateway.commands.checkup.finding import Finding, broken, unknown
-from gateway.commands.checkup.identity import judge_identity_pool, judge_trust
-from gateway.commands.checkup.pools import judge_client, judge_pool
+from gateway.commands.checkup.identity_findings import judge_identity_pool, judge_trust
+from gateway.commands.checkup.pool_findings import judge_client, judge_pool
 from gateway.config.model import Config, UserPool
 from gateway.errors import GatewayError
 

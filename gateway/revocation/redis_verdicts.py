@@ -10,10 +10,10 @@ import contextlib
 import json
 import secrets
 
-from gateway.redis.client import Redis, RedisUnavailable, Script
+from gateway.redis.redis_client import Redis, RedisUnavailable, Script
 from gateway.redis.untrusted import READING
 from gateway.revocation.deny_list import LONGEST_LIFE, Denial
-from gateway.revocation.get_user import Answer
+from gateway.revocation.get_user import TokenStatus
 from gateway.revocation.pace import BURST
 from gateway.revocation.shared_state import ASKING, BUSY, FRESH
 from gateway.revocation.sharing import Claim
@@ -25,7 +25,7 @@ _AHEAD = 60
 _THERE = 10
 # No fleet is larger (the most of cognito.revocation.replicas): a longer list is not ours.
 _MOST = 10_000
-_CAUSES = (Answer.REVOKED, Answer.DISABLED, Answer.DELETED, Answer.REFUSED)
+_CAUSES = (TokenStatus.REVOKED, TokenStatus.DISABLED, TokenStatus.DELETED, TokenStatus.REFUSED)
 
 # One step: denied? asked lately? is somebody asking? are there calls left? then it is ours to ask.
 # Times in the future, and claims that never end, count as absent: the answer to them is to ask Cognito.

@@ -41,7 +41,7 @@ class Admission(Enum):
     ASK = "Cognito is to be asked first"
 
 
-class Revocation:
+class RevocationWatch:
     """One configuration's questions and answers. Owned by the Gateway: `start`, `stop`."""
 
     def __init__(
@@ -52,7 +52,7 @@ class Revocation:
         metrics: WorkerMetrics,
         log: Logger,
         shared: SharedVerdicts | None = None,
-        previous: Revocation | None = None,
+        previous: RevocationWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`workers`: how many of this gateway share its calls where `shared` does not count them.

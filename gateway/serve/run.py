@@ -13,7 +13,7 @@ from gateway.config.model import Config
 from gateway.serve.capacity import raise_descriptor_limit
 from gateway.serve.cpus import worker_count
 from gateway.serve.loops import run, settle
-from gateway.serve.reload import Reloader, Source
+from gateway.serve.reload import ConfigurationSource, Reloader
 from gateway.serve.supervisor import Supervisor
 from gateway.serve.worker import Worker
 
@@ -33,7 +33,7 @@ class _Signals:
         (self.now if self.stop.is_set() else self.stop).set()
 
 
-def serve(config: Config, source: Source) -> int:
+def serve(config: Config, source: ConfigurationSource) -> int:
     """Serve `config`, which `source` gave, until SIGTERM or SIGINT; the exit code. Raises GatewayError."""
     # Workers inherit it.
     raise_descriptor_limit()
@@ -44,11 +44,11 @@ def serve(config: Config, source: Source) -> int:
     return asyncio.run(_serve(Supervisor(config, workers, source=str(source.path)), source))
 
 
-async def _serve_alone(config: Config, source: Source) -> int:
+async def _serve_alone(config: Config, source: ConfigurationSource) -> int:
     return await _serve(Worker(config, source=str(source.path)), source)
 
 
-async def _serve(service: Worker | Supervisor, source: Source) -> int:
+async def _serve(service: Worker | Supervisor, source: ConfigurationSource) -> int:
     signals = _Signals()
     loop = asyncio.get_running_loop()
     reloader = Reloader(source, service)

@@ -25,7 +25,7 @@ from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from gateway.aws.egress import proxies_of, verify_of
+from gateway.aws.boto_egress import proxies_of, verify_of
 from gateway.aws.sentences import explain, refused
 from gateway.aws.values import Flow, PoolAddress
 
@@ -47,7 +47,7 @@ _WITH_USER_CONTEXT = frozenset(
 )
 
 
-class Connection:
+class CognitoClient:
     """Raises GatewayError; refusals are CognitoRefused. Threads may share it."""
 
     def __init__(self, address: PoolAddress, flow: Flow) -> None:
@@ -59,7 +59,7 @@ class Connection:
         except (BotoCoreError, ValueError) as error:
             raise explain(error, endpoint=address.endpoint_url, egress=address.egress) from error
 
-    def seen_from(self, client: str) -> Connection:
+    def seen_from(self, client: str) -> CognitoClient:
         """Return this connection for one user, whose IP address Cognito hears."""
         other = copy.copy(self)
         other._user_context = {"UserContextData": {"IpAddress": client}}

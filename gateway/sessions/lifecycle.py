@@ -29,7 +29,7 @@ from gateway.sessions.active import Live
 from gateway.sessions.cognito import Users
 from gateway.sessions.cookies import Cookies, beginning
 from gateway.sessions.ended import Ended
-from gateway.sessions.ending import Ending, SignedOut
+from gateway.sessions.ending import Ending, SignOutResult
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.proof import Prover
 from gateway.sessions.renewing import Renewing
@@ -43,7 +43,7 @@ Result = TypeVar("Result")
 # Cookies and sessions remembered, 6 KiB each. Those left out cost one unsealing a request, 50 µs.
 _REMEMBERED = 1024
 # Seconds a request waits for new tokens while its old ones are good, and when they are not: Cognito takes
-# 0.1 s, and one try of its adapter gives up after 20 (gateway/aws/connection.py makes two).
+# 0.1 s, and one try of its adapter gives up after 20 (gateway/aws/cognito_client.py makes two).
 _PATIENCE, _LONG_PATIENCE = 5.0, 25.0
 # After a renewal that failed, the next is tried so much later (seconds).
 _RETRY = 5.0
@@ -378,7 +378,7 @@ class Sessions:
         Raises InvalidToken or NoKeys."""
         return await self._ending.everywhere(page, await self._made(pool, tokens))
 
-    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignedOut:
+    async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignOutResult:
         """The browser's session is dead here, whatever is away; what else was reached. Raises nothing.
 
         `everywhere`: all of the user's sessions and tokens."""

@@ -22,7 +22,7 @@ from gateway.sessions.threads import Threads
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
-    from gateway.aws.user_pool import UserPool as Adapter
+    from gateway.aws.user_pool import UserPoolClient as Adapter
 
 Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ FLOWS: Mapping[str, Flow] = {
 }
 
 
-class Pool:
+class UserPoolAccess:
     """One pool with its first app client."""
 
     def __init__(self, configured: UserPool, cognito: Cognito, sign_in: SignIn, threads: Threads) -> None:
@@ -126,7 +126,7 @@ class Pool:
         return described_by(describe_pool(Aws(where), self.id))
 
     def _user_pool(self) -> Adapter:
-        from gateway.aws.user_pool import UserPool as Adapter  # noqa: PLC0415
+        from gateway.aws.user_pool import UserPoolClient as Adapter  # noqa: PLC0415
 
         if self._adapter is None:
             self._adapter = Adapter(self._address(), self.flow)

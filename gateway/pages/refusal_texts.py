@@ -20,7 +20,7 @@ Next = Literal["", "confirm", "reset", "again"]
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class RefusalText:
     """`field`: the form's field it is about; None: about all of it. `fault`: the operator must look.
 
     `retry_after`: seconds until it is worth trying again; None where nobody knows (Cognito does not say).
@@ -34,22 +34,24 @@ class Told:
     retry_after: int | None = None
 
 
-WRONG = Told("Incorrect username or password.")
-TOO_MANY = Told("Too many attempts. Try again later.", status=429)
+WRONG = RefusalText("Incorrect username or password.")
+TOO_MANY = RefusalText("Too many attempts. Try again later.", status=429)
 # The account's own quota at AWS, whoever asks: nobody has guessed anything.
 _THROTTLED = replace(TOO_MANY, fault=True)
-OUT_OF_DATE = Told("This page has expired. Sign in again.", next="again")
-_UNREACHABLE = Told(
+OUT_OF_DATE = RefusalText("This page has expired. Sign in again.", next="again")
+_UNREACHABLE = RefusalText(
     "The sign-in service is unavailable at the moment. Try again in a minute.", status=503, fault=True
 )
-MISCONFIGURED = Told("Sign-in is misconfigured. Please tell your administrator.", status=503, fault=True)
-_CODE_WRONG = Told("That code isn't right. Check it and try again.", "code")
-_CODE_OLD = Told("That code is no longer valid. Sign in again for a new one.", "code")
+MISCONFIGURED = RefusalText(
+    "Sign-in is misconfigured. Please tell your administrator.", status=503, fault=True
+)
+_CODE_WRONG = RefusalText("That code isn't right. Check it and try again.", "code")
+_CODE_OLD = RefusalText("That code is no longer valid. Sign in again for a new one.", "code")
 # Who signs in twice within half a minute sees the same code in their app.
-_CODE_USED = Told("That code was used already. Wait for your app's next one.", "code")
+_CODE_USED = RefusalText("That code was used already. Wait for your app's next one.", "code")
 # One sentence for wrong, old, tried too often, and for a user there is none of: Cognito counts the codes of
 # some names and not of others.
-_CODE_NEUTRAL = Told(
+_CODE_NEUTRAL = RefusalText(
     "That code isn't right or has expired. Check it or ask for a new one; after several tries wait an hour.",
     "code",
 )
@@ -91,7 +93,7 @@ _FAULTS = frozenset(
 )
 
 
-def wait(seconds: float) -> Told | None:
+def wait(seconds: float) -> RefusalText | None:
     """What is said to whoever has to wait so long by our own count; None: nobody has to."""
     if seconds <= 0:
         return None
@@ -100,7 +102,7 @@ def wait(seconds: float) -> Told | None:
     return replace(TOO_MANY, sentence=f"Too many attempts. Try again in {left}.", retry_after=ceil(seconds))
 
 
-def general(error: GatewayError) -> Told:
+def general(error: GatewayError) -> RefusalText:
     """What is the same for all forms; for what is nobody's in particular, the operator's."""
     if not isinstance(error, CognitoRefused) or error.code in _UNWELL:
         return _UNREACHABLE
@@ -109,28 +111,30 @@ def general(error: GatewayError) -> Told:
     if error.code in _BUSY or phrases.attempts_exceeded(error.code, error.message):
         return TOO_MANY
     if error.code == "UserLambdaValidationException":
-        return Told(_from_lambda(error.message))
+        return RefusalText(_from_lambda(error.message))
     if error.code == "CodeDeliveryFailureException":
-        return Told("We couldn't send the code. Try again later.", status=503, fault=True)
+        return RefusalText("We couldn't send the code. Try again later.", status=503, fault=True)
     if error.code == "InvalidParameterException" and not _operators(error):
-        return Told((not error.member and _sentence(error.message)) or _NOT_ACCEPTED)
+        return RefusalText((not error.member and _sentence(error.message)) or _NOT_ACCEPTED)
     return MISCONFIGURED
 
 
-def sign_in(error: GatewayError) -> Told:
+def sign_in(error: GatewayError) -> RefusalText:
     """After a username and a password, or a username alone."""
     if isinstance(error, CognitoRefused):
         if error.code == "UserNotConfirmedException":
-            return Told("This account isn't confirmed yet.", next="confirm")
+            return RefusalText("This account isn't confirmed yet.", next="confirm")
         if error.code == "PasswordResetRequiredException":
-            return Told("Reset your password before you sign in.", next="reset")
+            return RefusalText("Reset your password before you sign in.", next="reset")
         if error.code == "UserNotFoundException":
             return WRONG
         if error.code == "NotAuthorizedException" and not _operators(error):
             if phrases.attempts_exceeded(error.code, error.message):
                 return TOO_MANY
             if error.message.startswith("Temporary password has expired"):
-                return Told("Your temporary password has expired. Ask your administrator for a new one.")
+                return RefusalText(
+                    "Your temporary password has expired. Ask your administrator for a new one."
+                )
             return WRONG
         if error.code == "InvalidParameterException" and not _operators(error):
             # A username that no pool could have; Cognito checks its form before anything else.
@@ -138,7 +142,7 @@ def sign_in(error: GatewayError) -> Told:
     return general(error)
 
 
-def challenge(error: GatewayError) -> Told:
+def challenge(error: GatewayError) -> RefusalText:
     """After the answer to a challenge."""
     if isinstance(error, CognitoRefused):
         if error.code == "CodeMismatchException":
@@ -159,7 +163,7 @@ def challenge(error: GatewayError) -> Told:
     return sign_in(error)
 
 
-def sign_up(error: GatewayError) -> Told:
+def sign_up(error: GatewayError) -> RefusalText:
     """UsernameExists and AliasExists are the caller's to answer neutrally before it asks here."""
     if isinstance(error, CognitoRefused):
         about = _password(error, "password") or _by_member(error, _OF_SIGN_UP)
@@ -167,13 +171,13 @@ def sign_up(error: GatewayError) -> Told:
             return about
         if error.code == "InvalidParameterException":
             if error.message.startswith("Username cannot be of email format"):
-                return Told("Choose a username that isn't an email address.", "username")
+                return RefusalText("Choose a username that isn't an email address.", "username")
             if error.message.startswith("Username should be an email"):
-                return Told("Enter an email address as the username.", "username")
+                return RefusalText("Enter an email address as the username.", "username")
     return general(error)
 
 
-def code(error: GatewayError) -> Told:
+def code(error: GatewayError) -> RefusalText:
     """After a confirmation code or one for a forgotten password: nothing about the account."""
     if isinstance(error, CognitoRefused):
         about = _password(error, "new_password") or _by_member(error, _OF_CODES)
@@ -193,7 +197,7 @@ def code(error: GatewayError) -> Told:
     return general(error)
 
 
-def change_password(error: GatewayError) -> Told:
+def change_password(error: GatewayError) -> RefusalText:
     if isinstance(error, CognitoRefused):
         about = _password(error, "new_password") or _by_member(error, _OF_CHANGE)
         if about is not None:
@@ -201,7 +205,7 @@ def change_password(error: GatewayError) -> Told:
         if error.code in _NO_SESSION or (
             error.code == "NotAuthorizedException" and error.message.startswith(_ACCESS_TOKEN)
         ):
-            return Told("Your session has expired. Sign in to continue.", next="again")
+            return RefusalText("Your session has expired. Sign in to continue.", next="again")
         if (
             error.code == "NotAuthorizedException"
             and not _operators(error)
@@ -211,10 +215,10 @@ def change_password(error: GatewayError) -> Told:
     return general(error)
 
 
-def sending(error: GatewayError) -> Told:
+def sending(error: GatewayError) -> RefusalText:
     """After the request to send a code, where what is refused says nothing about an account."""
     if isinstance(error, CognitoRefused) and error.member:
-        return Told(_NO_SUCH_NAME, "username")
+        return RefusalText(_NO_SUCH_NAME, "username")
     if isinstance(error, CognitoRefused) and error.code in _BUSY:
         return TOO_MANY
     return code(error)
@@ -225,27 +229,27 @@ _NO_SESSION = frozenset(
     {"UserNotFoundException", "UserNotConfirmedException", "PasswordResetRequiredException"}
 )
 _ACCESS_TOKEN = ("Access Token", "Invalid Access Token")
-_WRONG_PASSWORD = Told("Incorrect password.", "password")
+_WRONG_PASSWORD = RefusalText("Incorrect password.", "password")
 # The request's member that a validation error names → what is said, beside which field.
-_OF_SIGN_UP = {"username": Told(_NO_SUCH_NAME, "username"), "password": Told(_ENDS, "password")}
+_OF_SIGN_UP = {"username": RefusalText(_NO_SUCH_NAME, "username"), "password": RefusalText(_ENDS, "password")}
 _OF_CODES = {
-    "username": Told(_NO_SUCH_NAME, "username"),
-    "password": Told(_ENDS, "new_password"),
+    "username": RefusalText(_NO_SUCH_NAME, "username"),
+    "password": RefusalText(_ENDS, "new_password"),
 }
 _OF_CHANGE = {
-    "proposedPassword": Told(_ENDS, "new_password"),
+    "proposedPassword": RefusalText(_ENDS, "new_password"),
     # No account has such a password.
     "previousPassword": _WRONG_PASSWORD,
 }
 _OF_CHALLENGES = {
-    "NEW_PASSWORD": Told(_ENDS, "new_password"),
+    "NEW_PASSWORD": RefusalText(_ENDS, "new_password"),
     "PASSWORD": WRONG,
     "userCode": _CODE_WRONG,
     "session": OUT_OF_DATE,
 }
 
 
-def _by_member(error: CognitoRefused, told: Mapping[str, Told]) -> Told | None:
+def _by_member(error: CognitoRefused, told: Mapping[str, RefusalText]) -> RefusalText | None:
     return told.get(error.member.rpartition(".")[2])
 
 
@@ -254,14 +258,14 @@ def _operators(error: CognitoRefused) -> bool:
     return error.of_the_client or error.code in _FAULTS
 
 
-def _password(error: CognitoRefused, field: str) -> Told | None:
+def _password(error: CognitoRefused, field: str) -> RefusalText | None:
     if error.code == "PasswordHistoryPolicyViolationException":
-        return Told("You've used this password before. Choose another.", field)
+        return RefusalText("You've used this password before. Choose another.", field)
     if error.code != "InvalidPasswordException":
         return None
     # The part behind the colon in "Password did not conform with policy: Password must have …".
     said = error.message.rpartition(":")[2].strip()
-    return Told(_sentence(said) or "This password can't be used. Choose another.", field)
+    return RefusalText(_sentence(said) or "This password can't be used. Choose another.", field)
 
 
 def _from_lambda(message: str) -> str:

@@ -10,28 +10,28 @@ from typing import Any
 
 from gateway.aws.clients import Aws, AwsRefused
 from gateway.aws.provision import wanted as w
-from gateway.aws.provision.step import PAGE, Finding, Made, only
+from gateway.aws.provision.step import PAGE, Made, StepState, only
 from gateway.aws.provision.wanted import TAG, Wanted
 
 
-class IdentityPool:
+class IdentityPoolStep:
     title = "identity pool"
 
     def __init__(self, aws: Aws, wanted: Wanted) -> None:
         self._aws, self._wanted = aws, wanted
 
-    def look(self, made: Made) -> Finding:
+    def look(self, made: Made) -> StepState:
         name = self._wanted.name
         pools = self._aws.pages("cognito-identity", "ListIdentityPools", "IdentityPools", MaxResults=PAGE)
         found = only([each["IdentityPoolId"] for each in pools if each["IdentityPoolName"] == name], name)
         if found is None:
-            return Finding(name, None)
+            return StepState(name, None)
         made.identity_pool_id = found
         pool = self._aws.call("cognito-identity", "DescribeIdentityPool", IdentityPoolId=found)
         pool.pop("ResponseMetadata", None)
         differences = w.told(self._settings(made), pool)
         ours = pool.get("IdentityPoolTags", {}).get(TAG) == name
-        return Finding(name, found, differences, ours, pool)
+        return StepState(name, found, differences, ours, pool)
 
     def make(self, made: Made) -> str:
         pool = self._aws.call(
@@ -44,7 +44,7 @@ class IdentityPool:
         made.identity_pool_id = pool["IdentityPoolId"]
         return str(pool["IdentityPoolId"])
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         # As with user pools, what an update leaves out is gone: all of it goes back.
         self._aws.call("cognito-identity", "UpdateIdentityPool", **finding.described | self._settings(made))
 
@@ -54,7 +54,7 @@ class IdentityPool:
             region=self._aws.region, pool_id=made.pool_id or "", client_id=made.client_id or ""
         )
 
-    def destroy(self, finding: Finding) -> None:
+    def destroy(self, finding: StepState) -> None:
         self._aws.call("cognito-identity", "DeleteIdentityPool", IdentityPoolId=finding.found)
 
 
@@ -66,20 +66,20 @@ class Role:
     def __init__(self, aws: Aws, wanted: Wanted) -> None:
         self._aws, self._wanted = aws, wanted
 
-    def look(self, made: Made) -> Finding:
+    def look(self, made: Made) -> StepState:
         name = self._wanted.role_name
         try:
             role = self._aws.call("iam", "GetRole", RoleName=name)["Role"]
         except AwsRefused as refused:
             if not refused.missing:
                 raise
-            return Finding(name, None)
+            return StepState(name, None)
         made.role_arn = role["Arn"]
         tags = {tag["Key"]: tag["Value"] for tag in role.get("Tags", [])}
         trusts = role.get("AssumeRolePolicyDocument")
         same = trusts == w.trust_policy(made.identity_pool_id or "")
         differences = [] if same else ["its trust policy is not that of this identity pool"]
-        return Finding(name, role["Arn"], differences, tags.get(TAG) == self._wanted.name)
+        return StepState(name, role["Arn"], differences, tags.get(TAG) == self._wanted.name)
 
     def make(self, made: Made) -> str:
         role = self._aws.call(
@@ -95,7 +95,7 @@ class Role:
         made.role_arn = role["Arn"]
         return str(role["Arn"])
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         self._aws.call(
             "iam",
             "UpdateAssumeRolePolicy",
@@ -103,7 +103,7 @@ class Role:
             PolicyDocument=json.dumps(w.trust_policy(made.identity_pool_id or "")),
         )
 
-    def destroy(self, finding: Finding) -> None:
+    def destroy(self, finding: StepState) -> None:
         name = finding.name
         for policy in self._aws.call("iam", "ListRolePolicies", RoleName=name)["PolicyNames"]:
             self._aws.call("iam", "DeleteRolePolicy", RoleName=name, PolicyName=policy)
@@ -118,25 +118,25 @@ class AuthenticatedRole:
     def __init__(self, aws: Aws, wanted: Wanted) -> None:
         self._aws, self._wanted = aws, wanted
 
-    def look(self, made: Made) -> Finding:
+    def look(self, made: Made) -> StepState:
         name = self._wanted.role_name
         if made.identity_pool_id is None:
-            return Finding(name, None)
+            return StepState(name, None)
         roles = self._aws.call(
             "cognito-identity", "GetIdentityPoolRoles", IdentityPoolId=made.identity_pool_id
         )
         found = roles.get("Roles", {}).get("authenticated")
         if found is None:
-            return Finding(name, None)
+            return StepState(name, None)
         described = {member: roles[member] for member in roles if member in {"Roles", "RoleMappings"}}
         differences = [] if found == made.role_arn else [f"it is {found}, wanted {name}"]
-        return Finding(found.rpartition("/")[2], found, differences, described=described)
+        return StepState(found.rpartition("/")[2], found, differences, described=described)
 
     def make(self, made: Made) -> str:
         self._set(made, {})
         return self._wanted.role_name
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         self._set(made, finding.described)
 
     def _set(self, made: Made, described: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """The way out to AWS for aiohttp: sessions, their proxy and their roots, and what went wrong in words.
 
-boto3 is given the same `Egress` (gateway/aws/egress.py). Invariant: proxy and roots come from the `Egress`
+boto3 gets the same `Egress` (gateway/aws/boto_egress.py). Invariant: proxy and roots come from the `Egress`
 alone, never from the environment; no byte of an answer and no credential is in the text of what went wrong.
 """
 
@@ -25,7 +25,7 @@ from gateway.config.egress import proxy_authorization, proxy_for, without_creden
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
 from gateway.tls.causes import plain
-from gateway.tls.outgoing import client_context
+from gateway.tls.outgoing_context import client_context
 from gateway.version import VERSION
 
 # What an unchanged file is recognised by: device, inode, time of change in ns, size. None: no such file.

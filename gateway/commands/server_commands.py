@@ -62,12 +62,12 @@ def add(commands: Commands) -> None:
 
 def _serve(arguments: argparse.Namespace, environ: Environ) -> int:
     from gateway.config.load import load
-    from gateway.serve.reload import Source
-    from gateway.serve.serve import serve
+    from gateway.serve.reload import ConfigurationSource
+    from gateway.serve.run import serve
 
     flags = {} if arguments.workers is None else {"listen.workers": arguments.workers}
     path = config_path(arguments, environ)
-    source = Source(path, lambda: load(path, environ, flags))
+    source = ConfigurationSource(path, lambda: load(path, environ, flags))
     loaded = source.load()
     for warning in loaded.warnings:
         print(warning, file=sys.stderr)

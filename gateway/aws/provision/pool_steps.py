@@ -10,29 +10,29 @@ from typing import Any
 from gateway.aws.clients import Aws
 from gateway.aws.pool_settings import describe_client, describe_pool, update_client, update_pool
 from gateway.aws.provision import wanted as w
-from gateway.aws.provision.step import PAGE, Finding, Made, only
+from gateway.aws.provision.step import PAGE, Made, StepState, only
 from gateway.aws.provision.wanted import TAG, Wanted
 from gateway.errors import GatewayError
 
 
-class UserPool:
+class UserPoolStep:
     title = "user pool"
 
     def __init__(self, aws: Aws, wanted: Wanted, pool_id: str | None = None) -> None:
         """`pool_id`: of an existing pool that is to be used, whatever it is called."""
         self._aws, self._wanted, self._pool_id = aws, wanted, pool_id
 
-    def look(self, made: Made) -> Finding:
+    def look(self, made: Made) -> StepState:
         pool_id = self._pool_id or self._by_name()
         if pool_id is None:
-            return Finding(self._wanted.name, None)
+            return StepState(self._wanted.name, None)
         made.pool_id = pool_id
         pool = describe_pool(self._aws, pool_id)
         if pool.get("Domain") or pool.get("CustomDomain"):
             made.domain = pool.get("CustomDomain") or pool.get("Domain")
         differences = w.told(self._settings(pool), pool)
         ours = self._is_ours(pool)
-        return Finding(pool["Name"], pool_id, differences, ours, pool, w.lasting(pool) if ours else [])
+        return StepState(pool["Name"], pool_id, differences, ours, pool, w.lasting(pool) if ours else [])
 
     def make(self, made: Made) -> str:
         pool = self._aws.call(
@@ -46,7 +46,7 @@ class UserPool:
         made.pool_id = pool["Id"]
         return str(pool["Id"])
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         changes = w.differences(self._settings(finding.described), finding.described)
         update_pool(self._aws, finding.described, changes)
 
@@ -64,7 +64,7 @@ class UserPool:
         pools = self._aws.pages("cognito-idp", "ListUserPools", "UserPools", MaxResults=PAGE)
         return only([pool["Id"] for pool in pools if pool["Name"] == self._wanted.name], self._wanted.name)
 
-    def destroy(self, finding: Finding) -> None:
+    def destroy(self, finding: StepState) -> None:
         # AWS deletes no pool that has a domain, and none that is protected.
         domain = finding.described.get("Domain")
         if domain:
@@ -80,10 +80,10 @@ class AppClient:
     def __init__(self, aws: Aws, wanted: Wanted) -> None:
         self._aws, self._wanted = aws, wanted
 
-    def look(self, made: Made) -> Finding:
+    def look(self, made: Made) -> StepState:
         name = self._wanted.name
         if made.pool_id is None:
-            return Finding(name, None)
+            return StepState(name, None)
         clients = self._aws.pages(
             "cognito-idp",
             "ListUserPoolClients",
@@ -93,7 +93,7 @@ class AppClient:
         )
         client_id = only([each["ClientId"] for each in clients if each["ClientName"] == name], name)
         if client_id is None:
-            return Finding(name, None)
+            return StepState(name, None)
         made.client_id = client_id
         client = describe_client(self._aws, made.pool_id, client_id)
         # Not shown, not kept: that there is one is all that matters.
@@ -101,7 +101,7 @@ class AppClient:
         differences = w.told(w.client_settings(self._wanted), client)
         if secret:
             differences.insert(0, "it has a secret, wanted none")
-        return Finding(name, client_id, differences, described=client | {"secret": secret})
+        return StepState(name, client_id, differences, described=client | {"secret": secret})
 
     def make(self, made: Made) -> str:
         client = self._aws.call(
@@ -115,7 +115,7 @@ class AppClient:
         made.client_id = client["ClientId"]
         return str(client["ClientId"])
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         if finding.described["secret"]:
             raise GatewayError(
                 f"setup: app client {finding.found} has a secret, and AWS lets nobody take it away: leave "
@@ -137,19 +137,19 @@ class Domain:
         assert wanted.domain_prefix is not None, "only where managed login is wanted"
         self._aws, self._prefix = aws, wanted.domain_prefix
 
-    def look(self, made: Made) -> Finding:
+    def look(self, made: Made) -> StepState:
         if made.domain is None:
-            return Finding(self._prefix, None)
+            return StepState(self._prefix, None)
         if made.domain == self._prefix or "." in made.domain:
-            return Finding(made.domain, made.domain)
-        return Finding(made.domain, made.domain, [f"the pool has it already, wanted {self._prefix}"])
+            return StepState(made.domain, made.domain)
+        return StepState(made.domain, made.domain, [f"the pool has it already, wanted {self._prefix}"])
 
     def make(self, made: Made) -> str:
         self._aws.call("cognito-idp", "CreateUserPoolDomain", Domain=self._prefix, UserPoolId=made.pool_id)
         made.domain = self._prefix
         return self._prefix
 
-    def mend(self, made: Made, finding: Finding) -> None:
+    def mend(self, made: Made, finding: StepState) -> None:
         raise GatewayError(
             f"setup: the pool's domain is {finding.found}, and applications may use it: leave --fix and "
             "--domain out, or delete that domain first"

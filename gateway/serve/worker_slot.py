@@ -22,7 +22,7 @@ LENT_AFTER = 0.25
 
 
 @dataclass(slots=True)
-class Place:
+class WorkerSlot:
     """One of them."""
 
     number: int

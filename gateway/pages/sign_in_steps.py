@@ -22,7 +22,7 @@ Kind = Literal["code", "password", "new_password", "select", "authenticator", "u
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class SignInStep:
     """A challenge that waits for its answer: what is sealed in the browser between two forms."""
 
     # Tells this step from the one before it: a form of an older page is not taken for an answer.
@@ -58,7 +58,7 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class StepAnswer:
     """The members of ChallengeResponses."""
 
     members: Mapping[str, str] = field(repr=False)
@@ -83,7 +83,7 @@ class Wrong:
     errors: Mapping[str, str]
 
 
-Sent = Answer | Password | AuthenticatorCode
+Sent = StepAnswer | Password | AuthenticatorCode
 Planned = Sent | Wrong
 
 # API reference, InitiateAuth, AvailableChallenges and SELECT_MFA_TYPE: what may be chosen, as shown.
@@ -160,7 +160,7 @@ def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
     if chosen is not None:
         if chosen not in {option.value for option in shown.options}:
             return Wrong({"choice": "Choose one of these"})
-        return Answer({"ANSWER": chosen})
+        return StepAnswer({"ANSWER": chosen})
     if shown.kind == "password":
         text = form.get("password", "")
         return Password(text) if text else Wrong({"password": "Enter your password"})
@@ -180,7 +180,7 @@ def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
         return AuthenticatorCode(code) if six else Wrong({"code": "The code is six digits"})
     if challenge.name not in CODES:
         return Wrong({"code": "This cannot be answered here"})
-    return Answer({CODES[challenge.name]: code})
+    return StepAnswer({CODES[challenge.name]: code})
 
 
 def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
@@ -192,7 +192,7 @@ def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
         values[each.name] = value
         if not value:
             errors[each.field] = f"Enter your {each.label.lower()}"
-    return Wrong(errors) if errors else Answer(new_password(password, values))
+    return Wrong(errors) if errors else StepAnswer(new_password(password, values))
 
 
 def takes_password(challenge: Challenge) -> bool:
@@ -202,7 +202,7 @@ def takes_password(challenge: Challenge) -> bool:
 
 def sends(planned: Planned) -> bool:
     """Whether Cognito will send somebody a message on this."""
-    return isinstance(planned, Answer) and planned.members.get("ANSWER") in _MESSAGES
+    return isinstance(planned, StepAnswer) and planned.members.get("ANSWER") in _MESSAGES
 
 
 def asks_for_message(challenge: Challenge) -> bool:
@@ -240,7 +240,7 @@ def _listed(text: str | None) -> tuple[str, ...]:
 # --- between two forms ---
 
 
-def encode(step: Step) -> bytes:
+def encode(step: SignInStep) -> bytes:
     challenge = step.challenge
     # Only what a page shows or an answer needs: a user's attributes, for one, would not fit into a cookie.
     kept = {
@@ -265,12 +265,12 @@ def encode(step: Step) -> bytes:
     ).encode()
 
 
-def decode(data: bytes) -> Step | None:
+def decode(data: bytes) -> SignInStep | None:
     """What `encode` made, or None: another version of this program may have sealed it."""
     try:
         step_id, pool_id, return_to, secret, *fields, choices, everywhere = json.loads(data)
         name, username, session, parameters = fields
         challenge = Challenge(name, username, session, parameters, tuple(choices))
-        return Step(step_id, pool_id, challenge, return_to, secret, everywhere)
+        return SignInStep(step_id, pool_id, challenge, return_to, secret, everywhere)
     except (ValueError, TypeError):
         return None

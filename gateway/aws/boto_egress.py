@@ -1,4 +1,4 @@
-"""The way out to AWS for boto3: the same proxy and roots as gateway/outgoing/aws.py gives to aiohttp.
+"""The way out to AWS for boto3: the same proxy and roots as gateway/outgoing/aws_http.py gives to aiohttp.
 
 Invariant: loopback is reached directly, and what boto3 would find by itself (a profile's `ca_bundle`, its own
 copy of the web's roots) is used only where this machine has no file of all roots.
@@ -13,11 +13,11 @@ from botocore.exceptions import BotoCoreError, ProxyConnectionError, SSLError
 
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
-from gateway.outgoing.aws import certificate_problem, proxy_named
+from gateway.outgoing.aws_http import certificate_problem, proxy_named
 
 
 def proxies_of(egress: Egress, *, local: bool) -> dict[str, str] | None:
-    """Return botocore's `proxies`; None: by the environment, whose NO_PROXY it reads as egress.py does."""
+    """Return botocore's `proxies`; None: the environment's, whose NO_PROXY it reads as egress.py does."""
     if local or egress.proxy is None:
         return {}
     return None if egress.proxy_from != "cognito.proxy" else {"https": egress.proxy}

@@ -16,8 +16,8 @@ from gateway.http.answers import Answer
 from gateway.observe.logs import Logger
 from gateway.pages.attempts import Attempts
 from gateway.pages.once import Once
-from gateway.pages.pools import Pool
 from gateway.pages.setup_code import SetupCode
+from gateway.pages.user_pool_access import UserPoolAccess
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.threads import Threads
 
@@ -54,7 +54,7 @@ class Pages:
         self._loading = asyncio.Lock()
         self.threads = threads
         self.pools = {
-            pool.id: Pool(pool, config.cognito, config.sign_in, self.threads)
+            pool.id: UserPoolAccess(pool, config.cognito, config.sign_in, self.threads)
             for pool in config.cognito.sign_in_pools
         }
         self._reading: asyncio.Task[None] | None = None
@@ -78,7 +78,7 @@ class Pages:
             if pool.domain is None:
                 pool.settings.begin()
 
-    def pool(self, pool_id: str) -> Pool:
+    def pool(self, pool_id: str) -> UserPoolAccess:
         """Raises NotFound: an address with another one was never made by us."""
         pool = self.pools.get(pool_id)
         if pool is None:

@@ -15,7 +15,7 @@ from gateway.sessions.page_request import PageRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SignInTarget:
     """`pool_id` None: not chosen yet."""
 
     pool_id: str | None
@@ -39,10 +39,10 @@ class Asked:
         return f"{page.prefix}{path}{'?' if query else ''}{query}"
 
 
-def asked(page: PageRequest, pools: Mapping[str, object]) -> Asked:
+def asked(page: PageRequest, pools: Mapping[str, object]) -> SignInTarget:
     """From the form, else from the query; the only pool there is needs no choice."""
     given = page.form if page.method == "POST" else page.query
     pool_id = given.get("pool")
     if pool_id not in pools:
         pool_id = next(iter(pools)) if len(pools) == 1 else None
-    return Asked(pool_id, page_wanted(given.get("return_to")))
+    return SignInTarget(pool_id, page_wanted(given.get("return_to")))
