@@ -38,7 +38,7 @@ test-faults: $(VENV)/.test ## make the surroundings fail under load, and write w
 	$(BIN)/python -m tests.support.figures build/faults.jsonl --write && exit $$status
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
-	$(PYTEST) -m "not slow" --uvloop tests/proxy tests/run $(ARGS)
+	$(PYTEST) -m "not slow" --uvloop tests/client tests/serve $(ARGS)
 
 soak: $(VENV)/.test ## two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)
@@ -69,7 +69,7 @@ bench: $(VENV)/.run ## the gateway beside the peers installed here (nginx, hapro
 	$(BIN)/python -m bench $(ARGS)
 
 screenshots: $(VENV)/.test ## every page, narrow and wide, light and dark, into docs/screenshots (needs chromium)
-	$(BIN)/python -m tests.portal.screenshots docs/screenshots
+	$(BIN)/python -m tests.pages.screenshots docs/screenshots
 
 config: $(VENV)/.run ## write the generated files under config/ again
 	$(BIN)/python -m gateway.config.generate

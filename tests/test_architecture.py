@@ -120,7 +120,7 @@ def test_the_local_cognito_imports_nothing_of_the_gateway(path: Path) -> None:
 
 
 # Programs that `make` runs; a test runs each of them too.
-PROGRAMS = {"tests.faults.soak", "tests.portal.screenshots"}
+PROGRAMS = {"tests.faults.soak", "tests.pages.screenshots"}
 TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 
 

@@ -19,7 +19,7 @@ def run(main: Coroutine[None, None, T]) -> T:
 def settle() -> None:
     """To be called once everything stands: the collector need not look at what lives until the end.
 
-    Requests and connections make no rings (tests/proxy/test_no_rings.py), so the count of new objects only
+    Requests and connections make no rings (tests/client/test_no_rings.py), so the count of new objects only
     rises with what is remembered (tokens): 50,000 instead of 700 until the next look; at 700 it took half the
     time of a run in which every token was new. A ring among old objects would stay for good.
     """

@@ -47,11 +47,11 @@ RUN_BY: dict[tuple[str, str], str] = {
     ("start.md", r"aws cognito-idp admin-create-user .*"): (
         "tests/outside/test_guides.py::test_the_first_user_of_a_pool_that_setup_made"
     ),
-    ("start.md", r"cognito-gateway doctor .*"): "tests/cli/test_doctor.py::test_all_is_well",
+    ("start.md", r"cognito-gateway doctor .*"): "tests/commands/test_doctor.py::test_all_is_well",
     ("troubleshooting.md", r"cognito-gateway explain .*"): (
         _HERE + "test_a_token_is_explained_as_the_pages_say"
     ),
-    ("troubleshooting.md", r"cognito-gateway doctor .*"): "tests/cli/test_doctor.py::test_all_is_well",
+    ("troubleshooting.md", r"cognito-gateway doctor .*"): "tests/commands/test_doctor.py::test_all_is_well",
     ("troubleshooting.md", r"curl .*/readyz.*"): "tests/outside/test_operations.py::test_reload",
 }
 # (page, pattern of whole commands) → why no test runs them.

@@ -1,7 +1,7 @@
 """Our commands, each in a process of its own that is forked from one that has imported everything.
 
 To start Python and boto3 costs half a second of CPU each time. What depends on the start itself (imports,
-closed streams, signals) belongs to tests/cli/test_cli.py, which starts the script.
+closed streams, signals) belongs to tests/commands/test_cli.py, which starts the script.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from playwright.async_api import Page
 
 from gateway.observe.logs import configure
 from gateway.serve.worker import Worker
-from tests.portal.screenshots import JOURNEYS
+from tests.pages.screenshots import JOURNEYS
 from tests.support.chromium import WIDTHS, chromium, looking
 from tests.support.looks import wrong_with
 from tests.support.running import Stream

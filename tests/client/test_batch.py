@@ -256,10 +256,12 @@ async def test_a_bug_in_refusing_one_ends_that_connection_alone(
             await asyncio.sleep(0.05)
             for client in clients:
                 client.writer.write(get("/", gateway.bearer(lifetime=-60)))
-            ends = [client.closed() if n == 0 else client.reply() for n, client in enumerate(clients)]
-            first, *others = await asyncio.gather(*ends)
-        assert first is True
-        assert [reply.status for reply in others] == [401, 401, 401]
+            first, others = clients[0], clients[1:]
+            closed, replies = await asyncio.gather(
+                first.closed(), asyncio.gather(*(client.reply() for client in others))
+            )
+        assert closed is True
+        assert [reply.status for reply in replies] == [401, 401, 401]
         assert [type(each["exception"]) for each in told] == [LookupError]
         await settled(gateway)
 
