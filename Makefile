@@ -73,6 +73,7 @@ screenshots: $(VENV)/.test ## every page, narrow and wide, light and dark, into 
 
 config: $(VENV)/.run ## write the generated files under config/ again
 	$(BIN)/python -m gateway.config.generate
+	$(BIN)/python -m tests.support.rooms
 
 protos: $(VENV)/.test ## generate the messages of Envoy's gRPC from ext_authz.proto again
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/envoy/ext_authz.proto

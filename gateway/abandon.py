@@ -1,4 +1,4 @@
-"""Long work in a thread of its own, which nobody has to wait for in the end.
+"""Long work in a separate thread, which nobody has to wait for in the end.
 
 asyncio's own threads are joined when the loop ends: a stop would last as long as what they are doing.
 Invariant: whoever waits for the work can be cancelled at once, and the thread keeps no process alive.

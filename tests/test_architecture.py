@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.rooms import BEGIN, END, PAGE, written_again
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gateway"
 EMULATOR = ROOT / "local_cognito/src/local_cognito"
@@ -275,3 +277,9 @@ def test_no_two_public_classes_share_a_name() -> None:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places.setdefault(node.name, set()).add(name_of(path))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
+def test_the_table_of_rooms_is_what_the_modules_say() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert page == written_again(page), "docs/architecture.md: run `make config`"
+    assert page.count(BEGIN) == page.count(END) == 1

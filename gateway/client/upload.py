@@ -1,4 +1,4 @@
-"""A request's body on its way to the upstream: framed anew, counted, sent as fast as the upstream takes it.
+"""A request's body on its way to the upstream: reframed, counted, sent as fast as the upstream takes it.
 
 An exchange has an Upload only where the body had not arrived whole with its head.
 

@@ -1,4 +1,4 @@
-"""Whether AWS credentials are in sight, told without boto3, which costs half a second and 30 MiB.
+"""Whether AWS credentials are in sight, without boto3, which costs half a second and 30 MiB.
 
 Looked at where a configuration is loaded. Invariant: a no means only that a look would cost something: an
 instance profile shows itself to boto3 alone.

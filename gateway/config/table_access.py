@@ -1,4 +1,4 @@
-"""The schema's part about access: whose tokens, which routes, what the upstream is told, how one signs in."""
+"""The schema's part about access: whose tokens, which routes, what the upstream learns, how users sign in."""
 
 from __future__ import annotations
 

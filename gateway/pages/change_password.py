@@ -1,4 +1,4 @@
-"""`/change_password`: a new password for whoever is signed in and knows the old one.
+"""`/change_password`: a new password for a signed-in user who knows the old one.
 
 Invariant: the access token of the session that asks is the one that Cognito sees.
 """

@@ -1,4 +1,4 @@
-"""`/oauth2/credentials`: temporary AWS credentials of whoever is signed in, or brings an ID token.
+"""`/oauth2/credentials`: temporary AWS credentials for a signed-in user, or for an ID token.
 
 Invariant: credentials go only to who shows, at that moment, the valid ID token they were given for, and to
 nobody of whom it is known that Cognito does not stand by them any more.

@@ -1,4 +1,4 @@
-"""`/setup`: connects a gateway that has no user pool yet, by whoever holds the code from its log.
+"""`/setup`: connects a gateway that has no user pool yet, with the code from its log.
 
 Once it is connected the form is closed; what the form itself stored may be changed by a signed-in member of
 `sign_in.admin_groups` (setup_admin.py). Invariant: nothing is stored that was not

@@ -1,4 +1,4 @@
-"""The one-time code of the set-up page: whoever can read the log may connect this gateway, once.
+"""The one-time code of the set-up page: anyone who can read the log may connect this gateway, once.
 
 Derived from the secret that all workers of one start share and from how many codes were used, so that each of
 them knows it and no file holds it. Invariant: it is compared in constant time, and one that was used, by

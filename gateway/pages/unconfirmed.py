@@ -1,4 +1,4 @@
-"""A password that Cognito refused, and one that is right for an account that is not confirmed: told alike.
+"""A password that Cognito refused, and one that is right for an unconfirmed account: both get one answer.
 
 Who signs up with a name that is taken is answered as if the account were theirs; if signing in told the two
 apart, the answer would be worth nothing. What it was is kept, sealed, for /confirm alone. Invariant: page,

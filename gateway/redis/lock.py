@@ -1,4 +1,4 @@
-"""A lock that one of many replicas holds: whoever set the key first, for as long as it renews it.
+"""A lock that one of many replicas holds: the one that set the key first, for as long as it renews it.
 
 Invariant: only the holder of the token can renew or release it, and a holder that died is gone after the
 time to live. It keeps work from being done twice at once; what must never happen twice needs a fence as well,

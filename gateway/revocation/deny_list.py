@@ -1,4 +1,4 @@
-"""Whom Cognito does not stand by any more: pure, bounded, and never the text of a token.
+"""Which sign-ins and users Cognito no longer accepts: pure, bounded, and never the text of a token.
 
 Invariant: what is denied stays so until every token it is about has ended, unless there are more than
 `MAX_DENIED`: then the oldest are asked about again when they are used.

@@ -1,4 +1,4 @@
-"""The edge of revocation: asks Cognito whether it still stands by one access token.
+"""The edge of revocation: asks Cognito whether it still accepts one access token.
 
 GetUser is not signed and needs no AWS credentials: the token is the proof. Of a good answer only the status
 counts, its attributes are not even read. Invariant: an answer is a `TokenStatus` or `CheckFailed`, whose text

@@ -1,4 +1,4 @@
-"""Whether Cognito still stands by the tokens in use: asked in the background, never on a request's way.
+"""Whether Cognito still accepts the tokens in use: asked in the background, never while a request waits.
 
 `admit` is called for every token that was just verified; what it lets into the token cache is watched from
 then on. checker.py asks, ledger.py holds what is known, and what is denied is dropped from the cache, so that

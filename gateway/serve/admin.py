@@ -1,4 +1,4 @@
-"""The metrics listener: metrics and probes on an address of their own, never on the public port.
+"""The metrics listener: metrics and probes on a separate address, never on the public port.
 
 It starts before the proxy and stops after it, so that probes are answered during start, drain and trouble.
 

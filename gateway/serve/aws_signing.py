@@ -1,4 +1,4 @@
-"""An upstream that is AWS: each request signed with the temporary credentials of whoever asks.
+"""An upstream that is AWS: each request signed with the caller's temporary credentials.
 
 The seam between client/signing.py, which must not know AWS, and aws/sigv4.py, which must not know requests.
 Invariant: a request is signed with the credentials of the very principal it was allowed for, or not sent.

@@ -1,4 +1,4 @@
-"""The `serve` command: one process or a supervisor with workers, signals, reloads, until told to stop.
+"""The `serve` command: one process or a supervisor with workers, signals, reloads, until it is stopped.
 
 SIGTERM and SIGINT drain, the second of them stops now; SIGHUP reloads. Invariant: whatever was started is
 stopped before this returns.

@@ -1,4 +1,4 @@
-"""One worker process as its supervisor sees it: spawned, told what to serve, heard, ended.
+"""One worker process as its supervisor sees it: spawned, configured, heard, ended.
 
 A fresh interpreter and not a fork: the supervisor has threads and an event loop that a fork would copy half.
 Invariant: after `ended` the process is reaped, and all that it ever reported has been read.

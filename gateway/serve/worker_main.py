@@ -1,4 +1,4 @@
-"""A worker process under a supervisor: serves what it is told to, and reports.
+"""A worker process under a supervisor: serves what the supervisor sends, and reports.
 
 Started by worker_handle.py with its end of the control socket as standard input and the listening sockets as
 inherited descriptors. Invariant: when the supervisor's end closes, for whatever reason, it drains and exits;

@@ -1,4 +1,4 @@
-"""Cognito told that a session is over: its refresh token, or all of the user's tokens.
+"""Revokes at Cognito what a session leaves behind: its refresh token, or all of the user's tokens.
 
 Invariant: raises nothing; what Cognito did not do is in the log, and in the answer.
 """

@@ -1,4 +1,4 @@
-"""Sign-outs that the store could not be told of: told again until it hears them, or until the session ends.
+"""Sign-outs that did not reach the store: retried until they do, or until the session ends.
 
 They are in force in this gateway meanwhile (ended.py; and here, for sessions that could not be looked up).
 Invariant: a sign-out leaves this list only when the store has heard of it, when the session's own time is

@@ -1,4 +1,4 @@
-"""One thing that `setup` wants: it can be looked for, made and mended.
+"""One thing that `setup` wants: it can be looked up, created and fixed.
 
 Invariant: `look` changes nothing; `make` is only called where `look` found nothing, `mend` only where it
 found something else than is wanted.

@@ -1,4 +1,4 @@
-"""The walk over the steps: look, say, and make or mend what is to be made or mended.
+"""The walk over the steps: look, report, then create or fix what is missing or differs.
 
 Invariant: in a plan nothing is changed; what differs is changed only with `fix`; an error half-way names all
 that is there by then.
