@@ -147,7 +147,7 @@ async def test_keys_sign_in_and_revocation_go_through_the_proxy_and_the_upstream
 async def test_roots_are_read_again_when_their_file_changes(company: Company, tmp_path: Path) -> None:
     roots = tmp_path / "roots.pem"
     source = HttpSource(JWKS, egress_of(company.proxy.url, roots, {}))
-    with pytest.raises(FetchFailed, match=f"^cognito.ca_file {roots}: no such file or directory$"):
+    with pytest.raises(FetchFailed, match=f": cognito.ca_file {roots}: no such file or directory$"):
         await source.read()
     roots.write_bytes(company.proxy.authority.file.read_bytes())
     assert b'"keys"' in await source.read()

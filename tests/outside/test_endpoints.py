@@ -22,21 +22,21 @@ async def test_the_reserved_prefix_is_never_proxied(bench: Bench, target: str) -
     assert bench.upstream.requests == []
 
 
-# GET by a stranger, POST without a form, OPTIONS; with a pool of which nothing but its keys is known.
+# GET by a stranger, POST without our cookie and a form, OPTIONS; with a pool of which nothing but its keys is known.
 ANSWERS = {
-    "/oauth2/": (303, 400, 405),
+    "/oauth2/": (303, 303, 405),
     "/oauth2/auth": (401, 401, 401),
-    "/oauth2/setup": (404, 400, 405),
-    "/oauth2/sign_in": (200, 400, 405),
-    "/oauth2/sign_up": (200, 400, 405),
-    "/oauth2/confirm": (200, 400, 405),
-    "/oauth2/forgot_password": (200, 400, 405),
-    "/oauth2/challenge": (303, 400, 405),
+    "/oauth2/setup": (404, 303, 405),
+    "/oauth2/sign_in": (200, 403, 405),
+    "/oauth2/sign_up": (200, 403, 405),
+    "/oauth2/confirm": (200, 403, 405),
+    "/oauth2/forgot_password": (200, 403, 405),
+    "/oauth2/challenge": (303, 403, 405),
     "/oauth2/sign_out": (303, 400, 405),
     "/oauth2/start": (404, 405, 405),
     "/oauth2/callback": (404, 405, 405),
     "/oauth2/userinfo": (401, 405, 405),
-    "/oauth2/credentials": (401, 400, 405),
+    "/oauth2/credentials": (401, 403, 405),
     "/.well-known/oauth-protected-resource": (200, 405, 405),
 }
 

@@ -75,7 +75,7 @@ def test_a_secret_file_that_will_not_do(tmp_path: Path, content: bytes, said: st
 
 
 def test_a_secret_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(GatewayError, match="cannot be read: No such file"):
+    with pytest.raises(GatewayError, match="cannot be read: no such file"):
         read_secrets(tmp_path / "keys")
 
 

@@ -206,7 +206,7 @@ async def test_a_taken_address_is_one_sentence(start: Start) -> None:
 async def test_an_impossible_address_is_one_sentence(start: Start, address: Address) -> None:
     with pytest.raises(GatewayError) as caught:
         await start(address)
-    assert str(caught.value).startswith(f"metrics.address {address} cannot be listened on (")
+    assert str(caught.value).startswith(f"metrics.address {address}: cannot listen: ")
     assert "\n" not in str(caught.value)
 
 

@@ -89,6 +89,10 @@ class RedisServer:
         """It goes on to accept connections and says nothing."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
+        # The signal is on its way: on another CPU it may still answer for a moment.
+        stat = Path(f"/proc/{self._process.pid}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] != "T":
+            time.sleep(0.001)
 
     def resume(self) -> None:
         assert self._process is not None
