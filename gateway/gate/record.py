@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import (
     BadRequest,
@@ -42,12 +42,32 @@ _SHARES = 1 << 20
 CLIENT_GONE = 499
 
 
+class ForPeople(NamedTuple):
+    """What the pages have for a person who is refused; each gives None where no person looks."""
+
+    # Where one who is not signed in, or who finds nothing to sign in to, is sent.
+    sign_in_at: Callable[[Request], str | None]
+    # Where one is sent whose sign-in is too old or too weak for the route (RFC 9470).
+    sign_in_again_at: Callable[[Request, InsufficientAuthentication], str | None]
+    # The portal's address, for programs that meet a gateway without a user pool.
+    portal_at: Callable[[Request | Asked], str | None]
+    # The refusal as a page, in place of the answer for programs.
+    page_of: Callable[[Request, Refusal, Answer], Answer | None]
+
+
 class Record:
     """One configuration's requests, in metrics and log."""
 
     def __init__(
-        self, metrics: WorkerMetrics, log: Logger, *, public_url: str | None, tracer: Tracer | None = None
+        self,
+        metrics: WorkerMetrics,
+        log: Logger,
+        *,
+        public_url: str | None,
+        tracer: Tracer | None = None,
+        people: Callable[[], ForPeople | None] = lambda: None,
     ) -> None:
+        """`people` is asked at each refusal, since the pages are built after this; None: there are none."""
         # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
         self.in_flight = 0
         self._metrics = metrics
@@ -57,15 +77,7 @@ class Record:
         self._hint: str | None = DOCTOR
         # None: no spans.
         self._tracer = tracer
-        # Where a person who is not signed in, or who finds nothing to sign in to, is sent; None where there
-        # are no pages.
-        self.sign_in_at: Callable[[Request], str | None] | None = None
-        # Where a person is sent whose sign-in is too old or too weak for the route (RFC 9470).
-        self.sign_in_again_at: Callable[[Request, InsufficientAuthentication], str | None] | None = None
-        # The portal's address, for programs that meet a gateway without a user pool.
-        self.portal_at: Callable[[Request | Asked], str | None] | None = None
-        # A refusal as a page, in place of the answer for programs; None where no person looks.
-        self.page_of: Callable[[Request, Refusal, Answer], Answer | None] | None = None
+        self._people = people
 
     def began(self, request: Request) -> None:
         self.in_flight += 1
@@ -106,22 +118,27 @@ class Record:
             status=None if request.original is None else status_for_proxy(refusal),
             help_url=self._help(request, refusal),
         )
-        if request.original is not None or self.page_of is None:
+        people = self._people()
+        if request.original is not None or people is None:
             return answer
-        return self.page_of(request, refusal, answer) or answer
+        return people.page_of(request, refusal, answer) or answer
 
     def _address(self, request: Request, refusal: Refusal) -> str | None:
         """Return where a person is sent instead of being refused."""
-        if isinstance(refusal, (NoCredentials, NotConfigured)) and self.sign_in_at is not None:
-            return self.sign_in_at(request)
-        if isinstance(refusal, InsufficientAuthentication) and self.sign_in_again_at is not None:
-            return self.sign_in_again_at(request, refusal)
+        people = self._people()
+        if people is None:
+            return None
+        if isinstance(refusal, (NoCredentials, NotConfigured)):
+            return people.sign_in_at(request)
+        if isinstance(refusal, InsufficientAuthentication):
+            return people.sign_in_again_at(request, refusal)
         return None
 
     def _help(self, request: Request, refusal: Refusal) -> str | None:
-        if self.portal_at is None or not isinstance(refusal, NotConfigured):
+        people = self._people()
+        if people is None or not isinstance(refusal, NotConfigured):
             return None
-        return self.portal_at(request.original or request)
+        return people.portal_at(request.original or request)
 
     def _log_refusal(self, request: Request, refusal: Refusal) -> None:
         """What the client did, or lacked, unless it was said often enough."""

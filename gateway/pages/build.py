@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from gateway.config.model import Config
 from gateway.errors import InsufficientAuthentication, RateLimited, Refusal
 from gateway.gate.authenticate import Authenticator
+from gateway.gate.record import ForPeople
 from gateway.http.answers import Answer
 from gateway.http.navigation import navigates
 from gateway.http.request import Asked, Request
@@ -99,6 +100,7 @@ class Built:
         )
         self.answer = Dispatcher(portal, refuse).answer
         self.by_cookie = ByCookie(self.sessions, config.listen.public_url, config.cors)
+        self.for_people = ForPeople(self.sign_in_at, self.sign_in_again_at, self.portal_at, self.page_of)
 
     def sign_in_at(self, request: Request) -> str | None:
         """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""

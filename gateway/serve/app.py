@@ -76,7 +76,7 @@ class Gateway:
             log=log,
             previous=None if previous is None else (previous.config, previous.tracer),
         )
-        self.record = Record(metrics, log, public_url=config.listen.public_url, tracer=self.tracer)
+        self.record = self._new_record()
         self.pool = self._same_pool(previous) or self._new_pool()
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
@@ -191,6 +191,15 @@ class Gateway:
             return None
         return previous.limits
 
+    def _new_record(self) -> Record:
+        return Record(
+            self._metrics,
+            self._log,
+            public_url=self.config.listen.public_url,
+            tracer=self.tracer,
+            people=lambda: None if self.portal is None else self.portal.for_people,
+        )
+
     def _new_revocation(self, before: RevocationWatch | None) -> RevocationWatch | None:
         return revocation_of(
             self.config, metrics=self._metrics, log=self._log, previous=before, verdicts=self._verdicts
@@ -238,7 +247,7 @@ class Gateway:
         # Whoever has turned the pages off does not pay for them.
         from gateway.pages.build import Built  # noqa: PLC0415
 
-        built = Built(
+        return Built(
             self.config,
             authenticator=self.authenticator,
             key_sets=self.key_sets,
@@ -250,7 +259,3 @@ class Gateway:
             log=self._log,
             previous=None if previous is None else previous.portal,
         )
-        self.record.sign_in_at, self.record.portal_at = built.sign_in_at, built.portal_at
-        self.record.sign_in_again_at = built.sign_in_again_at
-        self.record.page_of = built.page_of
-        return built

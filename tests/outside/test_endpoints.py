@@ -22,7 +22,7 @@ async def test_the_reserved_prefix_is_never_proxied(bench: Bench, target: str) -
     assert bench.upstream.requests == []
 
 
-# GET by a stranger, POST without our cookie and a form, OPTIONS; with a pool of which nothing but its keys is known.
+# GET by a stranger, POST without our cookie and a form, OPTIONS; of the pool nothing but its keys is known.
 ANSWERS = {
     "/oauth2/": (303, 303, 405),
     "/oauth2/auth": (401, 401, 401),
