@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from tests.support.programs import Served, until
 from tests.support.tokens import KeyPair, access_claims, sign
@@ -261,8 +262,7 @@ class Answering(asyncio.Protocol):
         self.answers = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # of uvloop it has no such class
         self._upstream.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 
 def _most(buffer: str) -> int:
@@ -183,9 +184,8 @@ class Client:
     @property
     def transport(self) -> asyncio.Transport:
         """Both ways: a writer's own type knows of writing alone."""
-        transport = self.writer.transport
-        assert isinstance(transport, asyncio.Transport)
-        return transport
+        # uvloop's transports are no subclass.
+        return cast(asyncio.Transport, self.writer.transport)
 
     async def __aenter__(self) -> Client:
         return self
