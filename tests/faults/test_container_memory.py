@@ -28,15 +28,16 @@ from tests.support.programs import ROOT, SCRIPT, Served, configuration, pinned, 
 from tests.support.tokens import KeyPair, access_claims, sign
 from tests.support.wire import get, once
 
-# Connecting 16,000 times takes a minute, on a busy machine several.
+# Connecting some ten thousand times takes minutes on a busy machine.
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 MIB = 1024 * 1024
 LIMIT = 256 * MIB
 # (what bench/load/attack.py calls it, connections)
 PLAIN = (
-    ("kept_head", 16_000),
-    ("half_head", 4_000),
+    # More than `auto` admits (2,662), so that the bound is met.
+    ("kept_head", 4_000),
+    ("half_head", 3_000),
     ("pipelined", 3_000),
     ("slow_reader", 2_000),
     ("stuck_upload", 1_500),
