@@ -36,11 +36,11 @@ def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
     if headers.groups and claims.groups:
         lines.append(_encoded_line(headers.groups, encode_list(claims.groups)))
     if headers.claims:
-        every = claims.every
+        found = claims.named((claim for _, claim in headers.claims), unverified=headers.send_unverified)
         lines += [
-            _encoded_line(name, encode_claim(every[claim]))
+            _encoded_line(name, encode_claim(found[claim]))
             for name, claim in headers.claims
-            if claim in every and claim not in withheld
+            if claim in found
         ]
     return "".join(lines).encode("ascii")
 

@@ -129,7 +129,8 @@ class Claims(NamedTuple):
     def named(self, names: Iterable[str], *, unverified: bool) -> dict[str, object]:
         """Return those of these claims that the token has; unverified ones only if `unverified`.
 
-        A dot leads into an object (`act.sub`, RFC 8693 section 4.1) unless a claim has that very name.
+        `act.sub` names the member `sub` of the claim `act` (RFC 8693 section 4.1), unless a claim has that
+        very name.
         """
         every = self.every
         withheld = () if unverified else self.unverified
@@ -276,6 +277,15 @@ def audiences_of(claims: Mapping[str, object]) -> frozenset[str] | None:
     return frozenset(members)
 
 
+def names_us(found: frozenset[str], client_id: object, rules: PoolRules, *, listed: bool) -> bool:
+    """Return whether an access token's audiences admit it; `listed`: its client is one of client_ids."""
+    # Exact strings: two spellings of one URL are two audiences.
+    if not found.isdisjoint(rules.audiences):
+        return True
+    # A client that is not listed gets in by one of our audiences only, never by its own ID.
+    return listed and not rules.require_audience and client_id in found
+
+
 def _check_audience(claims: dict[str, object], client_id: str, rules: PoolRules, listed: bool) -> None:
     # RFC 8707 section 2, RFC 9068 section 4: a token bound to a resource is for that resource alone. Cognito
     # names the client itself where a token is bound to nothing else (AWS, "Resource binding").
@@ -286,11 +296,7 @@ def _check_audience(claims: dict[str, object], client_id: str, rules: PoolRules,
         if rules.require_audience:
             raise WrongAudience("aud is missing, and require_audience is set")
         return
-    # Exact strings: two spellings of one URL are two audiences.
-    if not found.isdisjoint(rules.audiences):
-        return
-    # A client that is not listed gets in by one of our audiences only, never by its own ID.
-    if listed and client_id in found and not rules.require_audience:
+    if names_us(found, client_id, rules, listed=listed):
         return
     said = "a list" if isinstance(claims["aud"], list) else shown(claims["aud"])
     raise WrongAudience(f"aud is {said}, expected {one_of(rules.audiences)}")

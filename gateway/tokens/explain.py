@@ -40,6 +40,7 @@ from gateway.tokens.claims import (
     UnverifiedToken,
     audiences_of,
     decode,
+    names_us,
     verify,
 )
 from gateway.tokens.jwk import KeySet, VerificationKey
@@ -231,7 +232,7 @@ def _audience(said: Mapping[str, object], pool: UserPool, *, listed: bool) -> Ch
         return Check("audience", False, seen, "a string or a list of strings", refusal.reason)
     if found is None:
         return _check("audience", not pool.require_audience, seen, wanted, WrongAudience)
-    passed = not found.isdisjoint(pool.audiences) or (listed and not pool.require_audience and own in found)
+    passed = names_us(found, own, PoolRules.of(pool), listed=listed)
     return _check("audience", passed, seen, wanted, WrongAudience)
 
 
