@@ -18,7 +18,7 @@ class ClientSide(Protocol):
     One implementation, because the connection (connection.py) has what is in service: it stands above it.
     """
 
-    # When the connection's current wait ends, time.monotonic(); whoever begins a wait sets it.
+    # When the connection's current wait ends, time.monotonic(); the one that begins a wait sets it.
     deadline: float
 
     @property

@@ -173,7 +173,7 @@ class Exchange:
             self._client.deadline = time.monotonic() + self._config.upstream.response_timeout
 
     def body_failed(self, refusal: Refusal) -> None:
-        """The request's body cannot be had: its framing broke, it is too large, or too slow."""
+        """The request's body cannot be read: its framing broke, it is too large, or too slow."""
         if self._ended:
             return
         self._release()

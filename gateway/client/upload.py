@@ -129,7 +129,7 @@ class Upload:
         self._owner.body_sent()
 
     async def _wait_for_continue(self) -> None:
-        """RFC 9110 section 10.1.1: the body waits for the upstream's word, but not for ever."""
+        """RFC 9110 section 10.1.1: the body waits for the upstream's word, but with a limit."""
         self._continue = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(CONTINUE_AFTER):

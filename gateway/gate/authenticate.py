@@ -33,7 +33,7 @@ from gateway.tokens.shown import one_of, shown
 class Verification:
     """One token on its way to a principal, in steps: `decode`, `verify`, `principal`, in this order.
 
-    Whoever has many of them takes each step with all before the next one (client/batch.py). Any of them may
+    A caller with many takes each step with all before the next one (client/batch.py). Any of them may
     raise InvalidToken or one of its kind, and then there is no next.
     """
 

@@ -44,7 +44,7 @@ from gateway.tokens.principal import Principal
 if TYPE_CHECKING:
     from gateway.sessions.from_cookie import ByCookie
 
-# Targets whose route is remembered; clients that ask for ever new ones only make it start over.
+# Targets whose route is remembered; a client that keeps asking for new ones only makes it start over.
 _REMEMBERED_TARGETS = 4096
 # Longer ones are looked up each time: 4,096 of the longest heads would be more than 100 MiB.
 _REMEMBERED_LENGTH = 256
@@ -97,7 +97,7 @@ class Gate:
             paths = readings(asked.raw_path, self._paths)
             ours = self._own.hold(paths)
             if ours and asked.elsewhere:
-                raise NotFound  # never proxied, whoever proxies
+                raise NotFound  # never proxied, by us or by another proxy
             if self._cors is not None and (preflight := self._cors.preflight(asked)) is not None:
                 return preflight
             if ours:

@@ -64,7 +64,7 @@ def problem(
     """The one renderer of refusals.
 
     `metadata_url` is the RFC 9728 document for this resource; challenges carry it. `status` replaces the
-    refusal's own for an asker that knows only some. `help_url` is a page of ours that mends it. What exactly
+    refusal's own for an asker that knows only some. `help_url` is a page of ours that helps. What exactly
     failed is in str(refusal) and stays in the log.
     """
     title = refusal.title

@@ -190,7 +190,7 @@ class Request:
         self.by_cookie = False
         # The ID of that session; empty: there is none.
         self.session = ""
-        # Header lines that go out with the answer, whoever gives it: the cookies of a session that changed.
+        # Header lines for the answer, ours or the upstream's: the cookies of a session that changed.
         self.answer_lines = b""
         # The Vary line of an answer of the upstream's, where credentials were looked at.
         self.vary = b""
@@ -281,7 +281,7 @@ class Asked(NamedTuple):
 
 
 def check_method(method: str) -> None:
-    """Raises MethodNotAllowed for a method that is served to nobody, whoever serves it.
+    """Raises MethodNotAllowed for a method that is never served, by us or by another proxy.
 
     Methods have case (RFC 9110 section 9.1), and servers differ about it: `post` is POST to Django, and no
     method of any rule.

@@ -32,7 +32,7 @@ _TOKEN = re.compile(r"eyJ[A-Za-z0-9_.%-]{16,}")
 DOCTOR = "cognito-gateway doctor compares keys, clock, user pool and upstream with the configuration"
 
 # Literals of access lines that are remembered: methods, addresses, paths, subjects come again and again. Some
-# 0.5 MiB at most; clients that ask for ever new paths only make it begin anew.
+# 0.5 MiB at most; a client that keeps asking for new paths only makes it start over.
 _REMEMBERED, _REMEMBERED_LENGTH = 2048, 128
 # Characters of a path in an access line, and of one that was refused, which nobody has to find again whole;
 # and of a method, of which the longest that is registered has 17.

@@ -91,7 +91,7 @@ def use_up(page: PageRequest, state: LoginState) -> None:
 
 
 def unverified_wanted(state: str) -> tuple[str | None, str]:
-    """Which pool, and where to, by the word of whoever wrote this `state`: a path of this site, or empty."""
+    """Which pool, and where to, as the writer of this `state` says: a path of this site, or empty."""
     match = _STATE.fullmatch(state)
     try:
         text = base64.urlsafe_b64decode((match[3] if match is not None and match[3] else "") + "===")

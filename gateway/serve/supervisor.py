@@ -96,7 +96,7 @@ class Supervisor:
     async def start(self) -> None:
         """Listen, and wait until each first worker serves or is gone.
 
-        Raises GatewayError for what the user must mend: an address that is taken, a file that cannot be used.
+        Raises GatewayError for what the user must fix: an address that is taken, a file that cannot be used.
         Cancelled when some serve already and others do not yet, it leaves them all to `stop`.
         """
         try:

@@ -92,7 +92,7 @@ class Renewing:
             if proven.access.subject != session.subject:
                 raise TokenPayloadRefused("the new tokens are another user's")
         except CognitoRefused as refused:
-            # A secret that changed at Cognito before it did here is the operator's to mend: nobody's session
+            # A secret that changed at Cognito before it did here is the operator's to fix: nobody's session
             # ends for it.
             if refused.of_the_client:
                 return Outcome("failure", session, ticket, str(refused))

@@ -44,7 +44,7 @@ class IdentityPoolStep:
         made.identity_pool_id = pool["IdentityPoolId"]
         return str(pool["IdentityPoolId"])
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         # As with user pools, what an update leaves out is gone: all of it goes back.
         self._aws.call("cognito-identity", "UpdateIdentityPool", **finding.described | self._settings(made))
 
@@ -95,7 +95,7 @@ class Role:
         made.role_arn = role["Arn"]
         return str(role["Arn"])
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         self._aws.call(
             "iam",
             "UpdateAssumeRolePolicy",
@@ -136,7 +136,7 @@ class AuthenticatedRole:
         self._set(made, {})
         return self._wanted.role_name
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         self._set(made, finding.described)
 
     def _set(self, made: Made, described: dict[str, Any]) -> None:

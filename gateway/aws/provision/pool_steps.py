@@ -1,6 +1,6 @@
 """The user pool, its app client and its domain, as steps of `setup`.
 
-Invariant: what somebody else set up is described by its differences and only ever changed by `mend`.
+Invariant: what somebody else set up is described by its differences and only ever changed by `fix`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class UserPoolStep:
         made.pool_id = pool["Id"]
         return str(pool["Id"])
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         changes = w.differences(self._settings(finding.described), finding.described)
         update_pool(self._aws, finding.described, changes)
 
@@ -115,7 +115,7 @@ class AppClient:
         made.client_id = client["ClientId"]
         return str(client["ClientId"])
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         if finding.described["secret"]:
             raise GatewayError(
                 f"setup: app client {finding.found} has a secret, and AWS lets nobody take it away: leave "
@@ -149,7 +149,7 @@ class Domain:
         made.domain = self._prefix
         return self._prefix
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         raise GatewayError(
             f"setup: the pool's domain is {finding.found}, and applications may use it: leave --fix and "
             "--domain out, or delete that domain first"

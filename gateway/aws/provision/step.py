@@ -1,6 +1,6 @@
 """One thing that `setup` wants: it can be looked up, created and fixed.
 
-Invariant: `look` changes nothing; `make` is only called where `look` found nothing, `mend` only where it
+Invariant: `look` changes nothing; `make` is only called where `look` found nothing, `fix` only where it
 found something else than is wanted.
 """
 
@@ -53,7 +53,7 @@ class SetupStep(Protocol):
     def make(self, made: Made) -> str:
         """Make it, note it in `made`; its ID for people."""
 
-    def mend(self, made: Made, finding: StepState) -> None:
+    def fix(self, made: Made, finding: StepState) -> None:
         """Change what differs."""
 
 

@@ -76,7 +76,7 @@ def _take(step: SetupStep, made: Made, *, plan: bool, fix: bool) -> StepReport:
     if not fix:
         return _told(step, finding, "differs")
     if not plan:
-        step.mend(made, finding)
+        step.fix(made, finding)
     return _told(step, finding, "change" if plan else "changed")
 
 
