@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,18 @@ def test_metrics_exist(page: Path) -> None:
         assert named in NAMES or "session" in named, named
 
 
+# --- the package's addresses ---
+
+
+def test_the_packages_addresses_lead_to_files_of_the_repository() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    assert {"Homepage", "Documentation", "Issues", "Changelog"} <= set(urls)
+    for name, url in urls.items():
+        assert url.startswith(urls["Homepage"]), name
+        path = re.sub(r"^/(?:blob|tree)/main/", "", url.removeprefix(urls["Homepage"]))
+        assert path in {"", "/issues"} or (ROOT / path).exists(), name
+
+
 # --- CI ---
 
 
@@ -197,7 +210,15 @@ def test_ci_calls_targets_that_exist_and_all_that_test() -> None:
     script = (ROOT / ".ci/run").read_text()
     for called in (
         set(re.findall(r"run: make ([a-z-]+)", workflow)),
-        set(re.findall(r"(?m)^(?:make|suite) ([a-z-]+)", script)),
+        set(re.findall(r"(?m)^ *(?:make|suite) ([a-z-]+)", script)),
     ):
         assert called <= targets
         assert called >= {each for each in targets if each.startswith("test")} | {"lint", "sslyze"}
+
+
+def test_the_workflow_tests_beside_engines_on_the_images_version() -> None:
+    (image,) = re.findall(r"(?m)^ARG PYTHON_IMAGE=python:(3\.\d+)", (ROOT / "Dockerfile").read_text())
+    jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yaml").read_text())["jobs"]
+    assert image in jobs["test"]["strategy"]["matrix"]["python"]
+    assert jobs["engines"]["container"] == f"python:{image}-bookworm"
+    assert jobs["slow"]["container"]["image"] == f"python:{image}-bookworm"
