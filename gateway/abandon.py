@@ -1,7 +1,7 @@
-"""Long work in a separate thread, which nobody has to wait for in the end.
+"""Blocking calls in daemon threads that can be cancelled without waiting for the call to return.
 
-asyncio's own threads are joined when the loop ends: a stop would last as long as what they are doing.
-Invariant: whoever waits for the work can be cancelled at once, and the thread keeps no process alive.
+The threads of asyncio's default executor are joined when the loop closes, so shutdown would last as long as
+their work. Invariant: awaiting the work can be cancelled at once, and the thread keeps no process alive.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ T = TypeVar("T")
 
 
 async def abandonable(work: Callable[[], T], *, name: str = "abandonable") -> T:
-    """Return what `work` returns, or raise what it raises. Cancelled, it leaves the thread to itself."""
+    """Return what `work` returns, or raise what it raises. Cancelling abandons the thread."""
     loop = asyncio.get_running_loop()
     outcome: asyncio.Future[T] = loop.create_future()
 
     def settle(result: T | None, error: BaseException | None) -> None:
         if outcome.done():
-            return  # nobody waits any more
+            return  # the caller was cancelled
         if error is None:
             outcome.set_result(result)  # type: ignore[arg-type]  # None only where T is
         else:
@@ -32,9 +32,9 @@ async def abandonable(work: Callable[[], T], *, name: str = "abandonable") -> T:
         result, error = None, None
         try:
             result = work()
-        except BaseException as raised:  # noqa: BLE001 - it is raised again where the work is waited for
+        except BaseException as raised:  # noqa: BLE001 - it is raised again in the awaiting task
             error = raised
-        # RuntimeError: the loop was closed meanwhile.
+        # RuntimeError: the loop has been closed.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(settle, result, error)
 

@@ -1,10 +1,10 @@
-"""Every way a request is refused, and every way a command fails: one class per reason.
+"""Request refusals and command errors: one exception class per reason.
 
-A `Refusal` carries all that the one renderer (gateway/http/answers.py) needs: the status, the RFC 6750
-error code, a text that is safe to show to anyone, and the `reason`, a word from a fixed set for log and
-metric. The exact check that failed goes into `str(refusal)`, which only ever reaches the log.
+A `Refusal` carries everything the one renderer (gateway/http/answers.py) needs: the status, the RFC 6750
+error code, a text that is safe to show to anyone, and the `reason`, a word from a fixed set for logs and
+metrics. The exact check that failed is `str(refusal)`, which is only ever logged.
 
-Invariant: nothing a client sent is part of `title` or `detail`; nothing secret is part of anything here.
+Invariant: `title` and `detail` hold nothing a client sent, and nothing in this module holds a secret.
 """
 
 from __future__ import annotations
@@ -15,43 +15,43 @@ from typing import ClassVar
 
 
 class GatewayError(Exception):
-    """A command cannot do its work: one sentence for the user, exit code 1, no traceback."""
+    """A command failed: one sentence for the user, exit code 1, no traceback."""
 
 
 class ConfigurationError(GatewayError):
-    """The configuration is invalid; the message holds every mistake, one a line."""
+    """The configuration is invalid; the message lists every mistake, one per line."""
 
 
 def system_said(error: OSError) -> str:
-    """Return the system's word about a file, and what to do where that is not plain from it."""
-    told = (error.strerror or "cannot be read").lower()
+    """Return the operating system's reason for a file error, and what to do where it is not obvious."""
+    reason = (error.strerror or "cannot be read").lower()
     if error.errno in {errno.EACCES, errno.EPERM}:
-        return f"{told}: let this user (uid {os.geteuid()}) have it (chown, chmod), or run as its owner"
+        return f"{reason}: grant this user (uid {os.geteuid()}) access (chown, chmod), or run as the owner"
     if error.errno == errno.EROFS:
-        return f"{told}: choose a place that can be written"
+        return f"{reason}: choose a writable path"
     if error.errno == errno.ENOSPC:
-        return f"{told}: make room, or choose another place"
-    return told
+        return f"{reason}: free some space, or choose another path"
+    return reason
 
 
 class Refusal(Exception):
-    """A request is not served. Subclasses say why; instances may add what exactly, for the log only."""
+    """A request that is not served. Subclasses give the reason; instances may add detail for the log only."""
 
     status: ClassVar[int]
     reason: ClassVar[str]
     title: ClassVar[str]
     detail: ClassVar[str]
-    # RFC 6750 section 3.1 error code; None where the answer carries no challenge with an error.
+    # RFC 6750 section 3.1 error code; None if the challenge carries no error.
     error: ClassVar[str | None] = None
-    # RFC 6750 section 3: with a WWW-Authenticate challenge or without.
+    # Whether the response carries a WWW-Authenticate challenge (RFC 6750 section 3).
     challenge: ClassVar[bool] = False
-    # Seconds for the Retry-After header; None leaves it out.
+    # Seconds for the Retry-After header; None omits it.
     retry_after: int | None = None
-    # RFC 6750 section 3: the scopes that would do, for the challenge; empty leaves it out.
+    # RFC 6750 section 3: the scopes that would suffice, for the challenge; empty omits them.
     scope: str = ""
-    # The connection's framing can no longer be trusted, or the client should go away.
+    # Close the connection: its framing can no longer be trusted, or the client should go away.
     close: ClassVar[bool] = False
-    # The configuration's key whose value was reached; None where no limit is the cause.
+    # The configuration key of the limit that was reached; None if no limit is the cause.
     limit: str | None = None
 
     def __init__(self, exact: str | None = None, *, limit: str | None = None) -> None:
@@ -60,7 +60,7 @@ class Refusal(Exception):
             self.limit = limit
 
 
-# --- who asks: 401 and 400 (RFC 6750) ---------------------------------------------------------------------
+# --- authentication: 401 and 400 (RFC 6750) ----------------------------------------------------------------
 
 
 class NoCredentials(Refusal):
@@ -70,10 +70,10 @@ class NoCredentials(Refusal):
 
 
 class BearerMissing(NoCredentials):
-    """API Gateway's Cognito authorizer takes a token alone in the header; RFC 6750 section 2.1 does not."""
+    """A bare token, as API Gateway's authorizer accepts it; RFC 6750 section 2.1 requires the scheme."""
 
     reason = "bearer_missing"
-    detail = "The Authorization header holds a token without the word Bearer and a space before it."
+    detail = "The Authorization header holds a token without the Bearer scheme before it."
 
 
 class MalformedAuthorization(Refusal):
@@ -87,7 +87,7 @@ class TwoCredentials(MalformedAuthorization):
 
 
 class InvalidToken(Refusal):
-    """The token is not one we accept. One subclass per reason; the client hears one sentence for all."""
+    """The token is not accepted. One subclass per reason; clients see one description for most of them."""
 
     status, reason, challenge, error = 401, "token_invalid", True, "invalid_token"
     title, detail = "Invalid token", "The access token is invalid."
@@ -99,13 +99,13 @@ class TokenTooLarge(InvalidToken):
 
 
 class TokenMalformed(InvalidToken):
-    """Not three parts of canonical base64url (RFC 7515 section 3.1, RFC 4648 section 5; stricter)."""
+    """Not three parts of canonical base64url (stricter than RFC 7515 section 3.1 and RFC 4648 section 5)."""
 
     reason = "token_malformed"
 
 
 class TokenHeaderRefused(InvalidToken):
-    """The header is not strict JSON, or holds a member besides alg, kid and typ (stricter than RFC 7515)."""
+    """The header is not strict JSON, or has a member other than alg, kid and typ (stricter than RFC 7515)."""
 
     reason = "token_header"
 
@@ -134,7 +134,7 @@ class TokenExpired(InvalidToken):
 
 
 class TokenNotYetValid(InvalidToken):
-    """`nbf` in the future, or `iat`/`auth_time` further in the future than clocks drift."""
+    """`nbf` is in the future, or `iat` or `auth_time` is further ahead than clocks drift."""
 
     reason = "token_not_yet_valid"
 
@@ -148,7 +148,7 @@ class WrongTokenUse(InvalidToken):
 
 
 class NotAnIdToken(WrongTokenUse):
-    """A real token, asked to be exchanged for AWS credentials: identity pools take ID tokens only."""
+    """A valid access token where AWS credentials were requested: identity pools accept ID tokens only."""
 
     detail = "AWS credentials need the ID token, or a signed-in browser."
 
@@ -158,38 +158,38 @@ class WrongClient(InvalidToken):
 
 
 class WrongAudience(InvalidToken):
-    """An access token bound to another resource (RFC 8707), or to none where one is required."""
+    """The access token is bound to another resource (RFC 8707), or to none where one is required."""
 
     reason = "wrong_audience"
 
 
 class TokenRevoked(InvalidToken):
-    """Cognito does not stand by it any more: signed out, disabled, deleted."""
+    """Cognito no longer accepts the token: the user signed out, or was disabled or deleted."""
 
     reason = "token_revoked"
     detail = "The access token has been revoked."
 
 
 class SignedOut(TokenRevoked):
-    """Of an open stream: the session that opened it was signed out here."""
+    """The session that opened this stream was signed out here."""
 
     reason = "signed_out"
 
 
-# --- may they: 403 (RFC 6750 section 3.1) ------------------------------------------------------------------
+# --- authorization: 403 (RFC 6750 section 3.1) -------------------------------------------------------------
 
 
 class Forbidden(Refusal):
-    """The principal is known and falls short of what the route asks for; here: of its scopes.
+    """The principal does not meet the route's requirements; this class itself: its scopes.
 
-    RFC 6750 knows one error code for all of it.
+    RFC 6750 has one error code for every such case.
     """
 
     status, reason, challenge, error = 403, "insufficient_scope", True, "insufficient_scope"
     title, detail = "Forbidden", "The access token does not grant access to this resource."
 
     def __init__(self, exact: str | None = None, *, scope: str = "") -> None:
-        """`scope`: the names of all scopes the resource needs, which may not be what is missing."""
+        """`scope` names every scope the resource needs, not only the missing ones."""
         super().__init__(exact)
         self.scope = scope
 
@@ -203,7 +203,7 @@ class MissingClaim(Forbidden):
 
 
 class InsufficientAuthentication(Refusal):
-    """Signed in too long ago or too weakly for this route (RFC 9470): the user should sign in again."""
+    """The sign-in is too old or too weak for this route (RFC 9470): the user has to sign in again."""
 
     status, reason, challenge = 401, "insufficient_authentication", True
     title, error = "Sign in again", "insufficient_user_authentication"
@@ -211,29 +211,29 @@ class InsufficientAuthentication(Refusal):
 
     def __init__(self, exact: str, *, acr_values: str, max_age: int | None) -> None:
         super().__init__(exact)
-        # RFC 9470 section 3: what would do, for the challenge and for the new sign-in.
+        # RFC 9470 section 3: what would suffice, for the challenge and for the new sign-in.
         self.acr_values = acr_values
         self.max_age = max_age
 
 
 class WrongPool(Forbidden):
-    """The token is accepted, but this route is another user pool's."""
+    """The token is valid, but the route requires another user pool."""
 
     reason = "wrong_pool"
 
 
 class CrossOrigin(Refusal):
-    """Signed in by a cookie, but asked by a page of another site (the browser says so, or says nothing)."""
+    """Authenticated by a cookie, but made by another site's page, or the browser does not say by which."""
 
     status, reason = 403, "cross_origin"
     title, detail = "Forbidden", "This request was made by another site."
 
 
 class NavigationOnly(Refusal):
-    """A token, AWS credentials or the set-up form, asked for by a script or a link; or turned off."""
+    """A script or link requested a token, AWS credentials or the set-up form; or the feature is off."""
 
     status, reason = 403, "navigation_only"
-    title, detail = "Forbidden", "Only the gateway's own pages show this, to a person who asks for it there."
+    title, detail = "Forbidden", "This is shown only on the gateway's own pages, at a person's request."
 
 
 class CredentialsRefused(Refusal):
@@ -251,31 +251,31 @@ class IdTokenRequired(Refusal):
 
 
 class FormRefused(Refusal):
-    """A form without a token that this gateway wrote for this browser."""
+    """The form carries no anti-forgery token that this gateway issued to this browser."""
 
     status, reason = 403, "form_refused"
     title, detail = "Form expired", "This form is too old, or was not made for this browser: open it again."
 
 
 class OriginRefused(Refusal):
-    """A browser asks on behalf of a page of an origin that may not read our answers."""
+    """The page's origin is not allowed to read responses."""
 
     status, reason = 403, "origin_refused"
     title, detail = "Forbidden", "Pages of this origin may not use this API."
 
 
-# --- what is asked: 400, 404, 408, 413, 431 ----------------------------------------------------------------
+# --- the request itself: 400, 404, 408, 413, 431 -----------------------------------------------------------
 
 
 class BadRequest(Refusal):
-    """The request's framing or head is wrong; the connection is closed after the answer."""
+    """The request's framing or head is malformed; the connection is closed after the response."""
 
     status, reason, close = 400, "bad_request", True
     title, detail = "Bad request", "The request is malformed."
 
 
 class BadTarget(BadRequest):
-    """RFC 9112 section 3.2: printable ASCII alone, and no fragment; clients percent-encode the rest."""
+    """The target is not printable ASCII, or has a fragment (RFC 9112 section 3.2)."""
 
     reason = "bad_target"
     detail = "The request target holds a character that has to be percent-encoded, or a fragment."
@@ -287,7 +287,7 @@ class AmbiguousPath(Refusal):
 
 
 class SignInRefused(Refusal):
-    """A browser came back from managed login with something that this gateway did not send it for."""
+    """The browser returned from managed login with a response to no sign-in this gateway started."""
 
     status, reason = 400, "sign_in_refused"
     title, detail = "Sign-in failed", "This sign-in cannot be completed: begin again."
@@ -299,7 +299,7 @@ class MalformedForm(Refusal):
 
 
 class OriginalRequestUnclear(Refusal):
-    """The proxy that asks did not identify the original request, or not completely."""
+    """The proxy did not identify the original request, or not completely."""
 
     status, reason = 403, "original_request_unclear"
     title, detail = "Forbidden", "The proxy did not identify the original request."
@@ -318,17 +318,17 @@ class BodyTooLarge(BadRequest):
 
 
 class UpgradeRefused(BadRequest):
-    """A signature covers one request, and nothing that is said afterwards."""
+    """The upstream requires signed requests, and a signature covers one request, not a connection."""
 
     status, reason = 400, "upgrade_refused"
     title, detail = "Bad request", "WebSockets are not served here."
 
 
 class ReservedQueryNames(Refusal):
-    """The query would give AWS a signature, credentials or orders beside ours."""
+    """The query would add an AWS signature, credentials or commands beside ours."""
 
     status, reason = 400, "reserved_query_names"
-    title, detail = "Bad request", "The query has names that are reserved for signatures."
+    title, detail = "Bad request", "The query has parameters reserved for signatures."
 
 
 class SlowClient(BadRequest):
@@ -345,13 +345,13 @@ class MethodNotAllowed(BadRequest):
 
 
 class ReadOnly(MethodNotAllowed):
-    """A document of ours can be read, nothing else."""
+    """One of our own documents was requested with a method other than GET or HEAD."""
 
     allow = "GET, HEAD"
 
 
 class NotFound(Refusal):
-    """Under the reserved prefix only: what we do not know there is ours to refuse, never proxied."""
+    """An unknown path under the reserved prefix, which is never proxied."""
 
     status, reason = 404, "not_found"
     title, detail = "Not found", "There is nothing at this address."
@@ -372,34 +372,34 @@ class RateLimited(Refusal):
 
 class TooManyConnections(BadRequest):
     status, reason = 503, "too_many_connections"
-    title, detail = "Service unavailable", "This server has as many connections as it accepts."
+    title, detail = "Service unavailable", "This server has reached its connection limit."
     retry_after = 1
     limit = "listen.max_connections"
 
 
-# --- whose fault it is: Cognito, us, the upstream ----------------------------------------------------------
+# --- failures of Cognito, the gateway, the upstream --------------------------------------------------------
 
 
 class NoKeys(Refusal):
-    """No key set to decide with: Cognito's key endpoint cannot be had."""
+    """There is no key set to verify with: Cognito's JWKS endpoint is unreachable."""
 
     status, reason = 503, "no_keys"
     title, detail = "Service unavailable", "Tokens cannot be verified at the moment."
-    # 10 s: the cool-down between two fetches of a key set; asking sooner cannot help.
+    # 10 s: the cool-down between two fetches of a key set; retrying sooner cannot help.
     retry_after = 10
 
 
 class CognitoUnavailable(Refusal):
-    """Cognito is needed for this very request, and gives no answer."""
+    """Cognito does not respond, and this request cannot be served without it."""
 
     status, reason = 503, "cognito_unavailable"
     title, detail = "Service unavailable", "Cognito cannot be reached at the moment: try again."
-    # Nobody knows; soon enough for a person who waits.
+    # The length of an outage is unknown; short enough for a person who waits.
     retry_after = 5
 
 
 class SessionsUnavailable(Refusal):
-    """The store of sessions cannot be reached: whether this one still lives is not known."""
+    """The session store is unreachable, so it is unknown whether the session is still valid."""
 
     status, reason = 503, "sessions_unavailable"
     title, detail = "Service unavailable", "Sessions cannot be looked up at the moment."
@@ -408,11 +408,11 @@ class SessionsUnavailable(Refusal):
 
 
 class RevocationUnknown(Refusal):
-    """Cognito cannot be asked whether it stands by the token, and `on_error: deny` waits for that."""
+    """Cognito cannot be asked whether the token is revoked, and `on_error` is `deny`."""
 
     status, reason = 503, "revocation_unknown"
     title, detail = "Service unavailable", "Tokens cannot be checked at the moment."
-    # The longest pause between two attempts.
+    # The longest interval between two attempts.
     retry_after = 10
 
 
@@ -422,7 +422,7 @@ class NotConfigured(Refusal):
 
 
 class InternalError(Refusal):
-    """A bug of ours: fails closed, and the log has the traceback."""
+    """A bug in the gateway: fails closed, and the traceback is logged."""
 
     status, reason, close = 500, "internal_error", True
     title, detail = "Internal server error", "The gateway failed to handle the request."
@@ -446,6 +446,6 @@ class UpstreamSilent(Refusal):
 
 class UpstreamBusy(Refusal):
     status, reason = 503, "upstream_busy"
-    title, detail = "Service unavailable", "Too many requests wait for the upstream."
+    title, detail = "Service unavailable", "Too many requests are waiting for the upstream."
     retry_after = 1
     limit = "upstream.max_connections"

@@ -1,4 +1,4 @@
-"""What commands print for people: marks, colours where a terminal can show them, columns that line up.
+"""Terminal output of commands: status marks, colours where supported, aligned columns.
 
 Invariant: without a terminal, or with NO_COLOR set, the text is the same and holds no escape sequence.
 """
@@ -13,18 +13,18 @@ from typing import Literal, TextIO
 
 Mark = Literal["good", "bad", "warn", "none"]
 
-# A sign and an SGR colour (ECMA-48 section 8.3.117); the sign alone has to do for who sees no colours.
+# A sign and an SGR colour (ECMA-48 section 8.3.117); the sign has to suffice without colours.
 _MARKS: dict[Mark, tuple[str, str]] = {
     "good": ("✓", "32"),
     "bad": ("✗", "31"),
     "warn": ("!", "33"),
     "none": ("·", "90"),
 }
-# Of a terminal's usual 80, less the indent.
+# Commands and ARNs are long: a little wider than a standard terminal's 80 columns.
 _WIDTH = 100
 
 
-# The same in ASCII, for terminals and files of another encoding.
+# ASCII replacements, for terminals and files in another encoding.
 _PLAIN = {"✓": "ok", "✗": "FAILED:", "·": "-", "→": "->", "—": "-", "…": "...", "•": "*"}
 
 
@@ -40,13 +40,13 @@ codecs.register_error("cognito-gateway", _replaced)
 
 
 def show_in_its_encoding(stream: TextIO) -> None:
-    """Have this stream take every text: what its encoding lacks becomes ASCII that says the same."""
+    """Make the stream accept any text, replacing what its encoding lacks with ASCII equivalents."""
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="cognito-gateway")
 
 
 class Paint:
-    """Puts marks before lines and colours into them, or not."""
+    """Adds marks and, if enabled, colours to text."""
 
     def __init__(self, *, colours: bool) -> None:
         self._colours = colours
@@ -66,13 +66,13 @@ class Paint:
 
 
 def paint_for(stream: TextIO, environ: Mapping[str, str]) -> Paint:
-    """Colours where `stream` is a terminal that has them, unless NO_COLOR asks for none (no-color.org)."""
+    """Return a `Paint`, with colours if `stream` is a terminal that has them and NO_COLOR is unset."""
     plain = bool(environ.get("NO_COLOR")) or environ.get("TERM") == "dumb"
     return Paint(colours=stream.isatty() and not plain)
 
 
 def columns(rows: Sequence[tuple[str, ...]], *, gap: int = 2) -> list[str]:
-    """Rows with all columns but the last padded to their widest member."""
+    """Return the rows as lines, with every column but the last padded to its widest cell."""
     if not rows:
         return []
     widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]) - 1)]
@@ -83,7 +83,7 @@ def columns(rows: Sequence[tuple[str, ...]], *, gap: int = 2) -> list[str]:
 
 
 def wrapped(text: str, *, indent: int) -> str:
-    """A paragraph under an indent; words such as commands and ARNs are never broken."""
+    """Return the text as an indented paragraph; long words such as commands and ARNs are not broken."""
     return textwrap.fill(
         text,
         _WIDTH,

@@ -1,4 +1,4 @@
-"""The one place that names the version, and the interpreter that runs it."""
+"""The version of the gateway and of the Python interpreter."""
 
 import platform
 

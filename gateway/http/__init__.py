@@ -1,1 +1,1 @@
-"""HTTP as values: request heads, headers, forms, responses of our own. Nothing here waits or decides."""
+"""HTTP values: request heads, headers, forms, our own responses. Nothing here waits or decides."""

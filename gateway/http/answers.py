@@ -1,6 +1,6 @@
-"""Answers of our own: refusals rendered once for all (RFC 9457 bodies, RFC 6750 challenges), and small JSON.
+"""The gateway's own responses: refusals (RFC 9457 bodies, RFC 6750 challenges) and small JSON documents.
 
-Invariant: nothing in an answer comes from the request but its request id and its Host, both checked before.
+Invariant: a response holds nothing from the request but its request ID and Host, both validated.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from gateway.errors import InsufficientAuthentication, MethodNotAllowed, RateLim
 
 HeaderLines = list[tuple[bytes, bytes]]
 
-# RFC 6750 section 3: the protection space; one name for all of it.
+# RFC 6750 section 3: the protection space; one for the whole gateway.
 REALM = "cognito-gateway"
 
 
 class Answer:
-    """A whole answer of ours: small, in memory, never cached by anybody unless it says so."""
+    """A complete response of the gateway's own, held in memory; not cacheable unless its headers say so."""
 
     __slots__ = ("body", "close", "content_type", "headers", "reason", "status")
 
@@ -41,14 +41,14 @@ class Answer:
         if content_type is not None:
             self.headers.append((b"Content-Type", content_type.encode("ascii")))
         self.close = close
-        # The word for metric and log (errors.Refusal.reason); empty when nothing was refused.
+        # The reason for metrics and logs (errors.Refusal.reason); empty if nothing was refused.
         self.reason = reason
 
 
 def json_answer(
     value: Mapping[str, object], *, status: int = 200, headers: HeaderLines | None = None
 ) -> Answer:
-    """A JSON document of ours, e.g. RFC 9728 metadata."""
+    """Return a JSON response, such as RFC 9728 metadata."""
     body = json.dumps(value).encode("ascii") + b"\n"
     return Answer(status, body, content_type="application/json", headers=headers)
 
@@ -61,11 +61,11 @@ def problem(
     status: int | None = None,
     help_url: str | None = None,
 ) -> Answer:
-    """The one renderer of refusals.
+    """Render a refusal as a problem document (RFC 9457).
 
-    `metadata_url` is the RFC 9728 document for this resource; challenges carry it. `status` replaces the
-    refusal's own for an asker that knows only some. `help_url` is a page of ours that helps. What exactly
-    failed is in str(refusal) and stays in the log.
+    `metadata_url` is the RFC 9728 document of this resource, for the challenge. `status` replaces the
+    refusal's own for callers that understand only some. `help_url` is a page of the gateway that helps. The
+    exact failure, str(refusal), is left to the log.
     """
     title = refusal.title
     if status is None or status == refusal.status:
@@ -75,7 +75,7 @@ def problem(
     body = (
         json.dumps(
             {
-                # RFC 9457 section 4.2.1: "about:blank" says that the status is all there is to the type.
+                # RFC 9457 section 4.2.1: "about:blank" means no more than the status code.
                 "type": "about:blank",
                 "title": title,
                 "status": status,
@@ -109,7 +109,7 @@ def problem(
 
 
 def _challenge(refusal: Refusal, metadata_url: str | None) -> bytes:
-    """RFC 6750 section 3; `resource_metadata` as in RFC 9728 section 5.1."""
+    """Return the challenge of RFC 6750 section 3, with `resource_metadata` of RFC 9728 section 5.1."""
     parameters = [f'realm="{REALM}"']
     if refusal.error is not None:
         parameters.append(f'error="{refusal.error}"')
@@ -128,15 +128,17 @@ def _challenge(refusal: Refusal, metadata_url: str | None) -> bytes:
 
 
 def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, more: bytes = b"") -> bytes:
-    """The answer's bytes on the wire. `head_only`: a HEAD request gets the head a GET would get;
-    `more`: whole header lines."""
+    """Return the response as bytes on the wire.
+
+    `head_only` omits the body, for HEAD; `more` is a run of whole header lines.
+    """
     lines = [
         b"HTTP/1.1 %d %b\r\n" % (answer.status, reason_phrase(answer.status)),
         b"Date: %b\r\n" % http_date(),
     ]
     lines += [b"%b: %b\r\n" % header for header in answer.headers]
     lines.append(more)
-    if answer.status != 204:  # RFC 9110 section 8.6: no length stands there
+    if answer.status != 204:  # RFC 9110 section 8.6: a 204 has no Content-Length
         lines.append(b"Content-Length: %d\r\n" % len(answer.body))
     lines.append(connection_line(keep_alive=keep_alive, http10=http10))
     lines.append(b"\r\n")
@@ -146,7 +148,7 @@ def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, m
 
 
 def redirect(address: str, *, request_id: str) -> Answer:
-    """To sign in and come back; nobody may remember it (RFC 9110 section 15.4.3). `address` is ours."""
+    """Return a 302 to `address`, a URL of the gateway's, that is not cached (RFC 9110 section 15.4.3)."""
     headers: HeaderLines = [
         (b"Location", address.encode("ascii")),
         (b"Cache-Control", b"no-store"),
@@ -156,16 +158,16 @@ def redirect(address: str, *, request_id: str) -> Answer:
 
 
 def private(lines: bytes) -> bytes:
-    """Set-Cookie lines of ours for an answer of the upstream's, which no shared cache may keep from now on.
+    """Return the gateway's Set-Cookie lines for an upstream response, with a line that forbids caching it.
 
-    RFC 9111 section 7.3: caches do store answers with cookies in them. Of several directives the strictest
-    holds (section 4.2.1), so what the upstream says about caching can stay where it is.
+    RFC 9111 section 7.3: caches do store responses with cookies. Of several directives the strictest applies
+    (section 4.2.1), so the upstream's own Cache-Control can stay.
     """
     return lines + b"Cache-Control: no-store\r\n"
 
 
 def connection_line(*, keep_alive: bool, http10: bool) -> bytes:
-    """RFC 9112 section 9.3: 1.1 persists unless it says close, 1.0 closes unless it says keep-alive."""
+    """Return the Connection line; empty where it would state the default (RFC 9112 section 9.3)."""
     if not keep_alive:
         return b"Connection: close\r\n"
     return b"Connection: keep-alive\r\n" if http10 else b""
@@ -179,7 +181,7 @@ def reason_phrase(status: int) -> bytes:
 
 
 class _DateCache:
-    """RFC 9110 section 6.6.1: one text a second."""
+    """The Date header's value (RFC 9110 section 6.6.1), formatted once per second."""
 
     def __init__(self) -> None:
         self._second = 0

@@ -1,8 +1,8 @@
-"""Requests of other origins' pages (Fetch standard, section 3.3): preflights answered, answers made readable.
+"""CORS (Fetch standard, section 3.3): preflights answered, and headers that let other origins read responses.
 
-Nothing here lets a request through: a preflight opens nothing, and what these headers change is whether a
-browser shows an answer to the page that asked. Invariant: only an origin that is listed, byte by byte, is
-named in an answer, and none in an HTML page of ours, which holds what only its visitor may see.
+Nothing here grants access: a preflight opens nothing, and these headers only decide whether a browser shows
+a response to the page that requested it. Invariant: a response names only origins that are listed, compared
+byte by byte, and the gateway's own HTML pages name none.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from gateway.http.answers import Answer
 from gateway.http.headers import value_of
 from gateway.http.request import Asked, Request
 
-# What of our own answers a script needs beyond the status: how to go on, and what to tell the operator.
+# Headers of our own responses that a script needs: how to proceed, and what to report to the operator.
 _OWN_EXPOSED = ("WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id")
 _VARY = b"Vary: Origin\r\n"
 _ALLOW_ORIGIN = b"access-control-allow-origin"
-# Where what a preflight is answered depends on more than the origin, caches are told (Fetch section 3.3.4).
+# Preflight responses vary by more than the origin, and caches have to know (Fetch section 3.3.4).
 _PREFLIGHT_VARY = b"Origin, Access-Control-Request-Method, Access-Control-Request-Headers"
 
 
 class CorsPolicy:
-    """The configuration's `cors`, its header lines made once."""
+    """The configuration's `cors`, with its header lines built once."""
 
     def __init__(self, cors: Cors) -> None:
         self._any = "*" in cors.allow_origins
@@ -42,9 +42,10 @@ class CorsPolicy:
         self._preflight.append((b"Vary", _PREFLIGHT_VARY))
 
     def preflight(self, asked: Asked) -> Answer | None:
-        """The answer to a preflight; None where the request is none. Raises OriginRefused.
+        """Return the response to a preflight, or None if the request is not one.
 
-        Methods and headers are not compared here: the browser does that, with the lists it is told.
+        Raises OriginRefused. Methods and headers are not compared here: the browser does that, against the
+        lists in the response.
         """
         if asked.method != "OPTIONS":
             return None
@@ -60,19 +61,19 @@ class CorsPolicy:
         return Answer(204, headers=[named_line, *self._preflight, id_line])
 
     def own_lines(self, request: Request, answer: Answer) -> bytes:
-        """Header lines for an answer of our own; a preflight's has them, a page's has none."""
+        """Return header lines for one of our own responses; preflights have theirs, pages get none."""
         if request.reason == "preflight" or answer.content_type.startswith("text/html"):
             return b""
         return self._lines(request, self._own_exposed)
 
     def proxied_lines(self, request: Request, answer: Sequence[bytes]) -> bytes:
-        """Header lines for an answer of the upstream's; none where it has its own word on the matter."""
+        """Return header lines for an upstream response; none if it sets its own."""
         if any(line[: len(_ALLOW_ORIGIN)].lower() == _ALLOW_ORIGIN for line in answer):
             return b""
         return self._lines(request, self._exposed)
 
     def _lines(self, request: Request, exposed: bytes) -> bytes:
-        # Also where no origin is named: a cache must not show this answer to one that would be.
+        # Even without an origin: a cache must not serve this response to a page whose origin would be named.
         vary = b"" if self._any else _VARY
         named = self._named(value_of(request.head, b"origin"))
         if named is None:
@@ -80,12 +81,13 @@ class CorsPolicy:
         return b"Access-Control-Allow-Origin: %b\r\n%b%b%b" % (named, self._credentials, exposed, vary)
 
     def _named(self, origin: bytes | None) -> bytes | None:
-        """The value of Access-Control-Allow-Origin for a request with this Origin, if it is allowed."""
+        """Return the value of Access-Control-Allow-Origin for this Origin; None if it is not allowed."""
         if origin is None:
             return None
         if self._any:
             return b"*"
-        # RFC 6454 section 5 compares serialised origins as they are; `null` is many, so only where listed.
+        # RFC 6454 section 5: serialised origins are compared exactly; many pages share `null`, so list it
+        # first.
         return origin if origin in self._origins else None
 
 

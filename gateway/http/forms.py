@@ -1,6 +1,6 @@
-"""What a form or a query string says: strict, so that two readers never see two things in it. Pure.
+"""A strict parser for forms and query strings, so that no two parsers read them differently. Pure.
 
-Invariant: every name stands once, every value is text without NUL, or MalformedForm is raised.
+Invariant: each name occurs once and each value is text without NUL, or MalformedForm is raised.
 """
 
 from __future__ import annotations
@@ -8,14 +8,17 @@ from __future__ import annotations
 from gateway.errors import MalformedForm
 from gateway.policy.percent import unquoted
 
-# The largest form is the first sign-in of a user with required attributes; nobody's has a hundred.
+# The largest form is a first sign-in that asks for required attributes; none needs a hundred fields.
 _MOST_FIELDS = 100
 
 Fields = dict[str, str]
 
 
 def parse_fields(text: str) -> Fields:
-    """An `application/x-www-form-urlencoded` text (URL standard, section 5.1), stricter."""
+    """Parse an `application/x-www-form-urlencoded` text (URL standard, section 5.1; stricter).
+
+    Raises MalformedForm.
+    """
     fields: Fields = {}
     if not text:
         return fields
@@ -26,7 +29,7 @@ def parse_fields(text: str) -> Fields:
         key = _decoded(name)
         # RFC 6749 section 3.1: parameters must not be included more than once.
         if key in fields:
-            raise MalformedForm("a field stands twice")
+            raise MalformedForm("a field occurs twice")
         fields[key] = _decoded(value)
     return fields
 
@@ -43,5 +46,5 @@ def _decoded(text: str) -> str:
     except UnicodeDecodeError:
         raise MalformedForm("a field is not UTF-8") from None
     if "\0" in decoded:
-        raise MalformedForm("a field holds NUL")
+        raise MalformedForm("a field contains NUL")
     return decoded

@@ -1,7 +1,7 @@
-"""What trusted proxies say about a client, read once and made clean: its address, its scheme, its host. Pure.
+"""Forwarding headers of trusted proxies, parsed and cleaned: client address, scheme, host. Pure.
 
-Invariant: an address that is believed was written by a trusted proxy, whoever wrote what stands before it;
-and whatever becomes of these headers is an address, `http` or `https`, or one host.
+Invariant: the address that is believed was written by a trusted proxy, no matter who wrote those before it;
+and what is passed on is an address, `http` or `https`, or one host.
 """
 
 from __future__ import annotations
@@ -11,32 +11,32 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
-# RFC 7239 section 6, as X-Forwarded-For has it in practice: an address, a port behind it, IPv6 in brackets or
-# not, quotes around it.
+# RFC 7239 section 6, as found in X-Forwarded-For: an address, optionally with a port, quotes, or brackets
+# around IPv6.
 _NODE = re.compile(
     r'"?(?:\[([0-9A-Fa-f:.%\w]+)\]|([0-9.]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.%\w]*?))(?::[0-9]{1,5})?"?'
 )
-# More than this is no chain of proxies: a client wrote it. The right end counts.
+# No chain of proxies is longer: the rest was written by a client. The right end counts.
 _LONGEST = 2048
-# Whoever asks through few proxies says the same again and again; bounded against those that do not.
+# Behind a few proxies the same values repeat; bounded against clients for which they do not.
 _REMEMBERED = 1024
 _REMEMBERED_LENGTH = 256
 
-# WebSocket's schemes are the same ports and the same TLS (RFC 6455 section 3).
+# WebSocket schemes mean the same ports and TLS (RFC 6455 section 3).
 _SCHEMES = {b"http": b"http", b"https": b"https", b"ws": b"http", b"wss": b"https"}
 
 Network = IPv4Network | IPv6Network
 
 
 class Chain(NamedTuple):
-    """An X-Forwarded-For header: the client by our trust, and what may be sent on (None: nothing)."""
+    """A parsed X-Forwarded-For: the client as far as proxies are trusted, and the value to pass on."""
 
     client: str | None
     clean: bytes | None
 
 
 class TrustedProxies:
-    """The networks whose word is believed, under one configuration."""
+    """The networks whose forwarding headers are believed, under one configuration."""
 
     def __init__(self, networks: Iterable[Network] = ()) -> None:
         self._networks = tuple(networks)
@@ -46,9 +46,9 @@ class TrustedProxies:
         return any(address in network for network in self._networks)
 
     def chain(self, value: bytes) -> Chain:
-        """What a trusted peer's X-Forwarded-For says: from the right, the first address of no trusted proxy.
+        """Parse a trusted peer's X-Forwarded-For; the client is the rightmost untrusted address.
 
-        What stands left of something that is no address was written by nobody we know, and ends there.
+        Whatever stands left of a member that is not an address is of unknown origin and is dropped.
         """
         known = self._chains.get(value)
         if known is None:
@@ -62,7 +62,7 @@ class TrustedProxies:
     def _read(self, value: bytes) -> Chain:
         members = value[-_LONGEST:].decode("latin-1").split(",")
         if len(value) > _LONGEST:
-            members = members[1:]  # cut in two
+            members = members[1:]  # the first is truncated
         clean: list[str] = []
         client: str | None = None
         for member in reversed(members):
@@ -78,7 +78,7 @@ class TrustedProxies:
 
 
 def scheme(value: bytes) -> bytes | None:
-    """X-Forwarded-Proto: the first value that is known, in a list and in any case."""
+    """Return the first known scheme in an X-Forwarded-Proto value, which may be a list in any case."""
     if value in {b"http", b"https"}:
         return value
     for member in value[:_LONGEST].lower().split(b",", 16):

@@ -1,11 +1,11 @@
-"""What travels on from a request head, and what never does: strip, then inject. All pure.
+"""Request headers: which are passed on and which are stripped, then what is injected. All pure.
 
-Every header name is classified once (and remembered); a name is compared with its case folded, and every sign
-that is neither letter nor digit folded to `-`, because servers behind us fold the same way (CGI and WSGI turn
+Each header name is classified once and remembered. Names are compared case-folded, with every character
+other than a letter or digit folded to `-`, because servers behind us fold the same way (CGI and WSGI turn
 `X_Auth_Request_User` and `X-Auth-Request-User` into one variable; lighttpd `X+Auth+Request+User` as well).
-What servers believe is one list, config/trusted_names.py.
+The names servers trust are listed once, in config/trusted_names.py.
 
-Invariant: no client's spelling of an identity header, and no untrusted header of that list, is ever part of
+Invariant: no client spelling of an identity header, and no untrusted header of that list, is ever part of
 `Scanned.kept`. What the upstream trusts is added after the strip, by `upstream_head` alone.
 """
 
@@ -26,7 +26,7 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class HeaderKind(IntEnum):
-    """What a header is to us. KEEP is 0, so that the commonest test is a truth test."""
+    """What a header means to the gateway. KEEP is 0, so that the most common check is a truth test."""
 
     KEEP = 0
     DROP = 1
@@ -44,15 +44,15 @@ class HeaderKind(IntEnum):
     UPGRADE = 13
     TRACEPARENT = 14
     TRACESTATE = 15
-    # Dropped, and spelled so that servers differ about which name it is.
+    # Dropped, and spelled so that servers disagree about which name it is.
     ODD = 16
 
 
-# The commonest, by name: to look a member up in its class costs more than to compare it.
+# The most common ones as globals: a lookup in the enum costs more than the comparison.
 _AUTHORIZATION, _HOST, _DROP = HeaderKind.AUTHORIZATION, HeaderKind.HOST, HeaderKind.DROP
 
-# These end at each hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2
-# (Proxy-Connection). Transfer-Encoding, Connection and Upgrade have kinds of their own.
+# Hop-by-hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2 (Proxy-Connection).
+# Transfer-Encoding, Connection and Upgrade have separate kinds.
 _HOP_BY_HOP = frozenset(
     {b"keep-alive", b"proxy-authenticate", b"proxy-authorization", b"proxy-connection", b"te", b"trailer"}
 )
@@ -72,26 +72,27 @@ _FORWARDED: dict[bytes, HeaderKind] = {
     b"x-forwarded-proto": HeaderKind.FORWARDED_PROTO,
     b"x-forwarded-host": HeaderKind.FORWARDED_HOST,
 }
-# Ours to write where we have spans of our own; else headers as any other.
+# Written by us where tracing is on; otherwise headers like any other.
 _TRACE: dict[bytes, HeaderKind] = {
     b"traceparent": HeaderKind.TRACEPARENT,
     b"tracestate": HeaderKind.TRACESTATE,
 }
-# What AWS reads a signature, and orders to a service, from: ours alone to write, since AWS takes every one of
-# them for the word of whose signature stands beside it. API Gateway and Lambda read X-Amzn-* as well.
+# AWS reads signatures and commands to its services from these, as the word of the request's signer, so only
+# the gateway writes them. API Gateway and Lambda read X-Amzn-* as well.
 _AWS_PREFIXES = (b"x-amz-", b"x-amzn-")
 
-# Whatever the configured names are, nobody gets to write what upstreams of oauth2-proxy and of us trust.
+# Default identity headers of this gateway and of oauth2-proxy: no client may write them, whatever is
+# configured.
 _IDENTITY_PREFIXES = (b"x-auth-request-", b"x-gateway-jwt-assertion")
 
-# Clients name two or three; what is more is made to be parted.
+# Clients name two or three; a longer list is meant to cost time.
 _MOST_NAMED = 64
-# No server sends that many names: the cap keeps a client from filling the memory with names it invents.
+# No client program sends that many names: the limit keeps invented ones from filling the memory.
 _REMEMBERED_NAMES = 1024
 _REMEMBERED_LENGTH = 64
 
 _FOLDED = bytes(ord(chr(byte).lower()) if chr(byte).isalnum() and byte < 128 else 0x2D for byte in range(256))
-# It is sent on and logged, so no token: neither `{"` in base64url, nor three parts as long as a JWT's.
+# The ID is forwarded and logged, so it must not be a token: no `{"` in base64url, no three JWT-sized parts.
 _SANE_REQUEST_ID = re.compile(
     rb"(?!eyJ)(?![A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\Z)[A-Za-z0-9._-]{1,64}"
 )
@@ -99,7 +100,7 @@ _BEARER = re.compile(rb"(?i)(?:\A|[\s,;])bearer(?:[\s,;]|\Z)")
 
 
 def fold(name: bytes) -> bytes:
-    """The name as the laxest server behind us reads it."""
+    """Return the name as the most lenient server behind us reads it."""
     return name.translate(_FOLDED)
 
 
@@ -107,10 +108,10 @@ DEFAULT_RULES = RequestHeaders(underscores="drop", passed=())
 
 
 class HeaderTable:
-    """Header name → Kind, for clients that are believed (`trusted`) or not; filled as names are seen.
+    """Header name → HeaderKind, for trusted peers or others; filled as names are seen.
 
-    `rules`: what the configuration lets pass; `traced`: we say to the upstream which trace a request belongs
-    to; `signed`: we sign for AWS; `cookies`: which ones are ours; `proxies`: who else is believed.
+    `rules`: headers the configuration lets pass; `traced`: the gateway writes the trace headers; `signed`: it
+    signs requests for AWS; `cookies`: which ones are the gateway's; `proxies`: the trusted ones.
     """
 
     def __init__(
@@ -129,7 +130,7 @@ class HeaderTable:
         self._identity = frozenset(fold(name.encode("ascii")) for name in identity_names)
         self._trusted = trusted
         self._odd_pass = rules.underscores == "pass"
-        # A name passes as it is written in the configuration, and in its plain spelling.
+        # A name passes as written in the configuration, and in its plain spelling.
         passed = {name.lower() for name in rules.passed} | {folded_text(name) for name in rules.passed}
         self._passed = frozenset(name.encode("ascii") for name in passed)
         self._traced = traced
@@ -146,15 +147,18 @@ class HeaderTable:
 
     @property
     def remembered(self) -> dict[bytes, HeaderKind]:
-        """The names classified so far; the scan looks here first."""
+        """The names classified so far; `scan` looks here first."""
         return self._kinds
 
     def removes(self, name: bytes) -> bool:
-        """Whether another proxy that serves the request is to remove it; what ends at each hop is its own."""
+        """Return whether another proxy that serves the request has to remove it.
+
+        Hop-by-hop headers it removes itself.
+        """
         return self.kind(name) in {HeaderKind.DROP, HeaderKind.ODD} and name.lower() not in _HOP_BY_HOP
 
     def is_identity(self, name: bytes) -> bool:
-        """Whether somebody behind us may take it for an identity header."""
+        """Return whether a server behind us may take it for an identity header."""
         folded = fold(name)
         return folded in self._identity or folded.startswith(_IDENTITY_PREFIXES)
 
@@ -170,22 +174,22 @@ class HeaderTable:
         if self._traced and lower in _TRACE:
             return _TRACE[lower]
         if folded in _SPECIAL:
-            # `X_Request_Id`, `Content_Length`, …: a second spelling of a header we write or depend on.
+            # `X_Request_Id`, `Content_Length`, …: a second spelling of a header that we write or depend on.
             return dropped
         if lower in self._passed:
             return HeaderKind.KEEP
         group = group_of(folded.decode("ascii"))
         if group is not None:
-            # Only a trusted proxy's own, plain spelling is believed; a folded one never is.
+            # Only the plain spelling is believed, and only from a trusted proxy.
             believed = group.from_trusted and self._trusted and folded == lower
             return _FORWARDED.get(lower, HeaderKind.KEEP) if believed else dropped
         return HeaderKind.KEEP if folded == lower or self._odd_pass else HeaderKind.ODD
 
 
 class Scanned:
-    """A request head after one pass: the lines that may travel on, and what means something to us.
+    """A request head after one pass: the lines that may be forwarded, and the values the gateway uses.
 
-    A client that says the same again gets the same one (`Request.read_head`), so it stays as it was made.
+    Shared by repeated identical requests of a client (`Request.read_head`), so it is not changed afterwards.
     """
 
     __slots__ = (
@@ -214,33 +218,33 @@ class Scanned:
     )
 
     def __init__(self, raw: RawHeaders = ()) -> None:
-        # As the client wrote them.
+        # As the client sent them.
         self.raw = raw
         self.kept: list[bytes] = []
         self.authorization: list[bytes] = []
-        # Credentials that were hashed for this head, and their hash, which is worth as much as a request.
+        # The credentials last hashed for this head, and their hash, which is as sensitive as they are.
         self.hashed: tuple[bytes, bytes | None] = (b"", None)
-        # What was asked of `upstream_head` last, and the lines that came of it.
+        # The arguments of the last `upstream_head`, and the resulting lines.
         self.laid_out: tuple[object, bytes] = (None, b"")
-        # How many cookies there are, of ours and of others.
+        # The number of cookies, the gateway's and others.
         self.cookies = 0
-        # `name=value` of each cookie that is ours.
+        # `name=value` of each of the gateway's cookies.
         self.own_cookies: list[bytes] = []
         self.host: bytes | None = None
         self.request_id: bytes | None = None
         self.content_length: bytes | None = None
-        # A name was dropped that servers read as another one.
+        # A name was dropped that some servers read as another one.
         self.odd_name = False
         self.chunked = False
         self.expects_continue = False
         self.connection: bytes | None = None
         self.upgrade: bytes | None = None
-        # The client behind trusted proxies, and the addresses that may be sent on.
+        # The client behind trusted proxies, and the addresses to pass on.
         self.client: str | None = None
         self.forwarded_for: bytes | None = None
         self.forwarded_proto: bytes | None = None
         self.forwarded_host: bytes | None = None
-        # Whether X-Forwarded-Host was a list, or there several times.
+        # X-Forwarded-Host was a list, or occurred several times.
         self.many_hosts = False
         self.traceparent: bytes | None = None
         # Whole lines: a list may be spread over several (W3C Trace Context section 3.3.1).
@@ -248,7 +252,7 @@ class Scanned:
 
 
 def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
-    """One pass over a request's headers. Raises BadRequest where the head contradicts itself."""
+    """Sort a request's headers in one pass. Raises BadRequest if the head contradicts itself."""
     scanned = Scanned(headers)
     kept = scanned.kept
     kinds = table.remembered
@@ -272,7 +276,7 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
     return scanned
 
 
-def _scan_special(  # noqa: PLR0912 - one branch a kind
+def _scan_special(  # noqa: PLR0912 - one branch per kind
     scanned: Scanned, kind: HeaderKind, value: bytes, table: HeaderTable
 ) -> None:
     if kind is HeaderKind.COOKIE:
@@ -284,13 +288,13 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
     elif kind is HeaderKind.CONNECTION:
         scanned.connection = value if scanned.connection is None else scanned.connection + b"," + value
     elif kind is HeaderKind.CONTENT_LENGTH:
-        # RFC 9110 section 8.6: digits only; the parser refused the rest, this is the second lock.
-        # Stricter: below 10**19, so that it fits 64 bits everywhere.
+        # RFC 9110 section 8.6: digits only; the parser checks this too. Stricter: below 10**19, to fit 64
+        # bits everywhere.
         if not value.isdigit() or len(value) > 19 or scanned.content_length is not None:
             raise BadRequest("Content-Length is not one run of digits")
         scanned.content_length = value
     elif kind is HeaderKind.TRANSFER_ENCODING:
-        # RFC 9112 section 6.1: chunked last. Stricter: chunked alone, since we undo and redo the framing.
+        # RFC 9112 section 6.1: chunked last. Stricter: only chunked, since the gateway reframes the body.
         if value.lower() != b"chunked" or scanned.chunked:
             raise BadRequest("Transfer-Encoding is not `chunked`")
         scanned.chunked = True
@@ -298,7 +302,7 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
         if _SANE_REQUEST_ID.fullmatch(value):
             scanned.request_id = value
     elif kind is HeaderKind.EXPECT:
-        # RFC 9110 section 10.1.1: 100-continue is the only expectation there is.
+        # RFC 9110 section 10.1.1: 100-continue is the only expectation defined.
         scanned.expects_continue = value.lower() == b"100-continue"
     elif kind is HeaderKind.ODD:
         scanned.odd_name = True
@@ -310,7 +314,7 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
     elif kind is HeaderKind.FORWARDED_PROTO:
         scanned.forwarded_proto = scanned.forwarded_proto or scheme(value)
     elif kind is HeaderKind.TRACEPARENT:
-        # W3C Trace Context section 3.2: one of them, or none that can be used.
+        # W3C Trace Context section 3.2: several traceparents count as none.
         scanned.traceparent = value if scanned.traceparent is None else b""
     elif kind is HeaderKind.TRACESTATE:
         scanned.tracestate += b"tracestate: %b\r\n" % value
@@ -323,10 +327,10 @@ def _scan_special(  # noqa: PLR0912 - one branch a kind
 
 
 def _drop_named_in_connection(scanned: Scanned) -> None:
-    """RFC 9110 section 7.6.1: a header named in Connection ends here too.
+    """Drop the headers named in Connection (RFC 9110 section 7.6.1).
 
-    Done before anything is injected, so that `Connection: X-Auth-Request-User` cannot delete ours
-    (Traefik CVE-2024-45410). Host and the framing are ours to write and cannot be named away.
+    This happens before anything is injected, so that `Connection: X-Auth-Request-User` cannot delete ours
+    (Traefik CVE-2024-45410). Host and the framing headers cannot be removed this way.
     """
     if (scanned.connection or b"").count(b",") > _MOST_NAMED:
         raise BadRequest(f"Connection names more than {_MOST_NAMED} headers")
@@ -337,13 +341,13 @@ def _drop_named_in_connection(scanned: Scanned) -> None:
 
 
 def value_of(scanned: Scanned, name: bytes) -> bytes | None:
-    """A header that travels on, by its name in lower case; None where it is not there, or there twice."""
+    """Return the value of a forwarded header by its lower-case name; None if it is absent or occurs twice."""
     found = [line for line in scanned.kept if line.partition(b":")[0].lower() == name]
     return found[0].partition(b":")[2].strip() if len(found) == 1 else None
 
 
 def bearer_free(authorization: Iterable[bytes]) -> list[bytes]:
-    """The Authorization values that hold no bearer token, alone or behind another scheme's credentials."""
+    """Return the Authorization values that contain no bearer token, not even behind another scheme's."""
     return [value for value in authorization if not _BEARER.search(value)]
 
 
@@ -360,11 +364,11 @@ def upstream_head(
     expects_continue: bool,
     upgrade: bool,
 ) -> bytes:
-    """The request head for the upstream: what may travel on, then what we vouch for.
+    """Return the request head for the upstream: what may be forwarded, then what the gateway vouches for.
 
-    `host` replaces the client's Host where given; `client` is the peer's address, `proto` http or https, all
-    three the same for every request of the peer; `expects_continue`: whether to ask for a 100, for a client
-    that still waits for it; `upgrade`: whether it may turn WebSocket.
+    `host`, if given, replaces the client's Host; `client` is the peer's address and `proto` http or https:
+    all three are the same for every request of a peer. `expects_continue` asks for a 100, for a client that
+    still waits for one; `upgrade` offers a WebSocket.
     """
     asked = identity, authorization, expects_continue, upgrade
     before, lines = scanned.laid_out
@@ -376,7 +380,7 @@ def upstream_head(
             scanned.forwarded_host or scanned.host or b"",
         )
         if upgrade:
-            # RFC 9110 section 7.8: hop-by-hop, so said anew to the next hop.
+            # RFC 9110 section 7.8: hop-by-hop, so repeated for the next hop.
             lines += b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
         if expects_continue:
             lines += b"Expect: 100-continue\r\n"
@@ -389,7 +393,7 @@ def _lay_out(scanned: Scanned, identity: bytes, authorization: Iterable[bytes], 
     if host is not None and scanned.host is not None:
         kept = [b"Host: %b\r\n" % host if line.startswith(b"Host:") else line for line in kept]
     elif scanned.host is None:
-        # RFC 9112 section 3.2: an HTTP/1.1 request has a Host; an HTTP/1.0 client may have sent none.
+        # RFC 9112 section 3.2: an HTTP/1.1 request needs a Host; an HTTP/1.0 client may omit it.
         kept = [b"Host: %b\r\n" % (host or b""), *kept]
     lines = [*kept, identity]
     lines += [b"Authorization: %b\r\n" % value for value in authorization]

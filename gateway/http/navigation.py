@@ -1,6 +1,6 @@
-"""Whether a person looks at a page, or a program reads an answer. Pure.
+"""Classification of requests as browser navigations or scripts, by Accept and Fetch metadata. Pure.
 
-Invariant: only a navigation is ever sent to sign in; scripts and API clients get the refusal itself.
+Invariant: only a navigation is ever redirected to sign in; scripts and API clients get the refusal itself.
 """
 
 from __future__ import annotations
@@ -9,38 +9,41 @@ from gateway.http.headers import value_of
 from gateway.http.origin import Maker
 from gateway.http.request import Asked, Request
 
-# Browsers name less than ten; what follows is not looked at.
+# Browsers list fewer than ten; the rest is ignored.
 _MOST_RANGES = 64
 
 
 def navigates(request: Request) -> bool:
-    """A GET that a person sees the answer of."""
+    """Return whether this is a GET whose response a person sees."""
     return request.method == "GET" and seen_by_a_person(request)
 
 
 def seen_by_a_person(request: Request) -> bool:
-    """A request that accepts HTML, and that a browser with Fetch metadata calls a navigation."""
+    """Return whether the request accepts HTML and, by Fetch metadata if sent, is a navigation."""
     if request.upgrade:
         return False
     head = request.head
     mode = value_of(head, b"sec-fetch-mode")
-    # XMLHttpRequest of a browser, or over a connection, without Fetch metadata: libraries say so.
+    # Script libraries send this header with XMLHttpRequest, also where browsers omit Fetch metadata.
     script = mode is None and value_of(head, b"x-requested-with") is not None
     return mode in {None, b"navigate"} and not script and not prefetches(request) and accepts_html(request)
 
 
 def prefetches(request: Request) -> bool:
-    """Whether a browser fetches ahead what nobody has asked for yet (HTML standard, Sec-Purpose; the other
-    names are what browsers sent before)."""
+    """Return whether a browser prefetches what nobody has opened yet.
+
+    HTML standard, Sec-Purpose; the other names are what browsers sent before.
+    """
     values = (value_of(request.head, name) for name in (b"sec-purpose", b"purpose", b"x-moz"))
     return any(value is not None and b"prefetch" in value.lower() for value in values)
 
 
 def shown_to_a_person(request: Request, origin: str) -> bool:
-    """Whether the response becomes a page in a window, where no script of the API's pages reads it.
+    """Return whether the response becomes a document in a window, out of reach of the API's scripts.
 
-    Browsers write these headers themselves (Fetch metadata, section 2), but only to https and to loopback:
-    elsewhere on http nothing tells a person from a script, as nothing there is safe from the network either.
+    Browsers write these headers themselves (Fetch metadata, section 2), but only to https and to loopback: on
+    other http origins nothing distinguishes a person from a script, and nothing there is safe from the
+    network either.
     """
     mode, dest = (value_of(request.head, name) for name in (b"sec-fetch-mode", b"sec-fetch-dest"))
     if mode is None and dest is None:
@@ -49,14 +52,14 @@ def shown_to_a_person(request: Request, origin: str) -> bool:
 
 
 def maker_of(request: Request | Asked) -> Maker:
-    """What the request says of the page that made it; of a header that stands twice nothing."""
+    """Return what the request says about the page that made it; headers that occur twice are ignored."""
     names = (b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest")
     values = (value_of(request.head, name) for name in names)
     return Maker(*(None if value is None else value.decode("latin-1") for value in values))
 
 
 def accepts_html(request: Request) -> bool:
-    """By name: a range that covers it, `*/*`, is what every program sends (RFC 9110 section 12.5.1)."""
+    """Return whether Accept lists `text/html` by name; every program sends `*/*`."""
     accepted = (value_of(request.head, b"accept") or b"").lower()
     if b"text/html" not in accepted:
         return False

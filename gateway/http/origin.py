@@ -1,21 +1,21 @@
-"""Whether a request was made by a page of this site (Fetch standard, Origin and Sec-Fetch-Site). Pure.
+"""Same-origin check of requests by Origin and Sec-Fetch-Site (Fetch standard). Pure.
 
-Browsers write both headers themselves; a page cannot. Invariant: an unsafe request whose maker is unknown
-counts as somebody else's.
+Browsers write both headers themselves; a page cannot. Invariant: an unsafe request of unknown origin counts
+as cross-origin.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-# RFC 9110 section 9.2.1; TRACE is refused before anybody gets here.
+# RFC 9110 section 9.2.1; TRACE is refused earlier.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-# `none`: typed, bookmarked, opened from another program; no other site had a hand in it.
+# `none`: typed, bookmarked or opened from another program; no other site was involved.
 _OURS = frozenset({"same-origin", "none"})
 
 
 class Maker(NamedTuple):
-    """What a request's headers say of the page that made it (`Origin` and Fetch metadata)."""
+    """What a request's headers say about the page that made it (`Origin` and Fetch metadata)."""
 
     origin: str | None = None
     site: str | None = None
@@ -24,20 +24,20 @@ class Maker(NamedTuple):
 
 
 def same_origin(maker: Maker, own: str | None) -> bool:
-    """Whether a page of `own` made the request: by Origin; where that is missing, by Sec-Fetch-Site."""
+    """Return whether a page of `own` made the request: by Origin, or by Sec-Fetch-Site if that is missing."""
     if maker.origin is None:
         return maker.site in _OURS
     if maker.origin == "null":
-        # Nobody in particular: sandboxed frames send it, and redirects across origins. And so does every form
-        # of a page with `Referrer-Policy: no-referrer` (Fetch standard, append a request Origin header); the
-        # browser then calls it same-origin. A sandboxed frame in one of our pages may be called so too, but
-        # what it asks for does not become the window's own document.
+        # Sent by sandboxed frames, after redirects across origins, and for every form on a page with
+        # `Referrer-Policy: no-referrer` (Fetch standard, append a request Origin header); the browser calls
+        # that last one same-origin. It may call a sandboxed frame in one of our pages so too, but what that
+        # requests does not become the window's document.
         return maker[1:] == ("same-origin", "navigate", "document")
     return own is not None and normal(maker.origin) == normal(own)
 
 
 def normal(origin: str) -> str:
-    """Scheme and host have no case; a default port is the same as none (RFC 6454 section 6.2)."""
+    """Return the origin in lower case without a default port (RFC 6454 section 6.2)."""
     lower = origin.lower()
     for scheme, port in (("https://", ":443"), ("http://", ":80")):
         if lower.startswith(scheme):

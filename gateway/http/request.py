@@ -1,7 +1,7 @@
-"""What came: one request head, checked for what no server should accept, and judged by nobody yet.
+"""A request head, parsed and validated as HTTP; no decision has been made about it yet.
 
-Invariant: a Request that exists has an origin-form target, one valid Host, one framing, and a method that is
-passed on; everything doubtful was refused before.
+Invariant: a Request whose head was read has an origin-form target, one valid Host, one framing and a
+forwardable method; anything doubtful was refused.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from gateway.http.streams import Streams
     from gateway.tokens.principal import Principal
 
-# RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It goes into redirects
-# and challenges, so nothing else may stand in it. Stricter: no sub-delims, `a,b` is two Hosts in one.
+# RFC 3986 section 3.2.2 host and port: reg-name, IPv4 or bracketed IPv6; no userinfo. It is used in redirects
+# and challenges, so nothing else is allowed. Stricter: no sub-delims, `a,b` would be two Hosts in one.
 _HOST = re.compile(rb"(?:[A-Za-z0-9._~%-]*|\[[0-9A-Fa-f:.]+\])(?::([0-9]{0,5}))?")
-# Those seen so far; one name or two in practice, and bounded against clients that invent them.
+# Hosts seen so far; one or two in practice, and bounded against clients that invent them.
 valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256
-# RFC 9110 section 5.6.2 allows more signs and small letters. Stricter: as routes name methods.
+# RFC 9110 section 5.6.2 allows more characters and lower case. Stricter: as routes name methods.
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
 _USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # RFC 9112 section 3.2.2: a server accepts the absolute-form too.
@@ -41,9 +41,9 @@ _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 class CrossOriginLines(Protocol):
-    """What is said to browsers about pages of other origins.
+    """CORS header lines for responses.
 
-    One implementation, because http/cors.py reads requests, and these name their peer, which has this.
+    One implementation, because http/cors.py reads requests, and these name their peer, which holds this.
     """
 
     def own_lines(self, request: Request, answer: Answer) -> bytes: ...
@@ -52,7 +52,7 @@ class CrossOriginLines(Protocol):
 
 
 class TraceContext(Protocol):
-    """Who says to the upstream which trace a request belongs to.
+    """Trace context header lines for the upstream.
 
     One implementation, because gate/tracer.py imports OpenTelemetry, an extra, and reads requests.
     """
@@ -61,21 +61,21 @@ class TraceContext(Protocol):
 
 
 class RequestSigner(Protocol):
-    """Signs what goes to an upstream that wants it.
+    """Signs requests for an upstream that requires it.
 
-    One implementation, because serve/aws_signing.py asks AWS and sessions: it stands above requests.
+    One implementation, because serve/aws_signing.py needs AWS and sessions, which are above requests.
     """
 
-    # Whether a body is part of what is signed; then it is held, and so many bytes long at most.
+    # Whether the body is signed, and therefore held in memory, up to `max_body` bytes.
     holds_bodies: bool
     max_body: int
 
     async def lines(self, request: Request, body: bytes) -> bytes:
-        """The header lines of the signature. Raises Refusal."""
+        """Return the signature's header lines. Raises Refusal."""
 
 
 class Trace(NamedTuple):
-    """A request's place in its trace: the span it was made in (0: none), ours, ours of asking upstream."""
+    """A request's IDs in its trace: the parent span (0: none), the server span, the client span."""
 
     trace_id: int
     parent_id: int
@@ -86,22 +86,22 @@ class Trace(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end of a client's connection, under one configuration."""
+    """The other end of a client connection, under one configuration."""
 
     address: str
     address_bytes: bytes
     # Whether its X-Forwarded-* are believed (listen.trusted_proxies).
     trusted: bool
-    # http or https: how this peer reached us.
+    # http or https, as this peer reached us.
     proto: bytes
     table: HeaderTable
-    # Replaces the client's Host towards the upstream (upstream.host_header: upstream); None keeps it.
+    # Replaces the client's Host towards the upstream (upstream.host_header); None keeps it.
     upstream_host: bytes | None
-    # What pages of other origins may read; None: nothing is configured, and nothing is said about it.
+    # What pages of other origins may read; None if `cors` is not configured.
     cors: CrossOriginLines | None = None
-    # None: no spans of ours; what the client says of its trace travels on as it is.
+    # None: no spans; the client's trace context is forwarded unchanged.
     tracing: TraceContext | None = None
-    # Where its WebSockets and event streams are found when their session ends; None: nowhere.
+    # The registry through which a sign-out ends its WebSockets and event streams.
     streams: Streams | None = None
 
 
@@ -110,12 +110,12 @@ _TWO_DIGITS = [b"%02x" % number for number in range(256)]
 
 
 class RequestIds:
-    """Request ids: a random prefix per worker and a counter; unique, short, and nothing secret in them."""
+    """Request IDs: a random prefix per worker and a counter; unique, short, and without secrets."""
 
     def __init__(self) -> None:
         self._prefix = os.urandom(8).hex().encode("ascii")
         self._count = 0
-        # All but the last two digits, which come 256 times before these change.
+        # All but the last two digits: changes once in 256 IDs.
         self._block = b"%b-%06x" % (self._prefix, 0)
 
     def next(self) -> bytes:
@@ -127,7 +127,7 @@ class RequestIds:
 
 
 class Request:
-    """The facts of one request, then (from `principal` on) what became of it, for log and metrics."""
+    """One request, and from `principal` on what became of it, for logs and metrics."""
 
     __slots__ = (
         "answer_lines",
@@ -167,54 +167,54 @@ class Request:
         self.query = ""
         self.http10 = False
         self.keep_alive = False
-        # Asks to become a WebSocket.
+        # The client asks for a WebSocket.
         self.upgrade = False
-        # Forward auth: what another proxy asks about, which is judged, logged and counted in place of this
-        # request; neither of them is sent anywhere nor redirected. None: the request asks for itself.
+        # Forward auth: the request another proxy asks about, which is judged, logged and counted in place of
+        # this one; neither is forwarded or redirected. None: the request stands for itself.
         self.original: Asked | None = None
         self.body: StreamReader = EMPTY_PAYLOAD
         self.peer = peer
         self.client = peer.address
         self.started = started
         self.request_id = request_id
-        # What it says; nothing before `read_head`.
+        # Empty before `read_head`.
         self.head: Scanned = _NOTHING_SAID
-        # The values of its Authorization headers, or of the one that its session stands for.
+        # The values of its Authorization headers, or the one its session stands for.
         self.credentials: Sequence[bytes] = ()
         self.principal: Principal | None = None
         self.decision = ""
         self.reason = ""
-        # What went wrong after the decision: a Refusal's reason, or client_gone.
+        # What failed after the decision: a Refusal's reason, or client_gone.
         self.failure = ""
-        # Whether `credentials` are a session's token, and not what the client wrote there.
+        # Whether `credentials` come from a session and not from the client's headers.
         self.by_cookie = False
-        # The ID of that session; empty: there is none.
+        # The ID of that session; empty if there is none.
         self.session = ""
-        # Header lines for the answer, ours or the upstream's: the cookies of a session that changed.
+        # Header lines for the response, ours or the upstream's: the cookies of a session that changed.
         self.answer_lines = b""
-        # The Vary line of an answer of the upstream's, where credentials were looked at.
+        # The Vary line for an upstream response, where credentials were looked at.
         self.vary = b""
         self.status = 0
         self.request_bytes = 0
         self.response_bytes = 0
-        # When it went to the upstream, time.monotonic(); 0: it did not.
+        # When it was sent upstream, time.monotonic(); 0: not at all.
         self.sent_at = 0.0
         self.upstream_seconds: float | None = None
-        # None: nothing of it was said to the upstream.
+        # None: no trace context was sent upstream.
         self.trace: Trace | None = None
 
     def asked(self) -> Asked:
-        """Return what this request asks for itself."""
+        """Return the value that `judge` decides about, for the request itself."""
         method, path, query, upgrade = self.method, self.raw_path, self.query, self.upgrade
-        # Every new token pays for this: `Asked(…)` would be a call more.
+        # On the path of every new token: `Asked(…)` would be one more call.
         return tuple.__new__(
             Asked, (self, method, path, query, self.head, self.credentials, upgrade, False, None)
         )
 
     def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
-        """Take the head apart. Raises Refusal for what no server should accept.
+        """Read and validate the head. Raises Refusal for what no server should accept.
 
-        `before`: what the same peer said last, under the same configuration; clients repeat themselves.
+        `before` is the peer's previous head under the same configuration; clients repeat themselves.
         """
         self.method = message.method
         self.body = body
@@ -237,37 +237,37 @@ class Request:
         if host is not None and host not in valid_hosts:
             check_host(host)
         if scanned.chunked and (self.http10 or scanned.content_length is not None):
-            # RFC 9112 section 6.1: either is an attempt at request smuggling.
+            # RFC 9112 section 6.1: both are attempts at request smuggling.
             raise BadRequest("Transfer-Encoding beside Content-Length or in HTTP/1.0")
         target = message.path
         if not target.startswith("/"):
             target = _origin_form(target, host)
         self.raw_path, self.query = split_target(target)
-        # Other protocols are not offered to the upstream: an h2c tunnel would carry requests past all checks.
+        # Only WebSockets are offered to the upstream: an h2c tunnel would carry requests past all checks.
         self.upgrade = (
             message.upgrade and self.method == "GET" and (scanned.upgrade or b"").lower() == b"websocket"
         )
 
 
 class Asked(NamedTuple):
-    """What is judged: a client's own request, or the one that another proxy asks about (forward auth).
+    """The request to decide about: a client's own, or the one another proxy asks about (forward auth).
 
-    `request` is the one that came: what the checks find out is noted there.
+    `request` is the one that arrived: the checks record their findings there.
     """
 
     request: Request
     method: str
     raw_path: str
     query: str
-    # Unverified: what the client says.
+    # Unverified: as sent by the client.
     head: Scanned
     # The values of its Authorization headers.
     credentials: Sequence[bytes]
-    # Asks to become a WebSocket.
+    # The client asks for a WebSocket.
     upgrade: bool
-    # Another proxy serves it.
+    # Another proxy serves the request.
     elsewhere: bool = False
-    # What it needs where no target is named, so that no route can say so.
+    # The requirement where no target is named, so that no route applies.
     need: Need | None = None
 
     @property
@@ -281,41 +281,46 @@ class Asked(NamedTuple):
 
 
 def check_method(method: str) -> None:
-    """Raises MethodNotAllowed for a method that is never served, by us or by another proxy.
+    """Raise MethodNotAllowed for a method that is never served, by us or by another proxy.
 
-    Methods have case (RFC 9110 section 9.1), and servers differ about it: `post` is POST to Django, and no
-    method of any rule.
+    Methods are case-sensitive (RFC 9110 section 9.1), but not to every server: `post` is POST to Django, and
+    matches no route.
     """
     if method in {"CONNECT", "TRACE"}:
-        # CONNECT asks for a tunnel to anywhere; TRACE would show the client what we vouch for.
+        # CONNECT asks for a tunnel to anywhere; TRACE would echo what the gateway injected.
         raise MethodNotAllowed(f"method {method}")
     if not _METHOD.fullmatch(method):
         raise MethodNotAllowed("the method is not a word in upper case")
 
 
 def _to_websocket(message: RawRequestMessage) -> bool:
-    """RFC 9110 section 7.8: a server may ignore an upgrade, and what follows is the next request. So it is
-    for h2c and TLS, which Java's clients offer with every request. Stricter: behind a handshake for a
-    WebSocket, the one upgrade that is passed on (and that aiohttp's parser knows), no request is read,
-    whatever becomes of it.
+    """Return whether what follows this request is no HTTP.
+
+    RFC 9110 section 7.8: a server may ignore an upgrade, and another request follows, as after the h2c and
+    TLS upgrades that Java's clients offer with every request. Stricter: after a WebSocket handshake, the one
+    upgrade that is forwarded (and that aiohttp's parser knows), no request is read, whether it succeeds or
+    not.
     """
     return message.method == "CONNECT" or message.headers.get("Upgrade", "").lower() == "websocket"
 
 
 def check_host(host: bytes) -> None:
-    """Raises BadRequest for what is no host, with or without a port."""
+    """Raise BadRequest unless this is a host, with or without a port."""
     if host in valid_hosts:
         return
     found = _HOST.fullmatch(host)
     if found is None or int(found[1] or 0) > 0xFFFF:
-        raise BadRequest("Host is not a host")
-    # RFC 1035 section 2.3.4: no name is longer.
+        raise BadRequest("Host is not a valid host")
+    # RFC 1035 section 2.3.4: no name is longer than 255.
     if len(valid_hosts) < _REMEMBERED_HOSTS and len(host) <= 255:
         valid_hosts.add(host)
 
 
 def _origin_form(target: str, host: bytes | None) -> str:
-    """RFC 9112 section 3.2.2 for an absolute-form target; stricter: its authority must be the Host's."""
+    """Return the origin-form of an absolute-form target (RFC 9112 section 3.2.2).
+
+    Stricter: its authority must equal the Host.
+    """
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise BadRequest("request target is neither in origin-form nor in absolute-form")

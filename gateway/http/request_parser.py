@@ -1,6 +1,6 @@
-"""aiohttp's request parser, set up for a proxy; only its public exports, and only its C form.
+"""aiohttp's C request parser through its public exports, configured for a proxy.
 
-Invariant: a method reaches us as the client wrote it, or the request is refused; it is never guessed at.
+Invariant: a method arrives exactly as the client wrote it, or the request is refused.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import Any, Protocol, cast
 
 from aiohttp.http import HttpParser, HttpRequestParser
 
-# Header fields in one request; Apache's LimitRequestFields is 100, Envoy's limit too, aiohttp's default 128.
+# Header fields in one request; Apache's LimitRequestFields and Envoy's limit are 100, aiohttp's default is
+# 128.
 _MAX_FIELDS = 128
 
-# The parser in pure Python takes a bare CR in a chunk extension for the end of its line, and costs four times
-# as much.
+# The pure Python parser takes a bare CR in a chunk extension for a line end, and is four times as slow.
 C_PARSER_MISSING = (
     "aiohttp's parser in C is missing: install a wheel of aiohttp for this platform, or build it with a C "
     "compiler, and unset AIOHTTP_NO_EXTENSIONS"
@@ -26,10 +26,10 @@ class BodyBroken(Exception):
 
 
 class BodyFlow(Protocol):
-    """Whom the parser tells that a body holds enough for now, or has room again.
+    """Receives the parser's signals that a body has buffered enough, or has room again.
 
-    One implementation, because aiohttp asks for its own base protocol, of which the parser and its
-    bodies use these three: RequestReader has them, above this.
+    One implementation, because aiohttp asks for its own base protocol, of which the parser and its bodies use
+    these three members: RequestReader, above this room, has them.
     """
 
     @property
@@ -41,14 +41,17 @@ class BodyFlow(Protocol):
 
 
 def has_c_parser() -> bool:
-    """Whether aiohttp's C extension is there; `HttpParser` is what its parsers in Python are derived from."""
+    """Return whether aiohttp's C extension is loaded; its Python parsers derive from `HttpParser`."""
     return not issubclass(HttpRequestParser, HttpParser)
 
 
 def request_parser(
     flow: BodyFlow, loop: asyncio.AbstractEventLoop, *, max_head: int, read_ahead: int
 ) -> HttpRequestParser:
-    """A parser whose bodies pause `flow` beyond twice `read_ahead` bytes; `max_head`: bytes of one line."""
+    """Return a parser whose bodies pause `flow` beyond 2 × `read_ahead` bytes.
+
+    Lines have at most `max_head` bytes.
+    """
     return HttpRequestParser(
         cast(Any, flow),
         loop,

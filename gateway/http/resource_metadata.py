@@ -1,6 +1,6 @@
-"""RFC 9728: where a client that was refused learns which authorization server to go to. Pure.
+"""Protected resource metadata (RFC 9728): points a refused client to its authorization server. Pure.
 
-Invariant: built from the configuration and the checked Host alone.
+Invariant: built from the configuration and the validated Host only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gateway.http.answers import Answer, HeaderLines, json_answer
 from gateway.http.request import Asked, Request
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
-# As long as a change of the configuration may go unseen; refused clients come back for it again and again.
+# As long as a configuration change may go unnoticed; refused clients fetch it again and again.
 _MAX_AGE = b"public, max-age=300"
 
 _QUOTABLE = re.compile(r"/[A-Za-z0-9/._~%:@!$&'()*+,=-]{0,1000}")
@@ -22,9 +22,9 @@ _HOST = re.compile(rb"[A-Za-z0-9._:\[\]-]{1,255}")
 
 
 def public_origin(request: Request | Asked, public_url: str | None) -> str | None:
-    """What the client calls us: `listen.public_url`, else what a trusted proxy or the request itself tells.
+    """Return the origin under which the client reached us, or None if it cannot be determined.
 
-    None where that is nothing usable.
+    That is `listen.public_url`, else what a trusted proxy or the request itself says.
     """
     if public_url is not None:
         return public_url.rstrip("/")
@@ -37,10 +37,10 @@ def public_origin(request: Request | Asked, public_url: str | None) -> str | Non
 
 
 def metadata_url(request: Request | Asked, public_url: str | None) -> str | None:
-    """RFC 9728 section 5.1: the `resource_metadata` of a challenge.
+    """Return the `resource_metadata` URL for a challenge (RFC 9728 section 5.1).
 
-    Section 3.3: the document's `resource` must be the URL that was asked for, so the path comes along, where
-    it can stand between quotes.
+    Section 3.3: the document's `resource` must be the requested URL, so the path is included where it can be
+    quoted.
     """
     origin = public_origin(request, public_url)
     if origin is None:
@@ -50,9 +50,12 @@ def metadata_url(request: Request | Asked, public_url: str | None) -> str | None
 
 
 def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) -> Answer:
-    """The document itself (section 3.2): what stands behind the well-known part names a resource below the
-    origin (section 3.1). `scopes` are those that the resource may need. Raises NotFound."""
-    # Section 3.3: the resource must be what was asked for, to the letter; so no other spelling is understood.
+    """Return the metadata document (RFC 9728 section 3.2).
+
+    The path after the well-known part names a resource below the origin (section 3.1). `scopes` are those the
+    resource may need. Raises NotFound.
+    """
+    # Section 3.3: the resource must match the requested URL exactly; so no other spelling is accepted.
     if not request.raw_path.startswith(WELL_KNOWN):
         raise NotFound
     origin = public_origin(request, config.listen.public_url) or ""
@@ -66,6 +69,6 @@ def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) ->
     document["bearer_methods_supported"] = ["header"]
     headers: HeaderLines = [(b"Cache-Control", _MAX_AGE)]
     if config.listen.public_url is None and request.peer.trusted:
-        # `resource` is made of them: what a cache keeps for one name must not be told to another.
+        # `resource` is built from these: a cache must not serve one name's document to another.
         headers.append((b"Vary", b"X-Forwarded-Host, X-Forwarded-Proto"))
     return json_answer(document, headers=headers)

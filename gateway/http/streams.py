@@ -1,10 +1,10 @@
-"""Open WebSockets and event streams of one process by who opened them, so that a sign-out ends them.
+"""The open WebSockets and event streams of one process, by user, so that a sign-out can end them.
 
-A stream enters when it begins and leaves when it ends. A sign-out that another worker saw arrives
-through the supervisor (serve/worker_main.py); it is remembered, because a request from before it may become a
-stream later.
+A stream registers when it begins and leaves when it ends. A sign-out seen by another worker arrives through
+the supervisor (serve/worker_main.py); it is remembered, because a request from before it may become a stream
+later.
 
-Invariant: after `end` no stream goes on that the sign-out covers and whose request began before it.
+Invariant: after `end`, no stream continues that the sign-out covers and whose request began before it.
 """
 
 from __future__ import annotations
@@ -21,36 +21,35 @@ from gateway.errors import InvalidToken, SignedOut, TokenExpired, TokenRevoked
 if TYPE_CHECKING:
     from gateway.tokens.principal import Principal
 
-# Users whose sign-outs are remembered for streams that are still to begin, 1 KB each, and how many of each. A
-# request that waits for its response head while so many others sign out
-# keeps its stream until the token expires.
+# Users whose sign-outs are remembered for streams that have yet to begin, 1 KB each, and how many of each. If
+# more users sign out while a request waits for its response head, its stream lives until the token expires.
 _REMEMBERED_USERS = 4096
 _REMEMBERED_SIGN_OUTS = 16
 
 
 class SignOut(NamedTuple):
-    """Whose streams end: those of one session, or, where neither is named, all of the user's."""
+    """Which streams end: those of one session, or, if neither is named, all of the user's."""
 
     pool_id: str
     subject: str
     # A session's ID (sessions/session.py), and the `origin_jti` of its tokens.
     session: str | None = None
     origin_jti: str | None = None
-    # time.monotonic(), which all processes of one machine share: streams that were asked for later go on.
+    # time.monotonic(), which all processes of a machine share: streams requested later continue.
     at: float = 0.0
 
 
 class Opener(Protocol):
     """The request that opens a stream.
 
-    One implementation, because a Request holds its peer, which names the `Streams`: a ring.
+    One implementation, because a Request holds its peer, which names the `Streams`: a cycle.
     """
 
     principal: Principal | None
     credentials: Sequence[bytes]
-    # The ID of the session that stands for the credentials; empty: there is none.
+    # The ID of the session behind the credentials; empty if there is none.
     session: str
-    # Its time by time.monotonic().
+    # When the request began, time.monotonic().
     started: float
 
 
@@ -58,11 +57,11 @@ class Stream(Protocol):
     """A WebSocket or an event stream. Implementations: Tunnel, Exchange."""
 
     def signed_out(self) -> None:
-        """End: the session is over. Raises nothing."""
+        """End the stream: its session is over. Raises nothing."""
 
 
 class StreamEntry:
-    """A stream among the others. Idempotent `leave`."""
+    """A stream's registration. `leave` is idempotent."""
 
     __slots__ = ("_key", "_streams", "origin_jti", "session", "started", "stream")
 
@@ -76,7 +75,7 @@ class StreamEntry:
         self.origin_jti = None if principal is None else principal.claims.origin_jti
 
     def covered(self, by: SignOut) -> bool:
-        """Whether this sign-out of the same user ends the stream."""
+        """Return whether this sign-out of the same user ends the stream."""
         if self.started > by.at:
             return False
         if by.session is None and by.origin_jti is None:
@@ -95,11 +94,11 @@ class Streams:
     """The registry of one process: it outlives configurations, as streams do."""
 
     def __init__(self) -> None:
-        # Whether these values of Authorization still let in, by the newest configuration.
+        # Whether these Authorization values are still accepted by the newest configuration.
         self.holds: Callable[[Sequence[bytes]], bool] = lambda _: True
-        # How the other workers hear of a sign-out here; None: there are none.
+        # Passes a sign-out to the other workers; None if there are none.
         self.tell: Callable[[SignOut], None] | None = None
-        # Who else is to know of a sign-out that another worker saw: the sessions (sessions/lifecycle.py).
+        # Passes another worker's sign-out to the sessions (sessions/lifecycle.py).
         self.also: Callable[[SignOut], None] | None = None
         self._open: dict[tuple[str, str], set[StreamEntry]] = {}
         self._signed_out: OrderedDict[tuple[str, str], deque[SignOut]] = OrderedDict()
@@ -111,7 +110,7 @@ class Streams:
         return sum(map(len, self._open.values()))
 
     def enter(self, request: Opener, stream: Stream) -> StreamEntry | None:
-        """From now on sign-outs of who opened it end this stream; None: nobody in particular did."""
+        """Register a stream for sign-outs of the user who opened it; None if it has no user."""
         principal = request.principal
         if principal is None:
             return None
@@ -119,7 +118,7 @@ class Streams:
         place = StreamEntry(self, request, stream, key)
         self._open.setdefault(key, set()).add(place)
         if any(map(place.covered, self._signed_out.get(key, ()))):
-            # Not from inside the call that begins it.
+            # Not from within the call that begins the stream.
             asyncio.get_running_loop().call_soon(stream.signed_out)
         return place
 
@@ -133,23 +132,20 @@ class Streams:
     def end(
         self, pool_id: str, subject: str, *, session: str | None = None, origin_jti: str | None = None
     ) -> None:
-        """End the streams of this session; without `session` and `origin_jti` all streams of the user.
-
-        In all workers of this gateway.
-        """
+        """End the streams of this session, or of the user if no session is named, in all workers."""
         sign_out = SignOut(pool_id, subject, session, origin_jti, time.monotonic())
         self.end_here(sign_out)
         if self.tell is not None:
             self.tell(sign_out)
 
     def hear(self, sign_out: SignOut) -> None:
-        """Another worker saw this sign-out."""
+        """End the streams of a sign-out that another worker saw."""
         self.end_here(sign_out)
         if self.also is not None:
             self.also(sign_out)
 
     def end_here(self, sign_out: SignOut) -> None:
-        """The same in this process alone."""
+        """End the streams of a sign-out in this process only."""
         key = sign_out.pool_id, sign_out.subject
         self._signed_out.setdefault(key, deque(maxlen=_REMEMBERED_SIGN_OUTS)).append(sign_out)
         self._signed_out.move_to_end(key)
@@ -161,7 +157,7 @@ class Streams:
 
 
 class Lease:
-    """Until when an event stream may go on: the expiry of its token, and what revocation says meanwhile."""
+    """How long an event stream may continue: until its token expires or is revoked."""
 
     __slots__ = (
         "_credentials",
@@ -177,10 +173,10 @@ class Lease:
     def __init__(
         self, request: Opener, stream: Stream, config: Config, streams: Streams, *, counted: bool
     ) -> None:
-        """For a request with a principal; `counted`: the response said how long it would be."""
+        """For a request with a principal; `counted`: the response announced its length."""
         self.counted = counted
         principal = request.principal
-        assert principal is not None, "the caller looked"
+        assert principal is not None, "checked by the caller"
         self._credentials = request.credentials
         self._holds = streams.holds
         self._place = streams.enter(request, stream)
@@ -188,18 +184,18 @@ class Lease:
         if config.upstream.streams_end_with_token:
             self._expires_at = principal.claims.expires_at + config.cognito.clock_leeway
         every = config.cognito.revocation.check_every
-        # As tunnel.tunnel_for: the user's other requests are refused within check_every.
+        # As in tunnel.tunnel_for: the user's other requests are refused within check_every.
         self._every = float("inf") if every is None else every / 10
         self._look_at = time.monotonic() + self._every
         self._quiet_until = 0.0
 
     def wait(self, quiet_until: float) -> float:
-        """The deadline of a wait that silence ends at this time (time.monotonic())."""
+        """Return the next deadline of a wait that times out at `quiet_until` (time.monotonic())."""
         self._quiet_until = quiet_until
         return min(quiet_until, self._look_at, time.monotonic() + max(self._expires_at - time.time(), 0.0))
 
     def over(self) -> InvalidToken | None:
-        """At a deadline: why the stream ends, or None."""
+        """Return at a deadline why the stream has to end, or None."""
         if time.time() >= self._expires_at:
             return TokenExpired("the stream's token expired")
         if time.monotonic() >= self._look_at:
@@ -209,7 +205,7 @@ class Lease:
         return None
 
     def again(self) -> float | None:
-        """At a deadline: the next one; None: this one was silence."""
+        """Return at a deadline the next one, or None if the wait timed out."""
         return None if time.monotonic() >= self._quiet_until else self.wait(self._quiet_until)
 
     def end(self) -> None:

@@ -1,1 +1,1 @@
-"""What is asked, and may they: canonical paths, routes, decisions. All pure."""
+"""Authorization rules: canonical paths, routes, decisions, rate limits. All pure."""

@@ -1,8 +1,8 @@
-"""May they: the verdict over a principal under what its route needs. Pure; the last word before anything is
-forwarded.
+"""The authorization decision: a principal against what its route requires. Pure.
 
-Invariant: whatever no route says needs a valid token; only an explicit `none` or `optional` opens a path, and
-a principal that falls short of one condition is refused, whatever else it has.
+It is the last check before a request is forwarded. Invariant: what no route matches needs a valid token; only
+an explicit `none` or `optional` opens a path; and a principal that fails one condition is refused, whatever
+else it has.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ from gateway.errors import (
 )
 
 if TYPE_CHECKING:
-    # `check-config` looks at routes and decides nothing: it need not load what verifies tokens.
+    # `check-config` inspects routes without deciding, and need not load token verification.
     from gateway.tokens.principal import Principal
 
 # RFC 8259 section 6.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?P<real>(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)", re.ASCII)
-# Of no use to a rule unless Cognito has verified them (Claims.named).
+# Usable by rules only once Cognito has verified them (Claims.named).
 _VERIFIED_ONLY = frozenset({"email", "phone_number"})
-# As many digits as a token's numbers may have (tokens/strict_json.py).
+# The most digits a number in a token may have (tokens/strict_json.py).
 _LONGEST_NUMBER = 20
 
 
 class ClaimRule(NamedTuple):
-    """The values any of which a claim must have: as texts, and those texts that are numbers as numbers."""
+    """The accepted values of a claim: as strings, and those that are numbers also as numbers."""
 
     name: str
     texts: frozenset[str]
     numbers: frozenset[float]
 
     def accepts(self, value: object) -> bool:
-        """A list is accepted for any of its members; null and objects never are."""
+        """Return whether the value, or a member of a list, is accepted; null and objects never are."""
         if isinstance(value, list):
             return any(self._accepts_one(member) for member in value)
         return self._accepts_one(value)
@@ -57,19 +57,19 @@ class ClaimRule(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """What one route asks of a principal beyond a valid token; what is empty asks for nothing."""
+    """What one route requires of a principal beyond a valid token; an empty member requires nothing."""
 
     pool: str | None
     groups: frozenset[str]
     scopes: frozenset[str]
     claims: tuple[ClaimRule, ...]
-    # RFC 9470: how the user signed in (any of, in the configuration's order), and how many seconds ago.
+    # RFC 9470: accepted ways to sign in, in the configuration's order, and the oldest sign-in in seconds.
     acr: tuple[str, ...] = ()
     max_age: float | None = None
 
 
 class Need(NamedTuple):
-    """All that a request's target asks for, compiled: remembered for each target, read on each request."""
+    """All that a request's target requires, compiled; cached per target."""
 
     auth: Auth
     conditions: tuple[Condition, ...] = ()
@@ -79,14 +79,14 @@ class Need(NamedTuple):
 
 _NO_CONDITION = Condition(None, frozenset(), frozenset(), ())
 
-# Of a request that no route matches.
+# For a request that no route matches.
 VALID_TOKEN = Need("required")
 
 _STRICTNESS: Mapping[Auth, int] = {"none": 0, "optional": 1, "required": 2}
 
 
 def need_of(route: Route | None) -> Need:
-    """What a route asks for; a request no route matches needs a valid token."""
+    """Return what a route requires; a request no route matches needs a valid token."""
     if route is None:
         return VALID_TOKEN
     condition = Condition(
@@ -102,7 +102,7 @@ def need_of(route: Route | None) -> Need:
 
 
 def strictest(needs: Sequence[Need]) -> Need:
-    """What satisfies every one of these (at least one): for a path that can be read in several ways."""
+    """Return a need that satisfies all of these (at least one), for a path with several readings."""
     if len(needs) == 1:
         return needs[0]
     different = list(dict.fromkeys(needs))
@@ -117,10 +117,11 @@ def strictest(needs: Sequence[Need]) -> Need:
 
 
 def decide(need: Need, who: Principal | None, now: float) -> str:
-    """Return the reason the request is allowed, a word from a fixed set; `who` is None where nobody is known.
+    """Return why the request is allowed, a word from a fixed set; `who` is None for an unknown caller.
 
-    `now` is Unix time. Raises NoCredentials, or Forbidden and its kind: the first thing that is missing is
-    the reason, the log has all; where nothing but a new sign-in is missing, InsufficientAuthentication.
+    `now` is Unix time. Raises NoCredentials; Forbidden or a subclass, whose reason is the first requirement
+    missing and whose text for the log lists all; or InsufficientAuthentication if only a newer or stronger
+    sign-in is missing.
     """
     if who is None:
         if need.auth == "none":
@@ -139,7 +140,7 @@ def decide(need: Need, who: Principal | None, now: float) -> str:
 
 
 def _missing(condition: Condition, who: Principal) -> Iterator[tuple[type[Forbidden], str]]:
-    """What the principal falls short of; the texts name what the route asks for, never what the token has."""
+    """Yield each unmet requirement; the texts name the route's values, never the token's."""
     claims = who.claims
     if condition.pool is not None and claims.pool_id != condition.pool:
         yield WrongPool, f"the token is not from the user pool {condition.pool}"
@@ -156,7 +157,7 @@ def _missing(condition: Condition, who: Principal) -> Iterator[tuple[type[Forbid
 
 
 def _check_sign_in(condition: Condition, who: Principal, now: float) -> None:
-    """How and when the user signed in (RFC 9470); a token that does not say so does not satisfy it."""
+    """Check how and when the user signed in (RFC 9470); a token that does not say fails."""
     missing = []
     if condition.acr and who.named.get("acr") not in condition.acr:
         missing.append(f"acr is none of {_listed(condition.acr)}")
@@ -180,7 +181,7 @@ def _number(text: str) -> float | None:
     match = _NUMBER.fullmatch(text)
     if match is None or len(text) > _LONGEST_NUMBER:
         return None
-    # Whole ones exactly: 2**53 + 1 is another number than 2**53.
+    # Integers stay exact: 2**53 + 1 is not 2**53.
     number = float(text) if match["real"] else int(text)
     return number if math.isfinite(number) else None
 

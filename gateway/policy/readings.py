@@ -1,11 +1,11 @@
-"""Every way an upstream may read a path, where `paths:` lets through what servers do not agree on.
+"""The readings of a path: everything an upstream may make of it where `paths:` lets ambiguity through. Pure.
 
-Each liberty that is allowed is taken and not taken, in every order; routes are matched against all that comes
-out, and all of it must be allowed.
+Each permitted transformation is applied and not applied, in every order; routes are matched against every
+result, and all of them must be allowed.
 
 Invariant: whatever a server makes of a path by decoding it once, by reading encoded slashes as data or as
 separators, by dropping path parameters or empty segments, or by leaving any of that, is among its readings;
-and no reading holds a dot segment.
+and no reading contains a dot segment.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from gateway.policy.paths import (
     refuse_reading,
 )
 
-# Characters of all readings together. As much as the longest plain path of common limits (32 KiB, twice), so
-# that a path made to be read in dozens of ways costs no more than a long one; real ones need some hundreds.
+# Characters of all readings together: twice the longest plain path (32 KiB), so that a path crafted to have
+# dozens of readings costs no more than a long one; real paths need a few hundred.
 _MOST = 64 * 1024
 
 _SLASHES = re.compile(r"//+")
@@ -36,7 +36,7 @@ Liberty = Callable[[str], str]
 
 
 def readings(raw_path: str, paths: Paths) -> tuple[str, ...]:
-    """The paths that routes are matched against; one for nearly all. Raises AmbiguousPath."""
+    """Return the paths that routes are matched against; nearly always one. Raises AmbiguousPath."""
     if is_plain(raw_path):
         return (raw_path,)
     liberties = _liberties(paths)
@@ -44,7 +44,7 @@ def readings(raw_path: str, paths: Paths) -> tuple[str, ...]:
         return (canonical_path(raw_path),)
     found = [decoded(raw_path, paths)]
     size = len(found[0])
-    for reading in found:  # which grows: where one liberty led, the others are taken as well
+    for reading in found:  # grows: each transformation also applies to the results of the others
         refuse_reading(reading, paths)
         for further in [liberty(reading) for liberty in liberties]:
             if further not in found:
@@ -52,12 +52,12 @@ def readings(raw_path: str, paths: Paths) -> tuple[str, ...]:
                 size += len(further)
         if size > _MOST:
             raise AmbiguousPath("a long path that can be read in too many ways")
-    # Data or not, it is the same sign in a route.
+    # Routes do not distinguish an encoded semicolon from a plain one.
     return tuple(dict.fromkeys(reading.replace(SEMICOLON, ";") for reading in found))
 
 
 def _liberties(paths: Paths) -> list[Liberty]:
-    """What a server may do with what is let through."""
+    """Return the transformations a server may apply to what is let through."""
     allowed: list[Liberty] = []
     if paths.encoded_slash == "pass":
         allowed += (_slash, _backslash)
@@ -85,12 +85,12 @@ def _collapsed(path: str) -> str:
 
 
 def _without_parameters(path: str) -> str:
-    """RFC 3986 section 3.3: parameters belong to a segment."""
+    """Drop the parameters of every segment (RFC 3986 section 3.3)."""
     return _PARAMETERS.sub("", path)
 
 
 def _without_last_parameters(path: str) -> str:
-    """RFC 1808 section 2.4.5 knew them at the end of the path only."""
+    """Drop the parameters of the last segment only (RFC 1808 section 2.4.5)."""
     start = path.rfind("/")
     return path[:start] + path[start:].partition(";")[0]
 

@@ -1,9 +1,9 @@
-"""Which rule a request falls under: patterns compiled into one automaton over path segments.
+"""Route matching: patterns compiled into one automaton over path segments. Pure.
 
-The cost of a match depends on the number of segments in the path that patterns look at, not on the number of
-routes. The first route in the configuration's order whose pattern and method fit wins.
+The cost of a match depends on the number of path segments that patterns look at, not on the number of routes.
+The first route in the configuration's order whose pattern and method match wins.
 
-Invariant: what is needed is a pure function of the paths a request can be read as and of its method.
+Invariant: the result is a pure function of a request's readings and its method.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from gateway.policy.decide import VALID_TOKEN, Need, need_of, strictest
 
 
 class _Node:
-    """A state of the automaton: what the next segment may be, and the routes that end here."""
+    """A state of the automaton: the possible next segments, and the routes that end here."""
 
     __slots__ = ("deep", "ends", "is_deep", "literal", "star")
 
     def __init__(self, *, is_deep: bool = False) -> None:
         self.literal: dict[str, _Node] = {}
         self.star: _Node | None = None
-        self.deep: _Node | None = None  # `**`: any number of segments, none included
+        self.deep: _Node | None = None  # `**`: any number of segments, including none
         self.is_deep = is_deep
         self.ends: list[int] = []
 
@@ -50,11 +50,10 @@ class RouteTable:
             node.ends.append(index)
 
     def need(self, paths: Iterable[str], method: str) -> Need:
-        """What a request asks for whose path can be read in these ways: whatever satisfies all of them.
+        """Return what a request requires whose path has these readings: what satisfies all of them.
 
-        What no route matches needs a valid token. Servers that serve `/admin/` as `/admin`, or the other way
-        round, are many: so a route that names the other spelling, not only reaches it by a last `**`, has its
-        say as well.
+        What no route matches needs a valid token. Many servers treat `/admin/` and `/admin` alike: a route
+        that matches the other spelling counts too, unless it does so only by a final `**`.
         """
         needs: list[Need] = []
         for path in paths:
@@ -65,23 +64,25 @@ class RouteTable:
         return strictest(needs)
 
     def match(self, path: str, method: str) -> Route | None:
-        """The first route for this canonical path and method."""
+        """Return the first route for this canonical path and method, or None."""
         index, _ = self._first_two(path, method)
         return None if index is None else self._routes[index]
 
     def scopes(self, path: str) -> tuple[str, ...]:
-        """The scopes that some method of this path may need, in the configuration's order; for the empty path
-        all there are."""
+        """Return the scopes that some method of this path may need, in the configuration's order.
+
+        The empty path stands for all routes.
+        """
         found = range(len(self._routes)) if not path else self._all(path)
         return tuple(dict.fromkeys(scope for index in found for scope in self._routes[index].scopes))
 
     def _all(self, path: str) -> list[int]:
-        """Every route for the path, whatever its methods."""
+        """Return every route for the path, whatever its methods."""
         states = _through(_with_deep(self._root), path.split("/")[1:])
         return sorted(index for node in states for index in node.ends)
 
     def _first_two(self, path: str, method: str) -> tuple[int | None, int | None]:
-        """The first route for the path, and the first for it with its last slash taken away, or one added."""
+        """Return the first route for the path, and the first with its final slash removed or added."""
         *front, last = path.split("/")[1:]
         before = _through(_with_deep(self._root), front)
         states = _advance(before, last)
@@ -97,7 +98,7 @@ class RouteTable:
 
 
 def _with_deep(node: _Node) -> list[_Node]:
-    """The node and what `**` behind it reaches without a segment: `/a/**` also matches `/a`."""
+    """Return the node and what a following `**` reaches without a segment: `/a/**` also matches `/a`."""
     reached = [node]
     while node.deep is not None:
         node = node.deep
@@ -106,10 +107,10 @@ def _with_deep(node: _Node) -> list[_Node]:
 
 
 def _through(states: list[_Node], segments: Sequence[str]) -> list[_Node]:
-    """The states behind all of these segments.
+    """Return the states after all of these segments.
 
-    Below a `**` nothing changes until a segment comes that some pattern names: those between are passed over,
-    or a stranger's path of 15,000 segments would hold up everybody for 10 ms.
+    Below a `**` nothing changes until a segment that some pattern names: those between are skipped, otherwise
+    a path of 15,000 segments would block the event loop for 10 ms.
     """
     at, end = 0, len(segments)
     while at < end and states:
@@ -130,7 +131,7 @@ def _advance(states: list[_Node], segment: str) -> list[_Node]:
         literal = node.literal.get(segment)
         if literal is not None:
             steps.append(literal)
-        # `*` is one segment that is not empty; so `/a/*` does not match `/a/`.
+        # `*` is one non-empty segment; so `/a/*` does not match `/a/`.
         if node.star is not None and segment:
             steps.append(node.star)
         for step in steps:

@@ -36,7 +36,7 @@ _UNREAD = 64 * 1024
 
 _BODY = (
     b'{"type":"about:blank","title":"Service unavailable","status":503,'
-    b'"detail":"This server has as many connections as it accepts."}\n'
+    b'"detail":"This server has reached its connection limit."}\n'
 )
 _REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nContent-Length: %d\r\n"

@@ -20,14 +20,14 @@ async def test_a_token_without_bearer_is_named(tmp_path: Path) -> None:
         for value in (token, f" {token} "):
             reply = await once(gateway.port, get("/api", f"Authorization: {value}"))
             assert reply.status == 401
-            assert "the word Bearer" in json.loads(reply.body)["detail"]
+            assert "the Bearer scheme" in json.loads(reply.body)["detail"]
             # RFC 6750 section 3.1: no error code where there are no credentials of this scheme.
             assert "error=" not in (reply.get("WWW-Authenticate") or "")
             assert token not in reply.body.decode()
         for other in ("Basic dTpw", "eyJhbGciOiJSUzI1NiJ9", "a.b.c", f"Token {token}"):
             reply = await once(gateway.port, get("/api", f"Authorization: {other}"))
             assert reply.status == 401
-            assert "the word Bearer" not in json.loads(reply.body)["detail"]
+            assert "the Bearer scheme" not in json.loads(reply.body)["detail"]
         for path in ("/maybe", "/open"):
             assert (await once(gateway.port, get(path, f"Authorization: {token}"))).status == 200
         lines = await logged(gateway, "request", 8)

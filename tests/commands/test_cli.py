@@ -335,7 +335,9 @@ def test_an_output_that_is_full_is_one_sentence() -> None:
             check=False,
         )
     assert done.returncode == 1
-    assert done.stderr == "cognito-gateway: no space left on device: make room, or choose another place\n"
+    assert (
+        done.stderr == "cognito-gateway: no space left on device: free some space, or choose another path\n"
+    )
 
 
 def without(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
