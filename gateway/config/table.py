@@ -1,8 +1,8 @@
-"""The whole configuration, each key declared once: name, type, default and why, in the order people read it.
+"""The whole configuration schema: each key declared once with name, type, default and description.
 
 The completed configuration, validation, defaults, JSON Schema, config/gateway.example.yaml,
 docs/configuration.md, the names of environment variables and the suggestions for unknown keys are all derived
-from here and from nowhere else. The sections stand in table_http.py and table_access.py.
+from here alone. The sections are in table_http.py and table_access.py.
 """
 
 from __future__ import annotations
@@ -16,38 +16,39 @@ from gateway.config.shapes import ListOf
 @section
 class Config(Declared):
     listen: http.Listen = nested(http.Listen, "The public side: where clients connect.")
-    upstream: http.Upstream = nested(http.Upstream, "The API behind us: where allowed requests go.")
-    cognito: access.Cognito = nested(access.Cognito, "Who signs the tokens.")
+    upstream: http.Upstream = nested(http.Upstream, "The API behind the gateway: where allowed requests go.")
+    cognito: access.Cognito = nested(
+        access.Cognito, "The user pools whose tokens are accepted, and how Cognito is reached."
+    )
     request_headers: http.RequestHeaders = nested(
         http.RequestHeaders,
-        "A client's headers that servers take for their own never reach the upstream: "
-        "docs/upstream-identity.md has the list.",
+        "Request headers that servers trust, such as identity headers, never reach the upstream from a "
+        "client: docs/upstream-identity.md has the list.",
     )
     routes: tuple[access.Route, ...] = key(
         ListOf(section_of(access.Route)),
         (),
-        "What is open, and to whom. The first match wins; what no route matches needs a valid token.",
+        "Access rules by path. The first match wins; what no route matches needs a valid token.",
     )
     paths: http.Paths = nested(
         http.Paths,
-        "What a path may hold. Servers do not agree on what these mean, so such requests get 400. pass: the "
-        "path is matched in every way an upstream may read it, and must be allowed in all of them.",
+        "Ambiguous paths, which servers read differently; requests with one get 400. pass: the path is "
+        "matched in every way an upstream may read it, and must be allowed in all of them.",
     )
     identity_headers: access.IdentityHeaders = nested(
         access.IdentityHeaders,
-        "What the upstream learns about the principal. Every copy a client sends, however spelled, is "
-        "removed. null: this one is not sent.",
+        "Headers that name the principal to the upstream. Every copy a client sends, however spelled, is "
+        "removed. null: the header is not sent.",
     )
-    sign_in: access.SignIn = nested(access.SignIn, "Our own pages, for browsers.")
+    sign_in: access.SignIn = nested(access.SignIn, "Sign-in pages for browsers, and their sessions.")
     rate_limit: http.RateLimit = nested(
         http.RateLimit,
-        "A token bucket for each principal, or for each address when nobody is signed in; "
-        "docs/rate-limits.md.",
+        "A token bucket per principal, or per client address where nobody is signed in; docs/rate-limits.md.",
     )
     cors: http.Cors | None = optional(
         section_of(http.Cors),
-        "Answer browsers' preflight requests here, and let pages of these origins read answers, our refusals "
-        "too. null: preflights are requests as any other.",
+        "Answer CORS preflight requests, and let pages of these origins read responses, refusals included. "
+        "null: preflights are forwarded like any other request.",
     )
     ext_authz: http.ExtAuthz = nested(
         http.ExtAuthz,
@@ -56,16 +57,18 @@ class Config(Declared):
     metrics: http.Metrics = nested(
         http.Metrics, "Metrics and probes: a separate listener, never the public port."
     )
-    log: http.Log = nested(http.Log, "Lines on stdout. No token, code, cookie or password is ever in them.")
+    log: http.Log = nested(
+        http.Log, "Log lines on stdout. They never contain a token, code, cookie or password."
+    )
     tracing: http.Tracing | None = optional(
         section_of(http.Tracing),
-        "OpenTelemetry spans; needs the extra cognito-gateway[tracing]. null: none of our own; W3C "
-        "traceparent is passed through in any case.",
+        "OpenTelemetry spans; needs the extra cognito-gateway[tracing]. null: no spans; W3C traceparent is "
+        "forwarded in either case.",
     )
 
     @property
     def claims_in_routes(self) -> frozenset[str]:
-        """The claims that routes ask for by name, and those that say how and when the user signed in."""
+        """The claims that routes require by name, and those about how and when the user signed in."""
         names = {name for route in self.routes for name, _ in route.claims}
         if any(route.acr for route in self.routes):
             names.add("acr")

@@ -1,4 +1,4 @@
-"""The schema's part about access: whose tokens, which routes, what the upstream learns, how users sign in."""
+"""Schema, part two: user pools, revocation, routes, identity headers, sign-in and sessions."""
 
 from __future__ import annotations
 
@@ -27,65 +27,68 @@ TokenUse: TypeAlias = Literal["access", "id"]
 @section
 class UserPool(Declared):
     id: str = required(
-        s.POOL_ID, "The user pool; its region stands before the underscore.", example="ap-south-1_AbCdEfGhI"
+        s.POOL_ID, "The user pool's ID; it begins with its region.", example="ap-south-1_AbCdEfGhI"
     )
     client_ids: tuple[str, ...] = required(
         ListOf(s.CLIENT_ID),
-        "The app clients whose tokens are accepted; another client's token is refused. The first one is "
-        "who people sign in with.",
+        "The app clients whose tokens are accepted; other clients' tokens are refused. Users sign in with "
+        "the first one.",
         example="[1example23456789]",
         unless=("clients", "bound"),
     )
     clients: Literal["listed", "bound"] = key(
         s.choice("listed", "bound"),
         "listed",
-        "bound: also any other client of the pool whose access token is bound to one of audiences.",
+        "bound: also accept any other client of the pool whose access token is bound to one of audiences.",
     )
     audiences: tuple[str, ...] = key(
         ListOf(s.AUDIENCE),
         (),
-        "Resource identifiers (RFC 8707) that this gateway answers to. An access token whose aud names "
-        "neither one of them nor its own client is refused.",
+        "Resource identifiers (RFC 8707) of this gateway. An access token whose aud names neither one of "
+        "them nor the token's own client is refused.",
         example="[https://api.example.com]",
     )
     require_audience: bool = key(
         s.BOOLEAN,
         "false",
-        "true: an access token is accepted only if its aud names one of audiences.",
+        "true: accept an access token only if its aud names one of audiences.",
     )
-    client_secret_file: Path | None = optional(
-        s.FILE, "The secret of the first app client, where it has one."
-    )
+    client_secret_file: Path | None = optional(s.FILE, "The secret of the first app client, if it has one.")
     client_secret: str | None = optional(
         s.SECRET,
-        "The same from the environment (ECS, docker): the whole value must be ${NAME}; text here is refused.",
+        "The same from the environment (ECS, Docker): the value must be exactly ${NAME}; literal text is "
+        "refused.",
         secret=True,
     )
     token_use: tuple[TokenUse, ...] = key(
         ListOf(s.choice("access", "id"), least=1),
         ("access",),
-        "Which tokens open the API: access, id or both. ID tokens are meant for clients, not for APIs.",
+        "Which tokens are accepted: access, id or both. ID tokens are meant for clients, not for APIs.",
     )
     # Completed: AWS's two exact strings for this pool.
     issuers: tuple[str, ...] = completed(
         optional(
             ListOf(s.ISSUER, least=1),
-            "The exact iss values. null: AWS's two, https://cognito-idp.REGION.amazonaws.com/ID "
-            "and https://issuer-cognito-idp.REGION.amazonaws.com/ID; with cognito.issuer_from: endpoint only "
+            "The exact iss values. null: AWS's two, https://cognito-idp.REGION.amazonaws.com/ID and "
+            "https://issuer-cognito-idp.REGION.amazonaws.com/ID; with cognito.issuer_from: endpoint only "
             "ENDPOINT_URL/ID.",
         )
     )
     # Completed from the first issuer; unused when jwks_file is set.
     jwks_url: str = completed(
-        optional(s.TRUSTED_URL, "Where the pool's keys are. null: the first issuer + /.well-known/jwks.json.")
+        optional(
+            s.TRUSTED_URL, "The URL of the pool's keys. null: the first issuer + /.well-known/jwks.json."
+        )
     )
-    jwks_file: Path | None = optional(s.FILE, "Pinned keys instead of jwks_url, for places with no way out.")
+    jwks_file: Path | None = optional(s.FILE, "Pinned keys instead of jwks_url, for networks without egress.")
     identity_pool_id: str | None = optional(
         s.IDENTITY_POOL_ID,
         "The identity pool that exchanges ID tokens for AWS credentials.",
         example="ap-south-1:00000000-0000-0000-0000-000000000000",
     )
-    domain: str | None = optional(s.TRUSTED_URL, "The address of managed login. null: our own sign-in pages.")
+    domain: str | None = optional(
+        s.TRUSTED_URL, "The URL of managed login. null: the gateway's own sign-in pages."
+    )
 
     @property
     def region(self) -> str:
@@ -96,33 +99,39 @@ class UserPool(Declared):
 class Revocation(Declared):
     check_every: float | None = optional(
         s.duration("1s", "24h"),
-        "Users who were signed out or disabled lose access within this. null: when their token ends.",
+        "Users who are signed out or disabled lose access within this time. null: when their token expires.",
         example="30s",
     )
     first_use: Literal["allow", "check"] = key(
         s.choice("allow", "check"),
         "allow",
-        "A token not seen lately: allow lets it in and asks at once; check asks first, and it waits.",
+        "A token not seen recently: allow accepts it while it is checked; check delays the request until "
+        "then.",
     )
     on_error: Literal["allow", "deny"] = key(
         s.choice("allow", "deny"),
         "allow",
-        "When Cognito cannot be asked: allow goes on; deny answers 503 where a check became too old.",
+        "While Cognito is unreachable: allow accepts tokens; deny answers 503 once their last check is too "
+        "old.",
     )
     calls_per_second: float = key(
         s.CALLS,
         "30",
-        "Calls to Cognito at most, of all workers and replicas. A quarter of AWS's quota (UserRead, 120 "
-        "a second for an account in a region).",
+        "The most calls to Cognito, for all workers and replicas together. The default is a quarter of AWS's "
+        "quota (UserRead, 120 per second for an account in a region).",
     )
     replicas: int = key(
-        s.integer(1, 10_000), "1", "How many gateways share calls_per_second; not needed with redis_url."
+        s.integer(1, 10_000),
+        "1",
+        "The number of gateways that share calls_per_second; not needed with redis_url.",
     )
     redis_url: str | None = optional(
-        s.REDIS, "Set it so that replicas ask once for all of them.", secret=True
+        s.REDIS,
+        "A Redis through which replicas share results, so that each user is checked once.",
+        secret=True,
     )
     redis_password_file: Path | None = optional(
-        s.FILE, "That Redis's password, where it is not in redis_url; read for every new connection."
+        s.FILE, "The Redis password, if it is not in redis_url; read again for every new connection."
     )
 
 
@@ -130,16 +139,16 @@ class Revocation(Declared):
 class Cognito(Declared):
     endpoint_url: str | None = optional(
         s.TRUSTED_URL,
-        "The Cognito API. null: AWS's for the region. Set it for PrivateLink, a FIPS endpoint or a local "
-        "Cognito.",
+        "The URL of the Cognito API. null: AWS's for the region. Set it for PrivateLink, a FIPS endpoint or "
+        "a local Cognito.",
         example="http://127.0.0.1:9229",
     )
     # Becomes `issuing_endpoint`.
     issuer_from = written(
         optional(
             s.choice("aws", "endpoint"),
-            "Under whose name tokens are issued. null: aws where endpoint_url is one of AWS's names "
-            "(PrivateLink, FIPS), else endpoint, as a local Cognito does.",
+            "Whose name tokens carry in iss. null: aws if endpoint_url is one of AWS's names (PrivateLink, "
+            "FIPS), else endpoint, as with a local Cognito.",
         )
     )
     # These two become `egress`.
@@ -147,50 +156,53 @@ class Cognito(Declared):
         key(
             s.PROXY,
             "environment",
-            "The way out to AWS: environment takes HTTPS_PROXY and NO_PROXY; none, or an HTTP proxy that "
-            "knows CONNECT. Never used for the upstream.",
+            "The HTTP proxy for calls to AWS: environment uses HTTPS_PROXY and NO_PROXY; none; or the URL "
+            "of an HTTP proxy that supports CONNECT. Never used for the upstream.",
             example="http://proxy.internal:3128",
         )
     )
     ca_file = written(
         optional(
-            s.FILE, "Roots for calls to AWS. null: AWS_CA_BUNDLE, then SSL_CERT_FILE, then the system's."
+            s.FILE, "CA file for calls to AWS. null: AWS_CA_BUNDLE, then SSL_CERT_FILE, then the system's."
         )
     )
     user_pools: tuple[UserPool, ...] = key(
         ListOf(section_of(UserPool)),
         (),
-        "The pools whose tokens are accepted. Empty: not configured yet; what needs a token is answered 503.",
+        "The pools whose tokens are accepted. Empty: not configured yet; requests that need a token get 503.",
     )
     clock_leeway: float = key(
         s.duration("0s", "5m"),
         "0s",
-        "How long after its end a token is still accepted, for clocks that differ. 0: exact.",
+        "How long a token is accepted after it expires, to allow for clock skew.",
     )
     token_cache_size: int = key(
         s.size("1MiB", "64GiB"),
         "160MiB",
-        "Memory that verified tokens may take in each worker, about 1.6 KB each; the default holds 100,000. "
-        "Only tokens in use take any. A token that is not remembered costs a signature check per request.",
+        "The most memory for verified tokens in each worker, about 1.6 KB per token; the default holds "
+        "100,000. Memory is taken only as needed. A token that is not cached costs a signature check per "
+        "request.",
     )
     max_token_size: int = key(
         s.size("4KiB", "64KiB"),
         "16KiB",
-        "The largest token that is looked at. A user in hundreds of groups has one of 18 KiB, which must fit "
-        "into listen.max_header_size too.",
+        "The largest accepted token. A user in hundreds of groups has one of 18 KiB, which must also fit "
+        "into listen.max_header_size.",
     )
-    revocation: Revocation = nested(Revocation, "Tokens outlive a sign-out unless Cognito is asked.")
+    revocation: Revocation = nested(
+        Revocation, "Checks with Cognito that a token's user is still signed in and enabled."
+    )
     egress: Egress
-    # endpoint_url where tokens are issued under its name; None: AWS's issuers.
+    # endpoint_url, if tokens are issued under its name; None: AWS's issuers.
     issuing_endpoint: str | None
-    # Whether there are AWS credentials in sight (in_sight.py).
+    # Whether AWS credentials are available (in_sight.py).
     signs: bool
-    # The pools are the set-up page's answer, not the configuration file's.
+    # The pools were stored by the set-up page and are not in the configuration file.
     stored: bool = False
 
     @property
     def sign_in_pools(self) -> tuple[UserPool, ...]:
-        """The pools that have an app client of ours, which people sign in with."""
+        """The pools with an app client of ours, which users sign in with."""
         return tuple(pool for pool in self.user_pools if pool.client_ids)
 
 
@@ -198,22 +210,22 @@ class Cognito(Declared):
 class Route(Declared):
     path: str = required(
         s.ROUTE_PATH,
-        "Literal, * for one segment, ** for any depth (/a/** also matches /a). Case matters.",
+        "The path: literal, * for one segment, ** for any depth (/a/** also matches /a). Case-sensitive.",
         example="/api/v1/status",
     )
-    # Completed: HEAD where there is GET.
+    # Completed: HEAD is added to GET.
     methods: frozenset[str] | None = completed(
         optional(
             ListOf(s.METHOD, least=1),
-            "The methods this route is for; GET includes HEAD. null: all.",
+            "The methods this route applies to; GET includes HEAD. null: all.",
             example="[GET]",
         )
     )
     auth: Auth = key(
         s.choice("none", "optional", "required"),
         "required",
-        "none: credentials are not looked at. optional: a valid token is used, none is fine. required: a "
-        "valid token, or 401. With optional, what else the route asks is asked of those with a token.",
+        "none: credentials are ignored. optional: a token is not required, but must be valid. required: a "
+        "valid token, or 401. With optional, the route's other conditions apply to requests with a token.",
         example="optional",
     )
     groups: tuple[str, ...] = key(
@@ -232,20 +244,20 @@ class Route(Declared):
     acr: tuple[str, ...] = key(
         ListOf(s.ACR),
         (),
-        "How the user must have signed in: the token's acr must be any of these (RFC 9470).",
+        "How the user must have signed in: the token's acr must be one of these (RFC 9470).",
         example="[urn:cognito:loa:2]",
         default=(),
     )
     max_age: float | None = optional(
         s.duration("1s", "24h"),
-        "How long ago the user may have signed in at most (auth_time, RFC 9470). null: as long as the token "
-        "is valid.",
+        "The oldest sign-in that is accepted (auth_time, RFC 9470). null: any, as long as the token is "
+        "valid.",
         example="5m",
         default=None,
     )
     pool: str | None = optional(
         s.POOL_ID,
-        "Only tokens of this user pool are meant. null: of any that is configured.",
+        "Only tokens of this user pool are accepted. null: of any configured pool.",
         example="ap-south-1_AbCdEfGhI",
         default=None,
     )
@@ -253,26 +265,26 @@ class Route(Declared):
 
 @section
 class AssertionSettings(Declared):
-    header: str = key(s.IDENTITY_HEADER, "X-Gateway-Jwt-Assertion", "The header that carries it.")
+    header: str = key(s.IDENTITY_HEADER, "X-Gateway-Jwt-Assertion", "The header that carries the assertion.")
     key_file: Path = required(
         s.FILE,
-        "Private keys, PEM: EC P-256 (ES256, cheap to sign with) or RSA (RS256). The first one "
-        "signs, all are published. The file is watched.",
+        "Private keys, PEM: EC P-256 (ES256, fast to sign with) or RSA (RS256). The first one signs, all are "
+        "published. The file is watched.",
         example="/etc/keys/assertion.key",
     )
     audience: str | None = optional(
-        s.AUDIENCE, "The aud of assertions, which the upstream expects. null: the URL of the upstream."
+        s.AUDIENCE, "The aud of assertions, as the upstream expects it. null: the upstream's URL."
     )
     lifetime: float = key(
         s.duration("10s", "1h"),
         "2m",
-        "How long one is valid, though never longer than the token it was made from.",
+        "How long an assertion is valid; never longer than the token it is made from.",
     )
 
 
 @section
 class IdentityHeaders(Declared):
-    """Header names; None where the operator wrote null: not sent, a client's copy removed all the same."""
+    """Header names; None where the operator wrote null: not sent, but a client's copy is still removed."""
 
     user: str | None = optional(
         s.IDENTITY_HEADER, "The claim sub: it never changes.", written="X-Auth-Request-User"
@@ -294,24 +306,24 @@ class IdentityHeaders(Declared):
     claims: tuple[tuple[str, str], ...] = key(
         MapOf(s.IDENTITY_HEADER, s.CLAIM_NAME),
         (),
-        "More claims to send, as {header name: claim name}.",
+        "Further claims to send, as {header name: claim name}.",
         example="{X-Auth-Request-Tenant: custom:tenant}",
     )
     unverified: Literal["omit", "send"] = key(
         s.choice("omit", "send"),
         "omit",
-        "What the user wrote and Cognito has not verified (email, phone_number). omit: no header and no "
-        "assertion has it, and it fits no claim rule.",
+        "Attributes that Cognito has not verified (email, phone_number). omit: they are not sent, not part "
+        "of assertions, and satisfy no claim rule.",
     )
     assertion: AssertionSettings | None = optional(
         section_of(AssertionSettings),
-        "The principal once more, as a JWT that we sign, for an upstream that does not trust the network. "
-        "Its keys are at sign_in.prefix + /jwks.json. null: none is sent.",
+        "Also send the principal as a JWT signed by the gateway, for an upstream that does not trust the "
+        "network. Its keys are at sign_in.prefix + /jwks.json. null: none is sent.",
     )
 
     @property
     def send_unverified(self) -> bool:
-        """Whether what Cognito has not verified is said, and fits rules."""
+        """Whether attributes that Cognito has not verified are sent, and satisfy rules."""
         return self.unverified == "send"
 
 
@@ -320,44 +332,48 @@ class SessionSettings(Declared):
     store: Literal["cookie", "memory", "redis"] = key(
         s.choice("cookie", "memory", "redis"),
         "cookie",
-        "cookie: sealed, nothing is kept here. memory: gone at restart. redis: shared between replicas.",
+        "cookie: encrypted, in the browser. memory: lost on restart. redis: shared between replicas.",
     )
     redis_url: str | None = optional(
         s.REDIS,
-        "Where sessions are kept with store: redis. With store: cookie, sign-outs are shared through it.",
+        "The Redis that stores sessions. With store: cookie, it only shares sign-outs between replicas.",
         secret=True,
     )
     redis_password_file: Path | None = optional(
-        s.FILE, "That Redis's password, where it is not in redis_url; read for every new connection."
+        s.FILE, "The Redis password, if it is not in redis_url; read again for every new connection."
     )
     secret_file: Path | None = optional(
-        s.FILE, "Keys that seal cookies, one a line, newest first. null: made at start; sessions end with it."
+        s.FILE,
+        "Keys that seal cookies, one per line, newest first. null: generated at start; restarts end "
+        "sessions.",
     )
     cookie_name: str = key(
         s.COOKIE_NAME,
         "cognito_gateway",
-        "What every cookie of ours begins with; another one for a second gateway on the same host name.",
+        "The prefix of the gateway's cookies; use another for a second gateway on the same host name.",
     )
-    max_age: float = key(s.duration("1m", "87600h"), "12h", "A working day; then one signs in again.")
+    max_age: float = key(
+        s.duration("1m", "87600h"), "12h", "How long a session lasts before the user has to sign in again."
+    )
 
 
 @section
 class SignIn(Declared):
-    enabled: bool = key(s.BOOLEAN, "true", "false: no pages; browsers get 401 as API clients do.")
+    enabled: bool = key(s.BOOLEAN, "true", "false: no pages; browsers get 401 like API clients.")
     prefix: str = key(
         s.PREFIX,
         "/oauth2",
-        "The paths under it are ours and are never proxied, whether the pages are on or off.",
+        "Paths under this prefix belong to the gateway and are never proxied, even with the pages off.",
     )
     auth_flow: Literal["USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"] = key(
         s.choice("USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"),
         "USER_PASSWORD_AUTH",
-        "How passwords are checked; the app client must allow it.",
+        "The sign-in flow for passwords; the app client must allow it.",
     )
     user_context: bool = key(
         s.BOOLEAN,
         "false",
-        "true: Cognito hears each user's own address, by the rules of listen.trusted_proxies, for threat "
+        "true: send each user's own address to Cognito, subject to listen.trusted_proxies, for threat "
         "protection. The app client needs a secret and the setting EnablePropagateAdditionalUserContextData.",
     )
     sign_up: Literal["auto", "never"] = key(
@@ -366,19 +382,19 @@ class SignIn(Declared):
     sign_up_attributes: tuple[str, ...] = key(
         ListOf(s.ATTRIBUTE),
         (),
-        "Attributes the sign-up form asks for beyond those the pool requires; it never takes any other.",
+        "Attributes the sign-up form asks for beyond those the pool requires; it accepts no others.",
         example="[given_name, 'custom:company']",
     )
     show_tokens: bool = key(
-        s.BOOLEAN, "true", "Whether our pages show the access token and AWS credentials to whom they belong."
+        s.BOOLEAN, "true", "Whether the pages show users their own access token and AWS credentials."
     )
-    session: SessionSettings = nested(SessionSettings, "What a signed-in browser holds.")
+    session: SessionSettings = nested(SessionSettings, "Sessions of signed-in browsers.")
     state_dir: Path | None = optional(
-        s.FOLDER, "Where the set-up page stores its answer. null: the page shows the YAML and writes nothing."
+        s.FOLDER, "Where the set-up page stores its settings. null: it shows the YAML and writes nothing."
     )
     admin_groups: tuple[str, ...] = key(
         ListOf(s.GROUP),
         (),
-        "Users in any of these groups may change on the set-up page what it has stored. Empty: nobody.",
+        "Users in any of these groups may change stored settings on the set-up page. Empty: nobody.",
         example="[admins]",
     )

@@ -1,4 +1,4 @@
-"""The schema's part about the traffic: who connects, where it goes, what is limited, what is seen of it."""
+"""Schema, part one: listener, upstream, headers, paths, rate limits, CORS, metrics, logs, tracing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from gateway.config.shapes import ListOf
 @section
 class ServerTls(Declared):
     certificate_file: Path = required(
-        s.FILE, "The certificate chain, PEM, ours first.", example="/etc/tls/tls.crt"
+        s.FILE, "The certificate chain, PEM, the server's certificate first.", example="/etc/tls/tls.crt"
     )
     key_file: Path = required(s.FILE, "The certificate's private key, PEM.", example="/etc/tls/tls.key")
     client_ca_file: Path | None = optional(
         s.FILE,
-        "When set, clients must show a certificate that one of these authorities signed.",
+        "If set, clients must present a certificate signed by one of these authorities.",
         default=None,
     )
 
@@ -30,154 +30,163 @@ class Listen(Declared):
     address: Address = key(
         s.ADDRESS,
         "127.0.0.1:8000",
-        "Where to listen: host:port, :port for every interface, or unix:/path. Loopback by default, so that "
-        "nothing is exposed before somebody decides so.",
+        "The listening address: host:port, :port for every interface, or unix:/path. Loopback by default, so "
+        "that nothing is exposed unintentionally.",
     )
     workers: int | Literal["auto"] = key(
         s.WORKERS,
         "1",
-        "Processes that serve. auto: one for each CPU this container may use. One is enough for a sidecar.",
+        "Worker processes. auto: one per CPU available to the container. One is enough for a sidecar.",
     )
     public_url: str | None = optional(
         s.ORIGIN,
-        "What browsers and clients call us; used in challenges and redirects. null: taken from each request.",
+        "The URL by which clients reach the gateway, for challenges and redirects. null: from each request.",
         example="https://api.example.com",
     )
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = key(
         ListOf(s.NETWORK),
         (),
-        "Networks whose X-Forwarded-* headers are believed. Nobody by default: anyone can write them.",
+        "Networks whose X-Forwarded-* headers are trusted. None by default: anyone can send them.",
         example="[10.0.0.0/8, 127.0.0.1]",
     )
     tls: ServerTls | None = optional(
         section_of(ServerTls),
-        "Serve HTTPS. null: plain HTTP, for a sidecar behind something that ends TLS. The files are watched.",
+        "Serve HTTPS. null: plain HTTP, for a sidecar behind a TLS terminator. The files are watched.",
     )
     max_header_size: int = key(
         s.size("1KiB", "1MiB"),
         "32KiB",
-        "The largest request head. Tokens and cookies need a few KiB; nginx takes 32 KiB in all.",
+        "The largest request head. Tokens and cookies need a few KiB; nginx accepts 32 KiB in total.",
     )
     max_body_size: int = key(
         s.size("0", "1024GiB"),
         "0",
-        "The largest request body. 0: unlimited, because bodies are streamed and never held.",
+        "The largest request body. 0: unlimited; bodies are streamed, not buffered.",
     )
     max_connections: int | Literal["auto"] = key(
         s.MAX_CONNECTIONS,
         "auto",
-        "Client connections, for each worker, those that still shake hands (TLS) included; one more is "
-        "answered 503 and closed. auto: what the container's memory limit and the descriptors allow, 16384 "
-        "at most. 0: what the descriptors allow.",
+        "Client connections per worker, including those in a TLS handshake; further ones are answered 503 "
+        "and closed. auto: what the container's memory limit and file descriptors allow, at most 16384. 0: "
+        "what file descriptors allow.",
     )
     header_timeout: float = key(
         s.duration("1ms", "1h"),
         "10s",
-        "A client must have sent its whole request head within this; ends slow-header attacks.",
+        "The time within which a client must send its whole request head; stops slow-header attacks.",
     )
     idle_timeout: float = key(
         s.duration("1ms", "24h"),
         "75s",
-        "A kept-alive connection without a request is closed after this. Longer than the 60 s of common load "
-        "balancers, so that they close first.",
+        "An idle keep-alive connection is closed after this. Longer than the 60 s of common load balancers, "
+        "so that they close first.",
     )
     half_close_grace: float = key(
         s.duration("0s", "1m"),
         "2s",
-        "A client that closed its sending side after whole requests (scripts, nc) still gets the answers "
-        "that come whole within this; then, and in the middle of an answer, it counts as gone. 0s: at once.",
+        "A client that closed its sending side after complete requests (scripts, nc) still gets responses "
+        "that complete within this time; after it, or in the middle of a response, it counts as gone. 0s: "
+        "at once.",
     )
     drain_timeout: float = key(
         s.duration("0s", "24h"),
         "30s",
-        "On SIGTERM, requests in flight may take this long. Equals the grace period of Kubernetes.",
+        "How long requests in flight may take after SIGTERM. The default is Kubernetes' grace period.",
     )
     drain_delay: float = key(
         s.duration("0s", "1h"),
         "0s",
-        "Readiness fails this long before listening stops, for load balancers that notice late.",
+        "How long readiness fails before listening stops, for load balancers that react late.",
     )
 
 
 @section
 class ClientTls(Declared):
-    ca_file: Path | None = optional(s.FILE, "Authorities to trust. null: the system's.", default=None)
-    certificate_file: Path | None = optional(s.FILE, "Our certificate, if it wants one.", default=None)
-    key_file: Path | None = optional(s.FILE, "The private key of our certificate.", default=None)
+    ca_file: Path | None = optional(s.FILE, "CA certificates to trust. null: the system's.", default=None)
+    certificate_file: Path | None = optional(
+        s.FILE, "The client certificate, if the upstream requires one.", default=None
+    )
+    key_file: Path | None = optional(s.FILE, "The private key of certificate_file.", default=None)
     server_name: str | None = optional(
-        s.HOST_NAME, "The name to expect. null: the host in url.", default=None
+        s.HOST_NAME, "The name the certificate must have. null: the host in url.", default=None
     )
 
 
 @section
 class SigV4(Declared):
-    service: str = required(s.AWS_NAME, "The AWS service's name in signatures.", example="execute-api")
-    region: str = required(s.AWS_NAME, "Its region.", example="ap-south-1")
+    service: str = required(s.AWS_NAME, "The AWS service name used in signatures.", example="execute-api")
+    region: str = required(s.AWS_NAME, "The AWS region used in signatures.", example="ap-south-1")
     max_body_size: int = key(
         s.size("0", "64MiB"),
         "1MiB",
-        "The largest request body: it is held to be signed, but for S3 over https.",
+        "The largest request body; it is buffered for signing, except for S3 over https.",
     )
 
 
 @section
 class Upstream(Declared):
     url = written(
-        key(s.UPSTREAM, "http://127.0.0.1:8080", "The API: http://, https:// or unix:/path, without a path.")
+        key(
+            s.UPSTREAM,
+            "http://127.0.0.1:8080",
+            "The API's address: http://, https:// or unix:/path, without a URL path.",
+        )
     )
     # `url` in parts.
     scheme: Literal["http", "https", "unix"]
     host: str
     port: int
     unix: Path | None
-    connect_timeout: float = key(s.duration("1ms", "1h"), "2s", "A neighbour answers at once, or it is down.")
+    connect_timeout: float = key(
+        s.duration("1ms", "1h"), "2s", "How long connecting to the upstream may take."
+    )
     response_timeout: float = key(
-        s.duration("1ms", "24h"), "60s", "Until the response head has come; the client gets 504 after it."
+        s.duration("1ms", "24h"), "60s", "How long the response head may take; then the client gets 504."
     )
     idle_timeout: float = key(
-        s.duration("1ms", "24h"), "5m", "The longest silence inside a body, an event stream or a tunnel."
+        s.duration("1ms", "24h"), "5m", "The longest silence within a body, an event stream or a tunnel."
     )
     max_connections: int = key(
         s.integer(1, 65535),
         "1024",
-        "Connections to the upstream, for each worker. A client (principal, or address where nobody is "
-        "signed in) may have as many as are free. Requests beyond that wait in turn by client, for "
-        "connect_timeout at most; then, or when as many wait already, they get 503. docs/scaling.md.",
+        "Connections to the upstream per worker. One client (a principal, or an address where nobody is "
+        "signed in) may use all that are free. Further requests queue, in turn by client, for at most "
+        "connect_timeout; then, or if as many are queued already, they get 503. docs/scaling.md.",
     )
     keep_alive_timeout: float = key(
         s.duration("0s", "60s"),
         "1500ms",
-        "A connection that was idle for longer is not used again (gunicorn closes after 2 s, Node.js after "
-        "5 s), unless the upstream says Keep-Alive: timeout=N; then N less a margin.",
+        "Connections idle for longer are not reused (gunicorn closes after 2 s, Node.js after 5 s), unless "
+        "the upstream sends Keep-Alive: timeout=N; then N less a margin.",
     )
     reuse_connections: bool = key(
         s.BOOLEAN,
         "true",
-        "false: each request has its own connection. For servers that leave request bodies unread and keep "
-        "the connection: what one client sends as a body they read as the next client's request.",
+        "false: a new connection for each request. For servers that leave request bodies unread but keep the "
+        "connection open: they would read one client's body as the next client's request.",
     )
     host_header: str = key(
         s.HOST_HEADER,
         "preserve",
-        "The Host header the upstream sees: the client's, the name in url, or this name.",
+        "The Host header sent upstream: preserve (the client's), upstream (the host in url), or a name.",
     )
     forward_token: bool = key(
         s.BOOLEAN,
         "false",
-        "true: Authorization goes on to the upstream. It stops here by default: the upstream gets the "
+        "true: Authorization is forwarded to the upstream. By default it is not: the upstream gets the "
         "identity headers, and a token it never sees cannot leak from it.",
     )
     tunnels_end_with_token: bool = key(
         s.BOOLEAN,
         "true",
-        "A WebSocket is closed (1008) when the token that opened it expires. false: it lives until either "
-        "side ends it, however long ago its token ended.",
+        "A WebSocket is closed (1008) when the token that opened it expires. false: it stays open until "
+        "either side closes it.",
     )
     streams_end_with_token: bool = key(
         s.BOOLEAN,
         "true",
         "An event stream (text/event-stream) ends when the token that opened it expires; clients reconnect "
-        "with a new one. false: it lives until either side ends it.",
+        "with a new one. false: it stays open until either side closes it.",
     )
     tls: ClientTls | None = optional(
         section_of(ClientTls),
@@ -185,13 +194,13 @@ class Upstream(Declared):
     )
     sigv4: SigV4 | None = optional(
         section_of(SigV4),
-        "The upstream is AWS: requests are signed with the temporary credentials that the caller's identity "
-        "pool gives for their ID token; docs/aws-upstream.md. null: nothing is signed.",
+        "The upstream is AWS: requests are signed with temporary credentials, which the identity pool issues "
+        "for the caller's ID token; docs/aws-upstream.md. null: nothing is signed.",
     )
 
     @property
     def authority(self) -> str:
-        """The value of a Host header that names it (RFC 9110 section 7.2)."""
+        """The upstream's name in a Host header (RFC 9110 section 7.2)."""
         if self.unix is not None:
             return "localhost"
         host = f"[{self.host}]" if ":" in self.host else self.host
@@ -199,7 +208,7 @@ class Upstream(Declared):
 
     @property
     def address(self) -> str:
-        """Where requests go, as `upstream.url` has it."""
+        """The upstream's address, as in `upstream.url`."""
         return f"unix:{self.unix}" if self.unix is not None else f"{self.scheme}://{self.authority}"
 
 
@@ -208,14 +217,14 @@ class RequestHeaders(Declared):
     underscores: Literal["drop", "pass"] = key(
         s.choice("drop", "pass"),
         "drop",
-        "Names with any sign but letters, digits and -: to CGI and WSGI, api_key and Api-Key are the same "
-        "variable. pass: they are sent on, except where such a name is one of those above.",
+        "Header names with characters other than letters, digits and -: to CGI and WSGI, api_key and Api-Key "
+        "are the same variable. pass: forward them, unless they fold to a removed name.",
     )
-    # `pass` is a word of Python's.
+    # `pass` is a Python keyword.
     passed: tuple[str, ...] = key(
         ListOf(s.PASSED_HEADER),
         (),
-        "Names that clients may send although they are removed by default.",
+        "Headers that clients may send although they are removed by default.",
         example="[Remote-User, api_key]",
         name="pass",
     )
@@ -226,31 +235,31 @@ class Paths(Declared):
     encoded_slash: Literal["reject", "pass"] = key(
         s.choice("reject", "pass"),
         "reject",
-        "%2F and %5C: part of a segment to some servers, the end of one to others.",
+        "%2F and %5C: data to some servers, separators to others.",
     )
     double_slash: Literal["reject", "pass"] = key(
         s.choice("reject", "pass"),
         "reject",
-        "An empty segment, as in /a//b: some servers drop it. At the beginning it is refused in any case.",
+        "An empty segment, as in /a//b: some servers drop it. A leading // is always refused.",
     )
     semicolon: Literal["reject", "pass"] = key(
         s.choice("reject", "pass"),
         "reject",
-        "Path parameters, as in /a;b=c/d: some servers drop them before they look at the path.",
+        "Path parameters, as in /a;b=c/d: some servers strip them before routing.",
     )
 
 
 @section
 class RateLimit(Declared):
-    requests_per_second: float = key(s.RATE, "0", "0: no limit.")
+    requests_per_second: float = key(s.RATE, "0", "The sustained rate. 0: no limit.")
     burst: int = key(
         s.integer(0, 1_000_000),
         "0",
-        "How many requests may come at once before the rate counts. 0: what one second allows, at least 1.",
+        "Requests allowed at once. 0: as many as one second allows, at least 1.",
     )
-    redis_url: str | None = optional(s.REDIS, "Set it to share the limit between replicas.", secret=True)
+    redis_url: str | None = optional(s.REDIS, "A Redis through which replicas share the limit.", secret=True)
     redis_password_file: Path | None = optional(
-        s.FILE, "That Redis's password, where it is not in redis_url; read for every new connection."
+        s.FILE, "The Redis password, if it is not in redis_url; read again for every new connection."
     )
 
 
@@ -258,22 +267,24 @@ class RateLimit(Declared):
 class Cors(Declared):
     allow_origins: tuple[str, ...] = required(
         ListOf(s.WEB_ORIGIN, least=1),
-        "Origins whose pages may call us, exactly as browsers send them. *: all; null: sandboxed "
-        "frames and files, no matter who wrote them.",
+        "Origins whose pages may call the API, exactly as browsers send them. *: all; null: sandboxed frames "
+        "and local files, regardless of author.",
         example="[https://app.example.com]",
     )
     allow_headers: tuple[str, ...] = key(
-        ListOf(s.HEADER), ("Authorization", "Content-Type"), "Headers they may send."
+        ListOf(s.HEADER), ("Authorization", "Content-Type"), "Request headers that pages may send."
     )
-    allow_methods: tuple[str, ...] = key(ListOf(s.METHOD), ("GET", "HEAD", "POST"), "Methods they may use.")
-    max_age: float = key(s.duration("0s", "24h"), "10m", "How long a browser remembers the answer.")
+    allow_methods: tuple[str, ...] = key(
+        ListOf(s.METHOD), ("GET", "HEAD", "POST"), "Methods that pages may use."
+    )
+    max_age: float = key(s.duration("0s", "24h"), "10m", "How long browsers cache preflight responses.")
     allow_credentials: bool = key(
         s.BOOLEAN,
         "false",
-        "true: requests with cookies too. A token in the Authorization header needs no such leave.",
+        "true: allow requests with cookies. A token in the Authorization header does not need this.",
     )
     expose_headers: tuple[str, ...] = key(
-        ListOf(s.HEADER), (), "Headers of the upstream's answers that pages may read."
+        ListOf(s.HEADER), (), "Headers of the upstream's responses that pages may read."
     )
 
 
@@ -281,15 +292,19 @@ class Cors(Declared):
 class ExtAuthz(Declared):
     grpc_address: Address | None = optional(
         s.ADDRESS,
-        "Where Envoy asks, without TLS: loopback, or a network of Envoy's and ours alone. null: nowhere.",
+        "The address for Envoy, without TLS: loopback, or a network shared only with Envoy. null: off.",
         example="127.0.0.1:9001",
     )
 
 
 @section
 class Metrics(Declared):
-    address: Address = key(s.ADDRESS, "127.0.0.1:9090", "Where Prometheus and the kubelet ask.")
-    path: str = key(s.METRICS_PATH, "/metrics", "The path of the metrics; probes are /healthz and /readyz.")
+    address: Address = key(
+        s.ADDRESS, "127.0.0.1:9090", "The address for Prometheus and the kubelet's probes."
+    )
+    path: str = key(
+        s.METRICS_PATH, "/metrics", "The path of the metrics; the probes are /healthz and /readyz."
+    )
 
 
 @section
@@ -300,13 +315,14 @@ class Log(Declared):
         "json: for machines. text: for people. auto: text on a terminal, json otherwise.",
     )
     level: Literal["debug", "info", "warning", "error"] = key(
-        s.choice("debug", "info", "warning", "error"), "info", "The least important lines to write."
+        s.choice("debug", "info", "warning", "error"), "info", "The lowest level that is logged."
     )
-    access: bool = key(s.BOOLEAN, "true", "One line for each request.")
+    access: bool = key(s.BOOLEAN, "true", "Write an access log line for each request.")
     sample: float = key(
         s.SHARE,
         "1",
-        "The share of lines that is written of requests that went well or were refused; errors always are.",
+        "The share of access log lines written for successful and refused requests; errors are always "
+        "logged.",
         example="0.01",
         default=1.0,
     )
@@ -316,9 +332,11 @@ class Log(Declared):
 class Tracing(Declared):
     otlp_endpoint: str = required(
         s.COLLECTOR,
-        "The OTLP/HTTP collector; spans are sent to /v1/traces under it.",
+        "The OTLP/HTTP collector; spans are sent to its /v1/traces.",
         example="http://127.0.0.1:4318",
     )
     sample: float = key(
-        s.SHARE, "1", "The share of the traces begun here that is kept. A traceparent's own flag comes first."
+        s.SHARE,
+        "1",
+        "The share of traces started here that is sampled. An incoming traceparent's flag takes precedence.",
     )

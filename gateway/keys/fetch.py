@@ -1,8 +1,8 @@
-"""The edge of the key sets: one read of one document, from Cognito or from a file, or one typed failure.
+"""Fetching of a key set document, from Cognito or from a file; any failure is a `FetchFailed`.
 
-Nothing is believed here but bytes: what they say is judged by `parse_key_set` alone. Invariant: a read ends
-within `TOTAL_TIMEOUT`, holds at most `MAX_DOCUMENT_SIZE` bytes and one chunk, and follows nobody anywhere;
-every way it can go wrong leaves as `FetchFailed`, whose text never holds a byte of the answer.
+The bytes are not interpreted here: `parse_key_set` alone judges them. Invariant: a read ends within
+`TOTAL_TIMEOUT`, holds at most `MAX_DOCUMENT_SIZE` bytes and one chunk, and follows no redirect; the text of
+a `FetchFailed` never contains a byte of the response.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from gateway.errors import GatewayError, system_said
 from gateway.outgoing.aws_http import AwsHttp
 from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
 
-# Seconds for name look-up, connection, TLS and the whole document; a slow drip ends here too. Requests with
-# an unknown kid wait this long at most. A healthy answer takes 20–300 ms; oauth2-proxy allows 30 s.
+# Seconds for name resolution, connection, TLS and the whole document; a slow drip ends here too. Requests
+# with an unknown kid wait at most this long. A healthy response takes 20–300 ms; oauth2-proxy allows 30 s.
 TOTAL_TIMEOUT = 5.0
 
 _HEADERS = {
     # RFC 7517 section 8.5.2 registers jwk-set+json; Cognito sends application/json.
     "Accept": "application/jwk-set+json, application/json",
-    # Nothing to unpack means no decompression bomb.
+    # Without compression there is no decompression bomb.
     "Accept-Encoding": "identity",
 }
 
 
 class FetchFailed(Exception):
-    """No document. `reason` is from a fixed set (log and metric); the text adds what is safe to log."""
+    """The fetch failed. `reason` is from a fixed set (log and metric); the text is safe to log."""
 
     def __init__(self, reason: str, exact: str) -> None:
         super().__init__(exact)
@@ -41,14 +41,14 @@ class FetchFailed(Exception):
 
 
 class KeySetSource(Protocol):
-    """Where one pool's key set comes from. Implementations: HttpSource, FileSource."""
+    """The source of one pool's key set. Implementations: HttpSource, FileSource."""
 
     async def read(self) -> bytes:
-        """The document; raises FetchFailed."""
+        """Return the document; raises FetchFailed."""
 
 
 class HttpSource:
-    """The key set's URL. A session lives for one read; minutes lie between two."""
+    """A key set's URL. Each read has a new session, because minutes pass between two."""
 
     def __init__(self, url: str, egress: Egress = DIRECT, *, timeout: float = TOTAL_TIMEOUT) -> None:
         self._url = url
@@ -61,16 +61,16 @@ class HttpSource:
                 return await self._get()
         except TimeoutError:
             raise FetchFailed(
-                "timeout", f"{self._url}: no complete answer within {self._timeout:g} s"
+                "timeout", f"{self._url}: no complete response within {self._timeout:g} s"
             ) from None
         except (GatewayError, ClientError, OSError, ValueError) as error:
             raise FetchFailed("unreachable", f"{self._url}: {self._http.explain(error)}") from error
 
     async def _get(self) -> bytes:
-        # The total is watched around all of this; aiohttp's would not cover closing the session.
+        # The timeout covers all of this; aiohttp's would not cover closing the session.
         options = await self._http.options(self._url)
         session = self._http.session()
-        # A redirect could lead to keys of someone else's choice (CVE-2026-102267): only 200 is an answer.
+        # A redirect could lead to another party's keys (CVE-2026-102267): only 200 is accepted.
         async with (
             session,
             session.get(self._url, headers=_HEADERS, allow_redirects=False, **options) as answer,
@@ -89,14 +89,14 @@ class HttpSource:
 
 
 class FileSource:
-    """`jwks_file`: pinned keys. Read whole each time: a time stamp can be too coarse to show a change."""
+    """Pinned keys (`jwks_file`). Read in full each time: a time stamp may be too coarse to show a change."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     async def read(self) -> bytes:
         try:
-            # In a thread: the file may lie on a network volume.
+            # In a thread: the file may be on a network volume.
             return await asyncio.to_thread(_read_regular, self._path)
         except OSError as error:
             raise FetchFailed("unreadable", f"{self._path}: {system_said(error)}") from error
@@ -106,7 +106,7 @@ class FileSource:
 
 
 def _read_regular(path: Path) -> bytes:
-    # O_NONBLOCK: opening a pipe would otherwise wait for a writer for ever, and hold up our exit.
+    # O_NONBLOCK: opening a pipe would otherwise wait for a writer indefinitely, and block the exit.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise FetchFailed("unreadable", f"{path}: not a regular file")

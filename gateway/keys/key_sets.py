@@ -1,11 +1,10 @@
-"""The key sets: which keys each configured user pool signs with at the moment.
+"""The current signing keys of each configured user pool, and the tasks that fetch them.
 
-One task per pool does all its fetching, so there is never more than one fetch of a pool under way (single
-flight by construction); refetch.py says when, fetch.py does it, jwk.py judges what came. Invariant: a key
+One task per pool does all its fetching, so there is never more than one fetch of a pool at a time (single
+flight by construction); refetch.py decides when, fetch.py does it, jwk.py judges the result. Invariant: a key
 set is replaced only by the usable keys of one document that `read_key_set` accepted; every failure leaves
-the last good one in place, and a failure never reaches a token whose key is known. The first fetch comes at
-the start, whatever one begins with, so that keys of before are not in use for longer than where they come
-from.
+the last good one in place, and no failure affects a token whose key is known. The first fetch follows the
+start, even with inherited keys, so that they are not used longer than at their origin.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from gateway.observe.logs import DOCTOR, Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.tokens.jwk import KeySet, KeySetRefused, VerificationKey, read_key_set, render_key_set
 
-# jwks_file: a look at a file costs nothing, and its editor waits for the effect. Seconds.
+# jwks_file, in seconds: reading a file costs nothing, and its editor waits for the effect.
 FILE_REFRESH = 10.0
 
 _NOT_YET = "the key set has not been fetched yet"
 
 
 class KeySetReport:
-    """What becomes of fetches, in a worker's metrics and log. `wall` gives Unix time.
+    """Reports fetches to a worker's metrics and log. `wall` returns Unix time.
 
-    `reason` is from a fixed set; `exact` is safe to log, never the answer's text. `key_ignored` comes once
-    for each key that is new among the ignored ones: `name` is printable ASCII of at most 256 characters.
+    `reason` is from a fixed set; `exact` is safe to log, never the response's text. `key_ignored` is called
+    once for each newly ignored key: `name` is printable ASCII of at most 256 characters.
     """
 
     def __init__(self, metrics: WorkerMetrics, log: Logger, *, wall: Callable[[], float] = time.time) -> None:
@@ -53,14 +52,14 @@ class KeySetReport:
             self._log.event("key_set_loaded", level="info", pool=pool_id, keys=keys)
 
     def key_ignored(self, pool_id: str, name: str, exact: str) -> None:
-        # 128 characters are what a log line holds of anything that is not verified.
+        # At most 128 characters of an unverified value are logged.
         self._log.event("key_ignored", level="warning", pool=pool_id, kid=name[:128], exact=exact)
 
     def key_set_fetch_failed(self, pool_id: str, reason: str, exact: str) -> None:
         self._count(pool_id, "failure")
-        # A pool without keys must be a series of its own, or no alert can see it.
+        # A pool without keys needs a time series, or no alert can see it.
         self._metrics.jwks_keys.setdefault(pool_id, 0)
-        # Once: it does not change, and the pool may be away for long.
+        # Once: the hint is always the same, and an outage may be long.
         hint, self._hint = self._hint, None
         self._log.event(
             "key_set_fetch_failed", level="warning", pool=pool_id, reason=reason, exact=exact, hint=hint
@@ -68,7 +67,7 @@ class KeySetReport:
 
     def key_set_adopted(self, pool_id: str, keys: int, age: float) -> None:
         self._metrics.jwks_keys[pool_id] = keys
-        # It is as old as it was where it came from; no fetch is counted, there was none.
+        # As old as at its origin; not counted as a fetch, since there was none.
         self._metrics.jwks_last_success[pool_id] = self._wall() - age
         self._log.event("key_set_adopted", level="info", pool=pool_id, keys=keys, age_s=round(age, 1))
 
@@ -94,9 +93,9 @@ class _PoolKeys:
     ) -> None:
         self.pool = pool
         self.keys: dict[str, VerificationKey] = {}
-        # Name → why, of the other keys of the same document.
+        # Name → why, for the ignored keys of the same document.
         self.ignored: dict[str, str] = {}
-        # What another worker may begin with: these keys, with the time of the fetch that brought them.
+        # These keys with the time of their fetch, for another worker to start with.
         self.handed: HandedOver | None = None
         self.trouble = _NOT_YET
         self._source = source
@@ -104,12 +103,13 @@ class _PoolKeys:
         self._clock = clock
         self._policy = RefetchPolicy(timing)
         self._wanted = asyncio.Event()
-        self._landed = asyncio.Event()  # set when the fetch under way ends; a new one for each fetch
+        self._landed = asyncio.Event()  # set when the current fetch ends; a new one for each fetch
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         if self._task is None:
-            # Here and not in the task: a request that arrives before its first step already waits for it.
+            # Here and not in the task: a request that arrives before its first step then already waits for
+            # it.
             self._policy.begin(self._clock())
             self._task = asyncio.create_task(self._keep(), name=f"key set of {self.pool.id}")
 
@@ -119,19 +119,19 @@ class _PoolKeys:
             task.cancel()
             await asyncio.wait((task,))
             self._policy.fail(self._clock(), 0.0)
-            self.trouble = "fetching key sets has ended"
+            self.trouble = "fetching of keys has stopped"
             self._landed.set()
 
     def take_over(self, handed: HandedOver) -> None:
         try:
-            # What cannot be encoded is no text of ours, and for the parser to refuse.
+            # Text that cannot be encoded is not ours, and is left to the parser to refuse.
             read = read_key_set(handed.document.encode("utf-8", "surrogatepass"))
         except KeySetRefused as refused:
             self._events.key_set_rejected(self.pool.id, str(refused))
             return
         self.keys = read.keys
         self._ignore(read)
-        # Handed on as it came: with its own age.
+        # Passed on with its original age.
         self.handed = handed
         self._events.key_set_adopted(self.pool.id, len(self.keys), self._clock() - handed.read_at)
 
@@ -143,7 +143,7 @@ class _PoolKeys:
         if ask is Ask.FETCH:
             self._wanted.set()
         if ask in (Ask.FETCH, Ask.WAIT):
-            # An event and not the task: a client that goes away cancels its own waiting and nothing else.
+            # An event and not the task: a client that disconnects cancels only its own wait.
             await self._landed.wait()
             key = self.keys.get(kid)
             if key is not None:
@@ -162,10 +162,10 @@ class _PoolKeys:
         while True:
             try:
                 await self._fetch()
-            except Exception as bug:  # noqa: BLE001 - it must not end the task that could still recover
+            except Exception as bug:  # noqa: BLE001 - the task must survive: a later fetch may succeed
                 self._policy.fail(self._clock(), _spread())
                 self.trouble = "could not fetch the keys: internal_error"
-                # Maybe it was the log line that failed; the loop's handler is the place that is left.
+                # The log line itself may have failed; the event loop's handler is what remains.
                 report("fetching a key set failed", bug)
             self._landed.set()
             self._landed = asyncio.Event()
@@ -173,12 +173,12 @@ class _PoolKeys:
                 async with asyncio.timeout(max(0.0, self._policy.due - self._clock())):
                     await self._wanted.wait()
             except TimeoutError:
-                pass  # nobody asked: it is due by itself
+                pass  # a regular fetch is due
             self._wanted.clear()
             self._policy.begin(self._clock())
 
     async def _fetch(self) -> None:
-        """One fetch from start to end; the policy and the operator hear of its outcome."""
+        """Fetch once, and report the outcome to the policy and the operator."""
         try:
             read = read_key_set(await self._source.read())
         except FetchFailed as failure:
@@ -194,7 +194,7 @@ class _PoolKeys:
         self._events.key_set_fetch_failed(self.pool.id, reason, exact)
 
     def _loaded(self, read: KeySet) -> None:
-        # Tokens verified before hang on the key object: an unchanged key stays the same object.
+        # Cached tokens refer to the key object: an unchanged key stays the same object.
         kept = {kid: _unchanged(self.keys.get(kid), key) for kid, key in read.keys.items()}
         changed = kept != self.keys
         now = self._clock()
@@ -206,7 +206,7 @@ class _PoolKeys:
         self._ignore(read)
 
     def _ignore(self, read: KeySet) -> None:
-        """Remember the keys that this set's document holds besides, and name those that are new."""
+        """Store the ignored keys of this set's document, and report the new ones."""
         before, self.ignored = self.ignored, dict(read.ignored)
         for name, reason in self.ignored.items():
             if before.get(name) != reason:
@@ -229,7 +229,7 @@ class KeySets:
         self._pools: dict[str, _PoolKeys] = {}
         for pool in pools:
             source: KeySetSource
-            # A pool's own timing: a file is looked at more often than a server is asked.
+            # Each pool has its own timing: a file is read more often than a server is asked.
             if pool.jwks_file is not None:
                 source, usual = FileSource(pool.jwks_file), Timing(refresh=FILE_REFRESH)
             else:
@@ -237,16 +237,16 @@ class KeySets:
             self._pools[pool.id] = _PoolKeys(pool, source, timing or usual, events, clock)
 
     async def start(self) -> None:
-        """Begin fetching, in the background: never fails, never waits for the network."""
+        """Start fetching in the background: never fails, never waits for the network."""
         for keys in self._pools.values():
             keys.start()
 
     async def stop(self) -> None:
-        """End all fetching; whoever still waits for a key gets NoKeys. Keys in hand stay usable."""
+        """Stop all fetching; pending calls of `find` raise NoKeys. Keys already fetched stay usable."""
         await asyncio.gather(*(keys.stop() for keys in self._pools.values()))
 
     def inherit(self, previous: KeySets) -> None:
-        """Begin with the keys that `previous` holds for the same pools from the same places.
+        """Adopt the keys that `previous` holds for the same pools from the same places.
 
         For a reload while Cognito is down: the last good keys must not be lost with the old configuration.
         """
@@ -256,11 +256,10 @@ class KeySets:
                 keys.keys, keys.ignored, keys.handed = old.keys, old.ignored, old.handed
 
     def take_over(self, handed: Sequence[HandedOver]) -> None:
-        """Go on with what other workers had read for the same pools from the same places, where there is
-        nothing yet.
+        """Adopt what other workers have read for the same pools from the same places, for pools without keys.
 
         For a worker that has read nothing when Cognito goes down. What does not parse, or belongs to none of
-        these pools or to another place, is left: then the keys come with the first fetch.
+        these pools or to another place, is skipped: then the keys come with the first fetch.
         """
         for each in handed:
             keys = self._pools.get(each.pool_id)
@@ -268,21 +267,21 @@ class KeySets:
                 keys.take_over(each)
 
     def handed_over(self) -> list[HandedOver]:
-        """What another worker may begin with: the key set of each pool that has one."""
+        """Return the key set of each pool that has one, for another worker to start with."""
         return [keys.handed for keys in self._pools.values() if keys.handed is not None]
 
     def ready(self) -> dict[str, str]:
-        """Pool ID → why its tokens cannot be verified; empty when all can."""
+        """Return pool ID → why its tokens cannot be verified; empty if all pools are ready."""
         return {pool_id: keys.trouble for pool_id, keys in self._pools.items() if not keys.keys}
 
     def key(self, pool_id: str, kid: str) -> VerificationKey | None:
-        """The pool's key of that name, as far as is known now; no I/O. `pool_id` is a configured one."""
+        """Return the pool's key of that name if it is known; no I/O. `pool_id` must be configured."""
         return self._pools[pool_id].keys.get(kid)
 
     async def find(self, pool_id: str, kid: str) -> VerificationKey:
-        """The pool's key of that name, after a fetch when one may help (at most 5 s).
+        """Return the pool's key of that name, after a fetch if one may help (at most 5 s).
 
-        Raises UnknownKey when the fresh key set has none such, NoKeys when nobody can tell.
+        Raises UnknownKey if the fresh key set lacks it, NoKeys if fetching fails.
         """
         return await self._pools[pool_id].find(kid)
 
@@ -296,4 +295,4 @@ def _unchanged(old: VerificationKey | None, new: VerificationKey) -> Verificatio
 
 
 def _spread() -> float:
-    return random.random()  # noqa: S311 - spreads load, hides nothing
+    return random.random()  # noqa: S311 - spreads load, no secret

@@ -1,8 +1,8 @@
-"""When one pool's key set is fetched: pure bookkeeping, no clock, no await; key_sets.py acts on its answers.
+"""The schedule of key set fetches of one pool, without a clock and without waiting; key_sets.py acts on it.
 
-Invariant: however many unknown kids arrive, in whatever order, they cause at most `BURST` fetches at once
-and one per `cooldown` after that, and none at all while fetches fail (the owner's own retries cover that
-case). Nobody's bad kid keeps another kid from being looked for longer than one `cooldown`.
+Invariant: however many unknown kids arrive, in whatever order, they cause at most `BURST` fetches at once and
+one per `cooldown` after that, and none while fetches fail (the owner's retries cover that case). No bad kid
+delays the look-up of another kid longer than one `cooldown`.
 """
 
 from __future__ import annotations
@@ -10,28 +10,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-# Fetches that unknown kids may cause in one go. One is too few: a single stranger's bad kid would then make
-# everybody's newly rotated key wait a whole cool-down (aws-jwt-verify does that). INTERFACE promises two.
+# Fetches that unknown kids may cause at once. One is too few: a single bad kid would make everyone's newly
+# rotated key wait a whole cool-down (as in aws-jwt-verify). Documented: at most two.
 BURST = 2
 
 # Kids remembered as absent, per pool. Each lasts one cool-down, so this only has to cover what honest but
-# stale clients send in ten seconds; a flood that pushes entries out still meets the bucket behind it.
+# stale clients send in ten seconds; a flood that evicts entries is still limited by the bucket.
 MAX_ABSENT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """All in seconds. Only tests choose others than these."""
+    """Intervals in seconds. Only tests choose other values."""
 
-    # Between fetches caused by unknown kids. COGNITO.md: "one fetch per >= 10 s"; INTERFACE: after a flood a
-    # really new kid works within 15 s, so no more than about 12. Also the Retry-After of NoKeys.
+    # Between fetches caused by unknown kids. At most about 12: after a flood, a new kid has to work within 15
+    # s. Also the Retry-After of NoKeys.
     cooldown: float = 10.0
-    # New keys are found through their unknown kid; this one is for keys that were withdrawn, which nothing
-    # else would tell us of. AWS only says keys "might rotate"; aws-jwt-verify never asks again, others ask
-    # hourly. Five minutes bound the life of a withdrawn key and cost 12 fetches an hour.
+    # New keys are found by their unknown kid; this interval is for withdrawn keys, which nothing else
+    # announces. AWS only says keys "might rotate"; aws-jwt-verify never fetches again, others do hourly. Five
+    # minutes bound the life of a withdrawn key and cost 12 fetches an hour.
     refresh: float = 300.0
-    # After a failure: 1, 2, 4, 8, 10, 10 … The first is short because side by side containers start in any
-    # order; the last is the cool-down, so that whoever obeys Retry-After finds that we have tried again.
+    # After a failure: 1, 2, 4, 8, 10, 10 … The first is short because containers of one pod start in any
+    # order; the last is the cool-down, so that clients that obey Retry-After come after the next attempt.
     retry_first: float = 1.0
     retry_most: float = 10.0
 
@@ -40,13 +40,13 @@ class Ask(Enum):
     """What to do about a kid that the current key set lacks."""
 
     FETCH = "start a fetch, then look again"
-    WAIT = "a fetch is under way: wait for it, then look again"
+    WAIT = "a fetch is in progress: wait for it, then look again"
     ABSENT = "the key set is fresh and does not have it"
-    NO_KEYS = "fetching fails: nobody can tell"
+    NO_KEYS = "fetching fails: unknown"
 
 
 class RefetchPolicy:
-    """One pool's state. `now` is any clock that never goes back; `spread` is a random number in [0, 1)."""
+    """One pool's state. `now` is any monotonic clock; `spread` is a random number in [0, 1)."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
@@ -55,16 +55,16 @@ class RefetchPolicy:
         self._absent: dict[str, float] = {}  # kid → until when it counts as absent; oldest first
         self._under_way = False
         self._failures = 0
-        # Before the first fetch there is nothing to tell anybody.
+        # False before the first fetch, when nothing is known.
         self.fresh = False
-        # When the owner fetches by itself.
+        # When the owner fetches next without being asked.
         self.due = float("-inf")
 
     def ask(self, kid: str, now: float) -> Ask:
-        """What to do about `kid`. FETCH is said once per fetch: the caller starts it, the rest WAIT."""
+        """Return what to do about `kid`: FETCH once per fetch, whose caller starts it; the rest WAIT."""
         if self._absent.get(kid, now) > now:
             return Ask.ABSENT
-        # While fetches fail, a held request gains nothing: the answer is 503 either way.
+        # While fetches fail, holding a request gains nothing: the response is 503 either way.
         if self._failures:
             return Ask.NO_KEYS
         if self._under_way:
@@ -77,29 +77,32 @@ class RefetchPolicy:
         return Ask.FETCH
 
     def begin(self, now: float) -> None:
-        """A fetch starts, whoever wanted it. Every fetch is paid for: none comes on top of a burst."""
+        """Record the start of a fetch. Each takes from the bucket, so none adds to a burst."""
         self._level = max(0.0, self._filled(now) - 1.0)
         self._filled_at = now
         self._under_way = True
 
     def succeed(self, now: float, spread: float) -> None:
-        """It brought a key set. The next is due a tenth earlier or later, so that replicas drift apart."""
+        """Record a fetched key set.
+
+        The next fetch is due up to 10 % earlier or later, so that replicas spread out.
+        """
         self._under_way = False
         self._failures = 0
         self.fresh = True
         self.due = now + self._timing.refresh * (0.9 + 0.2 * spread)
 
     def fail(self, now: float, spread: float) -> None:
-        """It brought nothing. The next is due after the back-off, shortened by up to a tenth."""
+        """Record a failed fetch. The next is due after the back-off, shortened by up to 10 %."""
         self._under_way = False
-        # 2**16 s is far beyond any back-off; the bound keeps the power from growing for ever.
+        # 2**16 s is far beyond any back-off; the bound keeps the power from growing indefinitely.
         backoff = min(self._timing.retry_most, self._timing.retry_first * 2.0 ** min(self._failures, 16))
         self._failures += 1
         self.fresh = False
         self.due = now + backoff * (1.0 - 0.1 * spread)
 
     def remember_absent(self, kid: str, now: float) -> None:
-        """A fresh key set lacked `kid`: for one cool-down that is the answer."""
+        """Remember that a fresh key set lacked `kid`, for one cool-down."""
         self._absent.pop(kid, None)
         while len(self._absent) >= MAX_ABSENT:
             del self._absent[next(iter(self._absent))]

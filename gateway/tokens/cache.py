@@ -1,12 +1,12 @@
-"""Tokens verified before, so that an RSA signature is checked once per token and not once per request.
+"""A cache of verified tokens, so that an RSA signature is checked once per token and not once per request.
 
-Belongs to one `Authenticator`, hence to one configuration. Invariant: nothing comes out unless, at that
-moment, `exp` lies ahead and the very key object it was verified with is still the pool's key of that name;
-and only verified tokens ever go in, so that strangers can push nothing out.
+It belongs to one `Authenticator`, hence to one configuration. Invariant: an entry is returned only while
+`exp` lies ahead and the key object it was verified with is still the pool's key of that name; and only
+verified tokens are stored, so that strangers can evict nothing.
 
-There is no single flight for a new token that arrives many times at once: verifying never awaits, so the
-first one is in before the second is looked at, except while all of them wait for a fetch of the key set,
-where each then costs one signature check (20 µs).
+There is no single flight for a new token that arrives many times at once: verification never awaits, so the
+first is stored before the second is looked at, except while all of them wait for a fetch of the key set,
+after which each costs one signature check (20 µs).
 """
 
 from __future__ import annotations
@@ -18,34 +18,36 @@ from typing import Generic, TypeVar
 
 from gateway.tokens.jwk import VerificationKey
 
-# What a remembered token takes beyond as many bytes as its own text: its payload is half of a usual one's
-# text, the rest is Python's objects. A test holds it against the truth.
+# Bytes an entry takes beyond the length of its token: the payload is about half of the token's text, the rest
+# is Python objects. A test compares it with the real size.
 OVERHEAD = 600
 
-# Of the identity lines, and of the scopes, that many are part of it.
+# Identity lines up to this length, and this many scopes, are included in OVERHEAD.
 _USUAL_LINES, _USUAL_SCOPES = 64, 2
 
-# How many recently used entries one new token may spare before it takes the oldest anyway. Each spared one
-# paid for it with a hit; the bound keeps one unlucky request from walking through all of them.
+# How many recently used entries one new token may spare before it evicts the oldest anyway. Each spared one
+# has had a hit; the bound keeps one unlucky request from walking through all of them.
 _SPARED = 16
-# Who wants to know whether an entry was used since they last looked.
+# Bits of `used`, one per reader that resets its own.
 _FOR_EVICTION, _FOR_CHECKS = 1, 2
 
-# How many of the oldest are looked at with every new one, to see whether their time is over: twice as fast as
-# they come in. Tokens that live equally long end in the order they came.
+# How many of the oldest entries each new one checks for expiry: twice as fast as they arrive. Tokens with the
+# same lifetime expire in the order of arrival.
 _REAPED = 2
 
 P = TypeVar("P")
 
 
 def weight(length: int, lines: bytes, scopes: Collection[str], *more: object) -> int:
-    """What remembering a token takes, in bytes: of this length, with these identity lines and scopes, and
-    whatever else was made of it (texts, lists and objects as JSON has them)."""
+    """Return the bytes that caching a token takes, of this length, with these identity lines and scopes.
+
+    `more` is whatever else was derived from it (strings, lists and objects as in JSON).
+    """
     size = OVERHEAD + length + max(0, len(lines) - _USUAL_LINES)
     made = sum(_deep(each) for each in more if each)
     if len(scopes) > _USUAL_SCOPES:
         made += _deep(scopes)
-    # What the allocator adds to many small objects.
+    # The allocator's overhead for many small objects.
     return size + made * 11 // 10
 
 
@@ -67,24 +69,24 @@ class _Entry(Generic[P]):
         self.pool_id = pool_id
         self.until = until
         self.size = size
-        # Two readers of one mark, each with a bit of its own: _FOR_EVICTION, _FOR_CHECKS.
+        # Two bits, reset independently: _FOR_EVICTION, _FOR_CHECKS.
         self.used = 0
 
 
 class TokenCache(Generic[P]):
-    """From a token's SHA-256 to what it proved. Evicts the oldest entry not used since it was last spared."""
+    """Results by a token's SHA-256. Evicts the oldest entry not used since it was last spared."""
 
     def __init__(self, current_key: Callable[[str, str], VerificationKey | None], *, max_size: int) -> None:
-        """`max_size`: bytes that all entries may take together."""
+        """`max_size`: bytes that all entries together may take."""
         self._current_key = current_key
         self._max_size = max_size
         self._size = 0
-        # By digest: the tokens themselves are secrets, and would take the memory twice. OrderedDict because
-        # taking the first item of a plain dict again and again walks over the gaps of all those taken before.
+        # By digest: the tokens are secrets, and would take twice the memory. OrderedDict, because taking the
+        # first item of a plain dict repeatedly walks over the gaps of those removed before.
         self._entries: OrderedDict[bytes, _Entry[P]] = OrderedDict()
 
     def get(self, digest: bytes, now: float) -> P | None:
-        """What the token with this SHA-256 proved, if that still holds at `now` (Unix time)."""
+        """Return the result for the token with this SHA-256, if still valid at `now` (Unix time), or None."""
         entry = self._entries.get(digest)
         if entry is None:
             return None
@@ -106,9 +108,9 @@ class TokenCache(Generic[P]):
         until: float,
         now: float,
     ) -> None:
-        """Remember what a token proved that was verified with `key` of `pool_id`; good before `until`.
+        """Store the result for a token verified with `key` of `pool_id`; valid before `until` (Unix time).
 
-        `size`: the bytes that it takes.
+        `size` is in bytes.
         """
         entries = self._entries
         if digest in entries:
@@ -123,10 +125,10 @@ class TokenCache(Generic[P]):
         entries[digest] = _Entry(value, key, pool_id, until, size)
         self._size += size
 
-    # --- what revocation needs ---
+    # --- for revocation ---
 
     def used(self, digest: bytes) -> bool | None:
-        """Whether it was used since this was last asked; None: it is not here."""
+        """Return whether the entry was used since the last call; None if there is none."""
         entry = self._entries.get(digest)
         if entry is None:
             return None
@@ -138,7 +140,7 @@ class TokenCache(Generic[P]):
         self._drop(digest)
 
     def forget_where(self, denied: Callable[[P], bool]) -> None:
-        """Forget all of whom this is true."""
+        """Forget every entry whose value satisfies `denied`."""
         for digest in [digest for digest, entry in self._entries.items() if denied(entry.value)]:
             self._drop(digest)
 

@@ -1,8 +1,8 @@
-"""Cognito tokens: UnverifiedToken → Claims (pure; the rules of each check stand above it).
+"""Decoding and verification of Cognito tokens: UnverifiedToken → Claims. Pure.
 
-`decode` reads who the token says it is from, so that the caller can fetch that pool's rules and key; `verify`
-checks the signature first and then every claim, the issuer again among them. Invariant: a `Claims` comes
-from nowhere else, and no text in it that may be forwarded holds a control character.
+`decode` reads the issuer, so that the caller can look up its pool's rules and key; `verify` checks the
+signature first and then every claim, the issuer among them. The rule stands above each check. Invariant: a
+`Claims` is created nowhere else, and no string in it that may be forwarded contains a control character.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from gateway.tokens import jws, strict_json
 from gateway.tokens.jwk import VerificationKey
 from gateway.tokens.shown import one_of, shown
 
-# How far ahead of ours the issuer's clock may be: AWS keeps its own within milliseconds, machines with a
-# broken NTP drift by seconds. 0 refuses fresh tokens, minutes would hide a clock that `doctor` should find.
+# How far the issuer's clock may be ahead, in seconds: AWS's is exact to milliseconds, machines with a broken
+# NTP drift by seconds. 0 refuses fresh tokens, minutes would hide a clock that `doctor` should find.
 MAX_CLOCK_AHEAD = 60.0
 
 # C0, DEL and C1. Lone surrogates never get past strict_json.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _TIMES = ("exp", "nbf", "auth_time", "iat")
-# By token_use. Access tokens have no email; whatever stands there under this name is no text we vouch for.
+# By token_use. Access tokens have no email; a claim of that name in one is not vouched for.
 _TEXTS = {
     "access": ("sub", "scope", "jti", "origin_jti", "username"),
     "id": ("sub", "scope", "jti", "origin_jti", "cognito:username", "email"),
 }
 
-# (email, phone number) → the names, one object for all tokens that say the same.
+# (email, phone number) → the claim names, shared by all tokens.
 _UNVERIFIED = {
     (False, False): (),
     (True, False): ("email",),
@@ -52,7 +52,7 @@ _UNVERIFIED = {
 
 
 class UnverifiedToken(NamedTuple):
-    """What a token says, believed by nobody yet."""
+    """The contents of a token; nothing has been verified."""
 
     jws: jws.UnverifiedJws
     unverified_claims: dict[str, object]
@@ -74,15 +74,15 @@ class PoolRules:
     issuers: frozenset[str]
     client_ids: frozenset[str]
     token_uses: frozenset[str]
-    # Resource identifiers that stand for this gateway in an access token's aud (RFC 8707).
+    # Resource identifiers of this gateway in an access token's aud (RFC 8707).
     audiences: frozenset[str] = frozenset()
     require_audience: bool = False
-    # Whether an access token of a client not in client_ids is accepted where its aud names one of audiences.
+    # Whether an access token of a client not in client_ids is accepted if its aud names one of audiences.
     any_bound_client: bool = False
 
     @classmethod
     def of(cls, pool: UserPool, *uses: str) -> PoolRules:
-        """Return a configured pool's rules; for tokens of `uses`, or of those that open the API."""
+        """Return a configured pool's rules, for tokens of `uses`, or of those the API accepts."""
         return cls(
             pool_id=pool.id,
             issuers=frozenset(pool.issuers),
@@ -95,9 +95,9 @@ class PoolRules:
 
 
 class Claims(NamedTuple):
-    """A verified token's claims. Times are seconds since 1970.
+    """A verified token's claims. Times are Unix times.
 
-    A named tuple, as the unverified forms are: making one costs a fifth of a frozen dataclass.
+    A named tuple, like the unverified forms: creating one takes a fifth of the time of a frozen dataclass.
     """
 
     pool_id: str
@@ -114,23 +114,23 @@ class Claims(NamedTuple):
     jti: str | None
     origin_jti: str | None
     kid: str
-    # The payload as it was signed: thousands of these are remembered, and bytes take a quarter of objects.
+    # The payload as signed: thousands are cached, and bytes take a quarter of the memory of objects.
     payload: bytes
-    # The names of those claims that the user wrote and Cognito has not verified.
+    # The claims that the user wrote and Cognito has not verified.
     unverified: tuple[str, ...] = ()
 
     @property
     def every(self) -> Mapping[str, object]:
-        """All claims, parsed anew at each call."""
+        """All claims, parsed on each access."""
         claims = strict_json.loads(self.payload)
-        assert isinstance(claims, dict), "decode made sure of it"
+        assert isinstance(claims, dict), "checked by decode"
         return claims
 
     def named(self, names: Iterable[str], *, unverified: bool) -> dict[str, object]:
         """Return those of these claims that the token has; unverified ones only if `unverified`.
 
-        `act.sub` names the member `sub` of the claim `act` (RFC 8693 section 4.1), unless a claim has that
-        very name.
+        `act.sub` names the member `sub` of the claim `act` (RFC 8693 section 4.1), unless a claim has exactly
+        that name.
         """
         every = self.every
         withheld = () if unverified else self.unverified
@@ -158,15 +158,15 @@ def _member(value: object, path: Sequence[str]) -> object:
 
 
 def decode(token: bytes, max_size: int = jws.MAX_TOKEN_SIZE) -> UnverifiedToken:
-    """The parts and claims of a token as received, unverified.
+    """Decode a token as received into its parts and claims, unverified.
 
-    Raises what `jws.decode` raises, and TokenPayloadRefused when the payload is not a strict JSON object.
+    Raises what `jws.decode` raises, and TokenPayloadRefused if the payload is not a strict JSON object.
     """
     unverified_jws = jws.decode(token, max_size)
     try:
         claims = strict_json.loads(unverified_jws.unverified_payload)
     except ValueError as error:
-        raise TokenPayloadRefused(f"the payload is refused: {error}") from None
+        raise TokenPayloadRefused(f"invalid payload: {error}") from None
     if not isinstance(claims, dict):
         raise TokenPayloadRefused("the payload is not a JSON object")
     issuer = claims.get("iss")
@@ -176,28 +176,28 @@ def decode(token: bytes, max_size: int = jws.MAX_TOKEN_SIZE) -> UnverifiedToken:
 def verify(
     token: UnverifiedToken, key: VerificationKey, rules: PoolRules, *, now: float, leeway: float = 0.0
 ) -> Claims:
-    """The claims, once the signature holds under `key` and they satisfy `rules` at `now` (Unix time).
+    """Return the claims, if the signature verifies under `key` and they satisfy `rules` at `now`.
 
-    `leeway` (seconds) stretches `exp` and `nbf`, and how far ahead `iat` and `auth_time` may be. Raises
-    BadSignature, then TokenExpired, TokenNotYetValid, WrongIssuer, WrongTokenUse, WrongClient,
-    WrongAudience or TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
+    `leeway` (seconds) extends `exp` and `nbf`, and how far ahead `iat` and `auth_time` may be. Raises
+    BadSignature, then TokenExpired, TokenNotYetValid, WrongIssuer, WrongTokenUse, WrongClient, WrongAudience
+    or TokenPayloadRefused. Source: AWS, "Verifying JSON web tokens".
     """
     payload = jws.verify_signature(token.jws, key)
-    # Parsed by `decode` from the very bytes whose signature has just been checked.
+    # Parsed by `decode` from the bytes whose signature has just been checked.
     claims = token.unverified_claims
     issuer = _issuer(claims, rules)
     use = _token_use(claims, rules)
     client_id = _client_id(claims, use, rules)
     expires_at, issued_at = _times(claims, now, leeway)
-    # JSON has no control characters but in escapes; where there is no escape, no text needs to be searched.
+    # JSON holds control characters only as escapes; without any escape no string has to be searched.
     clean = payload.isascii() and b"\\" not in payload and b"\x7f" not in payload
     subject, scope, jti, origin_jti, username, *email = _texts(claims, _TEXTS[use], clean)
     if not subject:
         raise TokenPayloadRefused("sub is missing or empty")
-    # By position, in the order of the class: names would cost as much as all the checks of texts.
+    # By position, in the order of the class: keywords would cost as much as all the checks of strings.
     return Claims(
         rules.pool_id,
-        # Checked to be ours, so there are few of them: one object for all tokens that say the same.
+        # One of the configured issuers, so one shared object per issuer.
         intern(issuer),
         subject,
         intern(use),
@@ -217,8 +217,11 @@ def verify(
 
 
 def _unverified(claims: dict[str, object]) -> tuple[str, ...]:
-    """Users set these attributes to what they like; Cognito says beside each whether a code that it sent
-    there came back (AWS, "Verifying contact information"). A Lambda trigger may write that as a text."""
+    """Return which contact attributes Cognito has not verified.
+
+    Users set them to any value; a claim beside each says whether a code sent there came back (AWS, "Verifying
+    contact information"). A Lambda trigger may write that claim as a string.
+    """
     email = "email" in claims and not _is_true(claims.get("email_verified"))
     phone = "phone_number" in claims and not _is_true(claims.get("phone_number_verified"))
     return _UNVERIFIED[email, phone]
@@ -230,12 +233,12 @@ def _is_true(value: object) -> bool:
 
 @lru_cache(maxsize=256)
 def _scopes(scope: str) -> frozenset[str]:
-    """RFC 6749 section 3.3: separated by spaces, and by nothing else that is white."""
+    """Split at spaces, and at no other white space (RFC 6749 section 3.3)."""
     return frozenset(name for name in scope.split(" ") if name)
 
 
 def _issuer(claims: dict[str, object], rules: PoolRules) -> str:
-    # RFC 7519 section 4.1.1, RFC 8725 section 3.8: the whole string, one of this pool's own.
+    # RFC 7519 section 4.1.1, RFC 8725 section 3.8: compared as a whole string with this pool's issuers.
     issuer = claims.get("iss")
     if not isinstance(issuer, str) or issuer not in rules.issuers:
         raise WrongIssuer(f"iss is {shown(issuer)}, expected {one_of(rules.issuers)}")
@@ -244,15 +247,15 @@ def _issuer(claims: dict[str, object], rules: PoolRules) -> str:
 
 def _token_use(claims: dict[str, object], rules: PoolRules) -> str:
     use = claims.get("token_use")
-    # Cognito knows these two; `in` compares lists and numbers without complaint.
+    # Cognito knows these two; a tuple, because a set would raise TypeError for an unhashable value.
     if use not in ("access", "id") or use not in rules.token_uses:
         raise WrongTokenUse(f"token_use is {shown(use)}, expected {one_of(rules.token_uses)}")
     return str(use)
 
 
 def _client_id(claims: dict[str, object], use: str, rules: PoolRules) -> str:
-    # RFC 7519 section 4.1.3 lets aud be a list; stricter: Cognito's ID tokens name one client. Its access
-    # tokens name the client in client_id; an aud there names the resource that the token is bound to.
+    # RFC 7519 section 4.1.3 allows aud to be a list; stricter: Cognito's ID tokens name one client. Its
+    # access tokens name the client in client_id; their aud names the resource that the token is bound to.
     name = "client_id" if use == "access" else "aud"
     client_id = claims.get(name)
     listed = isinstance(client_id, str) and client_id in rules.client_ids
@@ -264,9 +267,9 @@ def _client_id(claims: dict[str, object], use: str, rules: PoolRules) -> str:
 
 
 def audiences_of(claims: Mapping[str, object]) -> frozenset[str] | None:
-    """Return the members of `aud`, a string or a list of strings (RFC 7519 section 4.1.3); None: no aud.
+    """Return the members of `aud`, a string or a list of strings (RFC 7519 section 4.1.3); None without one.
 
-    Raises TokenPayloadRefused when it is anything else.
+    Raises TokenPayloadRefused if it is anything else.
     """
     if "aud" not in claims:
         return None
@@ -278,17 +281,17 @@ def audiences_of(claims: Mapping[str, object]) -> frozenset[str] | None:
 
 
 def names_us(found: frozenset[str], client_id: object, rules: PoolRules, *, listed: bool) -> bool:
-    """Return whether an access token's audiences admit it; `listed`: its client is one of client_ids."""
-    # Exact strings: two spellings of one URL are two audiences.
+    """Return whether an access token's audiences are accepted; `listed`: its client is one of client_ids."""
+    # Exact strings: two spellings of a URL are two audiences.
     if not found.isdisjoint(rules.audiences):
         return True
-    # A client that is not listed gets in by one of our audiences only, never by its own ID.
+    # A client that is not listed needs one of our audiences; its own ID does not suffice.
     return listed and not rules.require_audience and client_id in found
 
 
 def _check_audience(claims: dict[str, object], client_id: str, rules: PoolRules, listed: bool) -> None:
-    # RFC 8707 section 2, RFC 9068 section 4: a token bound to a resource is for that resource alone. Cognito
-    # names the client itself where a token is bound to nothing else (AWS, "Resource binding").
+    # RFC 8707 section 2, RFC 9068 section 4: a token bound to a resource is only for that resource. Cognito
+    # names the client itself if a token is bound to nothing else (AWS, "Resource binding").
     found = audiences_of(claims)
     if found is None:
         if not listed:
@@ -303,9 +306,9 @@ def _check_audience(claims: dict[str, object], client_id: str, rules: PoolRules,
 
 
 def _times(claims: dict[str, object], now: float, leeway: float) -> tuple[float, float | None]:
-    """exp, and iat if the token tells, once no time in it says that it is over or has not begun."""
+    """Return exp, and iat if present, after checking every time in the token."""
     expires_at, not_before, auth_time, issued_at = _numbers(claims, _TIMES)
-    # RFC 7519 section 4.1.4: on or after this time it is not accepted. Stricter: required.
+    # RFC 7519 section 4.1.4: refused on or after this time. Stricter: required.
     if expires_at is None:
         raise TokenPayloadRefused("exp is missing")
     if expires_at + leeway <= now:
@@ -313,7 +316,7 @@ def _times(claims: dict[str, object], now: float, leeway: float) -> tuple[float,
     # RFC 7519 section 4.1.5.
     if not_before is not None and not_before - leeway > now:
         raise TokenNotYetValid(f"nbf is {not_before - now:.0f} s in the future")
-    # Stricter than RFC 7519 section 4.1.6: a token from the future was made by a wrong clock or a wrong hand.
+    # Stricter than RFC 7519 section 4.1.6: a token from the future means a wrong clock or a forgery.
     latest = now + MAX_CLOCK_AHEAD + leeway
     if auth_time is not None and auth_time > latest:
         raise TokenNotYetValid(_ahead("auth_time", auth_time - now))
@@ -332,18 +335,18 @@ def _groups(claims: dict[str, object]) -> tuple[str, ...]:
         raise TokenPayloadRefused("cognito:groups is not a list")
     for group in groups:
         if not isinstance(group, str) or not group:
-            raise TokenPayloadRefused("cognito:groups holds something that is not a name")
+            raise TokenPayloadRefused("cognito:groups contains something that is not a name")
         _refuse_control_characters(group, "cognito:groups")
     return tuple(groups)
 
 
-# One call for all of a kind: a call for each is a third of what all these checks cost.
+# One call for all numbers, one for all strings: one call each would be a third of the cost of the checks.
 def _numbers(claims: dict[str, object], names: tuple[str, ...]) -> list[float | None]:
-    """NumericDates (RFC 7519 section 2), None where one is missing."""
+    """Return the NumericDates (RFC 7519 section 2) of these names, None for a missing one."""
     found: list[float | None] = []
     for name in names:
         value = claims.get(name)
-        # Exactly these: bool is an int in Python.
+        # Exact types: bool is an int in Python.
         if type(value) is int or type(value) is float:
             found.append(float(value))
         elif name in claims:
@@ -354,7 +357,7 @@ def _numbers(claims: dict[str, object], names: tuple[str, ...]) -> list[float | 
 
 
 def _texts(claims: dict[str, object], names: tuple[str, ...], clean: bool) -> list[str | None]:
-    """Strings that are safe to pass on, None where one is missing; `clean`: none has control characters."""
+    """Return strings that are safe to forward, None for a missing one; `clean`: no string needs a search."""
     found: list[str | None] = []
     for name in names:
         value = claims.get(name)
@@ -370,6 +373,6 @@ def _texts(claims: dict[str, object], names: tuple[str, ...], clean: bool) -> li
 
 
 def _refuse_control_characters(value: str, name: str) -> None:
-    # isprintable is the fast half: false for control characters, and for harmless signs as well.
+    # isprintable is the fast check: false for control characters, but also for harmless ones.
     if not value.isprintable() and _CONTROL.search(value) is not None:
-        raise TokenPayloadRefused(f"{name} holds control characters")
+        raise TokenPayloadRefused(f"{name} contains control characters")

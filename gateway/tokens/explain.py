@@ -1,7 +1,7 @@
-"""Why a token is accepted or refused: every check by name, with what was seen and what is wanted. Pure.
+"""Explanation of why a token is accepted or refused: every check with its actual and expected value. Pure.
 
-For people, not for requests: the gateway stops at the first check that fails, this goes on to the last.
-Invariant: the verdict is that of `claims.decode` and `claims.verify` themselves; the list only says more.
+For people, not for requests: the gateway stops at the first failed check, this continues to the last.
+Invariant: the verdict is that of `claims.decode` and `claims.verify` themselves; the list only adds detail.
 """
 
 from __future__ import annotations
@@ -46,13 +46,16 @@ from gateway.tokens.claims import (
 from gateway.tokens.jwk import KeySet, VerificationKey
 from gateway.tokens.shown import one_of, shown
 
-# A pool's keys, or why they cannot be read.
+# A pool's keys, or why they could not be read.
 Keys = KeySet | str
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the answer. `passed` None: it could not be looked at. `reason`: the log's word for it."""
+    """One line of the explanation.
+
+    `passed` is None if the check was not possible; `reason` is the log's word for a failure.
+    """
 
     name: str
     passed: bool | None
@@ -63,18 +66,18 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """All checks in the gateway's order, and its verdict: `claims`, or the `refusal` a request would get."""
+    """All checks in the gateway's order, and the verdict: `claims`, or the `refusal` a request would get."""
 
     checks: tuple[Check, ...]
     pool_id: str | None
     claims: Claims | None = field(repr=False)
     refusal: Refusal | None
-    # As the token says them, whatever is wrong with it; None where they cannot be read at all.
+    # As found in the token, valid or not; None if unreadable.
     unverified_header: object = field(repr=False)
     unverified_claims: object = field(repr=False)
 
 
-# The checks of `claims.decode`, in order: what each wants, and the refusals it ends in.
+# The checks of `claims.decode`, in order: what each expects, and the refusals it raises.
 _DECODING: tuple[tuple[str, str, tuple[type[InvalidToken], ...]], ...] = (
     ("size", "no more bytes than cognito.max_token_size", (TokenTooLarge,)),
     ("form", "three parts of canonical base64url", (TokenMalformed,)),
@@ -94,7 +97,10 @@ def explain(
     leeway: float,
     max_size: int = jws.MAX_TOKEN_SIZE,
 ) -> Explanation:
-    """What each check says of this token at `now` (Unix time); `keys` by pool ID. Raises nothing."""
+    """Return the result of each check of this token at `now` (Unix time).
+
+    `keys` are by pool ID. Raises nothing.
+    """
     header, claims = _read(token, 0), _read(token, 1)
     try:
         unverified = decode(token, max_size)
@@ -120,7 +126,7 @@ def _verdict(
     now: float,
     leeway: float,
 ) -> Claims | Refusal:
-    """The gateway's own words (gate/authenticate.py)."""
+    """Return what the gateway itself decides (gate/authenticate.py)."""
     if pool is None:
         issuers = [issuer for each in pools for issuer in each.issuers]
         return WrongIssuer(f"iss is {shown(unverified.unverified_issuer)}, expected {one_of(issuers)}")
@@ -136,7 +142,7 @@ def _key(
     unverified: UnverifiedToken, pool: UserPool | None, keys: Mapping[str, Keys]
 ) -> VerificationKey | Refusal:
     if pool is None:
-        return UnknownKey("no pool, so no key set to look into")
+        return UnknownKey("no pool, hence no key set")
     known = keys.get(pool.id, "its key set was not read")
     if isinstance(known, str):
         return NoKeys(known)
@@ -208,7 +214,7 @@ def _about(unverified: UnverifiedToken, pool: UserPool | None) -> Iterator[Check
     yield _check("token use", accepted, _shown(use), _one_of(pool.token_use), WrongTokenUse)
     listed = isinstance(client, str) and client in pool.client_ids
     any_bound = use == "access" and pool.clients == "bound"
-    # Of a client that is not listed, whether it may come is the audience's matter, where the token names one.
+    # For an unlisted client the audience decides, if the token names one.
     known = listed or (any_bound and isinstance(client, str) and "aud" in said)
     wanted = _one_of(pool.client_ids) if pool.client_ids else ""
     if any_bound:
@@ -218,7 +224,7 @@ def _about(unverified: UnverifiedToken, pool: UserPool | None) -> Iterator[Check
 
 
 def _audience(said: Mapping[str, object], pool: UserPool, *, listed: bool) -> Check:
-    """RFC 8707: an access token that is bound to resources is for these alone."""
+    """Check that an access token bound to resources names one of ours (RFC 8707)."""
     if said.get("token_use") != "access":
         return Check("audience", True, "not an access token: its aud names the client")
     own = said.get("client_id")
@@ -249,7 +255,7 @@ def _times(said: Mapping[str, object], now: float, leeway: float) -> Iterator[Ch
     starts = {name: _number(said[name]) for name in ("nbf", "auth_time", "iat") if name in said}
     ahead = {"nbf": leeway}
     limits = {name: now + ahead.get(name, MAX_CLOCK_AHEAD + leeway) for name in starts}
-    # Those that are no numbers are the matter of the claims check.
+    # Values that are not numbers are left to the claims check.
     late = [name for name, time in starts.items() if time is not None and time > limits[name]]
     seen = ", ".join(f"{name} {_time(time)}" for name, time in starts.items() if time is not None)
     wanted = f"not in the future ({at}; iat and auth_time may be {MAX_CLOCK_AHEAD + leeway:g} s ahead)"
@@ -257,12 +263,12 @@ def _times(said: Mapping[str, object], now: float, leeway: float) -> Iterator[Ch
 
 
 def _rest(unverified: UnverifiedToken, key: VerificationKey | Refusal) -> Check:
-    """Types and texts of all claims: what `verify` says when nothing else can be the matter."""
+    """Check the types and strings of all claims: what `verify` reports once everything else holds."""
     wanted = "sub, and each claim of its type, without control characters"
     if isinstance(key, Refusal):
         return Check("claims", None, "", wanted)
     said = unverified.unverified_claims
-    # Whatever the token says of itself is taken for right, and the time for one inside its life.
+    # The token's own names are taken as expected, and a time within its life.
     own = [
         value for name in ("iss", "client_id", "aud", "token_use") if isinstance(value := said.get(name), str)
     ]
@@ -277,11 +283,11 @@ def _rest(unverified: UnverifiedToken, key: VerificationKey | Refusal) -> Check:
     except BadSignature:
         return Check("claims", None, "", wanted)
     except InvalidToken:
-        pass  # of times and names, which have checks of their own
+        pass  # about times and names, which have separate checks
     return Check("claims", True, f"sub {_shown(said.get('sub'))}", wanted)
 
 
-# --- words -------------------------------------------------------------------------------------------------
+# --- formatting --------------------------------------------------------------------------------------------
 
 
 def _check(name: str, passed: bool, seen: str, wanted: str, failure: type[Refusal]) -> Check:
@@ -289,7 +295,7 @@ def _check(name: str, passed: bool, seen: str, wanted: str, failure: type[Refusa
 
 
 def _read(token: bytes, part: int) -> object:
-    """Header or payload as any reader would take them; only ever shown."""
+    """Decode a header or payload leniently, for display only."""
     try:
         text = token.split(b".")[part]
         return json.loads(base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4)))
@@ -309,7 +315,7 @@ def _time(seconds: float) -> str:
 
 
 def _shown(value: object) -> str:
-    """For a terminal: control characters escaped, long values cut."""
+    """Format for a terminal: control characters escaped, long values truncated."""
     if value is None:
         return "missing"
     text = value if isinstance(value, str) and value.isprintable() else json.dumps(value)

@@ -1,8 +1,8 @@
-"""A pool's key set document (JWKS, RFC 7517) to verification keys; no I/O.
+"""Key set documents (JWKS, RFC 7517), parsed to verification keys. Pure.
 
-Invariant: a `VerificationKey` is an RSA key for RS256 that is safe to verify with, and no other key of the
-document has its name. A key that is not is ignored and named; a document without one usable key is refused
-whole, so that the last good set stays in use.
+Invariant: a `VerificationKey` is an RSA key for RS256 that is safe to verify with, and no other key of its
+document has its name. A key that is not is ignored and reported; a document without any usable key is refused
+as a whole, so that the last good set stays in use.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from gateway.tokens.pyjwt import InvalidKeyError, PyJWK
 
 # Two keys of 2048 bits take 1 KB, MAX_KEYS of the largest keys 48 KB.
 MAX_DOCUMENT_SIZE = 64 * 1024
-# Cognito publishes two, four while it rotates; each key costs memory and a line in every look-up.
+# Cognito publishes two, four while it rotates; each key costs memory and time.
 MAX_KEYS = 32
-# RFC 7518 section 3.3 asks for at least 2048; beyond 8192 one verification takes a millisecond.
+# RFC 7518 section 3.3 requires at least 2048; beyond 8192 one verification takes a millisecond.
 MIN_MODULUS_BITS = 2048
 MAX_MODULUS_BITS = 8192
-# 65537, the only exponent in use; small ones (1, 3) make forgeries easy, large ones are slow. Stricter.
+# 65537, the only exponent in use; small ones (1, 3) ease forgery, large ones are slow. Stricter.
 _PUBLIC_EXPONENT = "AQAB"
 
-# RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1: whoever publishes these has lost the key.
+# RFC 7518 sections 6.2.2, 6.3.2 and 6.4.1: a key whose private members are published is compromised.
 _PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
-# Printable ASCII without space. Cognito's are 44 characters of base64; 256 leaves room for other issuers
-# and keeps what strangers can make us remember small. Shared with the token's header.
+# Printable ASCII without space. Cognito's are 44 characters of base64; 256 leaves room for other issuers and
+# bounds what strangers can make us remember. Shared with the token's header.
 KID = re.compile(r"[!-~]{1,256}")
 
 
-# Keys named in the text of a refusal: enough to see what kind of keys there are, in a line that can be read.
+# Keys named in a refusal's text: enough to see what kind of keys they are, in a readable line.
 _NAMED_IN_REFUSAL = 3
 
 
@@ -47,14 +47,14 @@ class KeySetRefused(ValueError):
 
 
 class IgnoredKey(NamedTuple):
-    """A key of the document that verifies nothing. `name` is its kid, or "key N" (from 0) without one."""
+    """A key of the document that is not used. `name` is its kid, or "key N" (from 0) without one."""
 
     name: str
     reason: str
 
 
 class KeySet(NamedTuple):
-    """The usable keys by their `kid`, and what else the document holds."""
+    """The usable keys by `kid`, and the ignored ones."""
 
     keys: dict[str, VerificationKey]
     ignored: tuple[IgnoredKey, ...]
@@ -62,7 +62,7 @@ class KeySet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class VerificationKey:
-    """One RS256 key. `thumbprint` is RFC 7638's: equal for equal keys, whatever they are called."""
+    """One RS256 key. `thumbprint` is that of RFC 7638: equal for equal keys, whatever their kid."""
 
     kid: str
     public_key: RSAPublicKey
@@ -71,20 +71,20 @@ class VerificationKey:
 
 
 def parse_key_set(document: bytes) -> dict[str, VerificationKey]:
-    """Return the usable keys by their `kid`; raises KeySetRefused where there is none."""
+    """Return the usable keys by `kid`; raises KeySetRefused if there is none."""
     return read_key_set(document).keys
 
 
 def read_key_set(document: bytes) -> KeySet:
-    """Return the usable keys, and which keys were ignored and why; raises KeySetRefused where none is usable.
+    """Return the usable keys, and those ignored and why; raises KeySetRefused if none is usable.
 
     RFC 7517 section 5: "Implementations SHOULD ignore JWKs within a JWK Set that use "kty" values that are
     not understood by them, that are missing required members, or for which values are out of the supported
     ranges."
     """
     members = _members(document)
-    # RFC 7517 section 4.5: keys of one set SHOULD have distinct names. Stricter: which of two keys a token
-    # names cannot be told, so none of that name is used, whether or not the others are usable.
+    # RFC 7517 section 4.5: keys of one set SHOULD have distinct names. Stricter: a token does not say which
+    # of two it means, so no key of that name is used, whether the others are usable or not.
     times = Counter(kid for member in members if (kid := _kid_of(member)) is not None)
     keys: dict[str, VerificationKey] = {}
     ignored: list[IgnoredKey] = []
@@ -120,15 +120,15 @@ def _members(document: bytes) -> list[object]:
 
 
 def _kid_of(jwk: object) -> str | None:
-    """Return the key's name where it has one that a token could have."""
+    """Return the key's `kid` if it is one that a token could name."""
     kid = jwk.get("kid") if isinstance(jwk, dict) else None
     return kid if isinstance(kid, str) and KID.fullmatch(kid) is not None else None
 
 
 def render_key_set(keys: Iterable[VerificationKey]) -> str:
-    """The document of these keys and of nothing that came along with them: `parse_key_set` gives them back.
+    """Return a document of these keys alone; `parse_key_set` restores them.
 
-    No more than MAX_DOCUMENT_SIZE, whatever the keys.
+    Never larger than MAX_DOCUMENT_SIZE.
     """
     members = []
     for key in keys:
@@ -150,7 +150,7 @@ def _parse_key(jwk: object) -> VerificationKey:
     if not isinstance(jwk, dict):
         raise KeySetRefused("not a JSON object")
     if not _PRIVATE_MEMBERS.isdisjoint(jwk):
-        raise KeySetRefused("holds a private or symmetric key")
+        raise KeySetRefused("contains a private or symmetric key")
     if jwk.get("kty") != "RSA":
         raise KeySetRefused("kty is not RSA")
     _check_purpose(jwk)
@@ -164,7 +164,7 @@ def _parse_key(jwk: object) -> VerificationKey:
         raise KeySetRefused("n is not a string")
     modulus = _parse_modulus(n)
     try:
-        # Only what was checked above: of the document's own object PyJWT would read more.
+        # Only members checked above: PyJWT would read more of the document's object.
         public_key = PyJWK({"kty": "RSA", "alg": "RS256", "e": _PUBLIC_EXPONENT, "n": n}).key
     except InvalidKeyError:
         raise KeySetRefused("n is not an RSA modulus") from None
@@ -172,14 +172,15 @@ def _parse_key(jwk: object) -> VerificationKey:
 
 
 def _check_purpose(jwk: dict[str, object]) -> None:
-    # RFC 7517 section 4.4: alg is optional there; stricter, Cognito always says it.
+    # RFC 7517 section 4.4: alg is optional. Stricter: Cognito always sends it.
     if jwk.get("alg") != "RS256":
         raise KeySetRefused("alg is not RS256")
-    # RFC 7517 sections 4.2 and 4.3: optional. Cognito sends use; what is sent must say to verify with it.
+    # RFC 7517 sections 4.2 and 4.3: both are optional. Cognito sends use; if present they must mean
+    # verification.
     if "use" in jwk and jwk["use"] != "sig":
         raise KeySetRefused("use is not sig")
     if "key_ops" in jwk and jwk["key_ops"] != ["verify"]:
-        raise KeySetRefused("key_ops is not verify alone")
+        raise KeySetRefused("key_ops is not just verify")
 
 
 def _parse_modulus(n: str) -> int:
@@ -187,7 +188,7 @@ def _parse_modulus(n: str) -> int:
         octets = base64url.decode(n.encode("ascii"))
     except ValueError:
         raise KeySetRefused("n is not canonical base64url") from None
-    # RFC 7518 section 2: Base64urlUInt has the fewest octets that hold the value.
+    # RFC 7518 section 2: Base64urlUInt uses the fewest octets that hold the value.
     if octets[:1] == b"\x00":
         raise KeySetRefused("n has leading zero octets")
     modulus = int.from_bytes(octets, "big")

@@ -1,6 +1,6 @@
-"""Whom a verified token speaks for: what routes decide about, and what the upstream hears.
+"""The principal of a verified token: what routes decide about, and what the upstream is sent.
 
-Invariant: made only from `Claims`, that is of a token that was verified.
+Invariant: created only from `Claims`, hence from a verified token.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ NOTHING: Mapping[str, object] = MappingProxyType({})
 
 
 class Principal(NamedTuple):
-    """`identity_lines` are the header lines for the upstream; `named` the claims that routes ask for by name,
-    parsed once (Config.claims_in_routes); `assertion` gives one more header line, for the Unix time."""
+    """The user or program that a verified token identifies.
+
+    `identity_lines` are the header lines for the upstream; `named` the claims that routes ask for by name,
+    parsed once (Config.claims_in_routes); `assertion` returns one more header line, for a Unix time.
+    """
 
     claims: Claims
     identity_lines: bytes

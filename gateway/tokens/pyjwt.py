@@ -1,6 +1,6 @@
-"""PyJWT's keys and signatures: what jwk.py, jws.py and the signing of assertions have of it.
+"""The parts of PyJWT that jwk.py, jws.py and the signing of assertions use: keys and signatures.
 
-Invariant: nothing here decides what is accepted; the strict checks stand in the modules that call it.
+Invariant: nothing here decides what is accepted; the strict checks are in the modules that call it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import cryptography
 
 
 def _load_when_used(name: str) -> None:
-    """Defer a submodule of cryptography's to its first use (importlib, "Implementing lazy imports").
+    """Defer the import of a submodule of cryptography to its first use (importlib's LazyLoader).
 
-    PyJWT imports x509 for one sentence about HMAC keys: 45 of the 70 ms and 1.5 of the 3.8 MiB that it costs,
-    in each process, and a gateway without TLS has no use for it.
+    PyJWT imports x509 for one message about HMAC keys: 45 of its 70 ms and 1.5 of its 3.8 MiB, in each
+    process, and a gateway without TLS never needs it.
     """
     spec = find_spec(f"cryptography.{name}")
     if spec is None or spec.loader is None or spec.name in sys.modules:
@@ -29,7 +29,7 @@ def _load_when_used(name: str) -> None:
 
 _load_when_used("x509")
 
-from jwt import InvalidKeyError, PyJWK  # noqa: E402 - after the above
+from jwt import InvalidKeyError, PyJWK  # noqa: E402 - after the deferral above
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm  # noqa: E402
 
 __all__ = ["ES256", "RS256", "ECAlgorithm", "InvalidKeyError", "PyJWK", "RSAAlgorithm"]

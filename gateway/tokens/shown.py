@@ -1,6 +1,6 @@
-"""Values of tokens as the log may hold them: expected beside actual. Pure.
+"""Formatting of token values for the log: actual and expected values, bounded and escaped. Pure.
 
-Invariant: what strangers wrote is at most 128 characters of printable ASCII, and no token.
+Invariant: at most 128 characters of printable ASCII of what a stranger wrote, and no token.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ import json
 import re
 from collections.abc import Iterable
 
-# Of a value that nobody has verified: enough for every issuer and client ID of Cognito's.
+# Characters of an unverified value: enough for every issuer and client ID of Cognito.
 _LONGEST = 128
-# Of the expected values; more are counted.
+# Expected values that are listed; the rest is counted.
 _MOST = 4
-# A JWT, or its beginning, in a claim of another one.
+# A JWT, or the beginning of one, inside a claim.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_.-]{16,}")
 
 
 def shown(value: object) -> str:
-    """Return what a claim holds, quoted as JSON; kinds that no name has are only named."""
+    """Return a claim's value quoted as JSON; values that are not strings are only described."""
     if value is None:
         return "missing"
     if not isinstance(value, str):
@@ -28,7 +28,7 @@ def shown(value: object) -> str:
 
 
 def one_of(expected: Iterable[str]) -> str:
-    """Return the values that would do, as they stand in the configuration."""
+    """Return the accepted values, as written in the configuration."""
     values = sorted(expected)
     if not values:
         return "none: nothing is configured"

@@ -1,8 +1,8 @@
-"""JSON as RFC 8259 and I-JSON (RFC 7493) mean it, for tokens and key sets: one text, one meaning.
+"""A strict JSON parser (RFC 8259, I-JSON of RFC 7493) for tokens and key sets: one text, one meaning.
 
-Used on bytes nobody has verified yet, so all costs are linear in the size, which callers cap.
-Invariant: what `loads` returns can be encoded as UTF-8 again, and no two parsers would read it apart.
-No error text or error object holds any of the document.
+It reads unverified bytes, so its cost is linear in the size, which callers bound. Invariant: the result can
+be encoded as UTF-8 again, and no two parsers would read the text differently. No error text or error object
+contains any of the document.
 """
 
 from __future__ import annotations
@@ -12,24 +12,25 @@ import math
 import re
 from typing import NoReturn
 
-# Cognito nests three deep (`identities`); tokens customised by a Lambda hold small documents. Python's own
+# Cognito nests three deep (`identities`); tokens customised by a Lambda contain small documents. Python's own
 # parser overflows its stack at about a thousand; other gateways allow 32 or more.
 MAX_DEPTH = 16
-# 2^64 has 20 digits. Longer ones cost quadratic time and read differently elsewhere (RFC 8259 section 6).
+# 2^64 has 20 digits. Longer integers cost quadratic time and are read differently elsewhere (RFC 8259 section
+# 6).
 MAX_INTEGER_DIGITS = 20
 
-# Possessive, and content with a missing end quote: one pass, also over hostile text.
+# Possessive, and satisfied with a missing end quote: one pass, even over hostile text.
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-# Depth does not care which kind of bracket; the parser does.
+# The depth is the same for both kinds of bracket; the parser tells them apart.
 _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 _ALL_BUT_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def loads(data: bytes) -> object:
-    """The value that `data` holds.
+    """Parse `data` and return its value.
 
     Raises ValueError for: anything but UTF-8 without a byte order mark, nesting beyond MAX_DEPTH, duplicate
-    member names, NaN and Infinity, numbers too large for their type, lone surrogates, or no JSON at all.
+    member names, NaN and Infinity, numbers too large for their type, lone surrogates, or invalid JSON.
     """
     if data.count(b"[") + data.count(b"{") > MAX_DEPTH and _is_deep(data):
         raise ValueError("JSON nested too deeply or never closed")
@@ -40,23 +41,23 @@ def loads(data: bytes) -> object:
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        # Not chained: that error's repr holds the whole document.
+        # Not chained: that error's repr contains the whole document.
         raise ValueError("JSON is not UTF-8") from None
     try:
         value: object = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error.msg} at character {error.pos}") from None
-    # RFC 7493 section 2.1: no surrogate may stand alone. It takes an escape to write one.
+    # RFC 7493 section 2.1: no lone surrogates. They can only be written as escapes.
     if b"\\" in data and (b"\\ud" in data or b"\\uD" in data):
         _refuse_lone_surrogates(value)
     return value
 
 
 def _flat(data: bytes) -> dict[str, object] | None:
-    """The value of what nearly every payload is: an object of texts, integers and lists of texts.
+    """Parse the common payload: an object of strings, integers and lists of strings, without escapes.
 
-    `data` holds no escape. Half the price of `_DECODER`, which asks us about every member and number. None:
-    it is something else, or something is wrong with it, and the long way says what.
+    It costs half as much as `_DECODER`, which calls back for every member and number. None: the value is of
+    another kind or invalid, and the slow path reports how.
     """
     try:
         text = data.decode("utf-8")
@@ -77,14 +78,14 @@ def _flat(data: bytes) -> dict[str, object] | None:
             strings += len(member)
         elif kind is not bool:
             return None
-    # Without escapes each string has two quotes and nothing else has one. More of them than in what was kept:
-    # a name stood there twice.
+    # Without escapes each string has two quotes and nothing else has any. More quotes than the parsed strings
+    # account for mean a duplicate name.
     return value if text.count('"') == 2 * strings else None
 
 
 def _is_deep(data: bytes) -> bool:
     brackets = _STRINGS.sub(b"", data).translate(_ONE_KIND, _ALL_BUT_BRACKETS)
-    # Each round takes away the innermost level, at the speed of C.
+    # Each round removes the innermost level, at the speed of C.
     for _ in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")
     return b"[" in brackets
@@ -92,7 +93,8 @@ def _is_deep(data: bytes) -> bool:
 
 def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     members = dict(pairs)
-    # RFC 8259 section 4 only says names SHOULD be unique; RFC 7515 section 4 lets a verifier refuse.
+    # RFC 8259 section 4 only says names SHOULD be unique; RFC 7515 section 4 lets a verifier refuse
+    # duplicates.
     if len(members) != len(pairs):
         raise ValueError("JSON object with a duplicate member name")
     return members
@@ -112,7 +114,7 @@ def _float(digits: str) -> float:
 
 
 def _constant(name: str) -> NoReturn:
-    # Python's parser knows NaN, Infinity and -Infinity; RFC 8259 section 6 does not.
+    # Python's parser accepts NaN, Infinity and -Infinity; RFC 8259 section 6 does not.
     raise ValueError("JSON with NaN or Infinity")
 
 
@@ -124,7 +126,7 @@ def _refuse_lone_surrogates(value: object) -> None:
 
 
 _TOO_LONG = 10**MAX_INTEGER_DIGITS
-# Makes integers and objects without asking us; `_flat` looks at them afterwards.
+# Builds integers and objects without calling back; `_flat` checks them afterwards.
 _PARSER = json.JSONDecoder(parse_constant=_constant)
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_members, parse_int=_integer, parse_float=_float, parse_constant=_constant

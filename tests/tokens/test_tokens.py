@@ -220,12 +220,12 @@ def test_decode_names_the_issuer_or_none(keypair: KeyPair) -> None:
 @pytest.mark.parametrize("code", [*range(0x20), *range(0x7F, 0xA0)])
 def test_no_control_character_gets_into_what_is_passed_on(check: Check, code: int) -> None:
     for name in ("sub", "username", "scope", "jti", "origin_jti"):
-        with pytest.raises(TokenPayloadRefused, match=f"{name} holds control characters"):
+        with pytest.raises(TokenPayloadRefused, match=f"{name} contains control characters"):
             check(access_claims(now=NOW) | {name: f"a{chr(code)}b"})
-    with pytest.raises(TokenPayloadRefused, match="cognito:groups holds control"):
+    with pytest.raises(TokenPayloadRefused, match="cognito:groups contains control"):
         check(access_claims(now=NOW) | {"cognito:groups": ["a", f"a{chr(code)}b"]})
     for name in ("email", "cognito:username"):
-        with pytest.raises(TokenPayloadRefused, match=f"{name} holds control characters"):
+        with pytest.raises(TokenPayloadRefused, match=f"{name} contains control characters"):
             check(id_claims(now=NOW) | {name: f"a{chr(code)}b"})
 
 
