@@ -17,9 +17,9 @@ _WIDTH = 79
 _HEAD = """\
 # yaml-language-server: $schema=gateway.schema.json
 #
-# Every key of cognito-gateway, its default and its reason. Generated: change
-# gateway/config/table_*.py and run `make config`. A file of your own needs only
-# what differs from here; gateway.minimal.yaml is a start.
+# Every key of cognito-gateway with its default and documentation. Generated:
+# change gateway/config/table_*.py and run `make config`. Your own file needs
+# only the keys that differ; start from gateway.minimal.yaml.
 #
 # Durations are 500ms, 2s, 5m, 12h; sizes 65536, 64KiB, 1MiB. ${NAME} and
 # ${NAME:-default} read the environment, $$ is a dollar sign. Check with:

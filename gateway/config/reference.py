@@ -14,64 +14,69 @@ _HEAD = """\
 
 # Configuration
 
-One YAML file. `serve` reads the one named by `--config`, else by `$COGNITO_GATEWAY_CONFIG`, else
-`config/gateway.yaml`; [variables](#flags-and-environment-variables) alone work as well. An empty file is
-valid: everything has a default, and without a user pool the gateway answers 503 where a token is needed.
-A start is [`config/gateway.minimal.yaml`](../config/gateway.minimal.yaml); every key with its default is in
+The configuration is one YAML file. `serve` reads the file named by `--config`, otherwise by
+`$COGNITO_GATEWAY_CONFIG`, otherwise `config/gateway.yaml`. You can also configure the gateway by
+[environment variables](#flags-and-environment-variables) alone.
+
+Every key has a default, so an empty file is valid; without a user pool, requests that need a token get 503.
+Start from [`config/gateway.minimal.yaml`](../config/gateway.minimal.yaml). All keys with their defaults are in
 [`config/gateway.example.yaml`](../config/gateway.example.yaml).
+
+Check a file before you use it:
 
     cognito-gateway check-config config/gateway.yaml
 
-reports every mistake in one run, as `FILE:LINE: key.path: what is wrong`, and warns of what is
-valid but surely not meant. Mistakes and warnings go to stderr; exit code 1 means mistakes. A missing
-key is reported on the first line of its section or list item.
+`check-config` reports every mistake in one run, as `FILE:LINE: key.path: what is wrong`. It also warns about
+values that are valid but probably not intended. Mistakes and warnings go to stderr; the exit code is 1 if
+there are mistakes. A missing key is reported on the first line of its section or list item.
 
-## How values are written
+## Syntax of values
 
-- **Text decides, not YAML's guesses**: `off`, `0755` and `12:30` are what the key says they are, with
-  or without quotes. Booleans are `true` and `false` only.
-- **Durations**: `500ms`, `2s`, `5m`, `12h`, and `0`; a whole number and one unit. **Sizes**: `65536`,
+- **Types**: the key determines the type of a value, not YAML: `off`, `0755` and `12:30` mean what the key
+  expects, with or without quotes. Booleans are only `true` and `false`.
+- **Durations**: a whole number and one unit: `500ms`, `2s`, `5m`, `12h`; also `0`. **Sizes**: `65536`,
   `64KiB`, `1MiB`, `1GiB`.
-- **Addresses**: `host:port`, `:port` (every interface), `[::1]:8000`, `unix:/path`; port 0 lets the
-  system choose.
-- **null**: an empty value or `null`. Only keys that say so take it, and there it is a decision. A
-  section, list or mapping without content is an empty one.
-- **Files**: relative paths begin at the folder of the configuration file. They must exist and be
-  readable; a secret that others may read (`mode & 077`) is a warning.
-- **Environment**: `${NAME}` and `${NAME:-default}` inside any value; the default also replaces an
-  empty variable and ends at the first `}`. `$$` is one dollar sign, and a `$` before anything else is
-  itself. References are resolved after the YAML is read, so a value never changes the structure.
-  Inside `[ ]` and `{ }` quote them: `["${CLIENT_ID}"]`. A variable that is not set is a mistake.
-- **One document**, UTF-8, at most 1 MiB, indented with spaces. Duplicate keys, tags and merge keys
-  (`<<`) are mistakes; anchors and aliases work.
+- **Addresses**: `host:port`, `:port` (every interface), `[::1]:8000`, `unix:/path`. With port 0, the system
+  chooses a port.
+- **null**: an empty value or `null`. Only keys whose type says so accept it. A section, list or mapping
+  without content is empty, not null.
+- **Files**: paths are relative to the folder of the configuration file. Files must exist and be readable. A
+  secret that other users can read (`mode & 077`) causes a warning.
+- **Environment**: use `${NAME}` and `${NAME:-default}` inside any value. The default also replaces an empty
+  variable; it ends at the first `}`. Write `$$` for one dollar sign; a `$` before any other character is
+  literal. References are resolved after the YAML is parsed, so a value never changes the structure. Inside
+  `[ ]` and `{ }`, quote them: `["${CLIENT_ID}"]`. A variable that is not set is a mistake.
+- **Document**: one YAML document in UTF-8, at most 1 MiB, indented with spaces. Duplicate keys, tags and
+  merge keys (`<<`) are mistakes; anchors and aliases work.
 
 ## Flags and environment variables
 
-Flags override the environment, and the environment overrides the file. Variables alone are enough: without a
-file named by `--config` or `$COGNITO_GATEWAY_CONFIG`, `config/gateway.yaml` may be missing.
+Flags override environment variables, and environment variables override the file. If neither `--config` nor
+`$COGNITO_GATEWAY_CONFIG` names a file, `config/gateway.yaml` may be missing, so variables alone are enough.
 
 | to set | write |
 |---|---|
 | a key | `COGNITO_GATEWAY_LISTEN__ADDRESS=:8000`: two underscores between the levels |
-| an item of a list | `COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID`, `…__0__CLIENT_IDS__0`: no gaps |
+| an item of a list | `COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID`, `…__0__CLIENT_IDS__0`: indexes without gaps |
 | a whole list, section or mapping | YAML text: `COGNITO_GATEWAY_ROUTES='[{path: /status, auth: none}]'` |
 
-A variable replaces what the file says at that key. Its value is taken literally (no `${…}`). An unknown
-`COGNITO_GATEWAY_…` variable is a mistake and gets a suggestion, except those that Kubernetes sets for a
-Service of that name (`COGNITO_GATEWAY_SERVICE_HOST`, `COGNITO_GATEWAY_PORT` and the like). Relative paths
-start at the working directory where there is no file.
+A variable replaces the file's value of that key. Its own value is literal (`${…}` is not resolved). An unknown
+`COGNITO_GATEWAY_…` variable is a mistake, reported with a suggestion, except those that Kubernetes sets for a
+Service of that name (`COGNITO_GATEWAY_SERVICE_HOST`, `COGNITO_GATEWAY_PORT` and the like). Without a file,
+paths are relative to the working directory.
 
-## Checked together
+## Rules across keys
 
-- `jwks_url` and `cognito.endpoint_url` are https, or http on a loopback address; so is the address
-  that follows from `issuers` when there is neither `jwks_url` nor `jwks_file`.
-- Two pools never share an issuer.
-- Identity headers are valid names, differ (`_`, `.` and case make no difference), and are none that
-  HTTP or the gateway writes itself, such as `Authorization`, `Host`, `Cookie` or `X-Forwarded-For`.
-- `listen.address`, `metrics.address` and `upstream.url` are three different places.
-- Warnings: a route that can never match, because earlier routes take all its requests or because it
-  lies under `sign_in.prefix`; `trusted_proxies` that trusts everybody; a `jwks_url` beside a
-  `jwks_file`; secrets that others may read.
+- `jwks_url` and `cognito.endpoint_url` must be https, or http on a loopback address. The same applies to the
+  URL derived from `issuers` if neither `jwks_url` nor `jwks_file` is set.
+- Two user pools must not share an issuer.
+- Names of identity headers must be valid and must differ (`_`, `.` and case make no difference). They must not
+  be names that HTTP or the gateway uses itself, such as `Authorization`, `Host`, `Cookie` or
+  `X-Forwarded-For`.
+- `listen.address`, `metrics.address` and `upstream.url` must be three different addresses.
+- The following cause warnings: a route that can never match, because earlier routes match all its requests or
+  because it is under `sign_in.prefix`; `trusted_proxies` that include every address; `jwks_url` together with
+  `jwks_file`; secrets that other users can read.
 
 ## Keys
 
@@ -94,7 +99,7 @@ def _chapters() -> Iterator[str]:
         yield ""
         variables = [variable(path) for path in settable if path.split(".")[0] == key.name]
         if variables:
-            yield from (f"Environment: `{min(variables)}` and so on for every single value.", "")
+            yield from (f"Environment variables: `{min(variables)}`, and so on for every single value.", "")
 
 
 def _rows(shape: Shape, path: str) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Config(Declared):
     cors: http.Cors | None = optional(
         section_of(http.Cors),
         "Answer CORS preflight requests, and let pages of these origins read responses, refusals included. "
-        "null: preflights are forwarded like any other request.",
+        "null: preflights are judged like any other request.",
     )
     ext_authz: http.ExtAuthz = nested(
         http.ExtAuthz,
