@@ -19,8 +19,8 @@ The configuration is one YAML file. `serve` reads the file named by `--config`, 
 [environment variables](#flags-and-environment-variables) alone.
 
 Every key has a default, so an empty file is valid; without a user pool, requests that need a token get 503.
-Start from [`config/gateway.minimal.yaml`](../config/gateway.minimal.yaml). All keys with their defaults are in
-[`config/gateway.example.yaml`](../config/gateway.example.yaml).
+Start from [`config/gateway.minimal.yaml`](../config/gateway.minimal.yaml). All keys with their defaults are
+in [`config/gateway.example.yaml`](../config/gateway.example.yaml).
 
 Check a file before you use it:
 
@@ -57,21 +57,21 @@ Flags override environment variables, and environment variables override the fil
 | to set | write |
 |---|---|
 | a key | `COGNITO_GATEWAY_LISTEN__ADDRESS=:8000`: two underscores between the levels |
-| an item of a list | `COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID`, `…__0__CLIENT_IDS__0`: indexes without gaps |
+| an item of a list | `COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID`, `…__0__CLIENT_IDS__0`: without gaps |
 | a whole list, section or mapping | YAML text: `COGNITO_GATEWAY_ROUTES='[{path: /status, auth: none}]'` |
 
-A variable replaces the file's value of that key. Its own value is literal (`${…}` is not resolved). An unknown
-`COGNITO_GATEWAY_…` variable is a mistake, reported with a suggestion, except those that Kubernetes sets for a
-Service of that name (`COGNITO_GATEWAY_SERVICE_HOST`, `COGNITO_GATEWAY_PORT` and the like). Without a file,
-paths are relative to the working directory.
+A variable replaces the file's value of that key. Its own value is literal (`${…}` is not resolved). An
+unknown `COGNITO_GATEWAY_…` variable is a mistake, reported with a suggestion, except those that Kubernetes
+sets for a Service of that name (`COGNITO_GATEWAY_SERVICE_HOST`, `COGNITO_GATEWAY_PORT` and the like).
+Without a file, paths are relative to the working directory.
 
 ## Rules across keys
 
 - `jwks_url` and `cognito.endpoint_url` must be https, or http on a loopback address. The same applies to the
   URL derived from `issuers` if neither `jwks_url` nor `jwks_file` is set.
 - Two user pools must not share an issuer.
-- Names of identity headers must be valid and must differ (`_`, `.` and case make no difference). They must not
-  be names that HTTP or the gateway uses itself, such as `Authorization`, `Host`, `Cookie` or
+- Names of identity headers must be valid and must differ (`_`, `.` and case make no difference). They must
+  not be names that HTTP or the gateway uses itself, such as `Authorization`, `Host`, `Cookie` or
   `X-Forwarded-For`.
 - `listen.address`, `metrics.address` and `upstream.url` must be three different addresses.
 - The following cause warnings: a route that can never match, because earlier routes match all its requests or
