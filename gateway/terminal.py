@@ -6,9 +6,12 @@ Invariant: without a terminal, or with NO_COLOR set, the text is the same and ho
 from __future__ import annotations
 
 import codecs
+import contextlib
 import io
+import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, TextIO
 
 Mark = Literal["good", "bad", "warn", "none"]
@@ -22,6 +25,8 @@ _MARKS: dict[Mark, tuple[str, str]] = {
 }
 # Commands and ARNs are long: a little wider than a standard terminal's 80 columns.
 _WIDTH = 100
+# Seconds: a shorter wait is not worth a line, and after a longer one people wonder whether something hangs.
+_PATIENCE = 2.0
 
 
 # ASCII replacements, for terminals and files in another encoding.
@@ -92,3 +97,19 @@ def wrapped(text: str, *, indent: int) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+@contextlib.contextmanager
+def waiting_for(what: str) -> Iterator[None]:
+    """Say on standard error, if that is a terminal, what a block waits for that takes longer than 2 s."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    timer = threading.Timer(_PATIENCE, lambda: sys.stderr.write(f"Waiting for {what} …\n"))
+    # The program may end meanwhile, by Ctrl-C for example.
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

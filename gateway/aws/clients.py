@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from gateway.aws.boto_egress import proxies_of, verify_of
 from gateway.aws.cognito_client import is_loopback
 from gateway.aws.sentences import explain, shown
-from gateway.aws.values import CognitoRefused
+from gateway.aws.values import CognitoRefused, Waiting, in_silence
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
@@ -59,8 +59,9 @@ class Where:
 class Aws:
     """AWS, called by operation. Clients are made when they are first needed."""
 
-    def __init__(self, where: Where) -> None:
+    def __init__(self, where: Where, waiting: Waiting = in_silence) -> None:
         self.where = where
+        self._waiting = waiting
         # The operations that were called, as IAM names them (cognito-idp:CreateUserPool). Each once: the
         # gateway's own lives as long as it does.
         self.called: set[str] = set()
@@ -91,7 +92,8 @@ class Aws:
         self.called.add(f"{service}:{operation}")
         method = _WORDS.sub("_", operation).lower()
         try:
-            answer: dict[str, Any] = getattr(client, method)(**request)
+            with self._waiting(self._named(service)):
+                answer: dict[str, Any] = getattr(client, method)(**request)
         except ClientError as error:
             raise AwsRefused.of(service, operation, error, signed=signed) from None
         except BotoCoreError as error:
@@ -117,10 +119,17 @@ class Aws:
         key = service, signed
         if key not in self._clients:
             try:
-                self._clients[key] = self._connect(service, signed=signed)
+                # AWS credentials may come from the network as well.
+                foreign = signed and not self.where.local
+                with self._waiting("AWS credentials" if foreign else self._named(service)):
+                    self._clients[key] = self._connect(service, signed=signed)
             except (BotoCoreError, ValueError) as error:
                 raise explain(error, endpoint=self.where.endpoint_url, egress=self.where.egress) from None
         return self._clients[key]
+
+    def _named(self, service: str) -> str:
+        name = "Cognito" if service.startswith("cognito") else service.upper()
+        return f"{name} ({self.where.endpoint_url or self.region})"
 
     def _connect(self, service: str, *, signed: bool) -> Any:
         where = self.where

@@ -27,7 +27,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.aws.boto_egress import proxies_of, verify_of
 from gateway.aws.sentences import explain, refused
-from gateway.aws.values import Flow, PoolAddress
+from gateway.aws.values import Flow, PoolAddress, Waiting, in_silence
 
 if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
@@ -50,12 +50,17 @@ _WITH_USER_CONTEXT = frozenset(
 class CognitoClient:
     """Raises GatewayError; refusals are CognitoRefused. Threads may share it."""
 
-    def __init__(self, address: PoolAddress, flow: Flow) -> None:
+    def __init__(self, address: PoolAddress, flow: Flow, waiting: Waiting = in_silence) -> None:
         self.address = address
         self.flow = flow
+        self._waiting = waiting
+        self._waits_for = f"Cognito ({address.endpoint_url or _region(address)})"
         self._user_context: dict[str, Any] = {}
         try:
-            self._client = _connect(address, signed=flow == "admin")
+            # AWS credentials may come from the network as well.
+            foreign = flow == "admin" and not (address.endpoint_url and is_loopback(address.endpoint_url))
+            with waiting("AWS credentials" if foreign else self._waits_for):
+                self._client = _connect(address, signed=flow == "admin")
         except (BotoCoreError, ValueError) as error:
             raise explain(error, endpoint=address.endpoint_url, egress=address.egress) from error
 
@@ -70,7 +75,8 @@ class CognitoClient:
         if method in _WITH_USER_CONTEXT:
             request |= self._user_context
         try:
-            answer: Mapping[str, Any] = getattr(self._client, method)(**request)
+            with self._waiting(self._waits_for):
+                answer: Mapping[str, Any] = getattr(self._client, method)(**request)
         except ClientError as error:
             raise refused(error, client_id=self.address.client_id, flow=self.flow) from None
         except BotoCoreError as error:
@@ -88,7 +94,6 @@ class CognitoClient:
 
 def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderClient:
     local = address.endpoint_url is not None and is_loopback(address.endpoint_url)
-    region = address.region or address.user_pool_id.partition("_")[0]
     config = ClientConfig(
         connect_timeout=5,
         read_timeout=15,
@@ -97,7 +102,7 @@ def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderCl
         proxies=proxies_of(address.egress, local=local),
         signature_version=None if signed else UNSIGNED,
     )
-    session = boto3.Session(profile_name=address.profile, region_name=region)
+    session = boto3.Session(profile_name=address.profile, region_name=_region(address))
     placeholder = "local" if signed and local and address.profile is None else None
     return session.client(
         "cognito-idp",
@@ -107,6 +112,10 @@ def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderCl
         aws_access_key_id=placeholder,
         aws_secret_access_key=placeholder,
     )
+
+
+def _region(address: PoolAddress) -> str:
+    return address.region or address.user_pool_id.partition("_")[0]
 
 
 def is_loopback(url: str) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import jwt
 
 from gateway.aws.clients import Aws, AwsRefused, Where
+from gateway.aws.values import Waiting, in_silence
 from gateway.config.model import Egress
 from gateway.errors import GatewayError
 
@@ -47,15 +48,20 @@ class IdentityPool:
     """All of it raises GatewayError; refusals are AwsRefused. Threads may share it."""
 
     def __init__(
-        self, identity_pool_id: str, user_pool_id: str, *, endpoint_url: str | None, egress: Egress
+        self,
+        identity_pool_id: str,
+        user_pool_id: str,
+        *,
+        endpoint_url: str | None,
+        egress: Egress,
+        waiting: Waiting = in_silence,
     ) -> None:
         self._id = identity_pool_id
         region = user_pool_id.partition("_")[0]
         # API reference, GetId: how a user pool is called among an identity pool's logins.
         self._login = f"cognito-idp.{region}.amazonaws.com/{user_pool_id}"
-        self._aws = Aws(
-            Where(region=identity_pool_id.partition(":")[0], endpoint_url=endpoint_url, egress=egress)
-        )
+        where = Where(region=identity_pool_id.partition(":")[0], endpoint_url=endpoint_url, egress=egress)
+        self._aws = Aws(where, waiting)
         # Made here: boto3's clients may be shared by threads, making one may not.
         self._aws.client("cognito-identity", signed=False)
 

@@ -14,7 +14,16 @@ from typing import Any
 
 from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.srp import SrpClient, device_password, device_verifier
-from gateway.aws.values import Challenge, CognitoRefused, Flow, NewDevice, PoolAddress, Tokens
+from gateway.aws.values import (
+    Challenge,
+    CognitoRefused,
+    Flow,
+    NewDevice,
+    PoolAddress,
+    Tokens,
+    Waiting,
+    in_silence,
+)
 from gateway.errors import GatewayError
 
 __all__ = ["Challenge", "CognitoRefused", "Flow", "PoolAddress", "Tokens", "UserPoolClient"]
@@ -26,10 +35,10 @@ _DEVICE_NAME = "cognito-gateway"
 class UserPoolClient:
     """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
 
-    def __init__(self, address: PoolAddress, flow: Flow) -> None:
+    def __init__(self, address: PoolAddress, flow: Flow, waiting: Waiting = in_silence) -> None:
         self._address = address
         self._flow = flow
-        self._connection = CognitoClient(address, flow)
+        self._connection = CognitoClient(address, flow, waiting)
 
     def seen_from(self, client: str) -> UserPoolClient:
         """Return the same for one user, whose IP address Cognito hears."""

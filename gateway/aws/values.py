@@ -6,7 +6,8 @@ Invariant: no token, session, secret or password is in anything's repr.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -16,6 +17,15 @@ from gateway.errors import GatewayError
 
 # admin signs with AWS credentials; choice is USER_AUTH, where the user chooses how to prove who they are.
 Flow = Literal["admin", "password", "srp", "choice"]
+
+
+# Surrounds every call; is told what it waits for ("Cognito (eu-west-1)"). Commands say so on a terminal.
+Waiting = Callable[[str], AbstractContextManager[None]]
+
+
+def in_silence(_: str) -> AbstractContextManager[None]:
+    """Say nothing of a wait: pages have their own."""
+    return nullcontext()
 
 
 # An IAM role's ARN (IAM user guide, "IAM identifiers"); its path has at most 512 characters.

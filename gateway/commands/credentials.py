@@ -20,6 +20,7 @@ from gateway.commands.console import first_line
 from gateway.commands.token import TokenRequest, address_of, obtain
 from gateway.config.load import load
 from gateway.errors import GatewayError
+from gateway.terminal import waiting_for
 
 Format = Literal["env", "json", "process"]
 
@@ -45,7 +46,11 @@ def credentials_command(request: CredentialsRequest) -> int:
     else:
         id_token = obtain(request.token, address).id
     pool = IdentityPool(
-        pool_id, address.user_pool_id, endpoint_url=address.endpoint_url, egress=address.egress
+        pool_id,
+        address.user_pool_id,
+        endpoint_url=address.endpoint_url,
+        egress=address.egress,
+        waiting=waiting_for,
     )
     role = None if request.role is None else role_of(id_token, request.role)
     sys.stdout.write(rendered(pool.credentials(id_token, role), request.output))

@@ -29,6 +29,7 @@ from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.serve.worker import Worker
+from gateway.terminal import waiting_for
 from local_cognito.sample_api import application as sample_api
 from local_cognito.seed import DEMO
 from local_cognito.seed import read as read_seed
@@ -74,14 +75,15 @@ async def _demo(port: int) -> None:
         loop.add_signal_handler(number, ended.set)
     document = read_seed(DEMO)
     async with contextlib.AsyncExitStack() as stack:
-        cognito = await stack.enter_async_context(_cognito(document))
-        api = await stack.enter_async_context(_api())
-        metrics = f"http://{_HOST}:{_free_port(_METRICS_PORT)}"
-        running = Running(f"http://{_HOST}:{_free_port(port)}", metrics, cognito, api)
-        seeded = seeded_by(document)
-        worker = Worker(_config(running, seeded, stack.enter_context(_folder())), source="the demo")
-        await worker.start()
-        stack.push_async_callback(worker.stop)
+        with waiting_for("the local Cognito, the sample API and the gateway to start"):
+            cognito = await stack.enter_async_context(_cognito(document))
+            api = await stack.enter_async_context(_api())
+            metrics = f"http://{_HOST}:{_free_port(_METRICS_PORT)}"
+            running = Running(f"http://{_HOST}:{_free_port(port)}", metrics, cognito, api)
+            seeded = seeded_by(document)
+            worker = Worker(_config(running, seeded, stack.enter_context(_folder())), source="the demo")
+            await worker.start()
+            stack.push_async_callback(worker.stop)
         sys.stdout.write(banner(running, seeded, has_aws_cli=shutil.which("aws") is not None))
         sys.stdout.flush()
         await ended.wait()

@@ -27,7 +27,7 @@ from gateway.errors import GatewayError, system_said
 from gateway.keys.fetch import TOTAL_TIMEOUT, FetchFailed, FileSource, HttpSource
 from gateway.outgoing.aws_http import AwsHttp
 from gateway.serve.reload import files_of
-from gateway.terminal import Mark, Paint, paint_for, wrapped
+from gateway.terminal import Mark, Paint, paint_for, waiting_for, wrapped
 from gateway.tokens.claims import MAX_CLOCK_AHEAD
 from gateway.tokens.jwk import KeySetRefused, read_key_set
 
@@ -73,7 +73,9 @@ def _examine(config: Config, request: DoctorRequest) -> Iterator[Finding]:
             f"cognito-gateway setup --write {request.config_path}",
         )
     for pool in config.cognito.user_pools:
-        yield from asyncio.run(_keys(pool, config.cognito.egress))
+        with waiting_for(f"the keys of {pool.id} ({pool.jwks_file or pool.jwks_url})"):
+            keys = asyncio.run(_keys(pool, config.cognito.egress))
+        yield from keys
         yield from look(config, pool, profile=request.profile, region=request.region)
     yield from _files(config)
     yield from look_at_upstream(config)

@@ -29,7 +29,7 @@ from gateway.policy.decide import decide
 from gateway.policy.paths import split_target
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
-from gateway.terminal import Mark, Paint, columns, paint_for
+from gateway.terminal import Mark, Paint, columns, paint_for, waiting_for
 from gateway.tokens.bearer import bearer_token
 from gateway.tokens.claims import Claims
 from gateway.tokens.explain import Check, Explanation, Keys, explain
@@ -62,7 +62,8 @@ def explain_command(request: ExplainRequest) -> int:
     config = load(request.config_path, request.environ).config
     token = _token(request)
     malformed = _malformed(token)
-    keys = asyncio.run(_key_sets(config))
+    with waiting_for("the keys of " + ", ".join(pool.id for pool in config.cognito.user_pools)):
+        keys = asyncio.run(_key_sets(config))
     explanation = malformed or explain(
         token,
         config.cognito.user_pools,

@@ -22,7 +22,7 @@ from gateway.aws.provision.walk import StepReport, walk
 from gateway.aws.provision.wanted import Wanted
 from gateway.config.writing import PoolIds, check_writable, with_pool, write_pool
 from gateway.errors import GatewayError
-from gateway.terminal import Mark, Paint, paint_for
+from gateway.terminal import Mark, Paint, paint_for, waiting_for
 
 _MARKS: Mapping[str, Mark] = {
     "same": "good",
@@ -66,7 +66,7 @@ def print_iam_policy(wanted: Wanted, where: Where) -> int:
 
 def setup_command(request: SetupRequest) -> int:
     """Makes or completes what is wanted; 0. Raises GatewayError."""
-    aws = Aws(request.where)
+    aws = Aws(request.where, waiting_for)
     # Before anything is made: where there is no region nothing can be.
     region = aws.region
     if request.write is not None and not request.plan:
@@ -92,7 +92,7 @@ def setup_command(request: SetupRequest) -> int:
 
 def destroy_command(request: SetupRequest) -> int:
     """Takes away what carries this set-up's tag; 0. Raises GatewayError."""
-    aws = Aws(request.where)
+    aws = Aws(request.where, waiting_for)
     every = removals(aws, request.wanted)
     for removal in every:
         told = "is not this command's own: it stays" if removal.foreign else "would be deleted"

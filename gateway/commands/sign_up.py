@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from gateway.aws.clients import Aws, Where
 from gateway.aws.pool_settings import describe_pool, update_pool
+from gateway.terminal import waiting_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class SignUpRequest:
 
 def sign_up_command(request: SignUpRequest) -> int:
     """Turns self-service sign-up on or off, says what it was and is; 0. Raises GatewayError."""
-    aws = Aws(request.where)
+    aws = Aws(request.where, waiting_for)
     pool = describe_pool(aws, request.pool_id)
     word = "open" if request.enable else "closed"
     if is_open(pool) == request.enable:

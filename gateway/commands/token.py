@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.password_shape import possible
 from gateway.aws.renewal import Renewal
 from gateway.aws.user_pool import Challenge, CognitoRefused, Flow, PoolAddress, Tokens, UserPoolClient
@@ -24,6 +25,7 @@ from gateway.config.egress import egress_from
 from gateway.config.load import load
 from gateway.config.model import Config
 from gateway.errors import GatewayError
+from gateway.terminal import waiting_for
 
 Output = Literal["access", "id", "json", "header"]
 
@@ -80,7 +82,7 @@ def _sign_in(address: PoolAddress, request: TokenRequest) -> Tokens:
     if request.username is None and not console.interactive:
         raise GatewayError(f"{request.command}: no username: name one with --username")
     username = request.username or console.line("Username: ", "username")
-    pool = UserPoolClient(address, request.flow)
+    pool = UserPoolClient(address, request.flow, waiting_for)
     outcome = pool.sign_in(username, _password(request, console))
     attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
     while isinstance(outcome, Challenge):
@@ -119,7 +121,8 @@ def _renewed(address: PoolAddress, request: TokenRequest, kept: KeptTokens) -> T
             raise GatewayError("no refresh token is kept: sign in once with --cache, then --refresh renews")
         return None
     try:
-        return Renewal(address).renew(refresh, kept.internal_name(), kept.device_key())
+        renewal = Renewal(address, CognitoClient(address, "password", waiting_for))
+        return renewal.renew(refresh, kept.internal_name(), kept.device_key())
     except CognitoRefused:
         # Signed out, or its time is over: a password is left, unless renewing was all that was wanted.
         if request.refresh:

@@ -17,6 +17,7 @@ from gateway.commands.checkup.finding import Finding, broken, good, unknown, war
 from gateway.config.model import ClientTls, Config, Upstream
 from gateway.errors import GatewayError
 from gateway.gate.trust import host_of
+from gateway.terminal import waiting_for
 from gateway.tls.causes import plain
 from gateway.tls.contexts import client_context
 
@@ -32,11 +33,13 @@ def look_at_upstream(config: Config) -> Iterator[Finding]:
     upstream = config.upstream
     about = f"upstream {upstream.address}"
     try:
-        addresses = _addresses(upstream)
+        with waiting_for(f"the address of {upstream.host}"):
+            addresses = _addresses(upstream)
     except OSError as error:
         yield broken(about, f"has no address: {plain(error)}", _ALL_FAIL, "check the name in upstream.url")
         return
-    outcomes = [_outcome(config, address) for address in addresses]
+    with waiting_for(f"the upstream {upstream.address}"):
+        outcomes = [_outcome(config, address) for address in addresses]
     # One address that serves is enough: the gateway takes that one.
     yield next((each for each in outcomes if each.level != "broken"), outcomes[0])
     loopback = upstream.unix is None and all(

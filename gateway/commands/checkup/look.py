@@ -15,6 +15,7 @@ from gateway.commands.checkup.identity_findings import judge_identity_pool, judg
 from gateway.commands.checkup.pool_findings import judge_client, judge_pool
 from gateway.config.model import Config, UserPool
 from gateway.errors import GatewayError
+from gateway.terminal import waiting_for
 
 _SIGN_IN = "name AWS credentials that may look, with --profile; `setup --iam-policy` prints what they need"
 
@@ -22,7 +23,8 @@ _SIGN_IN = "name AWS credentials that may look, with --profile; `setup --iam-pol
 def look(config: Config, pool: UserPool, *, profile: str | None, region: str | None) -> Iterator[Finding]:
     """Everything about one configured pool that AWS tells. Raises nothing a user can cause."""
     try:
-        aws = Aws(Where(region or pool.region, profile, config.cognito.endpoint_url, config.cognito.egress))
+        where = Where(region or pool.region, profile, config.cognito.endpoint_url, config.cognito.egress)
+        aws = Aws(where, waiting_for)
     except GatewayError as error:
         yield unknown("AWS", str(error), _SIGN_IN)
         return
