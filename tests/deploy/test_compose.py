@@ -1,103 +1,176 @@
-"""compose.yaml from outside: up with the demo, a token, the API through the gateway and not around it."""
+"""docs/compose.md from outside: a token, the API through the gateway and not around it; one's own API."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
 from tests.support.container_engine import ROOT, Engine
+from tests.support.page_commands import DOCS, commands_of
 from tests.support.ports import free_port
-from tests.support.programs import DEMO_PASSWORD, DEMO_USER
+from tests.support.programs import DEMO_PASSWORD
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 
-CONFIG = "/etc/cognito-gateway/gateway.yaml"
+PAGE = DOCS / "compose.md"
+START, TOKEN, CURL, END, OWN = commands_of(PAGE)
 
 
-class Up:
-    def __init__(self, engine: Engine, port: int) -> None:
-        self.engine, self.port = engine, port
+class Composed:
+    """One project of docker compose: the page's commands as they are printed, in a shell that is no bash."""
 
-    def compose(self, *words: str, stdin: str = "", check: bool = True) -> str:
+    def __init__(self, engine: Engine, project: str, folder: Path = ROOT) -> None:
+        self.engine, self.project, self.folder, self.port = engine, project, folder, free_port()
+
+    def sh(self, *lines: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        script = "\n".join(lines)
+        for printed, here in (
+            # Debian's is the first generation: another name, and it cannot wait. The images are built
+            # already, from a base image that needs no registry.
+            ("docker compose", f"docker-compose -p {self.project}"),
+            (" --wait", ""),
+            (" --build", " --no-build"),
+            # The same port in every test would be somebody else's.
+            (":8000/", f":{self.port}/"),
+        ):
+            script = script.replace(printed, here)
         done = subprocess.run(
-            ["docker-compose", "-p", "door", "--profile", "demo", *words],
-            cwd=ROOT,
+            ["sh", "-euc", script],
+            cwd=self.folder,
             env={
                 "PATH": "/usr/bin:/bin:/usr/local/bin",
                 "DOCKER_HOST": self.engine.host,
                 "GATEWAY_PORT": str(self.port),
             },
-            input=stdin,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
         )
         assert not check or done.returncode == 0, done.stderr
-        return done.stdout
+        return done
 
-    def get(self, path: str, token: str | None = None) -> tuple[int, bytes]:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", headers=headers)
+    def state(self, service: str) -> Mapping[str, object]:
+        state = self.engine.inspect(f"{self.project}_{service}_1")["State"]
+        assert isinstance(state, dict)
+        return state
+
+    def is_healthy(self, service: str) -> bool:
+        health = self.state(service)["Health"]
+        assert isinstance(health, dict)
+        return bool(health["Status"] == "healthy")
+
+    def status(self, path: str) -> int:
+        """Of an answer to nobody in particular; 0 where there is none."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=60) as answer:
-                return answer.status, answer.read()
+            with opener.open(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
+                return int(answer.status)
         except urllib.error.HTTPError as refused:
-            return refused.code, refused.read()
+            return refused.code
+        except OSError:
+            return 0
 
 
 @pytest.fixture(scope="module")
-def up(engine: Engine) -> Iterator[Up]:
-    up = Up(engine, free_port())
+def demo(engine: Engine) -> Iterator[Composed]:
+    demo = Composed(engine, "door")
     try:
-        up.compose("up", "-d", "--no-build")
+        demo.sh(START)
         until = time.monotonic() + 180
-        while '"event":"key_set_loaded"' not in up.compose("logs", "gateway"):
-            assert time.monotonic() < until, up.compose("logs")
+        while not demo.is_healthy("gateway"):
+            assert time.monotonic() < until, demo.sh("docker compose -f compose.demo.yaml logs").stdout
             time.sleep(0.5)
-        yield up
+        yield demo
     finally:
-        up.compose("down", "-t", "20", check=False)
+        demo.sh(f"{END} -t 20", check=False)
 
 
-def test_the_api_is_reached_with_a_token_and_only_so(up: Up) -> None:
-    token = up.compose(
-        *("exec", "-T", "gateway", "cognito-gateway", "token", "--config", CONFIG, "--username", DEMO_USER),
-        stdin=f"{DEMO_PASSWORD}\n",
-    ).strip()
-    status, body = up.get("/api/v1/config", token)
-    assert status == 200
-    assert json.loads(body)["identity"]["groups"] == "admins,users"
-    assert up.get("/api/v1/config")[0] == 401
+def test_the_api_is_reached_with_a_token_and_only_so(demo: Composed) -> None:
+    assert DEMO_PASSWORD in TOKEN
+    answer = json.loads(demo.sh(TOKEN, CURL.replace("curl ", "curl -s ")).stdout)
+    assert answer["identity"]["groups"] == "admins,users"
+    assert demo.status("/api/v1/config") == 401
 
 
-def test_the_gateway_alone_publishes_a_port(up: Up) -> None:
-    published = {
-        name: json.loads(
-            up.engine.docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", f"door_{name}_1")
-        )
-        for name in ("gateway", "api", "local-cognito")
-    }
-    assert [name for name, ports in published.items() if any((ports or {}).values())] == ["gateway"]
-    # Nor does the metrics listener.
-    assert not published["gateway"]["9090/tcp"]
+def test_the_gateway_began_once_the_local_cognito_was_healthy(demo: Composed) -> None:
+    assert demo.is_healthy("local-cognito")
+    log = demo.sh("docker compose -f compose.demo.yaml logs gateway").stdout
+    assert '"event":"key_set_loaded"' in log
+    assert "key_set_fetch_failed" not in log
 
 
-def test_the_api_has_no_way_out(up: Up) -> None:
-    networks = json.loads(up.engine.docker("network", "inspect", "door_back"))
+def test_the_gateways_port_alone_is_published(demo: Composed) -> None:
+    """By the local Cognito, whose network the gateway shares."""
+    found = demo.engine.docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", "door_local-cognito_1")
+    published = {port: where for port, where in json.loads(found).items() if where}
+    assert list(published) == ["8000/tcp"]
+    for name in ("gateway", "api"):
+        found = demo.engine.docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", f"door_{name}_1")
+        assert not any((json.loads(found) or {}).values()), name
+
+
+def test_the_api_has_no_way_out(demo: Composed) -> None:
+    networks = json.loads(demo.engine.docker("network", "inspect", "door_back"))
     assert networks[0]["Internal"] is True
 
 
-def test_it_ends_in_order(up: Up) -> None:
-    up.compose("stop", "-t", "30", "gateway")
-    state = up.engine.inspect("door_gateway_1")["State"]
-    assert isinstance(state, dict)
-    assert state["ExitCode"] == 0
-    up.compose("start", "gateway")
+def test_it_ends_in_order(demo: Composed) -> None:
+    demo.sh("docker compose -f compose.demo.yaml stop -t 30 gateway")
+    assert demo.state("gateway")["ExitCode"] == 0
+    demo.sh("docker compose -f compose.demo.yaml start gateway")
+
+
+# --- an API of one's own -----------------------------------------------------------------------------------
+
+# The page's file .env.
+OWN_SETTINGS = re.findall(r"^    ([A-Z_]+=\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@pytest.fixture
+def own(engine: Engine, tmp_path: Path) -> Composed:
+    shutil.copy(ROOT / "compose.yaml", tmp_path)
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    (tmp_path / ".env").write_text("\n".join(OWN_SETTINGS) + "\n")
+    return Composed(engine, "own", tmp_path)
+
+
+def test_ones_own_api_has_nothing_of_the_demo(own: Composed) -> None:
+    try:
+        own.sh(OWN)
+        until = time.monotonic() + 180
+        while (status := own.status("/")) != 401:
+            assert status == 0
+            assert time.monotonic() < until, own.sh("docker compose logs").stdout
+            time.sleep(0.5)
+        lines = own.engine.docker("logs", "own_gateway_1").splitlines()
+        (begun,) = [each for each in map(json.loads, lines) if each["event"] == "started"]
+        settings = dict(line.split("=", 1) for line in OWN_SETTINGS)
+        assert (begun["user_pools"], begun["upstream"]) == ([settings["USER_POOL_ID"]], settings["API_URL"])
+        resolved = own.sh("docker compose config").stdout
+        assert "9229" not in resolved
+        assert "LocalDemo" not in resolved
+        # The metrics listener is for the container's network.
+        ports = own.engine.docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", "own_gateway_1")
+        assert [port for port, where in json.loads(ports).items() if where] == ["8000/tcp"]
+    finally:
+        own.sh("docker compose down -t 20", check=False)
+
+
+@pytest.mark.parametrize("forgotten", OWN_SETTINGS)
+def test_a_forgotten_setting_is_named(own: Composed, forgotten: str) -> None:
+    (own.folder / ".env").write_text("\n".join(line for line in OWN_SETTINGS if line != forgotten) + "\n")
+    done = own.sh(OWN, check=False)
+    assert done.returncode != 0
+    assert forgotten.partition("=")[0] in done.stderr
+    assert "put it into the file .env" in done.stderr

@@ -8,8 +8,8 @@ from pathlib import Path
 DOCS = Path(__file__).parents[2] / "docs"
 # How a line of an indented block begins that is for a shell.
 _PROGRAMS = (
-    "aws|cognito-gateway|cp|curl|docker|eval|export|git|helm|install|journalctl|kubectl|local-cognito|make|openssl"
-    "|pip|pipx|python|python3|rm|systemctl"
+    "aws|cognito-gateway|cp|curl|docker|echo|eval|export|git|helm|install|journalctl|kubectl|local-cognito|make|openssl"
+    "|pip|pipx|printf|python|python3|rm|systemctl"
 )
 _COMMAND = re.compile(rf"(?:[A-Z_]+=\$\()?(?:\S*/bin/)?(?:{_PROGRAMS}) .*")
 _SHELLS = {"console", "sh", "bash"}
