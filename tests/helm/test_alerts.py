@@ -50,10 +50,10 @@ def test_every_alert_has_its_section_and_every_section_its_alert() -> None:
         assert rule["annotations"]["runbook_url"] == f"docs/alerts.md#{rule['alert'].lower()}"
 
 
-def test_every_section_says_what_it_means_and_what_to_look_at() -> None:
+def test_every_section_says_what_it_means_and_what_to_check() -> None:
     for part in PAGE.read_text().split("\n## ")[1:]:
         assert "**Means**:" in part, part
-        assert "**Look at**:" in part, part
+        assert "**Check**:" in part, part
 
 
 @pytest.mark.parametrize("text", [RULES.read_text(), PAGE.read_text()], ids=["rules", "page"])
