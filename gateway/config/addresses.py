@@ -1,7 +1,7 @@
-"""Addresses, networks and URLs: text to parts, stricter than urllib (which drops tabs and newlines).
+"""Parsers of addresses, networks and URLs, stricter than urllib (which drops tabs and newlines).
 
-Invariant: what is returned holds no credentials, no control character and a valid host; a text with
-credentials in it is never repeated in a mistake.
+Invariant: a result has a valid host and no credentials or control characters; a mistake never repeats a text
+that contains credentials.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LONGEST_SOCKET_PATH = 107
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to listen: host and port, or a unix socket's path (then host is '' and port 0)."""
+    """A listening address: host and port, or a unix socket's path (then host is '' and port 0)."""
 
     host: str
     port: int
@@ -47,7 +47,7 @@ class Url(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where the upstream listens."""
+    """The address of the upstream."""
 
     scheme: Literal["http", "https", "unix"]
     host: str
@@ -56,7 +56,7 @@ class Target(NamedTuple):
 
 
 def host_name(text: str) -> str:
-    """A DNS name or an IP address, without brackets, in lower case."""
+    """Parse a DNS name or an IP address without brackets, to lower case."""
     try:
         if ":" in text:
             return str(IPv6Address(text))
@@ -77,7 +77,7 @@ def port_number(text: str, least: int = 0) -> int:
 
 
 def host_header(text: str) -> str:
-    """Return `preserve`, `upstream`, or the value of a Host header: a name, with a port or without."""
+    """Parse `preserve`, `upstream`, or the value of a Host header: a name with an optional port."""
     if text in {"preserve", "upstream"}:
         return text
     host, colon, port = text.rpartition(":")
@@ -102,14 +102,15 @@ def socket_path(text: str) -> Path:
     if not text.startswith("/") or "\0" in text:
         raise ValueError(f"{shown(text)} is not an absolute path: write unix:/path/to/socket")
     if len(text.encode(errors="surrogatepass")) > _LONGEST_SOCKET_PATH:
-        raise ValueError(
-            f"{shown(text)} is longer than a socket's path may be ({_LONGEST_SOCKET_PATH} bytes)"
-        )
+        raise ValueError(f"{shown(text)} is longer than a socket path may be ({_LONGEST_SOCKET_PATH} bytes)")
     return Path("/" + text.lstrip("/"))
 
 
 def address(text: str) -> Address:
-    """`host:port`, `:port` (every interface), `[::1]:8000` or `unix:/path`; port 0 lets the system choose."""
+    """Parse `host:port`, `:port`, `[::1]:8000` or `unix:/path`.
+
+    `:port` means every interface; port 0 lets the system choose.
+    """
     if text.startswith("unix:"):
         return Address("", 0, socket_path(text.removeprefix("unix:")))
     if "://" in text:
@@ -121,13 +122,13 @@ def address(text: str) -> Address:
         return Address(_bracketed(host), port_number(port))
     if ":" in host:
         raise ValueError(
-            f"{shown(text)} is not an address: an IPv6 address stands in brackets, as in [::1]:8000"
+            f"{shown(text)} is not an address: write an IPv6 address in brackets, as in [::1]:8000"
         )
     return Address(host_name(host) if host else "", port_number(port))
 
 
 def network(text: str) -> IPv4Network | IPv6Network:
-    """A CIDR; a single address is a network of one."""
+    """Parse a CIDR; a single address is a network of one."""
     try:
         return ip_network(text)
     except ValueError as error:
@@ -139,10 +140,10 @@ def network(text: str) -> IPv4Network | IPv6Network:
 
 
 def url(text: str) -> Url:
-    """scheme://host[:port][/path], without credentials, query and fragment."""
+    """Parse scheme://host[:port][/path] without credentials, query or fragment."""
     authority = text.partition("://")[2].partition("/")[0]
     if "@" in authority:
-        raise ValueError("credentials in a URL are not accepted here: remove what stands before @")
+        raise ValueError("credentials in a URL are not accepted here: remove the part before @")
     if "?" in text or "#" in text:
         raise ValueError(f"{shown(text)} must have no query and no fragment")
     match = _URL.fullmatch(text)
@@ -154,7 +155,7 @@ def url(text: str) -> Url:
 
 
 def upstream(text: str) -> Target:
-    """Where requests are forwarded to; the path is always the request's own, so the URL has none."""
+    """Parse the upstream's URL; it has no path, because requests keep their own."""
     if text.startswith("unix:"):
         return Target("unix", "", 0, socket_path(text.removeprefix("unix:")))
     parts = url(text)
@@ -167,7 +168,7 @@ def upstream(text: str) -> Target:
 
 
 def origin(text: str) -> str:
-    """http(s)://host[:port], without a trailing slash."""
+    """Parse http(s)://host[:port]; returned without a trailing slash."""
     parts = url(text)
     if parts.scheme not in {"http", "https"}:
         raise ValueError(f"{shown(text)} must begin with https:// or http://")
@@ -177,7 +178,7 @@ def origin(text: str) -> str:
 
 
 def web_origin(text: str) -> str:
-    """An origin as browsers send it in `Origin` (RFC 6454 section 6.2), since it is compared byte by byte."""
+    """Parse an origin exactly as browsers send it in `Origin` (RFC 6454 section 6.2)."""
     if text in {"*", "null"}:
         return text
     parts = url(text)
@@ -186,25 +187,25 @@ def web_origin(text: str) -> str:
     port = "" if parts.port in {None, default} else f":{parts.port}"
     sent = f"{parts.scheme}://{host}{port}"
     if text != sent:
-        raise ValueError(f"{shown(text)} is never what a browser sends: write {sent}")
+        raise ValueError(f"{shown(text)} is not what browsers send: write {sent}")
     return text
 
 
 def trusted(text: str) -> str:
-    """A URL that keys or credentials may come from: nobody on the way can change the answer."""
+    """Parse a URL for keys or credentials, whose responses nobody on the way can change."""
     parts = url(text)
-    # RFC 7517 section 8 with RFC 9110 section 4.2.2: keys are as authentic as the connection they came over.
+    # RFC 7517 section 8 with RFC 9110 section 4.2.2: keys are as authentic as the connection they arrive on.
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.host)):
         raise ValueError(f"{shown(text)} must be https, or http on a loopback address")
     return text
 
 
 def proxy(text: str) -> str:
-    """`environment`, `none` or the URL of a proxy that is spoken to without TLS."""
+    """Parse `environment`, `none` or the URL of a proxy that is reached without TLS."""
     if text in {"environment", "none"}:
         return text
     if "@" in text.partition("://")[2].partition("/")[0]:
-        raise ValueError("credentials in a URL are not accepted here: put such a proxy into HTTPS_PROXY")
+        raise ValueError("credentials in a URL are not accepted here: set this proxy in HTTPS_PROXY")
     parts = url(text)
     if parts.scheme != "http" or parts.path not in {"", "/"}:
         raise ValueError(f"{shown(text)} is not environment, none or a URL such as http://proxy:3128")
@@ -212,7 +213,7 @@ def proxy(text: str) -> str:
 
 
 def collector(text: str) -> str:
-    """An OTLP/HTTP collector's base URL; a trailing /v1/traces, as some write it, is understood."""
+    """Parse an OTLP/HTTP collector's base URL; a trailing /v1/traces is accepted and dropped."""
     parts = url(text)
     if parts.scheme not in {"http", "https"}:
         raise ValueError(f"{shown(text)} must begin with http:// or https://")
@@ -220,7 +221,7 @@ def collector(text: str) -> str:
 
 
 def issuer(text: str) -> str:
-    """An issuer exactly as tokens spell it; nothing is normalised."""
+    """Parse an issuer, which is kept exactly as tokens spell it."""
     parts = url(text)
     if parts.scheme not in {"http", "https"}:
         raise ValueError(f"{shown(text)} must begin with https://")

@@ -1,8 +1,8 @@
-"""The configuration's keys in the schema of the Helm chart's values. Pure.
+"""The configuration's keys in the JSON Schema of the Helm chart's values. Pure.
 
-A misspelt key is refused while the chart is rendered, in the words of Helm: the gateway would refuse it as
-well, but by then the pods are new ones, or a reload has failed that nobody looks at. Names only: Helm's words
-about values that may be several things (every key may be `${NAME}`) are no help; those of check-config are.
+With them Helm refuses a misspelt key while it renders the chart. The gateway would refuse it too, but only in
+the new pods, or in a reload whose failure may go unnoticed. Names only: Helm's errors about values of several
+types (every key may be `${NAME}`) do not help; those of check-config do.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from typing import Any
 from gateway.config.shapes import ListOf, Section, Shape
 from gateway.config.table import SCHEMA
 
-# One line of helm/values.schema.json, which is written by hand otherwise.
+# The one generated line of helm/values.schema.json.
 _LINE = re.compile(r'(?m)^    "config": .*,$')
 
 
 def with_names(text: str) -> str:
-    """The chart's schema with its line on `config` written again. Raises ValueError where there is none."""
+    """Return the chart's schema with its line on `config` regenerated. Raises ValueError if there is none."""
     line = f'    "config": {json.dumps({"type": "object", **_names(SCHEMA)})},'
     written, times = _LINE.subn(lambda _: line, text)
     if times != 1:
-        raise ValueError(f'"config" is on {times} lines of the chart\'s schema, and has to be on one')
+        raise ValueError(f'"config" is on {times} lines of the chart\'s schema instead of one')
     return written
 
 

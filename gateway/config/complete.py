@@ -1,7 +1,7 @@
-"""Typed values become the completed configuration: what was left out is worked out, paths become absolute.
+"""Completion of typed values: defaults that depend on other values, absolute paths, the final classes.
 
-What follows from a key's shape is made by `_made`; each key declared as `completed` or `written` stands here.
-Called only when nothing was wrong, so every value has the type that its kind in the table returns.
+`_made` handles what follows from a key's shape; keys declared as `completed` or `written` are handled one by
+one. Called only if there was no mistake, so every value has the type that its kind in the schema returns.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.config.egress import egress_of
 from gateway.config.in_sight import credentials_in_sight
 from gateway.config.shapes import ListOf, MapOf, Section, Shape
 
-# What a typed section is; its values' types are the table's promise.
+# A typed section; the schema determines its values' types.
 Values = Mapping[str, Any]
 T = TypeVar("T")
 
@@ -26,12 +26,15 @@ T = TypeVar("T")
 def complete(
     values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool = False
 ) -> model.Config:
-    """`folder`: where the configuration file is; relative paths in it begin there. `stored`: the user pools
-    are the set-up page's answer (stored.py)."""
+    """Return the completed configuration.
+
+    Relative paths start at `folder`, where the configuration file is. `stored`: the user pools come from the
+    set-up page (stored.py).
+    """
     cognito = _cognito(values["cognito"], folder, environ, stored=stored)
     sign_in = _made(section_of(model.SignIn), values["sign_in"], folder)
     if cognito.user_pools and not cognito.sign_in_pools:
-        # checks.py warns: without a client of ours nobody can sign in here.
+        # cross_checks.py warns: without an app client of ours nobody can sign in here.
         sign_in = replace(sign_in, enabled=False)
     return _made(
         section_of(model.Config),
@@ -45,10 +48,10 @@ def complete(
 
 
 def issuers(pool_id: str, given: Sequence[str] | None, endpoint_url: str | None) -> tuple[str, ...]:
-    """The exact `iss` values of a pool's tokens.
+    """Return the exact `iss` values of a pool's tokens.
 
     AWS: the original and the updated issuer (IssuerConfiguration of UpdateUserPool); a pool may be switched
-    from one to the other, so both are accepted. An endpoint of one's own issues tokens under its own name.
+    from one to the other, so both are accepted. Another endpoint issues tokens under its own name.
     """
     if given is not None:
         return tuple(given)
@@ -61,7 +64,7 @@ def issuers(pool_id: str, given: Sequence[str] | None, endpoint_url: str | None)
     )
 
 
-# How AWS's own names end: partitions of botocore's endpoint rules that have user pools, with dual stack.
+# Suffixes of AWS's host names: partitions of botocore's endpoint rules that have user pools, with dual stack.
 _AWS_NAMES = (
     ".amazonaws.com",
     ".amazonaws.com.cn",
@@ -73,7 +76,7 @@ _AWS_NAMES = (
 
 
 def issuing_endpoint(issuer_from: str | None, endpoint_url: str | None) -> str | None:
-    """Return `endpoint_url` where tokens are issued under its name, None where AWS's issuers hold.
+    """Return `endpoint_url` if tokens are issued under its name, None if AWS's issuers apply.
 
     AWS: a VPC or FIPS endpoint is another way to the same API, and the `iss` of its tokens does not change.
     """
@@ -88,18 +91,18 @@ def jwks_url(given: str | None, pool_issuers: Sequence[str]) -> str:
 
 
 def methods(given: Sequence[str] | None) -> frozenset[str] | None:
-    """RFC 9110 section 9.3.2: HEAD is GET without the content, so who may GET may HEAD."""
+    """Add HEAD to GET: it is GET without the content (RFC 9110 section 9.3.2)."""
     if given is None:
         return None
     return frozenset(given) | ({"HEAD"} if "GET" in given else set())
 
 
 def _made(section: Section[T], values: Values, folder: Path, **completed: object) -> T:
-    """The section's fields by their keys' shapes, but for those that are `completed` already."""
+    """Build the section from its keys' shapes, except for fields already in `completed`."""
     fields = dict(completed)
     for key in section.keys:
         if key.field and key.field not in fields:
-            assert key.completes, f"{key.name}: complete.py says nothing about it"
+            assert key.completes, f"{key.name}: not handled in complete.py"
             fields[key.field] = _by_shape(key.shape, values[key.name], folder)
     return section.made(**fields)
 

@@ -1,6 +1,6 @@
-"""Values against each other: what each is alone is fine, and together they are a mistake or surely not meant.
+"""Checks across keys: values that are valid alone, but are mistakes or doubtful together.
 
-Invariant: a value that is None was reported before, or is a decision; either way a check passes it by.
+Invariant: a value that is None was reported already, or is a decision; either way the checks skip it.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from gateway.config.route_checks import check_routes
 from gateway.config.trusted_names import folded, group_of
 from gateway.config.validate import Typed
 
-# Of so few sign-ins at a time nobody would speak of a service; the defaults suffice for 630.
+# Too few concurrent sign-ins for any service; the defaults suffice for 630.
 _FEW_SIGN_INS = 100
 _EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with, not bound to
 
 
 def check(typed: Typed, report: Report) -> None:
-    """Every rule that needs more than one value; mistakes and warnings go into `report`."""
+    """Run every check that needs more than one value; mistakes and warnings go into `report`."""
     _pools(typed, report)
     _doubts(typed, report)
     _identity_headers(typed, report)
@@ -40,12 +40,12 @@ def check(typed: Typed, report: Report) -> None:
     for index, network in enumerate(typed.values["listen"]["trusted_proxies"] or ()):
         if network is not None and network.prefixlen == 0:
             path = f"listen.trusted_proxies[{index}]"
-            told = "everybody may say which address, scheme and host a request came from"
-            report.warning(typed.place(path), path, told)
+            message = "every client can forge its address, scheme and host"
+            report.warning(typed.place(path), path, message)
 
 
 def check_egress(typed: Typed, environ: Mapping[str, str], report: Report) -> None:
-    """The environment's proxy, where it is the way out to AWS."""
+    """Check the environment's proxy, if it is used for calls to AWS."""
     proxy = typed.values["cognito"]["proxy"]
     try:
         egress_of("none" if proxy is None else proxy, None, environ)
@@ -56,22 +56,22 @@ def check_egress(typed: Typed, environ: Mapping[str, str], report: Report) -> No
 def _pools(typed: Typed, report: Report) -> None:
     cognito = typed.values["cognito"]
     if cognito["issuer_from"] == "endpoint" and cognito["endpoint_url"] is None:
-        told = "needs endpoint_url, under whose name tokens would be issued"
-        report.mistake(typed.place("cognito.issuer_from"), "cognito.issuer_from", told)
+        message = "needs endpoint_url, which names the issuer"
+        report.mistake(typed.place("cognito.issuer_from"), "cognito.issuer_from", message)
     owner: dict[str, str] = {}
     for path, pool in _items("cognito.user_pools", cognito["user_pools"]):
         if pool["id"] is None or None in (pool["issuers"] or ()):
             continue
         if pool["id"].startswith("cn-"):
             # botocore's endpoint rules: no region of aws-cn has cognito-idp, one has cognito-identity.
-            told = "Amazon Cognito has no user pools in the Regions of China: name a pool of another Region"
-            report.mistake(typed.place(f"{path}.id"), f"{path}.id", told)
+            message = "Amazon Cognito has no user pools in the Regions of China: use a pool in another Region"
+            report.mistake(typed.place(f"{path}.id"), f"{path}.id", message)
         endpoint = complete.issuing_endpoint(cognito["issuer_from"], cognito["endpoint_url"])
         mine = complete.issuers(pool["id"], pool["issuers"], endpoint)
         for issuer in mine:
             if owner.setdefault(issuer, path) != path:
-                told = f"{owner[issuer]} accepts the same issuer: a token must belong to exactly one pool"
-                report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
+                message = f"{owner[issuer]} accepts the same issuer: a token must belong to exactly one pool"
+                report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", message)
                 break
         _audiences(typed, report, path, pool)
         lacks = pool["client_secret"] is None and pool["client_secret_file"] is None
@@ -81,22 +81,22 @@ def _pools(typed: Typed, report: Report) -> None:
             and pool["domain"] is None
             and pool["client_ids"]
         ):
-            # AWS: the setting of the app client that this needs is for clients with a secret only.
-            told = "needs the app client's secret, and this pool has no client_secret_file"
-            report.mistake(typed.place("sign_in.user_context"), "sign_in.user_context", f"{told} ({path})")
+            # AWS: the app client's setting that this needs is for clients with a secret only.
+            message = "needs the app client's secret, and this pool has no client_secret_file"
+            report.mistake(typed.place("sign_in.user_context"), "sign_in.user_context", f"{message} ({path})")
         if pool["client_secret"] is not None and pool["client_secret_file"] is not None:
-            told = "client_secret_file is given as well: leave one of them out"
-            report.mistake(typed.place(f"{path}.client_secret"), f"{path}.client_secret", told)
+            message = "client_secret_file is set too: remove one of them"
+            report.mistake(typed.place(f"{path}.client_secret"), f"{path}.client_secret", message)
         if pool["jwks_file"] is not None:
             if pool["jwks_url"] is not None:
-                told = "not used: the keys come from jwks_file"
-                report.warning(typed.place(f"{path}.jwks_url"), f"{path}.jwks_url", told)
+                message = "ignored: the keys come from jwks_file"
+                report.warning(typed.place(f"{path}.jwks_url"), f"{path}.jwks_url", message)
         elif pool["jwks_url"] is None and f"{path}.jwks_url" not in typed.places and mine:
             _derived_keys(typed, report, path, complete.jwks_url(None, mine))
 
 
 def _doubts(typed: Typed, report: Report) -> None:
-    """IDs that are surely not meant. What stands in AWS's place has IDs of any form."""
+    """Warn of IDs that are surely not intended. Emulators have IDs of any form."""
     cognito = typed.values["cognito"]
     if cognito["endpoint_url"] is not None:
         return
@@ -113,41 +113,45 @@ def _doubts(typed: Typed, report: Report) -> None:
 
 
 def _audiences(typed: Typed, report: Report, path: str, pool: dict[str, Any]) -> None:
-    """What needs an audience, and who cannot sign in here (RFC 8707, RFC 9068)."""
+    """Check settings that need an audience, and warn of users who cannot sign in here (RFC 9068)."""
     if not pool["audiences"]:
         for key, value in (("clients", "bound"), ("require_audience", True)):
             if pool[key] == value:
-                told = "needs audiences: no access token could be bound to this gateway"
-                report.mistake(typed.place(f"{path}.{key}"), f"{path}.{key}", told)
+                message = "needs audiences: otherwise no access token can be bound to this gateway"
+                report.mistake(typed.place(f"{path}.{key}"), f"{path}.{key}", message)
         return
     if not typed.values["sign_in"]["enabled"]:
         return
     if not pool["client_ids"]:
-        told = "no client_ids: nobody of this pool can sign in at the pages, only bearer tokens are accepted"
-        report.warning(typed.place(path), path, told)
+        message = (
+            "no client_ids: this pool's users cannot sign in on the pages, only bearer tokens are accepted"
+        )
+        report.warning(typed.place(path), path, message)
     elif pool["require_audience"] and pool["domain"] is None:
-        told = "tokens of our own sign-in pages have no aud, so sessions would be refused: set domain"
-        report.warning(typed.place(f"{path}.require_audience"), f"{path}.require_audience", told)
+        message = (
+            "tokens of the gateway's own sign-in pages have no aud, so sessions would be refused: set domain"
+        )
+        report.warning(typed.place(f"{path}.require_audience"), f"{path}.require_audience", message)
 
 
 def _derived_keys(typed: Typed, report: Report, path: str, url: str) -> None:
     try:
         addresses.trusted(url)
     except ValueError as error:
-        told = f"the keys would be fetched from this issuer, and {error}; or set jwks_url"
-        report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", told)
+        message = f"keys would be fetched from this issuer, and {error}; or set jwks_url"
+        report.mistake(typed.place(f"{path}.issuers"), f"{path}.issuers", message)
 
 
 def _identity_headers(typed: Typed, report: Report) -> None:
     owner: dict[str, str] = {}
     for path, name in _identity_names(typed):
         if name is not None and owner.setdefault(folded(name), path) != path:
-            told = f"{owner[folded(name)]} has this header already (case, _ and . make no difference)"
-            report.mistake(typed.place(path), path, told)
+            message = f"{owner[folded(name)]} already uses this header (case, _ and . make no difference)"
+            report.mistake(typed.place(path), path, message)
 
 
 def _identity_names(typed: Typed) -> list[tuple[str, str | None]]:
-    """The names of identity headers, each with its place in the file."""
+    """Return the names of identity headers, each with its path in the file."""
     section = typed.values["identity_headers"]
     given = [
         (f"identity_headers.{name}", section[name])
@@ -166,30 +170,30 @@ def _passed_headers(typed: Typed, report: Report) -> None:
         if name is None:
             continue
         if folded(name) in identity:
-            told = "cannot pass: identity_headers has it, and clients must not write it"
-            report.mistake(typed.place(path), path, told)
+            message = "cannot pass: identity_headers uses it, so clients must not send it"
+            report.mistake(typed.place(path), path, message)
         elif group_of(folded(name)) is None and folded(name) == name.lower():
-            report.warning(typed.place(path), path, f"{name} is not removed by default: leave it out")
+            report.warning(typed.place(path), path, f"{name} is not removed by default: remove this entry")
 
 
 def _memory(typed: Typed, report: Report) -> None:
     if typed.values["sign_in"]["session"]["store"] == "memory" and typed.values["listen"]["workers"] != 1:
         key = "sign_in.session.store"
-        told = "memory is of one process, and listen.workers is not 1: use cookie or redis"
-        report.mistake(typed.place(key), key, told)
+        message = "memory belongs to one process, but listen.workers is not 1: use cookie or redis"
+        report.mistake(typed.place(key), key, message)
 
 
 def _rotation(typed: Typed, report: Report) -> None:
-    """Two workers that renew one session at a time: fine, unless Cognito takes each refresh token once."""
+    """Warn of workers that may renew one session at the same time, if refresh tokens are rotated."""
     sign_in, cognito = typed.values["sign_in"], typed.values["cognito"]
     if not sign_in["enabled"] or not cognito["user_pools"] or typed.values["listen"]["workers"] == 1:
         return
     if sign_in["session"]["store"] == "cookie":
-        told = (
+        message = (
             "workers renew a cookie session independently: if the app client rotates refresh tokens, "
-            "set its RetryGracePeriodSeconds to 10 or more, or use store: redis; `doctor` looks at the client"
+            "set its RetryGracePeriodSeconds to 10 or more, or use store: redis; `doctor` checks the client"
         )
-        report.warning(typed.place("listen.workers"), "listen.workers", told)
+        report.warning(typed.place("listen.workers"), "listen.workers", message)
 
 
 def _revocation(typed: Typed, report: Report) -> None:
@@ -197,17 +201,17 @@ def _revocation(typed: Typed, report: Report) -> None:
     every, calls, replicas = settings["check_every"], settings["calls_per_second"], settings["replicas"]
     if every is None or calls is None or replicas is None:
         return
-    # Without Redis each replica asks for itself, with its part of the calls, about all that it sees.
+    # Without Redis each replica makes its own checks, with its share of the calls, about all users it sees.
     parts = replicas if settings["redis_url"] is None else 1
-    # A sign-in is asked about again after 0.6 to 0.8 of the time (gateway/revocation/schedule.py).
+    # A sign-in is checked again after 0.6 to 0.8 of the time (gateway/revocation/schedule.py).
     suffices = int(calls * every * 0.7 / parts)
     if suffices < _FEW_SIGN_INS:
         path = "cognito.revocation.check_every"
-        told = (
-            f"the calls suffice for {suffices} sign-ins in use at a time; beyond them checks come later than "
-            "this: take a longer time, more calls_per_second" + (", or redis_url" if parts > 1 else "")
+        message = (
+            f"calls_per_second suffices for {suffices} concurrent sign-ins; beyond them checks come later "
+            "than this: raise check_every or calls_per_second" + (", or set redis_url" if parts > 1 else "")
         )
-        report.warning(typed.place(path), path, told)
+        report.warning(typed.place(path), path, message)
 
 
 def _redis(typed: Typed, report: Report) -> None:
@@ -219,24 +223,26 @@ def _redis(typed: Typed, report: Report) -> None:
     ):
         if section.get("store") == "redis" and section["redis_url"] is None:
             key = f"{path}.store"
-            report.mistake(typed.place(key), key, "redis needs sign_in.session.redis_url: say where it is")
+            report.mistake(typed.place(key), key, "redis needs sign_in.session.redis_url")
         url, key = section["redis_url"], f"{path}.redis_password_file"
         if url is not None and section["redis_password_file"] and redis_place(url).password is not None:
-            report.mistake(typed.place(key), key, "redis_url holds a password too: keep one of them")
+            report.mistake(typed.place(key), key, "redis_url contains a password too: remove one of them")
 
 
 def _listeners(typed: Typed, report: Report) -> None:
     listen, metrics = typed.values["listen"]["address"], typed.values["metrics"]["address"]
     if listen is not None and metrics is not None and _collide(listen, metrics):
         path = "metrics.address" if "metrics.address" in typed.places else "listen.address"
-        told = "listen.address and metrics.address are the same: metrics never stand on the public port"
-        report.mistake(typed.place(path), path, told)
+        message = (
+            "listen.address and metrics.address are the same: metrics are never served on the public port"
+        )
+        report.mistake(typed.place(path), path, message)
     _grpc_listener(typed, report, {"listen.address": listen, "metrics.address": metrics})
     target = typed.values["upstream"]["url"]
     if listen is not None and target is not None and _is_ourselves(listen, target):
         path = "upstream.url" if "upstream.url" in typed.places else "listen.address"
-        told = "upstream.url is our own listen.address: every request would loop back to the gateway"
-        report.mistake(typed.place(path), path, told)
+        message = "upstream.url is listen.address: every request would loop back to the gateway"
+        report.mistake(typed.place(path), path, message)
 
 
 def _grpc_listener(typed: Typed, report: Report, others: Mapping[str, Address | None]) -> None:
@@ -247,8 +253,8 @@ def _grpc_listener(typed: Typed, report: Report, others: Mapping[str, Address | 
         if taken is not None and _collide(address, taken):
             report.mistake(typed.place(path), path, f"the same as {other}: choose another port")
     if address.unix is not None and typed.values["listen"]["workers"] != 1:
-        told = "several workers cannot share a unix socket here: use host:port, or listen.workers: 1"
-        report.mistake(typed.place(path), path, told)
+        message = "several workers cannot share a unix socket here: use host:port, or listen.workers: 1"
+        report.mistake(typed.place(path), path, message)
 
 
 def _collide(one: Address, other: Address) -> bool:
@@ -273,13 +279,13 @@ def _cors(typed: Typed, report: Report) -> None:
     if cors is None or "*" not in (cors["allow_origins"] or ()):
         return
     if len(cors["allow_origins"]) > 1:
-        told = "* allows every origin: leave out the others, or *"
-        report.mistake(typed.place("cors.allow_origins"), "cors.allow_origins", told)
+        message = "* allows every origin: remove the others, or *"
+        report.mistake(typed.place("cors.allow_origins"), "cors.allow_origins", message)
     if cors["allow_credentials"]:
-        # Fetch section 3.3.5: browsers refuse the pair; to name whoever asks instead would hand every site
-        # the answers its visitors get.
-        told = "cannot be true with allow_origins: [*]: name the origins that may use their visitors' cookies"
-        report.mistake(typed.place("cors.allow_credentials"), "cors.allow_credentials", told)
+        # Fetch section 3.3.5: browsers refuse the pair; echoing each Origin instead would give every site the
+        # responses its visitors get.
+        message = "cannot be true with allow_origins: [*]: list the origins that may send cookies"
+        report.mistake(typed.place("cors.allow_credentials"), "cors.allow_credentials", message)
 
 
 def _aws(typed: Typed, report: Report) -> None:
@@ -287,26 +293,28 @@ def _aws(typed: Typed, report: Report) -> None:
     if upstream["sigv4"] is None:
         return
     if target is not None and target.scheme != "https" and not addresses.is_loopback(target.host):
-        told = "sigv4 needs https (or http on loopback): what is signed must not be read on its way"
+        message = "sigv4 needs https (or http on loopback): signed requests must not be sent in the clear"
         path = "upstream.url" if "upstream.url" in typed.places else "upstream.sigv4"
-        report.mistake(typed.place(path), path, told)
+        report.mistake(typed.place(path), path, message)
     if upstream["forward_token"]:
-        told = "cannot be true with sigv4: the signature stands in the Authorization header"
-        report.mistake(typed.place("upstream.forward_token"), "upstream.forward_token", told)
+        message = "cannot be true with sigv4: the signature uses the Authorization header"
+        report.mistake(typed.place("upstream.forward_token"), "upstream.forward_token", message)
     pools = list(_items("cognito.user_pools", typed.values["cognito"]["user_pools"]))
     lacking = [path for path, pool in pools if pool["identity_pool_id"] is None]
-    # What a set-up page wrote cannot be corrected in this file: its users are told.
+    # What the set-up page stored cannot be corrected in this file: it is only a warning.
     if pools and len(lacking) == len(pools) and typed.place(lacking[0]).label == typed.place("").label:
-        told = "no user pool has an identity_pool_id, which AWS credentials come from"
-        report.mistake(typed.place("upstream.sigv4"), "upstream.sigv4", told)
+        message = "no user pool has an identity_pool_id, the source of AWS credentials"
+        report.mistake(typed.place("upstream.sigv4"), "upstream.sigv4", message)
         return
     for path in lacking:
-        told = "no identity_pool_id: with upstream.sigv4 its users are refused (credentials_refused)"
-        report.warning(typed.place(path), path, told)
+        message = (
+            "no identity_pool_id: with upstream.sigv4 this pool's users are refused (credentials_refused)"
+        )
+        report.warning(typed.place(path), path, message)
 
 
 def _items(path: str, items: Sequence[dict[str, Any] | None] | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The sections of a list with their paths, without those that could not be read."""
+    """Yield the sections of a list with their paths, except unreadable ones."""
     for index, item in enumerate(items or ()):
         if item is not None:
             yield f"{path}[{index}]", item

@@ -1,7 +1,7 @@
-"""How a section of the configuration is declared: one class, each key once.
+"""Declaration of configuration sections: one class per section, each key once.
 
-`@section` makes two things of such a class: a frozen dataclass, the completed section that the gateway reads,
-and the `Section` of the schema, from which all that users see is derived (table.py).
+`@section` turns such a class into two things: a frozen dataclass, the completed section that the gateway
+reads, and the `Section` of the schema, from which everything users see is derived (table.py).
 Invariant: a field has the type that its key's shape completes to, and mypy follows it.
 """
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Declared:
-    """What sections inherit, so that mypy takes them for the dataclasses that they become."""
+    """Base class of sections, so that mypy treats them as the dataclasses that they become."""
 
     __slots__ = ()
     __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
@@ -24,10 +24,10 @@ class Declared:
 
 @dataclass(frozen=True, slots=True)
 class _Declaration:
-    """A key on its way into the class that `section` makes; `key.name` is empty where the field's serves."""
+    """A declared key before `section` processes its class; `key.name` is empty if the field's name serves."""
 
     key: Key
-    # Of the completed field: its default, where sections are made by hand, and whether a repr leaves it out.
+    # The completed field's default, where code builds sections, and whether its repr omits it.
     default: Any
     secret: bool
 
@@ -43,8 +43,8 @@ def key(
 ) -> T:
     """Declare a key with a default, `written` as a user would write it.
 
-    `example` is YAML, `name` is the key's where Python reserves it. `default` makes the field optional where
-    code builds a section itself; loading a configuration never uses it.
+    `example` is YAML; `name` is the key's name if Python reserves it. `default` makes the field optional
+    where code builds a section itself; loading a configuration never uses it.
     """
     declared = Key(name, _any(shape), written, why, example=example)
     return cast(T, _Declaration(declared, default, secret=False))
@@ -53,7 +53,7 @@ def key(
 def required(
     shape: Shaped[T], why: str, *, example: str | None = None, unless: tuple[str, str] | None = None
 ) -> T:
-    """Declare a key that users have to give; `unless` another key of the section has a value."""
+    """Declare a key that users have to set, `unless` another key of the section has a certain value."""
     default = None if unless is None else ()
     declared = Key("", _any(shape), default, why, required=True, unless=unless, example=example)
     return cast(T, _Declaration(declared, MISSING, secret=False))
@@ -68,30 +68,30 @@ def optional(
     secret: bool = False,
     default: Any = MISSING,
 ) -> T | None:
-    """Declare a key that may be null, and is unless `written` says otherwise. A `secret` is in no repr."""
+    """Declare a key that may be null, and is unless `written` is given. A `secret` is in no repr."""
     declared = Key("", _any(shape), written, why, nullable=True, example=example)
     return cast(T, _Declaration(declared, default, secret=secret))
 
 
 def nested(of: type[T], why: str) -> T:
-    """Declare a section inside this one; left out, it has its keys' defaults."""
+    """Declare a section inside this one; if left out, it has its keys' defaults."""
     return cast(T, _Declaration(Key("", section_of(of), (), why), MISSING, secret=False))
 
 
 def completed(declared: object) -> Any:
-    """Declare a key whose completed value has a type of its own, or is never null: complete.py makes it."""
+    """Declare a key whose completed value has another type, or is never null: complete.py computes it."""
     declaration = cast(_Declaration, declared)
     return replace(declaration, key=replace(declaration.key, completes=False))
 
 
 def written(declared: object) -> object:
-    """Declare a key that has no field: complete.py turns it into others. Takes no annotation."""
+    """Declare a key without a field, from which complete.py computes others. Takes no annotation."""
     return declared
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(key, required, optional, nested, completed))
 def section(of: type[T]) -> type[T]:
-    """Make the dataclass of a section's class, and its part of the schema."""
+    """Turn a section's class into a dataclass, and register its part of the schema."""
     keys = []
     for name, value in list(vars(of).items()):
         if not isinstance(value, _Declaration):
@@ -108,7 +108,7 @@ def section(of: type[T]) -> type[T]:
 
 
 def section_of(made: type[T]) -> Section[T]:
-    """Return the part of the schema that was declared as this class."""
+    """Return the part of the schema declared as this class."""
     return cast("Section[T]", _SECTIONS[made])
 
 

@@ -1,6 +1,6 @@
-"""The way out to AWS: which proxy, which roots; from the two keys under `cognito` and the environment. Pure.
+"""Egress to AWS: proxy and CA file, from two keys under `cognito` and the environment. Pure.
 
-One decision for both HTTP stacks: aiohttp (key sets, GetUser, the token endpoint) and boto3 (all else).
+One decision for both HTTP stacks: aiohttp (key sets, GetUser, the token endpoint) and boto3 (the rest).
 Invariant: plain http and loopback addresses never go through a proxy, and a proxy's credentials are in no
 repr and no message.
 """
@@ -16,11 +16,11 @@ from urllib.parse import unquote, urlsplit
 from gateway.config import addresses
 from gateway.errors import GatewayError
 
-# As curl and urllib do: the name in lower case has precedence, and an empty value means none.
+# As in curl and urllib: the lower-case name takes precedence, and an empty value means none.
 _PROXY_NAMES = ("https_proxy", "HTTPS_PROXY")
 _NO_PROXY_NAMES = ("no_proxy", "NO_PROXY")
 _CA_NAMES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
-# Where distributions keep all roots in one file: Debian and Alpine, Red Hat, SUSE.
+# Where distributions keep the system's CA certificates: Debian and Alpine, Red Hat, SUSE.
 _SYSTEM_ROOTS = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
     Path("/etc/pki/tls/certs/ca-bundle.crt"),
@@ -31,18 +31,18 @@ _SYSTEM_ROOTS = (
 
 @dataclass(frozen=True, slots=True)
 class Egress:
-    """The way out to AWS. The default is the direct one, with the library's own roots."""
+    """How AWS is reached. The default is direct, with the library's own CA certificates."""
 
-    # An HTTP proxy's URL, maybe with credentials; None: no proxy.
+    # An HTTP proxy's URL, possibly with credentials; None: no proxy.
     proxy: str | None = field(default=None, repr=False)
     # The key or variable that names it.
     proxy_from: str = "cognito.proxy"
-    # NO_PROXY as it was found.
+    # NO_PROXY, unparsed.
     no_proxy: str = ""
-    # The file of the roots; None: this system has none where one is usual. No secret, and watched where it is
-    # used, so not named like the files that a reload watches.
+    # The CA file; None: the system has none in a usual place. It is watched where it is used, hence not named
+    # like the files that a reload watches.
     roots: Path | None = None
-    # The key, the variable, or words for neither.
+    # The key or the variable that named it, or words for neither.
     ca_from: str = "the system"
 
 
@@ -50,7 +50,7 @@ DIRECT = Egress()
 
 
 def egress_of(proxy: str, ca_file: Path | None, environ: Mapping[str, str]) -> Egress:
-    """Complete the keys `cognito.proxy` and `cognito.ca_file`. Raises ValueError, a sentence on the proxy."""
+    """Complete `cognito.proxy` and `cognito.ca_file`. Raises ValueError with a sentence about the proxy."""
     url, named_by, no_proxy = None, "cognito.proxy", ""
     if proxy == "environment":
         named_by, value = _first(_PROXY_NAMES, environ)
@@ -68,7 +68,7 @@ def egress_of(proxy: str, ca_file: Path | None, environ: Mapping[str, str]) -> E
 
 
 def egress_from(environ: Mapping[str, str]) -> Egress:
-    """Return the way out of a command that has no configuration. Raises GatewayError."""
+    """Return the egress of a command without a configuration. Raises GatewayError."""
     try:
         return egress_of("environment", None, environ)
     except ValueError as error:
@@ -76,24 +76,24 @@ def egress_from(environ: Mapping[str, str]) -> Egress:
 
 
 def proxy_for(egress: Egress, url: str) -> str | None:
-    """Return the proxy that a request for this URL goes through; None: it is made directly."""
+    """Return the proxy for requests to this URL; None if they are direct."""
     parts = urlsplit(url)
     host = parts.hostname or ""
-    # AWS's own addresses are https; http is for loopback alone (addresses.trusted).
+    # AWS's own addresses are https; http is for loopback only (addresses.trusted).
     if egress.proxy is None or parts.scheme != "https" or addresses.is_loopback(host):
         return None
     return None if _bypassed(host, parts.port or 443, egress.no_proxy) else egress.proxy
 
 
 def without_credentials(proxy: str) -> str:
-    """Return the proxy's URL as it may be shown, and as HTTP clients take it."""
+    """Return the proxy's URL without credentials, for display and for HTTP clients."""
     parts = urlsplit(proxy)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     return f"http://{host}:{parts.port or 80}"
 
 
 def proxy_authorization(proxy: str) -> dict[str, str]:
-    """Return the header (RFC 9110 section 11.7.2) of a proxy's URL that holds credentials; else nothing."""
+    """Return the header for credentials in a proxy's URL (RFC 9110 section 11.7.2), or nothing."""
     parts = urlsplit(proxy)
     if parts.username is None:
         return {}
@@ -107,7 +107,7 @@ def _first(names: tuple[str, ...], environ: Mapping[str, str]) -> tuple[str, str
 
 
 def _environment_proxy(name: str, value: str) -> str:
-    """The variable's value as a URL; curl takes a bare `host:port` too."""
+    """Return the variable's value as a URL; curl accepts a bare `host:port` too."""
     url = value if "://" in value else f"http://{value}"
     try:
         parts = urlsplit(url)
@@ -116,7 +116,7 @@ def _environment_proxy(name: str, value: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        # Its value may hold a password and is not repeated.
+        # Not repeated: it may contain a password.
         raise ValueError(
             f"{name} is not the URL of an HTTP proxy (http://host:port): correct it, or set cognito.proxy to "
             "none or to a URL"
@@ -125,7 +125,7 @@ def _environment_proxy(name: str, value: str) -> str:
 
 
 def _bypassed(host: str, port: int, no_proxy: str) -> bool:
-    """As urllib, and with it boto3, reads NO_PROXY: names match themselves and what ends with them."""
+    """Read NO_PROXY as urllib, and with it boto3, does: names match themselves and their subdomains."""
     for entry in no_proxy.split(","):
         name = entry.strip().lower().lstrip(".")
         if name == "*":

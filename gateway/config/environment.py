@@ -1,10 +1,10 @@
-"""COGNITO_GATEWAY_… variables, read into the nodes that a file would hold. Pure.
+"""COGNITO_GATEWAY_… variables, parsed to the same nodes as a file. Pure.
 
 `COGNITO_GATEWAY_LISTEN__ADDRESS` sets `listen.address`, `COGNITO_GATEWAY_ROUTES__0__PATH` `routes[0].path`.
 Lists and mappings may also be YAML text: `COGNITO_GATEWAY_ROUTES='[{path: /status, auth: none}]'`.
 
-Invariant: a variable sets exactly the key that it names or is reported as a mistake; ${…} in a value is no
-reference.
+Invariant: a variable sets exactly the key that it names, or is reported as a mistake; ${…} in a value is
+literal.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Step = str | int
 
 
 class Setting(NamedTuple):
-    """The value of one variable: `steps` lead from the root to its key, an integer is an index of a list."""
+    """The value of one variable: `steps` lead from the root to its key; an integer is a list index."""
 
     steps: tuple[Step, ...]
     place: Place
@@ -44,12 +44,12 @@ def variable(path: str) -> str:
 
 
 def has_settings(environ: Mapping[str, str]) -> bool:
-    """Return whether any variable claims to set a key, known or not."""
+    """Return whether any variable is meant to set a key, known or not."""
     return any(_ours(name, environ[name]) for name in environ)
 
 
 def settings(environ: Mapping[str, str], report: Report) -> list[Setting]:
-    """Return the settings, sections and lists before what is inside them, items in their order."""
+    """Return the settings, sections and lists before their contents, items in order."""
     found = []
     for name in sorted(environ):
         if not _ours(name, environ[name]):
@@ -62,7 +62,7 @@ def settings(environ: Mapping[str, str], report: Report) -> list[Setting]:
             found.append(Setting(steps, place, source.Scalar(environ[name], True, place, literal=True)))
         elif (node := _parsed(environ[name], place, report)) is not None:
             found.append(Setting(steps, place, node))
-    # Two names that agree so far agree in the types of their steps, for the schema gave them.
+    # Names with a common prefix of steps agree in their types there, because the schema determined them.
     return sorted(found, key=lambda setting: setting.steps)
 
 
@@ -75,7 +75,7 @@ def _ours(name: str, value: str) -> bool:
 
 
 def _resolve(parts: list[str], shape: Shape) -> tuple[tuple[Step, ...], Shape | None]:
-    """The steps and the shape at their end; None where there is no such key."""
+    """Return the steps and the shape at their end; None if there is no such key."""
     if not parts:
         return (), shape
     part, *rest = parts
@@ -93,7 +93,7 @@ def _resolve(parts: list[str], shape: Shape) -> tuple[tuple[Step, ...], Shape | 
 
 
 def _parsed(text: str, place: Place, report: Report) -> source.Node | None:
-    """The nodes of YAML text in a variable; None where it cannot be read, which is then in the report."""
+    """Parse YAML text in a variable; None if it is invalid, which is reported."""
     found = Report()
     tree = source.read(text.encode("utf-8", "surrogateescape"), place.label, found)
     if found.findings or not tree.complete:
@@ -115,7 +115,7 @@ def _placed(node: source.Node, place: Place) -> source.Node:
 
 
 def _hint(name: str) -> str:
-    """What to write instead, with the indexes that were written."""
+    """Return a suggestion, with the indexes as written."""
     parts = name.removeprefix(PREFIX).split("__")
     indexes = [part for part in parts if part.isdigit()]
     written = "__".join("0" if part.isdigit() else part for part in parts)
@@ -129,7 +129,7 @@ def _hint(name: str) -> str:
 
 
 def _paths(shape: Shape, path: str) -> Iterator[str]:
-    """Every path that a variable can set; items of lists as [0]."""
+    """Yield every path that a variable can set; list items as [0]."""
     if path:
         yield path
     if isinstance(shape, Section):
@@ -140,7 +140,7 @@ def _paths(shape: Shape, path: str) -> Iterator[str]:
 
 
 def single_values() -> tuple[str, ...]:
-    """Return the path of every key outside lists that holds one value."""
+    """Return the path of every key outside lists that holds a single value."""
 
     def within(section: Section[Any], path: str) -> Iterator[str]:
         for key in section.keys:

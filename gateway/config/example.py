@@ -1,7 +1,7 @@
-"""config/gateway.example.yaml from the table: every key, its default, its reason.
+"""Generator of config/gateway.example.yaml: every key with its default and description.
 
-What is only an example stands commented out, so that the file as it is means "all defaults". Lines end before
-column 80, as yamllint has it.
+Examples are commented out, so that the unchanged file means "all defaults". Lines end before column 80, as
+yamllint requires.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _HEAD = """\
 
 
 def example(*, live: bool = False) -> str:
-    """The file's text. `live`: with the examples uncommented, which is how the tests check them."""
+    """Return the file's text; `live` uncomments the examples, which is how the tests check them."""
     return _HEAD + "\n".join(_section(SCHEMA, 0, live=live)).rstrip("\n") + "\n"
 
 
 def value_of(key: Key) -> str:
-    """The default as one writes it in YAML."""
+    """Return the default as YAML."""
     if isinstance(key.shape, MapOf):
         return "{}"
     if isinstance(key.default, tuple):
@@ -55,7 +55,7 @@ def _section(section: Section[Any], indent: int, *, live: bool) -> Iterator[str]
 
 
 def _leaf(key: Key, indent: int, *, live: bool) -> Iterator[str]:
-    """A key with its default, and below it, commented out, its example."""
+    """Yield a key with its default and, commented out, its example."""
     pad = " " * indent
     shown: list[str] = []
     if isinstance(key.shape, ListOf) and isinstance(key.shape.of, Section):
@@ -74,7 +74,7 @@ def _leaf(key: Key, indent: int, *, live: bool) -> Iterator[str]:
 
 
 def _item(section: Section[Any]) -> Iterator[str]:
-    """One list item with every key."""
+    """Yield one list item with every key."""
     lines = list(_filled(section, "    "))
     first = next(index for index, line in enumerate(lines) if not line.lstrip().startswith("#"))
     for index, line in enumerate(lines):

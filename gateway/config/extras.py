@@ -1,7 +1,7 @@
-"""The optional parts of the gateway: which a configuration needs, which are missing, and how to install them.
+"""Optional dependencies: which ones a configuration needs, which are missing, how to install them.
 
-Invariant: the command that is named works where this program runs: it names the packages themselves, as this
-installation's own metadata lists them, and never a distribution that somebody else could publish.
+Invariant: the install command works where this program runs: it names the packages themselves, from the
+metadata of this installation, and never a distribution that another party could publish.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.config.model import Config
 Extra: TypeAlias = Literal["redis", "grpc", "tracing"]
 
 _DISTRIBUTION: Final = "cognito-gateway"
-# What must be importable.
+# The modules that must be importable.
 _PACKAGES: Mapping[Extra, tuple[str, ...]] = {
     "redis": ("redis",),
     "grpc": ("grpc", "google.protobuf"),
@@ -27,12 +27,12 @@ _PACKAGES: Mapping[Extra, tuple[str, ...]] = {
 
 
 def not_installed(extra: Extra, package: str | None = None) -> str:
-    """Return the sentence that says what is missing, and the command that installs it."""
+    """Return a sentence that names the missing package and the command that installs it."""
     return f"{package or _PACKAGES[extra][0]} is not installed: {install_command(extra)}"
 
 
 def install_command(extra: Extra) -> str:
-    """Return a line for a shell: this interpreter's pip, and the extra's packages."""
+    """Return a shell command: this interpreter's pip with the extra's packages."""
     try:
         listed = requires(_DISTRIBUTION) or []
     except PackageNotFoundError:  # run from a folder without being installed
@@ -43,7 +43,7 @@ def install_command(extra: Extra) -> str:
 
 
 def missing_extras(config: Config) -> Iterator[tuple[str, str]]:
-    """Yield the key that needs an extra, and what to do, for each that is not installed."""
+    """Yield the key that needs an extra, and what to do, for each extra that is not installed."""
     for key, extra in _needed(config):
         absent = next((package for package in _PACKAGES[extra] if not _is_there(package)), None)
         if absent is not None:

@@ -1,6 +1,6 @@
-"""`python -m gateway.config.generate` writes the files that are derived from the table again (`make config`).
+"""Regeneration of the files derived from the schema: `python -m gateway.config.generate` (`make config`).
 
-They are committed, for readers and editors; a test compares them with what this would write.
+They are committed, for readers and editors; a test compares them with this module's output.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def generated() -> dict[str, str]:
-    """Path below the checkout → text."""
+    """Return file path below the checkout → text."""
     return {
         "config/gateway.schema.json": schema_text(),
         "config/gateway.example.yaml": example(),
@@ -28,7 +28,7 @@ def generated() -> dict[str, str]:
 
 
 def schema_text() -> str:
-    """The JSON Schema as it is committed and as `config-schema` prints it."""
+    """Return the JSON Schema as committed and as `config-schema` prints it."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 

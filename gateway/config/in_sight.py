@@ -1,7 +1,7 @@
-"""Whether AWS credentials are in sight, without boto3, which costs half a second and 30 MiB.
+"""Detection of AWS credentials without boto3, which costs half a second and 30 MiB.
 
-Looked at where a configuration is loaded. Invariant: a no means only that a look would cost something: an
-instance profile shows itself to boto3 alone.
+Called when a configuration is loaded. Invariant: "no" only means that finding out would cost something: only
+boto3 can detect an instance profile.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ _FILES = {"AWS_SHARED_CREDENTIALS_FILE": "credentials", "AWS_CONFIG_FILE": "conf
 
 
 def credentials_in_sight(environ: Mapping[str, str], endpoint_url: str | None) -> bool:
-    """Also for a local Cognito, which believes every signature."""
+    """Return whether AWS credentials are configured.
+
+    Always for a local Cognito, which accepts any signature.
+    """
     if endpoint_url is not None and is_loopback(urlsplit(endpoint_url).hostname or ""):
         return True
     if any(environ.get(name) for name in _VARIABLES):

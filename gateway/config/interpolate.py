@@ -1,6 +1,6 @@
-"""`${NAME}` and `${NAME:-default}` in a scalar become the environment's values; `$$` is one dollar sign.
+"""Interpolation: `${NAME}` and `${NAME:-default}` become the environment's values; `$$` is one dollar sign.
 
-It happens after YAML was read, so a variable's value can never add a key or change the structure.
+It happens after the YAML is parsed, so a variable's value can never add a key or change the structure.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _REFERENCE = re.compile(
 
 
 def interpolate(text: str, environ: Mapping[str, str]) -> str:
-    """The text with every reference resolved.
+    """Return the text with every reference resolved.
 
     As in a shell, the default also replaces a variable that is set but empty. Raises ValueError with one
-    sentence a wrong reference.
+    sentence per invalid reference.
     """
     mistakes: list[str] = []
 

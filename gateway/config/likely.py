@@ -1,6 +1,6 @@
-"""IDs that are well formed and surely not meant: the examples of our own pages, a Region that does not exist.
+"""Doubtful IDs, well formed but surely not intended: the documentation's examples, Regions that do not exist.
 
-Invariant: nothing here is a mistake: AWS opens Regions, and whatever runs in its place has IDs of any form.
+Invariant: these are warnings, not mistakes: AWS opens new Regions, and emulators use IDs of any form.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ REGIONS = frozenset(
         *("me-central-1", "me-south-1"),
     }
 )
-# Cognito's have 26 lower-case letters and digits; a third of that is a slip of the keyboard or YAML's `on`.
+# Cognito's have 26 lower-case letters and digits; less than ten is a typing error or YAML's `on`.
 _CLIENT = re.compile(r"[a-z0-9]{10,}")
 
 
 def pool_doubt(pool_id: str) -> str | None:
-    """Return why this is hardly the ID of a user pool at AWS; None: nothing is strange about it."""
+    """Return why this is hardly the ID of a user pool at AWS; None if nothing is doubtful."""
     if pool_id == EXAMPLE_POOL:
-        return "is the ID of the example: put your own user pool's here"
+        return "is the example's ID: replace it with your user pool's"
     region = pool_id.rpartition("_")[0]
-    # China has a mistake of its own (checks.py).
+    # China is a mistake, not a doubt (cross_checks.py).
     if region in REGIONS or region.startswith("cn-"):
         return None
-    import difflib  # noqa: PLC0415 - only where something is strange; a start does not pay for it
+    import difflib  # noqa: PLC0415 - only loaded for a doubtful ID
 
     near = next(iter(difflib.get_close_matches(region, sorted(REGIONS), n=1)), None)
     return f"{region} is not a Region with Amazon Cognito" + (f": did you mean {near}?" if near else "")
 
 
 def client_doubt(client_id: str) -> str | None:
-    """Return why this is hardly the ID of an app client; None: nothing is strange about it."""
+    """Return why this is hardly the ID of an app client; None if nothing is doubtful."""
     if client_id == EXAMPLE_CLIENT:
-        return "is the ID of the example: put your own app client's here"
+        return "is the example's ID: replace it with your app client's"
     if _CLIENT.fullmatch(client_id) is None:
         return f"{client_id} does not look like an app client ID (26 lower-case letters and digits)"
     return None

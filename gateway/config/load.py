@@ -1,4 +1,4 @@
-"""The door of the configuration: a file, the environment and flags in; a `Config` or every mistake out."""
+"""Entry point of the configuration: a file, the environment and flags in; a `Config` or every mistake out."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from gateway.config.stored import with_stored
 from gateway.config.validate import validate
 from gateway.errors import ConfigurationError, system_said
 
-# In place of a file: the environment alone. Compared by identity; its text stands in messages.
+# In place of a file: the environment alone. Compared by identity; its text is used in messages.
 ENVIRONMENT: Final = Path("the environment")
-# Standard input, by the usual name.
+# Standard input, by its usual name.
 STANDARD_INPUT: Final = Path("-")
 
 _NO_FLAGS: Mapping[str, str] = MappingProxyType({})
 
-# Looks into the files that a configuration names: key paths, what is wrong there, whether that is a warning.
+# Checks the contents of files that a configuration names: key path, problem, whether it is a warning.
 Contents: TypeAlias = Callable[[Config], Iterable[tuple[str, str, bool]]]
 
 
@@ -42,7 +42,7 @@ def load(path: Path, environ: Mapping[str, str], overrides: Mapping[str, str] = 
     """Return the completed configuration of a file, or of ENVIRONMENT.
 
     `overrides` are flags, {"listen.workers": "4"}: they override the environment, which overrides the file.
-    Raises ConfigurationError with every mistake and warning, one a line, in the order of the file.
+    Raises ConfigurationError with every mistake and warning, one per line, in the order of the file.
     """
     config, report = examine(path, environ, overrides)
     if config is None:
@@ -57,15 +57,18 @@ def examine(
     *,
     contents: Contents | None = None,
 ) -> tuple[Config | None, Report]:
-    """The configuration, if it is valid, and all there is to say about it. Raises ConfigurationError when the
-    file cannot be read at all. `contents` is asked about what is valid in itself."""
+    """Return the configuration, if it is valid, and the report of mistakes and warnings.
+
+    `contents` checks a configuration that is otherwise valid. Raises ConfigurationError if the file cannot be
+    read at all.
+    """
     report = Report()
     tree = source.read(_bytes(path), str(path), report)
     tree = override(tree, environ, overrides, report)
     typed = validate(tree, str(path), environ, report)
     folder = Path.cwd() if path is ENVIRONMENT else path.resolve().parent
     typed, stored = with_stored(typed, folder, report)
-    # Half a file says nothing about what belongs together.
+    # A file cut short says nothing about what belongs together.
     if tree.complete:
         check_values(typed, report)
         check_files(typed, folder, report)
@@ -73,8 +76,8 @@ def examine(
     if report.mistakes:
         return None, report
     config = complete(typed.values, folder, environ, stored=stored)
-    for key, told, is_warning in contents(config) if contents is not None else ():
-        (report.warning if is_warning else report.mistake)(typed.place(key), key, told)
+    for key, message, is_warning in contents(config) if contents is not None else ():
+        (report.warning if is_warning else report.mistake)(typed.place(key), key, message)
     return (None if report.mistakes else config), report
 
 
@@ -82,7 +85,7 @@ def _bytes(path: Path) -> bytes:
     if path is ENVIRONMENT:
         return b""
     try:
-        # One byte more than is accepted, so that an endless file (a device) ends as well.
+        # One byte more than is accepted, so that an endless file (a device) ends too.
         if path == STANDARD_INPUT:
             return sys.stdin.buffer.read(source.LARGEST_FILE + 1)
         with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""The completed configuration for those who read it: frozen, every default filled in, every unit resolved.
+"""The completed configuration: frozen, with every default filled in and every unit resolved.
 
 Durations are seconds (float), sizes are bytes (int), addresses and URLs are parsed. Nothing below
 gateway/serve/app.py sees any other form of it (typed → completed → running). The classes are declared in
-table.py, table_http.py and table_access.py; this is the one place to import them from.
+table.py, table_http.py and table_access.py; import them from here only.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Variables and flags take the place of what the file says: flags override variables, variables the file.
+"""Overrides: flags override environment variables, and these override the file.
 
-Invariant: the file's nodes are changed only at the keys that a variable or a flag names.
+Invariant: the file's nodes change only at the keys that a variable or a flag names.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from gateway.config.report import Place, Report
 def override(
     tree: source.SourceTree, environ: Mapping[str, str], flags: Mapping[str, str], report: Report
 ) -> source.SourceTree:
-    """Return the tree with the environment's and then the flags' values in it.
+    """Return the tree with the environment's and then the flags' values in place.
 
     `flags` are single values by path: {"listen.workers": "4"}.
     """
@@ -38,9 +38,9 @@ def _is_empty(node: source.Node | None) -> bool:
 def _put(
     node: source.Node | None, steps: tuple[Step, ...], setting: Setting, report: Report
 ) -> source.Node | None:
-    """The node with the setting in its place; sections, lists and items on the way are made.
+    """Return the node with the setting in place, creating sections, lists and items on the way.
 
-    What is no section or list where one is needed stays: the validator reports it.
+    A scalar where a section or list is needed stays: the validator reports it.
     """
     if not steps:
         return setting.node
@@ -60,8 +60,8 @@ def _put_item(
     items: source.Sequence, index: int, rest: tuple[Step, ...], setting: Setting, report: Report
 ) -> None:
     if index > len(items.items):
-        told = f"item {index} without item {len(items.items)}: number items from 0 without a gap"
-        report.mistake(setting.place, "", told)
+        message = f"item {index} without item {len(items.items)}: number items from 0 without a gap"
+        report.mistake(setting.place, "", message)
         return
     old = items.items[index] if index < len(items.items) else None
     new = _put(old, rest, setting, report)
@@ -77,7 +77,7 @@ def _put_entry(
     if new is None:
         return
     if rest and entries:
-        # Where a key stands twice in the file, that is the validator's to report.
+        # A duplicate key in the file is left for the validator to report.
         entries[0].node = new
         return
     section.entries = [entry for entry in section.entries if entry.key != name]

@@ -1,6 +1,6 @@
-"""Where a Redis is, from its URL: `redis://`, `rediss://` (TLS) or `unix:/path`.
+"""The parser of Redis URLs: `redis://`, `rediss://` (TLS) or `unix:/path`.
 
-Invariant: nothing of the text is ever repeated, in a mistake or a repr: it may hold a password.
+Invariant: no mistake and no repr repeats any of the text: it may contain a password.
 """
 
 from __future__ import annotations
@@ -17,14 +17,18 @@ _URL = re.compile(
     re.ASCII,
 )
 _UNIX = re.compile(r"unix:(?P<path>/[^?#]*)(?:\?(?P<query>[^#]*))?", re.ASCII)
-# What may stand behind the question mark: the database, also for unix sockets, and whose certificates hold.
+# The options in the query: the database, also for unix sockets, and the CA file.
 _OPTIONS = frozenset({"db", "ca_file"})
 # IANA's port for Redis.
 _PORT = 6379
 
 
 class RedisPlace(NamedTuple):
-    """`unix` is the socket's path or "", and then `host` is "". `ca_file` None: the system's authorities."""
+    """A parsed Redis URL.
+
+    `unix` is the socket's path or "", and with it `host` is "". Without `ca_file`, the system's CAs are
+    trusted.
+    """
 
     host: str
     port: int
@@ -37,7 +41,7 @@ class RedisPlace(NamedTuple):
 
     @property
     def name(self) -> str:
-        """For logs: where, without anything secret."""
+        """The address for logs, without secrets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"unix:{self.unix}" if self.unix else f"{host}:{self.port}"
 
@@ -46,7 +50,7 @@ class RedisPlace(NamedTuple):
 
 
 def redis_place(text: str) -> RedisPlace:
-    """The parts of a URL. Raises ValueError with a clause that repeats nothing of it."""
+    """Parse a Redis URL. Raises ValueError with a clause that repeats none of it."""
     if not re.fullmatch(r"[!-~]+", text):
         raise ValueError("not a URL that begins with redis://, rediss:// or unix:/")
     unix = _UNIX.fullmatch(text)
@@ -82,7 +86,7 @@ def redis_place(text: str) -> RedisPlace:
 
 
 def redis_url(text: str) -> str:
-    """The same text, once it is a URL that can be used."""
+    """Return the text unchanged if it is a valid Redis URL. Raises ValueError."""
     redis_place(text)
     return text
 
@@ -108,7 +112,7 @@ def _options(query: str | None) -> tuple[int | None, str | None]:
         given = [("", "")]
     options = dict(given)
     if len(options) != len(given) or not options.keys() <= _OPTIONS:
-        raise ValueError("behind its question mark only db=NUMBER and ca_file=PATH may stand, each once")
+        raise ValueError("its query may only have db=NUMBER and ca_file=PATH, each once")
     ca_file = options.get("ca_file")
     if ca_file is not None and (not ca_file.startswith("/") or "\0" in ca_file):
         raise ValueError("ca_file is not an absolute path")
@@ -116,7 +120,7 @@ def _options(query: str | None) -> tuple[int | None, str | None]:
 
 
 def _database(text: str) -> int:
-    # Redis has 16 unless configured otherwise; a longer number is a mistake in any case.
+    # Redis has 16 unless configured otherwise; a longer number is surely a mistake.
     if not re.fullmatch(r"[0-9]{1,4}", text, re.ASCII):
         raise ValueError("its database is not a number such as 0")
     return int(text)

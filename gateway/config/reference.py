@@ -1,4 +1,4 @@
-"""docs/configuration.md from the table, behind the rules that hold for every key."""
+"""Generator of docs/configuration.md: the rules that apply to every key, then all keys."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ Without a file, paths are relative to the working directory.
 
 
 def reference() -> str:
-    """The page's text."""
+    """Return the page's text."""
     return _HEAD + "\n".join(_chapters()) + "\n"
 
 
@@ -139,5 +139,8 @@ def _default(key: Key) -> str:
 
 
 def _cell(text: str) -> str:
-    """RFC 7763 leaves tables to dialects; in all of them a bar ends the cell, and `*` may start emphasis."""
+    """Escape a table cell.
+
+    RFC 7763 leaves tables to dialects; in all of them a bar ends the cell, and `*` may start emphasis.
+    """
     return text.replace("|", "\\|").replace("*", "\\*")

@@ -1,6 +1,6 @@
-"""Where something stands in the configuration, and the list of what is wrong there.
+"""Places in the configuration, and the report of mistakes and warnings.
 
-Invariant: a report is rendered sorted, file lines first, so that one run reads like the file.
+Invariant: a report is sorted, file lines first, so that it reads in the order of the file.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ReportLine:
 
 
 def _visible(text: str) -> str:
-    """With escapes for what would end the line, or move a terminal's cursor: file names may hold anything."""
+    """Escape what would end the line or control a terminal: file names may contain anything."""
     if text.isprintable():
         return text
     return "".join(
@@ -72,5 +72,5 @@ class Report:
 
 
 def _lines(findings: Iterable[ReportLine]) -> tuple[str, ...]:
-    # A dict drops what two checks say in the same words; sorted() keeps their order within a line.
+    # A dict drops what two checks report in the same words; sorted() keeps their order within a line.
     return tuple(dict.fromkeys(str(finding) for finding in sorted(findings, key=lambda f: f.place.order)))

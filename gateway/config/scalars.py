@@ -1,6 +1,6 @@
-"""Text becomes a number, a duration, a size or a name; nothing here knows the schema.
+"""Parsers of scalars: numbers, durations, sizes, choices; independent of the schema.
 
-Invariant: every function takes the text as written and returns one value, or raises ValueError with a clause
+Invariant: every parser takes the text as written and returns one value, or raises ValueError with a clause
 that says what is wrong and how to write it.
 """
 
@@ -19,16 +19,16 @@ _DURATION = re.compile(r"([0-9]+)(ms|s|m|h)", re.ASCII)
 _SIZE = re.compile(r"([0-9]+)(KiB|MiB|GiB)?", re.ASCII)
 _MILLISECONDS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 _BYTES = {None: 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
-# Ten years: Cognito's longest lifetime (a refresh token, 3,650 days); a loop's timers take it.
+# Ten years: Cognito's longest lifetime (a refresh token, 3,650 days); an event loop's timers accept it.
 LONGEST = 3650 * 86_400.0
-# 1 TiB; beyond it a limit means 0, unlimited.
+# 1 TiB; for a larger limit write 0, unlimited.
 LARGEST = 1024**4
-# Texts in mistakes are cut here: a line of the terminal, and no whole secret pasted into the wrong place.
+# Texts in mistakes are truncated to a terminal line, and so that no whole secret in the wrong place is shown.
 _SHOWN = 60
 
 
 def shown(text: str) -> str:
-    """The text quoted, on one line and cut, for a mistake."""
+    """Return the text quoted and truncated on one line, for a mistake."""
     return repr(text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…")
 
 
@@ -45,7 +45,7 @@ def number(text: str) -> float:
 
 
 def duration(text: str) -> float:
-    """Seconds. `0` needs no unit."""
+    """Parse a duration to seconds. `0` needs no unit."""
     if text == "0":
         return 0.0
     match = _DURATION.fullmatch(text)
@@ -59,7 +59,7 @@ def duration(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Bytes."""
+    """Parse a size to bytes."""
     match = _SIZE.fullmatch(text)
     if match is None:
         raise ValueError(f"{shown(text)} is not a size such as 65536, 64KiB, 1MiB or 1GiB")
@@ -72,10 +72,12 @@ _SECRET = re.compile(r"[!-~]{1,256}", re.ASCII)
 
 
 def secret(text: str) -> str:
-    """Return the text without white space around it. Raises ValueError, in which no part of it stands."""
+    """Return the text without surrounding white space. Raises ValueError without repeating any of it."""
     found = text.strip()
     if _SECRET.fullmatch(found) is None:
-        raise ValueError("the variable's value is no secret: 1 to 256 printable ASCII characters, no blanks")
+        raise ValueError(
+            "the variable's value is not a secret of 1 to 256 printable ASCII characters without blanks"
+        )
     return found
 
 
@@ -112,7 +114,7 @@ def choice(*words: Word) -> Callable[[str], Word]:
 def within(
     parse: Callable[[str], Value], least: Value, most: Value, show: Callable[[Value], str]
 ) -> Callable[[str], Value]:
-    """The same parser, which refuses what is below `least` or above `most`."""
+    """Return a parser that also refuses values below `least` or above `most`."""
 
     def bounded(text: str) -> Value:
         value = parse(text)
@@ -124,7 +126,7 @@ def within(
 
 
 def show_duration(seconds: float) -> str:
-    """The shortest way to write it; `duration` reads it back."""
+    """Format seconds in the shortest way that `duration` reads back."""
     milliseconds = round(seconds * 1000)
     if milliseconds == 0:
         return "0s"
@@ -135,7 +137,7 @@ def show_duration(seconds: float) -> str:
 
 
 def show_size(count: int) -> str:
-    """The shortest way to write it; `size` reads it back."""
+    """Format bytes in the shortest way that `size` reads back."""
     for unit in ("GiB", "MiB", "KiB"):
         if count and count % _BYTES[unit] == 0:
             return f"{count // _BYTES[unit]}{unit}"
@@ -143,7 +145,7 @@ def show_size(count: int) -> str:
 
 
 def shaped(pattern: str, what: str, longest: int) -> Callable[[str], str]:
-    """Text of this shape; `what` completes the sentence "'x' is not …"."""
+    """Return a parser for text of this pattern; `what` completes the sentence "'x' is not …"."""
     compiled = re.compile(pattern, re.ASCII)
 
     def parse(text: str) -> str:

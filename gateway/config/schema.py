@@ -1,8 +1,8 @@
-"""The table as JSON Schema, for editors: completion, documentation on hover, and most mistakes while typing.
+"""The JSON Schema of the configuration, for editors: completion, documentation, most mistakes while typing.
 
-Draft 7, which the YAML language server knows best. Invariant: it is never narrower than check-config, but for
-quotes: here `workers: "1"` is no number and `id: 1` no text. What it cannot say (files, values against each
-other) is check-config's.
+Draft 7, which the YAML language server supports best. Invariant: it accepts whatever check-config accepts,
+except for quotes: here `workers: "1"` is not a number and `id: 1` is not a string. What it cannot express
+(files, values against each other) is left to check-config.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _REFERENCE = {"$ref": "#/definitions/reference"}
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the configuration file."""
+    """Return the JSON Schema of the configuration file."""
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "cognito-gateway",
@@ -45,7 +45,7 @@ def _properties(section: Section[Any]) -> dict[str, Any]:
 
 
 def _unless(section: Section[Any]) -> dict[str, Any]:
-    """What is required unless another key has a certain value."""
+    """Return the rules for keys that are required unless another key has a certain value."""
     rules = []
     for key in section.keys:
         if key.unless is not None:
@@ -58,7 +58,7 @@ def _unless(section: Section[Any]) -> dict[str, Any]:
 
 def _key(key: Key) -> dict[str, Any]:
     schema = _shape(key.shape)
-    # Sections, lists and mappings without content are empty ones.
+    # Sections, lists and mappings without content are empty.
     if key.nullable or not (isinstance(key.shape, Kind) or key.required):
         schema = {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
     described: dict[str, Any] = {"description": key.why, **schema}
@@ -68,7 +68,7 @@ def _key(key: Key) -> dict[str, Any]:
 
 
 def _plain(key: Key) -> Any:
-    """The default as YAML reads it: `false` and `1` are no strings."""
+    """Return the default as YAML reads it: `false` and `1` are not strings."""
     if key.default in {"true", "false"}:
         return key.default == "true"
     if isinstance(key.default, str) and key.default.isdigit():

@@ -1,17 +1,16 @@
-"""Routes that can never match, found exactly: a pattern is a language over path segments, and one language
-covers another or it does not.
+"""Detection of routes that can never match, by language inclusion over path segments. Pure.
 
-A route is dead when, for every method it is for, the routes before it take every path it would take. Pure.
-Where paths cannot hold empty segments more routes may be dead than are found here; none is named wrongly.
+A route is dead if, for each of its methods, earlier routes match every path that it matches. The result is
+exact for all paths; where paths cannot have empty segments, further routes may be dead that are not found.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-# A segment that no pattern spells out; a NUL, since no path may hold one.
+# Stands for a segment that no pattern names; a NUL, since no path may contain one.
 _OTHER = "\0"
-# Patterns of configurations need some tens of steps; beyond this many we say nothing rather than wait.
+# Real patterns need a few dozen steps; beyond this many nothing is reported rather than delaying the start.
 _MOST_STEPS = 5_000
 
 Methods = frozenset[str] | None
@@ -19,7 +18,7 @@ _State = frozenset[tuple[int, int]]  # (pattern, position)
 
 
 def dead_routes(routes: Sequence[tuple[str, Methods]]) -> Iterator[tuple[int, tuple[int, ...]]]:
-    """Each route that can never match, with the earlier routes that together take its requests."""
+    """Yield each route that can never match, with the earlier routes that together match its requests."""
     split = [_segments(path) for path, _ in routes]
     for index, (_, methods) in enumerate(routes):
         near = [earlier for earlier in range(index) if _may_meet(split[earlier], split[index])]
@@ -28,7 +27,7 @@ def dead_routes(routes: Sequence[tuple[str, Methods]]) -> Iterator[tuple[int, tu
 
 
 def covered(path: str, by: Sequence[str]) -> bool:
-    """Whether every request path that `path` matches is matched by one of `by`."""
+    """Return whether every request path that `path` matches is matched by one of `by`."""
     return _covered(_segments(path), [_segments(pattern) for pattern in by])
 
 
@@ -67,7 +66,7 @@ def _segments(path: str) -> list[str]:
 
 
 def _may_meet(one: Sequence[str], other: Sequence[str]) -> bool:
-    """False when no path can match both; cheap, so that most pairs of routes cost nothing more."""
+    """Return False if no path can match both; a cheap test that settles most pairs of routes."""
     for mine, theirs in zip(one, other, strict=False):
         if "**" in (mine, theirs):
             return True
@@ -78,7 +77,7 @@ def _may_meet(one: Sequence[str], other: Sequence[str]) -> bool:
 
 
 def _covered(pattern: Sequence[str], by: Sequence[Sequence[str]]) -> bool:
-    """Language inclusion: walks the pattern beside the set of states that `by` can be in."""
+    """Decide language inclusion by walking the pattern beside the set of states that `by` can be in."""
     if not by:
         return False
     alphabet = {_OTHER, "", *pattern, *(segment for each in by for segment in each)} - {"*", "**"}
@@ -102,7 +101,7 @@ def _covered(pattern: Sequence[str], by: Sequence[Sequence[str]]) -> bool:
 
 
 def _closure(patterns: Sequence[Sequence[str]], index: int, position: int) -> Iterator[tuple[int, int]]:
-    """The position and those behind it that `**` lets through without a segment."""
+    """Yield the position, and those after it that `**` reaches without a segment."""
     yield index, position
     while position < len(patterns[index]) and patterns[index][position] == "**":
         position += 1

@@ -1,6 +1,6 @@
-"""What the table of the schema (table.py) is made of: kinds of scalars, and the four shapes of a value.
+"""Building blocks of the schema: kinds of scalars, and the four shapes of a value.
 
-Everything about a kind stands together: how it is read, how it is named to people, how JSON Schema says it.
+A kind defines how a scalar is parsed, how documentation names it, and how JSON Schema describes it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from gateway.config import addresses, names, redis_url, scalars
 
 Json = Mapping[str, Any]
-# What a user would write: text for a scalar, texts for a list, None for null; a section that is not nullable
+# As a user would write it: text for a scalar, texts for a list, None for null; a section that is not nullable
 # has its keys' defaults, a mapping is empty.
 Default: TypeAlias = str | tuple[str, ...] | None
 T_co = TypeVar("T_co", covariant=True)
@@ -24,35 +24,38 @@ Word = TypeVar("Word", bound=str)
 
 
 class Shaped(Generic[T_co]):
-    """The shape of a value in the file; T is what the completed configuration holds."""
+    """The shape of a value in the file; T is the type in the completed configuration."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Kind(Shaped[T_co]):
-    """A scalar's type. `words` follow "Type:" in the documentation; `json` is exact or wider than `parse`."""
+    """A scalar's type.
+
+    `words` follow "Type:" in the documentation; `json` accepts at least what `parse` does.
+    """
 
     words: str
     parse: Callable[[str], T_co]
     json: Json
-    # A secret: the whole value comes from the environment, and text in the file is refused.
+    # A secret: the whole value comes from the environment; literal text in the file is refused.
     from_environment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Section(Shaped[T_co]):
     keys: tuple[Key, ...]
-    # The class that was declared (declare.py): what the section completes to.
+    # The class that was declared (declare.py), which the section completes to.
     made: Callable[..., T_co]
 
 
 @dataclass(frozen=True, slots=True)
 class ListOf(Shaped[tuple[T_co, ...]]):
     of: Kind[T_co] | Section[T_co]
-    # The fewest items when the key is given.
+    # The minimum number of items if the key is set.
     least: int = 0
-    # A lone scalar is a list of one.
+    # A single scalar is a list of one.
     single: bool = False
 
 
@@ -67,19 +70,19 @@ Shape: TypeAlias = Kind[Any] | ListOf[Any] | MapOf[Any, Any] | Section[Any]
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One line of the schema."""
+    """One key of the schema."""
 
     name: str
     shape: Shape
     default: Default
     why: str
     required: bool = False
-    # (another key of the section, its value): where that is so, a required list may be left out or empty.
+    # (another key of the section, its value): with that value, a required list may be omitted or empty.
     unless: tuple[str, str] | None = None
     nullable: bool = False
-    # YAML, shown commented out where the default shows too little.
+    # YAML, shown commented out if the default is not instructive.
     example: str | None = None
-    # The completed section's field ("": none), and whether its value follows from the shape alone.
+    # The completed section's field ("" if none), and whether its value follows from the shape alone.
     field: str = ""
     completes: bool = True
 
@@ -157,7 +160,7 @@ PROXY = named("`environment`, `none` or URL of an HTTP proxy", addresses.proxy, 
 ISSUER = named("URL, exactly as in tokens", addresses.issuer, "^https?://")
 COLLECTOR = named("URL", addresses.collector, "^https?://")
 REDIS = named("URL: redis://, rediss:// or unix:/", redis_url.redis_url, "^(rediss?://|unix:/)")
-# RFC 6265 section 4.1.1 takes any token; stricter: signs that every server behind us reads as they are.
+# RFC 6265 section 4.1.1 allows any token. Stricter: characters that every server behind us reads alike.
 COOKIE_NAME = named(
     "start of a cookie's name",
     scalars.shaped(r"[A-Za-z0-9][A-Za-z0-9_-]*", "the start of a cookie's name: A-Z a-z 0-9 _ -", 40),
@@ -166,11 +169,11 @@ COOKIE_NAME = named(
 HOST_HEADER = named("`preserve`, `upstream` or a host name", addresses.host_header)
 HOST_NAME = named("host name", addresses.host_name)
 
-# YAML can write a half of a surrogate pair ("\\ud800"); the system takes none in a name.
+# YAML can spell half of a surrogate pair ("\\ud800"); file names cannot contain one.
 FILE = named("file", _path(scalars.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096)))
 FOLDER = named("folder", _path(scalars.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096)))
 
-# Shapes from the API models: UserPoolIdType, ClientIdType of cognito-idp, IdentityPoolId of cognito-identity.
+# From the API models: UserPoolIdType, ClientIdType of cognito-idp, IdentityPoolId of cognito-identity.
 POOL_ID = named(
     "user pool ID",
     scalars.shaped(r"[\w-]+_[0-9a-zA-Z]+", "a user pool ID such as ap-south-1_AbCdEfGhI", 55),
@@ -187,19 +190,19 @@ IDENTITY_POOL_ID = named(
     scalars.shaped(r"[\w-]+:[0-9a-f-]+", "an identity pool ID such as ap-south-1:00000000-…", 55),
     "^[A-Za-z0-9_-]+:[0-9a-f-]+$",
 )
-# A part of a signature's credential scope, which ends at a slash.
+# Part of a signature's credential scope, which ends at a slash.
 AWS_NAME = named(
     "name",
     scalars.shaped(r"[a-z0-9]+(?:-[a-z0-9]+)*", "a name such as execute-api or ap-south-1", 64),
     "^[a-z0-9]+(-[a-z0-9]+)*$",
 )
-# RFC 6749 section 3.3: scope-token.
 SECRET = Kind(
     "`${NAME}`, a variable of the environment",
     scalars.secret,
     {"type": "string", "pattern": r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$"},
     from_environment=True,
 )
+# RFC 6749 section 3.3: scope-token.
 SCOPE = named("scope", scalars.shaped(r"[!#-\[\]-~]+", "a scope: no blanks, quotes or backslashes", 256))
 # OpenID Connect Core section 3.1.2.1: acr_values are separated by spaces.
 ACR = named(
@@ -208,16 +211,16 @@ ACR = named(
 AUDIENCE = named("text", scalars.shaped(r"[!-~]+", "an audience: printable ASCII without blanks", 256))
 GROUP = Kind(
     "group's name",
-    # GroupNameType of cognito-idp: letters, marks, signs, digits, punctuation of any script, 1 to 128.
+    # GroupNameType of cognito-idp: letters, marks, symbols, digits, punctuation of any script, 1 to 128.
     scalars.shaped(r"[^\s\x00-\x1f\x7f]+", "a group's name: no blanks, at most 128 characters", 128),
     {"type": ["string", "number"]},
 )
-# AttributeType's name, without those that Cognito makes itself.
+# AttributeType's name, without the attributes that Cognito sets itself.
 ATTRIBUTE = named(
     "attribute's name",
     scalars.shaped(
         r"(?!(?:sub|email_verified|phone_number_verified|updated_at|identities)\Z)(?:custom:)?[A-Za-z0-9_.-]{1,32}",
-        "an attribute's name such as given_name or custom:company, and none that Cognito makes itself",
+        "an attribute's name such as given_name or custom:company, and none that Cognito sets itself",
         40,
     ),
 )

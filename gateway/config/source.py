@@ -1,10 +1,10 @@
-"""First step: YAML text becomes nodes that know their line; nothing is given a type yet.
+"""YAML parsing to untyped nodes that know their line.
 
 Built on PyYAML's event stream rather than its constructors: `no`, `on`, `0755` and `12:30` stay the text that
-was written (the schema decides what they mean), nesting cannot exhaust the stack, and what stands before a
+was written (the schema decides what they mean), nesting cannot exhaust the stack, and the part before a
 syntax error is still checked.
 
-Invariant: every scalar holds exactly the characters of the file, unquoted and unfolded by YAML's rules only.
+Invariant: every scalar is exactly the text of the file, unquoted and unfolded by YAML's rules only.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import yaml
 
 from gateway.config.report import Place, Report
 
-# A configuration of 1,000 routes has some 60 KiB; PyYAML reads about 100 KiB/s, so more would delay a start.
+# A configuration of 1,000 routes has some 60 KiB; PyYAML reads about 100 KiB/s, so more would delay the
+# start.
 LARGEST_FILE = 1024 * 1024
-# Counted after aliases are expanded: nine nested aliases of nine each ("billion laughs") stop here.
+# Counted after alias expansion: nine nested aliases of nine each ("billion laughs") stop here.
 MOST_NODES = 100_000
-# Lines that are mended to see what else is wrong; a file with more of them needs another editor first.
+# Lines repaired to find further mistakes; a file with more of them has to be corrected first.
 _MOST_REPAIRS = 20
-# A reference without quotes in a list or mapping in brackets, where YAML takes its { for a new mapping.
+# An unquoted reference in a list or mapping in brackets, where YAML takes its { for a new mapping.
 _BARE_REFERENCE = re.compile(r"""(?<=[\[{,:\s])([^\s\[\]{},"']*\$\{[^}"']*\}[^\s\[\]{},"']*)""")
 # The schema is five levels deep; anything deeper is a mistake or an attack.
 DEEPEST = 32
@@ -31,12 +32,12 @@ DEEPEST = 32
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
-    """`plain`: written without quotes, so that an empty one or `null` means null."""
+    """A scalar node. `plain`: written without quotes, so that an empty one or `null` means null."""
 
     text: str
     plain: bool
     place: Place
-    # From the environment or a flag: ${…} in it is no reference.
+    # From the environment or a flag: ${…} is literal.
     literal: bool = False
 
 
@@ -50,7 +51,7 @@ class Entry:
 @dataclass(slots=True)
 class Mapping:
     place: Place
-    # A list, not a dict: duplicate keys are reported by whoever knows the path.
+    # A list, not a dict: duplicate keys are reported later, where the path is known.
     entries: list[Entry] = field(default_factory=list)
 
 
@@ -66,7 +67,7 @@ Node = Scalar | Mapping | Sequence
 @dataclass(slots=True)
 class SourceTree:
     root: Node | None  # None: the file is empty
-    cut: int | None = None  # the line where a mistake of spelling ended the reading
+    cut: int | None = None  # the line where a syntax error ended the parsing
 
     @property
     def complete(self) -> bool:
@@ -74,7 +75,7 @@ class SourceTree:
 
 
 def read(data: bytes, name: str, report: Report) -> SourceTree:
-    """The file's nodes; every mistake of spelling goes into `report` with its line."""
+    """Parse the file to nodes; every syntax error goes into `report` with its line."""
     if len(data) > LARGEST_FILE:
         report.mistake(Place(1, name), "", f"the file is larger than {LARGEST_FILE // 1024} KiB")
         return SourceTree(None, cut=1)
@@ -91,8 +92,8 @@ def read(data: bytes, name: str, report: Report) -> SourceTree:
             cut = tree.build(text)
         except yaml.YAMLError as error:
             cut = line = _line_of(error, text)
-            repaired, told = _repair(error, text, line)
-            report.mistake(Place(line, name), "", told)
+            repaired, message = _repair(error, text, line)
+            report.mistake(Place(line, name), "", message)
             if repaired is None:
                 break
             text = repaired
@@ -103,7 +104,7 @@ def read(data: bytes, name: str, report: Report) -> SourceTree:
 
 
 class _Tree:
-    """Builds nodes from events, with its own stack: `open` holds the containers not closed yet."""
+    """Builds nodes from events, with an explicit stack: `open` holds the containers not closed yet."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -115,7 +116,7 @@ class _Tree:
         self.nodes = 0
 
     def build(self, text: str) -> int | None:
-        """Returns the line where it gave up, None at the end of the file; raises yaml.YAMLError."""
+        """Return the line where parsing stopped, None at the end of the file; raises yaml.YAMLError."""
         documents = 0
         for event in _events(text):
             line = event.start_mark.line + 1 if event.start_mark else 1
@@ -134,7 +135,7 @@ class _Tree:
         self.report.mistake(Place(line, self.name), "", text)
 
     def _node(self, event: yaml.NodeEvent, line: int) -> bool:
-        """Adds one node; False when the file is beyond what a configuration can be."""
+        """Add one node; return False if the file exceeds the limits."""
         place = Place(line, self.name)
         tag = getattr(event, "tag", None)
         if tag is not None:
@@ -143,7 +144,7 @@ class _Tree:
         if isinstance(event, yaml.AliasEvent):
             known = self.anchors.get(event.anchor or "")
             if known is None or any(known is container for container in self.open):
-                self._mistake(line, f"the alias *{event.anchor} names nothing that is complete above it")
+                self._mistake(line, f"the alias *{event.anchor} refers to no complete anchor above it")
                 return False
             node = known
             self.nodes += _count(known, MOST_NODES)
@@ -155,7 +156,7 @@ class _Tree:
             node = Sequence(place)
         self.nodes += 1
         if self.nodes > MOST_NODES or len(self.open) >= DEEPEST:
-            self._mistake(line, "this goes deeper, or repeats more, than any configuration does")
+            self._mistake(line, "nested too deeply, or too many nodes, for a configuration")
             return False
         if not isinstance(event, yaml.AliasEvent) and event.anchor is not None:
             self.anchors[event.anchor] = node
@@ -176,7 +177,7 @@ class _Tree:
         waiting = self.keys[-1]
         if waiting is not None:
             self.keys[-1] = None
-            # The key of "" after a complex key was reported already.
+            # The key of "" after a complex key has been reported already.
             parent.entries.append(Entry(waiting.key, waiting.place, node))
         elif isinstance(node, Scalar):
             self.keys[-1] = Entry(node.text, place, node)
@@ -190,12 +191,12 @@ class _Tree:
 
 
 def _events(text: str) -> Iterator[yaml.Event]:
-    # yaml.parse is lazy: what stands before a syntax error is handed over first.
+    # yaml.parse is lazy: events before a syntax error are delivered first.
     yield from yaml.parse(text, Loader=yaml.SafeLoader)
 
 
 def _count(node: Node, limit: int) -> int:
-    """How many nodes an alias stands for, given up at `limit`."""
+    """Return how many nodes an alias stands for, stopping at `limit`."""
     total, todo = 0, [node]
     while todo and total <= limit:
         each = todo.pop()
@@ -211,28 +212,28 @@ def _line_of(error: yaml.YAMLError, text: str) -> int:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if mark is not None:
         return int(mark.line) + 1
-    # A ReaderError (a character YAML forbids) knows the position only.
+    # A ReaderError (a character YAML forbids) has only the position.
     return text.count("\n", 0, getattr(error, "position", 0)) + 1
 
 
 def _repair(error: yaml.YAMLError, text: str, line: int) -> tuple[str | None, str]:
-    """What is wrong, and the text with that line mended, so that the rest of the file is checked as well.
+    """Return the text with that line repaired, if it can be, and what is wrong.
 
-    Nothing is ever served from a mended file: the mistake stands in the report.
+    A repaired file is never used: the mistake is in the report.
     """
     lines = text.split("\n")
     written = lines[line - 1] if line <= len(lines) else ""
     indentation = written[: len(written) - len(written.lstrip())]
     column = getattr(getattr(error, "problem_mark", None), "column", len(written))
     if "\t" in indentation or written[column : column + 1] == "\t":
-        mended, told = written.replace("\t", "  "), "a tab stands here: YAML is indented with spaces only"
+        mended, message = written.replace("\t", "  "), "indented with a tab: YAML allows spaces only"
     else:
         mended = _BARE_REFERENCE.sub(r'"\1"', written)
-        told = 'inside [ ] and { } a reference must be quoted: "${NAME}"'
+        message = 'inside [ ] and { } a reference must be quoted: "${NAME}"'
     if mended == written:
         return None, _say(error, text)
     lines[line - 1] = mended
-    return "\n".join(lines), told
+    return "\n".join(lines), message
 
 
 def _say(error: yaml.YAMLError, text: str) -> str:

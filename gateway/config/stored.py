@@ -1,7 +1,7 @@
-"""The set-up page's answer: a small file in `sign_in.state_dir` that stands in for `cognito.user_pools`.
+"""The settings stored by the set-up page, a small file in `sign_in.state_dir`, used as `cognito.user_pools`.
 
-Invariant: it says which pool and client, and nothing else; a configuration file that names pools itself is
-not touched by it; it is written whole or not at all.
+Invariant: it contains pool and client IDs and nothing else; a configuration file that names pools itself
+takes precedence; it is written atomically.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateway.errors import GatewayError, system_said
 
 STORED = "connection.yaml"
 _POOLS = "cognito.user_pools"
-# Read by this program alone.
+# Only this program reads it.
 _MODE = 0o600
 
 
@@ -32,7 +32,7 @@ def stored_file(state_dir: Path) -> Path:
 
 
 def with_stored(typed: Typed, folder: Path, report: Report) -> tuple[Typed, bool]:
-    """The values with the stored pools in them, where there are some and the file names none; whether so."""
+    """Return the values with the stored pools, if the file names none, and whether there were any."""
     sign_in, cognito = typed.values["sign_in"], typed.values["cognito"]
     if not sign_in or not sign_in["state_dir"] or cognito is None or cognito["user_pools"] is None:
         return typed, False
@@ -42,22 +42,22 @@ def with_stored(typed: Typed, folder: Path, report: Report) -> tuple[Typed, bool
     except FileNotFoundError:
         return typed, False
     except OSError as error:
-        told = f"{path}: {system_said(error)}"
-        report.mistake(typed.place("sign_in.state_dir"), "sign_in.state_dir", told)
+        message = f"{path}: {system_said(error)}"
+        report.mistake(typed.place("sign_in.state_dir"), "sign_in.state_dir", message)
         return typed, False
     if cognito["user_pools"]:
-        told = f"{path} is not used: this file names user pools itself"
-        report.warning(typed.place(_POOLS), _POOLS, told)
+        message = f"{path} is not used: this file names user pools itself"
+        report.warning(typed.place(_POOLS), _POOLS, message)
         return typed, False
     return _merged(typed, data, path, report), True
 
 
 def _merged(typed: Typed, data: bytes, path: Path, report: Report) -> Typed:
-    # Without an environment: what a page wrote refers to nothing.
+    # Without an environment: stored values contain no references.
     stored = validate(source.read(data, str(path), report), str(path), {}, report)
     for place in sorted(stored.places):
         if place and place != "cognito" and not place.startswith(_POOLS):
-            report.mistake(stored.places[place], place, "only cognito.user_pools may stand in this file")
+            report.mistake(stored.places[place], place, "only cognito.user_pools is allowed in this file")
     pools = (stored.values["cognito"] or {}).get("user_pools")
     cognito = {**typed.values["cognito"], "user_pools": pools}
     places = {place: where for place, where in stored.places.items() if place.startswith(_POOLS)}
@@ -65,13 +65,13 @@ def _merged(typed: Typed, data: bytes, path: Path, report: Report) -> Typed:
 
 
 def connection_text(pool: Mapping[str, Any]) -> str:
-    """The YAML of one pool's connection: for the file, or for a person to copy."""
+    """Return the YAML of one pool's connection, to store or for a person to copy."""
     document = {"cognito": {"user_pools": [{name: value for name, value in pool.items() if value}]}}
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
 
 
 def store(state_dir: Path, text: str) -> None:
-    """Put it in the place of what was there, so that a crash leaves one of the two. Raises GatewayError."""
+    """Replace the stored file atomically, also across a crash. Raises GatewayError."""
     path = stored_file(state_dir)
     try:
         number, temporary = tempfile.mkstemp(dir=state_dir, prefix=".connection-")

@@ -1,4 +1,4 @@
-"""The nearest known name for one that is not known."""
+"""Suggestions for unknown names: the nearest known one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 from gateway.config.shapes import ListOf, Section
 from gateway.config.table import SCHEMA
 
-# difflib's own default: below it the suggestions look like guesses; across sections, only slips of a letter.
+# difflib's default: lower values suggest guesses; across sections, only typing errors.
 _CLOSE = 0.6
 _VERY_CLOSE = 0.8
 
 
 def nearest(name: str, siblings: tuple[str, ...], path: str) -> str:
-    """The end of "unknown key: …": a sibling spelled alike, the same key elsewhere, or all there are."""
+    """Return the end of "unknown key: …": a similar sibling, the same key elsewhere, or all siblings."""
     if close := closest(name.replace("-", "_"), siblings):
         return f"did you mean {close}?"
     here = path.partition("[")[0]
@@ -29,7 +29,7 @@ def nearest(name: str, siblings: tuple[str, ...], path: str) -> str:
 
 
 def closest(name: str, known: Iterable[str], cutoff: float = _CLOSE) -> str | None:
-    import difflib  # noqa: PLC0415 - only needed once something is wrong; a start does not pay for it
+    import difflib  # noqa: PLC0415 - only loaded for a mistake
 
     return next(iter(difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=cutoff)), None)
 

@@ -1,10 +1,10 @@
-"""The one list of request headers that servers behind us believe: which path, which user, which client it is.
+"""The list of request headers that servers behind us trust: paths, user identities, client addresses.
 
-A client that writes one of them wants to be somebody else or somewhere else. http/headers.py removes them on
-every path; the recipes of docs/forward-auth.md and the table of docs/upstream-identity.md are compared with
-this list in the tests.
+A client that sends one of them can impersonate a user or address another path. http/headers.py removes them
+on every path; tests compare the recipes of docs/forward-auth.md and the table of docs/upstream-identity.md
+with this list.
 
-Invariant: every name here is in lower case and holds letters, digits and `-` alone, as `folded` leaves them.
+Invariant: every name is in lower case with letters, digits and `-` only, as `folded` returns it.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ _FOLDED = {byte: "-" for byte in range(256) if not (byte < 128 and chr(byte).isa
 
 
 def folded(name: str) -> str:
-    """The name as the laxest server compares it: no case, and every other sign is `-`."""
+    """Return the name as the most lenient server compares it: lower case, every other character `-`."""
     return name.lower().translate(_FOLDED)
 
 
 class Group(NamedTuple):
-    """Names that mean the same kind of thing. A member that ends in `*` stands for every name that begins so;
-    `known` are those of them that are in use, for proxies that know no wildcard."""
+    """Header names with one kind of meaning.
+
+    A member that ends in `*` stands for every name with that prefix; `known` are those in use, for proxies
+    without wildcards.
+    """
 
     title: str
-    # A trusted proxy (listen.trusted_proxies) may send them, in their plain spelling.
+    # Trusted proxies (listen.trusted_proxies) may send them, in their plain spelling.
     from_trusted: bool
     members: tuple[str, ...]
     known: tuple[str, ...] = ()
@@ -101,7 +104,7 @@ _SERVERS = Group(
     _words("x-accel-redirect x-accel-mapping x-accel-buffering x-sendfile x-sendfile-type"),
 )
 
-# RFC 7239, and what everybody used before it; ALB's identity, which only an ALB may vouch for.
+# RFC 7239, and what was used before it; ALB's identity headers, which only an ALB can vouch for.
 _FORWARDED = Group(
     "what a proxy forwarded",
     True,
@@ -147,7 +150,7 @@ _CERTIFICATE = Group(
     ),
 )
 
-# A name that two groups hold is the first one's.
+# A name in two groups belongs to the first.
 GROUPS = (_PATH, _IDENTITY, _SERVERS, _FORWARDED, _ADDRESS, _CERTIFICATE)
 
 
@@ -156,7 +159,7 @@ _PREFIXES = tuple(prefix for group in GROUPS for prefix in group.prefixes)
 
 
 def group_of(name: str) -> Group | None:
-    """The group of a folded name; None: no server takes it for its own."""
+    """Return the group of a folded name; None if no server trusts it."""
     group = _BY_NAME.get(name)
     if group is None and name.startswith(_PREFIXES):
         group = next(each for each in GROUPS if name.startswith(each.prefixes))

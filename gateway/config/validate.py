@@ -1,7 +1,7 @@
-"""Nodes become typed values, by the table: one pass, every mistake reported, no value judged by another.
+"""Validation: nodes become typed values by the schema, each judged alone, and every mistake is reported.
 
-Invariant: after it, `Typed.values` has every key of the schema, each a value its kind returned; a key that
-was wrong or is missing holds None, and the report says so.
+Invariant: afterwards `Typed.values` has every key of the schema, each with a value its kind returned; a key
+that was wrong or is missing holds None, and the report says so.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from gateway.config.shapes import Key, Kind, ListOf, MapOf, Section, Shape
 from gateway.config.suggest import nearest
 from gateway.config.table import SCHEMA
 
-# YAML 1.2 section 10.2.1.1: the spellings of null.
 _WHOLE_REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*\}", re.ASCII)
+# YAML 1.2 section 10.2.1.1: the spellings of null.
 _NULL = frozenset({"", "~", "null", "Null", "NULL"})
-# Longer ones, and those with line breaks, are quoted and cut where they are reported.
+# Longer ones, and those with line breaks, are quoted and truncated in reports.
 _LONGEST_NAME = 80
 
 
@@ -34,14 +34,14 @@ class Typed:
     places: dict[str, Place]
 
     def place(self, path: str) -> Place:
-        """Where this key stands or, when only its default applies, the nearest section around it."""
+        """Return where this key is written or, for a default, the nearest section around it."""
         while path not in self.places and path:
             path = path[: max(path.rfind("."), path.rfind("["), 0)]
         return self.places[path]
 
 
 def default_of(key: Key) -> Any:
-    """The typed value of a key that is not given."""
+    """Return the typed value of a key that is not set."""
     if isinstance(key.shape, Section) and not key.nullable:
         return {each.name: default_of(each) for each in key.shape.keys}
     if isinstance(key.shape, MapOf):
@@ -57,14 +57,14 @@ def default_of(key: Key) -> Any:
 
 
 def validate(tree: source.SourceTree, name: str, environ: Mapping[str, str], report: Report) -> Typed:
-    """The typed values of the whole file; mistakes go into `report`."""
+    """Return the typed values of the whole file; mistakes go into `report`."""
     found = Report()
     validator = _Validator(environ, found, complete=tree.complete)
     validator.places[""] = Place(1, name)
     if tree.root is None or validator.is_null(tree.root, ""):
         return Typed(default_of(Key("", SCHEMA, (), "")), validator.places)
     typed = Typed(validator.section(tree.root, SCHEMA, "", tree.root.place), validator.places)
-    # Where the reading ended nothing else is certain.
+    # After the point where parsing ended nothing is certain.
     report.findings.extend(each for each in found.findings if tree.cut is None or each.place.line < tree.cut)
     return typed
 
@@ -77,7 +77,7 @@ class _Validator:
         self.places: dict[str, Place] = {}
 
     def section(self, node: source.Node, shape: Section[Any], path: str, place: Place) -> dict[str, Any]:
-        """`place` is the section's first line, where a missing key is reported."""
+        """Validate a section; `place` is its first line, where missing keys are reported."""
         keys = {key.name: key for key in shape.keys}
         values: dict[str, Any] = {}
         for entry, where in self._entries(node, path):
@@ -99,23 +99,23 @@ class _Validator:
         return values
 
     def is_null(self, node: source.Node, path: str) -> bool:
-        """Whether nothing is written here: empty, `null`, or a reference that turns out so."""
+        """Return whether nothing is written here: empty, `null`, or a reference that resolves to it."""
         return (
             isinstance(node, source.Scalar) and node.plain and self._resolved(node, path, quiet=True) in _NULL
         )
 
     def _entries(self, node: source.Node, path: str) -> Iterator[tuple[source.Entry, str]]:
-        """The entries with their paths; says so when there are none to be had, or one twice."""
+        """Yield the entries with their paths; report a node that is no section, and duplicate keys."""
         if not isinstance(node, source.Mapping):
-            told = f"a section of `key: value` lines is wanted here, not {_what(node)}"
-            self.report.mistake(node.place, path, told)
+            message = f"expected a section of `key: value` lines, not {_what(node)}"
+            self.report.mistake(node.place, path, message)
             return
         first: dict[str, Place] = {}
         for entry in node.entries:
             where = _join(path, entry.key)
             if entry.key in first:
-                told = f"given twice: it stands on line {first[entry.key].line} already"
-                self.report.mistake(entry.place, where, told)
+                message = f"duplicate key, first on line {first[entry.key].line}"
+                self.report.mistake(entry.place, where, message)
             else:
                 first[entry.key] = entry.place
                 self.places[where] = entry.place
@@ -125,16 +125,16 @@ class _Validator:
         if entry.key == "<<":
             self.report.mistake(entry.place, where, "merge keys are not supported: write the keys out")
         elif entry.key:
-            told = f"unknown key: {nearest(entry.key, known, path)}"
-            self.report.mistake(entry.place, where, told)
+            message = f"unknown key: {nearest(entry.key, known, path)}"
+            self.report.mistake(entry.place, where, message)
 
     def _value(self, node: source.Node, key: Key, path: str, place: Place) -> Any:
-        """The value of a key. For sections and lists null means empty, as users of YAML expect."""
+        """Return the value of a key. For sections and lists null means empty, as users of YAML expect."""
         if self.is_null(node, path):
             if key.nullable:
                 return None
             if isinstance(key.shape, Kind) or (key.required and key.unless is None):
-                without = "" if key.required else ": leave the line out for the default"
+                without = "" if key.required else ": remove the line for the default"
                 self.report.mistake(node.place, path, f"must not be empty{without}")
             return default_of(key)
         return self._shaped(node, key.shape, path, place)
@@ -150,11 +150,11 @@ class _Validator:
 
     def _scalar(self, node: source.Node, kind: Kind[Any], path: str) -> Any:
         if not isinstance(node, source.Scalar):
-            self.report.mistake(node.place, path, f"one value is wanted here, not {_what(node)}")
+            self.report.mistake(node.place, path, f"expected a single value, not {_what(node)}")
             return None
         if kind.from_environment and not node.literal and _WHOLE_REFERENCE.fullmatch(node.text) is None:
-            told = "write ${NAME}: a secret comes from the environment or a file, never from this text"
-            self.report.mistake(node.place, path, told)
+            message = "write ${NAME}: a secret comes from the environment or a file, never from literal text"
+            self.report.mistake(node.place, path, message)
             return None
         text = self._resolved(node, path)
         if text is None:
@@ -172,7 +172,7 @@ class _Validator:
             hint = ""
             if isinstance(node, source.Scalar) and isinstance(shape.of, Kind):
                 hint = f": write [{node.text}]" if "$" not in node.text else f': write ["{node.text}"]'
-            self.report.mistake(node.place, path, f"a list is wanted here, not {_what(node)}{hint}")
+            self.report.mistake(node.place, path, f"expected a list, not {_what(node)}{hint}")
             return None
         if len(node.items) < shape.least and self.complete:
             self.report.mistake(node.place, path, "the list must not be empty")
@@ -189,12 +189,12 @@ class _Validator:
         return values
 
     def _repeated(self, node: source.Sequence, values: list[Any], shape: ListOf[Any], path: str) -> None:
-        """A value that stands twice in one list is a slip of the hand: say so rather than guess."""
+        """Report a value that occurs twice in a list, where the intention cannot be guessed."""
         if not isinstance(shape.of, Kind):
             return
         for index, value in enumerate(values):
             if value is not None and value in values[:index]:
-                self.report.mistake(node.items[index].place, f"{path}[{index}]", "given twice in this list")
+                self.report.mistake(node.items[index].place, f"{path}[{index}]", "duplicate in this list")
 
     def _map(self, node: source.Node, shape: MapOf[Any, Any], path: str) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -211,7 +211,7 @@ class _Validator:
         return values
 
     def _resolved(self, node: source.Scalar, path: str, *, quiet: bool = False) -> str | None:
-        """The scalar's text, references resolved; None after a mistake, which `quiet` leaves unsaid."""
+        """Return the scalar's text with references resolved; None after a mistake, unreported if `quiet`."""
         if node.literal or "$" not in node.text:
             return node.text
         try:

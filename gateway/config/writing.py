@@ -1,7 +1,7 @@
-"""Puts IDs into a configuration file that people wrote: comments, order and everything else stay.
+"""Insertion of IDs into an existing configuration file, preserving comments, order and everything else.
 
-ruamel.yaml, because PyYAML loses comments. Invariant: the file is replaced as a whole or not at all, and
-only by one that the loader accepts.
+It uses ruamel.yaml, because PyYAML loses comments. Invariant: the file is replaced atomically or not at all,
+and only by one that the loader accepts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ruamel.yaml.error import YAMLError
 from gateway.config.load import load
 from gateway.errors import ConfigurationError, GatewayError, system_said
 
-# What config/gateway.minimal.yaml says: whoever copied it means to have it replaced.
+# The ID in config/gateway.minimal.yaml: a copy of that file is there to be filled in.
 _EXAMPLE_POOL = "ap-south-1_AbCdEfGhI"
 # YAML 1.2.2 section 9.1.2: comments, then the marker of a document's start.
 _START = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*---[ \t]*(?:#[^\n]*)?\n")
@@ -29,7 +29,7 @@ _START = re.compile(r"(?:[ \t]*(?:#[^\n]*)?\n)*---[ \t]*(?:#[^\n]*)?\n")
 
 @dataclass(frozen=True, slots=True)
 class PoolIds:
-    """What is to be said of one user pool; None: nothing, and what stands there stays."""
+    """The values to set for one user pool; None leaves a key unchanged."""
 
     pool_id: str
     client_id: str
@@ -39,7 +39,7 @@ class PoolIds:
 
 
 def with_pool(text: str, ids: PoolIds) -> str:
-    """The configuration's text with this pool in it. Pure. Raises ValueError where it is no YAML mapping."""
+    """Return the configuration's text with this pool. Pure. Raises ValueError if it is not a YAML mapping."""
     head, body = _parted(text)
     yaml, out = _yaml(), io.StringIO()
     try:
@@ -47,16 +47,16 @@ def with_pool(text: str, ids: PoolIds) -> str:
     except YAMLError as error:
         raise ValueError(str(error).partition("\n")[0]) from None
     if document is None:
-        # All there is may be comments.
+        # There may be comments only.
         head, document = _ended(text), CommentedMap()
     if not isinstance(document, CommentedMap):
-        raise ValueError("it is not a mapping")  # noqa: TRY004 - of the text, not of an argument
+        raise ValueError("it is not a mapping")  # noqa: TRY004 - about the text, not an argument
     yaml.dump(_put(document, ids), out)
     return head + _ended(out.getvalue())
 
 
 def _parted(text: str) -> tuple[str, str]:
-    """What stands up to the line `---`, and what is behind it: ruamel.yaml drops comments before it."""
+    """Split the text after the line `---`: ruamel.yaml drops comments before it."""
     start = _START.match(text)
     return ("", text) if start is None else (start.group(), text[start.end() :])
 
@@ -66,15 +66,18 @@ def _ended(text: str) -> str:
 
 
 def check_writable(path: Path) -> None:
-    """Before there are IDs that would be lost: whether `write_pool` can work. Raises GatewayError."""
+    """Check that `write_pool` can work, before IDs exist that could be lost. Raises GatewayError."""
     _with_pool_of(path, PoolIds(_EXAMPLE_POOL, "example"))
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        told = "not writable for this user" if path.parent.is_dir() else "no such folder"
-        raise GatewayError(f"{path}: cannot be written ({told}): name another file with --write")
+        message = "not writable by this user" if path.parent.is_dir() else "no such folder"
+        raise GatewayError(f"{path}: cannot be written ({message}): name another file with --write")
 
 
 def write_pool(path: Path, ids: PoolIds, environ: Mapping[str, str]) -> bool:
-    """Put the pool into this file, which may not exist yet; whether anything changed. Raises GatewayError."""
+    """Put the pool into this file, creating it if needed; return whether it changed.
+
+    Raises GatewayError.
+    """
     before, after = _with_pool_of(path, ids)
     if after == before:
         return False
@@ -83,7 +86,7 @@ def write_pool(path: Path, ids: PoolIds, environ: Mapping[str, str]) -> bool:
 
 
 def _with_pool_of(path: Path, ids: PoolIds) -> tuple[str, str]:
-    """The file's text, and the same with the pool in it."""
+    """Return the file's text, and the same with the pool."""
     try:
         before = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -118,7 +121,7 @@ def _pool(pools: CommentedSeq, pool_id: str) -> CommentedMap:
     for pool in pools:
         if isinstance(pool, CommentedMap) and pool.get("id") in {pool_id, _EXAMPLE_POOL}:
             if pool["id"] == _EXAMPLE_POOL != pool_id:
-                # The example's client is nobody's.
+                # The example's client belongs to nobody.
                 pool.pop("client_ids", None)
             return pool
     added = CommentedMap()
@@ -127,11 +130,11 @@ def _pool(pools: CommentedSeq, pool_id: str) -> CommentedMap:
 
 
 def _section(parent: CommentedMap, name: str, kind: type[Any]) -> Any:
-    """The member of this name and kind; made where there is none, or null, or an empty list in brackets."""
+    """Return the member of this name and kind, created if absent, null or an empty list in brackets."""
     found = parent.get(name)
     if not isinstance(found, kind) or not found:
         if found:
-            raise ValueError(f"{name} is not what belongs there")
+            raise ValueError(f"{name} has the wrong type")
         found = parent[name] = kind()
         if name == "client_ids":
             found.fa.set_flow_style()
@@ -142,7 +145,7 @@ def _yaml() -> YAML:
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.indent(mapping=2, sequence=4, offset=2)
-    # No line of anybody's is folded.
+    # Existing lines are never folded.
     yaml.width = 10_000
     return yaml
 
@@ -157,7 +160,7 @@ def _replace(path: Path, text: str, environ: Mapping[str, str]) -> None:
         beside.replace(path)
     except ConfigurationError as error:
         raise GatewayError(
-            f"{path}: was left as it is, with the new IDs it would not be valid:\n"
+            f"{path}: unchanged, because it would not be valid with the new IDs:\n"
             + str(error).replace(str(beside), str(path))
         ) from None
     except OSError as error:

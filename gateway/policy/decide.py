@@ -150,10 +150,10 @@ def _missing(condition: Condition, who: Principal) -> Iterator[tuple[type[Forbid
         yield Forbidden, f"the token lacks the scopes {_listed(condition.scopes - claims.scopes)}"
     for rule in condition.claims:
         if not rule.accepts(who.named.get(rule.name)):
-            told = f"is none of {_listed(rule.texts)}"
+            message = f"is none of {_listed(rule.texts)}"
             if rule.name not in who.named:
-                told = "is missing or not verified" if rule.name in _VERIFIED_ONLY else "is missing"
-            yield MissingClaim, f"the claim {rule.name} {told}"
+                message = "is missing or not verified" if rule.name in _VERIFIED_ONLY else "is missing"
+            yield MissingClaim, f"the claim {rule.name} {message}"
 
 
 def _check_sign_in(condition: Condition, who: Principal, now: float) -> None:

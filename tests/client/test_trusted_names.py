@@ -97,8 +97,8 @@ async def test_what_the_configuration_passes_passes_in_its_spelling(tmp_path: Pa
     [
         ("Host", "HTTP or the gateway uses this header itself"),
         ("X_Forwarded_For", "HTTP or the gateway uses this header itself"),
-        ("X-Auth-Request-Email", "upstreams take it for the gateway's word"),
-        ("X-Who", "identity_headers has it"),
+        ("X-Auth-Request-Email", "upstreams trust it to come from the gateway"),
+        ("X-Who", "identity_headers uses it"),
         ("no name", "is not a header name"),
     ],
 )

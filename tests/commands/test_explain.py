@@ -157,7 +157,7 @@ def test_which_route_decides_what(place: Path, path: str, code: int, route: str,
     ("method", "told"),
     [
         ("TRACE", "TRACE is refused on every path"),
-        ("get", "'get' is not a method: methods are upper case, GET"),
+        ("get", "'get' is not a method: write it in upper case, GET"),
         ("G T", "'G T' is not a method such as GET"),
     ],
 )

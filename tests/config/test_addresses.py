@@ -54,7 +54,7 @@ def test_a_url_comes_apart(scheme: str, host: str, port: int) -> None:
         ("8000", "has no port: write host:port, :port or unix:/path"),
         ("localhost", "has no port: write host:port, :port or unix:/path"),
         ("http://127.0.0.1:8000", "is a URL: an address is host:port, :port or unix:/path"),
-        ("::1:8000", "is not an address: an IPv6 address stands in brackets, as in [::1]:8000"),
+        ("::1:8000", "is not an address: write an IPv6 address in brackets, as in [::1]:8000"),
         ("127.0.0.1:65536", "is not a port from 0 to 65535"),
         ("127.0.0.1:080", "is not a port from 0 to 65535"),
         ("127.0.0.1:", "is not a port from 0 to 65535"),
@@ -65,7 +65,7 @@ def test_a_url_comes_apart(scheme: str, host: str, port: int) -> None:
         (".".join(["a" * 63] * 4) + ":80", "is not a host name or an IP address"),
         ("a..b:80", "is not a host name or an IP address"),
         ("unix:relative", "is not an absolute path: write unix:/path/to/socket"),
-        ("unix:/" + "a" * 107, "is longer than a socket's path may be (107 bytes)"),
+        ("unix:/" + "a" * 107, "is longer than a socket path may be (107 bytes)"),
     ],
 )
 def test_a_wrong_address_says_what_is_right(text: str, told: str) -> None:
@@ -109,7 +109,7 @@ def test_a_wrong_upstream_says_what_is_right(text: str, told: str) -> None:
 def test_credentials_in_a_url_are_refused_and_not_repeated() -> None:
     for parse in (addresses.url, addresses.upstream, addresses.origin, addresses.trusted, addresses.issuer):
         told = refusal(parse, "https://user:hunter2@host/")
-        assert told == "credentials in a URL are not accepted here: remove what stands before @"
+        assert told == "credentials in a URL are not accepted here: remove the part before @"
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_what_no_browser_sends_is_a_mistake_that_says_what_it_sends(
     tmp_path: Path, origin: str, sent: str
 ) -> None:
     assert said(tmp_path, f"cors: {{allow_origins: ['{origin}']}}\n") == [
-        f"F:1: cors.allow_origins[0]: '{origin}' is never what a browser sends: write {sent}"
+        f"F:1: cors.allow_origins[0]: '{origin}' is not what browsers send: write {sent}"
     ]
 
 
@@ -55,6 +55,6 @@ def test_everybody_with_cookies_is_a_mistake(tmp_path: Path) -> None:
     assert said(
         tmp_path, "cors:\n  allow_origins: ['*', 'https://a.example']\n  allow_credentials: true\n"
     ) == [
-        "F:2: cors.allow_origins: * allows every origin: leave out the others, or *",
-        "F:3: cors.allow_credentials: cannot be true with allow_origins: [*]: name the origins that may use their visitors' cookies",
+        "F:2: cors.allow_origins: * allows every origin: remove the others, or *",
+        "F:3: cors.allow_credentials: cannot be true with allow_origins: [*]: list the origins that may send cookies",
     ]

@@ -39,8 +39,8 @@ def warned(folder: Path, pools: str, endpoint: str = "") -> list[str]:
         (
             "[{id: ap-south-1_AbCdEfGhI, client_ids: [1example23456789]}]",
             [
-                "[0].id: is the ID of the example: put your own user pool's here",
-                "[0].client_ids[0]: is the ID of the example: put your own app client's here",
+                "[0].id: is the example's ID: replace it with your user pool's",
+                "[0].client_ids[0]: is the example's ID: replace it with your app client's",
             ],
         ),
         ("[{id: us-gov-west-1_Xy12, client_ids: [3n4b5urk1ft4fl3mg5e62d9ado]}]", []),

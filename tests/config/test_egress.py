@@ -92,7 +92,7 @@ def test_a_variable_that_names_no_http_proxy_is_a_mistake(value: str, tmp_path: 
     [
         ("socks5://p:1", "is not environment, none or a URL such as http://proxy:3128"),
         ("http://p:3128/path", "is not environment, none or a URL"),
-        ("http://user:s3cret@p:3128", "credentials in a URL are not accepted here: put such a proxy into"),
+        ("http://user:s3cret@p:3128", "credentials in a URL are not accepted here: set this proxy in"),
         ("off", "is not a URL"),
     ],
 )

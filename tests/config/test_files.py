@@ -36,7 +36,7 @@ def test_every_file_must_be_there(tmp_path: Path) -> None:
         "F:13: cognito.user_pools[0].jwks_file: D/j.json: no such file or directory",
         f"F:14: cognito.user_pools[0].client_secret_file: {UNNAMED}: no such file or directory",
         f"F:17: sign_in.session.secret_file: {UNNAMED}: is a directory",
-        "F:18: sign_in.state_dir: D/none: not a folder: make it first",
+        "F:18: sign_in.state_dir: D/none: not a folder: create it first",
     ]
 
 
@@ -52,7 +52,7 @@ def test_secrets_that_others_may_read(tmp_path: Path, mode: int, warned: bool) -
     told = _told(tmp_path, "sign_in:\n  session:\n    secret_file: s\n")
     assert told == (
         [
-            "F:3: warning: sign_in.session.secret_file: D/s holds a secret and others may read it "
+            "F:3: warning: sign_in.session.secret_file: D/s contains a secret and is readable by others "
             f"(mode {mode:04o}): chmod 600 D/s"
         ]
         if warned
@@ -70,7 +70,7 @@ def test_pinned_keys_beside_a_key_url(tmp_path: Path) -> None:
     (tmp_path / "j").write_text("{}")
     text = POOL + "      jwks_file: j\n      jwks_url: https://keys/jwks\n"
     assert said(tmp_path, text) == [
-        "F:6: warning: cognito.user_pools[0].jwks_url: not used: the keys come from jwks_file"
+        "F:6: warning: cognito.user_pools[0].jwks_url: ignored: the keys come from jwks_file"
     ]
     # Nothing is fetched, so the issuer's address does not matter.
     assert said(tmp_path, POOL + "      jwks_file: j\n      issuers: [http://far/pool]\n") == []

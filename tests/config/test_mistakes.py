@@ -61,11 +61,8 @@ def test_a_billion_laughs_and_deep_nesting_end_early(tmp_path: Path) -> None:
     laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10)
     )
-    assert any("repeats more, than any configuration does" in line for line in said(tmp_path, laughs))
-    assert (
-        said(tmp_path, "[" * 5000)[-1]
-        == "F:1: this goes deeper, or repeats more, than any configuration does"
-    )
+    assert any("too many nodes, for a configuration" in line for line in said(tmp_path, laughs))
+    assert said(tmp_path, "[" * 5000)[-1] == "F:1: nested too deeply, or too many nodes, for a configuration"
 
 
 def test_a_mistake_is_one_line_whatever_the_value(tmp_path: Path) -> None:
@@ -81,7 +78,7 @@ def test_an_unknown_key_is_one_line_as_well(tmp_path: Path) -> None:
 
 def test_workers_that_share_cookie_sessions_are_warned_about(tmp_path: Path) -> None:
     warned = [
-        "F:2: warning: listen.workers: workers renew a cookie session independently: if the app client rotates refresh tokens, set its RetryGracePeriodSeconds to 10 or more, or use store: redis; `doctor` looks at the client"
+        "F:2: warning: listen.workers: workers renew a cookie session independently: if the app client rotates refresh tokens, set its RetryGracePeriodSeconds to 10 or more, or use store: redis; `doctor` checks the client"
     ]
     for workers, more, told in (
         ("2", "", warned),

@@ -51,7 +51,7 @@ def test_null_and_empty_mean_null_where_null_may_stand(tmp_path: Path) -> None:
     assert config(tmp_path, text, {name: ""}).listen.public_url is None
     assert config(tmp_path, text, {name: "null"}).listen.public_url is None
     assert said(tmp_path, "", {"COGNITO_GATEWAY_LISTEN__ADDRESS": ""}) == [
-        "COGNITO_GATEWAY_LISTEN__ADDRESS: listen.address: must not be empty: leave the line out for the default"
+        "COGNITO_GATEWAY_LISTEN__ADDRESS: listen.address: must not be empty: remove the line for the default"
     ]
 
 
@@ -74,7 +74,7 @@ def test_mistakes_name_the_variable_or_the_flag_and_stand_behind_the_file(tmp_pa
         "COGNITO_GATEWAY_COGNITO__USER_POOL__1__ID: sets no key: did you mean COGNITO_GATEWAY_COGNITO__USER_POOLS__1__ID?",
         "COGNITO_GATEWAY_LISTEN_ADDRESS: sets no key: did you mean COGNITO_GATEWAY_LISTEN__ADDRESS?",
         "COGNITO_GATEWAY_LISTEN__ADRESS: sets no key: did you mean COGNITO_GATEWAY_LISTEN__ADDRESS?",
-        "COGNITO_GATEWAY_LISTEN__TRUSTED_PROXIES: listen.trusted_proxies: a list is wanted here, not a single value: write [10.0.0.0/8]",
+        "COGNITO_GATEWAY_LISTEN__TRUSTED_PROXIES: listen.trusted_proxies: expected a list, not a single value: write [10.0.0.0/8]",
         "COGNITO_GATEWAY_METRICS__ADDRESS: metrics.address: '9090' has no port: write host:port, :port or unix:/path",
         "COGNITO_GATEWAY_ROUTES: not valid YAML: expected ',' or '}', but got '<stream end>'",
         "COGNITO_GATEWAY_UPSTREAM_PORT: sets no key: did you mean COGNITO_GATEWAY_UPSTREAM__URL?",

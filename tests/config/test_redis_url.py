@@ -51,8 +51,8 @@ def test_its_parts(text: str, place: RedisPlace) -> None:
         ("redis://:hunter2@host:0", "its port is not"),
         ("redis://:hunter2@host/99999", "its database is not"),
         ("redis://:hunter2@host/1?db=1", "named twice"),
-        ("redis://:hunter2@host?db=1&db=2", "only db=NUMBER and ca_file=PATH"),
-        ("rediss://:hunter2@host?ssl_cert_reqs=none", "only db=NUMBER and ca_file=PATH"),
+        ("redis://:hunter2@host?db=1&db=2", "only have db=NUMBER and ca_file=PATH"),
+        ("rediss://:hunter2@host?ssl_cert_reqs=none", "only have db=NUMBER and ca_file=PATH"),
         ("redis://:hunter2@host?ca_file=/a", "ca_file needs rediss://"),
         ("rediss://:hunter2@host?ca_file=hunter2", "ca_file is not an absolute path"),
         ("redis://:hunter2@ho\nst", "not a URL that begins with"),
@@ -85,5 +85,7 @@ def test_a_password_comes_through_whole_and_is_never_shown(user: str, password: 
 def test_a_password_stands_in_one_place(tmp_path: Path) -> None:
     (tmp_path / "secret").touch(mode=0o600)
     lines = said(tmp_path, "rate_limit: {redis_url: 'redis://:hunter2@r', redis_password_file: secret}\n")
-    told = [line for line in lines if "keep one" in line]
-    assert told == ["F:1: rate_limit.redis_password_file: redis_url holds a password too: keep one of them"]
+    told = [line for line in lines if "remove one" in line]
+    assert told == [
+        "F:1: rate_limit.redis_password_file: redis_url contains a password too: remove one of them"
+    ]

@@ -25,7 +25,8 @@ def test_calls_that_suffice_for_a_few_sign_ins_are_named(
 ) -> None:
     (line,) = said(tmp_path, SETTINGS.format(every=every, calls=calls, more=more))
     assert line.startswith(
-        f"F:2: warning: cognito.revocation.check_every: the calls suffice for {suffices} sign-ins in use"
+        "F:2: warning: cognito.revocation.check_every: calls_per_second suffices for "
+        f"{suffices} concurrent sign-ins"
     )
     assert ("redis_url" in line) == ("replicas" in more and "redis_url" not in more)
 

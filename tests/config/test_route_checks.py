@@ -17,7 +17,7 @@ ID_ONLY = POOL + "      token_use: [id]\n"
 def test_an_open_route_with_a_condition_is_a_mistake(tmp_path: Path, condition: str) -> None:
     key = condition.partition(":")[0]
     assert said(tmp_path, f"routes:\n- {{path: /a, auth: none, {condition}}}\n") == [
-        f"F:2: routes[0].{key}: never looked at: auth: none lets everybody in; leave out the one or the other"
+        f"F:2: routes[0].{key}: never checked: auth: none admits everyone; remove one or the other"
     ]
 
 
@@ -36,7 +36,7 @@ def test_any_other_route_may_have_them_all(tmp_path: Path, auth: str) -> None:
 
 def test_a_route_for_a_pool_that_is_not_configured_is_a_mistake(tmp_path: Path) -> None:
     assert said(tmp_path, POOL + "routes:\n- path: /a\n  pool: eu-west-1_Other\n") == [
-        "F:7: routes[0].pool: no such user pool in cognito.user_pools, which has ap-south-1_TestPool1: nobody could get in"
+        "F:7: routes[0].pool: not in cognito.user_pools, which has ap-south-1_TestPool1: nobody would be admitted"
     ]
     assert said(tmp_path, POOL + "routes:\n- path: /a\n  pool: ap-south-1_TestPool1\n") == []
 
@@ -44,7 +44,7 @@ def test_a_route_for_a_pool_that_is_not_configured_is_a_mistake(tmp_path: Path) 
 def test_scopes_where_only_id_tokens_are_accepted(tmp_path: Path) -> None:
     routes = "routes:\n- path: /a\n  scopes: [api/read]\n"
     assert said(tmp_path, ID_ONLY + routes) == [
-        "F:8: warning: routes[0].scopes: nobody has them: ID tokens carry no scopes, and token_use accepts nothing else"
+        "F:8: warning: routes[0].scopes: never satisfied: ID tokens carry no scopes, and token_use accepts nothing else"
     ]
     assert said(tmp_path, POOL + "      token_use: [id, access]\n" + routes) == []
     assert said(tmp_path, routes) == []

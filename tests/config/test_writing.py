@@ -96,7 +96,7 @@ def test_the_file_keeps_its_mode_and_is_left_alone_when_nothing_changes(tmp_path
     [
         ("- a\n", "it is not a mapping"),
         ("a: [\n", "while parsing a flow"),
-        ("cognito:\n  user_pools: some\n", "user_pools is not what belongs there"),
+        ("cognito:\n  user_pools: some\n", "user_pools has the wrong type"),
     ],
 )
 def test_a_file_that_cannot_be_changed(text: str, told: str, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_what_cannot_be_bound_is_a_mistake(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         f"{path}:4: cognito.user_pools[0].clients: needs audiences: "
-        "no access token could be bound to this gateway\n"
+        "otherwise no access token can be bound to this gateway\n"
     )
     path.write_text(f"cognito:\n  user_pools:\n    - id: {POOL_ID}\n      audiences: ['{API}']\n")
     done = run(SCRIPT, "check-config", path)

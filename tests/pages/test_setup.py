@@ -414,9 +414,9 @@ def test_a_file_that_names_pools_wins_and_says_so(tmp_path: Path) -> None:
         ),
         (
             "cognito: {user_pools: []}\nupstream: {url: http://10.0.0.1}\n",
-            "only cognito.user_pools may stand",
+            "only cognito.user_pools is allowed",
         ),
-        ("cognito: {endpoint_url: http://127.0.0.1:1}\n", "only cognito.user_pools may stand"),
+        ("cognito: {endpoint_url: http://127.0.0.1:1}\n", "only cognito.user_pools is allowed"),
         ("cognito: {user_pools: [{id: '${HOME}', client_ids: [c]}]}\n", "connection.yaml:1"),
         ("{", "connection.yaml"),
     ],
@@ -438,7 +438,7 @@ def test_a_folder_that_everybody_may_write_to_is_named(tmp_path: Path, open_to_a
     config, report = examine(path, {})
     assert config is not None
     (warning,) = report.warnings
-    assert "may be written by everybody (mode 0777)" in warning
+    assert "is writable by everyone (mode 0777)" in warning
     assert "chmod o-w" in warning
 
 

@@ -10,70 +10,70 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     # sessions
     "sessions in a Redis that is nowhere": (
         "sign_in:\n  session:\n    store: redis\n",
-        ["F:3: sign_in.session.store: redis needs sign_in.session.redis_url: say where it is"],
+        ["F:3: sign_in.session.store: redis needs sign_in.session.redis_url"],
     ),
     "sessions in the memory of several processes": (
         "listen:\n  workers: 2\nsign_in:\n  session:\n    store: memory\n",
         [
-            "F:5: sign_in.session.store: memory is of one process, and listen.workers is not 1: use cookie or redis"
+            "F:5: sign_in.session.store: memory belongs to one process, but listen.workers is not 1: use cookie or redis"
         ],
     ),
     "a pool where Cognito has none": (
         "cognito:\n  user_pools:\n    - id: cn-north-1_AbCdEfGhI\n      client_ids: [1abcdefghi]\n",
         [
-            "F:3: cognito.user_pools[0].id: Amazon Cognito has no user pools in the Regions of China: name a pool of another Region"
+            "F:3: cognito.user_pools[0].id: Amazon Cognito has no user pools in the Regions of China: use a pool in another Region"
         ],
     ),
     # an upstream that is AWS
     "signed on the open network": (
         "upstream:\n  url: http://api.internal\n  forward_token: true\n  sigv4: {service: execute-api, region: eu-west-1}\n",
         [
-            "F:2: upstream.url: sigv4 needs https (or http on loopback): what is signed must not be read on its way",
-            "F:3: upstream.forward_token: cannot be true with sigv4: the signature stands in the Authorization header",
+            "F:2: upstream.url: sigv4 needs https (or http on loopback): signed requests must not be sent in the clear",
+            "F:3: upstream.forward_token: cannot be true with sigv4: the signature uses the Authorization header",
         ],
     ),
     "signed through a socket": (
         "upstream:\n  url: unix:/run/api\n  sigv4: {service: Execute API}\n",
         [
-            "F:2: upstream.url: sigv4 needs https (or http on loopback): what is signed must not be read on its way",
+            "F:2: upstream.url: sigv4 needs https (or http on loopback): signed requests must not be sent in the clear",
             "F:3: upstream.sigv4.service: 'Execute API' is not a name such as execute-api or ap-south-1",
             "F:3: upstream.sigv4.region: missing: this key is required",
         ],
     ),
     "signed with credentials of nowhere": (
         "upstream:\n  sigv4: {service: execute-api, region: eu-west-1}\n" + POOL,
-        ["F:2: upstream.sigv4: no user pool has an identity_pool_id, which AWS credentials come from"],
+        ["F:2: upstream.sigv4: no user pool has an identity_pool_id, the source of AWS credentials"],
     ),
     "signed for the users of one pool only": (
         "upstream:\n  sigv4: {service: execute-api, region: eu-west-1}\n"
         + POOL
         + "    - {id: eu-west-1_Other1234, client_ids: [1xabcdefgh], identity_pool_id: 'eu-west-1:0a'}\n",
         [
-            "F:5: warning: cognito.user_pools[0]: no identity_pool_id: with upstream.sigv4 its users are refused (credentials_refused)"
+            "F:5: warning: cognito.user_pools[0]: no identity_pool_id: with upstream.sigv4 this pool's users are refused (credentials_refused)"
         ],
     ),
     # spelling of YAML
     "tab in the indentation": (
         "listen:\n\taddress: :8000\n\tworkers: 0\n",
         [
-            "F:2: a tab stands here: YAML is indented with spaces only",
-            "F:3: a tab stands here: YAML is indented with spaces only",
+            "F:2: indented with a tab: YAML allows spaces only",
+            "F:3: indented with a tab: YAML allows spaces only",
             "F:3: listen.workers: '0' is neither auto nor a whole number from 1 to 256",
         ],
     ),
     "tab before a value": (
         "log:\n  level:\tinfo\n  format: x\n",
         [
-            "F:2: a tab stands here: YAML is indented with spaces only",
+            "F:2: indented with a tab: YAML allows spaces only",
             "F:3: log.format: 'x' is not one of json, text, auto",
         ],
     ),
     "duplicate keys, both checked": (
         "log:\n  level: info\n  level: loud\nlog:\n  colour: red\n",
         [
-            "F:3: log.level: given twice: it stands on line 2 already",
+            "F:3: log.level: duplicate key, first on line 2",
             "F:3: log.level: 'loud' is not one of debug, info, warning, error",
-            "F:4: log: given twice: it stands on line 1 already",
+            "F:4: log: duplicate key, first on line 1",
             "F:5: log.colour: unknown key: known here: format, level, access, sample",
         ],
     ),
@@ -81,7 +81,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         "log:\n  level: loud\nlisten: [\n",
         [
             "F:2: log.level: 'loud' is not one of debug, info, warning, error",
-            "F:3: listen: a section of `key: value` lines is wanted here, not a list",
+            "F:3: listen: expected a section of `key: value` lines, not a list",
             "F:4: not valid YAML: expected the node content, but found '<stream end>'",
         ],
     ),
@@ -108,11 +108,11 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     ),
     "alias to nothing": (
         "log: *log\n",
-        ["F:1: the alias *log names nothing that is complete above it"],
+        ["F:1: the alias *log refers to no complete anchor above it"],
     ),
     "alias to itself": (
         "routes: &r\n  - *r\n",
-        ["F:2: the alias *r names nothing that is complete above it"],
+        ["F:2: the alias *r refers to no complete anchor above it"],
     ),
     "control character": (
         "log:\n  level: \x07\n",
@@ -120,16 +120,16 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     ),
     "not a mapping": (
         "- a\n",
-        ["F:1: a section of `key: value` lines is wanted here, not a list"],
+        ["F:1: expected a section of `key: value` lines, not a list"],
     ),
-    "one word": ("hello\n", ["F:1: a section of `key: value` lines is wanted here, not a single value"]),
+    "one word": ("hello\n", ["F:1: expected a section of `key: value` lines, not a single value"]),
     "bare reference in brackets": (
         "routes:\n  - path: /a\n    methods: [${M}, x]\n",
         [
             'F:3: inside [ ] and { } a reference must be quoted: "${NAME}"',
             "F:3: routes[0].methods[0]: the environment variable M is not set: "
             "set it, or write ${M:-default}",
-            "F:3: routes[0].methods[1]: 'x' is not a method: methods are upper case, X",
+            "F:3: routes[0].methods[1]: 'x' is not a method: write it in upper case, X",
         ],
     ),
     # unknown and missing keys
@@ -185,32 +185,32 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "the wrong shape": (
         "listen: 8000\nroutes:\n  path: /a\ncognito:\n  user_pools:\n    - ap-south-1_AbC\nlog:\n  level: [info]\n",
         [
-            "F:1: listen: a section of `key: value` lines is wanted here, not a single value",
-            "F:3: routes: a list is wanted here, not a section",
-            "F:6: cognito.user_pools[0]: a section of `key: value` lines is wanted here, not a single value",
-            "F:8: log.level: one value is wanted here, not a list",
+            "F:1: listen: expected a section of `key: value` lines, not a single value",
+            "F:3: routes: expected a list, not a section",
+            "F:6: cognito.user_pools[0]: expected a section of `key: value` lines, not a single value",
+            "F:8: log.level: expected a single value, not a list",
         ],
     ),
     "one value in place of a list": (
         "routes:\n  - path: /a\n    methods: GET\n",
-        ["F:3: routes[0].methods: a list is wanted here, not a single value: write [GET]"],
+        ["F:3: routes[0].methods: expected a list, not a single value: write [GET]"],
     ),
     "empty where something must stand": (
         "listen:\n  address:\ncognito:\n  user_pools:\n    - id: ''\n      client_ids:\n    -\n"
         "routes:\n  - path: /a\n    methods: []\n  - path:\n    auth: ~\n",
         [
-            "F:2: listen.address: must not be empty: leave the line out for the default",
+            "F:2: listen.address: must not be empty: remove the line for the default",
             "F:5: cognito.user_pools[0].id: '' is not a user pool ID such as ap-south-1_AbCdEfGhI",
             "F:6: cognito.user_pools[0].client_ids: must not be empty",
             "F:7: cognito.user_pools[1]: this list item is empty",
             "F:10: routes[0].methods: the list must not be empty",
             "F:11: routes[1].path: must not be empty",
-            "F:12: routes[1].auth: must not be empty: leave the line out for the default",
+            "F:12: routes[1].auth: must not be empty: remove the line for the default",
         ],
     ),
     "twice in one list": (
         "routes:\n  - path: /a\n    methods: [GET, PUT, GET]\n",
-        ["F:3: routes[0].methods[2]: given twice in this list"],
+        ["F:3: routes[0].methods[2]: duplicate in this list"],
     ),
     "out of bounds": (
         "listen:\n  max_header_size: 100\n  header_timeout: 0s\nupstream:\n  max_connections: 0\n",
@@ -255,23 +255,23 @@ WRONG: dict[str, tuple[str, list[str]]] = {
         ),
         [
             "F:2: routes[0].path: 'a' must begin with /",
-            "F:3: routes[1].path: '/a?b' must have no ? and no #: a route looks at the path only",
-            "F:4: routes[2].path: '/a#b' must have no ? and no #: a route looks at the path only",
+            "F:3: routes[1].path: '/a?b' must have no ? and no #: a route matches the path only",
+            "F:4: routes[2].path: '/a#b' must have no ? and no #: a route matches the path only",
             "F:5: routes[3].path: '/a%20b' must not be percent-encoded: write the character itself",
             "F:6: routes[4].path: '/a/../b' must have no . or .. segment: such requests are refused",
             "F:7: routes[5].path: '/a/./b' must have no . or .. segment: such requests are refused",
             "F:8: routes[6].path: '/a*' has * inside a segment: * and ** stand for whole segments",
             "F:9: routes[7].path: '/***' has * inside a segment: * and ** stand for whole segments",
             "F:10: routes[8].path: '/a//b' has an empty segment (//)",
-            "F:11: routes[9].path: '/a\\\\b' holds a character that no path may have",
+            "F:11: routes[9].path: '/a\\\\b' contains a character that no path may have",
         ],
     ),
     "characters that no path and no ID may have": (
         'routes:\n  - path: "/a\\a"\nsign_in:\n  prefix: /a/..\ncognito:\n  user_pools:\n'
         "    - {id: \u00fc_a, client_ids: [\u00fc]}\n",
         [
-            "F:2: routes[0].path: '/a\\x07' holds a character that no path may have",
-            "F:4: sign_in.prefix: '/a/..' may hold letters, digits and - . _ ~ between single slashes",
+            "F:2: routes[0].path: '/a\\x07' contains a character that no path may have",
+            "F:4: sign_in.prefix: '/a/..' may only contain letters, digits and - . _ ~ between single slashes",
             "F:7: cognito.user_pools[0].id: '\u00fc_a' is not a user pool ID such as ap-south-1_AbCdEfGhI",
             "F:7: cognito.user_pools[0].client_ids[0]: '\u00fc' is not an app client ID such as 1example23456789",
         ],
@@ -279,7 +279,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "methods": (
         "routes:\n  - path: /a\n    methods: [get, CONNECT, TRACE, 'G T']\n    auth: maybe\n",
         [
-            "F:3: routes[0].methods[0]: 'get' is not a method: methods are upper case, GET",
+            "F:3: routes[0].methods[0]: 'get' is not a method: write it in upper case, GET",
             "F:3: routes[0].methods[1]: CONNECT is refused on every path and cannot be routed",
             "F:3: routes[0].methods[2]: TRACE is refused on every path and cannot be routed",
             "F:3: routes[0].methods[3]: 'G T' is not a method such as GET",
@@ -297,7 +297,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "uses this header itself",
             "F:5: identity_headers.claims.Cookie: 'Cookie' cannot carry an identity: HTTP or the gateway "
             "uses this header itself",
-            "F:5: identity_headers.claims.X-A: '' is not a claim's name",
+            "F:5: identity_headers.claims.X-A: '' is not a claim name",
             "F:5: identity_headers.claims.X-B: must not be empty",
         ],
     ),
@@ -316,7 +316,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "prefix with a pattern": (
         "sign_in:\n  prefix: /a/*\nmetrics:\n  path: /readyz\n",
         [
-            "F:2: sign_in.prefix: '/a/*' may hold letters, digits and - . _ ~ between single slashes",
+            "F:2: sign_in.prefix: '/a/*' may only contain letters, digits and - . _ ~ between single slashes",
             "F:4: metrics.path: '/readyz' is the path of a probe: choose another, such as /metrics",
         ],
     ),
@@ -335,7 +335,7 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "keys over a plain network, by way of the issuer": (
         POOL + "      issuers: [http://cognito.example/pool]\n",
         [
-            "F:5: cognito.user_pools[0].issuers: the keys would be fetched from this issuer, and "
+            "F:5: cognito.user_pools[0].issuers: keys would be fetched from this issuer, and "
             "'http://cognito.example/pool/.well-known/jwks.json' must be https, or http on a loopback address; "
             "or set jwks_url",
         ],
@@ -343,18 +343,18 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     "two headers of one name": (
         "identity_headers:\n  user: X-User\n  email: x_user\n  claims: {X.USER: a, X-Auth-Request-Groups: b}\n",
         [
-            "F:3: identity_headers.email: identity_headers.user has this header already "
+            "F:3: identity_headers.email: identity_headers.user already uses this header "
             "(case, _ and . make no difference)",
-            "F:4: identity_headers.claims.X.USER: identity_headers.user has this header already "
+            "F:4: identity_headers.claims.X.USER: identity_headers.user already uses this header "
             "(case, _ and . make no difference)",
-            "F:4: identity_headers.claims.X-Auth-Request-Groups: identity_headers.groups has this header already "
+            "F:4: identity_headers.claims.X-Auth-Request-Groups: identity_headers.groups already uses this header "
             "(case, _ and . make no difference)",
         ],
     ),
     "metrics on the public port": (
         "listen:\n  address: :9090\n",
         [
-            "F:2: listen.address: listen.address and metrics.address are the same: metrics never stand on the public port"
+            "F:2: listen.address: listen.address and metrics.address are the same: metrics are never served on the public port"
         ],
     ),
     "gRPC on another listener's port": (
@@ -369,15 +369,11 @@ WRONG: dict[str, tuple[str, list[str]]] = {
     ),
     "upstream is ourselves": (
         "listen:\n  address: 0.0.0.0:8000\nupstream:\n  url: http://localhost:8000\n",
-        [
-            "F:4: upstream.url: upstream.url is our own listen.address: every request would loop back to the gateway"
-        ],
+        ["F:4: upstream.url: upstream.url is listen.address: every request would loop back to the gateway"],
     ),
     "upstream is our own socket": (
         "listen:\n  address: unix:/run/a.sock\nupstream:\n  url: unix:/run/a.sock\n",
-        [
-            "F:4: upstream.url: upstream.url is our own listen.address: every request would loop back to the gateway"
-        ],
+        ["F:4: upstream.url: upstream.url is listen.address: every request would loop back to the gateway"],
     ),
     # the environment, in the file
     "references": (
