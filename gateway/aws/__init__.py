@@ -1,1 +1,1 @@
-"""The adapters over the AWS API; the only room that imports boto3, loaded only when used."""
+"""Adapters over the AWS API: the only room that imports boto3, and itself imported only when used."""

@@ -1,7 +1,7 @@
-"""An account's life at a user pool: signing up, confirming, a forgotten or a new password.
+"""Account operations of a user pool: sign-up, confirmation, and password reset and change.
 
-Unsigned operations only: whoever may use the app client may do these. Invariant: where a code went is not
-handed on, since Cognito says it of existing accounts only.
+Unsigned operations only, open to anyone who may use the app client. Invariant: the destination of a code is
+not returned, since Cognito reveals it for existing accounts only.
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from gateway.aws.values import PoolAddress
 
 
 class Accounts:
-    """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
+    """One user pool and one of its app clients. Methods raise GatewayError; CognitoRefused if Cognito
+    refuses."""
 
     def __init__(self, address: PoolAddress) -> None:
         self._connection = CognitoClient(address, "password")
 
     def seen_from(self, client: str) -> Accounts:
-        """Return the same for one user, whose IP address Cognito hears."""
+        """Return a copy for one user, whose IP address is sent to Cognito (threat protection)."""
         other = copy.copy(self)
         other._connection = self._connection.seen_from(client)
         return other
 
     def sign_up(self, username: str, password: str, attributes: Mapping[str, str]) -> bool:
-        """Whether the account can be used at once; else a code was sent that confirms it."""
+        """Return whether the account can be used at once; if not, a confirmation code was sent."""
         given = [{"Name": name, "Value": value} for name, value in attributes.items()]
         answer = self._call("sign_up", username, Password=password, UserAttributes=given)
         return bool(answer.get("UserConfirmed"))

@@ -1,7 +1,7 @@
-"""The way out to AWS for boto3: the same proxy and roots as gateway/outgoing/aws_http.py gives to aiohttp.
+"""boto3's proxy and root certificates: the same that gateway/outgoing/aws_http.py gives to aiohttp.
 
-Invariant: loopback is reached directly, and what boto3 would find by itself (a profile's `ca_bundle`, its own
-copy of the web's roots) is used only where this machine has no file of all roots.
+Invariant: loopback is reached directly; what boto3 would choose itself (a profile's `ca_bundle`, its bundled
+roots) is used only on machines without a file of system roots.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from gateway.outgoing.aws_http import certificate_problem, proxy_named
 
 
 def proxies_of(egress: Egress, *, local: bool) -> dict[str, str] | None:
-    """Return botocore's `proxies`; None: the environment's, whose NO_PROXY it reads as egress.py does."""
+    """Return botocore's `proxies`. None: botocore reads the environment, and NO_PROXY as egress.py does."""
     if local or egress.proxy is None:
         return {}
     return None if egress.proxy_from != "cognito.proxy" else {"https": egress.proxy}
 
 
 def verify_of(egress: Egress) -> str | None:
-    """Return botocore's `verify`. Raises GatewayError for a file that is not there."""
+    """Return botocore's `verify`. Raises GatewayError if the file does not exist."""
     if egress.roots is None:
         return None
     if not egress.roots.is_file():
@@ -33,7 +33,7 @@ def verify_of(egress: Egress) -> str | None:
 
 
 def explain_egress(error: BotoCoreError | ValueError, egress: Egress) -> GatewayError | None:
-    """Return the sentence for what failed on the way out; None: it was something else."""
+    """Return a message for a proxy or certificate failure; None for any other error."""
     if isinstance(error, SSLError):
         cause = _certificate_error(error.kwargs.get("error"))
         if cause is not None:
@@ -47,7 +47,7 @@ def explain_egress(error: BotoCoreError | ValueError, egress: Egress) -> Gateway
 
 
 def _certificate_error(error: Any) -> ssl.SSLCertVerificationError | None:
-    """The ssl module's error inside urllib3's, which wraps it once or twice."""
+    """Return the ssl module's error inside urllib3's, which wraps it once or twice."""
     for _ in range(5):
         if isinstance(error, ssl.SSLCertVerificationError):
             return error

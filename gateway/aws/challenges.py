@@ -1,6 +1,6 @@
-"""What Cognito's challenges are answered with, by name: shared by the terminal and the pages.
+"""Names of the parameters in challenge responses, shared by the terminal and the pages.
 
-Pure. Invariant: only challenges that both sides of this program can answer are in here.
+Pure. Invariant: only challenges that both can answer are listed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from types import MappingProxyType
 
-# API reference, RespondToAuthChallenge: challenge → the member that holds its code.
+# API reference, RespondToAuthChallenge: challenge → the parameter that holds its code.
 CODES: Mapping[str, str] = MappingProxyType(
     {
         "SMS_MFA": "SMS_MFA_CODE",
@@ -23,7 +23,7 @@ _PREFIX = "userAttributes."
 
 
 def required_attributes(parameters: Mapping[str, str]) -> tuple[str, ...]:
-    """What NEW_PASSWORD_REQUIRED wants besides a password: names without their prefix."""
+    """Return the attributes that NEW_PASSWORD_REQUIRED asks for, without their prefix."""
     try:
         names = json.loads(parameters.get("requiredAttributes") or "[]")
     except ValueError:
@@ -32,10 +32,10 @@ def required_attributes(parameters: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def new_password(password: str, attributes: Mapping[str, str]) -> dict[str, str]:
-    """The answer to NEW_PASSWORD_REQUIRED."""
+    """Return the response to NEW_PASSWORD_REQUIRED."""
     return {"NEW_PASSWORD": password, **{_PREFIX + name: value for name, value in attributes.items()}}
 
 
 def code_destination(parameters: Mapping[str, str]) -> str:
-    """Where a code went, as Cognito tells it: most of it starred out; empty where it does not."""
+    """Return where a code was sent, as masked by Cognito; empty if it does not say."""
     return parameters.get("CODE_DELIVERY_DESTINATION", "")

@@ -1,10 +1,10 @@
-"""AWS clients for the commands: whose credentials, which region, which endpoint; one place for all of them.
+"""AWS clients for the commands: credentials, Region and endpoint are chosen here for all of them.
 
-Credentials and region come from AWS's usual chain, as for the AWS CLI. An endpoint on loopback is a local
-Cognito, which believes every signature: there requests are signed with the placeholder `local` unless a
+Credentials and Region come from AWS's default chain, as for the AWS CLI. An endpoint on loopback is a local
+Cognito, which does not verify signatures: requests to it are signed with the placeholder `local` unless a
 profile is named, so that real credentials are neither needed nor used.
 
-Invariant: no exception of boto3 leaves `Aws`, and nothing secret is in the text of those that do.
+Invariant: no boto3 exception leaves `Aws`, and the text of those that do contains no secret.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gateway.aws.values import CognitoRefused, Waiting, in_silence
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
-# Codes of all AWS services that mean: these credentials may not do this.
+# Error codes of all AWS services for missing permissions.
 _DENIED = frozenset(
     {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "NotAuthorizedException"}
 )
@@ -44,7 +44,7 @@ _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Which AWS: as in the AWS CLI's flags; None = the usual chain."""
+    """The AWS account and Region to call, as in the AWS CLI's flags; None: the default chain."""
 
     region: str | None = None
     profile: str | None = None
@@ -57,16 +57,16 @@ class Where:
 
 
 class Aws:
-    """AWS, called by operation. Clients are made when they are first needed."""
+    """AWS, called by operation name. Clients are created on first use."""
 
     def __init__(self, where: Where, waiting: Waiting = in_silence) -> None:
         self.where = where
         self._waiting = waiting
-        # The operations that were called, as IAM names them (cognito-idp:CreateUserPool). Each once: the
-        # gateway's own lives as long as it does.
+        # The operations called, by their IAM names (cognito-idp:CreateUserPool). A set, since the gateway's
+        # own instance lives as long as its process.
         self.called: set[str] = set()
         self._clients: dict[tuple[str, bool], Any] = {}
-        # Any: services are named by what is called, and the stubs know one overload for each.
+        # Any: services are chosen at run time, and the stubs have one overload for each.
         self._session: Any
         try:
             self._session = boto3.Session(profile_name=where.profile, region_name=where.region)
@@ -75,7 +75,7 @@ class Aws:
 
     @property
     def region(self) -> str:
-        """Raises GatewayError where nothing names one."""
+        """The Region in use. Raises GatewayError if none is configured."""
         region = self._session.region_name
         if not region:
             raise GatewayError(
@@ -84,9 +84,9 @@ class Aws:
         return str(region)
 
     def call(self, service: str, operation: str, *, signed: bool = True, **request: Any) -> dict[str, Any]:
-        """One operation (`CreateUserPool`) of a service (`cognito-idp`).
+        """Call an operation (`CreateUserPool`) of a service (`cognito-idp`) and return its response.
 
-        Raises AwsRefused for what AWS answers with an error, GatewayError where there is no answer.
+        Raises AwsRefused for an error response, GatewayError if there is no response.
         """
         client = self.client(service, signed=signed)
         self.called.add(f"{service}:{operation}")
@@ -104,7 +104,7 @@ class Aws:
         return answer
 
     def pages(self, service: str, operation: str, result: str, **request: Any) -> list[dict[str, Any]]:
-        """All members of `result`, over every page; raises as `call` does."""
+        """Return the items of `result` from every page. Raises as `call` does."""
         found: list[dict[str, Any]] = []
         token: dict[str, Any] = {}
         while True:
@@ -136,7 +136,7 @@ class Aws:
         config = ClientConfig(
             connect_timeout=5,
             read_timeout=30,
-            # IAM and Cognito throttle whoever makes a pool and all that belongs to it in one go.
+            # IAM and Cognito throttle clients that create a pool and everything in it at once.
             retries={"total_max_attempts": 5, "mode": "standard"},
             proxies=proxies_of(where.egress, local=where.local),
             signature_version=None if signed else UNSIGNED,
@@ -147,7 +147,7 @@ class Aws:
             endpoint_url=where.endpoint_url,
             config=config,
             verify=verify_of(where.egress),
-            # IAM is the same everywhere and wants a name all the same.
+            # IAM is global but still needs a Region.
             region_name=self.region,
             aws_access_key_id=placeholder,
             aws_secret_access_key=placeholder,
@@ -155,15 +155,15 @@ class Aws:
 
 
 def _foreign(answer: dict[str, Any]) -> bool:
-    """Whether an answer without members is no answer of AWS's: botocore reads a web page as an empty one."""
+    """Return whether a response without members is not from AWS: botocore parses any web page as empty."""
     headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     kind = headers.get("content-type", "")
-    # Nothing at all is an empty answer, whatever kind it says it is of (moto).
+    # An empty body is an empty response, whatever its media type (moto).
     return headers.get("content-length") != "0" and bool(kind) and "json" not in kind and "xml" not in kind
 
 
 class AwsRefused(CognitoRefused):
-    """AWS answered with an error; `code` is its name."""
+    """An error response of AWS; `code` is its error code."""
 
     @classmethod
     def of(cls, service: str, operation: str, error: ClientError, *, signed: bool) -> AwsRefused:
@@ -173,13 +173,13 @@ class AwsRefused(CognitoRefused):
 
     @property
     def missing(self) -> bool:
-        """Whether it says that the thing does not exist."""
+        """Whether the resource does not exist."""
         return self.code in _NO_SUCH
 
 
 def _sentence(action: str, code: str, message: str, signed: bool) -> str:
-    told = shown(message)
-    # Unsigned, it is the user's token that was refused, and AWS says why.
+    text = shown(message)
+    # An unsigned request was refused for the user's token, and AWS says why.
     if code in _DENIED and signed:
         return (
             f"these AWS credentials may not do {action}: `cognito-gateway setup --iam-policy` prints the "
@@ -190,5 +190,5 @@ def _sentence(action: str, code: str, message: str, signed: bool) -> str:
     if code in {"ExpiredToken", "ExpiredTokenException"}:
         return "the AWS credentials have expired: get new ones"
     if code in _BUSY:
-        return f"AWS gets too many requests for {action} at the moment: run this again in a minute"
-    return f"AWS refused {action}: {code}: {told}".rstrip(": ")
+        return f"AWS is throttling {action}: run this again in a minute"
+    return f"AWS refused {action}: {code}: {text}".rstrip(": ")

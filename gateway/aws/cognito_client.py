@@ -1,10 +1,10 @@
-"""boto3's cognito-idp client as this room uses it: one app client of one pool, errors in sentences.
+"""boto3's cognito-idp client for one app client of one pool, with errors as sentences.
 
-Invariant: no exception of boto3 leaves `call`, and no token, password or secret is in the text of those that
-do.
+Invariant: no boto3 exception leaves `call`, and the text of those that do contains no token, password or
+secret.
 
-Whose credentials: only the admin flow signs. It uses AWS's usual chain (environment, profile, container,
-instance). An endpoint on loopback is a local Cognito, which believes every signature: there requests are
+Only the admin flow signs its requests, with AWS's default credential chain (environment, profile, container,
+instance). An endpoint on loopback is a local Cognito, which does not verify signatures: requests to it are
 signed with the placeholder `local` unless a profile is named, so that real credentials are neither needed nor
 used.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
 
 
-# Operations that hear of the user's own address, for threat protection (API reference: UserContextDataType).
+# Operations that take the user's address, for threat protection (API reference: UserContextDataType).
 _WITH_USER_CONTEXT = frozenset(
     {
         "confirm_forgot_password",
@@ -48,7 +48,7 @@ _WITH_USER_CONTEXT = frozenset(
 
 
 class CognitoClient:
-    """Raises GatewayError; refusals are CognitoRefused. Threads may share it."""
+    """The client. Methods raise GatewayError; CognitoRefused if Cognito refuses. Thread-safe."""
 
     def __init__(self, address: PoolAddress, flow: Flow, waiting: Waiting = in_silence) -> None:
         self.address = address
@@ -65,13 +65,13 @@ class CognitoClient:
             raise explain(error, endpoint=address.endpoint_url, egress=address.egress) from error
 
     def seen_from(self, client: str) -> CognitoClient:
-        """Return this connection for one user, whose IP address Cognito hears."""
+        """Return a copy for one user, whose IP address is sent to Cognito."""
         other = copy.copy(self)
         other._user_context = {"UserContextData": {"IpAddress": client}}
         return other
 
     def call(self, method: str, **request: Any) -> Mapping[str, Any]:
-        """One operation, by boto3's name for it."""
+        """Call an operation by its boto3 name and return the response."""
         if method in _WITH_USER_CONTEXT:
             request |= self._user_context
         try:
@@ -84,7 +84,7 @@ class CognitoClient:
         return answer
 
     def secret_hash(self, username: str, name: str = "SECRET_HASH") -> dict[str, str]:
-        """The member that clients with a secret must send along; empty for the others."""
+        """Return the member that app clients with a secret must send; empty for the others (SECRET_HASH)."""
         secret = self.address.client_secret
         if secret is None:
             return {}
@@ -97,7 +97,7 @@ def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderCl
     config = ClientConfig(
         connect_timeout=5,
         read_timeout=15,
-        # A second try for a lost connection; more would count as failed sign-ins of the user's.
+        # One retry for a lost connection; more would count as failed sign-ins of the user.
         retries={"total_max_attempts": 2, "mode": "standard"},
         proxies=proxies_of(address.egress, local=local),
         signature_version=None if signed else UNSIGNED,
@@ -119,7 +119,7 @@ def _region(address: PoolAddress) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is `localhost` or a loopback address; names are not resolved."""
+    """Return whether the URL's host is `localhost` or a loopback address; names are not resolved."""
     host = urlsplit(url).hostname or ""
     if host == "localhost":
         return True

@@ -1,7 +1,8 @@
-"""An identity pool: an ID token in, temporary AWS credentials out (AWS: the enhanced authentication flow).
+"""Identity pool client: exchanges an ID token for temporary AWS credentials (AWS: enhanced authentication
+flow).
 
-Both operations are unsigned: the ID token is all the proof there is. Invariant: neither the token nor the
-credentials are in a repr or in the text of what is raised.
+Both operations are unsigned: the ID token is the only proof. Invariant: neither the token nor the credentials
+appear in a repr or in an exception's text.
 """
 
 from __future__ import annotations
@@ -17,14 +18,14 @@ from gateway.errors import GatewayError
 
 
 def role_of(id_token: str, wanted: str) -> str:
-    """Return the ARN of the user's role that is called so, or has this ARN. Raises GatewayError.
+    """Return the ARN of the user's role with this name or ARN. Raises GatewayError.
 
-    The token is the caller's own and only read: AWS looks at it once more.
+    The token is the caller's own and only decoded here: AWS verifies it.
     """
     try:
         unverified = jwt.decode(id_token, options={"verify_signature": False})
     except jwt.InvalidTokenError:
-        raise GatewayError("credentials: --role: the ID token is not one") from None
+        raise GatewayError("credentials: --role: the ID token is malformed") from None
     roles = [each for each in unverified.get("cognito:roles", []) if isinstance(each, str)]
     found = [each for each in roles if wanted in {each, each.rpartition("/")[2]}]
     if len(found) == 1:
@@ -35,7 +36,8 @@ def role_of(id_token: str, wanted: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """`expires` is Unix time; `identity_id` names the user in this identity pool."""
+    """Temporary AWS credentials. `expires` is epoch seconds; `identity_id` names the user in the identity
+    pool."""
 
     identity_id: str
     access_key_id: str
@@ -45,7 +47,7 @@ class Credentials:
 
 
 class IdentityPool:
-    """All of it raises GatewayError; refusals are AwsRefused. Threads may share it."""
+    """One identity pool. Methods raise GatewayError; AwsRefused if AWS refuses. Thread-safe."""
 
     def __init__(
         self,
@@ -58,19 +60,21 @@ class IdentityPool:
     ) -> None:
         self._id = identity_pool_id
         region = user_pool_id.partition("_")[0]
-        # API reference, GetId: how a user pool is called among an identity pool's logins.
+        # API reference, GetId: the user pool's provider name in `Logins`.
         self._login = f"cognito-idp.{region}.amazonaws.com/{user_pool_id}"
         where = Where(region=identity_pool_id.partition(":")[0], endpoint_url=endpoint_url, egress=egress)
         self._aws = Aws(where, waiting)
-        # Made here: boto3's clients may be shared by threads, making one may not.
+        # Created here: boto3's clients are thread-safe, creating one is not.
         self._aws.client("cognito-identity", signed=False)
 
     def exists(self) -> bool:
-        """Whether there is such a pool. One that lets guests in makes an identity for the asking."""
+        """Return whether the identity pool exists. One that allows guests creates an identity for the
+        call."""
         try:
             self._aws.call("cognito-identity", "GetId", signed=False, IdentityPoolId=self._id)
         except AwsRefused as refused:
-            # To everybody but guests: "Unauthenticated access is not supported for this identity pool."
+            # The answer without guest access: "Unauthenticated access is not supported for this identity
+            # pool."
             if refused.code != "NotAuthorizedException":
                 if refused.missing:
                     return False
@@ -78,7 +82,8 @@ class IdentityPool:
         return True
 
     def credentials(self, id_token: str, role: str | None = None) -> Credentials:
-        """Of the role that the identity pool chooses, or of `role`, an ARN of the token's `cognito:roles`."""
+        """Return credentials of the pool's default role, or of `role`, an ARN in the token's
+        `cognito:roles`."""
         logins = {self._login: id_token}
         found = self._aws.call(
             "cognito-identity", "GetId", signed=False, IdentityPoolId=self._id, Logins=logins

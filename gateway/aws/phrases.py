@@ -1,15 +1,15 @@
-"""The few sentences of Cognito's that decide something, recognised by exception and fixed beginning. Pure.
+"""Cognito error messages that decide something, recognised by exception name and fixed prefix. Pure.
 
-Cognito's messages quote what a client sent (`Value 'the username' at 'username' failed …`), so that a word
-found anywhere in one may be the client's. Invariant: nothing that a client can put into a message changes
-what is answered here, but for the name of the member that is wrong.
+Cognito's messages quote client input (`Value 'the username' at 'username' failed …`), so a word found
+elsewhere in a message may come from the client. Invariant: nothing that a client can put into a message
+changes a result here, except the name of the invalid member.
 """
 
 from __future__ import annotations
 
 import re
 
-# Exception → how its message begins where the app client or the pool's settings are at fault, not the user.
+# Exception → pattern of its message where the app client or the pool's settings are at fault, not the user.
 _OF_THE_CLIENT = {
     "InvalidParameterException": re.compile(
         r"[A-Za-z_]{1,40} flow not enabled for this client\.?\Z|Initiate Auth method not supported"
@@ -22,19 +22,19 @@ _OF_THE_CLIENT = {
 }
 _FLOW = re.compile(r"[A-Za-z_]{1,40} flow not enabled for this client\.?\Z")
 _NEEDS_SECRET = re.compile(r"Client [\w+]{1,128} is configured (?:with|for) secret")
-# "2 validation errors detected: Value 'x y' at 'username' failed to satisfy constraint: Member must …": what
-# is quoted may look like any of it, so that only the last one, at the very end, is read.
+# "2 validation errors detected: Value 'x y' at 'username' failed to satisfy constraint: Member must …".
+# Quoted input may imitate any of it, so only the last occurrence, at the very end, is read.
 _MEMBER = re.compile(
     r".* at '([A-Za-z0-9_.]{1,80})' failed to satisfy constraint: Member must [^']*\Z", re.DOTALL
 )
 _VALIDATION = re.compile(r"[0-9]{1,3} validation errors? detected: ")
 _SCHEMA = "Attributes did not conform to the schema: "
-# "given_name: The attribute is required": several, by line feeds.
+# "given_name: The attribute is required", one per line.
 _REQUIRED = re.compile(r"([\w:.-]{1,40}): The attribute(?: [\w:.-]+)? is required")
 
 
 def of_the_client(code: str, message: str) -> bool:
-    """Whether the app client or the pool's settings are refused, not the user."""
+    """Return whether Cognito refuses the app client or the pool's settings, not the user."""
     beginnings = _OF_THE_CLIENT.get(code)
     return beginnings is not None and beginnings.match(message) is not None
 
@@ -44,7 +44,7 @@ def flow_not_enabled(code: str, message: str) -> bool:
 
 
 def needs_secret(code: str, message: str) -> bool:
-    """Whether the app client has a secret and none was sent."""
+    """Return whether the app client has a secret and none was sent."""
     return code == "NotAuthorizedException" and (
         _NEEDS_SECRET.match(message) is not None
         or message.startswith("Unable to verify secret hash: SECRET_HASH was not received")
@@ -64,17 +64,17 @@ def attempts_exceeded(code: str, message: str) -> bool:
 
 
 def refresh_token_refused(code: str, message: str) -> bool:
-    """Whether a refresh token is refused, without saying that it was revoked or has expired."""
+    """Return whether a refresh token is refused without being named revoked or expired."""
     return code == "NotAuthorizedException" and message.startswith("Invalid Refresh Token")
 
 
 def session_over(message: str) -> bool:
-    """Whether a challenge's session is refused, not the answer."""
+    """Return whether a challenge's session is refused, not the answer."""
     return message.startswith(("Invalid session", "Session ", "Your session "))
 
 
 def missing_attributes(code: str, message: str) -> tuple[str, ...]:
-    """The attributes a pool asks for, as its refusal of a sign-up names them."""
+    """Return the attributes that the pool requires, as named in its refusal of a sign-up."""
     if code != "InvalidParameterException" or not message.startswith(_SCHEMA):
         return ()
     lines = message.removeprefix(_SCHEMA).splitlines()
@@ -83,7 +83,7 @@ def missing_attributes(code: str, message: str) -> tuple[str, ...]:
 
 
 def wrong_member(code: str, message: str) -> str:
-    """The request's member that a validation error names (`password`, `userAttributes.1.member.value`)."""
+    """Return the member that a validation error names (`password`, `userAttributes.1.member.value`)."""
     if code != "InvalidParameterException" or not _VALIDATION.match(message):
         return ""
     match = _MEMBER.match(message)

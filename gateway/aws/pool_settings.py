@@ -1,11 +1,11 @@
-"""A user pool's or app client's settings: changed one by one although AWS only takes all of them.
+"""Partial updates of user pools and app clients, whose API replaces all settings at once.
 
-UpdateUserPool and UpdateUserPoolClient put every member one leaves out back to its default
-(docs.aws.amazon.com, UpdateUserPool: "If you don't provide a value for an attribute, Amazon Cognito sets it
-to its default value"). So everything is read, and everything that an update may say is sent back.
+UpdateUserPool and UpdateUserPoolClient reset omitted members (docs.aws.amazon.com, UpdateUserPool: "If you
+don't provide a value for an attribute, Amazon Cognito sets it to its default value"). So the settings are
+read first, and everything that the update accepts is sent back.
 
-Invariant: `update_of` names every member of the update operation that the description holds, and changes
-nothing but what is asked for.
+Invariant: `update_of` includes every member of the update operation that the description has, and changes
+only what is asked for.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def describe_client(aws: Aws, pool_id: str, client_id: str) -> dict[str, Any]:
 
 
 def update_pool(aws: Aws, described: Settings, changes: Settings) -> None:
-    """Change these settings of a user pool and no others; `changes` are merged into the structures there."""
+    """Change these settings of a user pool and no others; nested structures are merged."""
     request = update_of(_input(aws, "UpdateUserPool"), described, changes)
-    # What a description calls Id and Name, an update calls UserPoolId and PoolName.
+    # Members that have other names in descriptions than in updates.
     request |= {"UserPoolId": described["Id"], "PoolName": described["Name"]}
     _drop_deprecated(request)
     aws.call("cognito-idp", "UpdateUserPool", **request)
@@ -46,7 +46,7 @@ def update_client(aws: Aws, described: Settings, changes: Settings) -> None:
 
 
 def update_of(shape: StructureShape, described: Settings, changes: Settings) -> dict[str, Any]:
-    """The update that leaves all as `described` but for `changes`; pure."""
+    """Return the update request that keeps everything in `described` except for `changes`. Pure."""
     request: dict[str, Any] = _kept(shape, described)
     for name, value in changes.items():
         before = request.get(name)
@@ -56,7 +56,7 @@ def update_of(shape: StructureShape, described: Settings, changes: Settings) -> 
 
 
 def _kept(shape: Shape, value: Any) -> Any:
-    """Of a value, all that this shape has a place for: descriptions hold more than updates take."""
+    """Return the part of a value that this shape accepts: descriptions have members that updates do not."""
     if isinstance(shape, StructureShape) and isinstance(value, Mapping):
         return {name: _kept(shape.members[name], value[name]) for name in shape.members if name in value}
     if isinstance(shape, ListShape):
@@ -67,7 +67,7 @@ def _kept(shape: Shape, value: Any) -> Any:
 
 
 def _drop_deprecated(request: dict[str, Any]) -> None:
-    # AWS refuses both at once; the second has replaced the first (AdminCreateUserConfigType).
+    # AWS refuses both together; the second replaced the first (AdminCreateUserConfigType).
     policy = request.get("Policies", {}).get("PasswordPolicy", {})
     if policy.get("TemporaryPasswordValidityDays"):
         request.get("AdminCreateUserConfig", {}).pop("UnusedAccountValidityDays", None)

@@ -1,6 +1,6 @@
-"""What a signed-in user's tokens are good for at the user pool: new tokens, and the end of them.
+"""Token refresh, revocation and global sign-out at the user pool.
 
-Unsigned operations only. Invariant: a refresh token is shown to nobody but Cognito.
+Unsigned operations only. Invariant: a refresh token is sent only to Cognito.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from gateway.aws.cognito_client import CognitoClient
 from gateway.aws.values import CognitoRefused, PoolAddress, Tokens
 from gateway.errors import GatewayError
 
-# Asking by the older operation could not help: the token was used up, Cognito wants to be left alone or is
-# unwell, or a firewall or the pool's own Lambda said no. Where refresh tokens rotate the older one is refused
-# as such, and that would be heard in place of the cause.
-_NO_SECOND_WAY = frozenset(
+# Errors for which the older operation is no fallback: the token is used up, Cognito is throttling or failing,
+# or a firewall or Lambda trigger refused. With rotation, the older operation's own refusal would hide the
+# cause.
+_NO_FALLBACK = frozenset(
     {
         "ForbiddenException",
         "InternalErrorException",
@@ -31,19 +31,20 @@ _NO_SECOND_WAY = frozenset(
 
 
 class Renewal:
-    """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
+    """One user pool and one of its app clients. Methods raise GatewayError; CognitoRefused if Cognito
+    refuses."""
 
     def __init__(self, address: PoolAddress, connection: CognitoClient | None = None) -> None:
         self._connection = connection or CognitoClient(address, "password")
 
     def renew(self, refresh_token: str, username: str, device_key: str = "") -> Tokens:
-        """New tokens; `refresh` in them is the new refresh token, or the old one where it does not rotate.
+        """Return new tokens. `refresh` is the rotated refresh token, or the old one without rotation.
 
-        `device_key`: that of the confirmed device; empty where the sign-in was given none."""
+        `device_key`: the confirmed device's; empty if the sign-in was given none."""
         address = self._connection.address
         secret = {} if address.client_secret is None else {"ClientSecret": address.client_secret}
         try:
-            # API reference: the only one that works where refresh tokens rotate.
+            # API reference: the only operation that works with refresh token rotation.
             answer = self._connection.call(
                 "get_tokens_from_refresh_token",
                 RefreshToken=refresh_token,
@@ -52,13 +53,13 @@ class Renewal:
                 **secret,
             )
         except CognitoRefused as refused:
-            if refused.code in _NO_SECOND_WAY:
+            if refused.code in _NO_FALLBACK:
                 raise
             answer = self._by_flow(refresh_token, username, device_key)
         return _tokens(answer, refresh_token, device_key)
 
     def _by_flow(self, refresh_token: str, username: str, device_key: str) -> Mapping[str, Any]:
-        """By the flow that was there first: older stand-ins, and clients of older pools, know only this."""
+        """Refresh with REFRESH_TOKEN_AUTH: older emulators, and clients of older pools, support only this."""
         parameters = {
             "REFRESH_TOKEN": refresh_token,
             **({"DEVICE_KEY": device_key} if device_key else {}),
@@ -72,19 +73,19 @@ class Renewal:
         )
 
     def forget_device(self, access_token: str, device_key: str) -> None:
-        """Take a session's device off the user's list; to be done before the access token is revoked."""
-        # With an access token that has expired nobody can: the list then shows a device too many.
+        """Remove a session's device from the user's list, before the access token is revoked."""
+        # Impossible once the access token has expired: the list then shows one device too many.
         with contextlib.suppress(CognitoRefused):
             self._connection.call("forget_device", AccessToken=access_token, DeviceKey=device_key)
 
     def revoke(self, refresh_token: str) -> None:
-        """End the refresh token, and with it the access tokens that came of it, wherever Cognito is asked."""
+        """Revoke the refresh token and the access tokens issued from it (RFC 7009)."""
         address = self._connection.address
         secret = {} if address.client_secret is None else {"ClientSecret": address.client_secret}
         self._connection.call("revoke_token", Token=refresh_token, ClientId=address.client_id, **secret)
 
     def sign_out_everywhere(self, access_token: str) -> None:
-        """End all tokens of the user."""
+        """Revoke all tokens of the user (GlobalSignOut)."""
         self._connection.call("global_sign_out", AccessToken=access_token)
 
 

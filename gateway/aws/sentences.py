@@ -1,7 +1,7 @@
-"""botocore's errors in one plain sentence each: what went wrong and what to do.
+"""botocore's errors as one sentence each: what went wrong and what to do.
 
-Invariant: a message from the server is shown only when it is short prose; anything that could be a token or
-a secret is left out (an emulator was seen to answer with the whole token as its message).
+Invariant: a server's message is shown only if it is short prose; anything that may be a token or a secret is
+left out (an emulator was seen to answer with the whole token as its message).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from gateway.aws.values import CognitoRefused, Flow, NoAwsCredentials
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
-# Long runs without a space are tokens, hashes or keys; no sentence of Cognito's holds one of 40.
+# Long runs without a space are tokens, hashes or keys; Cognito's prose has none of 40 characters.
 _OPAQUE = re.compile(r"\S{40,}")
 
 
@@ -41,7 +41,7 @@ _PLAIN = {
     "UserNotFoundException": "incorrect username or password",
     "UserNotConfirmedException": "the user is not confirmed yet: confirm the account first",
     "PasswordResetRequiredException": "the user's password must be reset first",
-    "TooManyRequestsException": "Cognito gets too many requests at the moment: try again later",
+    "TooManyRequestsException": "Cognito is throttling requests: try again later",
     "LimitExceededException": "too many attempts: try again later",
     "UnrecognizedClientException": "the AWS credentials are not valid: check --profile or AWS_ACCESS_KEY_ID",
     "InvalidSignatureException": "the AWS credentials are wrong: check the secret key and the clock",
@@ -50,12 +50,12 @@ _PLAIN = {
     "AccessDeniedException": "these AWS credentials may not do this: the admin flow needs the actions "
     "cognito-idp:AdminInitiateAuth and AdminRespondToAuthChallenge; --flow password needs none",
 }
-# The request's member that a validation error names → what to do about it.
+# Request member named by a validation error → message.
 _MEMBERS = {
     "password": _ENDS,
     "proposedPassword": _ENDS,
-    "username": "Cognito has no such usernames: one has 1 to 128 characters and no space",
-    "USERNAME": "Cognito has no such usernames: one has 1 to 128 characters and no space",
+    "username": "invalid username: Cognito allows 1 to 128 characters without spaces",
+    "USERNAME": "invalid username: Cognito allows 1 to 128 characters without spaces",
     "PASSWORD": _ENDS,
     "NEW_PASSWORD": _ENDS,
     "userCode": "the code is six digits",
@@ -69,10 +69,10 @@ _FLOW_SETTING = {
 
 
 def refused(error: ClientError, *, client_id: str, flow: Flow) -> CognitoRefused:
-    """The refusal as a sentence for whoever typed the command."""
+    """Return the refusal with a sentence for the user of a command."""
     details = error.response.get("Error", {})
     code, message = details.get("Code", "unknown"), details.get("Message", "")
-    # Of the whole message: one that quotes something long is not shown, and names its member all the same.
+    # From the whole message: one with a long quotation is not shown but still names its member.
     member = phrases.wrong_member(code, message)
     return CognitoRefused(code, _sentence(code, message, client_id, flow), shown(message), member)
 
@@ -95,7 +95,7 @@ def _sentence(code: str, message: str, client_id: str, flow: str) -> str:
             "remembers devices, only sign-ins with --flow srp can be renewed"
         )
     if code == "ResourceNotFoundException":
-        return f"Cognito knows no such user pool or app client ({client_id}): check the IDs and the region"
+        return f"no such user pool or app client ({client_id}): check the IDs and the region"
     if code in _PLAIN:
         return _PLAIN[code]
     if about := _MEMBERS.get(phrases.wrong_member(code, message).rpartition(".")[2]):
@@ -110,7 +110,7 @@ def shown(message: str) -> str:
 def explain(
     error: BotoCoreError | ValueError, *, endpoint: str | None, egress: Egress = DIRECT
 ) -> GatewayError:
-    """What kept a request from being made or answered."""
+    """Return why a request could not be made or got no response."""
     where = endpoint or "AWS"
     on_the_way = explain_egress(error, egress)
     if on_the_way is not None:
@@ -136,42 +136,43 @@ def explain(
     if isinstance(error, ReadTimeoutError):
         return GatewayError(f"Cognito at {where} did not answer in time: try again")
     if isinstance(error, InvalidRegionError):
-        return GatewayError("the region is not the name of one: check --region and the user pool ID")
+        return GatewayError("unknown AWS region: check --region and the user pool ID")
     if isinstance(error, ValueError):
         return GatewayError(f"{where} is not an endpoint URL: for example http://127.0.0.1:9229")
     if isinstance(error, ParamValidationError):
-        # botocore looks at lengths before it sends anything: what it refuses, Cognito would.
+        # botocore validates lengths before it sends anything; Cognito would refuse them too.
         return CognitoRefused(
             "InvalidParameterException",
             "the request is not one Cognito accepts: check the pool ID, the client ID and the input",
         )
-    # The texts of all others hold no values of ours, but may hold a URL with more than one wants to show.
+    # Other messages contain no input of ours, but possibly a URL that should not be shown.
     return GatewayError(f"the request to Cognito at {where} failed ({type(error).__name__})")
 
 
 def _configured_badly(error: BotoCoreError) -> str:
-    """What of AWS's own files keeps a profile from being used, and how it is mended."""
-    told = error.kwargs
+    """Return what prevents a profile in AWS's own files from being used, and the fix."""
+    details = error.kwargs
     if isinstance(error, ConfigParseError):
-        # The cause's own text quotes the line, which may be a secret key: its number is enough.
-        line = _line_of(told.get("error"))
-        where = f"{told.get('path')}, {line}" if line else str(told.get("path"))
+        # The cause's text quotes the line, which may be a secret key: its number is enough.
+        line = _line_of(details.get("error"))
+        where = f"{details.get('path')}, {line}" if line else str(details.get("path"))
         return (
             f"{where}: this is not AWS's configuration format, sections in [brackets] and `key = value`: "
             "fix it (`aws configure list` reads the same file)"
         )
     if isinstance(error, CredentialRetrievalError):
-        # What the other program wrote is left out: it may hold half of the credentials.
+        # The other program's output is left out: it may contain part of the credentials.
         return (
-            f"the AWS credentials could not be obtained from their source ({told.get('provider')}): fix what "
-            "`aws sts get-caller-identity` says of it, or name another profile with --profile"
+            "the AWS credentials could not be obtained from their source "
+            f"({details.get('provider')}): fix what `aws sts get-caller-identity` reports, or "
+            "name another profile with --profile"
         )
-    about = shown(str(told.get("error_msg") or error)).rstrip(". ")
+    about = shown(str(details.get("error_msg") or error)).rstrip(". ")
     return f"the AWS profile cannot be used: {about}: fix it in ~/.aws/config, or name another with --profile"
 
 
 def _line_of(cause: object) -> str:
-    """Where configparser stumbled; empty where it does not say."""
+    """Return the line on which configparser failed; empty if it does not say."""
     number = getattr(cause, "lineno", None)
     errors = getattr(cause, "errors", None)
     if number is None and errors:

@@ -1,9 +1,9 @@
-"""AWS signature version 4 for one request that is about to be forwarded as it is; made by botocore.
+"""AWS Signature Version 4 of a request that is forwarded unchanged, computed by botocore.
 
-AWS works the signature out from what it receives, decoded and encoded anew by its own rules; so botocore is
-given the request in that form, while the client's spelling travels on. Invariant: every header named in the
-signature is sent with the very value that was signed.
-Source: IAM user guide, "Create a signed AWS API request"; S3 API reference, "Authenticating requests".
+AWS computes the signature over the request as it decodes and re-encodes it, so botocore is given that form
+while the client's spelling is forwarded. Invariant: every header named in the signature is sent with exactly
+the value that was signed. Source: IAM user guide, "Create a signed AWS API request"; S3 API reference,
+"Authenticating requests".
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from botocore.credentials import Credentials as Keys
 
 from gateway.aws.identity_pool import Credentials
 
-# Their keys are the path decoded once: encoded once in the signature, where all others encode twice.
+# S3 signs the decoded path encoded once; all other services encode it twice.
 _S3 = frozenset({"s3", "s3-object-lambda", "s3-outposts"})
 _WRITTEN = ("X-Amz-Date", "X-Amz-Security-Token", "X-Amz-Content-SHA256", "Authorization")
-# Both spellings of one wish: that of S3, and that of all others.
+# The same option under both of its names: for S3, and for all others.
 _UNSIGNED = {"client_config": Config(s3={"payload_signing_enabled": False}), "payload_signing_enabled": False}
 
 
 class Signable(NamedTuple):
-    """A request as it will be sent; `query` without its question mark, `body` None: it is not signed."""
+    """A request as it will be sent. `query` has no question mark; `body` None: the payload is not signed."""
 
     method: str
     scheme: str
@@ -38,7 +38,7 @@ class Signable(NamedTuple):
 
 
 def signature_lines(asked: Signable, given: Credentials, *, service: str, region: str) -> bytes:
-    """The header lines that sign it, as of now."""
+    """Return the header lines of the signature, made now."""
     url = f"{asked.scheme}://{asked.host}{_path(asked.path, service)}"
     query = canonical_query(asked.query)
     request = AWSRequest(method=asked.method, url=f"{url}?{query}" if query else url, data=asked.body or b"")
@@ -55,12 +55,13 @@ def signature_lines(asked: Signable, given: Credentials, *, service: str, region
 
 
 def _path(path: str, service: str) -> str:
-    """botocore encodes the path of all services once more but S3's, whose keys it takes as they come."""
+    """Return the path for botocore, which encodes it once more for every service except S3."""
     return quote(unquote_to_bytes(path), safe="/~") if service in _S3 else path
 
 
 def canonical_query(query: str) -> str:
-    """Decoded as AWS reads it, a plus sign being a space, and encoded as it signs; botocore sorts."""
+    """Return the query decoded as AWS reads it (`+` is a space) and encoded as it signs; botocore sorts
+    it."""
     pairs = [pair.partition("=") for pair in query.split("&") if pair]
     return "&".join(f"{_encoded(name)}={_encoded(value)}" for name, _, value in pairs)
 

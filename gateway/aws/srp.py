@@ -1,10 +1,10 @@
-"""USER_SRP_AUTH: proves that one knows the password without sending it (SRP-6a, RFC 5054, as Cognito has it).
+"""SRP client for USER_SRP_AUTH: proves knowledge of the password without sending it (SRP-6a, RFC 5054).
 
-Pure but for what is random. Cognito's own choices differ from RFC 5054: SHA-256, numbers hashed in
-their shortest two's-complement form, an HKDF over the secret. They were read from amazon-cognito-identity-js
-(AuthenticationHelper) and are checked in tests against pycognito and against the local Cognito's server side.
+Pure except for random numbers. Cognito differs from RFC 5054: SHA-256, numbers hashed in their shortest
+two's-complement form, an HKDF over the secret. The details come from amazon-cognito-identity-js
+(AuthenticationHelper) and are tested against pycognito and the local Cognito's server side.
 
-Invariant: a proof is only made for a B that RFC 5054 section 2.5.4 allows; nothing secret is in a repr.
+Invariant: a proof is made only for a B that RFC 5054 section 2.5.4 allows; no repr contains a secret.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import datetime
 
 from gateway.errors import GatewayError
 
-# RFC 3526 section 4: the 3072-bit group; RFC 5054 appendix A would pair it with g = 5, Cognito takes 2.
+# RFC 3526 section 4: the 3072-bit group. RFC 5054 appendix A pairs it with g = 5, Cognito with 2.
 N = int(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
     "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
@@ -32,19 +32,19 @@ N = int(
 )
 G = 2
 _INFO = b"Caldera Derived Key\x01"
-# Bytes of a device's password, and bits of its salt, as Cognito's own clients choose them.
+# Bytes of a device's password and bits of its salt, as in Cognito's own clients.
 _DEVICE_PASSWORD, _SALT_BITS = 40, 128
-# The timestamp is English whatever the locale says, and its day has no leading zero.
+# The timestamp is English in every locale, and its day has no leading zero.
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 class SrpClient:
-    """One sign-in's secret exponent."""
+    """The secret exponent of one sign-in."""
 
     def __init__(self, user_pool_id: str, *, exponent: int | None = None) -> None:
         self._pool = user_pool_id.partition("_")[2]
-        # 1024 bits, as Cognito's own clients draw it; RFC 5054 section 2.5.4 asks for 256 at least.
+        # 1024 bits, as in Cognito's own clients; RFC 5054 section 2.5.4 requires at least 256.
         self._a = exponent if exponent is not None else secrets.randbits(1024)
         self._public = pow(G, self._a, N)
 
@@ -53,8 +53,9 @@ class SrpClient:
         return f"{self._public:x}"
 
     def answers(self, parameters: Mapping[str, str], password: str, now: datetime) -> dict[str, str]:
-        """The answer to PASSWORD_VERIFIER, without USERNAME. Raises GatewayError for a challenge that is
-        none. `now` is in UTC."""
+        """Return the response to PASSWORD_VERIFIER, without USERNAME. `now` is in UTC.
+
+        Raises GatewayError for a malformed challenge."""
         try:
             user, block = parameters["USER_ID_FOR_SRP"], parameters["SECRET_BLOCK"]
             b, salt = _hexadecimal(parameters["SRP_B"]), _hexadecimal(parameters["SALT"])
@@ -72,9 +73,9 @@ class SrpClient:
 
     def _key(self, user: str, password: str, b: int, salt: int) -> bytes:
         u = _number(_bytes(self._public) + _bytes(b))
-        # RFC 5054 section 2.5.4: the client aborts where B or u is 0 (mod N); anybody could have made that B.
+        # RFC 5054 section 2.5.4: the client aborts if B or u is 0 (mod N); such a B proves nothing.
         if b % N == 0 or u == 0:
-            raise GatewayError("Cognito's SRP challenge cannot be believed: try again")
+            raise GatewayError("Cognito's SRP challenge is invalid: try again")
         inner = hashlib.sha256(f"{self._pool}{user}:{password}".encode()).digest()
         x = _number(_bytes(salt) + inner)
         k = _number(_bytes(N) + _bytes(G))
@@ -84,7 +85,7 @@ class SrpClient:
 
 
 def device_password() -> str:
-    """A new one, which proves what a device is as a user's password does."""
+    """Return a new random password for a device."""
     return base64.b64encode(secrets.token_bytes(_DEVICE_PASSWORD)).decode()
 
 
@@ -100,18 +101,18 @@ def device_verifier(group_key: str, device_key: str, password: str) -> dict[str,
 
 
 def _hexadecimal(text: str) -> int:
-    if text[:1] in "+-":  # int() would take a sign, and an empty text is none either
+    if text[:1] in "+-":  # int() would accept a sign, and an empty text is no number either
         raise ValueError("not a number")
     return int(text, 16)
 
 
 def timestamp(now: datetime) -> str:
-    """Cognito's form: `Tue Nov 3 09:05:00 UTC 2026`."""
+    """Return a time in Cognito's format: `Tue Nov 3 09:05:00 UTC 2026`."""
     return f"{_DAYS[now.weekday()]} {_MONTHS[now.month - 1]} {now.day} {now:%H:%M:%S} UTC {now.year}"
 
 
 def _bytes(number: int) -> bytes:
-    """The shortest two's-complement form of a number that is not negative, as Java's BigInteger has it."""
+    """Return the shortest two's-complement form of a non-negative number, as Java's BigInteger does."""
     return number.to_bytes(number.bit_length() // 8 + 1)
 
 

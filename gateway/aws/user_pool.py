@@ -1,7 +1,7 @@
-"""Signs in at a user pool and answers its challenges, by any of the flows.
+"""User pool client: signs users in by any flow and answers challenges.
 
-Between commands and pages, and AWS. Invariant: nothing is kept between two calls but the connection; whoever
-asks holds the Challenge.
+Used by commands and pages. Invariant: no state is kept between calls except the connection; the caller holds
+the Challenge.
 """
 
 from __future__ import annotations
@@ -28,12 +28,13 @@ from gateway.errors import GatewayError
 
 __all__ = ["Challenge", "CognitoRefused", "Flow", "PoolAddress", "Tokens", "UserPoolClient"]
 
-# What the user's list of devices shows for a session of the gateway or for kept tokens.
+# What the user's device list shows for sessions of the gateway and for cached tokens.
 _DEVICE_NAME = "cognito-gateway"
 
 
 class UserPoolClient:
-    """One user pool, seen by one app client. All of it raises GatewayError; refusals are CognitoRefused."""
+    """One user pool and one of its app clients. Methods raise GatewayError; CognitoRefused if Cognito
+    refuses."""
 
     def __init__(self, address: PoolAddress, flow: Flow, waiting: Waiting = in_silence) -> None:
         self._address = address
@@ -41,7 +42,7 @@ class UserPoolClient:
         self._connection = CognitoClient(address, flow, waiting)
 
     def seen_from(self, client: str) -> UserPoolClient:
-        """Return the same for one user, whose IP address Cognito hears."""
+        """Return a copy for one user, whose IP address is sent to Cognito."""
         other = copy.copy(self)
         other._connection = self._connection.seen_from(client)
         return other
@@ -49,7 +50,7 @@ class UserPoolClient:
     # --- how a sign-in begins ---
 
     def sign_in(self, username: str, password: str) -> Tokens | Challenge:
-        """With a password, by the flow of this pool."""
+        """Sign in with a password, by the flow of this client."""
         if self._flow == "srp":
             return self._sign_in_srp(username, password)
         if self._flow == "choice":
@@ -67,7 +68,7 @@ class UserPoolClient:
         )
 
     def begin(self, username: str) -> Tokens | Challenge:
-        """Choice-based: asks what this user may prove themselves with."""
+        """Start choice-based sign-in: Cognito returns the challenges that this user can choose from."""
         return self._initiate(username, "USER_AUTH", {})
 
     def _sign_in_srp(self, username: str, password: str) -> Tokens | Challenge:
@@ -85,11 +86,11 @@ class UserPoolClient:
     # --- how it goes on ---
 
     def answer(self, challenge: Challenge, answers: Mapping[str, str]) -> Tokens | Challenge:
-        """`answers` without USERNAME and SECRET_HASH."""
+        """Answer a challenge. `answers`: without USERNAME and SECRET_HASH."""
         name = challenge.username
         request: dict[str, Any] = {
             "ChallengeName": challenge.name,
-            # SRP's first challenge comes without one; its secret block says the same.
+            # SRP's first challenge has no session; its secret block serves as one.
             **({"Session": challenge.session} if challenge.session else {}),
             "ChallengeResponses": self._parameters(name, answers),
         }
@@ -99,7 +100,7 @@ class UserPoolClient:
         return self._call(name, "respond_to_auth_challenge", **request)
 
     def answer_with_password(self, challenge: Challenge, password: str) -> Tokens | Challenge:
-        """For PASSWORD and PASSWORD_SRP, asked for or chosen; SRP where nothing else is offered."""
+        """Answer PASSWORD or PASSWORD_SRP, selected or chosen by us; SRP only if nothing else is offered."""
         if challenge.name == "PASSWORD" or "PASSWORD" in challenge.choices:
             chosen = {"ANSWER": "PASSWORD"} if challenge.choices else {}
             return self.answer(challenge, {**chosen, "PASSWORD": password})
@@ -118,29 +119,29 @@ class UserPoolClient:
     # --- MFA_SETUP ---
 
     def begin_authenticator(self, challenge: Challenge) -> tuple[str, Challenge]:
-        """A secret for an authenticator app, and the challenge to go on with."""
+        """Return a key for an authenticator app, and the challenge to continue with."""
         answer = self._connection.call("associate_software_token", Session=challenge.session)
         return answer["SecretCode"], replace(challenge, session=answer.get("Session", ""))
 
     def finish_authenticator(self, challenge: Challenge, code: str) -> Tokens | Challenge:
-        """With the first code of the app."""
+        """Verify the app's first code and complete the challenge."""
         return self.answer(self.verify_authenticator(challenge, code), {})
 
     def verify_authenticator(self, challenge: Challenge, code: str) -> Challenge:
-        """From now on the secret is the user's second factor; the challenge to answer with nothing more."""
+        """Verify the code, which makes the key the user's second factor; return the challenge to complete."""
         answer = self._connection.call("verify_software_token", Session=challenge.session, UserCode=code)
         if answer.get("Status") != "SUCCESS":
-            raise CognitoRefused("EnableSoftwareTokenMFAException", "the code is not right: try the next one")
+            raise CognitoRefused("EnableSoftwareTokenMFAException", "incorrect code: try the next one")
         return replace(challenge, session=answer.get("Session", ""))
 
     # --- the device ---
 
     def confirm_device(self, tokens: Tokens) -> Tokens:
-        """The same tokens, with the key of a confirmed device where the pool wants one: call it for all that
-        are kept, or their refresh token is refused. Raises GatewayError.
+        """Return the tokens with the key of a confirmed device, if the pool tracks devices. Raises
+        GatewayError.
 
-        The device's password is forgotten at once: it can be refreshed with, and never stands in for a second
-        factor (DEVICE_SRP_AUTH)."""
+        Call it for all tokens that are kept: otherwise their refresh token is refused. The device's password
+        is discarded at once: the device can refresh, but never replaces a second factor (DEVICE_SRP_AUTH)."""
         if tokens.new_device is None:
             return tokens
         device = tokens.new_device
@@ -175,7 +176,7 @@ def _outcome(username: str, answer: Mapping[str, Any]) -> Tokens | Challenge:
     if not answer.get("ChallengeName"):
         raise GatewayError("Cognito answered with neither tokens nor a challenge")
     parameters = answer.get("ChallengeParameters", {})
-    # The internal name when Cognito tells it: later answers must not use an alias.
+    # Cognito's own name for the user, if it says so: later responses must not use an alias.
     internal = parameters.get("USER_ID_FOR_SRP") or parameters.get("USERNAME") or username
     choices = tuple(answer.get("AvailableChallenges") or ())
     return Challenge(answer["ChallengeName"], internal, answer.get("Session", ""), parameters, choices)

@@ -1,6 +1,6 @@
-"""What goes in and out of the adapters over the AWS API, for rooms that must not load boto3 to speak of it.
+"""Values passed to and from the AWS adapters, for rooms that must not load boto3.
 
-Invariant: no token, session, secret or password is in anything's repr.
+Invariant: no repr contains a token, session, secret or password.
 """
 
 from __future__ import annotations
@@ -15,30 +15,30 @@ from gateway.aws import phrases
 from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 
-# admin signs with AWS credentials; choice is USER_AUTH, where the user chooses how to prove who they are.
+# admin: signed with AWS credentials; choice: USER_AUTH, in which the user chooses a challenge.
 Flow = Literal["admin", "password", "srp", "choice"]
 
 
-# Surrounds every call; is told what it waits for ("Cognito (eu-west-1)"). Commands say so on a terminal.
+# Wraps every call; receives the service that is called ("Cognito (eu-west-1)"). Commands print it on a terminal.
 Waiting = Callable[[str], AbstractContextManager[None]]
 
 
 def in_silence(_: str) -> AbstractContextManager[None]:
-    """Say nothing of a wait: pages have their own."""
+    """Return a context that prints nothing: pages show their own progress."""
     return nullcontext()
 
 
-# An IAM role's ARN (IAM user guide, "IAM identifiers"); its path has at most 512 characters.
+# IAM user guide, "IAM identifiers": the path of a role's ARN has at most 512 characters.
 ROLE_ARN = re.compile(r"arn:aws[a-z-]{0,16}:iam::[0-9]{12}:role/[!-~]{1,600}")
 
 
 class NoAwsCredentials(GatewayError):
-    """AWS was not asked: there are no credentials to sign a request with."""
+    """AWS was not called: there are no credentials to sign the request with."""
 
 
 class CognitoRefused(GatewayError):
-    """Cognito said no. `code` is its exception's name, `message` its own words where they may be shown,
-    `member` the request's member that a validation error names."""
+    """Cognito refused. `code` is the exception's name, `message` Cognito's text if it may be shown, `member`
+    the request member named by a validation error."""
 
     def __init__(self, code: str, sentence: str, message: str = "", member: str = "") -> None:
         super().__init__(sentence)
@@ -48,13 +48,13 @@ class CognitoRefused(GatewayError):
 
     @property
     def of_the_client(self) -> bool:
-        """Whether the app client or the pool's settings are refused, not the user, whatever `code` says."""
+        """Whether Cognito refuses the app client or the pool's settings rather than the user."""
         return phrases.of_the_client(self.code, self.message)
 
 
 @dataclass(frozen=True, slots=True)
 class PoolAddress:
-    """Which pool and client, and how to reach them; `region` None: the pool ID's."""
+    """The user pool and app client to call, and how to reach them. `region` None: from the pool ID."""
 
     user_pool_id: str
     client_id: str
@@ -67,7 +67,7 @@ class PoolAddress:
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
-    """What a pool that remembers devices calls the one a sign-in came from (API: NewDeviceMetadataType)."""
+    """The device of a sign-in, in a pool that tracks devices (API reference: NewDeviceMetadataType)."""
 
     key: str
     group_key: str
@@ -75,23 +75,25 @@ class NewDevice:
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """What a sign-in yields; `expires_in` is the access token's life in seconds."""
+    """The tokens of a sign-in; `expires_in` is the access token's lifetime in seconds."""
 
     access: str = field(repr=False)
     id: str = field(repr=False)
     refresh: str = field(repr=False)
     expires_in: int
-    # Of the confirmed device that the refresh token is tied to; empty in pools that do not track devices.
+    # Key of the confirmed device that the refresh token is bound to; empty in pools that do not track
+    # devices.
     device_key: str = ""
-    # A device that is yet to be confirmed (devices.confirm): until then the refresh token is refused.
+    # A device still to be confirmed (UserPoolClient.confirm_device): until then the refresh token is refused.
     new_device: NewDevice | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What Cognito wants to know before it gives tokens; `username` is the internal one answers must name.
+    """A challenge that must be answered before Cognito issues tokens. `username` is the name that answers
+    must use.
 
-    `choices` are the challenges one may choose from (SELECT_CHALLENGE only).
+    `choices`: the challenges to choose from (SELECT_CHALLENGE only).
     """
 
     name: str

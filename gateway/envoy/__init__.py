@@ -1,1 +1,1 @@
-"""Envoy's gRPC ext_authz: the extra `grpc`, imported only when its address is set."""
+"""Envoy's gRPC ext_authz listener: the extra `grpc`, imported only if its address is configured."""

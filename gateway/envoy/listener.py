@@ -1,7 +1,7 @@
-"""The gRPC listener: one Check after the other, decided by the newest configuration, in the worker's loop.
+"""The gRPC listener of Envoy's ext_authz: each Check is decided by the current configuration.
 
-Its peers are trusted as such: who can reach this address may ask about any request, as an Envoy must. It is
-told nothing but verdicts.
+Peers are trusted: anyone who can reach this address may ask about any request, as Envoy must, and receives
+only verdicts.
 
 Invariant: a check that cannot be decided is never answered with OK.
 """
@@ -24,22 +24,22 @@ from gateway.gate.verdict import Forward
 from gateway.http.answers import Answer
 from gateway.http.request import Request
 
-# What Envoy calls; the messages' own package has another name (ext_authz.proto).
+# The service that Envoy calls; our message package has another name (ext_authz.proto).
 SERVICE = "envoy.service.auth.v3.Authorization"
-# Bytes of one question. Envoy takes request heads of 60 KiB by default; gRPC's own 4 MiB are decoded and read
-# in one turn of the event loop.
+# Bytes of one message. Envoy accepts request heads of 60 KiB by default; gRPC's default of 4 MiB would be
+# decoded in one turn of the event loop.
 _MAX_MESSAGE = 128 * 1024
-# Questions at a time, on one connection and in all: with the largest messages they hold 64 MiB. One more is
-# refused, which an Envoy takes for a no. A decision takes 0.3 ms: so many are under way only while keys are
+# Concurrent checks, per connection and in total: with the largest messages they hold 64 MiB. One more is
+# refused, which Envoy treats as a denial. A decision takes 0.3 ms: so many accumulate only while keys are
 # fetched.
 _CHECKS = 512
 
 
 class GrpcListener:
-    """Serves SERVICE, from `start` to `stop`."""
+    """Serves SERVICE from `start` to `stop`."""
 
     def __init__(self, address: Address, decider: Callable[[], Application], *, shared: bool) -> None:
-        """`shared`: several workers listen on this address, among which the kernel spreads connections."""
+        """`shared`: several workers listen on this address, and the kernel distributes connections."""
         self._address = address
         self._decider = decider
         self._server = grpc.aio.server(
@@ -56,29 +56,27 @@ class GrpcListener:
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(SERVICE, {"Check": check}),)
         )
-        # The real one where the configuration says 0.
+        # The actual port if the configuration says 0.
         self.port = 0
 
     async def start(self) -> None:
-        """Raises GatewayError when the address cannot be had."""
+        """Start listening. Raises GatewayError if the address cannot be bound."""
         try:
             self.port = self._server.add_insecure_port(str(self._address))
         except RuntimeError:
-            told = (
-                "is taken, or cannot be listened on: stop the program that listens there, or choose another"
-            )
-            raise GatewayError(f"ext_authz.grpc_address {self._address} {told}") from None
+            problem = "cannot be bound, or is in use: stop the program that listens there, or choose another"
+            raise GatewayError(f"ext_authz.grpc_address {self._address} {problem}") from None
         await self._server.start()
 
     async def stop(self, grace: float) -> None:
-        """Take no more checks; those under way have `grace` seconds. Idempotent."""
+        """Accept no more checks; those in progress have `grace` seconds. Idempotent."""
         await self._server.stop(grace)
 
     async def _check(
         self, message: bytes, context: grpc.aio.ServicerContext[bytes, CheckResponse]
     ) -> CheckResponse:
         try:
-            # Not by gRPC, which would log a traceback for every message that is none.
+            # Not parsed by gRPC, which would log a traceback for every malformed message.
             check = CheckRequest.FromString(message)
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a CheckRequest")

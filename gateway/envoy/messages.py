@@ -1,7 +1,7 @@
-"""Envoy's messages and ours: CheckRequest to the Request it is about, verdict to CheckResponse. All pure.
+"""Translation of Envoy's messages: CheckRequest to Asked, verdict to CheckResponse. Pure.
 
-Invariant: whatever client header the upstream might take for an identity header, or believe otherwise, is
-either overwritten by ours or on the list of those to remove; never on both, for Envoy removes last.
+Invariant: every client header that the upstream could take for an identity header, or otherwise trust, is
+either overwritten by ours or listed for removal; never both, for Envoy removes last.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from gateway.http.headers import bearer_free, scan
 from gateway.http.request import Asked, Request, check_host, check_method
 from gateway.policy.paths import split_target
 
-# Envoy writes these itself, over or behind what its client sent (HTTP connection manager, "Header
-# sanitizing"): to remove them would be to remove its word.
+# Envoy writes these itself, replacing or extending what the client sent (HTTP connection manager, "Header
+# sanitizing"): removing them would remove Envoy's own values.
 _ENVOYS = frozenset(
     {
         "x-forwarded-for",
@@ -40,31 +40,31 @@ _ENVOYS = frozenset(
         "x-envoy-internal",
     }
 )
-# google.rpc.Code. Envoy looks at OK or not; other clients of this protocol and its logs show the word.
+# google.rpc.Code. Envoy distinguishes only OK; other clients of this protocol, and logs, show the code.
 _UNAUTHENTICATED, _PERMISSION_DENIED, _UNAVAILABLE = 16, 7, 14
 
 
 def client_address(check: CheckRequest) -> str:
-    """The address of Envoy's client; a pipe is as near as loopback. Empty where Envoy did not say."""
+    """Return the address of Envoy's client; a pipe counts as loopback. Empty if Envoy did not say."""
     address = check.attributes.source.address
     return "127.0.0.1" if address.HasField("pipe") else str(address.socket_address.address)
 
 
 def secure(check: CheckRequest) -> bool:
-    """Whether Envoy's client spoke TLS with it."""
+    """Return whether Envoy's client used TLS."""
     return bool(check.attributes.request.http.scheme == "https")
 
 
 def unread(request: Request, check: CheckRequest) -> Asked:
-    """Return what the log has of a message that cannot be read."""
+    """Return the request of a message that could not be read, for the log."""
     method = check.attributes.request.http.method
     return Asked(request, method, "", "", request.head, request.credentials, False, elsewhere=True)
 
 
 def read(request: Request, check: CheckRequest) -> Asked:
-    """Return the request that is asked about; `request` gets what the record needs of its head.
+    """Return the request that is asked about; `request` gets the parts of its head that are recorded.
 
-    Raises Refusal for what `Request.read_head` refuses.
+    Raises Refusal wherever `Request.read_head` does.
     """
     http = check.attributes.request.http
     head = request.head = scan(_headers(http), request.peer.table)
@@ -85,16 +85,16 @@ def read(request: Request, check: CheckRequest) -> Asked:
 
 
 def _refuse_second_host(http: AttributeContext.HttpRequest) -> None:
-    """RFC 9113 section 8.3.1: a Host beside :authority says the same; the upstream may go by either."""
+    """Refuse a Host that differs from :authority: the upstream may use either (RFC 9113 section 8.3.1)."""
     hosts = {value for name, value in _pairs_of(http) if name.lower() == b"host"}
     if hosts - {http.host.encode()}:
         raise BadRequest("Host and :authority name different servers")
 
 
 def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckResponse:
-    """The request may pass: what Envoy is to set, and what to remove, before it sends it on.
+    """Return the response that lets the request pass: the headers that Envoy must set and remove.
 
-    Raises BadRequest for cookies beside ours that Envoy cannot be told to keep.
+    Raises BadRequest for foreign cookies that cannot be passed back to Envoy.
     """
     lines = _pairs(forward.identity)
     ours = {name.decode("ascii").lower(): value.decode("ascii") for name, value in lines}
@@ -108,12 +108,12 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
             cookies.append(value)
     if forward.authorization != "all":
         authorization = request.credentials
-        # An Authorization that may travel on is one value: with more of them no request comes this far.
+        # An Authorization header that may be forwarded has one value: requests with more were refused.
         if authorization and (forward.authorization == "none" or not bearer_free(authorization)):
             remove.add("authorization")
     kept = [table.cookies.part(value)[0] for value in cookies]
     if kept != cookies:
-        # Our session stays with us.
+        # Our session cookie is not forwarded.
         try:
             remaining = b"; ".join(value for value in kept if value).decode("utf-8")
         except UnicodeDecodeError:
@@ -129,7 +129,7 @@ def allowed(request: Request, check: CheckRequest, forward: Forward) -> CheckRes
 
 
 def denied(answer: Answer, more: bytes) -> CheckResponse:
-    """The very answer that Envoy's client is to get; `more` are further header lines of it."""
+    """Return the response that Envoy sends to its client; `more`: additional header lines."""
     code = _PERMISSION_DENIED
     if answer.status == HTTPStatus.UNAUTHORIZED:
         code = _UNAUTHENTICATED
@@ -148,9 +148,10 @@ def denied(answer: Answer, more: bytes) -> CheckResponse:
 
 
 def _headers(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
-    """The client's headers: one by one where Envoy was told `encode_raw_headers`, else joined by commas."""
+    """Return the client's headers: one by one with Envoy's `encode_raw_headers`, otherwise joined by
+    commas."""
     pairs = _pairs_of(http)
-    # HTTP/2's pseudo-headers have fields of their own; a Host beside :authority is checked in one place.
+    # HTTP/2 pseudo-headers have their own fields; a Host beside :authority is checked elsewhere.
     return [(name, value) for name, value in pairs if name[:1] != b":" and name.lower() != b"host"]
 
 
@@ -163,13 +164,13 @@ def _pairs_of(http: AttributeContext.HttpRequest) -> list[tuple[bytes, bytes]]:
 
 
 def _pairs(lines: bytes) -> list[tuple[bytes, bytes]]:
-    """Header lines as names and values."""
+    """Parse header lines into names and values."""
     parted = (line.partition(b": ") for line in lines.split(b"\r\n") if line)
     return [(name, value) for name, _, value in parted]
 
 
 def _options(headers: Iterable[tuple[str, str]]) -> list[HeaderValueOption]:
-    # `append: false` and not `append_action`: the one that every version of Envoy reads as "overwrite".
+    # `append: false`, not `append_action`: every version of Envoy reads it as "overwrite".
     return [
         HeaderValueOption(header=HeaderValue(key=name, value=value), append=BoolValue(value=False))
         for name, value in headers

@@ -1,1 +1,2 @@
-"""The pages that browsers see: sign-in, accounts, portal, setup. Loaded only with `sign_in.enabled: true`."""
+"""The pages that browsers see: sign-in, accounts, portal and setup. Loaded only if `sign_in.enabled` is
+true."""

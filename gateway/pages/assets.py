@@ -1,7 +1,7 @@
-"""Style sheet, script and icon: served under names that change with their content.
+"""Style sheet, script and icon, served under names that contain a digest of their content.
 
-Invariant: what a name stands for never changes, so browsers, and caches in between, may keep it for ever; so
-it is the same for everybody, and no cookie goes out with it.
+Invariant: the content behind a name never changes, so browsers and shared caches may keep it indefinitely. It
+is the same for every user, and no cookie is sent with it.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-# RFC 8246: not even a reload asks again. A year is what RFC 9111 takes for ever.
-_FOR_EVER = b"public, max-age=31536000, immutable"
+# RFC 8246: a reload does not revalidate either. One year is the customary maximum age.
+_IMMUTABLE = b"public, max-age=31536000, immutable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +35,20 @@ class Asset:
     content_type: str
 
     async def serve(self, _portal: object, _page: PageRequest) -> Answer:
-        """The handler."""
-        return Answer(200, self.body, content_type=self.content_type, headers=[(b"Cache-Control", _FOR_EVER)])
+        """Return the file, with headers that let any cache keep it."""
+        return Answer(
+            200, self.body, content_type=self.content_type, headers=[(b"Cache-Control", _IMMUTABLE)]
+        )
 
 
 def is_asset(path: str) -> bool:
-    """Whether this path behind the prefix is a file's."""
+    """Return whether this path, relative to the prefix, names a static file."""
     return path.startswith(_PLACE)
 
 
 @cache
 def load() -> Mapping[str, Asset]:
-    """By file name. Raises OSError when the installation is broken."""
+    """Return the assets by file name. Raises OSError if the installation is incomplete."""
     assets = {}
     for file in sorted(_FOLDER.iterdir()):
         if file.suffix in _TYPES:

@@ -1,9 +1,10 @@
-"""How often somebody may be wrong: counted by address, by browser and by name, before Cognito counts. Pure.
+"""Limits on failed attempts and sent messages, per address, browser and username. Pure.
 
-Cognito locks a user after five wrong passwords, but neither an address that tries one password on a thousand
-names, nor what is sent by e-mail on somebody's word. Kept in each worker's memory: with n workers a limit is
-up to n times as high, which is said in docs/pages.md. Invariant: memory is bounded, who was refused is not
-counted again, so that a limit always ends, and what is under way counts, so that many at once are not one.
+Cognito locks a user after five wrong passwords, but it stops neither an address that tries one password on a
+thousand usernames, nor e-mails requested in another person's name. Counts are kept in each worker's memory,
+so n workers allow up to n times as many (docs/pages.md). Invariants: memory is bounded; a refused attempt is
+not counted, so every block ends; an attempt counts while it is in progress, so parallel attempts cannot pass
+as one.
 """
 
 from __future__ import annotations
@@ -14,36 +15,36 @@ from dataclasses import dataclass
 
 from gateway.policy.rate import address_key
 
-# Seconds in which attempts are counted together: as long as Cognito's own longest lock.
+# Seconds over which attempts are counted: as long as Cognito's own longest lockout.
 WINDOW = 900.0
-# Keys remembered; the ones longest untouched are forgotten. A flood of invented names is stopped by the limit
-# on its address before it has filled this. Times: 8 bytes for each, and some 24 for each attempt.
+# Keys kept; the least recently used are dropped. A flood of invented usernames hits the limit on its address
+# long before it fills this. Bound on times: 8 bytes each, plus some 24 for the float.
 MOST_KEYS = 20_000
 _MOST_TIMES = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many attempts in WINDOW, for one key of this kind."""
+    """The number of attempts allowed within WINDOW for one key of this kind."""
 
     kind: str
     most: int
 
 
-# An office behind one address: dozens mistype a password in a quarter of an hour, hundreds don't.
+# An office behind one address: dozens of people mistype a password in a quarter of an hour, not hundreds.
 ADDRESS = Limit("address", 60)
 BROWSER = Limit("browser", 20)
-# A person from one address; Cognito begins to slow them down after 5.
+# One username from one address; Cognito starts to delay answers after 5.
 PERSON = Limit("person", 10)
-# A name from all the world: high, so that a stranger cannot easily keep its owner out.
+# One username from any address: high, so that an attacker cannot easily lock out its owner.
 NAME = Limit("name", 100)
-# E-mails and text messages that somebody else gets and pays for: of one address, of one address to one name
-# or destination, and to that from anywhere. The last is high for the same reason: a stranger's five requests
-# would keep out an owner who signs in by a code alone.
+# E-mails and text messages, which another person receives or pays for: from one address, from one address to
+# one username or destination, and to that from any address. The last is high: otherwise an attacker's five
+# requests would lock out a user who signs in with a code alone.
 SENT_BY_ADDRESS = Limit("sent-address", 20)
 SENT_TO_PERSON = Limit("sent-person", 5)
 SENT_TO_NAME = Limit("sent-name", 30)
-# All that Cognito was asked, whatever it answered: a right password buys nobody an endless number of them.
+# Every call to Cognito, whatever the answer: even a correct password allows only a limited number.
 ASKED = Limit("asked", 600)
 SETUP_BY_ADDRESS = Limit("setup", 5)
 
@@ -51,20 +52,21 @@ Key = tuple[Limit, str]
 
 
 def by_address(limit: Limit, client: str) -> Key:
-    """The key of whoever is at this address: of IPv6 a subscriber's whole /64, or each guess has its own."""
+    """Return the key of a client's address. For IPv6 it is the /64, since a subscriber has all of its
+    addresses."""
     return limit, address_key(client)
 
 
 class Attempts:
-    """The times of what counted, by key; `now` is time.monotonic()."""
+    """The times of counted attempts, by key. `now` is time.monotonic()."""
 
     def __init__(self) -> None:
         self._times: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
-        # Of all keys together.
+        # Times held, summed over all keys.
         self._held = 0
 
     def wait(self, keys: Iterable[Key], now: float) -> float:
-        """Seconds until all of these may try again; 0: now."""
+        """Return the seconds until all of these keys may try again; 0 if they may now."""
         return max((self._wait(limit, name, now) for limit, name in keys), default=0.0)
 
     def count(self, keys: Iterable[Key], now: float) -> None:
@@ -78,7 +80,7 @@ class Attempts:
             self._held -= len(self._times.popitem(last=False)[1])
 
     def take_back(self, keys: Iterable[Key], now: float) -> None:
-        """What was counted at `now` was nothing wrong."""
+        """Remove the attempts counted at `now`: they turned out not to be failures."""
         for limit, name in keys:
             times = self._times.get((limit.kind, name))
             if times is not None and now in times:
@@ -88,14 +90,14 @@ class Attempts:
                     del self._times[limit.kind, name]
 
     def forgive_one(self, keys: Iterable[Key]) -> None:
-        """Of each of these the last."""
+        """Remove the latest attempt of each key."""
         for limit, name in keys:
             times = self._times.get((limit.kind, name))
             if times:
                 self.take_back([(limit, name)], times[-1])
 
     def forgive(self, keys: Iterable[Key]) -> None:
-        """Forget these: the right answer came."""
+        """Remove all attempts of these keys: the right answer came."""
         for limit, name in keys:
             self._held -= len(self._times.pop((limit.kind, name), ()))
 

@@ -1,6 +1,6 @@
-"""A user's attributes as fields of a form: what to call them, how a keyboard and a browser may help. Pure.
+"""User attributes as form fields: labels, input types and autocomplete hints. Pure.
 
-Invariant: an attribute's name decides nothing but its looks; whether a value will do is Cognito's to say.
+Invariant: an attribute's name only affects presentation; Cognito alone decides whether a value is valid.
 """
 
 from __future__ import annotations
@@ -9,15 +9,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-# Fields of a form that are attributes begin so: none of ours has a name that does.
+# Prefix of the form fields that hold attributes; no other field's name starts with it.
 PREFIX = "attribute_"
-# API reference, AttributeType: a name's length; AWS allows more characters than anybody uses.
+# API reference, AttributeType: a name's length. AWS allows more characters than are used in practice.
 _NAME = re.compile(r"(?:custom:)?[A-Za-z0-9_.-]{1,32}")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One attribute to ask for. `autocomplete`: HTML standard, "Autofill"."""
+    """One attribute to ask for. `autocomplete`: HTML Standard, "Autofill"."""
 
     name: str
     label: str
@@ -39,7 +39,7 @@ _STANDARD = {
     each.name: each
     for each in (
         Field("email", "Email", "email", "email", plain=True, inputmode="email"),
-        Field("phone_number", "Phone number", "tel", "tel", "With the country's code, e.g. +4915112345678"),
+        Field("phone_number", "Phone number", "tel", "tel", "With the country code, e.g. +4915112345678"),
         Field("name", "Full name", autocomplete="name"),
         Field("given_name", "First name", autocomplete="given-name"),
         Field("family_name", "Last name", autocomplete="family-name"),
@@ -67,5 +67,5 @@ def field_for(name: str, value: str = "") -> Field:
 
 
 def fields_for(names: Iterable[str], form: Mapping[str, str]) -> tuple[Field, ...]:
-    """Fields for attributes, with what the form already says; names that are none are left out."""
+    """Return fields for these attributes, filled from the form; malformed names are left out."""
     return tuple(field_for(name, form.get(PREFIX + name, "")) for name in names if _NAME.fullmatch(name))

@@ -1,7 +1,6 @@
-"""Temporary AWS credentials for verified ID tokens: asked for once, however many want them, and kept until
-shortly before they end.
+"""A cache of temporary AWS credentials for verified ID tokens, with one request at a time per token and role.
 
-Invariant: what is kept is found by the ID token and the role it was given for, and by nothing else.
+Invariant: an entry is found only by the ID token and the role it was issued for.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from gateway.sessions.threads import Threads
 if TYPE_CHECKING:
     from gateway.aws.identity_pool import Credentials, IdentityPool
 
-# Credentials live an hour; AWS's own SDKs renew theirs 5 minutes (at the latest 15) before the end.
+# Credentials live an hour; AWS's own SDKs renew theirs 5 to 15 minutes before they expire.
 _AHEAD = 300.0
-# While AWS cannot be had, those that are good for another minute go on; it is asked again after a pause.
+# While AWS is unavailable, credentials valid for another minute are still served; AWS is retried after a
+# pause.
 _STILL, _PAUSE = 60.0, 10.0
-# Of so many users; 2 KiB each.
+# Entries, of about 2 KiB each.
 _REMEMBERED = 1000
-# AWS asks to be left alone, or is unwell; everything else is an answer.
+# AWS throttles or is failing; any other error code is a decision about this user.
 _AWAY = frozenset(
     {
         "TooManyRequestsException",
@@ -39,23 +39,23 @@ _AWAY = frozenset(
 
 
 class CredentialsCache:
-    """Asks the identity pools; owned by the portal."""
+    """Exchanges ID tokens for credentials at the identity pools. Owned by the portal."""
 
     def __init__(self, config: Cognito, threads: Threads) -> None:
         self._config = config
         self._threads = threads
         self.pools: dict[str, IdentityPool] = {}
         self._making = threading.Lock()
-        # With when to ask for new ones.
+        # Each with the time from which new ones are requested.
         self._kept: OrderedDict[bytes, tuple[Credentials, float]] = OrderedDict()
         self._asked: dict[bytes, asyncio.Task[Credentials]] = {}
 
     def inherit(self, previous: CredentialsCache) -> None:
-        """Go on with what was given under a configuration that says the same about Cognito."""
+        """Take over the credentials obtained under a configuration with the same `cognito` section."""
         self.pools, self._kept = previous.pools, previous._kept
 
     async def of(self, pool: UserPool, id_token: str, *, role: str | None = None, now: float) -> Credentials:
-        """The credentials of a *verified* ID token, of this role of it.
+        """Return the credentials of a *verified* ID token in this role. `now` is epoch seconds.
 
         Raises NotFound, CredentialsRefused or CognitoUnavailable.
         """
@@ -71,7 +71,7 @@ class CredentialsCache:
             asked = asyncio.create_task(self._ask(key, pool, id_token, role), name="AWS credentials")
             self._asked[key] = asked
             asked.add_done_callback(lambda _: self._asked.pop(key, None))
-        # Whoever leaves does not take the answer away from those who wait as well.
+        # A caller that is cancelled must not cancel the request that others wait for.
         await asyncio.wait((asked,))
         try:
             return asked.result()
@@ -82,7 +82,7 @@ class CredentialsCache:
             return kept
 
     async def stop(self) -> None:
-        """Idempotent."""
+        """Cancel the requests in progress. Idempotent."""
         asked = list(self._asked.values())
         for task in asked:
             task.cancel()
@@ -107,7 +107,7 @@ class CredentialsCache:
             self._kept.popitem(last=False)
 
     def _pool(self, pool: UserPool) -> IdentityPool:
-        # boto3 takes some 100 ms to load: in the thread, and once.
+        # boto3 takes some 100 ms to load: only in the thread, and once.
         from gateway.aws.identity_pool import IdentityPool  # noqa: PLC0415
 
         assert pool.identity_pool_id is not None, "asked before"

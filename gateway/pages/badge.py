@@ -1,4 +1,4 @@
-"""The cloud in the corner of a page. Pure."""
+"""The connection badge in the corner of a page. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """The cloud in the corner: whether, and to what, this gateway is connected."""
+    """The cloud icon: whether this gateway is connected to a user pool."""
 
     text: str
     connected: bool

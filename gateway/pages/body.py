@@ -1,6 +1,6 @@
-"""A form's body from the client's connection, bounded in size and time.
+"""Form bodies read from the client's connection, bounded in size and time.
 
-Invariant: what is longer, slower or broken is refused before anything of it is looked at.
+Invariant: a body that is too long, too slow or malformed is refused before any field is parsed.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from gateway.errors import BadRequest, BodyTooLarge, MalformedForm, SlowClient
 from gateway.http.forms import Fields, parse_fields
 from gateway.http.request_parser import BodyBroken
 
-# Our forms are some hundred bytes; a password has at most 256 characters, an attribute 2,048.
+# Our forms are a few hundred bytes; a password has at most 256 characters, an attribute 2,048.
 MAX_FORM = 64 * 1024
 
 
 async def read_form(body: StreamReader, content_type: str | None, *, within: float) -> Fields:
-    """The fields of a form. `within`: seconds for all of it. Raises Refusal."""
+    """Read and parse a form. `within`: seconds for the whole body. Raises Refusal."""
     kind = (content_type or "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        # Also a lock: text/plain and multipart forms of other sites need no preflight (Fetch standard).
+        # Also a defence: text/plain and multipart forms of other sites need no preflight (Fetch standard).
         raise MalformedForm("the body is not application/x-www-form-urlencoded")
     data = bytearray()
     try:

@@ -1,7 +1,7 @@
-"""The portal of one configuration, built; and what of the one before it goes on.
+"""The portal of one configuration, and what it takes over from the configuration before it.
 
-Invariant: what a reload does not change keeps its sessions: those in memory, those that were ended, the
-newest tokens of those in cookies, the connection to Redis.
+Invariant: a reload keeps the sessions whose settings it does not change: those in memory, the list of ended
+ones, the latest tokens of those in cookies, and the connection to Redis.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ from gateway.sessions.secrets import read_secrets
 from gateway.sessions.stores import CookieStore, MemoryStore, Store
 from gateway.sessions.threads import Threads
 
-# Seconds. A sign-in takes longer than no time, and who comes back weaker is not sent round again.
+# Seconds. Signing in takes a moment; a user who returns within this with too weak a sign-in is refused, not
+# redirected again.
 _JUST_SIGNED_IN = 60.0
 
 
 class Built:
-    """`answer` is for pages, `by_cookie` for requests that are forwarded. Owned by the gateway."""
+    """The portal and its parts. `answer` serves pages, `by_cookie` forwarded requests. Owned by the
+    application."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class Built:
         log: Logger,
         previous: Built | None,
     ) -> None:
-        """`secret` is used where no secret_file is named. Raises GatewayError."""
+        """Build the portal. `secret` is used where no secret_file is configured. Raises GatewayError."""
         self.config = config
         file = config.sign_in.session.secret_file
         self._secrets = (secret,) if file is None else read_secrets(file)
@@ -103,20 +105,21 @@ class Built:
         self.for_people = ForPeople(self.sign_in_at, self.sign_in_again_at, self.portal_at, self.page_of)
 
     def sign_in_at(self, request: Request) -> str | None:
-        """Where a person who must sign in first is sent, to come back here; None: nobody looks at this."""
+        """Return the URL where this person signs in and then returns here; None if this is not a
+        navigation."""
         prefix, pools = self.config.sign_in.prefix, self.config.cognito.sign_in_pools
         if self._is_ours(request) or not navigates(request):
             return None
         if not pools:
             return f"{prefix}/"
-        # Of several one is chosen first.
+        # With several pools, the user chooses one first.
         page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
         return with_return(prefix + page, request.raw_path + request.query)
 
     def sign_in_again_at(self, request: Request, refusal: InsufficientAuthentication) -> str | None:
-        """Where a signed-in person is sent for a more recent or a stronger sign-in (RFC 9470); None: nowhere.
+        """Return where a signed-in user gets a more recent or stronger sign-in (RFC 9470); None if nowhere.
 
-        Who has only just signed in is refused: another round would not change what they can prove.
+        A user who has only just signed in is refused: another round would prove nothing more.
         """
         session = self.by_cookie.known(request) if request.by_cookie and navigates(request) else None
         if session is None or time.time() - session.created < _JUST_SIGNED_IN:
@@ -134,7 +137,8 @@ class Built:
         return f"{self.config.sign_in.prefix}/start?{urlencode(fields)}"
 
     def page_of(self, request: Request, refusal: Refusal, plain: Answer) -> Answer | None:
-        """A refusal as a page for a person; None for programs, and for our own pages, which say it."""
+        """Return a refusal as a page for a person; None for programs, and for our own pages, which render
+        it."""
         if self._is_ours(request) and not isinstance(refusal, RateLimited):
             return None
         return error_page(request, refusal, plain, prefix=self.config.sign_in.prefix)
@@ -144,12 +148,12 @@ class Built:
         return request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/")
 
     def portal_at(self, request: Request | Asked) -> str | None:
-        """The whole address of the portal; None where the request does not say what it calls us."""
+        """Return the portal's absolute URL; None if the request has no usable Host."""
         origin = public_origin(request, self.config.listen.public_url)
         return None if origin is None else f"{origin}{self.config.sign_in.prefix}/"
 
     async def stop(self, keep: Sequence[Built]) -> None:
-        """End all that is not shared with one of `keep`. Idempotent."""
+        """Release everything that is not shared with one of `keep`. Idempotent."""
         await self.sessions.stop([other.sessions for other in keep])
         self.pages.close()
         await self.credentials.stop()
@@ -159,12 +163,12 @@ class Built:
             self.threads.close()
 
     def _same_sessions(self, previous: Built) -> bool:
-        """Whether a session known under the configuration before is the same under this one."""
+        """Return whether sessions cached under the previous configuration are valid under this one."""
         now, before = self.config, previous.config
         if (now.cognito, now.sign_in.session) != (before.cognito, before.sign_in.session):
             return False
-        # A key that was taken away, because somebody else has it perhaps, opens no cookie any more: what it
-        # opened before is not known either.
+        # A secret that was removed, perhaps because it leaked, opens no cookie any more; sessions it opened
+        # before must not stay cached either.
         return now.sign_in.session.store != "cookie" or set(previous._secrets) <= set(self._secrets)
 
     def _same_redis(self, previous: Built | None) -> Redis | None:
@@ -181,7 +185,8 @@ class Built:
         return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
 
     def _same_store(self, previous: Built | None) -> Store | None:
-        """Memory alone holds something; the others are made anew, with new keys perhaps."""
+        """Return the previous memory store. Other stores hold no state and are rebuilt, perhaps with new
+        keys."""
         if previous is None or self.config.sign_in.session.store != "memory":
             return None
         return previous.store if isinstance(previous.store, MemoryStore) else None
@@ -192,7 +197,7 @@ class Built:
             return MemoryStore()
         if self.redis is None:
             return CookieStore(sealers.session, self.ended)
-        # An extra; loaded when it is configured.
+        # Optional dependency: loaded only if configured.
         from gateway.sessions.redis_store import RECHECK, RedisStore  # noqa: PLC0415
         from gateway.sessions.replicas import SharedEnded  # noqa: PLC0415
 

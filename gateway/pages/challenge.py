@@ -1,7 +1,7 @@
-"""`/challenge`: whatever Cognito wants to know between a password and its tokens (steps.py says what).
+"""`/challenge`: the steps that Cognito asks for between a password and its tokens (see sign_in_steps.py).
 
-Invariant: an answer goes to the challenge that was sealed for this browser, each form answers its own step
-only, and an authenticator's key is shown until it is in use, not after that.
+Invariant: an answer is sent only for the challenge sealed for this browser; each form answers only its own
+step; an authenticator's key is shown until it is verified, never after.
 """
 
 from __future__ import annotations
@@ -32,19 +32,21 @@ if TYPE_CHECKING:
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Handle GET: show the current step."""
     at = _at(portal, page)
     return _lost(page) if at is None else await _form(*at)
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST."""
+    """Handle POST: send the answer of the current step."""
     at = _at(portal, page)
     if at is None:
         return _lost(page)
     turn, step = at
     if page.form.get("step") != step.id:
-        return await _form(turn, step, told=RefusalText("This page was out of date. Here is where you are."))
+        return await _form(
+            turn, step, refusal_text=RefusalText("This page was out of date. Here is where you are.")
+        )
     planned = sign_in_steps.plan(step.challenge, page.form)
     errors = dict(planned.errors) if isinstance(planned, sign_in_steps.Wrong) else {}
     if step.challenge.name == "NEW_PASSWORD_REQUIRED":
@@ -53,10 +55,10 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors or isinstance(planned, sign_in_steps.Wrong):
         return await _form(turn, step, errors=errors)
     keys = turn.guessing(step.challenge.username)
-    # With choice-based sign-in nobody has proved anything when they ask for a code.
+    # In choice-based sign-in, a code can be requested before anything has been proved.
     sent = turn.sending(step.challenge.username) if sign_in_steps.sends(planned) else []
-    if told := turn.admit(keys + sent):
-        return await _form(turn, step, told=told)
+    if refusal_text := turn.admit(keys + sent):
+        return await _form(turn, step, refusal_text=refusal_text)
     if isinstance(planned, sign_in_steps.Password) and not sign_in_steps.takes_password(step.challenge):
         return _wrong_password(turn, step, refusal_texts.WRONG, with_password=False)
     try:
@@ -72,33 +74,37 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 async def _refused(
     turn: Turn, step: SignInStep, planned: sign_in_steps.Sent, error: GatewayError, keys: list[Key]
 ) -> Answer:
-    told = refusal_texts.challenge(error)
-    turn.report("challenge", error, told)
-    if told.fault or told.next == "again":
+    refusal_text = refusal_texts.challenge(error)
+    turn.report("challenge", error, refusal_text)
+    if refusal_text.fault or refusal_text.next == "again":
         turn.take_back(keys)
-    if told.next == "again":
+    if refusal_text.next == "again":
         forget_step(turn.page)
         return turn.to("/sign_in", notice="expired")
-    if told.next == "reset":
+    if refusal_text.next == "reset":
         forget_step(turn.page)
         return await must_reset(turn, step.challenge.username)
-    if unconfirmed.alike(told):
-        return _wrong_password(turn, step, told, with_password=isinstance(planned, sign_in_steps.Password))
-    return await _form(turn, step, told=told)
+    if unconfirmed.alike(refusal_text):
+        return _wrong_password(
+            turn, step, refusal_text, with_password=isinstance(planned, sign_in_steps.Password)
+        )
+    return await _form(turn, step, refusal_text=refusal_text)
 
 
-def _wrong_password(turn: Turn, step: SignInStep, told: RefusalText, *, with_password: bool) -> Answer:
-    """Back to the beginning: Cognito takes one password for a step, and of an account without one it takes
-    none, which must look the same."""
+def _wrong_password(
+    turn: Turn, step: SignInStep, refusal_text: RefusalText, *, with_password: bool
+) -> Answer:
+    """Return to the sign-in form: Cognito accepts one password per step. An account without a password must
+    look the same."""
     forget_step(turn.page)
-    unconfirmed.keep(turn, step.challenge.username, told, with_password=with_password)
+    unconfirmed.keep(turn, step.challenge.username, refusal_text, with_password=with_password)
     return turn.to("/sign_in", notice="wrong")
 
 
 def _sending(
     step: SignInStep, planned: sign_in_steps.Sent, once: Once
 ) -> Callable[[UserPoolClient], Tokens | Challenge]:
-    """How a planned answer is sent."""
+    """Return the call that sends a planned answer."""
     challenge = step.challenge
 
     def send(adapter: UserPoolClient) -> Tokens | Challenge:
@@ -106,7 +112,7 @@ def _sending(
             return adapter.answer_with_password(challenge, planned.text)
         if isinstance(planned, sign_in_steps.AuthenticatorCode):
             verified = adapter.verify_authenticator(challenge, planned.text)
-            # A copy of the browser's cookie would show the key again, for as long as it is sealed for.
+            # Otherwise a copy of the browser's cookie would show the key again until its seal expires.
             once.use(step.id)
             return adapter.answer(verified, {})
         return adapter.answer(challenge, planned.members)
@@ -116,7 +122,7 @@ def _sending(
 
 def _at(portal: Portal, page: PageRequest) -> tuple[Turn, SignInStep] | None:
     step = kept_step(page, portal.sealers.challenge)
-    # A reload may have taken the pool away meanwhile.
+    # A reload may have removed the pool in the meantime.
     if step is None or step.pool_id not in portal.pages.pools:
         return None
     if step.secret and portal.pages.once.used(step.id):
@@ -131,7 +137,11 @@ def _lost(page: PageRequest) -> Answer:
 
 
 async def _form(
-    turn: Turn, step: SignInStep, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn,
+    step: SignInStep,
+    *,
+    refusal_text: RefusalText | None = None,
+    errors: Mapping[str, str] | None = None,
 ) -> Answer:
     shown = sign_in_steps.view(step.challenge, turn.form)
     again = turn.link("/sign_in")
@@ -141,7 +151,7 @@ async def _form(
     return await turn.show(
         "challenge",
         shown.title,
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         lead=shown.lead,
         step=shown,
@@ -153,11 +163,11 @@ async def _form(
 
 
 async def _authenticator(turn: Turn, step: SignInStep) -> dict[str, Any] | None:
-    """The key that is being set up, to scan and to type."""
+    """Return the key being set up, as a QR code and as text."""
     if not step.secret:
         return None
     site = turn.page.origin.partition("://")[2]
     uri = authenticator_uri(site, step.challenge.username, step.secret)
-    # In fours, as one reads it off a screen; apps drop the spaces.
+    # In groups of four, for reading off a screen; authenticator apps ignore the spaces.
     spaced = " ".join(step.secret[at : at + 4] for at in range(0, len(step.secret), 4))
     return {"picture": await asyncio.to_thread(qr_code, uri), "secret": spaced, "uri": uri}

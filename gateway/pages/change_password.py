@@ -1,6 +1,6 @@
-"""`/change_password`: a new password for a signed-in user who knows the old one.
+"""`/change_password`: a signed-in user replaces a known password.
 
-Invariant: the access token of the session that asks is the one that Cognito sees.
+Invariant: Cognito is called with the access token of the session that asks.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Handle GET: show the form."""
     at = _at(portal, page)
     return at if isinstance(at, Answer) else await _form(*at)
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST."""
+    """Handle POST: change the password and end the user's other sessions."""
     at = _at(portal, page)
     if isinstance(at, Answer):
         return at
@@ -43,27 +43,27 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, session, errors=errors)
     keys = turn.guessing(session.username)
-    if told := turn.admit(keys):
-        return await _form(turn, session, told=told)
+    if refusal_text := turn.admit(keys):
+        return await _form(turn, session, refusal_text=refusal_text)
     try:
         await turn.ask_account(lambda accounts: accounts.change_password(session.access, old, new))
     except GatewayError as error:
-        told = refusal_texts.change_password(error)
-        turn.report("change_password", error, told)
-        if told.field != "password":
+        refusal_text = refusal_texts.change_password(error)
+        turn.report("change_password", error, refusal_text)
+        if refusal_text.field != "password":
             turn.take_back(keys)
-        if told.next == "again":
+        if refusal_text.next == "again":
             await portal.sessions.end(page)
             return turn.to("/sign_in", notice="ended")
-        return await _form(turn, session, told=told)
+        return await _form(turn, session, refusal_text=refusal_text)
     turn.take_back(keys)
-    # What was signed in with the old password ends: whoever knew it may be the reason for the new one.
+    # Sessions opened with the old password end: it may have been changed because someone else knew it.
     ended = await portal.sessions.end(page, everywhere=True)
     return await signed_in_again(turn, session.username, new, notice="changed" if ended else "changed_here")
 
 
 def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
-    """Raises NotFound where passwords are changed on Cognito's own pages."""
+    """Return the turn and its session. Raises NotFound if passwords are changed on Cognito's own pages."""
     session = page.session
     if session is None or session.pool_id not in portal.pages.pools:
         return see_other(f"{page.prefix}/sign_in?return_to={page.prefix}/change_password")
@@ -73,12 +73,16 @@ def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
 
 
 async def _form(
-    turn: Turn, session: Session, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn,
+    session: Session,
+    *,
+    refusal_text: RefusalText | None = None,
+    errors: Mapping[str, str] | None = None,
 ) -> Answer:
     return await turn.show(
         "change_password",
         "Change your password",
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         username=session.username,
         rules=rules(await turn.policy()),

@@ -1,6 +1,6 @@
-"""Codes that were sent: whose is awaited, how they are typed, what is said of where they went.
+"""Codes sent by e-mail or text message: the account awaiting one, normalisation, and the destination shown.
 
-Invariant: what is said does not depend on whether the account exists.
+Invariant: what is shown does not depend on whether the account exists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 _BETWEEN_DIGITS = re.compile(r"[\s-]+")
-# What Cognito says only of accounts that there are, or are not: told as if a code had been sent.
+# Errors that reveal whether an account exists: answered as if a code had been sent.
 _TELLING = frozenset(
     {
         "UserNotFoundException",
@@ -35,7 +35,7 @@ _TELLING = frozenset(
 def awaited(
     portal: Portal, page: PageRequest, why: Literal["confirm", "reset"]
 ) -> tuple[Turn, Account] | Answer:
-    """The account that was kept, or one that the form names: a code lives longer than what we keep."""
+    """Return the account in the sealed cookie, or the one the form names: a code outlives the cookie."""
     kept = kept_account(page, portal.sealers.challenge, why)
     if kept is not None and kept.pool_id in portal.pages.pools:
         pool = portal.pages.pool(kept.pool_id)
@@ -48,7 +48,7 @@ def awaited(
 
 
 async def must_reset(turn: Turn, username: str) -> Answer:
-    """Cognito takes no password of this user before it is reset: on to the page that does, with a code."""
+    """Start the reset that Cognito requires of this user, and redirect to the page that takes the code."""
     account = Account("reset", turn.pool.id, username, return_to=turn.return_to)
     keep_account(turn.page, turn.portal.sealers.challenge, account)
     notice = "last_code"
@@ -62,24 +62,24 @@ async def must_reset(turn: Turn, username: str) -> Answer:
 
 
 def clean(code: str) -> str:
-    """Without the spaces and dashes that mails and people put into it."""
+    """Remove the spaces and dashes that e-mails and people put into a code."""
     return _BETWEEN_DIGITS.sub("", code)
 
 
 def destination_of(account: Account) -> str:
-    """What the person typed themselves, if that is an address.
+    """Return the destination that the user typed, if it is an e-mail address.
 
-    Cognito's own words for where it went, most of it starred out, come only for an account that a code was
-    sent for: whoever is shown them knows that the name was free."""
+    Cognito's masked destination is returned only for an account that a code was sent to: showing it would
+    reveal that the username was free."""
     if account.destination:
         return account.destination
     return account.username if "@" in account.username else "your address"
 
 
 def not_told(error: GatewayError) -> bool:
-    """Whether a refusal to send a code would tell something about an account.
+    """Return whether refusing to send a code would reveal something about an account.
 
-    One of the name's form tells nothing: nobody has such a name."""
+    A malformed username reveals nothing: no account has such a name."""
     if not isinstance(error, CognitoRefused) or error.code not in _TELLING:
         return False
     return not error.of_the_client and not error.member

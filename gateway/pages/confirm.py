@@ -1,7 +1,7 @@
-"""`/confirm`: the code that proves a new account's address, and another one where it did not arrive.
+"""`/confirm`: the code that proves a new account's address, and a new code if it did not arrive.
 
-Invariant: neither the code's verdict nor the resending tells whether there is such an account, and a right
-code leaves a password in force only if this browser has shown that password.
+Invariant: neither checking nor resending a code reveals whether the account exists; after the right code, a
+password stays in force only if this browser has submitted that password.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Handle GET: show the form."""
     at = awaited(portal, page, "confirm")
     if isinstance(at, Answer):
         return at
@@ -37,7 +37,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST."""
+    """Handle POST: check the code, or send a new one."""
     at = awaited(portal, page, "confirm")
     if isinstance(at, Answer):
         return at
@@ -51,28 +51,28 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, account, errors=errors)
     keys = turn.guessing(account.username)
-    if told := turn.admit(keys):
-        return await _form(turn, account, told=told)
+    if refusal_text := turn.admit(keys):
+        return await _form(turn, account, refusal_text=refusal_text)
     try:
         await turn.ask_account(lambda accounts: accounts.confirm(account.username, code))
     except GatewayError as error:
-        told = refusal_texts.code(error)
-        turn.report("confirm", error, told)
-        if told.fault:
+        refusal_text = refusal_texts.code(error)
+        turn.report("confirm", error, refusal_text)
+        if refusal_text.fault:
             turn.take_back(keys)
-        return await _form(turn, account, told=told)
+        return await _form(turn, account, refusal_text=refusal_text)
     turn.take_back(keys)
     if not account.proven:
         return await _new_password(turn, account)
-    # Kept, so that the next page knows the name.
+    # The cookie stays, so that the sign-in page knows the username.
     keep_account(page, portal.sealers.challenge, account)
     return turn.to("/sign_in", notice="confirmed")
 
 
 async def _new_password(turn: Turn, account: Account) -> Answer:
-    """On to a new password: the account may be a stranger's, made with this person's address, and then its
-    password is the stranger's."""
-    # Not refused: a right code has been used up for it.
+    """Require a new password: an attacker may have created the account with this person's address, and would
+    then know its password."""
+    # Counted but never refused: the right code has just been used up.
     turn.portal.pages.attempts.count(turn.sending(account.username), turn.page.moment)
     try:
         await turn.ask_account(lambda accounts: accounts.forgot_password(account.username))
@@ -96,17 +96,17 @@ async def _resend(turn: Turn, account: Account) -> Answer:
     wait = ceil(account.resend_at - turn.page.now)
     if wait > 0:
         early = RefusalText(f"You can ask for another code in {wait} seconds.", status=429, retry_after=wait)
-        return await _form(turn, account, told=early)
+        return await _form(turn, account, refusal_text=early)
     keys = turn.sending(account.username, account.destination or account.username)
-    if told := turn.admit(keys):
-        return await _form(turn, account, told=told)
+    if refusal_text := turn.admit(keys):
+        return await _form(turn, account, refusal_text=refusal_text)
     try:
         await turn.ask_account(lambda accounts: accounts.resend(account.username))
     except GatewayError as error:
-        told = refusal_texts.sending(error)
-        turn.report("confirm", error, told)
+        refusal_text = refusal_texts.sending(error)
+        turn.report("confirm", error, refusal_text)
         if not not_told(error):
-            return await _form(turn, account, told=told)
+            return await _form(turn, account, refusal_text=refusal_text)
     sent = replace(account, resend_at=int(turn.page.now + RESEND_AFTER))
     keep_account(turn.page, turn.portal.sealers.challenge, sent)
     return see_other(turn.page.prefix + "/confirm?notice=sent")
@@ -116,7 +116,7 @@ async def _form(
     turn: Turn,
     account: Account,
     *,
-    told: RefusalText | None = None,
+    refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Answer:
@@ -125,7 +125,7 @@ async def _form(
     return await turn.show(
         "confirm",
         "Confirm your account",
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         lead=f"Enter the code we sent {where}.",
         notice=notice,

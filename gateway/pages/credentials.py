@@ -1,7 +1,7 @@
-"""`/oauth2/credentials`: temporary AWS credentials for a signed-in user, or for an ID token.
+"""`/oauth2/credentials`: temporary AWS credentials for a signed-in user or for an ID token.
 
-Invariant: credentials go only to who shows, at that moment, the valid ID token they were given for, and to
-nobody of whom it is known that Cognito does not stand by them any more.
+Invariant: credentials go only to a caller who presents, in this request, the valid ID token they were issued
+for, and never to a user whose sign-in is known to be revoked.
 """
 
 from __future__ import annotations
@@ -18,8 +18,10 @@ from gateway.tokens.bearer import bearer_token
 
 
 async def credentials(portal: Portal, page: PageRequest) -> Answer:
-    """GET, by a bearer ID token, in the form that the AWS CLI's credential_process reads, with the identity
-    besides. A session's are not for whatever script runs on the API's pages."""
+    """Handle GET with a bearer ID token: the format of the AWS CLI's credential_process, plus the identity
+    ID.
+
+    A session is not enough: any script on the API's pages could send it."""
     portal.need_pool()
     authorization = page.request.credentials
     if not authorization:
@@ -32,7 +34,7 @@ async def credentials(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def of_the_session(portal: Portal, page: PageRequest) -> Answer:
-    """POST, by a form of ours."""
+    """Handle POST from our own form, for the session's user."""
     portal.need_pool()
     claims = await portal.id_claims(page)
     pool = None if claims is None else portal.pool(claims.pool_id)
@@ -44,7 +46,8 @@ async def of_the_session(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _given(portal: Portal, page: PageRequest, pool: UserPool, id_token: str) -> Answer:
-    """For an ID token that was verified just now; AWS checks that `?role=` is one of its `cognito:roles`."""
+    """Return the credentials of an ID token verified just now. AWS checks `?role=` against
+    `cognito:roles`."""
     role = page.query.get("role")
     if role is not None and ROLE_ARN.fullmatch(role) is None:
         raise CredentialsRefused("role is not the ARN of an IAM role")

@@ -1,9 +1,8 @@
-"""What pages want to know of a user pool's settings, read with DescribeUserPool where that is allowed.
+"""A user pool's settings for the pages, read with DescribeUserPool where IAM allows it.
 
-Read at the start, once the gateway is ready, where AWS credentials are in sight, else for the first page, and
-again every ten minutes while pages are asked for.
-Invariant: nothing waits for it longer than a person would, and what is not known is not taken for anything
-else: a pool whose settings nobody may read is settled, one whose settings could not be read this time is not.
+Read once the gateway is ready if AWS credentials are found, otherwise for the first page, and every ten
+minutes while pages are in use. Invariant: a page waits for them only briefly, and unknown is a state of its
+own: a pool whose settings may not be read is settled, one whose settings could not be read this time is not.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from gateway.errors import GatewayError
 from gateway.pages.password_rules import Policy
 from gateway.sessions.threads import Threads
 
-# Seconds for which settings are believed: an administrator who changes them looks again after some minutes.
+# Seconds for which settings are cached: an administrator who changes them expects to see it within minutes.
 _KEPT = 600.0
-# The same for a failure that may pass.
+# The same after a transient failure.
 _AGAIN = 5.0
-# Seconds a page waits for them at most, as long as they were never read.
+# Seconds that a page waits for settings that were never read.
 _PATIENCE = 1.5
-# AWS wants to be left alone, or is unwell: it says nothing about whether we may read them.
+# AWS throttles or is failing: this does not tell whether we may read them.
 _PASSING = frozenset(
     {
         "InternalErrorException",
@@ -38,23 +37,23 @@ _PASSING = frozenset(
         "TooManyRequestsException",
     }
 )
-# Made by Cognito itself; no form asks for them.
+# Set by Cognito itself; no form asks for them.
 _MADE = frozenset({"sub", "email_verified", "phone_number_verified", "updated_at", "identities"})
 
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What pages want to know of a pool."""
+    """The settings of a user pool that the pages use."""
 
     policy: Policy
     sign_up: bool
-    # The username is an e-mail address, a phone number, or either; empty: a name of one's own.
+    # The username is an e-mail address, a phone number, or either; empty: a name that the user chooses.
     username_attributes: tuple[str, ...]
     required: tuple[str, ...]
 
 
 class Settings:
-    """Of one pool; `ask` runs in a thread."""
+    """The settings of one pool, read on demand. `ask` runs in a thread."""
 
     def __init__(self, pool_id: str, ask: Callable[[], Described], threads: Threads) -> None:
         self._pool_id = pool_id
@@ -63,24 +62,24 @@ class Settings:
         self._described: Described | None = None
         self._until = 0.0
         self._asking: asyncio.Task[None] | None = None
-        # Whether they are known, or known to be nothing for us.
+        # Set when the settings are known, or known to be unreadable.
         self.settled = asyncio.Event()
 
     def inherit(self, previous: Settings) -> None:
-        """Go on with what was known under a configuration that says the same of the pool."""
+        """Take over the settings read under a configuration that has the same entry for this pool."""
         self._described, self._until = previous._described, previous._until
         if previous.settled.is_set():
             self.settled.set()
 
     def begin(self) -> None:
-        """Have them read, if it is time."""
+        """Start reading the settings, if they are due."""
         if self._asking is None and time.monotonic() >= self._until:
             self._asking = asyncio.create_task(self._read(), name=f"settings of {self._pool_id}")
 
     async def known(self) -> Described | None:
-        """The settings, or None: not known, or not yet (`settled`)."""
+        """Return the settings, or None if they are unknown or not known yet (`settled` tells which)."""
         self.begin()
-        # What was known ten minutes ago is good enough while it is asked again.
+        # Settings ten minutes old are good enough while they are read again.
         if self._asking is not None and not self.settled.is_set():
             await asyncio.wait((self._asking,), timeout=_PATIENCE)
         return self._described
@@ -97,7 +96,7 @@ class Settings:
             self.settled.set()
         except GatewayError as error:
             if not _passes(error):
-                # No credentials, or none that allow it: the usual case, for which the pages are made.
+                # No AWS credentials, or none that allow it: the usual case, which the pages are designed for.
                 self._described, kept = None, _KEPT
                 self.settled.set()
         finally:
@@ -109,15 +108,15 @@ class Settings:
 
 
 def _passes(error: GatewayError) -> bool:
-    """Whether asking again may help."""
+    """Return whether the failure is transient."""
     if isinstance(error, CognitoRefused):
-        # Without a name it is an HTTP status, of whatever stands in between.
+        # An error without a code is a bare HTTP status, from an intermediary.
         return error.code in _PASSING or error.code.isdigit()
     return not isinstance(error, NoAwsCredentials)
 
 
 def described_by(answer: Mapping[str, Any]) -> Described:
-    """From DescribeUserPool's UserPool."""
+    """Parse the UserPool member of a DescribeUserPool response."""
     policy = (answer.get("Policies") or {}).get("PasswordPolicy") or {}
     schema = answer.get("SchemaAttributes") or []
     return Described(

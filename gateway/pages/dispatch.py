@@ -1,8 +1,9 @@
-"""A request under the prefix becomes a page request, finds its handler, gets its answer.
+"""The dispatcher of the pages: a request under the prefix becomes a PageRequest, finds its handler, is
+answered.
 
-Made by serve/app.py for one configuration; `answer` is what `judge` waits for. A refusal becomes a page
-for a browser, and problem+json for everybody else. Invariant: every answer that leaves here is guarded
-(respond.guarded), and every POST has been through csrf.Guard.
+serve/app.py makes one per configuration, and `judge` awaits its `answer`. A refusal becomes a page for a
+browser and problem+json for other clients. Invariant: every answer has the security headers of
+respond.guarded, and every POST has passed csrf.Guard.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ from gateway.sessions.page_request import SIGN_OUT, PageRequest
 if TYPE_CHECKING:
     from gateway.pages.page_routes import Handler, Routes
 
-# Pages that nobody needs who is signed in, and those that nobody has who is not.
+# Pages that only make sense signed out, and those that only make sense signed in.
 _SIGNING_IN = frozenset(
     {"/sign_in", "/challenge", "/sign_up", "/confirm", "/forgot_password", "/reset_password"}
 )
@@ -49,7 +50,7 @@ Refuse = Callable[[Request, Refusal], Answer]
 
 
 class Dispatcher:
-    """Knows which handler a path has; the handlers are registered in page_routes.py."""
+    """Finds the handler of a path; page_routes.py registers them."""
 
     def __init__(self, portal: Portal, refuse: Refuse) -> None:
         self._portal = portal
@@ -59,13 +60,13 @@ class Dispatcher:
 
     @cached_property
     def _routes(self) -> Routes:
-        # Pages stand on a template engine, and flows on boto3: loaded by whoever opens the first one.
+        # Jinja2 and boto3 load with the first page that is opened.
         from gateway.pages.page_routes import routes  # noqa: PLC0415
 
         return routes()
 
     async def answer(self, request: Request, path: str) -> Answer:
-        """The answer to a request whose canonical path is `path`, under the prefix. Raises Refusal."""
+        """Return the answer to a request whose canonical path is `path`, under the prefix. Raises Refusal."""
         try:
             page = self._page(request, path)
             try:
@@ -78,7 +79,7 @@ class Dispatcher:
         except Refusal as refusal:
             if not accepts_html(request):
                 raise
-            answer = self._told(request, refusal)
+            answer = self._as_page(request, refusal)
         return respond.guarded(answer, request_id=request.request_id, form_targets=self._form_targets)
 
     # --- from a request to a page request ---
@@ -88,7 +89,7 @@ class Dispatcher:
         origin = public_origin(request, config.listen.public_url)
         if origin is None:
             raise BadRequest("a page asked for without a Host")
-        # As it is registered at Cognito (callback and sign-out URLs): letter for letter.
+        # As registered at Cognito (callback and sign-out URLs), which compares exactly.
         origin = normal(origin)
         return PageRequest(
             method=request.method,
@@ -113,10 +114,10 @@ class Dispatcher:
         if methods is None:
             raise NotFound
         handler = _handler(methods, page.method)
-        # Files are the same for everybody: a cache would keep a renewed session's cookie along with one.
+        # Files are shared: a cache would store a renewed session's cookie together with one.
         if not assets.is_asset(page.path):
             if prefetches(page.request):
-                # Nobody has asked yet: a sign-in that begins now would take the place of a person's.
+                # Not a person's request yet: a sign-in started here would replace the one in progress.
                 raise NoCredentials("fetched ahead")
             await self._welcome(page)
         if page.method == "POST":
@@ -130,8 +131,9 @@ class Dispatcher:
         return await handler(self._portal, page)
 
     def _onward(self, page: PageRequest) -> Answer | None:
-        """Where a form leads whose token is of another state of this browser: signed in meanwhile, in another
-        tab perhaps, or signed out. None: it is nobody's. Nothing that the form says is done."""
+        """Return where to redirect a form whose token belongs to another state of this browser, which has
+        signed in or out since, perhaps in another tab. None if the token is foreign. The form itself is never
+        processed."""
         pools = self._portal.pages.pools
         if page.session is not None and page.path in _SIGNING_IN:
             return respond.see_other(asked(page, pools).onward(page))
@@ -144,7 +146,7 @@ class Dispatcher:
         try:
             await self._portal.welcome(page)
         except SessionsUnavailable:
-            # Who wants to leave is not asked to come back later.
+            # A user who wants to sign out is not asked to come back later.
             if page.path != SIGN_OUT:
                 raise
 
@@ -152,7 +154,7 @@ class Dispatcher:
         request = page.request
         self._guard.admit(page, maker_of(request))
         content_type = value_of(request.head, b"content-type")
-        # A form is one small write: as long as a head may take.
+        # A form is one small write: it gets as long as a request head.
         within = self._config.listen.header_timeout
         text = None if content_type is None else content_type.decode("latin-1")
         page.form = await read_form(request.body, text, within=within)
@@ -160,8 +162,8 @@ class Dispatcher:
 
     # --- refusals ---
 
-    def _told(self, request: Request, refusal: Refusal) -> Answer:
-        """The refusal as a page; what `refuse` wrote into its headers stays."""
+    def _as_page(self, request: Request, refusal: Refusal) -> Answer:
+        """Return the refusal as a page, with the headers that `refuse` wrote."""
         plain = self._refuse(request, refusal)
         if plain.status < 400:
             return plain

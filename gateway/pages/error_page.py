@@ -1,7 +1,7 @@
-"""What a person sees who opens the API in a browser and is refused: what happened, and what to do next.
+"""Error pages for people who open the API in a browser: what happened, and what to do next.
 
-Programs get problem+json (http/answers.py), with the same status and headers. Pure. Invariant: nothing of the
-request is on the page but its ID and the way back to it, which is a path of this site.
+Programs get problem+json (http/answers.py) with the same status and headers. Pure. Invariant: the page shows
+nothing of the request but its ID and a link back to it, which is a path of this site.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from gateway.pages import respond
 from gateway.pages.return_to import page_wanted
 
 _NOT_OURS = "The application isn't responding"
-# What is said of a status, unless the refusal itself has something better.
+# Title and sentence by status, unless the refusal has a better one.
 _SAID = {
     400: ("This address isn't valid", "Check the address and try again."),
-    502: (_NOT_OURS, "Try again in a moment. If it goes on, tell your administrator."),
-    503: ("Not available right now", "Try again in a moment. If it goes on, tell your administrator."),
+    502: (_NOT_OURS, "Try again in a moment. If this continues, tell your administrator."),
+    503: ("Not available right now", "Try again in a moment. If this continues, tell your administrator."),
     504: (_NOT_OURS, "It took too long to answer. Try again in a moment."),
-    500: ("Something went wrong", "Try again. If it goes on, tell your administrator."),
+    500: ("Something went wrong", "Try again. If this continues, tell your administrator."),
 }
 
 
 def error_page(request: Request, refusal: Refusal, plain: Answer, *, prefix: str) -> Answer | None:
-    """The page in place of `plain`, whose headers it keeps; None: no person looks at it."""
+    """Return the page in place of `plain`, whose headers it keeps; None if this is not a navigation."""
     if not request.method or not seen_by_a_person(request):
         return None
     title, sentence = _said(refusal, plain.status)
@@ -56,7 +56,7 @@ def _said(refusal: Refusal, status: int) -> tuple[str, str]:
     if isinstance(refusal, InsufficientAuthentication):
         return refusal.title, refusal.detail
     if status == HTTPStatus.UNAUTHORIZED:
-        return "Sign in to continue", "What you sent was not taken. Sign in, go back, and send it again."
+        return "Sign in to continue", "Your request was not accepted. Sign in, go back, and send it again."
     if isinstance(refusal, Forbidden):
         return "You don't have access", "Ask your administrator for access, or sign in with another account."
     if isinstance(refusal, RateLimited):

@@ -1,6 +1,6 @@
-"""`/forgot_password` sends a code, `/reset_password` takes it with a new password.
+"""`/forgot_password` sends a code; `/reset_password` takes it with a new password.
 
-Invariant: both answer the same whether there is such an account or not.
+Invariant: both answer the same whether or not the account exists.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _LINKS = {"sign_in": "sign_in", "forgot": "forgot_password", "confirm": "confirm
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET /forgot_password."""
+    """Handle GET /forgot_password."""
     turn = turn_of(portal, page)
     return turn if isinstance(turn, Answer) else await _ask(turn)
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST /forgot_password."""
+    """Handle POST /forgot_password: send a code."""
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
         return turn
@@ -49,30 +49,31 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if not username:
         return await _ask(turn, errors={"username": NO_USERNAME})
     keys = turn.sending(username)
-    if told := turn.admit(keys):
-        return await _ask(turn, told=told)
+    if refusal_text := turn.admit(keys):
+        return await _ask(turn, refusal_text=refusal_text)
     try:
-        # Where it went is not shown: of a name nobody has Cognito makes one up only if the client says so.
+        # The destination is not shown: for unknown usernames, Cognito simulates one only if the app client is
+        # set to.
         await turn.ask_account(lambda accounts: accounts.forgot_password(username))
     except GatewayError as error:
-        told = refusal_texts.sending(error)
-        turn.report("forgot_password", error, told)
+        refusal_text = refusal_texts.sending(error)
+        turn.report("forgot_password", error, refusal_text)
         if not not_told(error):
-            return await _ask(turn, told=told)
+            return await _ask(turn, refusal_text=refusal_text)
     account = Account("reset", turn.pool.id, username, return_to=turn.return_to)
     keep_account(page, portal.sealers.challenge, account)
     return see_other(page.prefix + "/reset_password")
 
 
 async def show_reset(portal: Portal, page: PageRequest) -> Answer:
-    """GET /reset_password."""
+    """Handle GET /reset_password."""
     at = awaited(portal, page, "reset")
     notice = NOTICES.get(page.query.get("notice", ""))
     return at if isinstance(at, Answer) else await _form(*at, notice=notice)
 
 
 async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
-    """POST /reset_password."""
+    """Handle POST /reset_password: set the new password."""
     at = awaited(portal, page, "reset")
     if isinstance(at, Answer):
         return at
@@ -87,30 +88,30 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, account, errors=errors)
     keys = turn.guessing(account.username)
-    if told := turn.admit(keys):
-        return await _form(turn, account, told=told)
+    if refusal_text := turn.admit(keys):
+        return await _form(turn, account, refusal_text=refusal_text)
     try:
         await turn.ask_account(lambda accounts: accounts.reset_password(account.username, code, password))
     except GatewayError as error:
-        told = refusal_texts.code(error)
-        turn.report("reset_password", error, told)
-        if told.fault:
+        refusal_text = refusal_texts.code(error)
+        turn.report("reset_password", error, refusal_text)
+        if refusal_text.fault:
             turn.take_back(keys)
-        return await _form(turn, account, told=told)
+        return await _form(turn, account, refusal_text=refusal_text)
     turn.forgive(keys)
-    # Kept where the person signs in by hand now, so that the next page knows the name.
+    # The cookie stays for a manual sign-in, so that the next page knows the username.
     known = Account("confirm", turn.pool.id, account.username, return_to=turn.return_to)
     keep_account(page, portal.sealers.challenge, known)
     return await reset_everywhere(turn, account.username, password)
 
 
 async def _ask(
-    turn: Turn, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn, *, refusal_text: RefusalText | None = None, errors: Mapping[str, str] | None = None
 ) -> Answer:
     return await turn.show(
         "forgot_password",
         "Forgot your password?",
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         lead="We'll send you a code to choose a new password.",
         username=turn.form.get("username", "")[:128],
@@ -122,7 +123,7 @@ async def _form(
     turn: Turn,
     account: Account,
     *,
-    told: RefusalText | None = None,
+    refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Answer:
@@ -130,7 +131,7 @@ async def _form(
     return await turn.show(
         "reset_password",
         "Choose a new password",
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         lead=None if notice else "If that account exists, we've sent it a code.",
         notice=notice,

@@ -1,8 +1,8 @@
-"""`/`: the portal. Who is signed in and until when, the access token to copy, AWS credentials, the way out.
+"""`/`: the portal. Shows who is signed in and until when, the access token, AWS credentials and sign-out.
 
-Not connected yet: what is missing, and the way to the set-up form. Invariant: a token is shown only on the
-page of the session it belongs to, only in answer to a form of ours that a person sent (routes.shown), and
-nothing on it is kept by a browser (respond.guarded).
+Without a user pool it says what is missing and links to the set-up form. Invariant: a token is shown only on
+the page of its own session, only in response to our own form submitted by a person (routes.shown), and no
+browser stores the page (respond.guarded).
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 NOTICES = {
     "changed": "Your password is changed, and you are signed out everywhere else.",
     "everywhere": "Your password is changed, and you are signed out everywhere else.",
-    "changed_here": "Your password is changed. Your sessions elsewhere go on until they expire.",
+    "changed_here": "Your password is changed. Your other sessions remain active until they expire.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A point in time as a page shows it; `seconds` are counted from when the page was made."""
+    """A time as a page shows it; `seconds` counts from when the page was rendered."""
 
     text: str
     iso: str
@@ -44,14 +44,14 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class ShownCredentials:
-    """Temporary credentials as a page shows them."""
+    """Temporary AWS credentials as a page shows them."""
 
     env: str = field(repr=False)
     ends: Moment
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET: no token is on it, since every script of the API's pages can fetch it."""
+    """Handle GET. The page contains no token, since any script of the API's pages can fetch it."""
     if not portal.config.cognito.sign_in_pools:
         badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
@@ -61,7 +61,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def reveal(portal: Portal, page: PageRequest) -> Answer:
-    """POST: the same with what `show` names: `token` or `credentials`."""
+    """Handle POST: the same page with what the field `show` names, `token` or `credentials`."""
     portal.need_pool()
     if page.session is None or page.principal is None:
         return see_other(page.prefix + "/sign_in?notice=ended")
@@ -95,7 +95,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         token_ends=moment(session.expires, page.now),
         session_ends=moment(session.created + portal.config.sign_in.session.max_age, page.now),
         curl=shlex.join(command),
-        # Managed login has a page of its own for it.
+        # Managed login has its own page for it.
         changes_password=pool.domain is None,
         may_set_up=may_change(portal, page),
         has_credentials=shows and pool.configured.identity_pool_id is not None,
@@ -108,7 +108,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
 async def _aws(
     portal: Portal, page: PageRequest, session: Session
 ) -> tuple[ShownCredentials | None, str | None]:
-    """Temporary credentials; or why there are none."""
+    """Return temporary credentials, or why there are none."""
     pool = portal.pages.pool(session.pool_id).configured
     if pool.identity_pool_id is None:
         return None, None
@@ -120,31 +120,31 @@ async def _aws(
 
 
 def environment(given: Credentials, region: str) -> str:
-    """One line for a shell. Pure."""
+    """Return the credentials as one line for a shell. Pure."""
     variables = {
         "AWS_ACCESS_KEY_ID": given.access_key_id,
         "AWS_SECRET_ACCESS_KEY": given.secret_access_key,
         "AWS_SESSION_TOKEN": given.session_token,
         "AWS_REGION": region,
-        # The AWS CLI of version 1 and older SDKs know this name alone.
+        # AWS CLI 1 and older SDKs read this name only.
         "AWS_DEFAULT_REGION": region,
     }
     return "export " + " ".join(f"{name}={shlex.quote(value)}" for name, value in variables.items())
 
 
 def names(session: Session, claims: Claims | None) -> tuple[str, str | None]:
-    """What to call the person, and a second line that tells them from others of that name. Pure."""
+    """Return the person's name, and a second line that distinguishes namesakes. Pure."""
     every = {} if claims is None else claims.every
     known = [every.get(name) for name in ("name", "preferred_username", "email")]
     texts = [text for text in known if isinstance(text, str) and text.strip()]
-    # The internal name is an UUID where one signs in with an address.
+    # The username is a UUID where users sign in with an address.
     first = texts[0] if texts else session.username
     email = every.get("email")
     return first, email if isinstance(email, str) and email != first else None
 
 
 def moment(when: float, now: float) -> Moment:
-    """In UTC: a server does not know where its reader is."""
+    """Return a time as text in UTC: the server does not know its reader's time zone."""
     at = datetime.fromtimestamp(when, UTC)
     today = at.date() == datetime.fromtimestamp(now, UTC).date()
     text = at.strftime("%H:%M UTC" if today else "%d %b %Y, %H:%M UTC")

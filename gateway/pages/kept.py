@@ -1,7 +1,7 @@
-"""What a browser keeps for us between two forms: the step of a sign-in, the account that waits for a code.
+"""Sealed short-lived cookies between two forms: the current sign-in step, and the account awaiting a code.
 
-Sealed, bound to this browser, and short-lived. Invariant: what comes back is what was kept for this very
-browser, or nothing.
+Each is bound to this browser. Invariant: what is read back is what was stored for this same browser, or
+nothing.
 """
 
 from __future__ import annotations
@@ -21,23 +21,26 @@ from gateway.sessions.sealing import Sealer
 Kept = TypeVar("Kept")
 
 _STEP, _ACCOUNT = "step", "account"
-# AuthSessionValidity is 3 to 15 minutes; which, only Cognito knows, and it refuses sooner where it is less.
+# AuthSessionValidity is 3 to 15 minutes; only Cognito knows the value, and it refuses earlier where it is
+# less.
 _STEP_LIFE = 900.0
-# A forgotten password's code lives an hour, a confirmation's a day; then one names the account anew.
+# The code for a forgotten password lives an hour, a confirmation code a day; later the user names the
+# account.
 _ACCOUNT_LIFE = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Whose code is awaited. `resend_at`: from when on (Unix time) another one may be asked for."""
+    """The account whose code is awaited. `resend_at`: when another code may be requested, in epoch
+    seconds."""
 
     why: Literal["confirm", "reset"]
     pool_id: str
     username: str = field(repr=False)
-    # 1: this browser has shown the password that is in force, by making the account or by signing in with it.
-    # Numbers without a fraction, so that the sealed value is always as long: everybody can see its length.
+    # 1: this browser has shown the password in force, by creating the account or by signing in with it.
+    # Numbers, not booleans or fractions: the sealed value's length is visible and must not depend on them.
     proven: int = 0
-    # The address that was typed for it, where it is clear that the code goes there.
+    # The address that was typed, where the code is known to go there.
     destination: str = field(default="", repr=False)
     resend_at: float = 0.0
     return_to: str = ""

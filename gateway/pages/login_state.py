@@ -1,7 +1,7 @@
-"""What a browser keeps between leaving for managed login and coming back: a sealed cookie for each tab. Pure.
+"""The state of a managed sign-in between `/start` and `/callback`: one sealed cookie per browser tab. Pure.
 
-Invariant: an answer is believed only in the browser that asked, within minutes, until it led to a session,
-and together with the nonce and the PKCE verifier that were made for it.
+Invariant: a callback is accepted only in the browser that started the sign-in, within minutes, until it has
+led to a session, and only with the nonce and the PKCE verifier generated for it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from gateway.pages.return_to import page_wanted
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 
-# Seconds to sign in: as long as one may look for one's phone; oauth2-proxy and Pomerium give 15 minutes.
+# Seconds to sign in: time to find one's phone; oauth2-proxy and Pomerium allow 15 minutes as well.
 LIFE = 900.0
-# Tabs of one browser that may be on their way at a time; their cookies take 400 bytes each, with a long way
-# back more: of all together so many, beside a session and within a head of 32 KiB.
+# Sign-ins in progress per browser. Each cookie takes 400 bytes, more with a long return path; together,
+# beside a session, they must fit into a request head of 32 KiB.
 _MOST_TABS, _MOST_BYTES = 5, 8192
 _PREFIX = "login_"
-# `state` is the tab's name and what only its cookie knows, both random; then, for who comes back after the
-# cookie is gone, where they wanted to go. Cognito takes no longer state than a browser's address bar holds.
+# `state` is the tab's ID and its cookie's secret, both random; then the destination, for a user who returns
+# after the cookie has expired. Cognito accepts no state longer than a browser's address bar holds.
 _STATE = re.compile(r"([0-9a-f]{16})\.([A-Za-z0-9_-]{22})(?:\.([A-Za-z0-9_-]{0,1400}))?")
 _TAB = re.compile(_PREFIX + "([0-9a-f]{16})")
 _LONGEST_WANTED = 1024
@@ -34,7 +34,7 @@ _LONGEST_WANTED = 1024
 @dataclass(frozen=True, slots=True)
 class LoginState:
     tab: str
-    # Where one is to sign in: the answer is redeemed there, and nowhere else (RFC 9700 section 4.4, mix-up).
+    # The user pool: the code is redeemed there and nowhere else (RFC 9700 section 4.4, mix-up attacks).
     pool_id: str
     return_to: str
     began: float
@@ -52,13 +52,13 @@ class LoginState:
 
     @property
     def challenge(self) -> str:
-        """RFC 7636 section 4.2, method S256."""
+        """Return the PKCE challenge (RFC 7636 section 4.2, method S256)."""
         digest = hashlib.sha256(self.verifier.encode("ascii")).digest()
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode("ascii")
 
 
 def begin(page: PageRequest, sealer: Sealer, pool_id: str, return_to: str) -> LoginState:
-    """A new one, in a cookie of its own; beyond the bound the tab that left first is forgotten."""
+    """Start a sign-in with its own cookie; beyond the bounds, the oldest ones are dropped."""
     made = LoginState(
         tab=secrets.token_hex(8),
         pool_id=pool_id,
@@ -77,7 +77,7 @@ def begin(page: PageRequest, sealer: Sealer, pool_id: str, return_to: str) -> Lo
 
 
 def find(page: PageRequest, sealer: Sealer, state: str) -> LoginState | None:
-    """The one that this `state` belongs to; None where this browser did not ask, or it is used up."""
+    """Return the sign-in of this `state`; None if this browser did not start it, or it is used up."""
     match = _STATE.fullmatch(state)
     found = None if match is None else _opened(page, sealer, match[1])
     if match is None or found is None:
@@ -86,12 +86,13 @@ def find(page: PageRequest, sealer: Sealer, state: str) -> LoginState | None:
 
 
 def use_up(page: PageRequest, state: LoginState) -> None:
-    """It led to a session: it does so once."""
+    """Delete the cookie: a sign-in leads to one session."""
     page.set_cookies += page.cookies.clear_split(_PREFIX + state.tab)
 
 
 def unverified_wanted(state: str) -> tuple[str | None, str]:
-    """Which pool, and where to, as the writer of this `state` says: a path of this site, or empty."""
+    """Return the pool and destination in this unverified `state`; the destination is a path of this site or
+    empty."""
     match = _STATE.fullmatch(state)
     try:
         text = base64.urlsafe_b64decode((match[3] if match is not None and match[3] else "") + "===")
@@ -104,7 +105,7 @@ def unverified_wanted(state: str) -> tuple[str | None, str]:
 
 
 def _make_room(page: PageRequest, sealer: Sealer, *, size: int) -> None:
-    """Beyond the bounds the tabs that left first are forgotten."""
+    """Drop the oldest sign-ins beyond the bounds."""
     began: dict[str, float] = {}
     sizes: dict[str, int] = {}
     for name in page.cookies.names(_PREFIX):
@@ -125,4 +126,4 @@ def _opened(page: PageRequest, sealer: Sealer, tab: str) -> LoginState | None:
     try:
         return None if data is None else LoginState(**json.loads(data))
     except (ValueError, TypeError):
-        return None  # another version of this program wrote it
+        return None  # written by another version of this program

@@ -1,8 +1,8 @@
-"""Managed login: to Cognito's own pages and back with a code (OpenID Connect Core section 3.1, RFC 7636).
+"""Managed login: redirect to Cognito's own pages and redeem the code (OpenID Connect Core section 3.1, RFC
+7636).
 
-`/oauth2/start` leaves, `/oauth2/callback` comes back. Invariant: a session begins only with tokens that were
-issued for the very request this browser left with: user pool, state, nonce, PKCE verifier and redirect URI
-all match.
+`/oauth2/start` redirects, `/oauth2/callback` returns. Invariant: a session begins only with tokens issued for
+the sign-in that this browser started: user pool, state, nonce, PKCE verifier and redirect URI all match.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from gateway.pages.token_endpoint import redeem
 from gateway.sessions.cognito import client_secret
 from gateway.sessions.page_request import PageRequest
 
-# Characters of what the provider says went wrong, and of that in the log (INTERFACE: unverified values).
+# Characters of the provider's error on the page, and in the log (limit for unverified values).
 _SHOWN, _LOGGED = 300, 128
-# Digits of max_age: a day has five.
+# Digits of max_age: a day has five (seconds).
 _LONGEST_AGE = 6
-# Where somebody goes who asked for no page.
+# The destination of a user who asked for no page.
 _FRONT = "/"
 
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
-    """`pool` says which one to sign in at; where there are several and it does not, a page asks."""
+    """Handle GET /start. `pool` names the user pool; with several pools and none named, a page asks."""
     wanted = asked(page, portal.pages.pools)
     if wanted.pool_id is None and _any_domain(portal):
         return respond.see_other(wanted.link(page, "/sign_in"))
     pool, domain = _pool(portal, wanted.pool_id)
     _need_visit(page)
     state = login_state.begin(page, portal.sealers.login, pool.id, wanted.return_to)
-    # No scope: Cognito then grants all that the app client allows, and openid must be among them.
+    # Without `scope` Cognito grants all that the app client allows; openid must be among them.
     query = {
         "response_type": "code",
         "client_id": pool.client_ids[0],
@@ -63,9 +63,9 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
 
 
 def _again_query(page: PageRequest, routes: Sequence[Route]) -> dict[str, str]:
-    """What a stronger or more recent sign-in needs (OpenID Connect Core section 3.1.2.1).
+    """Return the query members for a stronger or more recent sign-in (OpenID Connect Core section 3.1.2.1).
 
-    The address bar is believed no further than what the routes ask for.
+    Values from the address bar are used only as far as a route asks for them.
     """
     asked_for = {" ".join(route.acr) for route in routes if route.acr}
     query = {}
@@ -73,16 +73,16 @@ def _again_query(page: PageRequest, routes: Sequence[Route]) -> dict[str, str]:
         query["acr_values"] = acr_values
     max_age = page.query.get("max_age", "")
     if max_age.isascii() and max_age.isdigit() and len(max_age) <= _LONGEST_AGE:
-        # A session at Cognito may be younger than its sign-in; who ignores max_age still asks again.
+        # `prompt` makes Cognito ask again even if an identity provider ignores max_age.
         query |= {"max_age": max_age, "prompt": "login"}
     return query
 
 
 async def callback(portal: Portal, page: PageRequest) -> Answer:
-    """RFC 6749 section 4.1.2. Who gives a parameter twice was refused before this (forms.py).
+    """Handle GET /callback (RFC 6749 section 4.1.2). forms.py has already refused repeated parameters.
 
-    What cannot be completed (reloaded, sent twice, overtaken in another tab) is no dead end: who is signed in
-    goes on, everybody else begins again with the same destination.
+    A callback that cannot be completed (reloaded, sent twice, overtaken by another tab) is no dead end: a
+    signed-in user goes on, anyone else starts over with the same destination.
     """
     if not _any_domain(portal):
         raise NotFound
@@ -99,10 +99,10 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
     if "error" in page.query:
         return _again(portal, page, SignInRefused(_said(page, _LOGGED)), wanted, said=_said(page, _SHOWN))
     pool, domain = _pool(portal, state.pool_id)
-    # A state can be shown again for as long as its cookie lives, and each time Cognito would be asked.
+    # A state can be replayed while its cookie lives, and each replay would call Cognito.
     attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
-    if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
-        return _wait(page, told)
+    if refusal_text := refusal_texts.wait(attempts.wait(keys, page.moment)):
+        return _wait(page, refusal_text)
     attempts.count(keys, page.moment)
     try:
         if not page.query.get("code"):
@@ -110,9 +110,9 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
         await _finish(portal, page, pool, domain, state)
     except Refusal as refusal:
         if not isinstance(refusal, SignInRefused):
-            attempts.take_back(keys, page.moment)  # it was not the code
+            attempts.take_back(keys, page.moment)  # the code was not at fault
         elif page.session is not None:
-            # Reloaded: the code is used, by the session that there is.
+            # Reloaded: the existing session has used the code.
             return respond.see_other(state.return_to or _FRONT)
         return _again(portal, page, refusal, wanted)
     attempts.take_back(keys, page.moment)
@@ -121,9 +121,9 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
 
 
 def _need_visit(page: PageRequest) -> None:
-    """A link checker's HEAD begins no sign-in, and completes none."""
+    """Refuse HEAD: a link checker neither starts nor completes a sign-in. Raises NoCredentials."""
     if page.method == "HEAD":
-        raise NoCredentials("HEAD, where a sign-in would begin or end")
+        raise NoCredentials("HEAD on a URL that starts or completes a sign-in")
 
 
 async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str, state: LoginState) -> None:
@@ -145,7 +145,7 @@ def _any_domain(portal: Portal) -> bool:
 
 
 def _pool(portal: Portal, pool_id: str | None) -> tuple[UserPool, str]:
-    """A pool with managed login, and its domain; not one whose users sign in at our own pages."""
+    """Return a pool with managed login and its domain. Raises NotFound for any other pool."""
     pool = None if pool_id is None else portal.pool(pool_id)
     if pool is None or pool.domain is None:
         raise NotFound
@@ -162,7 +162,7 @@ def _secret(pool: UserPool) -> str | None:
 async def _check_id_token(
     portal: Portal, pool: UserPool, tokens: Tokens, state: LoginState, now: float
 ) -> None:
-    """OpenID Connect Core section 3.1.3.7 number 11, and section 3.1.3.8."""
+    """Verify the ID token and its nonce and at_hash (OpenID Connect Core sections 3.1.3.7 and 3.1.3.8)."""
     claims = (await portal.prover.verified(pool, tokens.id, "id", now=now)).every
     nonce = claims.get("nonce")
     if not isinstance(nonce, str) or not hmac.compare_digest(nonce.encode(), state.nonce.encode()):
@@ -173,21 +173,23 @@ async def _check_id_token(
 
 
 def at_hash(access_token: str) -> str:
-    """OpenID Connect Core section 3.1.3.6: the left half of the token's SHA-256, for RS256."""
+    """Return the left half of the token's SHA-256, for RS256 (OpenID Connect Core section 3.1.3.6)."""
     half = hashlib.sha256(access_token.encode("ascii")).digest()[:16]
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
 
 
-def _wait(page: PageRequest, told: RefusalText) -> Answer:
+def _wait(page: PageRequest, refusal_text: RefusalText) -> Answer:
     page.request.decision, page.request.reason = "refused", SignInRefused.reason
-    answer = respond.message("Sign-in failed", [told.sentence], status=told.status, prefix=page.prefix)
-    assert told.retry_after is not None, "of our own count, which knows"
-    answer.headers.append((b"Retry-After", b"%d" % told.retry_after))
+    answer = respond.message(
+        "Sign-in failed", [refusal_text.sentence], status=refusal_text.status, prefix=page.prefix
+    )
+    assert refusal_text.retry_after is not None, "of our own count, which knows"
+    answer.headers.append((b"Retry-After", b"%d" % refusal_text.retry_after))
     return answer
 
 
 def _said(page: PageRequest, most: int) -> str:
-    """RFC 6749 section 4.1.2.1: what the provider says, on one line and bounded; nobody has verified it."""
+    """Return the provider's unverified error on one line, bounded (RFC 6749 section 4.1.2.1)."""
     said = ": ".join(filter(None, (page.query["error"], page.query.get("error_description", ""))))
     line = "".join(sign if sign.isprintable() else " " for sign in said)
     return line if len(line) <= most else line[: most - 1] + "…"
@@ -196,7 +198,7 @@ def _said(page: PageRequest, most: int) -> str:
 def _again(
     portal: Portal, page: PageRequest, refusal: Refusal, wanted: SignInTarget, *, said: str = ""
 ) -> Answer:
-    """A page that says what happened and leads to another try; for programs the refusal itself."""
+    """Return a page that says what happened and links to another try; for programs, raise the refusal."""
     portal.pages.log.event(
         "sign_in_refused",
         level="warning",
@@ -208,7 +210,7 @@ def _again(
     )
     if not accepts_html(page.request):
         raise refusal
-    # The only one need not be named.
+    # A single pool need not be named.
     several = len(portal.pages.pools) > 1 and wanted.pool_id in portal.pages.pools
     again = SignInTarget(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
     page.request.decision = "error" if refusal.status >= 500 else "refused"

@@ -1,7 +1,7 @@
-"""What works once, counted by all workers of one start: a number, and the names of what was used.
+"""A counter and a set of used names, shared by all workers of one start: what may happen only once.
 
-A file without a name that the workers inherit; nobody else has it, and it ends with them. Invariant: of
-several that claim the same number at once, one gets it, whichever process each of them is in.
+Stored in an anonymous file that the workers inherit and that ends with them. Invariant: of several processes
+that claim the same number at once, one succeeds.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# The number, then where the next name goes, 8 bytes each; then the names, as the first half of their digest.
+# File layout: the number and the position of the next name, 8 bytes each; then the names as truncated
+# digests.
 _NUMBER, _NEXT, _NAMES = 0, 8, 16
 _SIZE = 16
-# The oldest is forgotten first: an hour's worth of them on a very busy day.
+# The oldest are overwritten first: an hour's worth on a very busy day.
 MOST = 4096
 
 
 class Once:
-    """Safe to use from several threads."""
+    """A counter and a set of names in shared memory. Thread-safe."""
 
     def __init__(self, descriptor: int) -> None:
-        """Owns the descriptor."""
+        """Take ownership of the descriptor."""
         self._descriptor = descriptor
-        # A lock of the file is the process's: threads need one as well.
+        # A POSIX file lock belongs to the process: threads need their own.
         self._lock = threading.Lock()
         weakref.finalize(self, os.close, descriptor)
 
@@ -48,7 +49,7 @@ class Once:
         return self._read(_NUMBER)
 
     def claim(self, number: int) -> bool:
-        """Whether it is still the number, which then goes on to the next one."""
+        """Return whether `number` is still current, and advance to the next one if so."""
         with self._locked():
             if self._read(_NUMBER) != number:
                 return False
@@ -56,7 +57,7 @@ class Once:
             return True
 
     def use(self, name: str) -> None:
-        """From now on `used` knows it."""
+        """Record this name, so that `used` returns true for it."""
         with self._locked():
             at = self._read(_NEXT)
             os.pwrite(self._descriptor, _digest(name), _NAMES + at * _SIZE)

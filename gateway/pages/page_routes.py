@@ -1,7 +1,7 @@
-"""Which page of ours answers what: path behind the prefix → method → handler. The only place that knows all.
+"""The routing table of the pages: path under the prefix → method → handler.
 
-Loaded when the first page is asked for, so that a gateway whose clients all bring tokens loads none of them.
-A handler for GET answers HEAD too; a handler for POST is called only when the form's token held.
+Loaded with the first page, so that a gateway whose clients all send tokens loads no page. A GET handler
+answers HEAD too; a POST handler is called only if the form's token was valid.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ Routes: TypeAlias = Mapping[str, Mapping[str, Handler]]
 
 
 def shown(handler: Handler) -> Handler:
-    """The handler for a person who looks at the page, and for no script on the API's pages."""
+    """Wrap a handler so that it serves only navigations by a person, no script on the API's pages."""
 
     async def only_shown(portal: Portal, page: PageRequest) -> Answer:
         if not shown_to_a_person(page.request, page.origin):
-            raise NavigationOnly("no navigation to a document, by its Fetch metadata")
+            raise NavigationOnly("the Fetch metadata is not that of a navigation")
         return await handler(portal, page)
 
     return only_shown

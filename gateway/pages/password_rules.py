@@ -1,9 +1,9 @@
-"""What a pool asks of a password, as sentences and as a check. Pure.
+"""A pool's password rules, as sentences and as a check. Pure.
 
-Where the pool's own policy is not known (to read it takes AWS credentials, which a gateway need not have),
-nothing is refused here: Cognito's default is shown as advice, and Cognito has the word.
+If the pool's policy is unknown (reading it needs AWS credentials, which a gateway may lack), nothing is
+refused here: Cognito's default is shown as advice, and Cognito decides.
 
-Invariant: a password that the pool would take is never refused here.
+Invariant: a password that the pool would accept is never refused here.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 from gateway.aws.password_shape import LONGEST, has_space_at_an_end
 
-# Developer guide, "Adding user pool password requirements": the characters Cognito counts as symbols; a space
-# inside counts too.
+# Developer guide, "Adding user pool password requirements": the characters that Cognito counts as symbols; a
+# space inside the password counts too.
 SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
 SPACE_AT_AN_END = "A password can't begin or end with a space"
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A user pool's PasswordPolicy; the defaults are those of a pool made without one."""
+    """A user pool's PasswordPolicy; the defaults are those of a pool created without one."""
 
     length: int = 8
     uppercase: bool = True
@@ -32,7 +32,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`kind` is what static/pages.js checks while one types."""
+    """One rule. `kind` is what static/pages.js checks during typing."""
 
     kind: str
     text: str
@@ -46,7 +46,7 @@ class Rules:
 
 
 def rules(policy: Policy | None) -> Rules:
-    """What to show; None: the pool's policy is not known."""
+    """Return the rules to show. None: the pool's policy is unknown."""
     shown = policy or Policy()
     items = [Rule("length", f"{shown.length} characters or more", shown.length)]
     items += [Rule(kind, text) for kind, text, wanted in _kinds(shown) if wanted]
@@ -55,11 +55,11 @@ def rules(policy: Policy | None) -> Rules:
 
 
 def broken(policy: Policy | None, password: str) -> str | None:
-    """A sentence with what is missing, or None."""
+    """Return a sentence that says what the password lacks, or None."""
     if not password:
         return "Enter a password"
     if len(password) > LONGEST:
-        return f"The password has more than {LONGEST} characters"
+        return f"The password is longer than {LONGEST} characters"
     if has_space_at_an_end(password):
         return SPACE_AT_AN_END
     if policy is None:
@@ -83,7 +83,7 @@ def _has_symbol(password: str) -> bool:
     return any(character in SYMBOLS for character in password) or " " in password.strip(" ")
 
 
-# Cognito counts the letters of ASCII only (its policy page: "basic Latin").
+# Cognito counts ASCII letters only (its policy page: "basic Latin").
 _MET = {
     "uppercase": lambda password: any("A" <= character <= "Z" for character in password),
     "lowercase": lambda password: any("a" <= character <= "z" for character in password),

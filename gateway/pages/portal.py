@@ -1,7 +1,7 @@
-"""What the handlers of our pages share: one configuration, its seals, who asks, the sessions.
+"""The dependencies that the page handlers share: configuration, sealers, authentication, sessions.
 
-Made by serve/app.py; dispatch.py calls the handlers with it. Invariant: a handler gets everything that is not
-part of its own request from here, and nothing here changes with a request.
+serve/app.py makes it; dispatch.py passes it to the handlers. Invariant: a handler gets everything beyond its
+own request from here, and nothing here changes with a request.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from gateway.tokens.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Sealers:
-    """One for each purpose: what was sealed for one is nothing to another."""
+    """One sealer for each purpose: what one sealed, no other opens."""
 
     session: Sealer
     csrf: Sealer
-    # A sign-in between two of its forms.
+    # A sign-in in progress, between two forms.
     challenge: Sealer
     # Managed login between /start and /callback.
     login: Sealer
@@ -42,7 +42,7 @@ class Sealers:
 
 
 class Portal:
-    """Handlers are functions of this and of their page request; they stand in modules by subject."""
+    """The dependencies of the page handlers, which are functions of a portal and a PageRequest."""
 
     def __init__(
         self,
@@ -59,19 +59,19 @@ class Portal:
     ) -> None:
         self.config = config
         self.sealers = sealers
-        # `await portal.sessions.begin(page, pool, tokens)` is what a sign-in ends with.
+        # `await portal.sessions.begin(page, pool, tokens)` completes a sign-in.
         self.sessions = sessions
         self.prover = prover
         self.users = users
-        # `await portal.credentials.of(pool, id_token, now=…)`, for an ID token that was verified just now.
+        # `await portal.credentials.of(pool, id_token, now=…)`, for an ID token verified just now.
         self.credentials = credentials
-        # Where calls of gateway/aws run: `await portal.threads.run(…)`.
+        # Calls of gateway/aws run here: `await portal.threads.run(…)`.
         self.threads = threads
         self.pages = pages
         self._authenticator = authenticator
 
     async def welcome(self, page: PageRequest) -> None:
-        """Find out whose browser it is, by its session. Raises SessionsUnavailable or NoKeys."""
+        """Resolve the page's session, if it has one. Raises SessionsUnavailable or NoKeys."""
         session = await self.sessions.find(page.request, secure=page.secure, our_page=True)
         if session is None:
             return
@@ -79,14 +79,14 @@ class Portal:
             bearer = self.sessions.bearer(session)
             page.principal = await self._authenticator.authenticate(bearer, page.now)
         except InvalidToken:
-            return  # of a pool or client that is not configured any more
+            return  # its pool or client is no longer configured
         page.session = session
         page.request.principal = page.principal
 
     async def ask_again(self, page: PageRequest) -> bool:
-        """Whether Cognito gives the page's session new tokens now, which say who this is from here on.
+        """Refresh the page's session at Cognito; return whether it got new tokens, and update the principal.
 
-        The page has no session any more where Cognito refused. Raises SessionsUnavailable or NoKeys."""
+        If Cognito refused, the page no longer has a session. Raises SessionsUnavailable or NoKeys."""
         session = page.session
         new = None if session is None else await self.sessions.refresh(page.request, session, page.secure)
         if new is None:
@@ -101,17 +101,17 @@ class Portal:
         return page.principal is not None
 
     def pool(self, pool_id: str) -> UserPool | None:
-        """The pool of that ID, if it is configured."""
+        """Return the configured pool with this ID, if there is one."""
         return next((pool for pool in self.config.cognito.sign_in_pools if pool.id == pool_id), None)
 
     def need_pool(self) -> None:
-        """Nobody can be known before the gateway is connected. Raises NotConfigured."""
+        """Raise NotConfigured if no user pool is configured yet."""
         if not self.config.cognito.sign_in_pools:
             raise NotConfigured
 
     async def id_claims(self, page: PageRequest) -> Claims | None:
-        """What the ID token of the page's session says of the user; None without a session, or where it does
-        not hold any more."""
+        """Return the verified claims of the session's ID token; None without a session, or if the token is no
+        longer valid."""
         session = page.session
         pool = None if session is None else self.pool(session.pool_id)
         if session is None or pool is None:
@@ -122,14 +122,15 @@ class Portal:
             return None
 
     async def pool_of_id_token(self, page: PageRequest) -> UserPool:
-        """The pool of the ID token in the Authorization header: valid, and not known to be revoked."""
+        """Return the pool of the ID token in the Authorization header, valid and not known to be revoked."""
         claims = await self._authenticator.id_claims(page.request.credentials, page.now)
         pool = self.pool(claims.pool_id)
         assert pool is not None, "the authenticator and the portal have the same configuration"
         return pool
 
     async def caller(self, page: PageRequest) -> Principal | None:
-        """Who asks: by the Authorization header if there is one, else by the session. Raises Refusal."""
+        """Return the caller: by the Authorization header if there is one, else by the session. Raises
+        Refusal."""
         self.need_pool()
         credentials = page.request.credentials
         if credentials:

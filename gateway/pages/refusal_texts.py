@@ -1,7 +1,7 @@
-"""Cognito's refusals in words for the person at the browser. Pure.
+"""Messages for the person at the browser, from Cognito's errors. Pure.
 
-Invariant: what is said is the same whether a user exists or not; what the operator must fix is said as such,
-and its details go to the log only. A 503 is never the person's mistake.
+Invariant: a message does not depend on whether a user exists; what the operator must fix is marked as a
+fault, and its details go to the log only. A 503 is never the user's mistake.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 
-# Where to go on: nowhere else, to the confirmation, to a new password, to the beginning.
+# Where to go next: nowhere, to the confirmation, to a new password, back to the start.
 Next = Literal["", "confirm", "reset", "again"]
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalText:
-    """`field`: the form's field it is about; None: about all of it. `fault`: the operator must look.
+    """A message about a refusal. `field`: the form field it concerns; None: the whole form.
 
-    `retry_after`: seconds until it is worth trying again; None where nobody knows (Cognito does not say).
+    `fault`: the operator must act. `retry_after`: seconds until a retry is useful; None if unknown (Cognito
+    does not say).
     """
 
     sentence: str
@@ -36,7 +37,7 @@ class RefusalText:
 
 WRONG = RefusalText("Incorrect username or password.")
 TOO_MANY = RefusalText("Too many attempts. Try again later.", status=429)
-# The account's own quota at AWS, whoever asks: nobody has guessed anything.
+# The AWS account's own quota, whoever calls: not a failed attempt of this user.
 _THROTTLED = replace(TOO_MANY, fault=True)
 OUT_OF_DATE = RefusalText("This page has expired. Sign in again.", next="again")
 _UNREACHABLE = RefusalText(
@@ -47,22 +48,22 @@ MISCONFIGURED = RefusalText(
 )
 _CODE_WRONG = RefusalText("That code isn't right. Check it and try again.", "code")
 _CODE_OLD = RefusalText("That code is no longer valid. Sign in again for a new one.", "code")
-# Who signs in twice within half a minute sees the same code in their app.
+# A user who signs in twice within half a minute sees the same code in the app.
 _CODE_USED = RefusalText("That code was used already. Wait for your app's next one.", "code")
-# One sentence for wrong, old, tried too often, and for a user there is none of: Cognito counts the codes of
-# some names and not of others.
+# One sentence for a wrong, an expired, a too often tried code and an unknown user: Cognito counts attempts
+# for some usernames and not for others.
 _CODE_NEUTRAL = RefusalText(
     "That code isn't right or has expired. Check it or ask for a new one; after several tries wait an hour.",
     "code",
 )
-# Cognito's form of a username and of a password: API reference, UsernameType; developer guide, "Adding user
+# Cognito's constraints on usernames and passwords: API reference, UsernameType; developer guide, "Adding user
 # pool password requirements".
 _NO_SUCH_NAME = "A username has 1 to 128 characters and no spaces."
 _ENDS = "A password has at most 256 characters and no space at its beginning or end."
 _NOT_ACCEPTED = "One of your entries is too long or has characters that can't be used."
 
 _BUSY = frozenset({"LimitExceededException", "TooManyFailedAttemptsException"})
-# Cognito's own trouble; botocore makes a code of the status where an answer names none.
+# Cognito is failing; botocore uses the status as the code where an answer names none.
 _UNWELL = frozenset(
     {
         "InternalErrorException",
@@ -94,7 +95,7 @@ _FAULTS = frozenset(
 
 
 def wait(seconds: float) -> RefusalText | None:
-    """What is said to whoever has to wait so long by our own count; None: nobody has to."""
+    """Return the message for a wait of so many seconds by our own limits; None if there is no wait."""
     if seconds <= 0:
         return None
     minutes = ceil(seconds / 60)
@@ -103,7 +104,7 @@ def wait(seconds: float) -> RefusalText | None:
 
 
 def general(error: GatewayError) -> RefusalText:
-    """What is the same for all forms; for what is nobody's in particular, the operator's."""
+    """Return the message that is the same for all forms; for unknown errors, that the operator must act."""
     if not isinstance(error, CognitoRefused) or error.code in _UNWELL:
         return _UNREACHABLE
     if error.code == "TooManyRequestsException":
@@ -120,7 +121,7 @@ def general(error: GatewayError) -> RefusalText:
 
 
 def sign_in(error: GatewayError) -> RefusalText:
-    """After a username and a password, or a username alone."""
+    """Return the message after a username and password, or a username alone, was refused."""
     if isinstance(error, CognitoRefused):
         if error.code == "UserNotConfirmedException":
             return RefusalText("This account isn't confirmed yet.", next="confirm")
@@ -137,13 +138,13 @@ def sign_in(error: GatewayError) -> RefusalText:
                 )
             return WRONG
         if error.code == "InvalidParameterException" and not _operators(error):
-            # A username that no pool could have; Cognito checks its form before anything else.
+            # A username that no pool could have; Cognito validates it before anything else.
             return WRONG
     return general(error)
 
 
 def challenge(error: GatewayError) -> RefusalText:
-    """After the answer to a challenge."""
+    """Return the message after an answer to a challenge was refused."""
     if isinstance(error, CognitoRefused):
         if error.code == "CodeMismatchException":
             return OUT_OF_DATE if phrases.session_over(error.message) else _CODE_WRONG
@@ -164,7 +165,8 @@ def challenge(error: GatewayError) -> RefusalText:
 
 
 def sign_up(error: GatewayError) -> RefusalText:
-    """UsernameExists and AliasExists are the caller's to answer neutrally before it asks here."""
+    """Return the message after a sign-up was refused. Callers handle UsernameExists and AliasExists,
+    neutrally."""
     if isinstance(error, CognitoRefused):
         about = _password(error, "password") or _by_member(error, _OF_SIGN_UP)
         if about is not None:
@@ -178,7 +180,7 @@ def sign_up(error: GatewayError) -> RefusalText:
 
 
 def code(error: GatewayError) -> RefusalText:
-    """After a confirmation code or one for a forgotten password: nothing about the account."""
+    """Return the message after a code was refused; it reveals nothing about the account."""
     if isinstance(error, CognitoRefused):
         about = _password(error, "new_password") or _by_member(error, _OF_CODES)
         if about is not None:
@@ -216,7 +218,7 @@ def change_password(error: GatewayError) -> RefusalText:
 
 
 def sending(error: GatewayError) -> RefusalText:
-    """After the request to send a code, where what is refused says nothing about an account."""
+    """Return the message after a request to send a code was refused for reasons that reveal nothing."""
     if isinstance(error, CognitoRefused) and error.member:
         return RefusalText(_NO_SUCH_NAME, "username")
     if isinstance(error, CognitoRefused) and error.code in _BUSY:
@@ -224,13 +226,13 @@ def sending(error: GatewayError) -> RefusalText:
     return code(error)
 
 
-# What was asked with the access token, and the user it belongs to is not there any more.
+# The call used the session's access token, and its user no longer exists or may not sign in.
 _NO_SESSION = frozenset(
     {"UserNotFoundException", "UserNotConfirmedException", "PasswordResetRequiredException"}
 )
 _ACCESS_TOKEN = ("Access Token", "Invalid Access Token")
 _WRONG_PASSWORD = RefusalText("Incorrect password.", "password")
-# The request's member that a validation error names → what is said, beside which field.
+# Request member named by a validation error → message and form field.
 _OF_SIGN_UP = {"username": RefusalText(_NO_SUCH_NAME, "username"), "password": RefusalText(_ENDS, "password")}
 _OF_CODES = {
     "username": RefusalText(_NO_SUCH_NAME, "username"),
@@ -249,12 +251,12 @@ _OF_CHALLENGES = {
 }
 
 
-def _by_member(error: CognitoRefused, told: Mapping[str, RefusalText]) -> RefusalText | None:
-    return told.get(error.member.rpartition(".")[2])
+def _by_member(error: CognitoRefused, texts: Mapping[str, RefusalText]) -> RefusalText | None:
+    return texts.get(error.member.rpartition(".")[2])
 
 
 def _operators(error: CognitoRefused) -> bool:
-    """Whether the app client or the pool is at fault, whatever the exception's name."""
+    """Return whether the app client or the pool is at fault, whatever the exception's name."""
     return error.of_the_client or error.code in _FAULTS
 
 
@@ -263,13 +265,13 @@ def _password(error: CognitoRefused, field: str) -> RefusalText | None:
         return RefusalText("You've used this password before. Choose another.", field)
     if error.code != "InvalidPasswordException":
         return None
-    # The part behind the colon in "Password did not conform with policy: Password must have …".
+    # Cognito: "Password did not conform with policy: Password must have …".
     said = error.message.rpartition(":")[2].strip()
     return RefusalText(_sentence(said) or "This password can't be used. Choose another.", field)
 
 
 def _from_lambda(message: str) -> str:
-    # "PreSignUp failed with error Only colleagues may sign up.": the operator's own words to the user.
+    # "PreSignUp failed with error Only colleagues may sign up.": the operator's own message to the user.
     own = message.partition(" failed with error ")[2] or message
     return _sentence(own) or "This wasn't accepted."
 

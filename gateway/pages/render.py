@@ -1,7 +1,7 @@
-"""Pages from templates: Jinja2 with everything escaped, what is missing an error, and what all pages share.
+"""Rendering of pages with Jinja2: autoescape, undefined names are errors, and the context all pages share.
 
-Loading takes some 50 ms (the engine, sixteen templates), so it is done once, for the first page, in a thread.
-Invariant: nothing in a page is markup unless a template of ours or the QR code's maker wrote it.
+Loading takes some 50 ms (the engine and its templates), so it happens once, for the first page, in a thread.
+Invariant: nothing in a page is markup unless one of our templates or the QR code generator wrote it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _FOLDER = Path(__file__).with_name("templates")
 
 
 class Errors(dict[str, str]):
-    """Field → what is wrong with it; a field without an error has None, not an exception."""
+    """Messages by field; a field without one yields None, not an exception."""
 
     def __missing__(self, key: str) -> None:
         return None
 
 
 class Renderer:
-    """The templates, compiled."""
+    """The compiled templates."""
 
     def __init__(self) -> None:
         environment = Environment(
@@ -56,7 +56,7 @@ class Renderer:
         badge: Badge | None = None,
         **context: Any,
     ) -> Answer:
-        """`context`: what this template needs besides what all of them share."""
+        """Render a template. `context`: what it needs beyond the shared context."""
 
         def asset(name: str) -> str:
             return page.prefix + self.assets[name].path
@@ -70,7 +70,7 @@ class Renderer:
             "asset": asset,
             "badge": badge,
             "errors": Errors(errors or {}),
-            # Where the cursor goes on a page of several fields.
+            # The field that gets the focus.
             "wrong": next(iter(errors or {}), None),
             "problem": None,
             "notice": None,

@@ -1,6 +1,6 @@
-"""After a new password: who signed in with the old one is signed out, and this browser signs in by itself.
+"""Sign-in after a password change: other sessions end, and this browser is signed in with the new password.
 
-Invariant: a browser that is signed in by this has just given the new password, and all its second factors.
+Invariant: a browser signed in here has just given the new password and every second factor required.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from gateway.pages.turn import Turn
 
 
 async def reset_everywhere(turn: Turn, username: str, password: str) -> Answer:
-    """After a password that a code has reset: no token is there to sign out with, so one is made first."""
+    """Sign the user out everywhere after a reset by code. That takes a token, so a sign-in comes first."""
     outcome = await _tried(turn, username, password)
     if isinstance(outcome, Challenge):
-        # The second factor comes first; what is owed then stands in the step.
+        # The second factor comes first; the sealed step remembers that the sign-out is still due.
         return await _gone_on(turn, outcome, notice="reset", everywhere=True)
     if outcome is None or not await turn.portal.sessions.end_all(turn.page, turn.pool.configured, outcome):
         return turn.to("/sign_in", notice="reset")
@@ -25,7 +25,7 @@ async def reset_everywhere(turn: Turn, username: str, password: str) -> Answer:
 
 
 async def signed_in_again(turn: Turn, username: str, password: str, *, notice: str) -> Answer:
-    """A new session with the new password; `notice`: what the sign-in page says where that does not work."""
+    """Sign in with the new password. `notice`: what the sign-in page says if that fails."""
     outcome = await _tried(turn, username, password)
     if outcome is None:
         return turn.to("/sign_in", notice=notice)

@@ -1,7 +1,7 @@
-"""Answers to browsers: a page, a redirect, a plain message; and the headers that guard all of them. Pure.
+"""Answers to browsers: pages, redirects and messages, with the security headers of all of them. Pure.
 
-Invariant: `guarded` is the last thing that happens to an answer of the portal's, and nothing in a page's text
-is markup unless a template of ours wrote it.
+Invariant: `guarded` is applied last to every answer of the portal, and nothing in a page is markup unless one
+of our templates wrote it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def html(text: str, *, status: int = 200) -> Answer:
 
 
 def see_other(location: str) -> Answer:
-    """RFC 9110 section 15.4.4: whatever was sent, GET that instead. `location` is ours, or checked."""
+    """Redirect with 303: the browser sends GET (RFC 9110 section 15.4.4). `location` is ours or checked."""
     assert re.fullmatch(r"[\x21-\x7e]+", location), "a redirect goes where we say"
     return Answer(303, headers=[(b"Location", location.encode("ascii"))])
 
@@ -29,9 +29,9 @@ def see_other(location: str) -> Answer:
 def message(
     title: str, sentences: Sequence[str], *, status: int, prefix: str, back: tuple[str, str] | None = None
 ) -> Answer:
-    """A page that says something and leads on: `back` is a link's text and address, by default the portal.
+    """Return a page with a message and a link. `back`: its text and address, by default the portal.
 
-    It needs no template, so that nothing can keep it from being shown.
+    It uses no template, so that a broken template engine cannot prevent it.
     """
     text, address = back or ("Back", f"{prefix}/")
     body = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
@@ -50,11 +50,11 @@ def message(
 
 
 def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = ()) -> Answer:
-    """The answer with the headers that every one of the portal's carries.
+    """Return the answer with the security headers that every answer of the portal carries.
 
-    `request_id` finds its line in the log; a file that caches keep would name that of another request.
-    `form_targets`: origins to which a form of ours may lead; browsers look at redirects behind it as well
-    (CSP level 3, form-action), so the domain of managed login is one.
+    `request_id` leads to the log line; a cacheable file must not carry one, as it would name another request.
+    `form_targets`: other origins that our forms may lead to. Browsers check redirects after a form as well
+    (CSP level 3, form-action), so the managed login domain is one.
     """
     targets = " ".join(("'self'", *form_targets))
     present = {name.lower() for name, _ in answer.headers}
@@ -64,18 +64,19 @@ def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = 
     )
     wanted = (
         (b"Content-Security-Policy", policy.encode("ascii")),
-        # Files that never change may say otherwise.
+        # Immutable files set their own.
         (b"Cache-Control", b"no-store"),
         (b"X-Content-Type-Options", b"nosniff"),
-        # No page of another origin embeds what is ours, a sibling domain's neither.
+        # No other origin embeds our pages, not even a sibling domain.
         (b"Cross-Origin-Resource-Policy", b"same-origin"),
-        # A window that a script of the API's pages opened is cut off from it, so that it reads nothing there;
-        # with both, also where those pages have the first (HTML standard, cross-origin opener policies).
+        # A window opened by a script of the API's pages is isolated from it, so the script cannot read it.
+        # Both are needed where those pages send the first themselves (HTML Standard, cross-origin opener
+        # policies).
         (b"Cross-Origin-Opener-Policy", b"same-origin"),
         (b"Cross-Origin-Embedder-Policy", b"require-corp"),
-        # For browsers that do not know frame-ancestors.
+        # For browsers without frame-ancestors.
         (b"X-Frame-Options", b"DENY"),
-        # Not no-referrer: with it browsers send `Origin: null` with our own forms (Fetch standard).
+        # Not no-referrer: browsers would then send `Origin: null` with our own forms (Fetch standard).
         (b"Referrer-Policy", b"same-origin"),
     )
     if b"cache-control" not in present:

@@ -1,8 +1,8 @@
-"""`/setup`: connects a gateway that has no user pool yet, with the code from its log.
+"""`/setup`: connects an unconfigured gateway to a user pool, authorised by the set-up code from the log.
 
-Once it is connected the form is closed; what the form itself stored may be changed by a signed-in member of
-`sign_in.admin_groups` (setup_admin.py). Invariant: nothing is stored that was not
-checked at Cognito, a code stores once, and nothing is asked of Cognito for somebody who may not.
+Once connected, the form is closed. What it stored may be changed by a signed-in member of
+`sign_in.admin_groups` (setup_admin.py). Invariant: nothing is stored that was not checked at Cognito, a code
+stores once, and Cognito is not called for anyone without the right to use the form.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from gateway.sessions.page_request import PageRequest
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
-# By what right somebody uses the form.
+# What authorises the use of the form.
 Right = Literal["code", "admin"]
 WRONG_CODE = "That isn't the current setup code"
-# The page asks so often, once a second, whether the new configuration is served; then something is wrong.
+# Times that the page checks, once a second, whether the new configuration is served, before it reports a
+# failure.
 _LOOKS = 15
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Handle GET: show the form, or wait for the new configuration."""
     looks = page.query.get("saved")
     if looks is not None:
         return await _saved(portal, page, looks)
@@ -45,7 +46,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST."""
+    """Handle POST: check and store the connection."""
     right, form = _right(portal, page), page.form
     number = portal.pages.setup_code.number
     if right == "code" and not matches(form.get("setup_code", ""), portal.pages.setup_code.text(number)):
@@ -64,42 +65,43 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         return await _form(portal, page, right, form, errors=errors)
     if right == "admin":
         return await _keep(portal, page, right, connection)
-    # Last, so that a mistyped value costs no code; of two that are as far with the same one, one goes on.
+    # Used last, so that a mistyped value does not cost the code; of two concurrent requests one succeeds.
     if not portal.pages.setup_code.use(number):
         return await _wrong_code(portal, page)
     try:
         return await _keep(portal, page, right, connection)
     finally:
-        # Whatever becomes of what was stored: the form may be open still, or again.
+        # Whatever comes of it: the form may still be open.
         portal.pages.setup_code.announce(portal.config, portal.pages.log)
 
 
 async def _wrong_code(portal: Portal, page: PageRequest) -> Answer:
-    """Counted, so that a flood does not fill the log. The right one needs no limit: it has 80 bits."""
+    """Refuse a wrong code. Attempts are counted so that a flood does not fill the log; the code has 80
+    bits."""
     keys: list[Key] = [by_address(SETUP_BY_ADDRESS, page.client)]
     attempts = portal.pages.attempts
-    if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
-        return await _form(portal, page, "code", page.form, told=told)
+    if refusal_text := refusal_texts.wait(attempts.wait(keys, page.moment)):
+        return await _form(portal, page, "code", page.form, refusal_text=refusal_text)
     attempts.count(keys, page.moment)
     _log(portal, page, "refused", level="warning")
     return await _form(portal, page, "code", page.form, errors={"setup_code": WRONG_CODE})
 
 
 async def _denied(portal: Portal, page: PageRequest) -> Answer | None:
-    """What an administrator gets who may not change it now; None: they may. Raises NotFound."""
+    """Return the answer to an administrator who may not change it now; None if they may. Raises NotFound."""
     subject = None if page.session is None else page.session.subject
-    told, allowed = None, False
+    refusal_text, allowed = None, False
     try:
-        told = await objection(portal, page)
-        allowed = told is None
+        refusal_text = await objection(portal, page)
+        allowed = refusal_text is None
     finally:
         if not allowed:
             _log(portal, page, "refused", level="warning", subject=subject)
-    if told is None:
+    if refusal_text is None:
         return None
-    if told.next == "again":
+    if refusal_text.next == "again":
         return see_other(f"{page.prefix}/sign_in?notice=ended")
-    return await _form(portal, page, "admin", page.form, told=told)
+    return await _form(portal, page, "admin", page.form, refusal_text=refusal_text)
 
 
 async def _keep(portal: Portal, page: PageRequest, right: Right, connection: PoolConnection) -> Answer:
@@ -114,15 +116,17 @@ async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Poo
         await asyncio.to_thread(store, folder, text)
     except GatewayError as error:
         _log(portal, page, "failed", level="error", exact=str(error))
-        told = RefusalText("The IDs work, but we couldn't save them. The gateway's log says why.", status=500)
-        return await _form(portal, page, right, page.form, told=told)
+        refusal_text = RefusalText(
+            "The IDs work, but we couldn't save them. The gateway's log says why.", status=500
+        )
+        return await _form(portal, page, right, page.form, refusal_text=refusal_text)
     _log(portal, page, "connected", pool=connection.user_pool_id)
-    # Every worker looks at its files once a second.
+    # Every worker checks its files once a second.
     return see_other(f"{page.prefix}/setup?saved={_LOOKS}")
 
 
 async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
-    """Wait, without a script, until the new configuration is served; then on to sign in."""
+    """Reload, without a script, until the new configuration is served; then redirect to sign-in."""
     if portal.config.cognito.user_pools:
         return see_other(page.prefix + "/sign_in?notice=connected")
     left = int(looks) if looks.isascii() and looks.isdigit() and len(looks) < 3 else 0
@@ -145,12 +149,13 @@ async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
 
 
 def _right(portal: Portal, page: PageRequest) -> Right:
-    """Raises NotFound for whoever may not: to them there is no such page."""
+    """Return what authorises the caller. Raises NotFound if nothing does: the page does not exist for
+    them."""
     if not portal.config.cognito.user_pools:
         return "code"
     if may_change(portal, page):
         return "admin"
-    raise NotFound("the gateway is connected already, and this is nobody who may change it")
+    raise NotFound("the gateway is already connected, and the caller may not change the connection")
 
 
 def _stored_values(portal: Portal) -> dict[str, str]:
@@ -187,18 +192,18 @@ async def _form(
     right: Right,
     values: Mapping[str, str],
     *,
-    told: RefusalText | None = None,
+    refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Answer:
     return await portal.pages.show(
         page,
         "setup",
         "Connect to Cognito" if right == "code" else "Change the connection",
-        status=told.status if told else 400 if errors else 200,
-        retry_after=told.retry_after if told else None,
+        status=refusal_text.status if refusal_text else 400 if errors else 200,
+        retry_after=refusal_text.retry_after if refusal_text else None,
         lead="Find these in the AWS console under Amazon Cognito. We check them before saving.",
-        errors={told.field: told.sentence} if told and told.field else errors,
-        problem=told.sentence if told and not told.field else None,
+        errors={refusal_text.field: refusal_text.sentence} if refusal_text and refusal_text.field else errors,
+        problem=refusal_text.sentence if refusal_text and not refusal_text.field else None,
         values={name: values.get(name, "")[:128] for name in (*FIELDS, "setup_code")},
         asks_code=right == "code",
         badge=NOT_CONNECTED if right == "code" else None,

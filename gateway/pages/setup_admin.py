@@ -1,7 +1,7 @@
-"""The right of a signed-in administrator to change on the set-up page what it has stored.
+"""An administrator's right to change, on the set-up page, what the page has stored.
 
-A session alone is not enough: a script on the API's pages may use one, and it may be an old one. Invariant:
-who changes the connection has just given the password, and Cognito says that they are an administrator still.
+A session alone is not enough: it may be old, and a script on the API's pages can use it. Invariant: whoever
+changes the connection has just given the password, and Cognito confirms that they are still an administrator.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 def may_change(portal: Portal, page: PageRequest) -> bool:
-    """Whether the caller may change what the form stored; what the file says only the file changes."""
+    """Return whether the caller may change what the form stored; the form never changes a configuration
+    file."""
     sign_in = portal.config.sign_in
     if not portal.config.cognito.stored or sign_in.state_dir is None or page.principal is None:
         return False
@@ -30,16 +31,17 @@ def may_change(portal: Portal, page: PageRequest) -> bool:
 
 
 async def objection(portal: Portal, page: PageRequest) -> RefusalText | None:
-    """Why they may not after all; None: they may. Raises NotFound, SessionsUnavailable or NoKeys."""
+    """Return why the caller may not change it; None if they may. Raises NotFound, SessionsUnavailable or
+    NoKeys."""
     session = page.session
     if session is None:
         return _ENDED
-    if told := await _password(portal, page, session):
-        return told
+    if refusal_text := await _password(portal, page, session):
+        return refusal_text
     if not await portal.ask_again(page):
         return _ENDED if page.session is None else _NOT_ASKED
     if not may_change(portal, page):
-        raise NotFound("this is nobody who may change the connection any more")
+        raise NotFound("the caller may no longer change the connection")
     return None
 
 
@@ -50,26 +52,27 @@ _NOT_ASKED = RefusalText(
 
 
 async def _password(portal: Portal, page: PageRequest, session: Session) -> RefusalText | None:
-    """What is wrong with it. What Cognito asks for next, a second factor, the session was begun with."""
+    """Return what is wrong with the password. A second factor is not asked again: the session began with
+    it."""
     turn = Turn(portal, page, portal.pages.pool(session.pool_id))
     password = page.form.get("password", "")
     if not password:
         return RefusalText("Enter your password", "password")
     keys = turn.guessing(session.username)
-    if told := turn.admit(keys):
-        return told
+    if refusal_text := turn.admit(keys):
+        return refusal_text
     try:
         outcome = await turn.ask(lambda adapter: adapter.sign_in(session.username, password))
     except GatewayError as error:
-        told = refusal_texts.sign_in(error)
-        turn.report("setup", error, told)
-        if unconfirmed.alike(told):
+        refusal_text = refusal_texts.sign_in(error)
+        turn.report("setup", error, refusal_text)
+        if unconfirmed.alike(refusal_text):
             return RefusalText("Incorrect password.", "password")
         turn.take_back(keys)
-        return told
+        return refusal_text
     turn.taken(keys, outcome)
     if isinstance(outcome, Tokens) and outcome.refresh:
-        # They were asked for to see the password, and are nobody's; the session keeps its device.
+        # These tokens only proved the password: revoke them. The session keeps its device.
         try:
             await portal.users.revoke(replace(session, refresh=outcome.refresh, device_key=""))
         except GatewayError as error:

@@ -1,8 +1,8 @@
-"""The one-time code of the set-up page: anyone who can read the log may connect this gateway, once.
+"""The one-time set-up code: whoever can read the log may connect this gateway, once.
 
-Derived from the secret that all workers of one start share and from how many codes were used, so that each of
-them knows it and no file holds it. Invariant: it is compared in constant time, and one that was used, by
-whichever worker, opens nothing any more.
+Derived from the secret that the workers share and from the number of codes used, so that every worker knows
+it and no file holds it. Invariant: codes are compared in constant time, and a code used at any worker is
+invalid at all.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from gateway.observe.logs import Logger
 from gateway.pages.once import Once
 from gateway.sessions.sealing import derive
 
-# 80 bits in 16 characters of RFC 4648 base32: nobody guesses it, and it can be typed off another screen.
+# 80 bits in 16 characters of base32 (RFC 4648): cannot be guessed, can be typed off another screen.
 _BYTES = 10
 
 
 class SetupCode:
-    """The code of a start, and the next one once that is used."""
+    """The current code; using it up leads to the next one."""
 
     def __init__(self, secret: bytes, once: Once) -> None:
         self._secret = secret
@@ -28,21 +28,21 @@ class SetupCode:
 
     @property
     def number(self) -> int:
-        """Which code it is: `use` wants to know the one that was looked at."""
+        """Return the current code's number, to be passed to `use` after the check."""
         return self._once.number
 
     def text(self, number: int | None = None) -> str:
-        """`ABCD-EFGH-IJKL-MNOP`."""
+        """Return the code in the form `ABCD-EFGH-IJKL-MNOP`."""
         which = self.number if number is None else number
         text = base64.b32encode(derive(self._secret, f"setup code {which}", _BYTES)).decode("ascii")
         return "-".join(text[at : at + 4] for at in range(0, len(text), 4))
 
     def use(self, number: int) -> bool:
-        """Whether it could be used still; from now on it cannot."""
+        """Use the code up; return whether it was still valid."""
         return self._once.claim(number)
 
     def announce(self, config: Config, log: Logger) -> None:
-        """The event `setup_code`."""
+        """Log the event `setup_code`."""
         log.event(
             "setup_code",
             level="warning",
@@ -55,7 +55,7 @@ class SetupCode:
 
 
 def matches(given: str, code: str) -> bool:
-    """Case, dashes and blanks aside."""
+    """Return whether the codes are equal, ignoring case, dashes and white space."""
     return hmac.compare_digest(_plain(given), _plain(code))
 
 

@@ -1,10 +1,10 @@
-"""A connection that somebody typed into the set-up form: its four values, and whether they are what they say.
+"""A connection as entered in the set-up form: its four values, and checks of them at Cognito.
 
-The key set is fetched, the app client is tried with a sign-in that cannot succeed, and the identity pool is
-asked for an identity without a login; nothing of it needs AWS credentials. That the client belongs to this
-very pool Cognito tells only those who may describe it: it is checked where the gateway has such credentials.
+It fetches the key set, tries the app client with a sign-in that cannot succeed, and asks the identity pool
+for an identity without a login; none of this needs AWS credentials. Whether the client belongs to this pool
+is checked only where the gateway has credentials that allow DescribeUserPoolClient.
 
-Invariant: only hosts that follow from a well-formed region, or from cognito.endpoint_url, are asked.
+Invariant: only hosts derived from a well-formed region, or from cognito.endpoint_url, are called.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from gateway.tokens.jwk import KeySetRefused, parse_key_set
 FIELDS = ("region", "user_pool_id", "client_id", "identity_pool_id")
 # botocore's endpoint rules, regionRegex of the partitions: eu-central-1, us-gov-west-1, eusc-de-east-1.
 _REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}")
-# Refused as somebody nobody knows: by Cognito itself, or by a Lambda of the pool's that is asked before it.
+# The refusal of an unknown user: by Cognito itself, or by one of the pool's Lambda triggers before it.
 _OF_THE_USER = frozenset({"NotAuthorizedException", "UserNotFoundException", "UserLambdaValidationException"})
 _BUSY = frozenset({"TooManyRequestsException", "InternalErrorException"})
-_NO_ANSWER = "Cognito did not answer: try again in a minute"
+_NO_ANSWER = "Cognito did not answer. Try again in a minute"
 _EMPTY = {"user_pool_id": "Enter the user pool ID", "client_id": "Enter the app client ID"}
 
 
@@ -44,7 +44,7 @@ class PoolConnection:
 
     @property
     def as_pool(self) -> dict[str, Any]:
-        """The item of cognito.user_pools."""
+        """Return the item of cognito.user_pools."""
         return {
             "id": self.user_pool_id,
             "client_ids": [self.client_id],
@@ -53,7 +53,7 @@ class PoolConnection:
 
 
 def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, str]]:
-    """The values as typed, and a sentence for each that cannot be one. Pure."""
+    """Return the values as typed, and a message for each that is malformed. Pure."""
     connection = PoolConnection(*(form.get(name, "").strip() for name in FIELDS))
     errors = {}
     if not _REGION.fullmatch(connection.region):
@@ -79,7 +79,8 @@ def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, str]]:
 async def check(
     connection: PoolConnection, *, cognito: Cognito, auth_flow: str, threads: Threads, by: str
 ) -> dict[str, str]:
-    """Field → what is wrong with it at Cognito; empty when it can be connected. `by`: who asks."""
+    """Return messages by field for what is wrong at Cognito; empty if all is well. `by`: the client's
+    address."""
     sentence = await _key_set(connection, cognito)
     if sentence is not None:
         return sentence
@@ -91,14 +92,14 @@ async def check(
     )
     flow, field = FLOWS[auth_flow], "client_id"
     try:
-        told = await threads.run(_client(address, flow, auth_flow), by=by)
-        told = told or await threads.run(lambda: _another_pools(address), by=by)
-        if told is None and connection.identity_pool_id:
+        problem = await threads.run(_client(address, flow, auth_flow), by=by)
+        problem = problem or await threads.run(lambda: _another_pools(address), by=by)
+        if problem is None and connection.identity_pool_id:
             field = "identity_pool_id"
-            told = await threads.run(lambda: _identity_pool(connection, address), by=by)
+            problem = await threads.run(lambda: _identity_pool(connection, address), by=by)
     except GatewayError:
-        told = _NO_ANSWER
-    return {} if told is None else {field: told}
+        problem = _NO_ANSWER
+    return {} if problem is None else {field: problem}
 
 
 async def _key_set(connection: PoolConnection, cognito: Cognito) -> dict[str, str] | None:
@@ -107,17 +108,17 @@ async def _key_set(connection: PoolConnection, cognito: Cognito) -> dict[str, st
         parse_key_set(await HttpSource(url, cognito.egress).read())
     except FetchFailed as failed:
         if failed.reason == "status":
-            return {"user_pool_id": f"Cognito knows no such user pool in {connection.region}"}
+            return {"user_pool_id": f"No user pool with this ID exists in {connection.region}"}
         return {
             "region": f"Cognito in {connection.region} cannot be reached from this gateway ({failed.reason})"
         }
     except KeySetRefused:
-        return {"user_pool_id": "The pool's keys are not what Cognito publishes"}
+        return {"user_pool_id": "The pool's key set is not valid"}
     return None
 
 
 def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], str | None]:
-    """Signs in as nobody, and reads what is wrong with the app client from the refusal."""
+    """Return a call that signs in as an unknown user and interprets the refusal."""
 
     def ask() -> str | None:
         from gateway.aws.user_pool import UserPoolClient  # noqa: PLC0415 - boto3 loads in the thread
@@ -137,7 +138,7 @@ def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], st
 
 
 def _another_pools(address: PoolAddress) -> str | None:
-    """Whether the app client is one of another pool, where AWS credentials of the gateway's let it look."""
+    """Check whether the app client belongs to another pool, where the gateway has credentials to look."""
     from gateway.aws.clients import Aws, Where  # noqa: PLC0415 - boto3 loads in the thread
 
     pool_id = address.user_pool_id
@@ -150,7 +151,7 @@ def _another_pools(address: PoolAddress) -> str | None:
         if refused.code == "ResourceNotFoundException":
             return "This app client belongs to another user pool"
     except GatewayError:
-        return None  # no credentials: as said above
+        return None  # no credentials
     return None
 
 
@@ -163,19 +164,19 @@ def _identity_pool(connection: PoolConnection, address: PoolAddress) -> str | No
         endpoint_url=address.endpoint_url,
         egress=address.egress,
     )
-    return None if pool.exists() else "Cognito knows no such identity pool"
+    return None if pool.exists() else "No identity pool with this ID exists"
 
 
 def verdict_of(refused: CognitoRefused, auth_flow: str) -> str | None:
-    """What Cognito's refusal of nobody's sign-in says about the client; None: that it is one. Pure."""
+    """Return what the refusal of an unknown user says against the app client; None if nothing. Pure."""
     if refused.code == "ResourceNotFoundException":
-        return "Cognito knows no such app client in this region"
+        return "No app client with this ID exists in this region"
     if phrases.flow_not_enabled(refused.code, refused.message):
-        return f"This app client does not allow {auth_flow}: allow it, or set sign_in.auth_flow"
+        return f"This app client does not allow {auth_flow}: enable it, or set sign_in.auth_flow"
     if phrases.needs_secret(refused.code, refused.message):
         return "This app client has a secret: use one without, or the configuration file (client_secret_file)"
     if refused.code in _OF_THE_USER:
         return None
     if refused.code in _BUSY:
         return _NO_ANSWER
-    return f"Cognito does not take this app client ({refused.code})"
+    return f"Cognito does not accept this app client ({refused.code})"

@@ -1,7 +1,8 @@
-"""What the pages of one configuration share: its pools, their threads, the attempts counted, the templates.
+"""State shared by the pages of one configuration: user pools, threads, counted attempts, templates.
 
-Part of the portal (gateway/pages/portal.py). Invariant: the template engine is not loaded before the first
-page, nor boto3, unless there are AWS credentials to read the pools' settings with; then the gateway is ready.
+Part of the portal (gateway/pages/portal.py). Invariant: the template engine loads with the first page, and so
+does boto3, unless AWS credentials are available to read the pools' settings; then boto3 loads once the
+gateway is ready.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
     from gateway.pages.render import Renderer
 
 
-# Seconds: how often it is looked whether the gateway is ready, and how long the first requests have it to
-# themselves then. Reading loads boto3, which takes half a second of a CPU.
+# Seconds: how often readiness is polled, and how long the first requests then have the CPU to themselves:
+# reading the settings loads boto3, which takes half a second of CPU time.
 _LOOK, _CALM = 0.25, 1.0
 
 
 class Pages:
-    """Owned by the portal, which closes it."""
+    """The shared state. Owned by the portal, which closes it."""
 
     def __init__(
         self,
@@ -43,12 +44,13 @@ class Pages:
         once: Once,
         previous: Pages | None,
     ) -> None:
-        """`secret` and `once`: what all workers of this start share, and nobody else."""
+        """Build the state. `secret` and `once` are shared by all workers of this start, and by nothing
+        else."""
         self.config = config
         self.log = log
         self.once = once
         self.setup_code = SetupCode(secret, once)
-        # A reload gives nobody new attempts, and does not compile the templates again.
+        # A reload resets no attempts and does not compile the templates again.
         self.attempts: Attempts = Attempts() if previous is None else previous.attempts
         self._renderer: Renderer | None = None if previous is None else previous._renderer
         self._loading = asyncio.Lock()
@@ -63,15 +65,15 @@ class Pages:
                 pool.settings.inherit(previous.pools[pool_id].settings)
 
     def start(self, ready: Callable[[], bool]) -> None:
-        """Have the pools' settings read, once `ready` says that the gateway can decide.
+        """Start reading the pools' settings, once `ready` says that the gateway can decide.
 
-        Where nothing shows that they can be, the first page has it looked at."""
+        Without AWS credentials in sight, the first page reads them instead."""
         own_pages = any(pool.domain is None for pool in self.pools.values())
         if own_pages and self.config.cognito.signs:
             self._reading = asyncio.create_task(self._read(ready), name="pool settings")
 
     async def _read(self, ready: Callable[[], bool]) -> None:
-        while not ready():  # noqa: ASYNC110 - key sets tell nobody that they have come
+        while not ready():  # noqa: ASYNC110 - key sets offer no event to wait for
             await asyncio.sleep(_LOOK)
         await asyncio.sleep(_CALM)
         for pool in self.pools.values():
@@ -79,7 +81,7 @@ class Pages:
                 pool.settings.begin()
 
     def pool(self, pool_id: str) -> UserPoolAccess:
-        """Raises NotFound: an address with another one was never made by us."""
+        """Return the configured pool. Raises NotFound: we never link to any other."""
         pool = self.pools.get(pool_id)
         if pool is None:
             raise NotFound(f"no user pool {pool_id[:64]!r} is configured")
@@ -95,7 +97,7 @@ class Pages:
         retry_after: int | None = None,
         **context: Any,
     ) -> Answer:
-        """A page; `context` as for render.Renderer.page, `retry_after` in seconds."""
+        """Return a page. `context` as in render.Renderer.page, `retry_after` in seconds."""
         answer = (await self.renderer()).page(page, template, title, status=status, **context)
         if retry_after is not None:
             answer.headers.append((b"Retry-After", b"%d" % retry_after))

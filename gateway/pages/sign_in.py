@@ -1,7 +1,7 @@
-"""`/sign_in`: a username and a password, or with choice-based sign-in a username alone.
+"""`/sign_in`: username and password, or the username alone in choice-based sign-in.
 
-Invariant: a wrong password, a name nobody has and an account that is not confirmed get the same words, the
-same status and the same count.
+Invariant: a wrong password, an unknown username and an unconfirmed account get the same message, the same
+status and the same count.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 NO_USERNAME = "Enter your username or email address"
-# A word in the address → what it says; the address bar is not believed further than that.
+# A keyword in the URL → the notice it shows; no text is taken from the URL itself.
 NOTICES: Mapping[str, str] = {
     "confirmed": "Your account is confirmed. You can sign in now.",
     "created": "Your account is ready. You can sign in now.",
@@ -42,7 +42,7 @@ NOTICES: Mapping[str, str] = {
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Handle GET: show the form, or ask which user pool."""
     wanted = asked(page, portal.pages.pools)
     if page.session is not None and page.query.get("again") != "1":
         return see_other(wanted.onward(page))  # signed in already
@@ -55,12 +55,12 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     if isinstance(turn, Answer):
         return turn
     if page.query.get("notice") == "wrong":
-        return await _form(turn, told=replace(refusal_texts.WRONG, status=200))
+        return await _form(turn, refusal_text=replace(refusal_texts.WRONG, status=200))
     return await _form(turn, notice=NOTICES.get(page.query.get("notice", "")))
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST."""
+    """Handle POST: sign in."""
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
         return turn
@@ -72,8 +72,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, errors=errors)
     keys = turn.guessing(username)
-    if told := turn.admit(keys):
-        return await _form(turn, told=told)
+    if refusal_text := turn.admit(keys):
+        return await _form(turn, refusal_text=refusal_text)
     try:
         outcome = await turn.ask(
             lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)
@@ -85,33 +85,33 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _refused(turn: Turn, error: GatewayError, keys: list[Key]) -> Answer:
-    told = refusal_texts.sign_in(error)
-    turn.report("sign_in", error, told)
-    if unconfirmed.alike(told):
-        unconfirmed.keep(turn, turn.username, told, with_password=turn.pool.flow != "choice")
-        return await _form(turn, told=refusal_texts.WRONG)
-    if told != refusal_texts.TOO_MANY:
+    refusal_text = refusal_texts.sign_in(error)
+    turn.report("sign_in", error, refusal_text)
+    if unconfirmed.alike(refusal_text):
+        unconfirmed.keep(turn, turn.username, refusal_text, with_password=turn.pool.flow != "choice")
+        return await _form(turn, refusal_text=refusal_texts.WRONG)
+    if refusal_text != refusal_texts.TOO_MANY:
         turn.take_back(keys)
-    if told.next == "reset":
+    if refusal_text.next == "reset":
         return await must_reset(turn, turn.username)
-    return await _form(turn, told=told)
+    return await _form(turn, refusal_text=refusal_text)
 
 
 async def _form(
     turn: Turn,
     *,
-    told: RefusalText | None = None,
+    refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
     notice: str | None = None,
 ) -> Answer:
     page = turn.page
-    # Who has just confirmed an account, or mistyped a password, need not type the name once more.
-    known = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice or told else None
+    # A user who has just confirmed an account, or mistyped a password, need not type the username again.
+    known = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice or refusal_text else None
     username = page.form.get("username", "") or (known.username if known else "")
     return await turn.show(
         "sign_in",
         "Sign in",
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         lead=_lead(turn),
         notice=notice,
@@ -119,7 +119,7 @@ async def _form(
             **_links(turn),
             "sign_up": turn.link("/sign_up") if await turn.pool.offers_sign_up() else None,
             "confirm": turn.link("/confirm")
-            if told and told.sentence == refusal_texts.WRONG.sentence
+            if refusal_text and refusal_text.sentence == refusal_texts.WRONG.sentence
             else None,
         },
         username=username[:128],
@@ -147,7 +147,7 @@ async def _choose(portal: Portal, page: PageRequest, wanted: SignInTarget) -> An
     pools = [
         {
             "name": pool.id,
-            # Managed login's own page comes next: one of ours in between would only be a click more.
+            # A page of ours before managed login's would only cost a click.
             "link": SignInTarget(pool.id, wanted.return_to).link(
                 page, "/sign_in" if pool.domain is None else "/start"
             ),

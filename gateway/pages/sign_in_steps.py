@@ -1,9 +1,9 @@
-"""The state machine of a sign-in: what a challenge asks of the person, and what their form answers it with.
+"""The state machine of a sign-in: what a challenge asks of the user, and the answer that a form gives.
 
-All challenges of Cognito that a form can answer; passkeys (WEB_AUTHN) and remembered devices (DEVICE_*) are
-none. Pure: values in, values out; who talks to Cognito is challenge.py.
+It covers every Cognito challenge that a form can answer; passkeys (WEB_AUTHN) and remembered devices
+(DEVICE_*) are not among them. Pure: challenge.py talks to Cognito.
 
-Invariant: a form's answer is made for the challenge that was sealed, never for one the form names.
+Invariant: an answer is built for the sealed challenge, never for one that the form names.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ Kind = Literal["code", "password", "new_password", "select", "authenticator", "u
 
 @dataclass(frozen=True, slots=True)
 class SignInStep:
-    """A challenge that waits for its answer: what is sealed in the browser between two forms."""
+    """A challenge awaiting its answer, sealed in the browser between two forms."""
 
-    # Tells this step from the one before it: a form of an older page is not taken for an answer.
+    # Distinguishes this step from the one before it: a form of an older page is not accepted as an answer.
     id: str
     pool_id: str
     challenge: Challenge = field(repr=False)
     return_to: str = ""
-    # The authenticator's key while it is being set up.
+    # The authenticator's key during its setup.
     secret: str = field(default="", repr=False)
-    # Whether this sign-in ends all others: its password is new.
+    # Whether this sign-in ends all others, because the password was just reset.
     everywhere: bool = False
 
 
@@ -44,7 +44,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a page shows."""
+    """What the page of a step shows."""
 
     kind: Kind
     title: str
@@ -59,14 +59,14 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class StepAnswer:
-    """The members of ChallengeResponses."""
+    """Members of ChallengeResponses."""
 
     members: Mapping[str, str] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A password, to be sent or proved by SRP, as the pool has it."""
+    """A password, to be sent or proved by SRP, depending on the flow."""
 
     text: str = field(repr=False)
 
@@ -78,7 +78,7 @@ class AuthenticatorCode:
 
 @dataclass(frozen=True, slots=True)
 class Wrong:
-    """The form cannot be an answer: field → sentence."""
+    """A form that cannot be an answer: messages by field."""
 
     errors: Mapping[str, str]
 
@@ -86,7 +86,7 @@ class Wrong:
 Sent = StepAnswer | Password | AuthenticatorCode
 Planned = Sent | Wrong
 
-# API reference, InitiateAuth, AvailableChallenges and SELECT_MFA_TYPE: what may be chosen, as shown.
+# API reference, InitiateAuth: AvailableChallenges, and SELECT_MFA_TYPE. Choice → text of its button.
 _CHOICES = {
     "EMAIL_OTP": "Email me a code",
     "SMS_OTP": "Text me a code",
@@ -94,14 +94,14 @@ _CHOICES = {
     "SMS_MFA": "Text me a code",
     "EMAIL_MFA": "Email me a code",
 }
-# Those for which Cognito sends a message, and the challenges that ask for what stood in it.
+# Choices for which Cognito sends a message, and the challenges that ask for the code in it.
 _MESSAGES = frozenset({"EMAIL_OTP", "SMS_OTP", "SMS_MFA", "EMAIL_MFA"})
 _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
 _BETWEEN_DIGITS = re.compile(r"[\s-]+")
 
 
 def view(challenge: Challenge, form: Mapping[str, str]) -> View:
-    """The page for a challenge; `form`: what was entered before, without passwords and codes."""
+    """Return the page for a challenge. `form`: earlier input, without passwords and codes."""
     name, username = challenge.name, challenge.username
     if name == "NEW_PASSWORD_REQUIRED":
         fields = fields_for(required_attributes(challenge.parameters), form)
@@ -113,7 +113,7 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
         return _select_challenge(challenge)
     if name == "SELECT_MFA_TYPE":
         options = _options(_listed(challenge.parameters.get("MFAS_CAN_CHOOSE")))
-        return View("select", "One more step", "How do you want to prove that it is you?", options=options)
+        return View("select", "One more step", "How do you want to verify your identity?", options=options)
     if name == "MFA_SETUP" and _can_set_up(challenge):
         lead = "This account needs a second step: a code from an authenticator app."
         return View("authenticator", "Set up an authenticator", lead)
@@ -122,7 +122,7 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
 
 def _select_challenge(challenge: Challenge) -> View:
     options = _options(challenge.choices)
-    # A password is asked for also where the account has none: a name nobody has gets this very page.
+    # A password is asked for even where the account has none: unknown usernames get this same page.
     if options or _PASSWORDS & set(challenge.choices):
         return View(
             "password",
@@ -131,7 +131,7 @@ def _select_challenge(challenge: Challenge) -> View:
             options=options,
             username=challenge.username,
         )
-    return _unknown("a passkey" if "WEB_AUTHN" in challenge.choices else "something")
+    return _unknown("a passkey" if "WEB_AUTHN" in challenge.choices else "a sign-in method")
 
 
 def _code(challenge: Challenge) -> View:
@@ -144,17 +144,17 @@ def _code(challenge: Challenge) -> View:
         return View("code", "Enter the code", f"We sent an email to {where or 'you'}.", "Code")
     if challenge.name == "CUSTOM_CHALLENGE":
         return View("code", "One more step", None, "Your answer", numeric=False)
-    return _unknown("a passkey" if challenge.name == "WEB_AUTHN" else "a kind of proof")
+    return _unknown("a passkey" if challenge.name == "WEB_AUTHN" else "a sign-in method")
 
 
 def _unknown(what: str) -> View:
     return View(
-        "unknown", "This cannot go on here", f"Your account asks for {what} that these pages cannot take."
+        "unknown", "You can't continue here", f"Your account requires {what} that these pages don't support."
     )
 
 
 def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
-    """What to send to Cognito for a form."""
+    """Return what to send to Cognito for a form."""
     shown = view(challenge, form)
     chosen = form.get("choice")
     if chosen is not None:
@@ -170,7 +170,7 @@ def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
         return Wrong({"choice": "Choose one of these"})
     code = form.get("code", "")
     if shown.numeric:
-        # Mails and apps write "123 456", and so do people.
+        # E-mails and apps group the digits, "123 456", and people type them so.
         code = _BETWEEN_DIGITS.sub("", code)
     if not code:
         return Wrong({"code": "Enter the code" if shown.numeric else "Enter an answer"})
@@ -196,27 +196,27 @@ def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
 
 
 def takes_password(challenge: Challenge) -> bool:
-    """Whether Cognito takes a password here: of an account without one, each is wrong."""
+    """Return whether Cognito accepts a password here; for an account without one, every password is wrong."""
     return challenge.name != "SELECT_CHALLENGE" or bool(_PASSWORDS & set(challenge.choices))
 
 
 def sends(planned: Planned) -> bool:
-    """Whether Cognito will send somebody a message on this."""
+    """Return whether Cognito sends a message in response."""
     return isinstance(planned, StepAnswer) and planned.members.get("ANSWER") in _MESSAGES
 
 
 def asks_for_message(challenge: Challenge) -> bool:
-    """Whether its answer shows that a message arrived."""
+    """Return whether a right answer proves that a message arrived."""
     return challenge.name in _MESSAGES
 
 
 def can_continue(challenge: Challenge) -> bool:
-    """Whether a form can answer it at all."""
+    """Return whether a form can answer the challenge at all."""
     return view(challenge, {}).kind != "unknown"
 
 
 def needs_authenticator(challenge: Challenge) -> bool:
-    """Whether a key for an app has to be asked for before the page can be shown."""
+    """Return whether an authenticator key must be requested before the page can be shown."""
     return challenge.name == "MFA_SETUP" and _can_set_up(challenge)
 
 
@@ -229,7 +229,7 @@ def _options(names: tuple[str, ...]) -> tuple[Option, ...]:
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
-    """A JSON list in a parameter."""
+    """Parse a JSON list in a challenge parameter."""
     try:
         names = json.loads(text or "[]")
     except ValueError:
@@ -242,7 +242,7 @@ def _listed(text: str | None) -> tuple[str, ...]:
 
 def encode(step: SignInStep) -> bytes:
     challenge = step.challenge
-    # Only what a page shows or an answer needs: a user's attributes, for one, would not fit into a cookie.
+    # Only what a page or an answer needs: a user's attributes would not fit into a cookie.
     kept = {
         name: value
         for name, value in challenge.parameters.items()
@@ -266,7 +266,7 @@ def encode(step: SignInStep) -> bytes:
 
 
 def decode(data: bytes) -> SignInStep | None:
-    """What `encode` made, or None: another version of this program may have sealed it."""
+    """Return the step that `encode` serialised; None if another version of this program sealed it."""
     try:
         step_id, pool_id, return_to, secret, *fields, choices, everywhere = json.loads(data)
         name, username, session, parameters = fields

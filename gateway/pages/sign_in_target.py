@@ -1,7 +1,7 @@
-"""What every page of a sign-in is asked: at which pool, and where to go afterwards.
+"""The target of a sign-in: the user pool, and where to go afterwards.
 
-Both travel in addresses and hidden fields, for all to see and to change: a pool is only one of ours, a return
-address only a path of this site. Invariant: nothing else of a query string is believed.
+Both travel in URLs and hidden fields, where anyone can change them. Invariant: the pool is a configured one,
+the destination a path of this site, and nothing else is read from the query.
 """
 
 from __future__ import annotations
@@ -16,31 +16,31 @@ from gateway.sessions.page_request import PageRequest
 
 @dataclass(frozen=True, slots=True)
 class SignInTarget:
-    """`pool_id` None: not chosen yet."""
+    """Pool and destination. `pool_id` is None until the user has chosen."""
 
     pool_id: str | None
-    # Empty: no page was asked for.
+    # Empty: no page was requested.
     return_to: str = ""
 
     @property
     def kept(self) -> dict[str, str]:
-        """The hidden fields that carry it on."""
+        """Return the hidden fields that carry it through a form."""
         fields = {} if self.pool_id is None else {"pool": self.pool_id}
         return {**fields, "return_to": self.return_to} if self.return_to else fields
 
     def onward(self, page: PageRequest) -> str:
-        """Where somebody goes who is signed in: the portal, where no page was asked for."""
+        """Return where a signed-in user goes: the page requested, or the portal."""
         return self.return_to or page.prefix + "/"
 
     def link(self, page: PageRequest, path: str, **more: str) -> str:
-        """The address of another page that goes on with it."""
+        """Return the URL of another page with this target."""
         fields = {**self.kept, **more}
         query = "&".join(f"{name}={quote(value, safe='/')}" for name, value in fields.items())
         return f"{page.prefix}{path}{'?' if query else ''}{query}"
 
 
 def asked(page: PageRequest, pools: Mapping[str, object]) -> SignInTarget:
-    """From the form, else from the query; the only pool there is needs no choice."""
+    """Read the target from the form, else from the query; a single pool need not be chosen."""
     given = page.form if page.method == "POST" else page.query
     pool_id = given.get("pool")
     if pool_id not in pools:

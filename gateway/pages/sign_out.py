@@ -1,8 +1,8 @@
-"""Signing out: here, or everywhere; Cognito's own session in the browser ends with it where there is one.
+"""`/sign_out`: ends the session here, or all of the user's, and Cognito's own session in the browser.
 
-Managed login is left by way of Cognito's /logout, which comes back to `/`: what is to be said then, and where
-to go, waits in a sealed cookie. Invariant: whatever is unavailable, the session is over for this gateway once
-this has answered, and its cookies are cleared; what could not be done is said in so many words.
+With managed login the browser is redirected through Cognito's /logout, which returns to `/`; notices and the
+destination wait in a sealed cookie. Invariant: whatever is unavailable, this gateway no longer accepts the
+session once this has answered, and its cookies are cleared; the page says what could not be done.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from gateway.sessions.page_request import PageRequest
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET: a question, for who comes by a link. Following one changes nothing (RFC 9110 section 9.2.1), else
-    any site's picture could sign its visitors out."""
+    """Handle GET: ask for confirmation. Following a link changes nothing (RFC 9110 section 9.2.1); otherwise
+    an image on any site could sign its visitors out."""
     wanted = return_path(page.query.get("return_to") or page.query.get("rd"))
     if page.session is None and not page.session_name and _managed(portal, page) is None:
         return respond.see_other(onward(page, wanted))
@@ -36,7 +36,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def sign_out(portal: Portal, page: PageRequest) -> Answer:
-    """POST: `everywhere` ends all sessions of the user, `return_to` says where to go afterwards."""
+    """Handle POST. `everywhere` ends all of the user's sessions; `return_to` is where to go afterwards."""
     pool = _managed(portal, page)
     session = page.session
     everywhere = page.form.get("everywhere") == "yes"
@@ -61,8 +61,8 @@ def _problems(done: SignOutResult, *, everywhere: bool) -> list[str]:
 
 
 def _managed(portal: Portal, page: PageRequest) -> UserPool | None:
-    """The pool at whose managed login the browser may be signed in: the session's; without one (it expired or
-    the store is unavailable) the one that is named, or the only one."""
+    """Return the pool whose managed login may hold a session of this browser: the session's; if it expired or
+    the store is unavailable, the one named, or the only one."""
     if page.session is not None:
         pool = portal.pool(page.session.pool_id)
         return pool if pool is not None and pool.domain is not None else None
@@ -73,5 +73,6 @@ def _managed(portal: Portal, page: PageRequest) -> UserPool | None:
 
 
 def logout_url(domain: str, client_id: str, back: str) -> str:
-    """AWS, "The managed login sign-out endpoint": `back` must be one of the app client's LogoutURLs."""
+    """Return Cognito's /logout URL (AWS: "The managed login sign-out endpoint"). `back` must be in
+    LogoutURLs."""
     return f"{domain.rstrip('/')}/logout?{urlencode({'client_id': client_id, 'logout_uri': back})}"

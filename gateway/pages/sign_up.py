@@ -1,7 +1,7 @@
-"""`/sign_up`: an account of one's own, where the pool lets people make one.
+"""`/sign_up`: self-service sign-up, where the pool allows it.
 
-Invariant: a name that is taken gets the answer that a free one gets, and no attribute is handed on that the
-page did not ask for.
+Invariant: a taken username gets the same answer as a free one, and no attribute is passed on that the page
+did not ask for.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from gateway.sessions.page_request import PageRequest
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
-# Seconds between two codes to one address: mails take some, and Cognito allows five an hour.
+# Seconds between two codes to one address: delivery takes some, and Cognito allows five an hour.
 RESEND_AFTER = 60.0
-# As long as one sits over the form.
+# Seconds to fill in the form.
 _LIFE = 3600.0
 _TAKEN = frozenset({"UsernameExistsException", "AliasExistsException"})
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Handle GET: show the form."""
     turn = await _turn(portal, page)
     return turn if isinstance(turn, Answer) else await _form(turn, await _asking(turn))
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST."""
+    """Handle POST: create the account."""
     turn = await _turn(portal, page)
     if isinstance(turn, Answer):
         return turn
@@ -53,10 +53,10 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if errors:
         return await _form(turn, asking, errors=errors)
     username, attributes = account_of(fields)
-    # Whatever becomes of it: each may send a message, to any of these.
+    # Counted whatever the outcome: each may send a message, to any of these.
     sent_to = (attributes[name] for name in ("email", "phone_number") if name in attributes)
-    if told := turn.admit(turn.sending(username, *sent_to)):
-        return await _form(turn, asking, told=told)
+    if refusal_text := turn.admit(turn.sending(username, *sent_to)):
+        return await _form(turn, asking, refusal_text=refusal_text)
     try:
         confirmed = await turn.ask_account(
             lambda accounts: accounts.sign_up(username, form["password"], attributes)
@@ -69,7 +69,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
-    """Raises NotFound where sign-up is off, CognitoUnavailable where that is not known yet."""
+    """Raises NotFound if sign-up is off, CognitoUnavailable if that is not known yet."""
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
         return turn
@@ -82,7 +82,7 @@ async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
 
 
 async def _asking(turn: Turn) -> Asking:
-    """What this browser is asked for: what Cognito was seen to miss comes back sealed."""
+    """Return what to ask this browser for; attributes that Cognito reported missing come back sealed."""
     return Asking.of(
         await turn.pool.described(),
         turn.portal.config.sign_in.sign_up_attributes,
@@ -97,8 +97,8 @@ def _binding(turn: Turn) -> bytes:
 
 
 def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], *, made: bool) -> Answer:
-    """The same for an account that was made and for one that there was: nothing of it is Cognito's word."""
-    # Who gave a phone number may get a text message instead, as the pool is set.
+    """Redirect to /confirm, alike for a new account and a taken username: nothing here comes from Cognito."""
+    # With a phone number the pool may send a text message instead.
     address = "your address" if "phone_number" in attributes else attributes.get("email", "")
     account = Account(
         "confirm",
@@ -116,35 +116,39 @@ def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], *, mad
 async def _refused(
     turn: Turn, asking: Asking, error: GatewayError, username: str, attributes: Mapping[str, str]
 ) -> Answer:
-    told = refusal_texts.sign_up(error)
+    refusal_text = refusal_texts.sign_up(error)
     code, message = (error.code, error.message) if isinstance(error, CognitoRefused) else ("", "")
     if code in _TAKEN:
-        # To everybody it looks as if a code was sent; the account's owner knows that they have one.
+        # Looks as if a code was sent; the account's owner knows that they have one.
         turn.report("sign_up", error, RefusalText("taken"))
         return _await_code(turn, username, attributes, made=False)
     if phrases.sign_up_closed(code, message):
         turn.pool.sign_up_was_refused()
         turn.report("sign_up", error, RefusalText("closed"))
         raise NotFound("self-service sign-up is closed")
-    turn.report("sign_up", error, told)
+    turn.report("sign_up", error, refusal_text)
     missing = phrases.missing_attributes(code, message)
     if missing:
-        told = RefusalText("Please fill in the rest as well.")
-        return await _form(turn, asking.with_missing(missing), told=told)
-    return await _form(turn, asking, told=told)
+        refusal_text = RefusalText("Please fill in the rest as well.")
+        return await _form(turn, asking.with_missing(missing), refusal_text=refusal_text)
+    return await _form(turn, asking, refusal_text=refusal_text)
 
 
 async def _form(
-    turn: Turn, asking: Asking, *, told: RefusalText | None = None, errors: Mapping[str, str] | None = None
+    turn: Turn,
+    asking: Asking,
+    *,
+    refusal_text: RefusalText | None = None,
+    errors: Mapping[str, str] | None = None,
 ) -> Answer:
-    if told is not None and told.field == "username":
-        told = replace(told, field=asking.username_field)
+    if refusal_text is not None and refusal_text.field == "username":
+        refusal_text = replace(refusal_text, field=asking.username_field)
     page, sealer = turn.page, turn.portal.sealers.challenge
     missing = sealer.seal(asking.sealed, until=page.now + _LIFE, binding=_binding(turn))
     return await turn.show(
         "sign_up",
         "Create an account",
-        told=told,
+        refusal_text=refusal_text,
         errors=errors,
         fields=[replace(each, value=each.value[: each.maxlength]) for each in asking.fields(turn.form)],
         rules=rules(await turn.policy()),

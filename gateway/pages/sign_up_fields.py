@@ -1,7 +1,7 @@
-"""What the sign-up form asks for, and what of a form is taken: the username first, then attributes. Pure.
+"""The fields of the sign-up form, and what is read from it: username first, then attributes. Pure.
 
-Invariant: an attribute is taken only where the pool requires it, the configuration names it
-(`sign_in.sign_up_attributes`) or Cognito was seen to miss it; what else a form holds is left out.
+Invariant: an attribute is accepted only if the pool requires it, the configuration names it
+(`sign_in.sign_up_attributes`), or Cognito reported it missing; anything else in a form is ignored.
 """
 
 from __future__ import annotations
@@ -16,27 +16,29 @@ from gateway.pages.attributes import PREFIX, Field, fields_for
 if TYPE_CHECKING:
     from gateway.pages.described import Described
 
-# The hidden field that carries what Cognito was seen to miss, sealed.
+# The hidden field with the attributes that Cognito reported missing, sealed.
 MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The attributes' names in their order; `username`: whether there is a field for one, `required`: without
-    which Cognito makes no account."""
+    """What to ask for: attribute names in order, and which of them are required.
+
+    `missing`: those that Cognito reported."""
 
     names: tuple[str, ...]
     required: frozenset[str]
     missing: tuple[str, ...]
-    # None: the username is the first attribute. Else whether it may be left empty.
+    # None: the first attribute is the username. Otherwise whether the username may be left empty.
     username_optional: bool | None
 
     @classmethod
     def of(cls, described: Described | None, wanted: Sequence[str], sealed: bytes | None) -> Asking:
-        """`described` None: the pool's settings are not known; `sealed`: what an earlier one's was."""
+        """Return what to ask for. `described` None: the settings are unknown; `sealed`: of an earlier
+        form."""
         first = ["email"]
         if described is not None:
-            # An address even where the pool does not insist: without one no code can reach anybody.
+            # An e-mail address even if the pool does not require one: without it no code reaches the user.
             first = [*(described.username_attributes[:1] or first), *described.required]
         missing = tuple(json.loads(sealed)) if sealed else ()
         required = frozenset((*first, *missing))
@@ -62,7 +64,7 @@ class Asking:
         return PREFIX + (self.names[0] if self.username_optional is None else "username")
 
     def fields(self, form: Mapping[str, str]) -> list[Field]:
-        """With what the form says of each."""
+        """Return the fields, filled from the form."""
         found = [
             replace(each, required=each.name in self.required)
             for each in fields_for(self.names, form)
@@ -76,7 +78,7 @@ class Asking:
             "username",
             "Username",
             autocomplete="username",
-            # A pool of unknown settings may want an address as its username, or may refuse one.
+            # A pool with unknown settings may require an address as username, or refuse one.
             hint="Leave it empty to use your email address" if optional else None,
             value=form.get(PREFIX + "username", ""),
             required=not optional,
@@ -86,13 +88,13 @@ class Asking:
 
 
 def account_of(fields: Sequence[Field]) -> tuple[str, dict[str, str]]:
-    """The username and the attributes; without a username the first attribute is one."""
+    """Return username and attributes; without a username the first attribute is it."""
     values = {each.name: each.value.strip() for each in fields if each.value.strip()}
     username = values.pop("username", "")
     return username or next(iter(values.values())), values
 
 
 def unfilled(fields: Sequence[Field]) -> dict[str, str]:
-    """Field → what is said of it where it must not be empty."""
+    """Return messages by field for required fields left empty."""
     missing = [each for each in fields if each.required and not each.value.strip()]
     return {each.field: f"Enter your {each.label.lower()}" for each in missing}

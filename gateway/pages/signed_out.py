@@ -1,6 +1,6 @@
-"""Back from Cognito's /logout: what could not be done is said, and the person goes where they wanted to.
+"""The return from Cognito's /logout: says what could not be done, and goes on to the destination.
 
-Invariant: what the cookie holds was written by this gateway (sealed), and is used once.
+Invariant: the cookie's content was sealed by this gateway, and is used once.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ from gateway.pages.return_to import return_path
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 
-# The cookie's name behind the prefix; and its life: Cognito redirects at once.
+# The cookie's name without its prefix, and its life in seconds: Cognito redirects at once.
 AFTER = "after"
 LIFE = 300.0
 
 SENTENCES = {
     "revoked": (
-        "You are signed out of this site. Cognito could not be reached, so tokens that were copied from here "
-        "stay good until they expire."
+        "You are signed out of this site. Cognito could not be reached, so tokens copied from here stay "
+        "valid until they expire."
     ),
     "everywhere": (
-        "You are signed out of this site. Cognito did not end your sessions elsewhere: they go on until they "
-        "expire."
+        "You are signed out of this site. Cognito did not end your other sessions: they remain active until "
+        "they expire."
     ),
     "stored": (
         "The session store could not be reached: until it can, other servers of this site may accept a copy "
@@ -34,12 +34,12 @@ SENTENCES = {
 
 
 def onward(page: PageRequest, wanted: str) -> str:
-    """The page that was wanted; else the one to sign in, which says that one is signed out."""
+    """Return the destination; by default the sign-in page, with a notice."""
     return f"{page.prefix}/sign_in?notice=signed_out" if wanted == "/" else wanted
 
 
 def come_back(page: PageRequest, sealer: Sealer) -> Answer | None:
-    """The answer to who comes from /logout; None for everybody else."""
+    """Answer a browser that returns from /logout; None for any other request."""
     sealed = page.cookies.joined(AFTER)
     if sealed is None:
         return None

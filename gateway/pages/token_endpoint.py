@@ -1,7 +1,7 @@
-"""The token endpoint of managed login: a code, and the proof that we asked for it, become tokens.
+"""The client of managed login's token endpoint: redeems an authorization code for tokens.
 
-Invariant: one POST to the configured domain, never redirected, bounded in time and size; neither the code nor
-a token is in the text of what is raised.
+Invariant: one POST to the configured domain, never redirected, bounded in time and size; no exception's text
+contains the code or a token.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from gateway.errors import CognitoUnavailable, GatewayError, SignInRefused
 from gateway.outgoing.aws_http import AwsHttp
 from gateway.tokens import strict_json
 
-# Seconds for connection, TLS and answer: Cognito takes 0.2 s, and a person looks at an empty page meanwhile.
+# Seconds for connection, TLS and answer: Cognito takes 0.2 s, and the user waits in front of an empty page.
 _TIMEOUT = 10.0
 # Cognito's three tokens take 5 KiB.
 _MOST = 256 * 1024
-# RFC 6749 section 5.2. Whatever else stands there is not repeated, not even in the log.
+# RFC 6749 section 5.2. Any other value is not repeated, not even in the log.
 _ERRORS = frozenset(
     {
         "invalid_request",
@@ -48,7 +48,8 @@ async def redeem(
     verifier: str,
     redirect_uri: str,
 ) -> Tokens:
-    """RFC 6749 section 4.1.3 with RFC 7636 section 4.5. Raises SignInRefused or CognitoUnavailable."""
+    """Redeem a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5). Raises SignInRefused or
+    CognitoUnavailable."""
     form = {
         "grant_type": "authorization_code",
         "client_id": client_id,
@@ -56,7 +57,7 @@ async def redeem(
         "code_verifier": verifier,
         "redirect_uri": redirect_uri,
     }
-    # RFC 6749 section 2.3.1; Cognito's IDs and secrets need no encoding before that.
+    # RFC 6749 section 2.3.1; Cognito's IDs and secrets contain nothing to encode.
     basic = "" if client_secret is None else _basic(client_id, client_secret)
     http = AwsHttp(egress)
     try:

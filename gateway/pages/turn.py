@@ -1,7 +1,7 @@
-"""One page request of a sign-in: its portal, its user pool, and where it leads in the end.
+"""The context of one form request: portal, user pool and destination, with what all forms have in common.
 
-What all forms do alike is here: who is counted, what is logged, how a page is shown with what was wrong.
-Invariant: a session begins in `Turn.go_on` only, with tokens that Cognito gave for this very sign-in.
+That is counting attempts, logging refusals and rendering a form with its errors. Invariant: only `Turn.go_on`
+begins a session, with tokens that Cognito issued for this sign-in.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-# API reference, UsernameType: what is longer is nobody's, and need not be remembered whole.
+# API reference, UsernameType: no user has a longer name, so the rest need not be kept.
 _LONGEST_NAME = 128
 
 
@@ -51,7 +51,7 @@ class Turn:
     portal: Portal
     page: PageRequest
     pool: UserPoolAccess
-    # Empty: no page was asked for.
+    # Empty: no page was requested.
     return_to: str = ""
 
     @property
@@ -60,9 +60,10 @@ class Turn:
 
     @property
     def username(self) -> str:
-        """As the form has it; nobody's name has a space at its ends, but keyboards add one.
+        """The username in the form. No username has spaces at its ends, but keyboards add them.
 
-        Of one that is too long a character more than any has: nobody's still, and it fits into a cookie."""
+        One that is too long is cut one character above the limit: still invalid, and small enough for a
+        cookie."""
         return self.form.get("username", "").strip()[: _LONGEST_NAME + 1]
 
     @property
@@ -73,7 +74,7 @@ class Turn:
         return self.wanted.link(self.page, path, **more)
 
     def to(self, path: str, **more: str) -> Answer:
-        """On to another page of this sign-in."""
+        """Redirect to another page of this sign-in."""
         return see_other(self.link(path, **more))
 
     async def policy(self) -> Policy | None:
@@ -81,17 +82,17 @@ class Turn:
         return None if described is None else described.policy
 
     async def ask(self, work: Callable[[Adapter], Result]) -> Result:
-        """Cognito, about a sign-in. Raises GatewayError."""
+        """Call Cognito about a sign-in. Raises GatewayError."""
         return await self.pool.sign_in(work, by=self._address, client=self.page.client)
 
     async def ask_account(self, work: Callable[[Accounts], Result]) -> Result:
-        """Cognito, about an account. Raises GatewayError."""
+        """Call Cognito about an account. Raises GatewayError."""
         return await self.pool.account(work, by=self._address, client=self.page.client)
 
     # --- attempts ---
 
     def guessing(self, username: str) -> list[Key]:
-        """Who is counted when a password or a code is wrong."""
+        """Return the keys that count a wrong password or code."""
         name = self._name(username)
         return [
             (ADDRESS, self._address),
@@ -101,46 +102,47 @@ class Turn:
         ]
 
     def sending(self, *names: str) -> list[Key]:
-        """Who is counted when something is sent: `names` are the account's, or where it goes."""
+        """Return the keys that count a sent message. `names`: the username, and where the message goes."""
         keys: list[Key] = [(SENT_BY_ADDRESS, self._address)]
         for name in dict.fromkeys(map(self._name, names)):
             keys += [(SENT_TO_PERSON, f"{name}\0{self._address}"), (SENT_TO_NAME, name)]
         return keys
 
     def admit(self, keys: list[Key]) -> RefusalText | None:
-        """What to say where they must wait; None: they may try, and it counts already.
+        """Count the attempt, or return a message if it must wait.
 
-        Counted before Cognito is asked, and in one go with the look at what counts: of a hundred guesses that
-        come at once the last would else be let through by the count of the first.
+        It is counted before Cognito is called, in one step with the check: otherwise a hundred parallel
+        guesses would all pass on the count of the first.
         """
         attempts, now = self.portal.pages.attempts, self.page.moment
-        # What Cognito was asked stays counted, whatever becomes of the rest.
+        # Calls to Cognito stay counted, whatever happens to the other keys.
         keys = [*keys, (ASKED, self._address)]
-        told = refusal_texts.wait(attempts.wait(keys, now))
-        if told is None:
+        refusal_text = refusal_texts.wait(attempts.wait(keys, now))
+        if refusal_text is None:
             attempts.count(keys, now)
-        return told
+        return refusal_text
 
     def take_back(self, keys: list[Key]) -> None:
-        """It was counted, and nothing was wrong that somebody guesses at."""
+        """Uncount the attempt: nothing guessable was wrong."""
         self.portal.pages.attempts.take_back(keys, self.page.moment)
 
     def forgive(self, keys: list[Key]) -> None:
-        """The person has proved to be who they say: what was wrong under that name before is forgotten.
+        """Forget earlier failures under this username: the user has proved their identity.
 
-        Not what came from the address: whoever has an account of their own would sign in with it after every
-        so many guesses at others'.
+        Failures of the address stay: otherwise an attacker with an account could reset its count by signing
+        in after every few guesses at other accounts.
         """
         self.take_back(keys)
         self.portal.pages.attempts.forgive(key for key in keys if key[0] in {PERSON, NAME})
 
     def arrived(self, username: str) -> None:
-        """What was sent to them was theirs, and counts no more: an office signs in by codes every morning."""
+        """Uncount the message: it reached its owner. Otherwise an office that signs in by code would run
+        out."""
         self.portal.pages.attempts.forgive_one(self.sending(username))
 
     def taken(self, keys: list[Key], outcome: Tokens | Challenge) -> None:
-        """Cognito took it. A right password alone forgives nothing, or there would be no end to the codes
-        that one can try after it."""
+        """Settle the count after Cognito accepted an answer. A password alone clears nothing: otherwise codes
+        could be tried after it without limit."""
         if isinstance(outcome, Tokens):
             self.forgive(keys)
         else:
@@ -151,22 +153,22 @@ class Turn:
         return by_address(ADDRESS, self.page.client)[1]
 
     def _name(self, username: str) -> str:
-        # NUL is in no form (forms.py), so that two names cannot be made to look like a third.
+        # No form contains NUL (forms.py), so the parts cannot be confused.
         return f"{self.pool.id}\0{username[:_LONGEST_NAME].casefold()}"
 
     # --- answers ---
 
-    def report(self, form: str, error: GatewayError, told: RefusalText) -> None:
-        """A refusal in the log: Cognito's name for it always, its sentence where the operator must look."""
+    def report(self, form: str, error: GatewayError, refusal_text: RefusalText) -> None:
+        """Log a refusal: always Cognito's error code, and its message if the operator must act."""
         self.portal.pages.log.event(
             "form_refused",
-            level="error" if told.fault else "info",
+            level="error" if refusal_text.fault else "info",
             request_id=self.page.request_id,
             client=self.page.client,
             form=form,
             pool=self.pool.id,
             code=error.code if isinstance(error, CognitoRefused) else None,
-            exact=str(error) if told.fault else None,
+            exact=str(error) if refusal_text.fault else None,
         )
 
     async def show(
@@ -174,35 +176,36 @@ class Turn:
         template: str,
         title: str,
         *,
-        told: RefusalText | None = None,
+        refusal_text: RefusalText | None = None,
         errors: Mapping[str, str] | None = None,
         **context: Any,
     ) -> Answer:
-        """A form with what was wrong with it: `told` by Cognito, or `errors` by field."""
-        problem = None if told is None or told.field is not None else told.sentence
-        if told is refusal_texts.MISCONFIGURED:
-            problem = f"{told.sentence} Request {self.page.request_id}."
-        if told is not None and told.field is not None:
-            errors = {told.field: told.sentence}
+        """Return a form with its errors: one by Cognito, or `errors` by field."""
+        problem = None if refusal_text is None or refusal_text.field is not None else refusal_text.sentence
+        if refusal_text is refusal_texts.MISCONFIGURED:
+            problem = f"{refusal_text.sentence} Request {self.page.request_id}."
+        if refusal_text is not None and refusal_text.field is not None:
+            errors = {refusal_text.field: refusal_text.sentence}
         context = {"kept": self.wanted.kept, **context}
         return await self.portal.pages.show(
             self.page,
             template,
             title,
-            status=told.status if told else 400 if errors else 200,
-            retry_after=told.retry_after if told else None,
+            status=refusal_text.status if refusal_text else 400 if errors else 200,
+            retry_after=refusal_text.retry_after if refusal_text else None,
             errors=errors,
             problem=problem,
             **context,
         )
 
     async def go_on(self, outcome: Tokens | Challenge, *, everywhere: bool = False) -> Answer:
-        """After an answer that Cognito took: the next step, or a session. Raises GatewayError, Refusal.
+        """Continue after Cognito accepted an answer: with the next step, or a session. Raises GatewayError,
+        Refusal.
 
-        `everywhere`: the password is new, and whoever signed in with the old one is signed out first."""
+        `everywhere`: the password was reset, and the user's other sessions must end first."""
         page, sealer = self.page, self.portal.sealers.challenge
         if isinstance(outcome, Tokens) and everywhere:
-            # Cognito ends these tokens with all others: only a sign-in after that begins a session.
+            # Cognito revokes these tokens with all others: only a later sign-in begins a session.
             ended = await self.portal.sessions.end_all(page, self.pool.configured, outcome)
             forget_step(page)
             return self.to("/sign_in", notice="everywhere" if ended else "reset")
@@ -220,9 +223,10 @@ class Turn:
         return see_other(page.prefix + "/challenge")
 
     async def _with_device(self, tokens: Tokens) -> Tokens:
-        """In a pool that remembers devices, the tokens with the key of a confirmed one.
+        """Return the tokens with a confirmed device key, in a pool that remembers devices.
 
-        Without it they cannot be renewed, and are good until they end: no reason to refuse the sign-in."""
+        Without it they cannot be refreshed, but are valid until they expire: no reason to refuse the
+        sign-in."""
         if tokens.new_device is None:
             return tokens
         try:
@@ -239,7 +243,7 @@ class Turn:
 
 
 def turn_of(portal: Portal, page: PageRequest) -> Turn | Answer:
-    """The turn, or where to choose a pool first. Raises NotFound where managed login has the pages."""
+    """Return the turn, or a redirect to choose a pool. Raises NotFound if managed login has the pages."""
     wanted = asked(page, portal.pages.pools)
     if wanted.pool_id is None:
         return see_other(wanted.link(page, "/sign_in") if portal.pages.pools else page.prefix + "/")

@@ -1,8 +1,8 @@
-"""A password that Cognito refused, and one that is right for an unconfirmed account: both get one answer.
+"""One answer for a wrong password and for the right password of an unconfirmed account.
 
-Who signs up with a name that is taken is answered as if the account were theirs; if signing in told the two
-apart, the answer would be worth nothing. What it was is kept, sealed, for /confirm alone. Invariant: page,
-status, count and cookies are the same for both.
+Signing up with a taken username is answered as if it had succeeded; if signing in told the cases apart, that
+would be pointless. Which one it was is sealed, for /confirm alone. Invariant: page, status, count and cookies
+are the same for both.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from gateway.pages.refusal_texts import WRONG, RefusalText
 from gateway.pages.turn import Turn
 
 
-def alike(told: RefusalText) -> bool:
-    """Whether this is one of the two."""
-    return told == WRONG or told.next == "confirm"
+def alike(refusal: RefusalText) -> bool:
+    """Return whether this refusal is one of the two."""
+    return refusal == WRONG or refusal.next == "confirm"
 
 
-def keep(turn: Turn, username: str, told: RefusalText, *, with_password: bool) -> None:
-    """For /confirm; `with_password`: whether an unconfirmed account's password was proved with it."""
+def keep(turn: Turn, username: str, refusal: RefusalText, *, with_password: bool) -> None:
+    """Remember the account for /confirm. `with_password`: whether its password was proved."""
     sealer = turn.portal.sealers.challenge
     before = kept_account(turn.page, sealer, "confirm")
     if before is None or (before.pool_id, before.username) != (turn.pool.id, username):
         before = Account("confirm", turn.pool.id, username)
-    proven = int(told.next == "confirm" and with_password) or before.proven
+    proven = int(refusal.next == "confirm" and with_password) or before.proven
     keep_account(turn.page, sealer, replace(before, proven=proven, return_to=turn.return_to))

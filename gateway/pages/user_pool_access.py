@@ -1,9 +1,8 @@
-"""The configured user pools as the pages use them: sign in, accounts, and what is known of a pool's settings.
+"""The configured user pools as the pages use them: sign-in, accounts, and the pool's settings.
 
-A pool's settings (password policy, self-service sign-up, required attributes) are read with DescribeUserPool
-where the gateway has AWS credentials that allow it; where not, pages ask less, and learn from Cognito's
-refusals. Invariant: nothing here waits on the event loop, and what could not be found out is None, never a
-guess.
+Settings (password policy, self-service sign-up, required attributes) are read with DescribeUserPool if the
+gateway has AWS credentials that allow it; if not, pages ask for less and learn from Cognito's refusals.
+Invariant: nothing here blocks the event loop, and what could not be found out is None, never a guess.
 """
 
 from __future__ import annotations
@@ -26,8 +25,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-# Seconds for which a pool that refused a sign-up as such is believed: an administrator who opens it looks
-# again after some minutes.
+# Seconds for which a refusal of sign-ups is cached: an administrator who enables them expects to see it
+# within minutes.
 _CLOSED = 600.0
 FLOWS: Mapping[str, Flow] = {
     "USER_PASSWORD_AUTH": "password",
@@ -37,7 +36,7 @@ FLOWS: Mapping[str, Flow] = {
 
 
 class UserPoolAccess:
-    """One pool with its first app client."""
+    """One user pool with its first app client."""
 
     def __init__(self, configured: UserPool, cognito: Cognito, sign_in: SignIn, threads: Threads) -> None:
         self.id = configured.id
@@ -51,17 +50,18 @@ class UserPoolAccess:
         self.settings = Settings(self.id, self._ask, threads)
         self._user_context = sign_in.user_context
         self._never = sign_in.sign_up == "never"
-        # Set when Cognito refused a sign-up as such; until then a pool of unknown settings is asked.
+        # Set when Cognito refused sign-up for this pool; until then a pool with unknown settings is tried.
         self._refused_until = 0.0
 
     def need_own_pages(self) -> None:
-        """Raises NotFound where managed login has the pages: ours would lend the client's secret to tokens
-        with more scopes than managed login gives."""
+        """Raise NotFound if managed login has the pages: our forms would use the client's secret to get
+        tokens with more scopes than managed login grants."""
         if self.domain is not None:
-            raise NotFound("the user pool has managed login: no form of ours takes a password for it")
+            raise NotFound("the user pool uses managed login: our own forms take no password for it")
 
     async def sign_in(self, work: Callable[[Adapter], Result], *, by: str, client: str) -> Result:
-        """`work` with the adapter for sign-ins, in a thread; `by`: who is counted, `client`: who asks.
+        """Run `work` with the sign-in adapter in a thread. `by`: key for fair queueing; `client`: the user's
+        address.
 
         Raises GatewayError."""
 
@@ -72,7 +72,7 @@ class UserPoolAccess:
         return await self._threads.run(working, by=by)
 
     async def account(self, work: Callable[[Accounts], Result], *, by: str, client: str) -> Result:
-        """`work` with the adapter for accounts, in a thread. Raises GatewayError."""
+        """Run `work` with the accounts adapter in a thread. Raises GatewayError."""
 
         def working() -> Result:
             accounts = self._account()
@@ -81,7 +81,7 @@ class UserPoolAccess:
         return await self._threads.run(working, by=by)
 
     def _tells(self, client: str) -> bool:
-        """Whether Cognito hears of this address; what came over a Unix socket may have none."""
+        """Return whether to pass this address to Cognito; a request over a Unix socket may have none."""
         if not self._user_context:
             return False
         try:
@@ -93,15 +93,15 @@ class UserPoolAccess:
     # --- what is known of it ---
 
     async def described(self) -> Described | None:
-        """The pool's settings, if they can be read, and without waiting long."""
+        """Return the pool's settings if they can be read; waits only briefly."""
         return await self.settings.known()
 
     async def offers_sign_up(self) -> bool:
-        """Whether to offer it: not where it is known to be refused, nor as long as that may be found out."""
+        """Return whether to offer sign-up: not if it is known to be closed, nor before that is known."""
         return await self.sign_up() == "open"
 
     async def sign_up(self) -> Literal["open", "closed", "unknown"]:
-        """Where the settings cannot be read, Cognito's refusal will say so."""
+        """Return whether sign-up is open. If the settings cannot be read, it is tried."""
         if self._never or self.domain is not None or time.monotonic() < self._refused_until:
             return "closed"
         described = await self.settings.known()

@@ -1,6 +1,6 @@
-"""`/oauth2/userinfo`: the caller's claims as JSON, for programs and for single-page apps.
+"""`/oauth2/userinfo`: the caller's claims as JSON, for programs and single-page apps.
 
-Invariant: no token is in the answer, only what verified ones say.
+Invariant: the answer contains no token, only claims of verified ones.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from gateway.http.answers import Answer, json_answer
 from gateway.pages.portal import Portal
 from gateway.sessions.page_request import PageRequest
 
-# Of the ID token alone: what bound it to its sign-in tells nobody who the user is.
+# Claims that bind an ID token to its sign-in and say nothing about the user.
 _OF_THE_TOKEN = frozenset({"at_hash", "nonce"})
 
 
 async def userinfo(portal: Portal, page: PageRequest) -> Answer:
+    """Handle GET: return the caller's claims. Raises Refusal."""
     principal = await portal.caller(page)
     if principal is None:
         raise NoCredentials
@@ -22,7 +23,7 @@ async def userinfo(portal: Portal, page: PageRequest) -> Answer:
     claims = dict(principal.claims.every)
     about = None if page.request.credentials else await portal.id_claims(page)
     if about is not None:
-        # The ID token knows the e-mail address and the like; where both speak, the token that opens the API.
+        # The ID token adds the e-mail address and the like; on conflict the access token wins.
         extra = {name: value for name, value in about.every.items() if name not in _OF_THE_TOKEN}
         claims = extra | claims
     return json_answer(claims)

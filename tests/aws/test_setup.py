@@ -244,7 +244,7 @@ def test_two_of_one_name_are_nobody_s_guess(local: LocalCognito) -> None:
         client(local, "cognito-idp").create_user_pool(PoolName="orders")
     done = setup(local)
     assert done.returncode == 1
-    assert "2 are called orders (us-east-1_" in done.stderr
+    assert "2 resources are named orders (us-east-1_" in done.stderr
 
 
 def test_an_error_half_way_says_what_is_there_and_how_to_go_on(local: LocalCognito) -> None:
@@ -257,8 +257,8 @@ def test_an_error_half_way_says_what_is_there_and_how_to_go_on(local: LocalCogni
     assert "Traceback" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("cognito-gateway: AWS refused cognito-idp:CreateUserPoolDomain: ")
-    assert "there by now: user pool us-east-1_" in last
-    assert last.endswith("run the same command again, it goes on from there")
+    assert "created or found so far: user pool us-east-1_" in last
+    assert last.endswith("run the same command again to continue")
     assert verdicts(made(local)) == {"user pool": "same", "app client": "same"}
 
 

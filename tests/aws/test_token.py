@@ -131,7 +131,7 @@ def test_a_password_with_a_space_at_its_end_is_named(local: LocalCognito, tmp_pa
         done = token(tmp_path, "--username", "alice", *flags(local), stdin=f"{typed}\n")
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == (
-            "cognito-gateway: the password begins or ends with a space, as no password at Cognito does\n"
+            "cognito-gateway: the password begins or ends with a space, which Cognito does not allow\n"
         )
     assert local.state.pools[POOL].attempts == {}, "it counts as no guess"
 

@@ -118,7 +118,7 @@ async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
         await page.wait_for_selector("#copied:not(:empty)")
         assert await page.inner_text("#copied") == "Access token copied"
         assert await page.evaluate("navigator.clipboard.readText()") == await page.input_value("#token")
-        assert "ends in 59:" in await page.inner_text("#token-title + p")
+        assert "expires in 59:" in await page.inner_text("#token-title + p")
 
 
 @pytest.mark.parametrize("target", ["/wiki/[x]|y^z?p=C:\\Users&q=a|b", "/100%25/a'b?x=%25zz&y=[1]"])

@@ -40,7 +40,7 @@ async def test_who_one_is_and_what_opens_the_api(tmp_path: Path) -> None:
         assert reply.status == 200
         command = shlex.split(value_of(browser, "curl"))
         assert command == ["curl", "-H", f"Authorization: Bearer {token}", "http://api.test/"]
-        assert "AWS as you" not in browser.text
+        assert "AWS credentials" not in browser.text
         # To somebody else there is nothing to see.
         other = at.browser()
         await other.open("/oauth2/")

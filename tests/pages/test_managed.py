@@ -424,7 +424,7 @@ async def test_what_cannot_be_signed_out_everywhere_is_signed_out_here(tmp_path:
         assert (reply.get("location") or "").startswith(f"{place.local.url}/logout?client_id=")
         back = await browser.get("/oauth2/")
         assert back.status == 502
-        assert b"did not end your sessions elsewhere" in back.body
+        assert b"did not end your other sessions" in back.body
         assert b'href="/oauth2/sign_in?notice=signed_out"' in back.body, "the way on is shown"
         assert (await browser.get("/oauth2/")).status == 303, "it is said once"
         (line,) = await logged(place.gateway, "sign_out", 1)

@@ -57,7 +57,7 @@ def test_a_space_inside_is_a_symbol() -> None:
     ("password", "sentence"),
     [
         ("", "Enter a password"),
-        ("a" * 257, "The password has more than 256 characters"),
+        ("a" * 257, "The password is longer than 256 characters"),
         (
             "short",
             "The password still needs 8 characters or more, an uppercase letter, a number and a symbol",

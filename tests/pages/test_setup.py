@@ -121,7 +121,7 @@ async def test_the_answer_is_stored_served_and_closed(tmp_path: Path) -> None:
         assert "Change the connection" in browser.text
         assert f'value="{POOL}"' in browser.text
         await browser.submit(**{**GOOD, "client_id": "unknown"}, password=PASSWORD)
-        assert "Cognito knows no such app client" in browser.text
+        assert "No app client with this ID exists" in browser.text
         await reloader.stop()
     (tmp_path / "state" / "connection.yaml").unlink()
 
@@ -149,15 +149,15 @@ async def test_nobody_else_may_change_it(tmp_path: Path) -> None:
         ({"region": "eu-west-1"}, "region", "The user pool is in us-east-1"),
         ({"region": "127.0.0.1:9"}, "region", "Enter the region"),
         ({"user_pool_id": "../../x"}, "user_pool_id", "a user pool ID such as"),
-        ({"user_pool_id": "us-east-1_Unknown00"}, "user_pool_id", "no such user pool"),
-        ({"client_id": "unknown"}, "client_id", "no such app client"),
+        ({"user_pool_id": "us-east-1_Unknown00"}, "user_pool_id", "No user pool with this ID exists"),
+        ({"client_id": "unknown"}, "client_id", "No app client with this ID exists"),
         ({"client_id": ""}, "client_id", "Enter the app client ID"),
         ({"user_pool_id": ""}, "user_pool_id", "Enter the user pool ID"),
         ({"client_id": "otherclient"}, "client_id", "belongs to another user pool"),
         (
             {"identity_pool_id": f"us-east-1:{'0' * 8}-0000-4000-8000-{'0' * 12}"},
             "identity_pool_id",
-            "no such",
+            "No identity pool with this ID exists",
         ),
         ({"client_id": "secretclient"}, "client_id", "has a secret"),
         ({"client_id": "srponly"}, "client_id", "does not allow USER_PASSWORD_AUTH"),
@@ -201,10 +201,14 @@ async def test_each_field_has_its_sentence(
             "USER_PASSWORD_AUTH flow not enabled for this client",
             "does not allow",
         ),
-        ("ResourceNotFoundException", "User pool client c does not exist.", "knows no such app client"),
-        ("TooManyRequestsException", "Rate exceeded", "try again in a minute"),
-        ("InternalErrorException", "", "try again in a minute"),
-        ("ForbiddenException", "", "does not take this app client (ForbiddenException)"),
+        (
+            "ResourceNotFoundException",
+            "User pool client c does not exist.",
+            "No app client with this ID exists",
+        ),
+        ("TooManyRequestsException", "Rate exceeded", "Try again in a minute"),
+        ("InternalErrorException", "", "Try again in a minute"),
+        ("ForbiddenException", "", "does not accept this app client (ForbiddenException)"),
     ],
 )
 def test_what_the_refusal_of_nobody_says_about_a_client(code: str, message: str, told: str | None) -> None:
@@ -234,7 +238,7 @@ async def test_a_code_works_once_and_the_next_one_is_in_the_log(tmp_path: Path) 
         first = await code_of(at)
         # A mistyped value costs no code.
         await browser.submit(**{**GOOD, "client_id": "unknown"}, setup_code=first)
-        assert "no such app client" in browser.text
+        assert "No app client with this ID exists" in browser.text
         await browser.submit(**GOOD, setup_code=first)
         assert "The IDs work" in browser.text
         await form_of(at)

@@ -1,1 +1,1 @@
-"""What `setup` makes at AWS: what is wanted (pure), steps that look and make, and the walk over them."""
+"""The resources that `setup` creates at AWS: desired settings (pure), steps, and the walk over them."""

@@ -1,6 +1,6 @@
-"""`setup --destroy`: takes away what a set-up made, in the order that leaves nothing dangling.
+"""`setup --destroy`: deletes what `setup` created, in an order that leaves nothing dangling.
 
-Invariant: nothing is touched that does not carry the set-up's own tag.
+Invariant: nothing is deleted that does not carry the tag of this set-up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.aws.provision.wanted import Wanted
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One thing that can be taken away, or `foreign`: it is called so and is not ours."""
+    """A resource that can be deleted. `foreign`: it has the name but not our tag."""
 
     title: str
     name: str
@@ -28,7 +28,7 @@ class Removal:
 
 
 def removals(aws: Aws, wanted: Wanted) -> list[Removal]:
-    """What is there of this set-up: the identity pool first, the user pool with its clients last."""
+    """Return the existing resources of this set-up: identity pool first, user pool with its clients last."""
     made = Made()
     pool, identity, role = UserPoolStep(aws, wanted), IdentityPoolStep(aws, wanted), Role(aws, wanted)
     user_pool, identity_pool = pool.look(made), identity.look(made)

@@ -1,7 +1,7 @@
-"""What the person who runs `setup` must be allowed to do, as an IAM policy.
+"""The IAM policy that `setup` needs.
 
 Invariant: exactly the actions that `setup`, `--plan`, `--fix`, `--destroy`, `sign-up` and `doctor` call, and
-iam:PassRole, which SetIdentityPoolRoles asks for; tests record the calls and hold the two equal.
+iam:PassRole, which SetIdentityPoolRoles requires; tests record the calls and compare.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _USER_POOLS = (
     "cognito-idp:UpdateUserPool",
     "cognito-idp:UpdateUserPoolClient",
 )
-# A tag in a create call asks for the right to tag (AWS, "Actions for Cognito").
+# Tags in a create call need permission to tag (AWS, "Actions for Cognito").
 _TAGGING = ("cognito-identity:TagResource", "cognito-idp:TagResource", "iam:TagRole")
 _IDENTITY_POOLS = (
     "cognito-identity:CreateIdentityPool",
@@ -41,16 +41,16 @@ _ROLE = (
     "iam:PassRole",
     "iam:UpdateAssumeRolePolicy",
 )
-# Asked for by AWS besides what is called.
+# Required by AWS though never called.
 IMPLIED = frozenset({*_TAGGING, "iam:PassRole"})
 
 
 def iam_policy(role_name: str, partition: str = "aws") -> dict[str, Any]:
-    """The policy document for a set-up whose role has this name; `partition` as in ARNs."""
+    """Return the policy document for a set-up with this role name; `partition` as in ARNs."""
     return {
         "Version": "2012-10-17",
         "Statement": [
-            # These name what does not exist yet, or list: AWS takes no narrower resource for them.
+            # These actions list, or create resources without an ARN yet: AWS accepts no narrower resource.
             {
                 "Sid": "Pools",
                 "Effect": "Allow",
@@ -68,5 +68,5 @@ def iam_policy(role_name: str, partition: str = "aws") -> dict[str, Any]:
 
 
 def actions(policy: dict[str, Any]) -> set[str]:
-    """Every action that a policy allows."""
+    """Return every action that a policy allows."""
     return {action for statement in policy["Statement"] for action in statement["Action"]}

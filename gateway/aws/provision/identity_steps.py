@@ -1,6 +1,6 @@
-"""The identity pool, the IAM role of signed-in people, and the tie between the two, as steps of `setup`.
+"""Steps of `setup`: the identity pool, the IAM role of signed-in users, and their association.
 
-Invariant: the role trusts one identity pool and its authenticated identities, nobody else.
+Invariant: the role trusts only the authenticated identities of one identity pool.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class IdentityPoolStep:
         made.identity_pool_id = found
         pool = self._aws.call("cognito-identity", "DescribeIdentityPool", IdentityPoolId=found)
         pool.pop("ResponseMetadata", None)
-        differences = w.told(self._settings(made), pool)
+        differences = w.difference_lines(self._settings(made), pool)
         ours = pool.get("IdentityPoolTags", {}).get(TAG) == name
         return StepState(name, found, differences, ours, pool)
 
@@ -45,11 +45,11 @@ class IdentityPoolStep:
         return str(pool["IdentityPoolId"])
 
     def fix(self, made: Made, finding: StepState) -> None:
-        # As with user pools, what an update leaves out is gone: all of it goes back.
+        # An update removes what it leaves out, as for user pools: everything is sent back.
         self._aws.call("cognito-identity", "UpdateIdentityPool", **finding.described | self._settings(made))
 
     def _settings(self, made: Made) -> dict[str, Any]:
-        # In a plan neither may exist yet, and then whatever stands there differs.
+        # In a plan, pool and client may not exist yet; then any value counts as different.
         return w.identity_pool_settings(
             region=self._aws.region, pool_id=made.pool_id or "", client_id=made.client_id or ""
         )
@@ -59,7 +59,7 @@ class IdentityPoolStep:
 
 
 class Role:
-    """The IAM role of signed-in people. It may do nothing yet: what it may is for the API's owner to say."""
+    """The IAM role of signed-in users. It has no permissions yet: those are for the API's owner to grant."""
 
     title = "IAM role"
 
@@ -86,7 +86,7 @@ class Role:
             "iam",
             "CreateRole",
             RoleName=self._wanted.role_name,
-            # IAM's default, and for the life of the role.
+            # IAM's default; it cannot be changed later.
             Path="/",
             AssumeRolePolicyDocument=json.dumps(w.trust_policy(made.identity_pool_id or "")),
             Description="For people who signed in at the user pool of the same name (cognito-gateway setup)",
@@ -111,7 +111,7 @@ class Role:
 
 
 class AuthenticatedRole:
-    """Which role the identity pool hands out."""
+    """The role that the identity pool gives to signed-in users."""
 
     title = "role of signed-in people"
 

@@ -1,6 +1,6 @@
-"""The user pool, its app client and its domain, as steps of `setup`.
+"""Steps of `setup`: the user pool, its app client and its domain.
 
-Invariant: what somebody else set up is described by its differences and only ever changed by `fix`.
+Invariant: a pool that `setup` did not create is reported by its differences, and changed only by `fix`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class UserPoolStep:
     title = "user pool"
 
     def __init__(self, aws: Aws, wanted: Wanted, pool_id: str | None = None) -> None:
-        """`pool_id`: of an existing pool that is to be used, whatever it is called."""
+        """`pool_id`: an existing pool to use, whatever its name."""
         self._aws, self._wanted, self._pool_id = aws, wanted, pool_id
 
     def look(self, made: Made) -> StepState:
@@ -30,7 +30,7 @@ class UserPoolStep:
         pool = describe_pool(self._aws, pool_id)
         if pool.get("Domain") or pool.get("CustomDomain"):
             made.domain = pool.get("CustomDomain") or pool.get("Domain")
-        differences = w.told(self._settings(pool), pool)
+        differences = w.difference_lines(self._settings(pool), pool)
         ours = self._is_ours(pool)
         return StepState(pool["Name"], pool_id, differences, ours, pool, w.lasting(pool) if ours else [])
 
@@ -52,7 +52,8 @@ class UserPoolStep:
 
     def _settings(self, pool: dict[str, Any]) -> dict[str, Any]:
         settings = w.pool_settings(self._wanted)
-        # How people sign in and recover accounts is for whoever made the pool; what matters to us is who may.
+        # How users sign in and recover accounts is up to the pool's creator; what matters to us is who may
+        # sign up.
         return (
             settings if self._is_ours(pool) else {"AdminCreateUserConfig": settings["AdminCreateUserConfig"]}
         )
@@ -65,7 +66,7 @@ class UserPoolStep:
         return only([pool["Id"] for pool in pools if pool["Name"] == self._wanted.name], self._wanted.name)
 
     def destroy(self, finding: StepState) -> None:
-        # AWS deletes no pool that has a domain, and none that is protected.
+        # AWS refuses to delete a pool with a domain or with deletion protection.
         domain = finding.described.get("Domain")
         if domain:
             self._aws.call("cognito-idp", "DeleteUserPoolDomain", Domain=domain, UserPoolId=finding.found)
@@ -96,9 +97,9 @@ class AppClient:
             return StepState(name, None)
         made.client_id = client_id
         client = describe_client(self._aws, made.pool_id, client_id)
-        # Not shown, not kept: that there is one is all that matters.
+        # Removed: only its existence matters.
         secret = client.pop("ClientSecret", None) is not None
-        differences = w.told(w.client_settings(self._wanted), client)
+        differences = w.difference_lines(w.client_settings(self._wanted), client)
         if secret:
             differences.insert(0, "it has a secret, wanted none")
         return StepState(name, client_id, differences, described=client | {"secret": secret})
@@ -129,7 +130,7 @@ class AppClient:
 
 
 class Domain:
-    """Where managed login answers. One pool has one prefix domain; AWS renames none."""
+    """The domain of managed login. A pool has one prefix domain; AWS cannot rename it."""
 
     title = "domain"
 

@@ -1,7 +1,7 @@
-"""One thing that `setup` wants: it can be looked up, created and fixed.
+"""One step of `setup`: a resource that can be looked up, created and fixed.
 
-Invariant: `look` changes nothing; `make` is only called where `look` found nothing, `fix` only where it
-found something else than is wanted.
+Invariant: `look` changes nothing; `make` is called only if `look` found nothing, `fix` only if it found
+differences.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any, Protocol
 
 from gateway.errors import GatewayError
 
-# The most that ListUserPools and its kin give at once.
+# The maximum page size of ListUserPools and similar operations.
 PAGE = 60
 
 
 @dataclass(slots=True)
 class Made:
-    """What is there so far; None: not yet, which in a plan stays so."""
+    """The IDs of what exists so far; None: not yet, and in a plan for good."""
 
     pool_id: str | None = None
     client_id: str | None = None
@@ -28,20 +28,21 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class StepState:
-    """What a look found: nothing (`found` None), or something with these differences from what is wanted."""
+    """What `look` found: nothing (`found` is None), or a resource and its differences from the desired
+    settings."""
 
     name: str
     found: str | None
     differences: list[str] = field(default_factory=list)
-    # Whether it carries our tag.
+    # Whether the resource carries our tag.
     ours: bool = False
     described: dict[str, Any] = field(default_factory=dict, repr=False)
-    # What differs and can never be changed.
+    # Differences that can never be changed.
     lasting: list[str] = field(default_factory=list)
 
 
 class SetupStep(Protocol):
-    """One thing that is wanted.
+    """One step of a set-up.
 
     Implementations: UserPoolStep, AppClient, Domain, IdentityPoolStep, Role, AuthenticatedRole.
     """
@@ -51,16 +52,16 @@ class SetupStep(Protocol):
     def look(self, made: Made) -> StepState: ...
 
     def make(self, made: Made) -> str:
-        """Make it, note it in `made`; its ID for people."""
+        """Create the resource, record it in `made`, and return its ID."""
 
     def fix(self, made: Made, finding: StepState) -> None:
-        """Change what differs."""
+        """Apply the desired settings."""
 
 
 def only(ids: list[str], name: str) -> str | None:
     if len(ids) > 1:
         raise GatewayError(
-            f"setup: {len(ids)} are called {name} ({', '.join(ids)}): rename all but one, or choose another "
-            "--pool-name"
+            f"setup: {len(ids)} resources are named {name} ({', '.join(ids)}): rename all but one, or choose "
+            "another --pool-name"
         )
     return ids[0] if ids else None

@@ -1,7 +1,7 @@
-"""The walk over the steps: look, report, then create or fix what is missing or differs.
+"""The walk over the steps of `setup`: look up, report, then create or fix.
 
-Invariant: in a plan nothing is changed; what differs is changed only with `fix`; an error half-way names all
-that is there by then.
+Invariant: a plan changes nothing; differences are changed only with `fix`; an error half-way names everything
+that exists by then.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ Verdict = Literal["same", "create", "created", "differs", "change", "changed"]
 
 @dataclass(frozen=True, slots=True)
 class StepReport:
-    """What the walk has to say of one step."""
+    """The outcome of one step."""
 
     title: str
     name: str
     verdict: Verdict
     id: str | None = None
     differences: Sequence[str] = field(default_factory=tuple)
-    # Differences that nobody can change.
+    # Differences that can never be changed.
     lasting: Sequence[str] = field(default_factory=tuple)
 
 
@@ -42,21 +42,21 @@ def walk(
     fix: bool,
     say: Callable[[StepReport], None],
 ) -> Made:
-    """Everything in order, each step said as soon as it is done. Raises GatewayError."""
+    """Run all steps in order, reporting each when it is done. Raises GatewayError."""
     made = Made()
     done: list[StepReport] = []
     for step in steps(aws, wanted, pool_id):
         try:
-            told = _take(step, made, plan=plan, fix=fix)
+            report = _take(step, made, plan=plan, fix=fix)
         except GatewayError as error:
             raise GatewayError(f"{error}{_so_far(done)}") from None
-        done.append(told)
-        say(told)
+        done.append(report)
+        say(report)
     return made
 
 
 def steps(aws: Aws, wanted: Wanted, pool_id: str | None) -> list[SetupStep]:
-    """What is wanted, in the order it is made: each needs those before it."""
+    """Return the steps in order: each depends on those before it."""
     every: list[SetupStep] = [UserPoolStep(aws, wanted, pool_id), AppClient(aws, wanted)]
     if wanted.domain_prefix is not None:
         every.append(Domain(aws, wanted))
@@ -72,15 +72,15 @@ def _take(step: SetupStep, made: Made, *, plan: bool, fix: bool) -> StepReport:
             return StepReport(step.title, finding.name, "create")
         return StepReport(step.title, finding.name, "created", step.make(made))
     if not finding.differences:
-        return _told(step, finding, "same")
+        return _report(step, finding, "same")
     if not fix:
-        return _told(step, finding, "differs")
+        return _report(step, finding, "differs")
     if not plan:
         step.fix(made, finding)
-    return _told(step, finding, "change" if plan else "changed")
+    return _report(step, finding, "change" if plan else "changed")
 
 
-def _told(step: SetupStep, finding: StepState, verdict: Verdict) -> StepReport:
+def _report(step: SetupStep, finding: StepState, verdict: Verdict) -> StepReport:
     return StepReport(
         step.title, finding.name, verdict, finding.found, tuple(finding.differences), tuple(finding.lasting)
     )
@@ -89,5 +89,5 @@ def _told(step: SetupStep, finding: StepState, verdict: Verdict) -> StepReport:
 def _so_far(done: Sequence[StepReport]) -> str:
     if not done:
         return ""
-    there = ", ".join(f"{told.title} {told.id or told.name}" for told in done)
-    return f"; there by now: {there}: fix the cause and run the same command again, it goes on from there"
+    exists = ", ".join(f"{each.title} {each.id or each.name}" for each in done)
+    return f"; created or found so far: {exists}: fix the cause and run the same command again to continue"

@@ -1,7 +1,7 @@
-"""What `setup` wants to be there, as AWS's own request members. Pure.
+"""The desired settings of `setup`, as members of AWS requests. Pure.
 
 Invariant: nothing here grants more than a gateway and a single-page application need: no client secret, no
-unauthenticated access, a role that only signed-in people of this one identity pool can take.
+unauthenticated access, a role that only signed-in users of this one identity pool can assume.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any
 
 from gateway.aws.partitions import identity_principal
 
-# Marks what `setup` made, with the set-up's name as its value; `--destroy` takes away nothing else.
+# Marks what `setup` created, with the set-up's name as its value; `--destroy` deletes nothing else.
 TAG = "cognito-gateway"
 
-# The console's first four and refresh: choice-based, password, SRP, and the admin flow of the AWS CLI.
+# The console's first four flows plus refresh: choice-based, password, SRP, and the AWS CLI's admin flow.
 AUTH_FLOWS = (
     "ALLOW_ADMIN_USER_PASSWORD_AUTH",
     "ALLOW_REFRESH_TOKEN_AUTH",
@@ -23,17 +23,17 @@ AUTH_FLOWS = (
     "ALLOW_USER_PASSWORD_AUTH",
     "ALLOW_USER_SRP_AUTH",
 )
-# aws.cognito.signin.user.admin: without it nobody can ask Cognito whether the token was revoked.
+# aws.cognito.signin.user.admin: without it, Cognito cannot be asked whether a token was revoked.
 _OAUTH_SCOPES = ("aws.cognito.signin.user.admin", "email", "openid", "profile")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One set-up; all that it makes is called after `name`."""
+    """One set-up; every resource is named after `name`."""
 
     name: str
     self_sign_up: bool = False
-    # Of managed login; None: our own pages.
+    # The domain prefix of managed login; None: our own pages.
     domain_prefix: str | None = None
     callback_urls: tuple[str, ...] = ()
     logout_urls: tuple[str, ...] = ()
@@ -59,23 +59,23 @@ def fixed_pool_settings() -> dict[str, Any]:
 
 
 def pool_settings(wanted: Wanted) -> dict[str, Any]:
-    """CreateUserPool and UpdateUserPool: an e-mail address is confirmed by Cognito."""
+    """Return settings for CreateUserPool and UpdateUserPool: Cognito verifies e-mail addresses."""
     return {
         "AutoVerifiedAttributes": ["email"],
-        # The old address stays, verified, until the code sent to the new one is entered.
+        # The old address stays in force until the code sent to the new one is entered.
         "UserAttributeUpdateSettings": {"AttributesRequireVerificationBeforeUpdate": ["email"]},
         "AdminCreateUserConfig": {"AllowAdminCreateUserOnly": not wanted.self_sign_up},
         "AccountRecoverySetting": {"RecoveryMechanisms": [{"Priority": 1, "Name": "verified_email"}]},
-        # A user pool that is gone is gone with all its users. `--destroy` asks, then lifts it.
+        # A deleted user pool takes all its users with it. `--destroy` asks first, then turns this off.
         "DeletionProtection": "ACTIVE",
     }
 
 
 def client_settings(wanted: Wanted) -> dict[str, Any]:
-    """CreateUserPoolClient, for a single-page application: what runs in a browser keeps no secret."""
+    """Return CreateUserPoolClient settings for a single-page application, which cannot keep a secret."""
     settings: dict[str, Any] = {
         "ExplicitAuthFlows": list(AUTH_FLOWS),
-        # The API's default, LEGACY, tells strangers who has an account.
+        # The API's default, LEGACY, reveals who has an account.
         "PreventUserExistenceErrors": "ENABLED",
         "EnableTokenRevocation": True,
     }
@@ -92,10 +92,10 @@ def client_settings(wanted: Wanted) -> dict[str, Any]:
 
 
 def identity_pool_settings(*, region: str, pool_id: str, client_id: str) -> dict[str, Any]:
-    """CreateIdentityPool: this pool and client only, and each token is asked about at Cognito."""
+    """Return CreateIdentityPool settings: this pool and client only, and tokens are checked at Cognito."""
     return {
         "AllowUnauthenticatedIdentities": False,
-        # The classic flow lets its caller choose any role that trusts the pool.
+        # The classic flow lets the caller choose any role that trusts the pool.
         "AllowClassicFlow": False,
         "CognitoIdentityProviders": [
             {
@@ -109,10 +109,10 @@ def identity_pool_settings(*, region: str, pool_id: str, client_id: str) -> dict
 
 
 def trust_policy(identity_pool_id: str) -> dict[str, Any]:
-    """Who may take the role: authenticated identities of this identity pool.
+    """Return the role's trust policy: authenticated identities of this identity pool may assume it.
 
-    Source: AWS, "IAM roles", role trust and permissions. Without both conditions any identity pool of anybody
-    could hand the role out.
+    Source: AWS, "IAM roles", role trust and permissions. Without both conditions, any identity pool in any
+    account could use the role.
     """
     principal = identity_principal(identity_pool_id)
     return {
@@ -132,40 +132,42 @@ def trust_policy(identity_pool_id: str) -> dict[str, Any]:
 
 
 def lasting(found: Mapping[str, Any]) -> list[str]:
-    """Return how a pool differs from `fixed_pool_settings` where people meet it."""
-    told = []
+    """Return how a pool differs from `fixed_pool_settings` where users notice it."""
+    found_differences = []
     if found.get("UsernameAttributes", []) != ["email"]:
-        told.append("people do not sign in by e-mail address alone")
+        found_differences.append("users do not sign in by email address alone")
     if is_case_sensitive(found):
-        told.append("sign-in names are case-sensitive: Jane@ and jane@ are two users")
-    return told
+        found_differences.append("sign-in names are case-sensitive: Jane@ and jane@ are two users")
+    return found_differences
 
 
 def is_case_sensitive(pool: Mapping[str, Any]) -> bool:
-    """Whether a user pool, as AWS describes it, tells Jane@ from jane@; that is AWS's default."""
+    """Return whether a user pool, as described by AWS, distinguishes Jane@ from jane@; AWS's default."""
     return bool((pool.get("UsernameConfiguration") or {}).get("CaseSensitive", True))
 
 
 def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Those members of `wanted` that are otherwise in `found`; the order of lists does not count."""
+    """Return the members of `wanted` that differ in `found`; the order of lists does not matter."""
     return {name: value for name, value in wanted.items() if not _satisfied(value, found.get(name))}
 
 
-def told(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
-    """A clause for each difference: what it is, and what is wanted."""
-    return [line for name, value in wanted.items() for line in _told(name, value, found.get(name))]
+def difference_lines(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> list[str]:
+    """Return a clause for each difference: the value found, and the value wanted."""
+    return [
+        line for name, value in wanted.items() for line in _difference_lines(name, value, found.get(name))
+    ]
 
 
-def _told(name: str, wanted: Any, found: Any) -> Iterator[str]:
+def _difference_lines(name: str, wanted: Any, found: Any) -> Iterator[str]:
     if isinstance(wanted, Mapping) and isinstance(found, Mapping):
         for member, value in wanted.items():
-            yield from _told(f"{name}.{member}", value, found.get(member))
+            yield from _difference_lines(f"{name}.{member}", value, found.get(member))
     elif not _satisfied(wanted, found):
         yield f"{name} is {_shown(found)}, wanted {_shown(wanted)}"
 
 
 def _satisfied(wanted: Any, found: Any) -> bool:
-    """Structures may hold more than is wanted: AWS fills in defaults."""
+    """Return whether `found` meets `wanted`. It may have more members: AWS fills in defaults."""
     if isinstance(wanted, Mapping):
         return isinstance(found, Mapping) and all(_satisfied(v, found.get(k)) for k, v in wanted.items())
     if isinstance(wanted, list):

@@ -1,5 +1,5 @@
-// What a script adds to pages that work without one: showing a password, checking its rules while one types,
-// copying, counting down. Nothing is fetched and nothing is kept.
+// Enhancements of pages that work without a script: show a password, check its rules during typing, copy, count
+// down. Nothing is fetched or stored.
 "use strict";
 
 const all = (selector) => document.querySelectorAll(selector);
@@ -18,7 +18,7 @@ for (const button of all("[data-reveals]")) {
 }
 
 // --- the rules of a new password ---
-// Cognito's own idea of a symbol (developer guide, "Password requirements"); a space counts, but not at the ends.
+// Cognito's symbols (developer guide, "Password requirements"); a space counts, but not at the ends.
 const SYMBOL = /[\^$*.[\]{}()?"!@#%&/\\,><':;|_~`=+-]|\S \S/;
 const RULES = {
   length: (text, least) => [...text].length >= Number(least),
@@ -37,7 +37,7 @@ for (const list of all("[data-rules-of]")) {
       const met = RULES[item.dataset.rule](field.value, item.dataset.least);
       item.classList.toggle("met", met);
     }
-    // Said once one has stopped typing; a screen reader would read every letter's verdict otherwise.
+    // Announced after a pause in typing: otherwise a screen reader would speak on every keystroke.
     clearTimeout(timer);
     timer = setTimeout(() => {
       const open = items.filter((item) => !item.classList.contains("met"));
@@ -63,7 +63,7 @@ for (const button of all("[data-copies]")) {
   button.addEventListener("click", async () => {
     let done = true;
     try {
-      // Only on https and localhost is there a clipboard.
+      // The clipboard API exists only on https and localhost.
       if (navigator.clipboard) await navigator.clipboard.writeText(field.value);
       else done = fallback(field);
     } catch {
@@ -91,7 +91,7 @@ const spoken = (seconds) => {
 };
 const started = performance.now();
 for (const element of all("[data-seconds]")) {
-  // Seconds from the server, not a time of day: this machine's clock may be wrong.
+  // A duration from the server, not a time of day: this machine's clock may be wrong.
   const total = Number(element.dataset.seconds);
   const tick = () => {
     const left = Math.max(0, total - (performance.now() - started) / 1000);
