@@ -1,1 +1,1 @@
-"""An emulator of Amazon Cognito for development and tests, and a sample API to put a gateway in front of."""
+"""An emulator of Amazon Cognito for development and tests, with a sample API to put behind a gateway."""

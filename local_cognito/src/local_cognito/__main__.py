@@ -1,4 +1,4 @@
-"""`python -m local_cognito` is the command `local-cognito`."""
+"""Entry point of `python -m local_cognito`: the command `local-cognito`."""
 
 import sys
 

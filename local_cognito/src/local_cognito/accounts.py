@@ -1,6 +1,6 @@
-"""What an account's state forbids, and the lockout after failed passwords.
+"""Account checks common to all flows: states that forbid a sign-in, and the lockout after failed passwords.
 
-Invariant: both are the same for every flow; a name nobody has is locked like one somebody has.
+Invariant: both are the same for every flow; an unknown username is locked out like an existing one.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from local_cognito.errors import AwsError, not_authorized, wrong_password
 from local_cognito.state import RESET_REQUIRED, UNCONFIRMED, Attempts, Pool, User
 
 # Developer guide, "Lockout behavior for failed sign-in attempts": after five failures one second, doubling
-# with each further one (2^(n-5)) up to about 15 minutes; forgotten after 15 quiet minutes.
+# with each further one (2^(n-5)) up to about 15 minutes; reset after 15 minutes without a failure.
 _FREE_FAILURES = 5
 _LONGEST_LOCK = 900.0
 
 
 def check_account(user: User) -> None:
-    """Raises when the account may not sign in at all, whatever was proved."""
+    """Raise AwsError if the account may not sign in at all, whatever was proved."""
     if not user.enabled:
         raise not_authorized("User is disabled.")
     if user.status == UNCONFIRMED:
@@ -25,7 +25,7 @@ def check_account(user: User) -> None:
 
 
 def check_lock(pool: Pool, name: str, now: float) -> None:
-    """Before the password is looked at; raises NotAuthorizedException while the name is locked."""
+    """Raise NotAuthorizedException while the name is locked out. Called before the password is compared."""
     attempts = pool.attempts.setdefault(pool.fold(name), Attempts())
     if now < attempts.locked_until:
         raise not_authorized("Password attempts exceeded")
@@ -34,7 +34,7 @@ def check_lock(pool: Pool, name: str, now: float) -> None:
 
 
 def settle_attempt(pool: Pool, name: str, now: float, *, right: bool) -> None:
-    """After it: forgets the failures, or counts one more and raises the sentence for a wrong password."""
+    """Record the outcome of a password check. Raises NotAuthorizedException if it failed."""
     if right:
         pool.attempts.pop(pool.fold(name), None)
         return

@@ -1,6 +1,6 @@
-"""User attributes: a pool's schema, and what a user's attributes must look like under it.
+"""User attributes: a pool's schema, and validation against it.
 
-Invariant: the attributes of a stored user are all in its pool's schema.
+Invariant: a stored user has only attributes that the pool's schema defines.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from local_cognito.errors import AwsError, invalid_parameter
 from local_cognito.state import Pool, User, aliases, find_user
 
-# OpenID Connect Core section 5.1, as Cognito keeps them; value: (data type, mutable).
+# OpenID Connect Core section 5.1, as stored by Cognito; value: (data type, mutable).
 _STANDARD: dict[str, tuple[str, bool]] = {
     "sub": ("String", False),
     **dict.fromkeys(
@@ -47,7 +47,8 @@ BOOLEANS = frozenset({"email_verified", "phone_number_verified"})
 
 
 def schema_of(given: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The whole schema: the standard attributes, as changed by, and the custom ones of, a Schema member."""
+    """Return the whole schema: the standard attributes with the changes, and the custom attributes, of
+    `given`."""
     schema = {
         name: {
             "Name": name,
@@ -86,7 +87,7 @@ def as_list(attributes: Mapping[str, str]) -> list[dict[str, str]]:
 
 
 def check_attributes(pool: Pool, attributes: Mapping[str, str]) -> None:
-    """Raises InvalidParameterException when one is not in the schema, or its value is not of its type."""
+    """Raise InvalidParameterException for an attribute outside the schema or a value of another type."""
     for name, value in attributes.items():
         if name == "sub":
             raise invalid_parameter("Cannot modify the non-mutable attribute sub")
@@ -105,7 +106,8 @@ def check_attributes(pool: Pool, attributes: Mapping[str, str]) -> None:
 
 
 def check_required(pool: Pool, attributes: Mapping[str, str]) -> None:
-    """For users who sign themselves up; an administrator's may lack some until the first sign-in."""
+    """Check the required attributes of a sign-up; users created by an administrator may lack some at
+    first."""
     for name, one in pool.schema.items():
         if one["Required"] and name != "sub" and not attributes.get(name):
             raise invalid_parameter(
@@ -114,7 +116,7 @@ def check_required(pool: Pool, attributes: Mapping[str, str]) -> None:
 
 
 def check_mutable(pool: Pool, user: User, attributes: Mapping[str, str]) -> None:
-    """Immutable ones keep the value they once have."""
+    """Raise InvalidParameterException if an immutable attribute would change."""
     for name, value in attributes.items():
         if not pool.schema[name]["Mutable"] and user.attributes.get(name) not in (None, value):
             raise invalid_parameter(f"user.{name}: Attribute cannot be updated.\n")
@@ -129,7 +131,7 @@ def required_and_missing(pool: Pool, user: User) -> list[str]:
 
 
 def claim_aliases(pool: Pool, user: User, *, force: bool = False) -> None:
-    """Makes sure no other user signs in with this user's aliases; with `force`, the other one loses them.
+    """Ensure that no other user has one of this user's aliases; with `force`, take it from the other user.
 
     Raises UsernameExistsException (UsernameAttributes) or AliasExistsException (AliasAttributes).
     """

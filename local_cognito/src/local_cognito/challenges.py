@@ -1,6 +1,6 @@
-"""RespondToAuthChallenge and AdminRespondToAuthChallenge: which answer goes where.
+"""RespondToAuthChallenge and AdminRespondToAuthChallenge: dispatch of answers by challenge.
 
-Invariant: a session is spent by the answer that was right, and by every wrong password.
+Invariant: a session is used up by the right answer, and by every wrong password.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def answer_challenge(turn: Turn, request: Request) -> Answer:
     session = find_session(turn, request, username)
     user = turn.pool.users.get(turn.pool.fold(session.username))
     answer = _answer(replace(turn, by_srp=session.by_srp), session, user, answers)
-    # Spent by success: after a password the policy refuses, the user tries again in the same session.
+    # Used up on success only: a user whose new password violates the policy retries in the same session.
     session.used = True
     return answer
 
@@ -80,7 +80,8 @@ def _new_password(turn: Turn, session: AuthSession, user: User, answers: Answers
 
 
 def _set_up(turn: Turn, session: AuthSession, user: User, answers: Answers) -> Answer:
-    """MFA_SETUP, in the session VerifySoftwareToken gave: the one before is not enough."""
+    """Answer MFA_SETUP, in the session that VerifySoftwareToken returned; the session before it is
+    refused."""
     if not session.verified:
         raise invalid_parameter("Software token has not been verified in this session.")
     user.mfa.add(mfa.SOFTWARE_TOKEN)

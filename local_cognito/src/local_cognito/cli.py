@@ -1,6 +1,6 @@
-"""The command `local-cognito`: arguments in, exit code out.
+"""The command `local-cognito`.
 
-Invariant: what the user can put right is one sentence on stderr and exit code 1, never a traceback.
+Invariant: an error that the user can fix is one sentence on stderr and exit code 1, never a traceback.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from local_cognito.version import VERSION
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of argv."""
+    """Return the command-line parser."""
     parser = argparse.ArgumentParser(
         prog="local-cognito", description="A strict emulator of Amazon Cognito, on loopback."
     )
@@ -25,14 +25,14 @@ def make_parser() -> argparse.ArgumentParser:
         "--listen",
         default="127.0.0.1:9229",
         metavar="HOST:PORT",
-        help="a loopback address (default: 127.0.0.1:9229)",
+        help="loopback address to listen on (default: 127.0.0.1:9229)",
     )
     begin = parser.add_mutually_exclusive_group()
     begin.add_argument(
-        "--seed", type=Path, metavar="FILE", help="pools, clients and users to begin with (YAML)"
+        "--seed", type=Path, metavar="FILE", help="pools, clients and users to create at start (YAML)"
     )
     begin.add_argument(
-        "--demo", action="store_const", const=DEMO, dest="seed", help="begin with the demo's pool and user"
+        "--demo", action="store_const", const=DEMO, dest="seed", help="start with the demo's pool and user"
     )
     return parser
 

@@ -1,6 +1,6 @@
-"""What an app client may be set to for managed login and client credentials.
+"""Validation of an app client's OAuth settings, for managed login and client credentials.
 
-Invariant: a client that is stored asks for scopes that exist and sends browsers only where it said.
+Invariant: a stored client has only scopes that exist and redirects browsers only to URLs it registered.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from urllib.parse import urlsplit
 from local_cognito.errors import AwsError, invalid_parameter
 from local_cognito.state import Pool
 
-# The one scope that opens the user pools API to an access token.
+# The scope that lets an access token call the user pools API.
 SELF_SERVICE = "aws.cognito.signin.user.admin"
 STANDARD_SCOPES = frozenset({"openid", "email", "phone", "profile", SELF_SERVICE})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def check_oauth(pool: Pool, settings: Mapping[str, Any], secret: str | None) -> None:
-    """Raises what CreateUserPoolClient raises."""
+    """Raise the AwsError that CreateUserPoolClient would."""
     flows, scopes = settings.get("AllowedOAuthFlows") or [], settings.get("AllowedOAuthScopes") or []
     for url in (*settings.get("CallbackURLs", ()), *settings.get("LogoutURLs", ())):
         _check_url(url)
@@ -42,7 +42,7 @@ def check_oauth(pool: Pool, settings: Mapping[str, Any], secret: str | None) -> 
 
 
 def _check_client_credentials(flows: list[str], scopes: list[str], secret: str | None) -> None:
-    # API reference, CreateUserPoolClient, AllowedOAuthFlows: the only flow, and a client with a secret.
+    # API reference, CreateUserPoolClient, AllowedOAuthFlows: as the only flow, and with a client secret.
     if len(flows) > 1:
         raise AwsError(
             "InvalidOAuthFlowException",
@@ -66,7 +66,8 @@ def custom_scopes(pool: Pool) -> set[str]:
 
 
 def _check_url(url: str) -> None:
-    """API reference, CallbackURLs: absolute, no fragment, https but for loopback, or an app's own scheme."""
+    """Validate a redirect URL (API reference, CallbackURLs): absolute, no fragment; http only for
+    loopback."""
     try:
         parts = urlsplit(url)
         host = parts.hostname

@@ -1,7 +1,7 @@
-"""The operations on app clients, and what a client allows.
+"""Operations on app clients, and what an app client allows.
 
-Invariant: a client's settings are complete at any time; as in Cognito, UpdateUserPoolClient puts every member
-it is not given back to its default.
+Invariant: a client's settings are always complete; as in Cognito, UpdateUserPoolClient resets every omitted
+member to its default.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ Answer = dict[str, Any]
 
 _DEFAULT_FLOWS = ["ALLOW_CUSTOM_AUTH", "ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
-# kind: (member, default value, default unit, least and most seconds). Developer guide, "token validity":
-# access and ID tokens 5 minutes to 1 day, refresh tokens 1 hour to 10 years.
+# kind: (member, default value, default unit, minimum and maximum in seconds). Developer guide, "token
+# validity": access and ID tokens 5 minutes to 1 day, refresh tokens 1 hour to 10 years.
 _VALIDITY = {
     "AccessToken": ("AccessTokenValidity", 1, "hours", 300, 86400),
     "IdToken": ("IdTokenValidity", 1, "hours", 300, 86400),
@@ -32,7 +32,7 @@ _VALIDITY = {
 
 
 def create_client(state: State, request: Request, now: float, client_id: str | None = None) -> Answer:
-    """CreateUserPoolClient; `client_id` is the seed's, otherwise a new one in Cognito's form."""
+    """CreateUserPoolClient. `client_id`: from the seed; None generates one in Cognito's form."""
     pool = state.pool(request["UserPoolId"])
     if request.get("GenerateSecret") and "ClientSecret" in request:
         raise invalid_parameter("ClientSecret and GenerateSecret cannot be given together.")
@@ -61,7 +61,7 @@ def update_client(state: State, request: Request, now: float) -> Answer:
 
 
 def delete_client(state: State, request: Request, now: float) -> Answer:
-    """Its sign-ins end with it: no token names a client that is gone."""
+    """DeleteUserPoolClient. The client's sign-in sessions end; its tokens become invalid."""
     pool, client = state.client(request["ClientId"], request["UserPoolId"])
     pool.sessions = {key: one for key, one in pool.sessions.items() if one.client_id != client.id}
     del pool.clients[client.id]
@@ -79,7 +79,7 @@ def list_clients(state: State, request: Request, now: float) -> Answer:
 
 
 def lifetime(client: Client, kind: str) -> int:
-    """Seconds a token of this kind (AccessToken, IdToken, RefreshToken) lives."""
+    """Return the lifetime in seconds of a token of this kind (AccessToken, IdToken, RefreshToken)."""
     return _lifetime(client.settings, kind)
 
 
@@ -88,15 +88,16 @@ def flow_enabled(client: Client, *names: str) -> bool:
 
 
 def refresh_enabled(client: Client) -> bool:
-    """The old flow names, those without ALLOW_, never named refreshing: with them it is always on."""
+    """Return whether the client may refresh; always with the legacy flow names, which have no ALLOW_
+    prefix."""
     flows = client.settings["ExplicitAuthFlows"]
     return "ALLOW_REFRESH_TOKEN_AUTH" in flows or not any(flow.startswith("ALLOW_") for flow in flows)
 
 
 def readable(client: Client, attributes: Mapping[str, str]) -> dict[str, str]:
-    """Those of a user's attributes that this client may read, in tokens and from GetUser.
+    """Return the attributes that this client may read, in tokens and from GetUser.
 
-    API reference, CreateUserPoolClient: without ReadAttributes, the standard ones, so no custom ones.
+    API reference, CreateUserPoolClient: without ReadAttributes, the standard attributes only.
     """
     chosen = client.settings.get("ReadAttributes")
     if chosen:
@@ -105,20 +106,20 @@ def readable(client: Client, attributes: Mapping[str, str]) -> dict[str, str]:
 
 
 def check_writable(client: Client, attributes: Mapping[str, str]) -> None:
-    """Raises NotAuthorizedException when this client may not set one of them for its users.
+    """Raise NotAuthorizedException if this client may not write one of the attributes.
 
-    API reference, CreateUserPoolClient: without WriteAttributes, the standard ones, so no custom ones.
+    API reference, CreateUserPoolClient: without WriteAttributes, the standard attributes only.
     """
     chosen = client.settings.get("WriteAttributes")
     for name in attributes:
         allowed = name in chosen if chosen else not name.startswith("custom:")
-        # Developer guide: only Cognito itself, or an administrator, says that something is verified.
+        # Developer guide: only Cognito itself or an administrator marks an attribute as verified.
         if not allowed or name in ("email_verified", "phone_number_verified"):
             raise not_authorized("A client attempted to write unauthorized attribute")
 
 
 def check_secret_hash(client: Client, username: str, given: str | None) -> None:
-    """Raises NotAuthorizedException unless it is Base64(HMAC-SHA256(client secret, username + client id))."""
+    """Raise NotAuthorizedException unless it is Base64(HMAC-SHA256(client secret, username + client ID))."""
     if client.secret is None:
         if given is not None:
             raise not_authorized(f"Unable to verify secret hash for client {client.id}")
@@ -131,7 +132,7 @@ def check_secret_hash(client: Client, username: str, given: str | None) -> None:
 
 
 def rotation(client: Client) -> int | None:
-    """The grace period in seconds when refresh tokens rotate; None when they do not."""
+    """Return the grace period in seconds of refresh token rotation; None without rotation."""
     setting = client.settings.get("RefreshTokenRotation", {})
     return setting.get("RetryGracePeriodSeconds", 0) if setting.get("Feature") == "ENABLED" else None
 
@@ -141,7 +142,8 @@ def hides_users(client: Client) -> bool:
 
 
 def _check_user_context(settings: Mapping[str, Any], secret: str | None) -> None:
-    """API reference, CreateUserPoolClient: only clients with a secret may say who their users are."""
+    """Check that a client which may propagate user context has a secret (API reference,
+    CreateUserPoolClient)."""
     if settings["EnablePropagateAdditionalUserContextData"] and secret is None:
         raise invalid_parameter(
             "EnablePropagateAdditionalUserContextData can only be enabled for a client with a secret."
@@ -159,7 +161,7 @@ def _settings(request: Request) -> dict[str, Any]:
     }
     dropped = {"UserPoolId", "ClientId", "GenerateSecret", "ClientSecret"}
     settings.update({name: value for name, value in request.items() if name not in dropped})
-    # 0 and absent both mean the default.
+    # 0 and an omitted member both mean the default.
     settings["RefreshTokenValidity"] = settings.get("RefreshTokenValidity") or 30
     settings["ExplicitAuthFlows"] = settings.get("ExplicitAuthFlows") or _DEFAULT_FLOWS
     _check_flows(settings["ExplicitAuthFlows"])
@@ -187,7 +189,7 @@ def _check_flows(flows: list[str]) -> None:
 
 
 def _check_rotation(settings: dict[str, Any]) -> None:
-    # Developer guide, "refresh token rotation": REFRESH_TOKEN_AUTH cannot hand out a new refresh token.
+    # Developer guide, "refresh token rotation": REFRESH_TOKEN_AUTH cannot return a new refresh token.
     if "ALLOW_REFRESH_TOKEN_AUTH" in settings["ExplicitAuthFlows"]:
         raise invalid_parameter(
             "Refresh token rotation cannot be enabled while ALLOW_REFRESH_TOKEN_AUTH is in ExplicitAuthFlows."

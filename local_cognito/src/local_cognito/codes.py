@@ -1,7 +1,7 @@
-"""Codes that were sent and are to be sent back: made, compared, bounded in time and in tries.
+"""Codes sent to users: generated, compared, and limited in lifetime and attempts.
 
-Invariant: a code is compared in constant time and only while its budget of tries lasts; a name
-nobody has costs and answers the same.
+Invariant: a code is compared in constant time and only within its limit of attempts; an unknown username
+costs and answers the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from local_cognito.state import Code, Delivery, Message, Pool, State
 
 @dataclass(frozen=True, slots=True)
 class Purpose:
-    """What a code is for: `asks` and `tries` are how often per hour it may be sent and answered."""
+    """What a code is for. `asks` and `tries`: how often per hour it may be sent and tried."""
 
     name: str
     seconds: int
@@ -25,7 +25,7 @@ class Purpose:
 
 
 # Developer guide: "quotas", operations per user and hour, and "code validity". Where it gives a range by risk
-# (forgotten passwords, 5 to 20), the lower end: whoever copes with that copes with more.
+# (forgotten passwords, 5 to 20), the lower end, which is the stricter one to test against.
 SIGN_UP = Purpose("sign-up", 24 * 3600, asks=5, tries=15)
 FORGOT_PASSWORD = Purpose("forgot-password", 3600, asks=5, tries=5)
 ATTRIBUTE = Purpose("attribute", 24 * 3600, asks=5, tries=15)
@@ -43,9 +43,9 @@ def send(
     slot: str | None = None,
     value: str | None = None,
 ) -> None:
-    """A new code for this name, replacing the one before; without a delivery nobody ever learns it.
+    """Generate a code for this name, replacing the previous one. Without a delivery it is sent to nobody.
 
-    `slot` keeps several codes of one user apart; `value` is what takes effect once the code comes back.
+    `slot` distinguishes several codes of one user; `value` takes effect when the code is confirmed.
     """
     code = new_code()
     pool.codes[purpose.name, pool.fold(slot or name)] = Code(code, now + purpose.seconds, delivery, value)
@@ -56,7 +56,7 @@ def send(
 def post(
     state: State, pool: Pool, name: str, *, kind: str, delivery: Delivery, code: str, now: float
 ) -> None:
-    """Into the outbox: what Cognito would hand to SES or SNS."""
+    """Put a message into the outbox, where Cognito would hand it to SES or SNS."""
     text = f"Your confirmation code is {code}."
     state.outbox.append(
         Message(pool.id, name, kind, text, delivery.medium, delivery.destination, code, at=now)
@@ -68,7 +68,7 @@ def new_code() -> str:
 
 
 def redeem(pool: Pool, purpose: Purpose, name: str, given: str, now: float) -> Code:
-    """The code, if it is the one that was sent; it stays until `spend`. Raises what Cognito raises."""
+    """Return the code if it matches; it stays valid until `spend`. Raises AwsError as Cognito does."""
     count(pool, f"try {purpose.name}", name, purpose.tries, now)
     code = pool.codes.get((purpose.name, pool.fold(name)))
     if code is None or now >= code.expires:
@@ -83,7 +83,7 @@ def spend(pool: Pool, purpose: Purpose, name: str) -> None:
 
 
 def count(pool: Pool, action: str, name: str, most: int, now: float) -> None:
-    """Counts one call; raises LimitExceededException for more than `most` in an hour."""
+    """Count one call. Raises LimitExceededException above `most` calls per hour."""
     times = pool.calls.setdefault((action, pool.fold(name)), [])
     times[:] = [one for one in times if one + _HOUR > now]
     if len(times) >= most:

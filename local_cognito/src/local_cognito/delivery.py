@@ -1,7 +1,7 @@
-"""Where a code goes, and how a client is told so: masked, in CodeDeliveryDetails.
+"""Destinations of codes, and their masked form in CodeDeliveryDetails.
 
-Pure. Invariant: a simulated destination is the same for a name every time, so that asking twice does not tell
-a name that exists from one that does not.
+Pure. Invariant: a simulated destination is always the same for a name, so that repeated requests do not
+reveal whether the name exists.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from local_cognito.state import Delivery, Pool, User
 EMAIL, SMS = "EMAIL", "SMS"
 _MEDIA = {"email": EMAIL, "phone_number": SMS}
 _PHONE = re.compile(r"\+[0-9]{5,15}")
-# Where nothing is set: a verified phone number first, then the address (developer guide, "account recovery").
+# Without settings: a verified phone number first, then the e-mail address (developer guide, "account
+# recovery").
 _LEGACY_RECOVERY = ("phone_number", "email")
 
 
 def details(delivery: Delivery) -> dict[str, str]:
-    """CodeDeliveryDetailsType"""
+    """Return the CodeDeliveryDetailsType of a delivery."""
     return {
         "Destination": masked(delivery),
         "DeliveryMedium": delivery.medium,
@@ -32,7 +33,7 @@ def details(delivery: Delivery) -> dict[str, str]:
 
 
 def masked(delivery: Delivery) -> str:
-    """`a***@e***` or `+*******9934`, as Cognito writes them."""
+    """Return the masked destination as Cognito formats it: `a***@e***` or `+*******9934`."""
     if delivery.medium == SMS:
         return f"+*******{delivery.destination[-4:]}"
     local, _, domain = delivery.destination.rpartition("@")
@@ -45,7 +46,8 @@ def to_attribute(user: User, name: str) -> Delivery | None:
 
 
 def for_sign_up(pool: Pool, user: User) -> Delivery | None:
-    """Developer guide, "verifying at sign-up": with both, the phone number gets the code."""
+    """Return where the sign-up code goes; with both, to the phone (developer guide, "verifying at
+    sign-up")."""
     for name in ("phone_number", "email"):
         if name in pool.settings.get("AutoVerifiedAttributes", ()):
             delivery = to_attribute(user, name)
@@ -55,7 +57,7 @@ def for_sign_up(pool: Pool, user: User) -> Delivery | None:
 
 
 def recovery_attributes(pool: Pool) -> tuple[str, ...]:
-    """The attributes a forgotten password may be proved by, best first; empty: administrators only."""
+    """Return the attributes that can recover an account, best first; empty: administrators only."""
     mechanisms: list[Mapping[str, Any]] = pool.settings.get("AccountRecoverySetting", {}).get(
         "RecoveryMechanisms", []
     )
@@ -66,7 +68,7 @@ def recovery_attributes(pool: Pool) -> tuple[str, ...]:
 
 
 def for_recovery(pool: Pool, user: User) -> Delivery | None:
-    """Only what is verified proves anything."""
+    """Return where a recovery code goes: to verified attributes only."""
     for name in recovery_attributes(pool):
         if user.attributes.get(f"{name}_verified") == "true":
             delivery = to_attribute(user, name)
@@ -76,7 +78,7 @@ def for_recovery(pool: Pool, user: User) -> Delivery | None:
 
 
 def simulated(pool: Pool, name: str) -> Delivery:
-    """Developer guide, "managing user existence errors": from the name's form and the pool's settings."""
+    """Return a destination for an unknown name (developer guide, "managing user existence errors")."""
     if _PHONE.fullmatch(name):
         return Delivery(SMS, "phone_number", name)
     if "@" in name:

@@ -1,9 +1,9 @@
-"""Device tracking: the key that a sign-in is given, its confirmation, and refreshing with it.
+"""Device tracking: device keys of sign-ins, their confirmation, and refreshing with them.
 
-Invariant: in a pool that remembers devices a refresh token of the API works only with the key that came with
-it, and only once the device behind that key is confirmed and for as long as it is not forgotten.
-Sources: developer guide, "Working with user devices in your user pool" and "Getting a device key"; AWS
-knowledge center, "Invalid Refresh Token". docs/local-cognito.md says what they leave open.
+Invariant: in a pool that tracks devices, a refresh token of the API works only with the device key issued
+with it, and only while that device is confirmed and not forgotten. Sources: developer guide, "Working with
+user devices in your user pool" and "Getting a device key"; AWS knowledge center, "Invalid Refresh Token".
+docs/local-cognito.md says what they leave open.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from local_cognito.tokens import read_access_token
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
-# Clients make salts of 16 bytes (RFC 5054 section 3.2: "at least 128 bits"); the two's-complement form has
-# one byte more, and what begins with zeros some fewer.
+# Clients use salts of 16 bytes (RFC 5054 section 3.2: "at least 128 bits"); two's complement may add a byte,
+# and leading zeros may shorten it.
 _LONGEST_SALT = 64
 
 
 def new_device(pool: Pool, grant: Grant) -> Answer:
-    """NewDeviceMetadata for a new sign-in, where the pool wants to know devices."""
+    """Return NewDeviceMetadata for a new sign-in, if the pool tracks devices."""
     if not pool.tracks_devices:
         return {}
     grant.device_key = f"{pool.id.partition('_')[0]}_{uuid.uuid4()}"
@@ -42,8 +42,8 @@ def _group_key(pool: Pool) -> str:
 
 
 def check_device(pool: Pool, user: User, grant: Grant, key: str | None, now: float) -> None:
-    """Whether this sign-in may be refreshed with this device key; raises NotAuthorizedException."""
-    # Managed login is no part of device tracking (Amplify's documentation, "Remember a device").
+    """Raise NotAuthorizedException unless this sign-in may be refreshed with this device key."""
+    # Managed login does not take part in device tracking (Amplify's documentation, "Remember a device").
     if not pool.tracks_devices or grant.managed:
         return
     device = user.devices.get(grant.device_key or "")
@@ -63,7 +63,7 @@ def confirm_device(state: State, request: Request, now: float) -> Answer:
     proof = Verifier(
         _number(given, "Salt", longest=_LONGEST_SALT), _number(given, "PasswordVerifier", longest=385)
     )
-    # RFC 5054 section 2.5.3: the verifier is a power of g modulo N; 0 and 1 would be anybody's.
+    # RFC 5054 section 2.5.3: the verifier is a power of g modulo N; 0 and 1 would match any password.
     if not 1 < proof.value < N:
         raise invalid_parameter("Invalid PasswordVerifier in DeviceSecretVerifierConfig")
     asks = bool(pool.settings["DeviceConfiguration"].get("DeviceOnlyRememberedOnUserPrompt"))
@@ -80,7 +80,7 @@ def confirm_device(state: State, request: Request, now: float) -> Answer:
 
 
 def _number(given: Mapping[str, str], name: str, *, longest: int) -> int:
-    """A base64 of big-endian bytes, as Cognito's own clients send them."""
+    """Decode a Base64 number in big-endian bytes, as Cognito's own clients send it."""
     try:
         data = base64.b64decode(given.get(name, ""), validate=True)
     except binascii.Error:

@@ -1,22 +1,22 @@
-"""What the local Cognito answers when it refuses: AWS's exception names and Cognito's own sentences.
+"""Error responses: AWS's exception names with Cognito's own messages.
 
-Invariant: every refusal leaves as one `AwsError`; the wire layer renders nothing else. `CannotRun` is for the
-person who starts it: no client ever sees one.
+Invariant: every refusal is an `AwsError`; the wire layer renders nothing else. `CannotRun` is for the user
+who starts the server: no client ever sees one.
 """
 
 from __future__ import annotations
 
 
 class CannotRun(Exception):
-    """The local Cognito cannot start: one sentence that says what to change."""
+    """The local Cognito cannot start; the message says what to change."""
 
 
 class SeedRefused(CannotRun):
-    """A seed file is refused; the message names the place."""
+    """A seed file is invalid; the message names the place."""
 
 
 class AwsError(Exception):
-    """One AWS-shaped refusal: `type` is the exception's name in the API model, `status` the HTTP status."""
+    """An AWS error response. `type` is the exception's name in the API model, `status` the HTTP status."""
 
     def __init__(self, type_: str, message: str, status: int = 400) -> None:
         super().__init__(f"{type_}: {message}")
@@ -38,5 +38,5 @@ def not_found(message: str) -> AwsError:
 
 
 def wrong_password() -> AwsError:
-    """The one sentence for a wrong password and, with PreventUserExistenceErrors, an unknown user."""
+    """Return the error for a wrong password and, with PreventUserExistenceErrors, for an unknown user."""
     return not_authorized("Incorrect username or password.")

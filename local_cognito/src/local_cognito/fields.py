@@ -1,6 +1,6 @@
-"""The shapes of the operations' members, after botocore's model of the service (2016-04-18).
+"""Input shapes of the operations, after botocore's service model (2016-04-18).
 
-Data only. Members of the model that are missing here have no meaning in this server yet and are refused.
+Data only. Members of the model that are missing here have no effect in this emulator and are refused.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POOL_ID = Field(str, True, pattern=r"[\w-]+_[0-9a-zA-Z]+", minimum=1, maximum=55
 CLIENT_ID = Field(str, True, pattern=r"[\w+]+", minimum=1, maximum=128)
 USERNAME = Field(str, True, pattern=_PRINTABLE, minimum=1, maximum=128)
 GROUP_NAME = USERNAME
-# Developer guide, "Adding user pool password requirements": spaces inside, none at either end.
+# Developer guide, "Adding user pool password requirements": spaces only inside a password.
 _PATTERN = r"^[\S]+.*[\S]+$"
 PASSWORD = Field(str, pattern=_PATTERN, maximum=256, secret=True)
 NEW_PASSWORD = Field(str, True, pattern=_PATTERN, maximum=256, secret=True)
@@ -46,7 +46,7 @@ _PASSWORD_POLICY = Field(
         "TemporaryPasswordValidityDays": Field(int, minimum=0, maximum=365),
     },
 )
-# No passkeys here.
+# Passkeys are not emulated.
 _SIGN_IN_POLICY = Field(
     dict,
     members={
@@ -80,7 +80,7 @@ SMS_CONFIGURATION = Field(
     dict, members={"SnsCallerArn": Field(str, True), "ExternalId": TEXT, "SnsRegion": TEXT}
 )
 
-# Members that only say how mail looks or where it comes from are kept and given back; nothing is mailed here.
+# Members about the look and origin of mail are stored and returned; no mail is sent.
 _POOL_SETTINGS: dict[str, Field] = {
     "Policies": Field(dict, members={"PasswordPolicy": _PASSWORD_POLICY, "SignInPolicy": _SIGN_IN_POLICY}),
     "DeletionProtection": Field(str, values=("ACTIVE", "INACTIVE")),
@@ -128,7 +128,7 @@ _POOL_SETTINGS: dict[str, Field] = {
             )
         },
     ),
-    # Issuers here are this server's address; the kind is AWS's first.
+    # Issuers here are this server's address, in AWS's original form.
     "IssuerConfiguration": Field(
         dict, members={"Type": Field(str, True, values=("ORIGINAL", "UPDATED"), only=("ORIGINAL",))}
     ),
@@ -191,7 +191,7 @@ _CLIENT_SETTINGS: dict[str, Field] = {
         item=Field(
             str,
             values=("code", "implicit", "client_credentials"),
-            # Tokens in a URL: OAuth 2.1 has dropped it, and this server leaves it out.
+            # Implicit flow: OAuth 2.1 has dropped it, and it is not emulated.
             only=("code", "client_credentials"),
         ),
     ),
@@ -314,7 +314,7 @@ _CHALLENGE = Field(
         "PASSWORD_SRP",
     ),
 )
-# Risk analysis and analytics read these; neither exists here, and callers send them as a matter of course.
+# Used by risk analysis and analytics, which are not emulated; clients send them routinely.
 CONTEXT: dict[str, Field] = {"ClientMetadata": METADATA, "AnalyticsMetadata": FREE}
 
 INITIATE_AUTH: Fields = {

@@ -1,6 +1,6 @@
-"""The shapes of what users do about their devices, after botocore's model of the service (2016-04-18).
+"""Input shapes of the operations on devices, after botocore's service model (2016-04-18).
 
-Data only; as in `fields`, what is missing here is refused.
+Data only; as in `fields`, members missing here are refused.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONFIRM: Fields = {
         },
     ),
 }
-# The model lets an access token be left out of these, for callers that AWS knows otherwise; here nobody is.
+# The model makes the access token optional, for callers that AWS identifies otherwise; not emulated.
 ONE: Fields = {"AccessToken": TOKEN, "DeviceKey": DEVICE_KEY}
 LIST: Fields = {
     "AccessToken": TOKEN,

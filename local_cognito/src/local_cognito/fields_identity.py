@@ -1,6 +1,6 @@
-"""The shapes of identity pools, after botocore's model of the service (2014-06-30), and of tags.
+"""Input shapes of identity pools, after botocore's service model (2014-06-30), and of tags.
 
-Data only; as in `fields`, what is missing here is refused.
+Data only; as in `fields`, members missing here are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PROVIDER = Field(
         "ServerSideTokenCheck": FLAG,
     },
 )
-# Other providers (social, SAML, OIDC, one's own) and the classic flow are not here.
+# Other providers (social, SAML, OIDC, developer) and the classic flow are not emulated.
 _SETTINGS: Fields = {
     "IdentityPoolName": Field(str, True, minimum=1, maximum=128, pattern=r"[\w\s+=,.@-]+"),
     "AllowUnauthenticatedIdentities": Field(bool, True),

@@ -1,6 +1,6 @@
-"""The shapes of multi-factor authentication, after botocore's model of the service (2016-04-18).
+"""Input shapes of multi-factor authentication, after botocore's service model (2016-04-18).
 
-Data only; as in `fields`, what is missing here is refused.
+Data only; as in `fields`, members missing here are refused.
 """
 
 from __future__ import annotations

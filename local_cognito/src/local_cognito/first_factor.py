@@ -1,7 +1,7 @@
-"""The first factor: password, SRP or a code that is sent; and the choice between them (USER_AUTH).
+"""First factors: password, SRP or a code that is sent; and the choice between them (USER_AUTH).
 
-Invariant: who does not know the password, or hold the address, learns nothing about the account; a name
-nobody has takes every step a real one takes, up to the refusal.
+Invariant: a client without the password or the address learns nothing about an account; an unknown username
+takes every step that a real one takes, up to the refusal.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ Answer = dict[str, Any]
 Answers = Mapping[str, str]
 
 _ATTRIBUTES = {"EMAIL_OTP": "email", "SMS_OTP": "phone_number"}
-# Clients whose clock is further off than a session lives could not sign in at AWS either.
+# Seconds. Clients whose clock is off by more than a session's lifetime could not sign in at AWS either.
 _CLOCK_SKEW = 180.0
 
 
 def known(turn: Turn, name: str) -> User | None:
-    """The user; None when there is none and the client hides that, else UserNotFoundException."""
+    """Return the user, or None if there is none and the client hides that. Raises UserNotFoundException."""
     user = find_user(turn.pool, name)
     if user is None and not hides_users(turn.client):
         raise AwsError("UserNotFoundException", "User does not exist.")
@@ -41,7 +41,7 @@ def known(turn: Turn, name: str) -> User | None:
 
 
 def by_password(turn: Turn, name: str, user: User | None, password: str) -> Answer:
-    # A name nobody has is counted as well: otherwise the lockout would tell which names exist.
+    # Unknown usernames are counted too: otherwise the lockout would reveal which exist.
     counted = user.username if user else name
     check_lock(turn.pool, counted, turn.now)
     right = passwords.matches(user.password if user else None, password)
@@ -52,7 +52,7 @@ def by_password(turn: Turn, name: str, user: User | None, password: str) -> Answ
 
 
 def begin_srp(turn: Turn, name: str, user: User | None, client_public: str) -> Answer:
-    """The challenge PASSWORD_VERIFIER."""
+    """Return the challenge PASSWORD_VERIFIER."""
     internal = user.username if user else _stand_in(turn.pool, name)
     stored = (user.srp if user else None) or _stand_in_verifier(turn.pool, internal)
     try:
@@ -77,7 +77,7 @@ def verify_srp(turn: Turn, session: AuthSession, user: User | None, answers: Ans
     signature = answer_of(answers, "PASSWORD_CLAIM_SIGNATURE")
     block = answer_of(answers, "PASSWORD_CLAIM_SECRET_BLOCK")
     timestamp = answer_of(answers, "TIMESTAMP")
-    # One try: a signature is right or wrong, and each guess should cost a new exchange.
+    # One attempt per exchange: every guess must cost a new one.
     session.used = True
     check_lock(turn.pool, session.username, turn.now)
     exchange = session.srp
@@ -94,7 +94,7 @@ def verify_srp(turn: Turn, session: AuthSession, user: User | None, answers: Ans
 
 
 def _seconds(timestamp: str) -> float:
-    """`Tue Nov 24 20:27:43 UTC 2026`, in English whatever the machine speaks."""
+    """Parse `Tue Nov 24 20:27:43 UTC 2026`, which is English in every locale."""
     try:
         return datetime.strptime(timestamp, "%a %b %d %H:%M:%S UTC %Y").replace(tzinfo=UTC).timestamp()
     except ValueError:
@@ -102,7 +102,7 @@ def _seconds(timestamp: str) -> float:
 
 
 def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Answer:
-    """USER_AUTH: the preferred challenge if it can be had, else the choice."""
+    """USER_AUTH: return the preferred challenge if available, otherwise the choice."""
     available = _available(turn.pool, user)
     preferred = parameters.get("PREFERRED_CHALLENGE")
     if preferred in available:
@@ -117,24 +117,24 @@ def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Ans
 
 
 def chosen(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
-    """SELECT_CHALLENGE"""
+    """Answer SELECT_CHALLENGE."""
     answer = answer_of(answers, "ANSWER")
     if answer not in session.choices:
         raise invalid_parameter("Invalid challenge: it is not one of AvailableChallenges")
-    # Whoever tries a password in this answer tries it once per session.
+    # A password in this answer can be tried once per session.
     session.used = True
     return _challenge(turn, session.called or session.username, user, answer, answers)
 
 
 def password_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
-    """PASSWORD"""
+    """Answer PASSWORD."""
     password = answer_of(answers, "PASSWORD")
     session.used = True
     return by_password(turn, session.called or session.username, user, password)
 
 
 def srp_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
-    """PASSWORD_SRP"""
+    """Answer PASSWORD_SRP."""
     name = session.called or session.username
     return _srp_in_session(turn, name, user, answer_of(answers, "SRP_A"))
 
@@ -146,10 +146,10 @@ def _srp_in_session(turn: Turn, name: str, user: User | None, client_public: str
 
 
 def code_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
-    """EMAIL_OTP, SMS_OTP and SMS_MFA: the code that was sent, as first factor or as second."""
+    """Answer EMAIL_OTP, SMS_OTP or SMS_MFA, as first or second factor."""
     check_sent_code(session, answer_of(answers, f"{session.challenge}_CODE"))
     if user is None:
-        # A code nobody was sent: guessed, and told as a wrong one.
+        # For an unknown user no code was sent: the same error as for a wrong one.
         session.failures += 1
         raise AwsError("CodeMismatchException", "Invalid code or auth state for the user.")
     check_account(user)
@@ -162,7 +162,7 @@ def _available(pool: Pool, user: User | None) -> list[str]:
     for name, attribute in _ATTRIBUTES.items():
         if name not in factors:
             continue
-        # Developer guide, "passwordless": not for users with a second factor; the code proves the address.
+        # Developer guide, "passwordless": not for users with a second factor.
         if user is None:
             found += [name] if name == "EMAIL_OTP" else []
         elif (
@@ -196,7 +196,7 @@ def custom_auth() -> Answer:
 
 
 def _stand_in(pool: Pool, name: str) -> str:
-    """What a name nobody has is called inside: the same every time, and of the form real ones have."""
+    """Return the internal username of an unknown user: always the same, and of the usual form."""
     if not pool.fixed.get("UsernameAttributes"):
         return name
     digest = hmac.digest(pool.secret, b"id " + pool.fold(name).encode(), hashlib.sha256)
@@ -205,7 +205,7 @@ def _stand_in(pool: Pool, name: str) -> str:
 
 def _stand_in_verifier(pool: Pool, internal: str) -> srp.Verifier:
     digest = hmac.digest(pool.secret, b"srp " + internal.encode(), hashlib.sha512)
-    # No password has this verifier: the exponent is known to nobody outside this process.
+    # No password matches: the exponent never leaves this process.
     return srp.Verifier(
         int.from_bytes(digest[:16], "big"), pow(srp.G, int.from_bytes(digest[16:48], "big"), srp.N)
     )

@@ -1,4 +1,4 @@
-"""The operations on groups. Invariant: a user's groups all exist in the pool."""
+"""Operations on groups. Invariant: a user's groups all exist in the pool."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def get_group(state: State, request: Request, now: float) -> Answer:
 
 
 def update_group(state: State, request: Request, now: float) -> Answer:
-    """Changes what is given."""
+    """UpdateGroup: only the given members change."""
     pool = state.pool(request["UserPoolId"])
     group = _group(pool, request["GroupName"])
     group.description = request.get("Description", group.description)
@@ -71,7 +71,7 @@ def list_users_in_group(state: State, request: Request, now: float) -> Answer:
 
 
 def _page(items: list[Answer], name: str, request: Request) -> Answer:
-    # 0 and absent both mean the maximum.
+    # 0 and an omitted limit both mean the maximum.
     return page(items, request.get("Limit") or 60, request.get("NextToken"), names=(name, "NextToken"))
 
 

@@ -1,7 +1,7 @@
-"""Hooks for tests: move the clock, rotate keys, fail or slow the key sets and the API.
+"""Test hooks: advance the clock, rotate keys, make key sets and API fail or respond slowly.
 
-Not part of Cognito. Invariant: only who speaks to this machine by a loopback name, with a JSON body, reaches
-them: no web page can, neither by a form nor by DNS.
+Not part of Cognito. Invariant: only requests with a loopback Host and a JSON body reach them; no web page can
+send one, neither by a form nor by DNS rebinding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from local_cognito.outbox import asked_on_loopback
 from local_cognito.shapes import Field, check
 from local_cognito.state import State
 
-# Longer than any client of ours waits; a typing error should not hang a test for hours.
+# Seconds, above any client timeout of ours; a typo should not hang a test for hours.
 _LONGEST = 600
 _FAULT = {
     "status": Field(int, minimum=400, maximum=599),
@@ -31,7 +31,7 @@ _FAULT = {
 
 @dataclass(slots=True)
 class Fault:
-    """What happens to requests of one kind; `left` None: until it is taken back."""
+    """What happens to requests of one kind. `left` None: until the fault is removed."""
 
     status: int | None = None
     delay: float = 0.0
@@ -40,14 +40,14 @@ class Fault:
 
 @dataclass(slots=True)
 class Hooks:
-    """What tests have changed about this server."""
+    """The changes that tests made to this server."""
 
-    # Seconds added to the clock, in all.
+    # Seconds added to the clock in total.
     offset: float = 0.0
     faults: dict[str, Fault] = field(default_factory=dict)
 
     def take(self, kind: str) -> Fault | None:
-        """The fault this request meets, counted."""
+        """Return the fault for this request, and count it."""
         fault = self.faults.get(kind)
         if fault is not None and fault.left is not None:
             fault.left -= 1
@@ -57,7 +57,7 @@ class Hooks:
 
 
 def kind_of(path: str) -> str | None:
-    """Which fault a path falls under; None for the outbox and the hooks themselves."""
+    """Return the kind of fault that applies to a path; None for the outbox and the hooks themselves."""
     if path.startswith("/_"):
         return None
     if path.endswith("/.well-known/jwks.json"):
@@ -93,13 +93,13 @@ class _Endpoints:
         self._state, self._hooks, self._now = state, hooks, now
 
     async def clock(self, request: web.Request) -> web.Response:
-        """`{"forward": 3600}`: seconds; answers what time it is now."""
+        """Advance the clock, `{"forward": 3600}` in seconds; return the new time."""
         body = await _body(request, {"forward": Field(int, True, minimum=0, maximum=20 * 365 * 86400)})
         self._hooks.offset += body["forward"]
         return web.json_response({"now": self._now()})
 
     async def keys(self, request: web.Request) -> web.Response:
-        """`{"pool": …, "keep": true}`: new keys; without `keep` the old ones are no longer published."""
+        """Rotate keys, `{"pool": …, "keep": true}`; without `keep` the old ones are no longer published."""
         body = await _body(request, {"pool": Field(str, True), "keep": Field(bool)})
         try:
             pool = self._state.pool(body["pool"])
@@ -114,7 +114,8 @@ class _Endpoints:
         return web.json_response({"access": keys.access.kid, "id": keys.id.kid})
 
     async def faults(self, request: web.Request) -> web.Response:
-        """`{"keys": {"status": 503, "delay": 2000, "times": 3}}`, in milliseconds; `{"keys": {}}` ends it."""
+        """Set faults, `{"keys": {"status": 503, "delay": 2000, "times": 3}}` in ms; `{"keys": {}}` removes
+        one."""
         kinds = dict.fromkeys(("keys", "api", "pages"), Field(dict, members=_FAULT))
         body = await _body(request, kinds)
         for kind, given in body.items():
@@ -130,10 +131,10 @@ def vars_of(fault: Fault) -> dict[str, Any]:
 
 
 async def _body(request: web.Request, fields: dict[str, Field]) -> dict[str, Any]:
-    """The JSON object that was sent; a refusal says what to write instead."""
+    """Return the JSON body. Raises HTTPForbidden or HTTPBadRequest with a message."""
     if not asked_on_loopback(request.headers.get("Host", "")):
         raise web.HTTPForbidden(text="The hooks answer on loopback names only.\n")
-    # A form a web page could send has another type; this one a browser asks permission for, and gets none.
+    # A web form has another type; for this one a browser sends a preflight, which fails.
     if request.content_type != "application/json":
         raise _refused("The body must be JSON: Content-Type: application/json")
     try:

@@ -1,6 +1,7 @@
-"""A pool's two signing keys: one for access tokens, one for ID tokens, each with its own kid, as in Cognito.
+"""A pool's two signing keys: one for access tokens and one for ID tokens, each with its own kid, as at
+Cognito.
 
-Invariant: private keys live in this process only; what leaves is the public half as a JWK.
+Invariant: private keys never leave this process; only the public half is published, as a JWK.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-# Cognito's size.
+# Cognito's key size.
 _BITS = 2048
 
 
@@ -21,7 +22,8 @@ class SigningKey:
     private: rsa.RSAPrivateKey = field(repr=False)
 
     def jwk(self) -> dict[str, str]:
-        """The public half, members as Cognito publishes them (RFC 7517, RFC 7518 section 6.3.1)."""
+        """Return the public half with the members that Cognito publishes (RFC 7517, RFC 7518 section
+        6.3.1)."""
         numbers = self.private.public_key().public_numbers()
         return {
             "alg": "RS256",
@@ -43,12 +45,12 @@ class PoolKeys:
 
 
 def generate() -> PoolKeys:
-    """Two new keys; takes about 0.1 s of CPU, so callers do it in a thread."""
+    """Generate two keys. Takes about 0.1 s of CPU: call it in a thread."""
     return PoolKeys(id=_signing_key(), access=_signing_key())
 
 
 def _signing_key() -> SigningKey:
-    # Cognito's kids are 32 bytes in plain base64, with "+", "/" and "=": ours too, so that clients meet them.
+    # Cognito's kids are 32 bytes in standard Base64, with "+", "/" and "="; clients must cope with those.
     kid = base64.b64encode(secrets.token_bytes(32)).decode()
     return SigningKey(kid, rsa.generate_private_key(public_exponent=65537, key_size=_BITS))
 

@@ -1,4 +1,4 @@
-"""Which groups a user is in, in order, and the roles that come of them. Pure."""
+"""Group membership: a user's groups in order of precedence, and the preferred role. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from local_cognito.state import Group, Pool, User
 
 
 def of_user(pool: Pool, user: User) -> list[Group]:
-    """The user's groups, the one with the lowest precedence number first; those without one last."""
+    """Return the user's groups, lowest precedence number first, those without one last."""
     unranked = float("inf")
 
     def rank(group: Group) -> tuple[float, str]:
@@ -16,7 +16,7 @@ def of_user(pool: Pool, user: User) -> list[Group]:
 
 
 def preferred_role(groups: list[Group]) -> str | None:
-    """The role of the group with the lowest precedence number; None when two different roles share it.
+    """Return the role of the group with the lowest precedence number; None if two different roles share it.
 
     Source: API reference, CreateGroup, `Precedence`.
     """

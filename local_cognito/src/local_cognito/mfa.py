@@ -1,7 +1,6 @@
-"""What comes after the first factor: a new password, a second factor, or tokens.
+"""The steps after the first factor: a new password, a second factor, or tokens.
 
-Invariant: tokens come from `signed_in` alone, and it is reached past every check the account and the pool ask
-for.
+Invariant: only `signed_in` issues tokens, after every check that the account and the pool require.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ Answer = dict[str, Any]
 
 SOFTWARE_TOKEN, SMS_MFA, EMAIL_OTP = "SOFTWARE_TOKEN_MFA", "SMS_MFA", "EMAIL_OTP"
 _ATTRIBUTES = {SMS_MFA: "phone_number", EMAIL_OTP: "email", "SMS_OTP": "phone_number"}
-# API reference, SELECT_MFA_TYPE: its own word for e-mail.
+# API reference, SELECT_MFA_TYPE: it has its own name for e-mail.
 _ANSWERS = {SMS_MFA: SMS_MFA, SOFTWARE_TOKEN: SOFTWARE_TOKEN, EMAIL_OTP: EMAIL_OTP, "EMAIL_MFA": EMAIL_OTP}
 
 
 def signed_in(turn: Turn, user: User) -> Answer:
-    """The end of every sign-in: a new grant and its tokens, or, in managed login, the user's name."""
+    """Complete a sign-in: return a new grant's tokens or, in managed login, the username."""
     if turn.managed:
         return {"SignedIn": user.username}
     grant = new_grant(turn.pool, turn.client, user, turn.now)
@@ -43,7 +42,7 @@ def signed_in(turn: Turn, user: User) -> Answer:
 
 
 def after_password(turn: Turn, user: User) -> Answer:
-    """The password was right: what the account's state asks for next."""
+    """Return the step that follows a right password, by the account's state."""
     check_account(user)
     if user.status == FORCE_CHANGE_PASSWORD:
         if user.temporary_until is not None and turn.now >= user.temporary_until:
@@ -66,7 +65,7 @@ def _new_password_required(turn: Turn, user: User) -> Answer:
 
 
 def enabled_methods(pool: Pool) -> list[str]:
-    """The second factors the pool offers."""
+    """Return the second factors that the pool offers."""
     offered = {
         SMS_MFA: "SmsConfiguration" in pool.settings,
         EMAIL_OTP: pool.email_mfa is not None,
@@ -76,14 +75,15 @@ def enabled_methods(pool: Pool) -> list[str]:
 
 
 def methods_of(pool: Pool, user: User) -> list[str]:
-    """The second factors this user is asked for: those set up, and with MFA required those that could be."""
+    """Return the second factors that apply to this user: those set up or, if MFA is required, those
+    possible."""
     setting = pool.settings["MfaConfiguration"]
     if setting == "OFF":
         return []
     mine = [name for name in enabled_methods(pool) if name in user.mfa]
     if mine or setting == "OPTIONAL":
         return mine
-    # Developer guide, "adding MFA": where it is required, a registered token, number or address is used.
+    # Developer guide, "adding MFA": if required, a registered token, verified number or address is used.
     ready = {SOFTWARE_TOKEN: user.totp_secret is not None}
     for name in (SMS_MFA, EMAIL_OTP):
         ready[name] = user.attributes.get(f"{_ATTRIBUTES[name]}_verified") == "true"
@@ -148,7 +148,8 @@ def send_code(
     called: str | None = None,
     shown: Delivery | None = None,
 ) -> Answer:
-    """A challenge whose answer is a code sent now; with no delivery nothing is sent, only `shown`."""
+    """Send a code and return its challenge. Without a delivery nothing is sent; `shown` is the destination
+    shown."""
     code = codes.new_code()
     where = delivery or shown
     if where is None:
@@ -168,7 +169,7 @@ def send_code(
 
 
 def select(turn: Turn, session: AuthSession, user: User, answers: Mapping[str, str]) -> Answer:
-    """SELECT_MFA_TYPE"""
+    """Answer SELECT_MFA_TYPE."""
     method = _ANSWERS.get(answer_of(answers, "ANSWER"))
     if method is None or method not in session.choices:
         raise invalid_parameter("Invalid MFA type: it is not one of MFAS_CAN_CHOOSE")
@@ -188,7 +189,7 @@ def check_software_token(turn: Turn, session: AuthSession, user: User, answers: 
 
 
 def check_sent_code(session: AuthSession, given: str) -> None:
-    """Raises CodeMismatchException, a few times; then the session is over."""
+    """Raise CodeMismatchException for a wrong code; after a few, the session ends."""
     if session.code is None or not hmac.compare_digest(session.code.encode(), given.encode()):
         session.failures += 1
         raise AwsError("CodeMismatchException", "Invalid code or auth state for the user.")

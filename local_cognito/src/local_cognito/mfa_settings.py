@@ -1,6 +1,6 @@
-"""Which second factors a pool offers and a user prefers.
+"""MFA settings of pools and preferences of users.
 
-Invariant: nobody prefers what is not set up, and no pool requires what it does not offer.
+Invariant: a user's preferred factor is set up, and a pool requires only factors that it offers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ATTRIBUTES = {SMS_MFA: "phone_number", EMAIL_OTP: "email"}
 
 
 def set_user_pool_mfa_config(state: State, request: Request, now: float) -> Answer:
-    """Sets all of it: what is left out is off."""
+    """SetUserPoolMfaConfig: replaces all settings; omitted factors are turned off."""
     pool = state.pool(request["UserPoolId"])
     setting = request.get("MfaConfiguration", "OFF")
     sms, email = request.get("SmsMfaConfiguration"), request.get("EmailMfaConfiguration")
@@ -52,7 +52,8 @@ def set_user_pool_mfa_config(state: State, request: Request, now: float) -> Answ
 
 
 def _check_email(pool: Pool) -> None:
-    # Developer guide, "email message MFA": Essentials or higher, and the pool sends with SES of one's own.
+    # Developer guide, "email message MFA": Essentials tier or higher, and the operator's own SES
+    # configuration.
     if pool.settings["UserPoolTier"] == "LITE":
         raise AwsError("FeatureUnavailableInTierException", "Email MFA needs the Essentials tier or higher.")
     if pool.settings.get("EmailConfiguration", {}).get("EmailSendingAccount") != "DEVELOPER":
@@ -85,7 +86,7 @@ def admin_set_user_mfa_preference(state: State, request: Request, now: float) ->
 
 
 def _prefer(pool: Pool, user: User, request: Request, now: float) -> Answer:
-    """What a request leaves out stays as it is (API reference, SetUserMFAPreference)."""
+    """Update a user's preferences; omitted members stay unchanged (API reference, SetUserMFAPreference)."""
     methods, preferred = set(user.mfa), user.preferred_mfa
     named = [method for member, method in _SETTINGS.items() if request.get(member, {}).get("PreferredMfa")]
     if len(named) > 1:

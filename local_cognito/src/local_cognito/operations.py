@@ -1,6 +1,6 @@
-"""The table of the user pools' operations, and how an operation is found and run.
+"""The operations on user pools: their shapes and handlers, and how one is found and called.
 
-Invariant: `run` is the only way into an operation, and it checks the shapes first.
+Invariant: `run` is the only way to call an operation, and it checks the shapes first.
 """
 
 from __future__ import annotations
@@ -128,13 +128,13 @@ OPERATIONS: dict[str, Operation] = {
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A JSON service: what its signatures are made for, and its operations."""
+    """A JSON service: the name in its signatures' scope, and its operations."""
 
     signing_name: str
     operations: Mapping[str, Operation]
 
 
-# The X-Amz-Target's first part → the service.
+# First part of X-Amz-Target → the service.
 SERVICES = {
     "AWSCognitoIdentityProviderService": Service("cognito-idp", OPERATIONS),
     "AWSCognitoIdentityService": Service("cognito-identity", IDENTITY_OPERATIONS),
@@ -142,9 +142,9 @@ SERVICES = {
 
 
 def call(state: State, name: str, request: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Runs one operation at the time `now` (epoch seconds); raises AwsError.
+    """Call one operation at the time `now` (epoch seconds). Raises AwsError.
 
-    A name both services have (TagResource and its kin) is the user pools'.
+    A name that both services have (TagResource and the like) is the user pools'.
     """
     table = OPERATIONS if name in OPERATIONS else IDENTITY_OPERATIONS
     return run(find(table, name), state, request, now)

@@ -1,7 +1,7 @@
-"""GET /_outbox: the mail and the text messages that were not sent, newest last.
+"""GET /_outbox: e-mails and text messages that would have been sent, newest last.
 
-For demos and tests. Invariant: it answers only under a loopback name, so that no web page reads it through a
-name of its own that points here (DNS rebinding).
+For demos and tests. Invariant: it answers only to a loopback Host, so that no web page can read it through a
+name that resolves to this address (DNS rebinding).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from local_cognito.state import Message, State
 
 
 def messages(state: State, username: str | None = None, kind: str | None = None) -> list[dict[str, Any]]:
-    """All that is kept, or one user's (username, or the address it went to), or one kind."""
+    """Return the messages kept, or those of one user (by username or destination), or of one kind."""
     return [
         _shown(one)
         for one in state.outbox
@@ -36,7 +36,7 @@ def _shown(message: Message) -> dict[str, Any]:
 
 
 def asked_on_loopback(host: str) -> bool:
-    """Whether a Host header names this machine itself."""
+    """Return whether a Host header is a loopback name or address."""
     try:
         name = urlsplit(f"//{host}").hostname or ""
         return name == "localhost" or ipaddress.ip_address(name).is_loopback

@@ -1,6 +1,6 @@
-"""What signed-in users change about themselves: attributes, their verification, their account.
+"""Operations of signed-in users on their own attributes and account.
 
-Invariant: a changed address or number is unverified until its owner answers with the code sent to it.
+Invariant: a changed address or number is unverified until its owner enters the code sent to it.
 """
 
 from __future__ import annotations
@@ -56,7 +56,8 @@ def update_user_attributes(state: State, request: Request, now: float) -> Answer
 
 
 def change_attributes(pool: Pool, user: User, given: Mapping[str, str], now: float) -> set[str]:
-    """The names whose value changed; a new address or number loses its verification, unless that is given."""
+    """Change attributes and return those whose value changed. A new address or number loses its
+    verification."""
     check_attributes(pool, given)
     check_mutable(pool, user, given)
     attributes = {**user.attributes, **given}
@@ -65,7 +66,7 @@ def change_attributes(pool: Pool, user: User, given: Mapping[str, str], now: flo
         if name in changed and f"{name}_verified" not in given:
             attributes[f"{name}_verified"] = "false"
     for name in [name for name, value in given.items() if not value]:
-        # An empty value takes the attribute away, and with it what was known about it.
+        # An empty value removes the attribute and its verification.
         attributes.pop(name)
         attributes.pop(f"{name}_verified", None)
     candidate = replace(user, attributes=attributes)
@@ -101,7 +102,7 @@ def verify_user_attribute(state: State, request: Request, now: float) -> Answer:
     code = codes.redeem(pool, codes.ATTRIBUTE, slot, request["Code"], now)
     if code.value is not None:
         change_attributes(pool, user, {name: code.value}, now)
-    # A code sent to an address the user has left behind since proves nothing about the new one.
+    # A code sent to an address that the user has changed since proves nothing about the new one.
     elif code.delivery is None or code.delivery.destination != user.attributes.get(name):
         raise codes.expired()
     verify(pool, user, name)
@@ -130,7 +131,7 @@ def _verifiable(name: str) -> str:
 
 
 def _slot(user: User, name: str) -> str:
-    """Address and number are verified side by side: each has its own code."""
+    """Return the code's slot: address and number are verified independently."""
     return f"{user.username} {name}"
 
 

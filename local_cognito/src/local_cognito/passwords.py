@@ -1,7 +1,7 @@
 """Password policy, generation and storage.
 
-Invariant: a password is kept as a salted hash only, and comparing takes the same time for a user that exists
-and for one that does not.
+Invariant: a password is stored only as a salted hash, and a comparison takes the same time whether or not the
+user exists.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from hmac import compare_digest
 
 from local_cognito.errors import AwsError
 
-# Cognito's set (developer guide, "Adding user pool password requirements"); a space counts too, inside only.
+# Cognito's set (developer guide, "Adding user pool password requirements"); an inner space counts too.
 SYMBOLS = "^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-"
-# Letters and digits that are not mistaken for one another, and symbols no shell expands: for generated ones.
+# For generated passwords: no similar characters, and no symbols that a shell expands.
 _FRIENDLY = ("abcdefghijkmnopqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789", "._+-")
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordPolicy:
-    """Cognito's defaults for a pool made without a policy."""
+    """A password policy; the defaults are Cognito's for a pool created without one."""
 
     minimum_length: int = 8
     uppercase: bool = True
@@ -39,9 +39,9 @@ class PasswordHash:
 
 
 def check_policy(policy: PasswordPolicy, password: str) -> None:
-    """Raises InvalidPasswordException with Cognito's sentence for the first rule that is broken."""
+    """Raise InvalidPasswordException, with Cognito's message, for the first rule that is violated."""
     if password != password.strip():
-        # In a sign-in's answer; everywhere else the field's pattern has refused it.
+        # Reached only by challenge answers; elsewhere the field's pattern has refused it.
         raise _refused("Password must not begin or end with a space")
     if len(password) < policy.minimum_length:
         raise _refused("Password not long enough")
@@ -61,7 +61,7 @@ def _refused(why: str) -> AwsError:
 
 
 def generate(policy: PasswordPolicy) -> str:
-    """A random password that every policy of this length accepts: each class is in it."""
+    """Return a random password with every class of characters, which every policy of its length accepts."""
     length = max(policy.minimum_length, 12)
     letters = [secrets.choice(alphabet) for alphabet in _FRIENDLY]
     letters += [secrets.choice("".join(_FRIENDLY)) for _ in range(length - len(letters))]
@@ -78,13 +78,13 @@ _NOBODY = PasswordHash(secrets.token_bytes(16), secrets.token_bytes(32))
 
 
 def matches(stored: PasswordHash | None, password: str) -> bool:
-    """Whether the password is the stored one; does the same work when nothing is stored."""
+    """Return whether the password matches; takes the same time if none is stored."""
     against = stored or _NOBODY
     equal = compare_digest(_digest(password, against.salt), against.digest)
     return equal and stored is not None
 
 
 def _digest(password: str, salt: bytes) -> bytes:
-    # n=2**10: about 2 ms. Passwords here are test data that live as long as the process; OWASP's 2**17 would
-    # cost 0.3 s a sign-in and protect nothing.
+    # n=2**10: about 2 ms. These passwords are test data that live as long as the process; OWASP's 2**17
+    # would cost 0.3 s per sign-in and protect nothing.
     return hashlib.scrypt(password.encode(), salt=salt, n=2**10, r=8, p=1, dklen=32)

@@ -1,7 +1,7 @@
-"""The operations on user pools.
+"""Operations on user pools.
 
-Invariant: a pool's settings are complete at any time; as in Cognito, UpdateUserPool puts every member it is
-not given back to its default.
+Invariant: a pool's settings are always complete; as in Cognito, UpdateUserPool resets every omitted member to
+its default.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from local_cognito.state import Pool, State, new_pool_id
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
-# Chosen when the pool is made, never changed again.
+# Immutable after creation.
 _FIXED = ("AliasAttributes", "UsernameAttributes", "UsernameConfiguration")
 
 
 def create_user_pool(state: State, request: Request, now: float, pool_id: str | None = None) -> Answer:
-    """CreateUserPool; `pool_id` is the seed's, otherwise a new one in Cognito's form."""
+    """CreateUserPool. `pool_id`: from the seed; None generates one in Cognito's form."""
     fixed = {name: request[name] for name in _FIXED if name in request}
     if fixed.get("AliasAttributes") and fixed.get("UsernameAttributes"):
         raise invalid_parameter(
@@ -111,7 +111,7 @@ def _settings(request: Request) -> dict[str, Any]:
         )
     create = settings.get("AdminCreateUserConfig", {})
     days = request.get("Policies", {}).get("PasswordPolicy", {}).get("TemporaryPasswordValidityDays")
-    # DescribeUserPool tells both, and whoever sends both back is refused.
+    # DescribeUserPool returns both; an update with both is refused.
     if days is not None and "UnusedAccountValidityDays" in create:
         raise invalid_parameter(
             "Please use TemporaryPasswordValidityDays in PasswordPolicy instead of UnusedAccountValidityDays"
@@ -125,7 +125,7 @@ def _settings(request: Request) -> dict[str, Any]:
 
 
 def check_mfa(settings: Mapping[str, Any], *, offered: bool) -> None:
-    """ON and OPTIONAL need something to ask for; ON excludes sign-in by a code alone."""
+    """Check that MFA has a method, and that required MFA excludes passwordless sign-in."""
     setting = settings["MfaConfiguration"]
     if setting != "OFF" and not offered:
         raise invalid_parameter(f"MfaConfiguration {setting} needs at least one MFA method.")
@@ -144,14 +144,14 @@ def _policy(request: Request) -> PasswordPolicy:
     unused = request.get("AdminCreateUserConfig", {}).get("UnusedAccountValidityDays")
     if given is None:
         return PasswordPolicy(temporary_days=unused or 7)
-    # A policy that is given at all requires only what it names.
+    # A given policy requires only what it names.
     return PasswordPolicy(
         minimum_length=given.get("MinimumLength", 8),
         uppercase=given.get("RequireUppercase", False),
         lowercase=given.get("RequireLowercase", False),
         numbers=given.get("RequireNumbers", False),
         symbols=given.get("RequireSymbols", False),
-        # 0 means "not set" to Cognito, too.
+        # 0 means "not set" at Cognito as well.
         temporary_days=given.get("TemporaryPasswordValidityDays") or unused or 7,
     )
 

@@ -1,7 +1,7 @@
-"""Passwords forgotten, reset and changed.
+"""Password reset and change.
 
-Invariant: with PreventUserExistenceErrors, a name nobody has gets the same answers, at the same limits, as a
-name somebody has.
+Invariant: with PreventUserExistenceErrors, an unknown username gets the same answers, at the same limits, as
+an existing one.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def forgot_password(state: State, request: Request, now: float) -> Answer:
     except AwsError:
         if not hides_users(client):
             raise
-        # A code nobody is sent: the answers to come are those of a real one.
+        # No code is sent, but the responses that follow are the same.
         codes.send(state, pool, purpose, name, delivery=None, now=now)
         return {"CodeDeliveryDetails": details(simulated(pool, username))}
     codes.send(state, pool, purpose, name, delivery=delivery, now=now)
@@ -57,7 +57,7 @@ def forgot_password(state: State, request: Request, now: float) -> Answer:
 
 
 def _deliverable(pool: Pool, user: User | None) -> Delivery:
-    """Where this user's code goes; raises what Cognito answers when users are not hidden."""
+    """Return where this user's code goes. Raises the error that Cognito returns if users are not hidden."""
     if user is None:
         raise AwsError("UserNotFoundException", "Username/client id combination not found.")
     if not user.enabled:
@@ -77,7 +77,7 @@ def confirm_forgot_password(state: State, request: Request, now: float) -> Answe
     username, password = request["Username"], request["Password"]
     check_secret_hash(client, username, request.get("SecretHash"))
     user = known_user(pool, client, username)
-    # Before the code: a password that cannot be must not tell whether the code was right.
+    # Before the code: an invalid password must not reveal whether the code was right.
     passwords.check_policy(pool.policy, password)
     name = user.username if user else username
     codes.redeem(pool, codes.FORGOT_PASSWORD, name, request["ConfirmationCode"], now)
@@ -91,7 +91,7 @@ def confirm_forgot_password(state: State, request: Request, now: float) -> Answe
 
 
 def admin_reset_user_password(state: State, request: Request, now: float) -> Answer:
-    """Takes the password away and sends a code for ConfirmForgotPassword."""
+    """AdminResetUserPassword: invalidates the password and sends a code for ConfirmForgotPassword."""
     pool = state.pool(request["UserPoolId"])
     user = get_user(pool, request["Username"])
     if user.status not in (CONFIRMED, RESET_REQUIRED):
@@ -105,7 +105,7 @@ def admin_reset_user_password(state: State, request: Request, now: float) -> Ans
 def change_password(state: State, request: Request, now: float) -> Answer:
     pool, user, _ = read_access_token(state, request["AccessToken"], now)
     codes.count(pool, "change password", user.username, _CHANGES, now)
-    # API reference: users without a password (passwordless sign-in) leave the previous one out.
+    # API reference: users without a password (passwordless sign-in) omit the previous one.
     if user.password is not None and not passwords.matches(
         user.password, request.get("PreviousPassword", "")
     ):

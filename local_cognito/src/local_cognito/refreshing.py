@@ -1,6 +1,6 @@
 """Refresh tokens: REFRESH_TOKEN_AUTH, GetTokensFromRefreshToken, and rotation.
 
-Invariant: where tokens rotate, one that was rotated away is honoured for its grace period only.
+Invariant: with rotation, a replaced refresh token is accepted only during its grace period.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Answer = dict[str, Any]
 
 
 def refresh(state: State, pool: Pool, client: Client, parameters: Mapping[str, str], now: float) -> Answer:
-    """REFRESH_TOKEN_AUTH"""
-    # API reference: with rotation on, only GetTokensFromRefreshToken refreshes.
+    """Refresh by the flow REFRESH_TOKEN_AUTH."""
+    # API reference: with rotation, only GetTokensFromRefreshToken refreshes.
     if not refresh_enabled(client) or rotation(client) is not None:
         raise invalid_parameter("Auth flow not enabled for this client")
     token = parameters.get("REFRESH_TOKEN")
@@ -30,7 +30,7 @@ def refresh(state: State, pool: Pool, client: Client, parameters: Mapping[str, s
         raise invalid_parameter("Missing required parameter REFRESH_TOKEN")
     grant = pool.refresh_tokens.get(token)
     if grant is None or grant.client_id != client.id:
-        # Without a grant there is no name the hash could be of.
+        # Without a grant there is no username to compute the hash for.
         if client.secret is not None and "SECRET_HASH" not in parameters:
             check_secret_hash(client, "", None)
         raise not_authorized("Invalid Refresh Token")
@@ -55,7 +55,8 @@ def get_tokens_from_refresh_token(state: State, request: Request, now: float) ->
 
 
 def rotate(pool: Pool, client: Client, grant: Grant, used: str, now: float) -> str | None:
-    """A new refresh token in place of the used one, where the client rotates; it ends with the first."""
+    """Return a new refresh token that replaces the used one, if the client rotates; its expiry stays the
+    same."""
     grace = rotation(client)
     if grace is None:
         return None
@@ -66,7 +67,7 @@ def rotate(pool: Pool, client: Client, grant: Grant, used: str, now: float) -> s
 
 
 def refreshable(pool: Pool, client: Client, token: str, now: float) -> tuple[Grant, User]:
-    """The sign-in behind a refresh token of this client, and its user; raises what Cognito raises."""
+    """Return the grant of a refresh token of this client, and its user. Raises AwsError as Cognito does."""
     grant = pool.refresh_tokens.get(token)
     if grant is None or grant.client_id != client.id:
         raise not_authorized("Invalid Refresh Token")

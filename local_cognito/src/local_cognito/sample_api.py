@@ -1,6 +1,6 @@
-"""The sample API behind the gateway in `demo` and in tests: small, but it really does what it answers.
+"""The sample API behind the gateway in `demo` and in tests.
 
-Invariant: it trusts whoever reaches it; the gateway in front is what keeps strangers out.
+Invariant: it trusts every request; the gateway in front of it does the access control.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ _IDENTITY = "x-auth-request-"
 
 
 def application() -> web.Application:
-    """The API's routes; keeps nothing between requests."""
-    # 0: echo takes bodies of any size, since it holds none of them.
+    """Return the API as an application; it keeps no state."""
+    # 0: no limit, since echo buffers no body.
     app = web.Application(client_max_size=0)
     app.router.add_get("/", _root)
     app.router.add_get("/api/v1/config", _config)
@@ -31,18 +31,18 @@ def application() -> web.Application:
 
 
 def _json(value: dict[str, Any], status: int = 200) -> web.Response:
-    # A line of its own on the terminal of whoever pastes the demo's curl.
+    # The line break is for terminals where the demo's curl is pasted.
     return web.json_response(text=json.dumps(value) + "\n", status=status)
 
 
 async def _root(_: web.Request) -> web.Response:
-    """What there is to ask for."""
+    """List the paths."""
     paths = ["/api/v1/config", "/api/v1/status", "/api/v1/echo", "/api/v1/events", "/headers"]
     return _json({"service": "sample-api", "paths": paths})
 
 
 async def _config(request: web.Request) -> web.Response:
-    """What the API runs with, and who the gateway says is asking."""
+    """Return the API's version, and the caller's identity as the gateway reports it."""
     identity = {
         name.lower().removeprefix(_IDENTITY): value
         for name, value in request.headers.items()
@@ -58,7 +58,7 @@ async def _status(request: web.Request) -> web.Response:
 
 
 async def _echo(request: web.Request) -> web.StreamResponse:
-    """The request's body, sent back as it comes in."""
+    """Return the request's body, streamed."""
     response = web.StreamResponse(headers={"Content-Type": "application/octet-stream"})
     if request.content_type:
         response.content_type = request.content_type
@@ -72,7 +72,8 @@ async def _echo(request: web.Request) -> web.StreamResponse:
 
 
 async def _events(request: web.Request) -> web.StreamResponse:
-    """Server-sent events: `?count=` of them (10, at most 1000), `?interval=` seconds apart (1, up to 60)."""
+    """Send server-sent events: `?count=` of them (10, at most 1000), `?interval=` seconds apart (1, up to
+    60)."""
     try:
         count = min(int(request.query.get("count", "10")), 1000)
         interval = min(max(float(request.query.get("interval", "1")), 0.0), 60.0)
@@ -89,7 +90,7 @@ async def _events(request: web.Request) -> web.StreamResponse:
 
 
 async def _headers(request: web.Request) -> web.Response:
-    """Every header line as it arrived, repeated ones included."""
+    """Return every header line as received, including repeated ones."""
     lines = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in request.raw_headers]
     return _json({"method": request.method, "path": request.raw_path, "headers": lines})
 
@@ -97,8 +98,8 @@ async def _headers(request: web.Request) -> web.Response:
 def main() -> None:
     """Serve the API until SIGINT or SIGTERM: `python -m local_cognito.sample_api`."""
     parser = argparse.ArgumentParser(prog="python -m local_cognito.sample_api", description="A sample API.")
-    parser.add_argument("--host", default="127.0.0.1", help="an address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8080, help="a port (default: 8080)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (default: 8080)")
     arguments = parser.parse_args()
     web.run_app(application(), host=arguments.host, port=arguments.port, access_log=None, print=None)
 

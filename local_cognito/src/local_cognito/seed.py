@@ -1,6 +1,6 @@
-"""The seed file: pools, clients, groups and users with fixed IDs, in the API's own names.
+"""The seed file: pools, clients, groups and users with fixed IDs, in the API's own terms.
 
-Invariant: everything goes in through the operations' own checks, so a seed cannot hold what the API refuses.
+Invariant: everything passes the operations' own checks, so a seed cannot contain what the API refuses.
 The format is described in docs/local-cognito.md.
 """
 
@@ -60,7 +60,7 @@ _USER: fields.Fields = {
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The parsed seed file, its contents yet unchecked; raises SeedRefused."""
+    """Parse a seed file; its contents are checked later. Raises SeedRefused."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -68,26 +68,26 @@ def read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise SeedRefused(f"{path}: is not UTF-8 text") from error
     except RecursionError as error:
-        raise SeedRefused(f"{path}: goes deeper than any seed does") from error
+        raise SeedRefused(f"{path}: is nested too deeply") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark is not None else ""
         raise SeedRefused(f"{path}{line}: is not YAML: {getattr(error, 'problem', error)}") from error
     except (ValueError, AttributeError) as error:
-        # PyYAML's own, for what looks like a date or says that it is a number, and is none.
-        raise SeedRefused(f"{path}: a value is no date or number: put it in quotes ({error})") from error
+        # PyYAML's own errors, for malformed dates and numbers.
+        raise SeedRefused(f"{path}: a value is not a valid date or number: quote it ({error})") from error
     keys = set(document) if isinstance(document, dict) else set()
     if (
         not isinstance(document, dict)
         or keys - {"UserPools", "IdentityPools"}
         or not document.get("UserPools")
     ):
-        raise SeedRefused(f"{path}: must hold UserPools, a list of pools, and may hold IdentityPools besides")
+        raise SeedRefused(f"{path}: must contain UserPools, a list, and may contain IdentityPools")
     return document
 
 
 def apply(state: State, document: Mapping[str, Any], now: float) -> None:
-    """Puts the seed's things into the state; raises SeedRefused naming the first that is refused."""
+    """Create everything in the seed. Raises SeedRefused, naming the first item that is refused."""
     for place, given in _each("UserPools", document["UserPools"]):
         with _at(place):
             pool = _add_pool(state, given, now)
@@ -191,7 +191,7 @@ def _sub(request: Mapping[str, Any]) -> str | None:
         raise invalid_parameter("Sub is not a UUID") from None
 
 
-# In this order: a client's scopes need their resource server, a user's groups the groups.
+# In this order: clients may use scopes of resource servers, and users belong to groups.
 _ADD = {
     "ResourceServers": _add_resource_server,
     "Clients": _add_client,

@@ -1,6 +1,6 @@
-"""The local Cognito as a thing with a start and a stop, and the `local-cognito` command around it.
+"""The local Cognito as a server with start and stop, and the function behind the `local-cognito` command.
 
-Invariant: it listens on loopback addresses only: it knows no accounts and believes every signature.
+Invariant: it listens on loopback addresses only, since it has no AWS accounts and accepts every signature.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DEFAULT_REGION = "us-east-1"
 
 
 class LocalCognito:
-    """One local Cognito. `seed` comes from local_cognito.seed.read, `clock` gives epoch seconds."""
+    """One local Cognito. `seed`: a document from local_cognito.seed.read; `clock` returns epoch seconds."""
 
     def __init__(
         self,
@@ -47,14 +47,15 @@ class LocalCognito:
 
     @property
     def url(self) -> str:
-        """The endpoint URL for SDKs and the first part of every issuer; empty before the start."""
+        """The endpoint URL for SDKs, and the start of every issuer; empty before `start`."""
         return self.state.url
 
     def _clock(self) -> float:
         return self._real_clock() + self.hooks.offset
 
     async def start(self, host: str = "127.0.0.1", port: int = 9229) -> None:
-        """Listens (port 0: any free one); raises CannotRun off loopback, OSError for a taken port."""
+        """Start listening (port 0: any free port). Raises CannotRun off loopback, OSError if the port is in
+        use."""
         require_loopback(host)
         runner = web.AppRunner(
             application(self.state, self._clock, self.hooks), access_log=None, handle_signals=False
@@ -70,7 +71,7 @@ class LocalCognito:
         bound: int = runner.addresses[0][1]
         self.state.url = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         if self._seed is not None:
-            # Once: a server that is started again goes on with what it knows.
+            # Only once: a restarted server keeps its state.
             apply(self.state, self._seed, self._clock())
             self._seed = None
 
@@ -81,7 +82,8 @@ class LocalCognito:
         self._makers.shutdown(wait=False, cancel_futures=True)
 
     def call(self, operation: str, **request: Any) -> dict[str, Any]:
-        """An API call without HTTP and signature; raises AwsError. May wait 0.1 s for a new pool's keys."""
+        """Call an operation without HTTP and signature. May wait 0.1 s for a new pool's keys. Raises
+        AwsError."""
         return operations.call(self.state, operation, request, self._clock())
 
     def _new_keys(self) -> Future[keys.PoolKeys]:
@@ -89,7 +91,7 @@ class LocalCognito:
 
 
 def require_loopback(host: str) -> None:
-    """Raises CannotRun unless the host is `localhost` or a loopback address."""
+    """Raise CannotRun unless the host is `localhost` or a loopback address."""
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -102,7 +104,7 @@ def require_loopback(host: str) -> None:
 
 
 def run(listen: str, seed: Path | None) -> int:
-    """Run until SIGINT or SIGTERM, then return 0; raise CannotRun for what the user can put right."""
+    """Serve until SIGINT or SIGTERM, then return 0. Raises CannotRun for errors that the user can fix."""
     host, port = _address(listen)
     require_loopback(host)
     document = read(seed) if seed is not None else None
@@ -125,7 +127,7 @@ async def _serve(local: LocalCognito, host: str, port: int) -> None:
     try:
         await local.start(host, port)
     except OSError as error:
-        why = "the port is taken" if error.errno == errno.EADDRINUSE else error.strerror
+        why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise CannotRun(
             f"local-cognito: cannot listen on {host}:{port}: {why}; name another with --listen"
         ) from error

@@ -1,7 +1,7 @@
-"""The sessions between two steps of a sign-in.
+"""Sessions between two steps of a sign-in.
 
 Invariant: a session answers one challenge, of one user, at one client, once; anything else is refused before
-the answer is looked at.
+the answer is checked.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from typing import Any
 from local_cognito.errors import not_authorized
 from local_cognito.state import AuthSession, Client, Pool, State
 
-# Wrong codes that one session survives: enough for typing errors, too few for guessing.
+# Wrong codes per session: enough for typos, too few for guessing.
 _TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One step of one sign-in: where and when."""
+    """The context of one step of a sign-in."""
 
     state: State
     pool: Pool
     client: Client
     now: float
-    # Managed login: the browser gets a session at the end, and nobody tokens.
+    # Managed login: the sign-in ends with a browser session, not with tokens.
     managed: bool = False
-    # Whether the password was proved by SRP: only then does Cognito track the device.
+    # Whether the password was proved by SRP: Cognito tracks the device only then.
     by_srp: bool = False
 
 
 def open_session(turn: Turn, name: str, challenge: str, key: str | None = None, **more: Any) -> str:
-    """`name` is the internal username, or what stands for a user nobody is; `more` as in AuthSession."""
+    """Open a session and return its key. `name`: the internal username; `more`: fields of AuthSession."""
     key = key or secrets.token_urlsafe(192)
     expires = turn.now + turn.client.settings["AuthSessionValidity"] * 60
     more.setdefault("by_srp", turn.by_srp)
@@ -42,8 +42,8 @@ def open_session(turn: Turn, name: str, challenge: str, key: str | None = None, 
 
 
 def find_session(turn: Turn, request: Mapping[str, Any], username: str) -> AuthSession:
-    """The session this answer is for; raises NotAuthorizedException."""
-    # PASSWORD_VERIFIER after USER_SRP_AUTH has no session at Cognito: the secret block stands for it.
+    """Return the session that this answers. Raises NotAuthorizedException."""
+    # At Cognito, PASSWORD_VERIFIER after USER_SRP_AUTH has no session; the secret block identifies it.
     block = request.get("ChallengeResponses", {}).get("PASSWORD_CLAIM_SECRET_BLOCK", "")
     session = turn.pool.sessions.get(request.get("Session", block))
     if (
@@ -52,7 +52,7 @@ def find_session(turn: Turn, request: Mapping[str, Any], username: str) -> AuthS
         or session.challenge != request["ChallengeName"]
     ):
         raise not_authorized("Invalid session for the user.")
-    # API reference, AdminRespondToAuthChallenge: USERNAME is the username, not an alias (USER_ID_FOR_SRP).
+    # API reference, AdminRespondToAuthChallenge: USERNAME is the username (USER_ID_FOR_SRP), not an alias.
     names = {turn.pool.fold(session.username), turn.pool.fold(session.called or session.username)}
     if turn.pool.fold(username) not in names:
         raise not_authorized("Invalid session for the user.")

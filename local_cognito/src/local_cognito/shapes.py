@@ -1,10 +1,10 @@
-"""Checks a request's members against the shapes of Cognito's API model, in the words Cognito uses.
+"""Validation of requests against the shapes of Cognito's API model, with Cognito's own messages.
 
-Between the wire and the operations: what an operation reads has been checked here.
-Invariant: a value of a secret field is never part of an error message.
+Used between the wire and the operations: what an operation reads has been validated here.
+Invariant: the value of a secret field never appears in an error message.
 
-Stricter than Cognito in one way: a member this server does not know is refused, not ignored, so that a test
-cannot rest on a setting that has no effect here.
+Stricter than Cognito in one way: an unknown member is refused, not ignored, so that no test rests on a
+setting without effect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _NAMES = {str: "string", int: "integer", bool: "boolean", list: "list", dict: "m
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A member's shape. `minimum` and `maximum` bound a text's length, an integer's value, a list's size."""
+    """A member's shape. `minimum` and `maximum` bound a text's length, an integer's value or a list's
+    size."""
 
     kind: type
     required: bool = False
@@ -30,16 +31,16 @@ class Field:
     maximum: int | None = None
     values: tuple[str, ...] = ()
     secret: bool = False
-    # A list's items, or a map's values.
+    # Shape of a list's items, or of a map's values.
     item: Field | None = None
-    # A structure's members; None = any.
+    # A structure's members; None: any.
     members: Mapping[str, Field] | None = None
-    # The only values this server honours; others are refused rather than stored without effect.
+    # The values that are emulated; others are refused rather than stored without effect.
     only: tuple[Any, ...] | None = None
 
 
 def check(fields: Mapping[str, Field], request: Mapping[str, Any]) -> dict[str, Any]:
-    """The request without its null members; raises InvalidParameterException or SerializationException."""
+    """Return the request without null members. Raises InvalidParameterException or SerializationException."""
     given = {name: value for name, value in request.items() if value is not None}
     for name, field in fields.items():
         if name in given:
@@ -53,8 +54,8 @@ def check(fields: Mapping[str, Field], request: Mapping[str, Any]) -> dict[str, 
 
 
 def _without_nulls(value: Any, depth: int = 0) -> Any:
-    """A copy in which a member that is null is absent, as AWS reads it."""
-    # No structure of the model is half as deep; what is deeper has no members anybody reads.
+    """Return a copy without null members, which AWS treats as absent."""
+    # No structure of the model is half as deep; deeper ones have no members that are read.
     if depth > 12:
         return value
     if isinstance(value, dict):
@@ -65,7 +66,7 @@ def _without_nulls(value: Any, depth: int = 0) -> Any:
 
 
 def _check_value(place: str, field: Field, value: Any) -> None:
-    # bool is an int to Python, not to JSON.
+    # In Python, unlike JSON, a bool is an int.
     if not isinstance(value, field.kind) or (field.kind is int and isinstance(value, bool)):
         raise AwsError("SerializationException", f"'{place}' must be a {_NAMES[field.kind]}")
     _check_range(place, field, value)

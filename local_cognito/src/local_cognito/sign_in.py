@@ -1,7 +1,7 @@
-"""InitiateAuth and AdminInitiateAuth: which flow, and whether the client allows it.
+"""InitiateAuth and AdminInitiateAuth: dispatch by flow, and the flows that an app client allows.
 
-Invariant: the order of the checks is flow, secret hash, lockout, first factor, state of the account, second
-factor; who does not know the password learns nothing about the account.
+Invariant: the checks run in the order flow, secret hash, lockout, first factor, account state, second factor;
+a client that does not know the password learns nothing about the account.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 _ADMIN_FLOWS = ("ADMIN_USER_PASSWORD_AUTH", "ADMIN_NO_SRP_AUTH")
 _REFRESH_FLOWS = ("REFRESH_TOKEN_AUTH", "REFRESH_TOKEN")
-# Flow → the client settings that allow it, the old name included.
+# Flow → the client settings that allow it, including the legacy name.
 _ALLOWED_BY = {
     "USER_PASSWORD_AUTH": ("ALLOW_USER_PASSWORD_AUTH", "USER_PASSWORD_AUTH"),
     "USER_SRP_AUTH": ("ALLOW_USER_SRP_AUTH",),

@@ -1,7 +1,7 @@
-"""SignUp and the ways to confirm it.
+"""SignUp, its confirmation and the resending of codes.
 
-Invariant: a user made here is unconfirmed, and only the code that was sent, or an administrator,
-confirms them.
+Invariant: a user who signs up is unconfirmed until the code that was sent, or an administrator, confirms
+them.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def confirm_sign_up(state: State, request: Request, now: float) -> Answer:
     check_secret_hash(client, username, request.get("SecretHash"))
     user = known_user(pool, client, username)
     if user is None:
-        # The same counting and the same answer as for a user whose code has expired.
+        # The same count and the same answer as for a user whose code has expired.
         codes.redeem(pool, codes.SIGN_UP, username, request["ConfirmationCode"], now)
         raise codes.expired()
     if user.status != UNCONFIRMED:
@@ -68,7 +68,7 @@ def confirm_sign_up(state: State, request: Request, now: float) -> Answer:
 
 
 def verify(pool: Pool, user: User, attribute: str, *, force: bool = False) -> None:
-    """The attribute's owner answered: from now on it is an alias, where the pool has such.
+    """Mark an attribute as verified, which makes it an alias if the pool has aliases.
 
     Raises AliasExistsException."""
     before = user.attributes.get(f"{attribute}_verified")
@@ -101,7 +101,7 @@ def resend_confirmation_code(state: State, request: Request, now: float) -> Answ
 
 
 def admin_confirm_sign_up(state: State, request: Request, now: float) -> Answer:
-    """API reference: confirms without a code, so it verifies neither address nor number."""
+    """AdminConfirmSignUp: no code is involved, so neither address nor number is verified (API reference)."""
     pool = state.pool(request["UserPoolId"])
     user = get_user(pool, request["Username"])
     if user.status != UNCONFIRMED:
@@ -112,7 +112,7 @@ def admin_confirm_sign_up(state: State, request: Request, now: float) -> Answer:
 
 
 def known_user(pool: Pool, client: Client, username: str) -> User | None:
-    """The user; None when there is none and the client hides that, else UserNotFoundException."""
+    """Return the user; None if there is none and the client hides that. Raises UserNotFoundException."""
     user = find_user(pool, username)
     if user is None and not hides_users(client):
         raise AwsError("UserNotFoundException", "Username/client id combination not found.")

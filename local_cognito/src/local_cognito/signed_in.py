@@ -1,6 +1,6 @@
-"""What a signed-in user does with a token, and how sign-ins end: GetUser, sign-outs, RevokeToken.
+"""GetUser, global sign-out and RevokeToken.
 
-Invariant: ending a sign-in ends every token of it, the refreshed ones included.
+Invariant: ending a sign-in invalidates all of its tokens, including refreshed ones.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Answer = dict[str, Any]
 
 
 def read_user(state: State, request: Request, now: float) -> Answer:
-    """GetUser"""
+    """GetUser."""
     pool, user, grant = read_access_token(state, request["AccessToken"], now)
     attributes = readable(pool.clients[grant.client_id], user.attributes)
     return {
@@ -52,10 +52,10 @@ def revoke_token(state: State, request: Request, now: float) -> Answer:
     if is_signed_token(request["Token"]):
         raise AwsError("UnsupportedTokenTypeException", "Only refresh tokens can be revoked")
     grant = pool.refresh_tokens.get(request["Token"])
-    # RFC 7009 section 2.2: an unknown or dead token is answered like one that was revoked.
+    # RFC 7009 section 2.2: an unknown or expired token gets the same answer as a revoked one.
     if grant is None:
         return {}
-    # RFC 7009 section 2.1: a client revokes its own tokens only.
+    # RFC 7009 section 2.1: a client can revoke only its own tokens.
     if grant.client_id != client.id:
         raise AwsError("UnauthorizedException", "The token was not issued to this client")
     revoke(grant)

@@ -1,6 +1,6 @@
-"""AssociateSoftwareToken and VerifySoftwareToken: an authenticator app's secret, given out and proved.
+"""AssociateSoftwareToken and VerifySoftwareToken: the key of an authenticator app.
 
-Invariant: a secret counts once a code made with it came back, not before.
+Invariant: a key becomes active only after a code made with it was verified.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def verify_software_token(state: State, request: Request, now: float) -> Answer:
 
 
 def _who(state: State, request: Request, now: float) -> tuple[Pool, User, AuthSession | None]:
-    """By access token, or by the session of an MFA_SETUP challenge."""
+    """Return pool, user and session, by access token or by the session of an MFA_SETUP challenge."""
     token, key = request.get("AccessToken"), request.get("Session")
     if (token is None) == (key is None):
         raise invalid_parameter("Give either AccessToken or Session")
@@ -64,7 +64,7 @@ def _who(state: State, request: Request, now: float) -> tuple[Pool, User, AuthSe
 def _next(
     state: State, pool: Pool, session: AuthSession | None, now: float, *, verified: bool
 ) -> dict[str, str]:
-    """A new session in place of the one that was used."""
+    """Return a new session that replaces the used one."""
     if session is None:
         return {}
     session.used = True

@@ -1,9 +1,8 @@
-"""Secure Remote Password as Cognito does it: SRP-6a over RFC 5054's 3072-bit group, with Cognito's own key
-derivation and signature.
+"""SRP as implemented by Cognito: SRP-6a over RFC 5054's 3072-bit group, with Cognito's key derivation.
 
-Pure but for randomness. Invariant: without the password nobody makes a signature that `proves` accepts, and
-what is stored (salt and verifier) is no password.
-Sources: RFC 5054 section 2.5 and appendix A; `AuthenticationHelper` of AWS's amazon-cognito-identity-js.
+Pure except for randomness. Invariant: only with the password can a signature be made that `proves` accepts,
+and the stored salt and verifier cannot be used as a password. Sources: RFC 5054 section 2.5 and appendix A;
+`AuthenticationHelper` of AWS's amazon-cognito-identity-js.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ N = int(
     16,
 )
 G = 2
-# 768 digits hold every number of the group; some clients pad.
+# 768 digits hold every number of the group; some clients pad with zeros.
 _HEX = re.compile(r"[0-9A-Fa-f]{1,1024}")
 _INFO = b"Caldera Derived Key" + bytes([1])
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """What stands for a password: RFC 5054's s and v."""
+    """What is stored instead of a password: RFC 5054's s and v."""
 
     salt: int = field(repr=False)
     value: int = field(repr=False)
@@ -47,7 +46,7 @@ class Verifier:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One attempt to sign in: the client's A, our b and B, and the block that binds the answer to it."""
+    """One exchange: the client's A, our b and B, and the block that the answer is bound to."""
 
     client_public: int = field(repr=False)
     private: int = field(repr=False)
@@ -62,9 +61,9 @@ def verifier(pool_id: str, username: str, password: str) -> Verifier:
 
 
 def begin(stored: Verifier, client_public: str) -> Exchange:
-    """Raises ValueError for an A that is no hexadecimal number or that RFC 5054 section 2.5.4 forbids."""
+    """Start an exchange. Raises ValueError for a malformed A, or one that RFC 5054 section 2.5.4 forbids."""
     if _HEX.fullmatch(client_public) is None:
-        raise ValueError("A is no hexadecimal number")
+        raise ValueError("A is not a hexadecimal number")
     a = int(client_public, 16)
     if a % N == 0:
         raise ValueError("A is zero in this group")
@@ -74,10 +73,10 @@ def begin(stored: Verifier, client_public: str) -> Exchange:
 
 
 def proves(exchange: Exchange, pool_id: str, username: str, *, timestamp: str, signature: str) -> bool:
-    """Whether the signature was made with the password behind the exchange's verifier."""
+    """Return whether the signature was made with the password of the exchange's verifier."""
     u = int.from_bytes(_hash(_bytes(exchange.client_public) + _bytes(exchange.public)), "big")
     shared = pow(exchange.client_public * pow(exchange.verifier.value, u, N), exchange.private, N)
-    # RFC 5869 with one block, cut to 16 bytes: Cognito's "Caldera" key.
+    # RFC 5869 (HKDF) with one block, truncated to 16 bytes.
     pseudo = hmac.digest(_bytes(u), _bytes(shared), hashlib.sha256)
     key = hmac.digest(pseudo, _INFO, hashlib.sha256)[:16]
     message = _pool_name(pool_id) + username.encode() + exchange.block + timestamp.encode()
@@ -95,7 +94,7 @@ def _pool_name(pool_id: str) -> bytes:
 
 
 def _bytes(value: int) -> bytes:
-    """Java's BigInteger.toByteArray: a leading zero where the first bit would look like a sign."""
+    """Encode as Java's BigInteger.toByteArray: with a leading zero if the first bit is set."""
     return value.to_bytes(value.bit_length() // 8 + 1, "big")
 
 

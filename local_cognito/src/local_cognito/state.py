@@ -1,7 +1,7 @@
-"""All that the local Cognito knows, in memory: pools, and in them clients, users, groups, sessions, grants.
+"""The in-memory state of the local Cognito: pools with their clients, users, groups, sessions and grants.
 
-Operations are functions of (state, request, now); this is the one thing they change.
-Invariant: everything a token's life depends on hangs from its pool, so deleting a pool ends its tokens.
+Operations are functions of (state, request, now), and the state is all they change. Invariant: everything
+that a token's validity depends on belongs to its pool, so deleting a pool invalidates them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from local_cognito.keys import PoolKeys
 from local_cognito.passwords import PasswordHash, PasswordPolicy
 from local_cognito.srp import Exchange, Verifier
 
-# An account that cannot exist (12 zeros) marks ARNs as made up.
+# 12 zeros, an account that cannot exist, mark ARNs as fictitious.
 ACCOUNT = "000000000000"
 CONFIRMED = "CONFIRMED"
 UNCONFIRMED = "UNCONFIRMED"
@@ -31,7 +31,7 @@ RESET_REQUIRED = "RESET_REQUIRED"
 class Client:
     id: str
     secret: str | None = field(repr=False)
-    # The API's own members: ExplicitAuthFlows, AccessTokenValidity and so on, defaults filled in.
+    # The API's own members: ExplicitAuthFlows, AccessTokenValidity and so on, with defaults filled in.
     settings: dict[str, Any]
     created: float
     modified: float
@@ -49,7 +49,7 @@ class Group:
 
 @dataclass(slots=True)
 class Device:
-    """One that a user has confirmed: known by its key, proved by a password that only it knows."""
+    """A confirmed device: identified by its key, proved by a password that only the device has."""
 
     key: str
     name: str | None
@@ -70,26 +70,26 @@ class User:
     modified: float
     enabled: bool = True
     password: PasswordHash | None = field(default=None, repr=False)
-    # When a temporary password stops working (epoch seconds).
+    # When a temporary password expires (epoch seconds).
     temporary_until: float | None = None
-    # The same password as SRP knows it.
+    # The SRP verifier of the same password.
     srp: Verifier | None = field(default=None, repr=False)
     groups: set[str] = field(default_factory=set)
-    # Second factors that are on, and the one asked for first.
+    # Second factors that are enabled, and the preferred one.
     mfa: set[str] = field(default_factory=set)
     preferred_mfa: str | None = None
-    # The authenticator app's secret: proved, and given out but not proved yet; the step of its last code.
+    # The authenticator app's key: verified, and issued but not yet verified; the time step of its last code.
     totp_secret: str | None = field(default=None, repr=False)
     totp_pending: str | None = field(default=None, repr=False)
     totp_name: str | None = None
     totp_step: int = -1
-    # Device key → the device, in the order in which they were confirmed.
+    # Device key → device, in order of confirmation.
     devices: dict[str, Device] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Attempts:
-    """Failed sign-ins of one name; the name need not belong to a user."""
+    """Failed sign-ins of one name, which need not be a user's."""
 
     failures: int = 0
     last: float = 0.0
@@ -98,31 +98,31 @@ class Attempts:
 
 @dataclass(slots=True)
 class AuthSession:
-    """The state between two steps of one sign-in; bound to user, client and challenge."""
+    """The state between two steps of a sign-in, bound to user, client and challenge."""
 
     username: str
     client_id: str
     challenge: str
     expires: float
     used: bool = False
-    # The name as the client wrote it, where the challenge does not tell the internal one.
+    # The name as sent by the client, for challenges that do not reveal the internal one.
     called: str | None = None
     # Wrong codes so far, and the code that was sent.
     failures: int = 0
     code: str | None = field(default=None, repr=False)
     srp: Exchange | None = field(default=None, repr=False)
-    # What SELECT_CHALLENGE and SELECT_MFA_TYPE let choose from.
+    # The options of SELECT_CHALLENGE and SELECT_MFA_TYPE.
     choices: tuple[str, ...] = ()
-    # Whether this asks for the second factor, and whether MFA_SETUP's token has been verified.
+    # Whether this is a second factor, and whether MFA_SETUP's token has been verified.
     second: bool = False
     verified: bool = False
-    # Whether the sign-in that it belongs to proved the password by SRP.
+    # Whether this sign-in proved the password by SRP.
     by_srp: bool = False
 
 
 @dataclass(slots=True)
 class Grant:
-    """One sign-in: its refresh token and every access and ID token that came of it."""
+    """One sign-in: its refresh token and every access and ID token issued from it."""
 
     event_id: str
     origin_jti: str
@@ -132,19 +132,19 @@ class Grant:
     refresh_token: str = field(repr=False)
     refresh_expires: float
     forget_at: float
-    # Refresh tokens that were rotated away → until when they are still honoured.
+    # Replaced refresh tokens → until when they are still accepted.
     rotated: dict[str, float] = field(default_factory=dict, repr=False)
     revoked: bool = False
-    # Sign-ins at the API have this one scope, and are not managed login's.
+    # Sign-ins through the API have this one scope; managed login has others.
     scopes: tuple[str, ...] = ("aws.cognito.signin.user.admin",)
     managed: bool = False
-    # The key that NewDeviceMetadata gave this sign-in, in pools that remember devices.
+    # The device key that NewDeviceMetadata assigned, in pools that track devices.
     device_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AuthCode:
-    """An authorization code of managed login: what it was given for."""
+    """An authorization code of managed login, and what it was issued for."""
 
     client_id: str
     username: str
@@ -158,7 +158,7 @@ class AuthCode:
 
 @dataclass(frozen=True, slots=True)
 class BrowserSession:
-    """Somebody signed in to managed login in one browser."""
+    """A managed login session of one browser."""
 
     username: str
     auth_time: int
@@ -167,7 +167,7 @@ class BrowserSession:
 
 @dataclass(slots=True)
 class Message:
-    """What Cognito would have sent by mail or SMS."""
+    """An e-mail or text message that Cognito would have sent."""
 
     pool_id: str
     username: str
@@ -176,14 +176,14 @@ class Message:
     text: str = field(repr=False)
     medium: str
     destination: str = field(repr=False)
-    # None: an invitation, which carries a password instead.
+    # None for an invitation, which contains a password instead.
     code: str | None = field(repr=False)
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Where a code goes: EMAIL or SMS, the attribute that says so, its value."""
+    """The destination of a code: EMAIL or SMS, the attribute it comes from, and its value."""
 
     medium: str
     attribute: str
@@ -192,7 +192,7 @@ class Delivery:
 
 @dataclass(slots=True)
 class Code:
-    """A code that is to come back; `value` is what it makes true of the delivery's attribute."""
+    """A code that was sent; `value` is the attribute value that confirming it sets."""
 
     code: str = field(repr=False)
     expires: float
@@ -204,7 +204,7 @@ class Code:
 class Pool:
     id: str
     name: str
-    # The API's own members, defaults filled in; `fixed` are those UpdateUserPool cannot change.
+    # The API's own members with defaults filled in; `fixed`: those that UpdateUserPool cannot change.
     settings: dict[str, Any]
     fixed: dict[str, Any]
     policy: PasswordPolicy
@@ -213,9 +213,9 @@ class Pool:
     keys: Future[PoolKeys]
     created: float
     modified: float
-    # Keys that were rotated away, newest first: tokens signed with them are still Cognito's own.
+    # Keys before rotation, newest first: tokens signed with them are still valid.
     old_keys: list[PoolKeys] = field(default_factory=list)
-    # What SetUserPoolMfaConfig turns on; SMS is on with SmsConfiguration.
+    # Set by SetUserPoolMfaConfig; SMS is enabled by SmsConfiguration.
     software_token_mfa: bool = False
     email_mfa: dict[str, Any] | None = None
     domain: str | None = None
@@ -226,18 +226,18 @@ class Pool:
     # The managed-login cookie's value → its session.
     browsers: dict[str, BrowserSession] = field(default_factory=dict, repr=False)
     clients: dict[str, Client] = field(default_factory=dict)
-    # Internal username, folded as the pool folds → user.
+    # Internal username, case-folded if the pool does so → user.
     users: dict[str, User] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     attempts: dict[str, Attempts] = field(default_factory=dict)
     sessions: dict[str, AuthSession] = field(default_factory=dict, repr=False)
-    # (purpose, folded name) → the code that was sent last.
+    # (purpose, folded name) → the latest code sent.
     codes: dict[tuple[str, str], Code] = field(default_factory=dict)
-    # (action, folded name) → when it was called within the last hour.
+    # (action, folded name) → times of the calls within the last hour.
     calls: dict[tuple[str, str], list[float]] = field(default_factory=dict)
-    # Makes up, for names nobody has, what stays the same from one call to the next.
+    # Key for simulated data of unknown usernames, which must be stable between calls.
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
-    # event_id → grant, and each refresh token of it → the same grant.
+    # event_id → grant; and each of its refresh tokens → the same grant.
     grants: dict[str, Grant] = field(default_factory=dict)
     refresh_tokens: dict[str, Grant] = field(default_factory=dict, repr=False)
 
@@ -247,7 +247,8 @@ class Pool:
 
     @property
     def tracks_devices(self) -> bool:
-        """API reference, DeviceConfigurationType: any member of it, whatever its value, turns it on."""
+        """Whether the pool tracks devices: any member turns it on (API reference,
+        DeviceConfigurationType)."""
         return bool(self.settings.get("DeviceConfiguration"))
 
     def all_keys(self) -> list[PoolKeys]:
@@ -255,19 +256,19 @@ class Pool:
 
     @property
     def first_factors(self) -> list[str]:
-        """What choice-based sign-in may begin with."""
+        """The factors that choice-based sign-in may start with."""
         return list(self.settings["SignInPolicy"]["AllowedFirstAuthFactors"])
 
     def fold(self, name: str) -> str:
-        """Usernames and aliases are case-sensitive unless the pool was made otherwise (API reference,
-        UsernameConfigurationType: true "is the default value")."""
+        """Case-fold a username or alias, unless the pool is case-sensitive, which is the default (API
+        reference, UsernameConfigurationType)."""
         sensitive = self.fixed.get("UsernameConfiguration", {}).get("CaseSensitive", True)
         return name if sensitive else name.casefold()
 
 
 @dataclass(slots=True)
 class Identity:
-    """Somebody an identity pool knows: by provider and subject; None: nobody in particular."""
+    """An identity of an identity pool, by provider and subject; None: a guest."""
 
     login: tuple[str, str] | None
 
@@ -277,7 +278,7 @@ class IdentityPool:
     id: str
     settings: dict[str, Any]
     tags: dict[str, str] = field(default_factory=dict)
-    # authenticated and unauthenticated → role ARN; `provider:client` → how a token chooses a role.
+    # authenticated and unauthenticated → role ARN; `provider:client` → role mapping.
     roles: dict[str, str] = field(default_factory=dict)
     role_mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
     identities: dict[str, Identity] = field(default_factory=dict)
@@ -285,7 +286,7 @@ class IdentityPool:
 
 @dataclass(slots=True)
 class Role:
-    """An IAM role: the documents are JSON text."""
+    """An IAM role; the documents are JSON text."""
 
     name: str
     arn: str
@@ -301,7 +302,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Temporary credentials that were given out for a role (by name)."""
+    """Temporary credentials issued for a role (by name)."""
 
     secret: str = field(repr=False)
     session_token: str = field(repr=False)
@@ -312,18 +313,18 @@ class Credentials:
 @dataclass(slots=True)
 class State:
     region: str
-    # The origin under which clients reach us: the first part of every issuer.
+    # The origin that clients use: the start of every issuer.
     url: str
-    # Makes a pool's keys outside the event loop.
+    # Generates a pool's keys outside the event loop.
     new_keys: Callable[[], Future[PoolKeys]]
     pools: dict[str, Pool] = field(default_factory=dict)
     identity_pools: dict[str, IdentityPool] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
-    # Access key → what belongs to it.
+    # Access key ID → credentials.
     credentials: dict[str, Credentials] = field(default_factory=dict, repr=False)
-    # Bounded: nobody empties it when nobody looks.
+    # Bounded: a server may run for long without anyone reading it.
     outbox: deque[Message] = field(default_factory=lambda: deque(maxlen=1000))
-    # What applications said of their users' devices (UserContextData), oldest first.
+    # UserContextData of the applications, oldest first.
     user_contexts: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
 
     def issuer(self, pool: Pool) -> str:
@@ -336,7 +337,7 @@ class State:
         return pool
 
     def client(self, client_id: str, pool_id: str | None = None) -> tuple[Pool, Client]:
-        """The client and its pool; with `pool_id`, only a client of that pool."""
+        """Return the client and its pool; with `pool_id`, only a client of that pool."""
         pools = self.pools.values() if pool_id is None else [self.pool(pool_id)]
         for pool in pools:
             if client_id in pool.clients:
@@ -353,12 +354,12 @@ def new_client_id() -> str:
 
 
 def new_client_secret() -> str:
-    # The model allows 24 to 64 of [\w+]; Cognito's own have about 51.
+    # The model allows 24 to 64 of [\w+]; Cognito generates about 51.
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(51))
 
 
 def find_user(pool: Pool, name: str) -> User | None:
-    """The user behind a username, a sub, or an alias the pool signs in with; None when there is none."""
+    """Return the user with this username, sub, or alias accepted by the pool; None if there is none."""
     folded = pool.fold(name)
     user = pool.users.get(folded)
     if user is not None:
@@ -370,9 +371,9 @@ def find_user(pool: Pool, name: str) -> User | None:
 
 
 def aliases(pool: Pool, user: User) -> set[str]:
-    """What else this user signs in with, folded.
+    """Return the other names that this user signs in with, folded.
 
-    UsernameAttributes count as they are; of AliasAttributes, e-mail and phone number only once verified.
+    UsernameAttributes always count; of AliasAttributes, e-mail and phone number only once verified.
     """
     names = {user.attributes.get(name) for name in pool.fixed.get("UsernameAttributes", ())}
     for name in pool.fixed.get("AliasAttributes", ()):
@@ -382,7 +383,7 @@ def aliases(pool: Pool, user: User) -> set[str]:
 
 
 def get_user(pool: Pool, name: str) -> User:
-    """As find_user; raises UserNotFoundException."""
+    """Return the user as `find_user` does. Raises UserNotFoundException."""
     user = find_user(pool, name)
     if user is None:
         raise AwsError("UserNotFoundException", "User does not exist.")
@@ -390,7 +391,7 @@ def get_user(pool: Pool, name: str) -> User:
 
 
 def forget_expired(pool: Pool, now: float) -> None:
-    """Drops what no request can mean any more, so that a long-lived server does not grow without end."""
+    """Drop expired entries, so that a long-running server does not grow without bound."""
     pool.sessions = {key: one for key, one in pool.sessions.items() if one.expires > now}
     pool.grants = {key: one for key, one in pool.grants.items() if one.forget_at > now}
     pool.refresh_tokens = {

@@ -1,4 +1,4 @@
-"""One row of a service's table of operations: the shapes, the function, and whether the caller must sign."""
+"""An operation of a service: its shapes, its function, and whether it must be signed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from local_cognito.state import State
 class Operation:
     fields: Fields
     run: Callable[[State, Mapping[str, Any], float], dict[str, Any]]
-    # False where the service model says `authtype: none`: those calls carry no AWS signature.
+    # False where the service model says `authtype: none`: those calls are unsigned.
     signed: bool = True
 
 
 def find(table: Mapping[str, Operation], name: str) -> Operation:
-    """Raises UnknownOperationException, which is what AWS's JSON services answer; the message is ours."""
+    """Return the operation. Raises UnknownOperationException, as AWS's JSON services do."""
     operation = table.get(name)
     if operation is None:
         raise AwsError("UnknownOperationException", "The local Cognito does not have this operation")

@@ -1,4 +1,4 @@
-"""Tags of user pools. Invariant: they are the pool's UserPoolTags, by whatever operation they were set."""
+"""Tags of user pools. Invariant: they are the pool's UserPoolTags, whichever operation sets them."""
 
 from __future__ import annotations
 

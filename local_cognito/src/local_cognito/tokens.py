@@ -1,6 +1,6 @@
-"""Mints access, ID and refresh tokens with Cognito's claim sets, reads access tokens back, and revokes.
+"""Issuing, verification and revocation of tokens with Cognito's claims.
 
-Invariant: an access token is valid here only while its grant is: signature and `exp` alone are not enough.
+Invariant: an access token is valid only while its grant is: signature and `exp` alone are not enough.
 Sources: developer guide, "Understanding the access token", "… the identity token", "Revoking tokens".
 """
 
@@ -24,12 +24,12 @@ from local_cognito.keys import SigningKey
 from local_cognito.membership import of_user, preferred_role
 from local_cognito.state import Client, Grant, Pool, State, User, find_user, forget_expired
 
-# How many sign-ins pass between two looks for what has expired.
+# Sign-ins between two clean-ups of expired entries.
 _FORGET_EVERY = 500
 
 
 def new_grant(pool: Pool, client: Client, user: User, now: float) -> Grant:
-    """Begins a sign-in's life: what its tokens share, and its refresh token."""
+    """Create the grant of a new sign-in: what its tokens share, and its refresh token."""
     if len(pool.grants) % _FORGET_EVERY == 0:
         forget_expired(pool, now)
     refresh_expires = now + lifetime(client, "RefreshToken")
@@ -41,7 +41,7 @@ def new_grant(pool: Pool, client: Client, user: User, now: float) -> Grant:
         auth_time=int(now),
         refresh_token=new_refresh_token(),
         refresh_expires=refresh_expires,
-        # The last access token minted from it lives at most a day (Cognito's limit) longer.
+        # The last access token issued from it expires at most a day later (Cognito's limit).
         forget_at=refresh_expires + 86400,
     )
     pool.grants[grant.event_id] = grant
@@ -59,7 +59,7 @@ def authentication_result(
     now: float,
     nonce: str | None = None,
 ) -> dict[str, Any]:
-    """AuthenticationResult without the refresh token: refreshing does not give it out again."""
+    """Return the AuthenticationResult without the refresh token, which refreshing does not return again."""
     keys = pool.keys.result()
     access = _sign(keys.access, _access_claims(state, pool, client, user, grant, now=now))
     identity = _id_claims(state, pool, client, user, grant, now=now)
@@ -124,7 +124,7 @@ def _id_claims(
 
 
 def client_credentials_token(state: State, pool: Pool, client: Client, scopes: list[str], now: float) -> str:
-    """A machine's access token: nobody signed in, so there is no username, group or grant."""
+    """Return a machine's access token: without a user there is no username, group or grant."""
     claims = {
         "sub": client.id,
         "token_use": "access",
@@ -141,7 +141,7 @@ def client_credentials_token(state: State, pool: Pool, client: Client, scopes: l
 
 
 def _at_hash(access: str) -> str:
-    """OpenID Connect Core section 3.1.3.6: the left half of the SHA-256."""
+    """Return the left half of the SHA-256 digest (OpenID Connect Core section 3.1.3.6)."""
     half = hashlib.sha256(access.encode()).digest()[:16]
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode()
 
@@ -156,13 +156,13 @@ def _origin(client: Client, grant: Grant) -> dict[str, str]:
 
 
 def _sign(key: SigningKey, claims: dict[str, Any]) -> str:
-    # Cognito's header is {"kid", "alg"}; PyJWT leaves "typ" out when it is empty.
+    # Cognito's header is {"kid", "alg"}; PyJWT omits "typ" if it is empty.
     return jwt.encode(claims, key.private, algorithm="RS256", headers={"kid": key.kid, "typ": ""})
 
 
 def new_refresh_token() -> str:
-    # Cognito's is an encrypted JWE only it can read: opaque. Ours is random, in the same five parts and of
-    # about the same length (1.8 kB), so that whatever stores it is tried with a real size.
+    # Cognito's is a JWE that only Cognito can decrypt. Ours is random, in the same five parts and of about
+    # the same length (1.8 kB), so that storage is tested with a realistic size.
     header = json.dumps({"cty": "JWT", "enc": "A256GCM", "alg": "RSA-OAEP"}, separators=(",", ":"))
     parts = [base64.urlsafe_b64encode(header.encode()).rstrip(b"=").decode()]
     parts += [secrets.token_urlsafe(size) for size in (256, 12, 960, 16)]
@@ -172,7 +172,7 @@ def new_refresh_token() -> str:
 def read_access_token(
     state: State, token: str, now: float, *, scope: str = SELF_SERVICE
 ) -> tuple[Pool, User, Grant]:
-    """Whose access token this is; raises NotAuthorizedException in Cognito's words when it is no good."""
+    """Return the holder of an access token. Raises NotAuthorizedException with Cognito's messages."""
     for pool in state.pools.values():
         claims = _verified_claims((keys.access for keys in pool.all_keys()), token)
         if claims is not None and claims["iss"] == state.issuer(pool):
@@ -198,7 +198,8 @@ def _holder(pool: Pool, claims: dict[str, Any], now: float) -> tuple[Pool, User,
 
 
 def _verified_claims(keys: Iterable[SigningKey], token: str) -> dict[str, Any] | None:
-    """The claims if one of these keys signed it. Time is checked by our own clock, not PyJWT's."""
+    """Return the claims if one of the keys signed the token. Times are checked by our own clock, not
+    PyJWT."""
     options: Any = {"verify_exp": False, "verify_iat": False, "verify_nbf": False, "verify_aud": False}
     try:
         kid = jwt.get_unverified_header(token).get("kid")
@@ -211,7 +212,7 @@ def _verified_claims(keys: Iterable[SigningKey], token: str) -> dict[str, Any] |
 
 
 def read_id_token(state: State, pool_id: str, token: str, now: float) -> tuple[dict[str, Any], bool]:
-    """An ID token's claims, and whether its sign-in still lives; raises what an identity pool answers."""
+    """Return an ID token's claims and whether its sign-in is still valid. Raises NotAuthorizedException."""
     pool = state.pools.get(pool_id)
     claims = None
     if pool is not None:
@@ -227,7 +228,8 @@ def read_id_token(state: State, pool_id: str, token: str, now: float) -> tuple[d
 
 
 def is_signed_token(token: str) -> bool:
-    """Whether the text looks like an access or ID token (a JWS has three parts, a refresh token five)."""
+    """Return whether the text looks like an access or ID token: a JWS has three parts, a refresh token
+    five."""
     return token.count(".") == 2
 
 

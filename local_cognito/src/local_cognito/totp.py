@@ -1,6 +1,6 @@
-"""Time-based one-time passwords (RFC 6238) as authenticator apps make them: SHA-1, 30 seconds, six digits.
+"""Time-based one-time passwords (RFC 6238) as in authenticator apps: SHA-1, 30 seconds, six digits.
 
-Pure. Invariant: a step is accepted once (RFC 6238 section 5.2).
+Pure. Invariant: a time step is accepted once (RFC 6238 section 5.2).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _STEP = 30
 
 
 def new_secret() -> str:
-    """160 bits, as RFC 4226 recommends: 32 characters of base32."""
+    """Return a new key of 160 bits, as RFC 4226 recommends, in Base32."""
     return base64.b32encode(secrets.token_bytes(20)).decode()
 
 
 def code_at(secret: str, step: int) -> str:
-    """RFC 4226 section 5.3."""
+    """Return the code of a time step (RFC 4226 section 5.3)."""
     digest = hmac.digest(base64.b32decode(secret), step.to_bytes(8, "big"), "sha1")
     offset = digest[-1] & 15
     number = int.from_bytes(digest[offset : offset + 4], "big") & 0x7FFFFFFF
@@ -26,7 +26,7 @@ def code_at(secret: str, step: int) -> str:
 
 
 def matching_step(secret: str, code: str, now: float) -> int | None:
-    """The step this code is of, one before or after the present one included (section 6); None: of none."""
+    """Return the code's time step, one step before or after the current one included (RFC 6238 section 6)."""
     present = int(now) // _STEP
     found = None
     for step in (present - 1, present, present + 1):

@@ -1,6 +1,6 @@
 """The administrator's operations on users.
 
-Invariant: where the pool signs in with e-mail or phone number, the username is the sub, as in Cognito.
+Invariant: if the pool's usernames are e-mail addresses or phone numbers, the internal username is the sub.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def add_user(
     exists: str = "User account already exists",
     check: Callable[[Pool, Mapping[str, str]], None] = check_attributes,
 ) -> User:
-    """A new user without a password; raises what AdminCreateUser raises. `exists` is how SignUp and
-    AdminCreateUser differ about a taken name, `check` what SignUp wants to see besides."""
+    """Create a user without a password. Raises AwsError as AdminCreateUser does.
+
+    `exists`: the message for a taken name; `check`: an additional check of the attributes."""
     given = dict(attributes)
     sub = sub or str(uuid.uuid4())
     check_attributes(pool, given)
@@ -127,7 +128,7 @@ def _invite_again(state: State, pool: Pool, request: Request, now: float) -> Ans
 
 
 def _invite(state: State, pool: Pool, user: User, password: str, *, request: Request, now: float) -> None:
-    # API reference, AdminCreateUser, DesiredDeliveryMediums: SMS unless told otherwise.
+    # API reference, AdminCreateUser, DesiredDeliveryMediums: SMS by default.
     media = request.get("DesiredDeliveryMediums") or ["SMS"]
     text = f"Your username is {user.username} and temporary password is {password}."
     for medium in media:
@@ -149,7 +150,7 @@ def admin_set_user_password(state: State, request: Request, now: float) -> Answe
 
 
 def admin_disable_user(state: State, request: Request, now: float) -> Answer:
-    """API reference: deactivates the user and revokes all of their access tokens."""
+    """AdminDisableUser: disables the user and revokes all of their access tokens (API reference)."""
     pool = state.pool(request["UserPoolId"])
     user = get_user(pool, request["Username"])
     user.enabled, user.modified = False, now
@@ -171,7 +172,7 @@ def admin_delete_user(state: State, request: Request, now: float) -> Answer:
 
 def remove_user(pool: Pool, user: User) -> None:
     revoke_all(pool, user)
-    # A user made later under the same name is somebody else.
+    # A user created later under the same name is another person.
     pool.sessions = {key: one for key, one in pool.sessions.items() if one.username != user.username}
     name = pool.fold(user.username)
     pool.codes = {
@@ -180,7 +181,7 @@ def remove_user(pool: Pool, user: User) -> None:
     del pool.users[name]
 
 
-# `name = "value"` or `name ^= "value"`; quotes and backslashes inside are escaped (API reference, ListUsers).
+# `name = "value"` or `name ^= "value"`; quotes and backslashes in the value are escaped (ListUsers).
 _FILTER = re.compile(r'\s*"?(?P<name>[\w:]+)"?\s*(?P<how>\^?=)\s*(?P<value>"(?:[^"\\]|\\.)*")\s*')
 _FILTERABLE = frozenset(
     {
@@ -206,7 +207,7 @@ def list_users(state: State, request: Request, now: float) -> Answer:
     if wanted is not None:
         for item in items:
             item["Attributes"] = [one for one in item["Attributes"] if one["Name"] in wanted]
-    # 0 and absent both mean the maximum.
+    # 0 and an omitted limit both mean the maximum.
     size = request.get("Limit") or 60
     return page(items, size, request.get("PaginationToken"), names=("Users", "PaginationToken"))
 
@@ -234,7 +235,7 @@ def _selected(pool: Pool, user: User, expression: str) -> bool:
 
 
 def mfa_of(user: User) -> Answer:
-    """The members GetUser and AdminGetUser tell about second factors."""
+    """Return the members of GetUser and AdminGetUser about second factors."""
     answer: Answer = {}
     if user.mfa:
         answer["UserMFASettingList"] = sorted(user.mfa)
@@ -244,7 +245,7 @@ def mfa_of(user: User) -> Answer:
 
 
 def describe(user: User, attributes_name: str) -> Answer:
-    """UserType; AdminGetUser has the same members with another name for the attributes."""
+    """Return a UserType; AdminGetUser has the same members with another name for the attributes."""
     return {
         "Username": user.username,
         attributes_name: as_list({"sub": user.sub, **user.attributes}),

@@ -1,3 +1,3 @@
-"""The version, in the one place where it is written: the distribution's too."""
+"""The version of the distribution, defined only here."""
 
 VERSION = "0.1.0"

@@ -1,6 +1,6 @@
-"""The HTTP side: AWS JSON 1.1 on POST /, and each pool's public documents under /{poolId}/.well-known/.
+"""The HTTP layer: AWS JSON 1.1 on POST /, and each pool's public documents under /{poolId}/.well-known/.
 
-Invariant: whatever goes wrong, a caller of the API gets AWS-shaped JSON, never a page of HTML.
+Invariant: every error of the API becomes AWS-shaped JSON, never an HTML page.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from local_cognito.table import find, run
 LOG = logging.getLogger("local_cognito")
 
 _CONTENT_TYPE = "application/x-amz-json-1.1"
-# The largest requests of the API (a pool with all its texts) are far below this.
+# Far above the largest requests of the API (a pool with all its texts).
 _MAX_BODY = 256 * 1024
-# AWS signature version 4. There are no AWS accounts here, so no signature can be wrong; that one is there,
-# made for this service, tells an administrator's call from a public one.
+# AWS Signature Version 4. Without AWS accounts no signature can be verified, but its presence, for this
+# service, distinguishes an administrator's call from a public one.
 _SIGNATURE = re.compile(
     r"AWS4-HMAC-SHA256 Credential=[^/,\s]+/[0-9]{8}/[^/,\s]+/(?P<service>[\w-]+)/aws4_request, *"
     r"SignedHeaders=[^,\s]+, *Signature=[0-9a-f]{64}"
@@ -49,7 +49,7 @@ _ENDPOINTS = {
 
 
 def application(state: State, clock: Callable[[], float], hooks: Hooks) -> web.Application:
-    """The server's routes over this state; `clock` gives epoch seconds, the hooks' offset included."""
+    """Return the server's application over this state. `clock`: epoch seconds, with the hooks' offset."""
     wire = _Wire(state, clock)
     app = web.Application(client_max_size=_MAX_BODY, middlewares=[middleware(hooks)])
     hook_routes(app, state, hooks, clock)
@@ -68,7 +68,7 @@ class _Wire:
 
     async def api(self, request: web.Request) -> web.Response:
         try:
-            # IAM and STS; the JSON services' requests are never forms.
+            # IAM and STS: only their requests are forms.
             if request.content_type == "application/x-www-form-urlencoded":
                 return await self._query(request)
             answer = await self._call(request)
@@ -88,7 +88,7 @@ class _Wire:
         service = operations.SERVICES.get(prefix)
         if service is None:
             raise AwsError(
-                "UnknownOperationException", "The X-Amz-Target header names no operation of Cognito"
+                "UnknownOperationException", "The X-Amz-Target header does not name an operation of Cognito"
             )
         operation = find(service.operations, name)
         if operation.signed:
@@ -103,7 +103,7 @@ class _Wire:
         return web.Response(text=text, status=status, content_type="text/xml")
 
     async def _keys_made(self) -> None:
-        """Operations may need a pool's keys; here the event loop waits for them without standing still."""
+        """Wait for pools' keys, which operations may need, without blocking the event loop."""
         for pool in list(self._state.pools.values()):
             if not pool.keys.done():
                 await asyncio.wrap_future(pool.keys)
@@ -137,7 +137,7 @@ class _Wire:
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
             "code_challenge_methods_supported": ["S256"],
         }
-        # Only what exists: without a domain there are no endpoints to name.
+        # Without a domain there are no endpoints.
         if pool.domain is not None:
             document |= {name: self._state.url + path for name, path in _ENDPOINTS.items()}
         return web.json_response(document)
@@ -153,15 +153,15 @@ def _check_signature(headers: Mapping[str, str], service: str) -> None:
     match = _SIGNATURE.fullmatch(authorization)
     if match is None or match["service"] != service:
         raise AwsError(
-            "IncompleteSignatureException", "The Authorization header is no AWS signature version 4"
+            "IncompleteSignatureException", "The Authorization header is not an AWS Signature Version 4"
         )
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    """The request's members; raises SerializationException for anything but one JSON object of real text."""
+    """Return the request's members. Raises SerializationException unless it is one JSON object."""
     try:
         value = json.loads(body or b"{}")
-        # Half a surrogate pair can be written in JSON but not be sent, hashed or signed.
+        # A lone surrogate can be written in JSON but not encoded.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
         raise AwsError("SerializationException", "The body is not valid JSON") from None

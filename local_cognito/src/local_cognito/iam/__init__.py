@@ -1,1 +1,1 @@
-"""As much of IAM and STS as an identity pool needs: roles, and who the credentials it gave belong to."""
+"""The part of IAM and STS that an identity pool needs: roles, and the identity behind issued credentials."""

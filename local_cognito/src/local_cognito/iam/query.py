@@ -1,6 +1,6 @@
-"""AWS's Query protocol: form fields in, XML out.
+"""AWS's Query protocol: form fields to values, results to XML.
 
-Pure. Invariant: everything that goes out as XML is escaped here.
+Pure. Invariant: everything written as XML is escaped here.
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from xml.sax.saxutils import escape
 
 from local_cognito.errors import AwsError
 
-# XML 1.0 section 2.2: characters no document may hold, escaped or not.
+# XML 1.0 section 2.2: characters that a document may not contain even escaped.
 _UNWRITABLE = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def parse(body: bytes) -> dict[str, str]:
-    """The fields; raises MalformedQueryString."""
+    """Return the form's fields. Raises MalformedQueryString."""
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, errors="strict")
     except (ValueError, UnicodeDecodeError):
         raise AwsError("MalformedQueryString", "The body is not a form") from None
     fields = dict(pairs)
     if len(fields) != len(pairs) or any(_UNWRITABLE.search(value) for value in fields.values()):
-        raise AwsError("MalformedQueryString", "A field is given twice or holds what XML cannot")
+        raise AwsError(
+            "MalformedQueryString", "A field is repeated or contains characters not allowed in XML"
+        )
     return fields
 
 
 def items(fields: Mapping[str, str], name: str) -> list[dict[str, str]]:
-    """A list of structures: `Tags.member.1.Key=…`."""
+    """Return a list of structures, such as `Tags.member.1.Key=…`."""
     found: dict[int, dict[str, str]] = {}
     for key, value in fields.items():
         match = re.fullmatch(rf"{name}\.member\.([1-9][0-9]{{0,3}})\.(\w+)", key)

@@ -1,4 +1,4 @@
-"""IAM's operations on roles, as far as setting up an identity pool goes.
+"""IAM's role operations, as far as an identity pool needs them.
 
 Invariant: a role's policies are JSON documents with statements; a role with policies cannot be deleted.
 """
@@ -76,7 +76,7 @@ def put_role_policy(state: State, fields: Fields, now: float) -> Result:
 
 def get_role_policy(state: State, fields: Fields, now: float) -> Result:
     role, name = _policy(state, fields)
-    # RFC 3986 encoded, as IAM gives documents out.
+    # IAM returns documents percent-encoded (RFC 3986).
     return {"RoleName": role.name, "PolicyName": name, "PolicyDocument": quote(role.policies[name], safe="")}
 
 
@@ -91,7 +91,7 @@ def list_role_policies(state: State, fields: Fields, now: float) -> Result:
 
 
 def list_attached_role_policies(state: State, fields: Fields, now: float) -> Result:
-    """There are no managed policies here, so none can be attached."""
+    """ListAttachedRolePolicies: managed policies are not emulated, so none are attached."""
     _role(state, fields)
     return {"AttachedPolicies": [], "IsTruncated": False}
 

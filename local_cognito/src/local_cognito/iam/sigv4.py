@@ -1,6 +1,6 @@
-"""AWS signature version 4, checked: for credentials this server gave out, whose secret it knows.
+"""Verification of AWS Signature Version 4, for credentials that this server issued.
 
-Pure. Invariant: compared in constant time; what is not signed as AWS demands is not looked at.
+Pure. Invariant: signatures are compared in constant time; a request not signed as AWS requires is refused.
 Source: IAM user guide, "Create a signed AWS API request".
 """
 
@@ -20,25 +20,25 @@ _AUTHORIZATION = re.compile(
     r"(?P<scope>(?P<day>[0-9]{8})/[^/,\s]+/[^/,\s]+/aws4_request), *"
     r"SignedHeaders=(?P<headers>[^,\s]+), *Signature=(?P<signature>[0-9a-f]{64})"
 )
-# How far AWS lets a client's clock be off.
+# Clock skew in seconds that AWS tolerates.
 _SKEW = 900.0
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request as it was signed; header names are in lower case."""
+    """A signed request; header names are in lower case."""
 
     headers: Mapping[str, str]
     body: bytes
 
 
 def access_key(request: Signed) -> str:
-    """Who says they signed it; nothing is checked yet."""
+    """Return the access key ID that the request names; nothing is verified."""
     return _parsed(request)["key"]
 
 
 def check(request: Signed, secret: str, now: float) -> None:
-    """Raises SignatureDoesNotMatch; POST to `/` without a query is all that the Query protocol needs."""
+    """Verify the signature of a POST to `/` without a query. Raises SignatureDoesNotMatch."""
     match = _parsed(request)
     names = match["headers"].split(";")
     moment = request.headers.get("x-amz-date", "")
@@ -73,7 +73,9 @@ def _parsed(request: Signed) -> re.Match[str]:
         raise AwsError("MissingAuthenticationToken", "Request is missing Authentication Token", 403)
     match = _AUTHORIZATION.fullmatch(authorization)
     if match is None:
-        raise AwsError("IncompleteSignature", "The Authorization header is no AWS signature version 4", 400)
+        raise AwsError(
+            "IncompleteSignature", "The Authorization header is not an AWS Signature Version 4", 400
+        )
     return match
 
 

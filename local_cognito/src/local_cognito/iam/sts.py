@@ -1,6 +1,6 @@
-"""STS GetCallerIdentity, for credentials an identity pool here gave out.
+"""STS GetCallerIdentity, for credentials that an identity pool issued.
 
-Invariant: unlike everywhere else in this server, the signature must be right: it proves the credentials.
+Invariant: unlike anywhere else in this server, the signature is verified, since it proves the credentials.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from local_cognito.errors import AwsError
 from local_cognito.iam.sigv4 import Signed, access_key, check
 from local_cognito.state import ACCOUNT, State
 
-# What AWS calls the sessions of an identity pool's enhanced flow.
+# AWS's session name in an identity pool's enhanced flow.
 _SESSION = "CognitoIdentityCredentials"
 
 

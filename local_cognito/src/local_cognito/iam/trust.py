@@ -1,6 +1,6 @@
-"""Whether a role's trust policy lets an identity pool assume it for an identity.
+"""Evaluation of a role's trust policy for an identity of an identity pool.
 
-Pure. Invariant: fails closed: an operator, key or form that is not known here grants nothing.
+Pure. Invariant: fails closed; an unknown operator, key or form grants nothing.
 Source: developer guide, "IAM roles", trust policies for cognito-identity.amazonaws.com.
 """
 
@@ -18,7 +18,7 @@ _EQUAL = ("StringEquals", "ForAnyValue:StringEquals")
 
 
 def trusts(policy: str, *, pool_id: str, identity_id: str, amr: str) -> bool:
-    """`policy` is the JSON document; `amr` is authenticated or unauthenticated."""
+    """Return whether the policy, a JSON document, trusts the identity; `amr`: (un)authenticated."""
     context = {f"{_FEDERATED}:aud": [pool_id], f"{_FEDERATED}:sub": [identity_id], f"{_FEDERATED}:amr": [amr]}
     statements = _list(json.loads(policy).get("Statement", []))
     fitting = [one for one in statements if isinstance(one, dict) and _fits(one, context)]
@@ -28,7 +28,7 @@ def trusts(policy: str, *, pool_id: str, identity_id: str, amr: str) -> bool:
 
 
 def trust_policy(pool_id: str) -> dict[str, Any]:
-    """The policy AWS's guide gives a role for an identity pool's signed-in users."""
+    """Return the trust policy that AWS's guide gives for an identity pool's signed-in users."""
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -65,7 +65,7 @@ def _holds(operator: str, key: str, wanted: list[Any], context: Mapping[str, lis
     if operator in _EQUAL:
         return any(value in wanted for value in values)
     if operator in _LIKE:
-        # IAM knows * and ?, and no brackets.
+        # IAM wildcards are * and ? only, no brackets.
         patterns = [str(one).replace("[", "[[]") for one in wanted]
         return any(fnmatchcase(value, pattern) for value in values for pattern in patterns)
     return False

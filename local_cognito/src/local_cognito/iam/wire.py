@@ -1,6 +1,6 @@
-"""IAM and STS on HTTP: one POST in the Query protocol.
+"""IAM and STS over HTTP: one POST in the Query protocol.
 
-Invariant: whatever goes wrong, the caller gets AWS-shaped XML.
+Invariant: every error becomes AWS-shaped XML.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ROLE_ACTIONS: dict[str, Callable[[State, Mapping[str, str], float], dict[str, An
     "ListRoleTags": roles.list_role_tags,
 }
 STS_ACTIONS = ("GetCallerIdentity",)
-# The Version field tells the services apart: they share one address here.
+# The Version field distinguishes the services, which share one address here.
 _IAM, _STS = "2010-05-08", "2011-06-15"
 _NAMESPACES = {
     _IAM: "https://iam.amazonaws.com/doc/2010-05-08/",
@@ -37,7 +37,7 @@ _NAMESPACES = {
 
 
 def answer(state: State, request: Signed, now: float) -> tuple[int, str]:
-    """Status and XML."""
+    """Return status and XML of the response."""
     request_id, version = str(uuid.uuid4()), ""
     try:
         fields = query.parse(request.body)
@@ -54,6 +54,6 @@ def _run(state: State, request: Signed, fields: Mapping[str, str], now: float) -
         return sts.get_caller_identity(state, request, now)
     if version != _IAM or action not in ROLE_ACTIONS:
         raise AwsError("InvalidAction", f"The local Cognito does not have the action {action} of {version}")
-    # As for the user pools: signed by anybody.
+    # As for user pools, any signature is accepted.
     access_key(request)
     return ROLE_ACTIONS[action](state, fields, now)

@@ -1,1 +1,1 @@
-"""Identity pools: an ID token in, temporary AWS credentials out."""
+"""Identity pools: exchange of an ID token for temporary AWS credentials."""

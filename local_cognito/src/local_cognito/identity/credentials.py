@@ -1,7 +1,7 @@
-"""GetId and GetCredentialsForIdentity: who an ID token makes one, and which role that one gets.
+"""GetId and GetCredentialsForIdentity: an ID token's identity, and the role it gets.
 
-Invariant: credentials are given for a token that verifies, to the identity that is the token's, for a role
-that exists and trusts this pool.
+Invariant: credentials are issued only for a verified token, to that token's identity, and for a role that
+exists and trusts this pool.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from local_cognito.tokens import read_id_token
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
-# Developer guide, "identity pools authentication flow": the enhanced flow's credentials.
+# Seconds. Developer guide, "identity pools authentication flow": credentials of the enhanced flow.
 _SECONDS = 3600
 _LETTERS = string.ascii_uppercase + string.digits
 
@@ -50,7 +50,7 @@ def _new_identity(state: State, pool: IdentityPool, login: tuple[str, str] | Non
 def _verified(
     state: State, pool: IdentityPool, logins: Mapping[str, str], now: float
 ) -> tuple[str, dict[str, Any]]:
-    """The provider and the ID token's claims; raises NotAuthorizedException."""
+    """Return the provider and the verified claims. Raises NotAuthorizedException."""
     if len(logins) != 1:
         raise invalid_parameter("The local Cognito takes one login at a time")
     ((provider, token),) = logins.items()
@@ -63,7 +63,8 @@ def _verified(
     settings = next((one for one in accepted if one.get("ClientId") == claims["aud"]), None)
     if settings is None:
         raise not_authorized("Token is not from a supported provider of this identity pool.")
-    # API reference, CognitoIdentityProvider: asks the user pool whether the user signed out or is gone.
+    # API reference, CognitoIdentityProvider: checks at the user pool whether the user is signed out or
+    # deleted.
     if settings["ServerSideTokenCheck"] and not alive:
         raise not_authorized("Invalid login token. Token has been revoked.")
     return provider, claims
@@ -92,24 +93,24 @@ def get_credentials_for_identity(state: State, request: Request, now: float) -> 
 def _role(
     pool: IdentityPool, kind: str, provider: str, claims: Mapping[str, Any], custom: str | None
 ) -> str | None:
-    """The role's ARN: by the mapping for this provider and client, else the pool's for this kind."""
+    """Return the role's ARN: from the mapping for this provider and client, else the pool's for this kind."""
     mapping = pool.role_mappings.get(f"{provider}:{claims.get('aud')}")
     if custom is not None:
-        # API reference, CustomRoleArn: one of the roles in the token, where the mapping is by token.
+        # API reference, CustomRoleArn: one of the token's roles, if the mapping is by token.
         if mapping is None or mapping["Type"] != "Token" or custom not in claims.get("cognito:roles", ()):
             raise not_authorized("CustomRoleArn is not one of the roles in the token.")
         return custom
     if mapping is None:
         return pool.roles.get(kind)
     found = claims.get("cognito:preferred_role") if mapping["Type"] == "Token" else _by_rules(mapping, claims)
-    # Developer guide, "role-based access control": several roles and none preferred is ambiguous, as none is.
+    # Developer guide, "role-based access control": no match, and several roles without a preferred one.
     if found is None and mapping["AmbiguousRoleResolution"] == "Deny":
         raise not_authorized("Access denied: no role of the role mapping fits the token.")
     return found or pool.roles.get(kind)
 
 
 def _by_rules(mapping: Mapping[str, Any], claims: Mapping[str, Any]) -> str | None:
-    """The first rule that matches."""
+    """Return the role of the first rule that matches."""
     for rule in mapping["RulesConfiguration"]["Rules"]:
         value, wanted = claims.get(rule["Claim"]), rule["Value"]
         if value is None:
@@ -135,7 +136,7 @@ def _issue(
             "InvalidIdentityPoolConfigurationException",
             "Invalid identity pool configuration. Check assigned IAM roles for this pool.",
         )
-    # Nobody asks with keys that have ended: they are forgotten an hour later.
+    # Expired credentials are dropped an hour later.
     state.credentials = {key: one for key, one in state.credentials.items() if one.expires + _SECONDS > now}
     key = "ASIA" + "".join(secrets.choice(_LETTERS) for _ in range(16))
     made = Credentials(secrets.token_urlsafe(30), secrets.token_urlsafe(600), now + _SECONDS, role.name)

@@ -1,4 +1,4 @@
-"""The table of the identity pools' operations."""
+"""The operations on identity pools: their shapes and handlers."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The operations on identity pools and their roles.
+"""Operations on identity pools and their roles.
 
-Invariant: UpdateIdentityPool replaces all settings, as at AWS; what this server cannot honour is refused.
+Invariant: UpdateIdentityPool replaces all settings, as at AWS; settings without effect here are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 
 
 def create_identity_pool(state: State, request: Request, now: float, pool_id: str | None = None) -> Answer:
-    """CreateIdentityPool; `pool_id` is the seed's, otherwise a new one."""
+    """CreateIdentityPool. `pool_id`: from the seed; None generates one."""
     pool = IdentityPool(pool_id or f"{state.region}:{uuid.uuid4()}", _settings(request))
     pool.tags = dict(request.get("IdentityPoolTags", {}))
     state.identity_pools[pool.id] = pool
@@ -111,7 +111,7 @@ def _settings(request: Request) -> dict[str, Any]:
     providers = settings.get("CognitoIdentityProviders", [])
     if len({(one["ProviderName"], one.get("ClientId")) for one in providers}) < len(providers):
         raise AwsError("InvalidParameterException", "A provider is named twice in CognitoIdentityProviders")
-    # False is what AWS fills in.
+    # False is AWS's default.
     settings["CognitoIdentityProviders"] = [{"ServerSideTokenCheck": False, **one} for one in providers]
     return settings
 

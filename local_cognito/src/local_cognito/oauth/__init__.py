@@ -1,1 +1,1 @@
-"""Managed login: the endpoints of a user pool's domain. Here the domain is this server's own address."""
+"""Managed login: the endpoints of a user pool's domain, here at the server's own address."""

@@ -1,6 +1,6 @@
-"""An authorization request: what it asks for, or why it is refused, and where that is said.
+"""Authorization requests: parsing, validation, and where an error is reported.
 
-Pure. Invariant: nothing is ever sent to a redirect URI that is not, letter for letter, the client's.
+Pure. Invariant: nothing is ever sent to a redirect URI that is not exactly one of the client's.
 Sources: RFC 6749 sections 3.1 and 4.1, RFC 7636, developer guide "Authorize endpoint".
 """
 
@@ -15,13 +15,13 @@ from local_cognito.client_oauth import SELF_SERVICE
 from local_cognito.errors import AwsError
 from local_cognito.state import Client, Pool, State
 
-# RFC 7636 section 4.2: base64url of a SHA-256, without padding.
+# RFC 7636 section 4.2: base64url of a SHA-256 digest, without padding.
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _NEED_OPENID = frozenset({"email", "phone", "profile"})
 
 
 class NotHere(Exception):
-    """Refused on our own page: there is no redirect URI to trust."""
+    """Refused on our own page, because there is no trusted redirect URI."""
 
     def __init__(self, error: str, why: str) -> None:
         super().__init__(why)
@@ -29,7 +29,7 @@ class NotHere(Exception):
 
 
 class SendBack(Exception):
-    """Refused at the client's redirect URI."""
+    """Refused by a redirect to the client."""
 
     def __init__(self, ask: Ask, error: str, why: str) -> None:
         super().__init__(why)
@@ -38,7 +38,7 @@ class SendBack(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A valid request for a code."""
+    """A valid authorization request."""
 
     pool: Pool
     client: Client
@@ -52,7 +52,7 @@ class Ask:
 
 
 def redirect(ask: Ask, parameters: dict[str, str]) -> str:
-    """RFC 6749 section 4.1.2: added to the query the redirect URI may already have."""
+    """Return the redirect URI with these parameters added to its query (RFC 6749 section 4.1.2)."""
     if ask.state is not None:
         parameters = {**parameters, "state": ask.state}
     separator = "&" if "?" in ask.redirect_uri else "?"
@@ -60,12 +60,12 @@ def redirect(ask: Ask, parameters: dict[str, str]) -> str:
 
 
 def read(state: State, query: Iterable[tuple[str, str]]) -> Ask:
-    """The request in a query string; raises NotHere or SendBack."""
+    """Parse the request in a query string. Raises NotHere or SendBack."""
     given: dict[str, str] = {}
     for name, value in query:
-        # RFC 6749 section 3.1: no parameter more than once.
+        # RFC 6749 section 3.1: parameters must not be repeated.
         if name in given:
-            raise NotHere("invalid_request", f"the parameter {name} is given twice")
+            raise NotHere("invalid_request", f"the parameter {name} is repeated")
         given[name] = value
     pool, client = _client(state, given.get("client_id", ""))
     uri = given.get("redirect_uri") or client.settings.get("DefaultRedirectURI")
@@ -108,7 +108,9 @@ def _check_flow(ask: Ask, given: dict[str, str]) -> None:
         raise SendBack(ask, "unauthorized_client", f"the app client may not use response_type {kind}")
     challenge, method = given.get("code_challenge"), given.get("code_challenge_method")
     if (challenge is None) != (method is None):
-        raise SendBack(ask, "invalid_request", "code_challenge and code_challenge_method go together")
+        raise SendBack(
+            ask, "invalid_request", "code_challenge and code_challenge_method must be sent together"
+        )
     if method not in (None, "S256"):
         raise SendBack(ask, "invalid_request", "code_challenge_method must be S256")
     if challenge is not None and _CHALLENGE.fullmatch(challenge) is None:
@@ -116,7 +118,7 @@ def _check_flow(ask: Ask, given: dict[str, str]) -> None:
 
 
 def _scopes(ask: Ask, scope: str | None) -> tuple[str, ...]:
-    """Developer guide: without a scope parameter, everything the client is allowed."""
+    """Return the scopes: without a scope parameter, all that the client is allowed (developer guide)."""
     allowed = ask.client.settings["AllowedOAuthScopes"]
     wanted = tuple(dict.fromkeys(scope.split())) if scope else tuple(allowed)
     unknown = [one for one in wanted if one not in allowed]

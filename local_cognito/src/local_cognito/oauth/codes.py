@@ -1,7 +1,7 @@
 """Authorization codes and browser sessions of managed login.
 
-Invariant: a code is redeemed once, within five minutes, by the client it was made for, with the verifier of
-its challenge; whatever is tried with it first spends it.
+Invariant: a code is redeemed once, within five minutes, by its own client and with the verifier of its
+challenge; any failed attempt uses it up.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from local_cognito.oauth.authorize import Ask
 from local_cognito.state import AuthCode, BrowserSession, Client, Pool, User
 
 _CODE_SECONDS = 300
-# Developer guide: the managed-login cookie.
+# Seconds. Developer guide: lifetime of the managed login cookie.
 _BROWSER_SECONDS = 3600
 
 
 class BadCode(Exception):
-    """The code is not good for this request."""
+    """The code is not valid for this request."""
 
 
 def issue(ask: Ask, session: BrowserSession, now: float) -> str:
@@ -41,14 +41,14 @@ def issue(ask: Ask, session: BrowserSession, now: float) -> str:
 def redeem(
     pool: Pool, client: Client, code: str, *, redirect_uri: str | None, verifier: str | None, now: float
 ) -> AuthCode:
-    """Raises BadCode."""
+    """Redeem a code. Raises BadCode."""
     found = pool.auth_codes.pop(code, None)
     if found is None or found.client_id != client.id or now >= found.expires:
         raise BadCode
     # RFC 6749 section 4.1.3: the same redirect URI as in the authorization request.
     if found.redirect_uri != redirect_uri:
         raise BadCode
-    # RFC 7636 section 4.6; a verifier nobody announced is a mixed-up client.
+    # RFC 7636 section 4.6. A verifier without a challenge is a confused client's.
     if (found.challenge is None) != (verifier is None):
         raise BadCode
     if verifier is not None and found.challenge is not None:
@@ -60,7 +60,7 @@ def redeem(
 
 
 def open_browser(pool: Pool, user: User, now: float) -> tuple[str, BrowserSession]:
-    """A session for the cookie, and the cookie's value."""
+    """Open a browser session; return the cookie's value and the session."""
     key = secrets.token_urlsafe(32)
     session = BrowserSession(user.username, int(now), now + _BROWSER_SECONDS)
     pool.browsers[key] = session
@@ -68,7 +68,7 @@ def open_browser(pool: Pool, user: User, now: float) -> tuple[str, BrowserSessio
 
 
 def browser(pool: Pool, cookie: str | None, now: float) -> BrowserSession | None:
-    """Who is signed in in this browser, if the account still may."""
+    """Return this browser's session, if its account may still sign in."""
     session = pool.browsers.get(cookie or "")
     if session is None or now >= session.expires:
         return None

@@ -1,6 +1,6 @@
-"""The operations on domains and resource servers: what a pool needs before there is managed login.
+"""Operations on domains and resource servers, which managed login needs.
 
-Invariant: a domain belongs to one pool; the endpoints of a pool without one refuse.
+Invariant: a domain belongs to one pool; the endpoints of a pool without a domain refuse requests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Answer = dict[str, Any]
 
 
 def create_user_pool_domain(state: State, request: Request, now: float) -> Answer:
-    """The name is kept; the domain itself is always this server's own address."""
+    """CreateUserPoolDomain: the name is stored, but the domain is always this server's own address."""
     pool, domain = state.pool(request["UserPoolId"]), request["Domain"]
     if any(other.domain == domain for other in state.pools.values()):
         raise invalid_parameter("Domain already associated with another user pool.")
@@ -29,7 +29,7 @@ def create_user_pool_domain(state: State, request: Request, now: float) -> Answe
 
 
 def describe_user_pool_domain(state: State, request: Request, now: float) -> Answer:
-    """API reference: a domain that does not exist is answered with an empty description."""
+    """DescribeUserPoolDomain: the description of an unknown domain is empty (API reference)."""
     for pool in state.pools.values():
         if pool.domain == request["Domain"]:
             return {
@@ -67,7 +67,7 @@ def describe_resource_server(state: State, request: Request, now: float) -> Answ
 
 
 def update_resource_server(state: State, request: Request, now: float) -> Answer:
-    """Replaces name and scopes, those left out included (API reference)."""
+    """UpdateResourceServer: replaces name and scopes, including omitted ones (API reference)."""
     pool, identifier = _existing(state, request)
     pool.resource_servers[identifier] = _settings(request)
     return _describe(pool, identifier)

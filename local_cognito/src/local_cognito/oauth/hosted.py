@@ -1,7 +1,7 @@
-"""The hosted sign-in page, step by step: a password, then whatever the account and the pool ask for.
+"""The hosted sign-in page, step by step: a password, then whatever the account and the pool require.
 
-Between HTTP and the sign-in rules the API has too. Invariant: a browser session begins where `mfa.signed_in`
-would have given tokens, nowhere else.
+It uses the API's own sign-in rules. Invariant: a browser session begins only where `mfa.signed_in` would have
+issued tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from local_cognito.oauth.authorize import Ask
 from local_cognito.sessions import Turn
 from local_cognito.state import State, User, find_user
 
-# What each challenge asks for on the page: form field → (label, input type).
+# What the page asks for by challenge: form field → (label, input type).
 _CODE = ("Code", "text")
 _FIELDS: dict[str, dict[str, tuple[str, str]]] = {
     "NEW_PASSWORD_REQUIRED": {"NEW_PASSWORD": ("New password", "password")},
@@ -34,7 +34,7 @@ _NOT_ANSWERS = frozenset({"challenge", "session", "csrf", "signInSubmitButton"})
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What the page shows: its fields, what goes along hidden, and what was wrong with the last try."""
+    """One page: visible fields, hidden fields, and the error of the last attempt."""
 
     title: str
     fields: Mapping[str, tuple[str, str]]
@@ -51,13 +51,13 @@ def first_step(ask: Ask, *, username: str = "", error: str = "") -> Step:
 
 
 def submit(state: State, ask: Ask, form: Mapping[str, str], now: float) -> User | Step:
-    """The user, once all is proved; otherwise the next step, or the same one with its error."""
+    """Return the user once everything is proved, otherwise the next step, or this one with its error."""
     turn = Turn(state, ask.pool, ask.client, now, managed=True)
     if "challenge" in form:
         return _challenge(turn, ask, form)
     username, password = form.get("username", ""), form.get("password", "")
     try:
-        # Managed login never tells who exists, whatever the app client's setting.
+        # Managed login never reveals who exists, whatever the app client's setting.
         answer = by_password(turn, username, find_user(ask.pool, username), password)
     except AwsError as error:
         return first_step(ask, username=username, error=error.message)
@@ -85,7 +85,7 @@ def _next(turn: Turn, answer: Mapping[str, Any]) -> User | Step:
     name, parameters = answer["ChallengeName"], answer["ChallengeParameters"]
     if name not in _FIELDS:
         return Step(
-            "One more step", {}, error=f"The local sign-in page does not ask for {name}: use the API."
+            "One more step", {}, error=f"The local sign-in page does not support {name}: use the API."
         )
     fields = dict(_FIELDS[name])
     for attribute in json.loads(parameters.get("requiredAttributes", "[]")):

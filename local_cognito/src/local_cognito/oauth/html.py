@@ -1,6 +1,6 @@
-"""The hosted pages' HTML: plain, without script, every value escaped.
+"""HTML of the hosted pages: plain, without scripts, every value escaped.
 
-Pure. Invariant: nothing that came from outside reaches the page but through `escape`.
+Pure. Invariant: external input reaches a page only through `escape`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from html import escape
 
 from local_cognito.oauth.hosted import Step
 
-# No script, no frames, nothing fetched. No form-action: browsers apply it to the redirect that follows, too.
+# No script, no frames, no subresources. No form-action: browsers also apply it to the redirect that follows.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:22rem;margin:4rem auto;padding:0 1rem}"
@@ -21,7 +21,7 @@ _STYLE = (
 
 
 def sign_in_page(step: Step, *, action: str, csrf: str) -> str:
-    """One step as a form that posts to `action`."""
+    """Return one step as a page with a form that posts to `action`."""
     hidden = "".join(
         f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">'
         for name, value in {**step.hidden, "csrf": csrf}.items()
@@ -58,5 +58,5 @@ def _page(title: str, body: str) -> str:
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head>'
         f"<body><main><h1>{escape(title)}</h1>{body}"
-        "<small>local Cognito: a stand-in for Amazon Cognito's managed login</small></main></body></html>"
+        "<small>local Cognito: an emulation of Amazon Cognito's managed login</small></main></body></html>"
     )

@@ -1,8 +1,7 @@
-"""The endpoints of managed login on HTTP: /oauth2/authorize, /login, /oauth2/token, /oauth2/userInfo,
-/oauth2/revoke, /logout.
+"""HTTP endpoints of managed login: authorize, login, token, userInfo, revoke and logout.
 
-Invariant: every answer is either a redirect to an address the app client registered, a page of ours, or
-OAuth's JSON; none of them is cached.
+Invariant: every response is a redirect to a URL that the app client registered, a page of ours, or OAuth
+JSON; no response is cached.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ class _Endpoints:
         session = codes.browser(ask.pool, request.cookies.get(_cookie(ask.pool)), self._clock())
         if session is not None and ask.prompt != "login":
             return _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
-        # OpenID Connect Core section 3.1.2.1: `none` shows no page.
+        # OpenID Connect Core section 3.1.2.1: with `none`, no page may be shown.
         if ask.prompt == "none":
             return _to(redirect(ask, {"error": "login_required"}))
         return _to(f"/login?{request.query_string}")
@@ -73,7 +72,7 @@ class _Endpoints:
             return self._page(request, outcome)
         key, session = codes.open_browser(ask.pool, outcome, self._clock())
         answer = _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
-        # Not Secure, as Cognito's is: this server speaks plain HTTP on loopback.
+        # Without Secure, which Cognito's has: this server speaks plain HTTP on loopback.
         answer.set_cookie(_cookie(ask.pool), key, httponly=True, samesite="Lax", path="/", max_age=3600)
         answer.del_cookie(_CSRF, path="/login")
         return answer
@@ -82,7 +81,7 @@ class _Endpoints:
         try:
             form = await _form(request)
             if form is None:
-                raise OAuthError("invalid_request", f"the body is not {_FORM} with each parameter once")
+                raise OAuthError("invalid_request", f"the body is not {_FORM} without repeated parameters")
             authorization = request.headers.get("Authorization")
             answer = token_endpoint.token(self._state, form, authorization, self._clock())
         except OAuthError as error:
@@ -117,7 +116,8 @@ class _Endpoints:
         return web.json_response(answer, headers=_UNCACHED)
 
     async def logout(self, request: web.Request) -> web.Response:
-        """Developer guide, "Logout endpoint": to a registered sign-out URL, or on to the next sign-in."""
+        """Developer guide, "Logout endpoint": redirect to a registered sign-out URL, or to the next
+        sign-in."""
         query = request.query
         try:
             pool, client = self._state.client(query.get("client_id", ""))
@@ -157,7 +157,8 @@ class _Endpoints:
 
 
 def _cookie(pool: Pool) -> str:
-    """Cognito's is per domain; here all pools share one host, and cookies know no ports."""
+    """Return the session cookie's name. Cognito has one per domain; here pools share a host, and cookies any
+    port."""
     return f"local-cognito-{pool.id}"
 
 
@@ -188,7 +189,7 @@ def _oauth_error(error: OAuthError, status: int = 400) -> web.Response:
 
 
 async def _form(request: web.Request) -> Mapping[str, str] | None:
-    """The form's fields; None when it is no form, or holds one twice (RFC 6749 section 3.2)."""
+    """Return the form's fields; None if it is not a form or repeats a field (RFC 6749 section 3.2)."""
     if request.content_type != _FORM:
         return None
     try:

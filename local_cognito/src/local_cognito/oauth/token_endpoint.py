@@ -1,6 +1,6 @@
-"""POST /oauth2/token and /oauth2/revoke: who the client is, and what it gets for what it brings.
+"""POST /oauth2/token and /oauth2/revoke: client authentication and the three grants.
 
-Invariant: an error says which of OAuth's kinds it is and nothing about users, codes or tokens.
+Invariant: an error has one of OAuth's codes and reveals nothing about users, codes or tokens.
 Sources: RFC 6749 sections 4.1.3, 4.4, 5.2 and 6, RFC 7009; developer guide "Token endpoint".
 """
 
@@ -27,7 +27,7 @@ Form = Mapping[str, str]
 
 
 class OAuthError(Exception):
-    """RFC 6749 section 5.2; Cognito's status is 400 whatever the error, but for /oauth2/revoke."""
+    """An OAuth error (RFC 6749 section 5.2). Cognito's status is always 400, except for /oauth2/revoke."""
 
     def __init__(self, error: str, why: str = "") -> None:
         super().__init__(error)
@@ -49,12 +49,13 @@ def token(state: State, form: Form, authorization: str | None, now: float) -> An
 
 
 def authenticate(state: State, form: Form, authorization: str | None) -> tuple[Pool, Client]:
-    """client_secret_basic or client_secret_post (RFC 6749 section 2.3.1), or a client without a secret."""
+    """Authenticate the client: client_secret_basic, client_secret_post (RFC 6749 section 2.3.1) or no
+    secret."""
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if authorization is not None:
-        # Section 2.3: no more than one method.
+        # RFC 6749 section 2.3: no more than one method.
         if secret is not None:
-            raise OAuthError("invalid_request", "two ways of client authentication")
+            raise OAuthError("invalid_request", "more than one method of client authentication")
         named = client_id
         client_id, secret = _basic(authorization)
         if named not in (None, client_id):
@@ -124,7 +125,7 @@ def _client_credentials(state: State, pool: Pool, client: Client, form: Form, no
     if client.secret is None:
         raise OAuthError("unauthorized_client")
     _check_flow(client, "client_credentials")
-    # A scope whose resource server is gone since is none any more.
+    # A scope ceases to exist with its resource server.
     allowed = [scope for scope in client.settings["AllowedOAuthScopes"] if scope in custom_scopes(pool)]
     wanted = form.get("scope", "").split() or allowed
     if any(scope not in allowed for scope in wanted):
@@ -143,13 +144,13 @@ def _check_flow(client: Client, flow: str) -> None:
 
 
 def _answer(result: Mapping[str, Any], grant: Grant, *, refresh_token: str | None) -> Answer:
-    """OpenID Connect Core section 3.1.3.3: an ID token for those who asked for openid."""
+    """Return the token response; with an ID token if openid was granted (OpenID Connect Core 3.1.3.3)."""
     answer = {
         "access_token": result["AccessToken"],
         "token_type": "Bearer",
         "expires_in": result["ExpiresIn"],
     }
-    # Sign-ins at the API have no OAuth scopes and always an ID token.
+    # Sign-ins through the API have no OAuth scopes and always get an ID token.
     if "openid" in grant.scopes or not grant.managed:
         answer["id_token"] = result["IdToken"]
     if refresh_token is not None:
@@ -158,7 +159,7 @@ def _answer(result: Mapping[str, Any], grant: Grant, *, refresh_token: str | Non
 
 
 def revoke(state: State, form: Form, authorization: str | None, now: float) -> None:
-    """RFC 7009; raises OAuthError."""
+    """Revoke a refresh token (RFC 7009). Raises OAuthError."""
     _, client = authenticate(state, form, authorization)
     presented = form.get("token")
     if not presented:

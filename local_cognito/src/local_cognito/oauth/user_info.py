@@ -1,6 +1,6 @@
-"""GET and POST /oauth2/userInfo: what the access token's scopes let its holder see (OpenID Connect Core 5.3).
+"""GET and POST /oauth2/userInfo: the claims that the access token's scopes allow (OpenID Connect Core 5.3).
 
-Invariant: it answers for live access tokens with the scope openid only; a revoked one is refused.
+Invariant: it accepts only valid access tokens with the scope openid; a revoked one is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NOT_PROFILE = {name for names in _BY_SCOPE.values() for name in names}
 
 
 def user_info(state: State, token: str, now: float) -> dict[str, str]:
-    """Raises NotAuthorizedException. Every value is text, verified or not: that is how Cognito writes it."""
+    """Return the claims, all as text, as Cognito does. Raises NotAuthorizedException."""
     pool, user, grant = read_access_token(state, token, now, scope="openid")
     attributes = readable(pool.clients[grant.client_id], user.attributes)
     shown = {
