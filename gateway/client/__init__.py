@@ -1,1 +1,1 @@
-"""The data path: a client's connection, and one exchange with the upstream at a time."""
+"""The data path: client connections, and one exchange with the upstream at a time."""

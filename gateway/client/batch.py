@@ -1,9 +1,9 @@
-"""The driver of `judge` for new tokens: those of one turn of the event loop are verified together at its end.
+"""Batched token verification: new tokens of one turn of the event loop are verified together at its end.
 
-What is done for many in a row finds its code and tables in the CPU's caches. Verified one by one, with all
-else between them that a request needs, new tokens cost a tenth more (docs/performance.md).
+Work done for many in a row finds its code and tables in the CPU's caches. Verified one by one, between
+everything else that a request needs, new tokens cost a tenth more (docs/performance.md).
 
-Invariant: each request ends as it would alone, whatever becomes of the others.
+Invariant: each request ends as it would alone, whatever happens to the others.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from gateway.gate.authenticate import Verification
 from gateway.observe.bugs import report
 from gateway.upstream.outbox import Outbox
 
-# The first one waits for the last, 50 µs each: not for the thousand that one turn may bring.
+# At 50 µs each, the first of a batch waits for the last: a turn may bring a thousand.
 MOST = 32
 
 
 class Batched(Protocol):
-    """A request whose token is verified with others'.
+    """A request whose token is verified in a batch.
 
-    One implementation, because requests in service (serving.py) join batches: they stand above them.
+    One implementation: requests in service (serving.py) join batches, and stand above them.
     """
 
     def take(self, step: Callable[[], None]) -> None:
-        """Take this step of the verification; if it raises, go on with that, and wait no more."""
+        """Run this step of the verification; if it raises, resume `judge` with the exception at once."""
 
     def go_on(self) -> None:
-        """Resume `judge`: all steps are taken."""
+        """Resume `judge`: all steps have run."""
 
     def abort(self) -> None: ...
 
@@ -39,7 +39,7 @@ Item = tuple[Batched, Verification]
 
 
 class Batch:
-    """What is verified at the end of an event loop's turn; its owner is the server."""
+    """The verifications of one turn of the event loop. Owned by the server."""
 
     __slots__ = ("_outbox", "waiting")
 
@@ -48,7 +48,7 @@ class Batch:
         self.waiting: list[Item] = []
 
     def add(self, request: Batched, verification: Verification) -> None:
-        """`request` is called back at the end of this turn, or earlier."""
+        """Add a request, which is resumed at the end of this turn or earlier."""
         waiting = self.waiting
         if not waiting:
             asyncio.get_running_loop().call_soon(self.flush)
@@ -60,7 +60,7 @@ class Batch:
         waiting, self.waiting = self.waiting, []
         # A client that opens many connections at once may send one new token on all of them.
         one_each = {item[1].digest: item for item in waiting}
-        # In these loops a function more is a tenth of a microsecond for each token.
+        # In these loops, one function call more costs a tenth of a microsecond per token.
         for request, verification in one_each.values():
             try:
                 request.take(verification.decode)
@@ -78,11 +78,11 @@ class Batch:
                 _end(request, bug)
         if len(one_each) < len(waiting):
             self._look_again(item for item in waiting if one_each[item[1].digest] is not item)
-        # What all of them have to say leaves in this turn too.
+        # Their output leaves in this turn too.
         self._outbox.flush()
 
     def _look_again(self, items: Iterable[Item]) -> None:
-        """Those whose token another one had too: it is known by now, or nobody remembers it."""
+        """Resume requests whose token another one had too: it is cached by now, or was refused."""
         for request, verification in items:
             try:
                 request.take(verification.look_again)
@@ -95,8 +95,8 @@ class Batch:
 
 
 def _end(request: Batched, bug: Exception) -> None:
-    report("a request whose token is new broke off", bug)
+    report("a request with a new token failed", bug)
     try:
         request.abort()
-    except Exception as another:  # noqa: BLE001 - a bug in ending it reaches nobody either: its deadline will
-        report("a request whose token is new broke off", another)
+    except Exception as another:  # noqa: BLE001 - its deadline will end it
+        report("a request with a new token failed", another)

@@ -1,6 +1,6 @@
-"""What a request in service, its exchange, upload and tunnel see of the connection that the request came on.
+"""The interface of a client's connection for the request in service, its exchange, upload and tunnel.
 
-Invariant: only what the connection is asked for; what it is asked stands with those who ask.
+Invariant: it lists only what they call; what the connection calls is defined by them.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from gateway.upstream.outbox import Outbox
 class ClientSide(Protocol):
     """The client's connection.
 
-    One implementation, because the connection (connection.py) has what is in service: it stands above it.
+    One implementation: the connection (connection.py) owns the request in service, and stands above it.
     """
 
-    # When the connection's current wait ends, time.monotonic(); the one that begins a wait sets it.
+    # When the connection's current wait ends, time.monotonic(); set by whatever starts to wait.
     deadline: float
 
     @property
@@ -26,7 +26,7 @@ class ClientSide(Protocol):
 
     @property
     def room(self) -> int:
-        """Bytes that the kernel takes at once; 0: nobody knows."""
+        """Bytes that the kernel accepts at once; 0: unknown."""
 
     @property
     def closing(self) -> bool: ...
@@ -41,22 +41,22 @@ class ClientSide(Protocol):
     def write(self, data: bytes) -> None: ...
 
     def cut(self, refusal: Refusal) -> None:
-        """End the connection so that an answer that has begun cannot look whole."""
+        """Reset the connection, so that an answer that has begun cannot look complete."""
 
     def refuse(self, refusal: Refusal) -> None: ...
 
     def failed(self, error: Exception) -> None:
-        """A bug of ours came up; the refusal follows."""
+        """Record a bug of ours; the refusal follows."""
 
     def redo(self) -> None: ...
 
     def exchange_ended(self, *, keep_alive: bool) -> None: ...
 
     def request_ended(self) -> None:
-        """It is over, whether or not it was answered."""
+        """End the request, whether or not it was answered."""
 
     def close(self, *, lingering: bool = False) -> None:
-        """Close once what was written is sent. Lingering: what still comes in is read and dropped a while."""
+        """Close once everything written is sent. Lingering: discard further input for a while."""
 
     def abort(self) -> None: ...
 
@@ -71,6 +71,6 @@ class ClientSide(Protocol):
     def resume_client(self) -> None: ...
 
     def limited(self, key: str) -> None:
-        """A limit ended this: the configuration's key of it."""
+        """Count a limit that ended this, by its configuration key."""
 
     def tunnel_ended(self, *, broken: bool) -> None: ...

@@ -1,10 +1,10 @@
-"""One request through to the upstream and its answer back, streaming both ways with back-pressure.
+"""One exchange: a request forwarded to the upstream and its answer back, streamed with back-pressure.
 
-The answer's head and what came of its body in the same read go to the client in one write. A request body
-that had not arrived whole with its head goes its own way (upload.py).
+The answer's head and the part of its body from the same read go to the client in one write. A request body
+that did not arrive complete with its head is sent by upload.py.
 
-Invariant: an answer that ended early is never shown as whole (the client's connection is aborted), and
-whatever ends an exchange (answer, failure, client gone, time limit) ends it once.
+Invariant: an answer that broke off never looks complete (the client's connection is reset), and whatever ends
+an exchange (answer, failure, client gone, time limit) ends it once.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from gateway.http.streams import Lease, signed_out
 from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.response_parser import AnswerHead
 
-# RFC 9110 section 9.2.2: doing these twice has the effect of once.
+# RFC 9110 section 9.2.2: repeating these has the effect of one request.
 _IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
-# Bytes of a request that fit into any upstream's receive buffer, read or not (Linux: 64 KiB at the least).
+# Bytes of a request that fit into any upstream's receive buffer (Linux: at least 64 KiB).
 _SMALL = 16 * 1024
 
 
 class Exchange:
-    """One forwarded request. Hears the upstream's answer (AnswerListener) and writes it to the client."""
+    """One forwarded request. Receives the upstream's answer (AnswerListener) and writes it to the client."""
 
     __slots__ = (
         "_chunked_out",
@@ -60,25 +60,25 @@ class Exchange:
         self._config = config
         self._upstream: UpstreamConnection | None = None
         self._opening = b""
-        # None: the body was there with the head, or is held (signing.py).
+        # None: the body arrived with the head, or is held (signing.py).
         self._upload: Upload | None = None
         self._repeatable = False
         self._keep_alive = request.keep_alive
         self._chunked_out = False
         self._ended = False
-        # Of an event stream that somebody signed in opened.
+        # For an event stream of a signed-in user.
         self._lease: Lease | None = None
-        # Whether a byte of the final answer went to the client: from then on it is abort or nothing.
+        # Whether any byte of the final answer was sent: from then on a failure can only reset the connection.
         self.answering = False
-        # Whether some of the request's body is still to come.
+        # Whether part of the request's body is still to come.
         self.uploading = False
 
     # --- the request, towards the upstream ---
 
     def start(self, upstream: UpstreamConnection) -> None:
-        """Send the request on this connection, with its body if that is here already; `prepare` comes first.
+        """Send the request on this connection, with its body if that has arrived. `prepare` comes first.
 
-        May be called a second time, with a fresh connection, after `ClientSide.redo`.
+        Called again with a fresh connection after `ClientSide.redo`.
         """
         request = self._request
         if upstream.reused and not self._repeatable and upstream.ended:
@@ -103,20 +103,20 @@ class Exchange:
             self._upload.start(upstream)
 
     def _let_stall(self, upstream: UpstreamConnection) -> None:
-        """What is sent may not be read for as long as silence is allowed."""
+        """Allow the upstream to leave sent data unread for as long as it may be silent."""
         limits = self._config.upstream
         upstream.be_patient(max(limits.response_timeout, limits.idle_timeout))
 
     @property
     def upload_room(self) -> int:
-        """Bytes of the request's body that the kernel takes at once; 0: not known, or none."""
+        """Bytes of the request's body that the kernel accepts at once; 0: unknown, or no upload."""
         upstream = self._upstream
         return 0 if upstream is None or not self.uploading else upstream.room
 
     def prepare(self) -> None:
-        """Lay out the bytes that go first: the head, and a body that is whole with it.
+        """Build the bytes to send first: the head, and a body that has arrived complete.
 
-        Raises Refusal for a body over the limit or already broken, before the upstream hears of it.
+        Raises Refusal for a body that is over the limit or broken, before the upstream sees anything of it.
         """
         request, body = self._request, self._request.body
         self._repeatable = request.method in _IDEMPOTENT
@@ -165,7 +165,7 @@ class Exchange:
             upgrade=request.upgrade,
         )
 
-    # --- what the upload tells (upload.UploadOwner) ---
+    # --- called by the upload (upload.UploadOwner) ---
 
     def body_sent(self) -> None:
         self.uploading = False
@@ -173,14 +173,14 @@ class Exchange:
             self._client.deadline = time.monotonic() + self._config.upstream.response_timeout
 
     def body_failed(self, refusal: Refusal) -> None:
-        """The request's body cannot be read: its framing broke, it is too large, or too slow."""
+        """End the exchange: the request's body broke off, is too large, or too slow."""
         if self._ended:
             return
         self._release()
         self._give_up(refusal)
 
     def _give_up(self, refusal: Refusal) -> None:
-        """Say why while the client can still hear it; else cut the answer off visibly."""
+        """Refuse while an answer can still be sent; otherwise reset the connection."""
         self._ended = True
         if self.answering:
             self._client.cut(refusal)
@@ -190,14 +190,15 @@ class Exchange:
     # --- the answer, towards the client ---
 
     def answer_interim(self, head: AnswerHead) -> None:
-        """RFC 9110 section 15.2: 1xx answers are passed on to who can understand them (not HTTP/1.0)."""
+        """Pass on a 1xx answer, except to HTTP/1.0 clients (RFC 9110 section 15.2)."""
         if head.status == 100 and (self._upload is None or not self._upload.continued()):
             return
         if not self._request.http10:
             self._client.write(b"".join((head.status_line, *self._lines_of(head), b"\r\n")))
 
     def _lines_of(self, head: AnswerHead) -> list[bytes]:
-        """What the upstream says, without cookies of our names: it could end or replace a session of ours."""
+        """Return the upstream's header lines without cookies named like ours, which could replace a
+        session."""
         if not head.sets_cookies:
             return head.lines
         cookies = self._request.peer.table.cookies
@@ -211,13 +212,13 @@ class Exchange:
             self._keep_alive = False
         parts = [head.status_line, *(self._lines_of(head) if head.sets_cookies else head.lines)]
         if request.method == "HEAD" or head.status in {204, 304}:
-            # RFC 9110 section 8.6: a length may stand here, of the body a GET would get; not on a 204.
+            # RFC 9110 section 8.6: the length that a GET would have may be announced here; not on a 204.
             if head.content_length is not None and head.status != 204:
                 parts.append(b"Content-Length: %b\r\n" % head.content_length)
         elif head.content_length is not None:
             parts.append(b"Content-Length: %b\r\n" % head.content_length)
         elif request.http10:
-            # RFC 9112 section 6.1: no chunks for HTTP/1.0; the end of the connection ends the body.
+            # RFC 9112 section 6.1: no chunks for HTTP/1.0; closing the connection ends the body.
             self._keep_alive = False
         else:
             self._chunked_out = True
@@ -254,7 +255,7 @@ class Exchange:
             else:
                 parts += body
         if end is not None and self._chunked_out:
-            # RFC 9112 section 7.1.2: the last chunk, the trailers, an empty line.
+            # RFC 9112 section 7.1.2: last chunk, trailers, empty line.
             parts += (b"0\r\n", *end, b"\r\n")
         data = parts[0] if len(parts) == 1 else b"".join(parts)
         if end is not None:
@@ -265,12 +266,12 @@ class Exchange:
         if client.writable:
             self._wait(self._config.upstream.idle_timeout)
         elif self._upstream is not None:
-            # The client does not keep up: nothing more is read for it until it does.
+            # The client does not keep up: stop reading from the upstream until it does.
             self._upstream.pause_reading()
             self._wait(self._config.listen.idle_timeout)
 
     def _wait(self, seconds: float) -> None:
-        """Silence ends the answer after so long, and the end of its token an event stream."""
+        """Wait this long for more of the answer; an event stream ends with its token, if that is sooner."""
         deadline = time.monotonic() + seconds
         self._client.deadline = deadline if self._lease is None else self._lease.wait(deadline)
 
@@ -281,7 +282,7 @@ class Exchange:
         self._client.exchange_ended(keep_alive=self._keep_alive)
 
     def answer_upgraded(self, head: AnswerHead, early: bytes) -> None:
-        """RFC 6455 section 4.2.2: the 101 goes on as it is; what follows is not HTTP any more."""
+        """Pass on the 101 (RFC 6455 section 4.2.2); everything after it is not HTTP."""
         request = self._request
         request.status = head.status
         request.upstream_seconds = time.monotonic() - request.sent_at
@@ -296,7 +297,7 @@ class Exchange:
             self._client.tunnel_started(upstream, early)
 
     def answer_failed(self, refusal: Refusal) -> None:
-        """The upstream broke off. A reused connection that died in silence is no fault: ask again, once."""
+        """End the exchange, or retry once if a reused connection was closed before it answered."""
         upstream, self._upstream = self._upstream, None
         if self._ended:
             return
@@ -315,21 +316,21 @@ class Exchange:
         if self._upload is not None:
             self._upload.resumed()
 
-    # --- the client's side of it ---
+    # --- called by the client's connection ---
 
     def client_drained(self) -> None:
-        """The client reads again."""
+        """Resume reading: the client keeps up again."""
         if self._upstream is not None:
             self._wait(self._config.upstream.idle_timeout)
             self._upstream.resume_reading()
 
     def client_gone(self) -> None:
-        """Nobody wants the answer any more: the upstream hears so at once."""
+        """Abort the upstream's connection: nobody receives the answer any more."""
         self._ended = True
         self._release()
 
     def expired(self) -> None:
-        """The client's deadline passed: decide whose silence it was."""
+        """Handle the passed deadline: decide which side was silent."""
         if self._ended or (self._lease is not None and self._goes_on(self._lease)):
             return
         upload = self._upload
@@ -345,7 +346,7 @@ class Exchange:
     # --- an event stream whose token or session ends ---
 
     def _goes_on(self, lease: Lease) -> bool:
-        """At the deadline: whether it was no silence. Ends a stream whose token does not hold any more."""
+        """Return whether the deadline was the lease's. Ends the stream if its token is no longer valid."""
         over = lease.over()
         if over is not None:
             self._end_stream(lease, over)
@@ -356,13 +357,13 @@ class Exchange:
         return again is not None
 
     def signed_out(self) -> None:
-        """The session that opened it is over (streams.Stream)."""
+        """End the stream: the session that opened it was signed out (streams.Stream)."""
         if not self._ended and self._lease is not None:
             self._end_stream(self._lease, signed_out())
 
     def _end_stream(self, lease: Lease, refusal: Refusal) -> None:
-        """WHATWG HTML section 9.2.6: the reader drops an event that is not complete and reconnects, so that a
-        stream may end anywhere. One that announced its length is cut: that was a promise."""
+        """End an event stream. Readers discard an incomplete event and reconnect (HTML Standard section
+        9.2.6), so it may end anywhere; one with an announced length is cut."""
         self._release()
         self._request.failure = refusal.reason
         if self._chunked_out:
@@ -373,7 +374,7 @@ class Exchange:
         self._finish()
 
     def _release(self) -> None:
-        """Let go of the upstream and of the body."""
+        """Release the upstream's connection and the upload."""
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()

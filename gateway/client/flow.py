@@ -1,7 +1,7 @@
-"""How much of a client's bytes is read at once, and when none are: the reading side's flow control.
+"""Flow control of the reading side: how much is read from a client at once, and when reading pauses.
 
-Invariant: what is read and cannot go on is held once, here; all else stays with the kernel, which tells the
-client to wait.
+Invariant: data that was read but cannot go on is held once, here; everything else stays in the kernel, which
+makes the client wait.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import asyncio
 
 from gateway.client.reader import RequestReader
 
-# Bytes read at once: of requests and tunnels, and of bodies, which come by the megabyte. What a peer that
-# does not read keeps here is one read and one write of them.
+# Bytes per read: of requests and tunnels, and of bodies, which come by the megabyte. A peer that does not
+# read makes us hold one read and one write of these.
 _READ, _READ_BODY = 16 * 1024, 32 * 1024
-# The same of a body whose upstream's kernel buffer has room for twice as much: nothing of it stays here.
+# The same for a body whose upstream's kernel buffer has room for twice as much: nothing of it is held here.
 _READ_BULK = 256 * 1024
-# Bytes of the next requests that are read while one is served: then a client that leaves is noticed.
+# Bytes of the following requests read while one is served: reading detects a client that leaves.
 _AHEAD = 16 * 1024
 
 
 class ReadBuffer:
-    """Where the kernel writes what clients sent; one for all connections of an event loop, for each takes out
-    what it read before anything else happens."""
+    """The buffer that the kernel writes client data to. One per event loop: each connection takes its data
+    out before anything else happens."""
 
     __slots__ = ("body", "bulk", "heads")
 
@@ -31,26 +31,25 @@ class ReadBuffer:
 
 
 class ReadFlow:
-    """One connection's."""
+    """The flow control of one connection."""
 
     __slots__ = ("_buffer", "_transport", "paused", "room", "view")
 
     def __init__(self, buffer: ReadBuffer) -> None:
         self._buffer = buffer
-        # Where the kernel writes what comes next.
+        # The part of the buffer for the next read.
         self.view = buffer.heads
         self.paused = False
-        # Bytes that the kernel towards the upstream takes at once, less what was read since that was known;
-        # 0 where it is not known.
+        # Bytes that the kernel towards the upstream accepts at once, less those read since; 0: unknown.
         self.room = 0
-        # None: not connected yet, or nothing is to be read any more.
+        # None: not connected yet, or reading has ended.
         self._transport: asyncio.Transport | None = None
 
     def connected(self, transport: asyncio.Transport) -> None:
         self._transport = transport
 
     def end(self) -> None:
-        """Nothing more comes."""
+        """Stop: no more data is expected."""
         self._transport = None
 
     def pause(self) -> None:
@@ -64,27 +63,27 @@ class ReadFlow:
             self._transport.resume_reading()
 
     def stream(self) -> None:
-        """What comes is no head: read much at once."""
+        """Switch to large reads: no request head is expected."""
         self.view = self._buffer.body
         self.resume()
 
     def tunnel(self) -> None:
-        """What comes goes on at once, or waits here until it can."""
+        """Switch to small reads: data is passed on at once, or waits here until it can."""
         self.view = self._buffer.heads
         self.resume()
 
     def ahead(self, reader: RequestReader) -> None:
-        """Something came while a request is served, and is none of its body."""
+        """Pause if too much arrives while a request is served and its body is complete."""
         if reader.pending > _AHEAD:
             self.pause()
 
     @property
     def in_bulk(self) -> bool:
-        """Whether there is room for all that one read may bring, twice."""
+        """Whether there is room for two of the largest reads."""
         return self.room >= 2 * _READ_BULK
 
     def of_body(self, reader: RequestReader) -> bool:
-        """Read as much as the request's body has room for; whether what is here has room in it."""
+        """Read as much as the body has room for; return whether pending data fits into it."""
         pending = reader.pending
         if not reader.in_body:
             self.view, self.room = self._buffer.heads, 0
@@ -94,7 +93,8 @@ class ReadFlow:
                 self.resume()
             return False
         if reader.full:
-            # At once: uvloop reads on in the same turn, and every small rest would be written by itself.
+            # At once: uvloop may read again in the same turn, and each small rest would be written
+            # separately.
             self.pause()
             return False
         self.view = self._buffer.bulk if self.in_bulk else self._buffer.body

@@ -1,39 +1,39 @@
-"""How much of what clients said last is kept, for all connections of a worker: they may say it again. Pure.
+"""A memory budget, per worker, for parsed request heads kept by idle connections. Pure.
 
-A head takes eight times its bytes once it is parsed, and strangers can have thousands of connections.
-Invariant: what all connections keep together is never more than was granted.
+A client often sends the same head again, so it is kept parsed, at eight times its size; clients can open
+thousands of connections. Invariant: all connections together never keep more than the budget.
 """
 
 from __future__ import annotations
 
-# A head of 3.2 KB with 30 fields takes 24 KiB: its bytes, each name and value, the lines that travel on.
+# A head of 3.2 KB with 30 fields takes 24 KiB: its bytes, each name and value, the lines forwarded.
 _TIMES = 8
-# Of a worker, at most: 2,000 clients whose heads have 1 KB, which is a token and ten fields. Whoever comes
-# beyond them has each head parsed, for 20 µs.
+# Bytes per worker: 2,000 clients whose heads have 1 KB, that is, a token and ten fields. Connections beyond
+# them have each head parsed, at 20 µs.
 MOST = 16 * 1024 * 1024
-# Of what is granted to all connections of the worker together (serve/capacity.py), at most.
+# The fraction of the memory granted to all connections of the worker (serve/capacity.py) is 1/SHARE at most.
 SHARE = 4
 
 
 def size_in_memory(size: int) -> int:
-    """Bytes that a head of so many bytes takes, about."""
+    """Return the approximate memory in bytes of a parsed head of `size` bytes."""
     return size * _TIMES
 
 
 class KeptHeads:
-    """Of one worker."""
+    """The budget of one worker."""
 
     __slots__ = ("_left",)
 
     def __init__(self, granted: int | None) -> None:
-        """`granted`: bytes for all that connections hold; None: no limit is known."""
+        """`granted`: bytes granted to all connections; None: no limit is known."""
         self._left = MOST if granted is None else min(MOST, granted // SHARE)
 
     def __repr__(self) -> str:
         return f"<KeptHeads left={self._left}>"
 
     def exchange(self, kept: int, wanted: int) -> int:
-        """Give these bytes back and take others; returns how many: what was wanted, or 0."""
+        """Return `kept` bytes to the budget and take `wanted`; return the bytes granted, `wanted` or 0."""
         left = self._left + kept
         taken = wanted if wanted <= left else 0
         self._left = left - taken

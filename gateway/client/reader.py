@@ -1,11 +1,11 @@
-"""A client's bytes, read into one request at a time: its head when that is whole, its body as it is wanted.
+"""The request reader: splits a client's bytes into requests, one complete head and its body at a time.
 
-Every byte goes through aiohttp's parser, in order; it alone says what a request is. What is cut here are the
-pieces it gets: a head at its end, a body at its own, so that the bytes behind them stay bytes until their
-turn comes. A head that is not whole costs what was sent of it and nothing more.
+Every byte passes through aiohttp's parser in order, and the parser alone decides what a request is. This
+module only splits the input at the end of a head or body, so that the bytes behind it are not parsed before
+their turn. An incomplete head costs no more than its bytes.
 
-Invariant: after a head or a body whose framing is in doubt nothing more is read; what is held is bounded, by
-the connection that stops reading, and by `max_head`.
+Invariant: after a head or body with doubtful framing, nothing more is read; what is held is bounded by the
+connection, which stops reading, and by `max_head`.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Head = tuple["RawRequestMessage", StreamReader]
 
 # RFC 9112: an empty line ends a head (section 2.1), and a chunked body with its trailers (section 7.1).
 _END = b"\r\n\r\n"
-# A body holds twice this before it says that it is full; in pieces, `_READ_AHEAD // 16` chunks.
+# A body reports that it is full at twice this; in pieces, at `_READ_AHEAD // 16` chunks.
 _READ_AHEAD = 4 * 1024
-# Bytes of a chunked body parsed at once: the least where chunks are of some bytes each, 1 µs of work for
-# every one of them, and the most where they are not.
+# Bytes of a chunked body parsed at once: the least if chunks are a few bytes each, at 1 µs of work per chunk;
+# the most if they are large.
 _LEAST, _MOST = 1024, 64 * 1024
-# Pieces of a chunked body parsed before others have their turn: 5 ms at worst.
+# Pieces of a chunked body parsed before other connections have their turn: 5 ms at worst.
 _PIECES = 32
-# A chunked body whose data is a smaller part of it consists of small chunks.
+# A body with a smaller ratio of data consists of small chunks.
 _DENSE = 0.9
 
-# A longer head is not remembered, for it would be so while its connection is idle.
+# Longer heads are not kept: they would stay in memory while their connection is idle.
 REPEATED = 4096
 
-# What cannot stand in a head, be it whole or not: the parser says so at once, and it is not waited for.
+# Bytes that cannot occur in a head, complete or not: it is parsed, and so refused, at once.
 _CONTROLS = bytes({*range(0x20), 0x7F} - {*b"\t\r\n"})
 _STARTS = re.compile(rb"[A-Z]|\r\Z")
 _EMPTY_LINES = re.compile(rb"(?:\r\n)+")
@@ -50,7 +50,7 @@ _LINES = re.compile(rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n]*\r\n)*")
 
 
 class RequestReader:
-    """The reading half of a client's connection. Feeds the parser, and is what its bodies pause."""
+    """The reading half of a client's connection. Feeds the parser, and is the flow control of its bodies."""
 
     __slots__ = (
         "_at",
@@ -76,38 +76,38 @@ class RequestReader:
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, max_head: int, wake: Callable[[], None]) -> None:
-        """`max_head`: bytes of a whole head at most; `wake`: a body that was full has room again."""
+        """`max_head`: maximum size of a head in bytes; `wake`: called when a full body has room again."""
         self._loop = loop
         self._wake: Callable[[], None] | None = wake
         self.max_head = max_head
-        # None: nothing was parsed yet, or not for long (`rest`).
+        # None: nothing parsed yet, or discarded while idle (`rest`).
         self._parser: HttpRequestParser | None = None
-        # What is not parsed yet begins at `_at` (b"": nothing is); up to `_searched` no head ends in it, up
-        # to `_checked` its lines are such as may stand in a head.
+        # Unparsed input, which starts at `_at` (b"": none). Up to `_searched` it contains no end of a head,
+        # up to `_checked` its lines are valid in a head.
         self.held = b""
         self._at = self._searched = self._checked = 0
-        # Bytes that the parser has of what comes before the end of the next head, and whether that has begun
-        # in there: else they are empty lines.
+        # Bytes given to the parser since the last request, and whether the next head has begun in them;
+        # otherwise they are empty lines.
         self._fed = 0
         self._inside = False
-        # A head that was read whole and alone, and what the parser said of it.
+        # The last head that arrived complete and alone, and the parser's result for it.
         self._last = b""
         self._last_found: Head | None = None
-        # The body that is being read, how much of it is to come (-1: it is chunked), and its last bytes.
+        # The body being read, the bytes still to come (-1: chunked), and its last bytes.
         self._body: StreamReader | None = None
         self._left = 0
         self._tail = b""
         self._piece_size = _MOST
-        # Whether the body holds enough for now.
+        # Whether the body has enough data for now.
         self.full = False
-        # Bytes of the head read last.
+        # Size of the last head in bytes.
         self.head_size = 0
-        # The parser has seen an upgrade that it knows, to its end: what follows is no request.
+        # The parser has completed a request with a known upgrade: what follows is not HTTP.
         self.upgraded = False
-        # Nothing more is read: the framing is lost.
+        # The framing is lost: nothing more is read.
         self.broken = False
 
-    # --- what aiohttp's parser and bodies tell (parser.BodyFlow) ---
+    # --- called by aiohttp's parser and bodies (parser.BodyFlow) ---
 
     @property
     def connected(self) -> bool:
@@ -126,12 +126,12 @@ class RequestReader:
 
     @property
     def pending(self) -> int:
-        """Bytes that are held and not parsed."""
+        """Bytes held and not parsed."""
         return len(self.held) - self._at
 
     @property
     def in_head(self) -> bool:
-        """Whether a part of a head is here, given that `next` found no whole one."""
+        """Whether an incomplete head is here, after `next` returned None."""
         return self._inside or len(self.held) > self._at
 
     @property
@@ -140,7 +140,7 @@ class RequestReader:
 
     @property
     def takes_more(self) -> bool:
-        """Whether a body of known length has room: what comes of it goes on at once, in one piece."""
+        """Whether a body of known length has room: its data is passed on at once, in one piece."""
         return self._body is not None and self._left > 0 and not self.full
 
     def add(self, data: bytes) -> None:
@@ -154,7 +154,7 @@ class RequestReader:
             self.held = data
 
     def take_rest(self) -> bytes:
-        """What is behind the last request: not HTTP any more."""
+        """Return everything behind the last request, which is not HTTP any more."""
         rest = self.held[self._at :]
         self._forget()
         return rest
@@ -164,7 +164,7 @@ class RequestReader:
         self._at = self._searched = self._checked = 0
 
     def _advance(self, to: int) -> bytes:
-        """Take the held bytes up to there."""
+        """Take the held bytes up to this offset."""
         held, at = self.held, self._at
         if to == len(held):
             self._forget()
@@ -173,22 +173,22 @@ class RequestReader:
         return held[at:to]
 
     def rest(self) -> None:
-        """Nothing is to come for a while: keep nothing of what was read last."""
+        """Release the memory of the last request: the connection is idle."""
         self._last, self._last_found = b"", None
         if self._body is None and not self._inside:
             self._parser = None
 
     def close(self) -> None:
-        """Parser and bodies refer back to this, which refers back to the connection: rings of which nobody
-        would find out (serve/loops.py)."""
+        """Break the reference cycles of parser and bodies with this reader and its connection; the garbage
+        collector does not run for them (serve/loops.py)."""
         self._parser = self._body = self._wake = self._last_found = None
         self._forget()
 
     # --- heads ---
 
     def next(self, data: bytes = b"") -> Head | Refusal | None:
-        """The next request, with as much of its body as is here and wanted; None: its head is not whole.
-        `data`: what has just come."""
+        """Return the next request, with as much of its body as has arrived and is wanted; None: its head is
+        incomplete. `data`: what has just been received."""
         if data:
             if not self.held and not self._fed:
                 if data == self._last:
@@ -213,24 +213,24 @@ class RequestReader:
             self._fed = size
 
     def _alone(self, data: bytes) -> Head | None:
-        """The one request without a body that this is, nearly always; None: it is something else, and it is
-        as if nothing had happened: whatever it is shows when the parser gets its pieces."""
+        """Parse data that is nearly always one request without a body. None if it is anything else; it is
+        then parsed again in pieces, as if this had not happened."""
         parser = self._parser
         if parser is None:
             parser = self._new_parser()
         messages: Sequence[Head] = ()
         try:
             messages = parser.feed_data(data)[0]
-        except Exception:  # noqa: BLE001 - it comes up again, with what stands before it served
+        except Exception:  # noqa: BLE001 - raised again in pieces, after the requests before it are served
             self._parser = None
         if len(messages) == 1:
             found: Head = messages[0]
             message = found[0]
-            # Behind an upgrade that it does not know the parser drops what was in the same piece.
+            # After an unknown upgrade, the parser discards the rest of its input.
             if found[1] is EMPTY_PAYLOAD and not message.upgrade:
                 self._parser, self.head_size = parser, len(data)
                 if not message.should_close:
-                    # The parser is where it was before, so it would say the same again.
+                    # The parser's state is unchanged, so its result for the same bytes would be the same.
                     self._last, self._last_found = data, found
                 return found
         self._parser, self.full = None, False
@@ -245,15 +245,15 @@ class RequestReader:
             parser = self._parser = self._new_parser()
         try:
             messages, self.upgraded, early = parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001 - the parser lets other errors than its own through too
+        except Exception as error:  # noqa: BLE001 - the parser also raises errors that are not its own
             return self._refused(_refusal(error))
         if not messages:
-            # Empty lines in front of a request (RFC 9112 section 2.2) are no part of it.
+            # Empty lines before a request (RFC 9112 section 2.2) are not part of it.
             self._inside = self._inside or data.strip(b"\r\n") != b""
             return None
         if len(messages) > 1 or early:
-            # Two ends where we saw one: whoever is right, nobody shall be served by it.
-            return self._refused(BadRequest("a head ends where none can"))
+            # The parser sees two ends where we saw one: with doubtful framing, no request is served.
+            return self._refused(BadRequest("a head ends where it cannot"))
         self._fed, self._inside = 0, False
         found: Head = messages[0]
         if not found[1].is_eof() and not self.upgraded:
@@ -261,7 +261,7 @@ class RequestReader:
         return found
 
     def _part(self) -> Refusal | None:
-        """See to a head that is not whole."""
+        """Check an incomplete head: refuse it as soon as it is too large or invalid."""
         empty = _EMPTY_LINES.match(self.held, self._at)
         if empty is not None and not self._inside:
             self._fed += empty.end() - self._at
@@ -272,7 +272,7 @@ class RequestReader:
         if len(held) == self._at:
             return None
         if self._inside or self._impossible():
-            # The parser says what is wrong with it; where it does not, it has the rest as well.
+            # The parser knows what is wrong with it.
             self._fed += len(held) - self._at
             found = self._parse(self._advance(len(held)))
             return found if found is None or isinstance(found, Refusal) else self._refused(BadRequest("head"))
@@ -280,10 +280,10 @@ class RequestReader:
         return None
 
     def _impossible(self) -> bool:
-        """Whether what is here cannot become a head. Looks at every byte once or twice."""
+        """Return whether the held data cannot become a head. Inspects every byte once or twice."""
         held, start = self.held, max(self._at, self._searched - 1)
         if start > self._at and held[start] == 0x0A:
-            start += 1  # the end of a line that was looked at before
+            start += 1  # the end of a line that was already checked
         if _never(held[start:]) or not _STARTS.match(held, self._at):
             return True
         last = held.rfind(b"\r\n", self._checked)
@@ -315,15 +315,15 @@ class RequestReader:
             try:
                 self._left = int(message.headers["Content-Length"])
             except (KeyError, ValueError):
-                return self._refused(BadRequest("a body of no length"))
+                return self._refused(BadRequest("a body without a length"))
         refusal = self.feed()
         if refusal is not None:
-            # It ends the request, when that is looked at.
+            # The request ends with it, once the body is read.
             body.set_exception(BodyBroken(refusal.reason), refusal)
         return message, body
 
     def feed(self) -> Refusal | None:
-        """Give the body what is held of it, as far as it has room and others can wait; why it broke."""
+        """Feed held data to the body while it has room, within one turn; return why it broke, if it did."""
         for _ in range(_PIECES):
             if self._body is None or self.full or len(self.held) == self._at:
                 break
@@ -333,12 +333,12 @@ class RequestReader:
         return None
 
     def takes(self, size: int) -> bool:
-        """Whether so many bytes that have just come are all of a body with room for them."""
+        """Return whether this many new bytes all belong to the body, which has room for them."""
         return 0 < size <= self._left and not self.held and not self.full and self._body is not None
 
     def feed_view(self, view: memoryview) -> Refusal | None:
-        """Give the body these bytes, which it `takes`, from where the kernel has written them: they are
-        copied once instead of twice."""
+        """Feed bytes that the body `takes` directly from the read buffer: they are copied once instead of
+        twice."""
         self._left -= len(view)
         return self._give(view)
 
@@ -348,9 +348,9 @@ class RequestReader:
             return None
         before = body.total_bytes
         try:
-            # In C it takes whatever has a buffer.
+            # The C implementation accepts any buffer.
             messages, self.upgraded, early = parser.feed_data(cast(bytes, piece))
-        except Exception as error:  # noqa: BLE001 - the parser lets other errors than its own through too
+        except Exception as error:  # noqa: BLE001 - the parser also raises errors that are not its own
             self._body = None
             return self._refused(_refusal(error))
         if messages or early or (self._left >= 0 and (self._left == 0) != body.is_eof()):
@@ -370,7 +370,8 @@ class RequestReader:
         return self._advance(self._at + size)
 
     def _chunked_piece(self) -> bytes:
-        """Up to the next empty line at most, for one of them ends the body, wherever reads cut it in two."""
+        """Return the next piece, up to an empty line at most, since one ends the body, also if reads split
+        it."""
         size, tail = self._piece_size, self._tail
         window = tail + self.held[self._at : self._at + size]
         end = window.find(_END)
@@ -381,8 +382,9 @@ class RequestReader:
 
 
 def _never(part: bytes) -> bool:
-    """Whether control characters stand in a part of a head, or CR and LF other than side by side; its last
-    byte may be a CR. Calls over the whole of it: a pattern costs fifteen times as much for each byte."""
+    """Return whether part of a head has control characters, or CR and LF other than in pairs; its last byte
+    may be a CR. bytes methods on the whole part: a regular expression costs fifteen times as much per
+    byte."""
     ends = part.count(b"\r\n")
     alone = part.count(b"\r") - part.endswith(b"\r")
     if part.count(b"\n") != ends or alone > ends:
@@ -391,7 +393,7 @@ def _never(part: bytes) -> bool:
 
 
 def _refusal(error: Exception) -> Refusal:
-    """What the parser's error means for the client; its text would repeat the client's bytes."""
+    """Return the refusal for a parser error, without its text, which would repeat the client's bytes."""
     if isinstance(error, LineTooLong):
         return HeadTooLarge("line too long")
     if isinstance(error, InvalidURLError):

@@ -1,10 +1,10 @@
 """One request in service: judged, forwarded or answered, recorded.
 
-It drives the generator of `judge` (gate/steps.py): what can be decided without waiting is decided right
-where the head was read; new tokens are verified at the end of the event loop's turn (batch.py); a task is
-started only where something must be waited for.
+It drives the generator of `judge` (gate/steps.py): what can be decided without waiting is decided where the
+head was read; new tokens are verified at the end of the event loop's turn (batch.py); a task starts only if
+something must be waited for.
 
-Invariant: whatever breaks refuses the request, which ends once.
+Invariant: every failure refuses the request, which ends once.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from gateway.http.request_parser import BodyBroken
 
 
 class Served:
-    """A request from its head to its record."""
+    """A request from its head to its log record."""
 
     __slots__ = ("_steps", "_task", "app", "client", "exchange", "over", "request")
 
@@ -37,16 +37,16 @@ class Served:
         self.client = client
         self.app = app
         self.request = request
-        # None: it is not forwarded, or not yet.
+        # None: not forwarded, or not yet.
         self.exchange: Exchange | None = None
         self.over = False
-        # `judge`, while its token is verified with others'.
+        # `judge`, suspended while its token is verified in a batch.
         self._steps: Steps[Verdict] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
     def answering(self) -> bool:
-        """Whether the client has a byte of its answer."""
+        """Whether any byte of the answer was sent to the client."""
         return self.exchange is not None and self.exchange.answering
 
     # --- judged ---
@@ -66,7 +66,7 @@ class Served:
         if known is not None:
             self._follow(known)
         elif isinstance(wanted, Verification):
-            # Over at the end of this turn; the connection's own limit may end at this very moment.
+            # Verified by the end of this turn; meanwhile the connection's own limit must not expire.
             self.client.deadline = request.started + app.config.listen.header_timeout
             self._steps = steps
             batch.add(self, wanted)
@@ -74,7 +74,7 @@ class Served:
             self._wait(self._judged(steps, wanted))
 
     def _follow(self, verdict: Verdict) -> None:
-        """Do with the request as was decided."""
+        """Carry out the verdict."""
         try:
             if isinstance(verdict, Forward):
                 if verdict.signer is None:
@@ -96,25 +96,25 @@ class Served:
         self._wait(self._sent())
 
     def stop(self, error: Exception) -> None:
-        """Refuse the request, for a reason or for a bug of ours."""
+        """Refuse the request, for its own reason or for a bug of ours."""
         if isinstance(error, Refusal):
             self.refuse(error)
         else:
             self.failed(error)
             self.refuse(InternalError())
 
-    # --- a token that is verified together with others (batch.Batched) ---
+    # --- batched verification of the token (batch.Batched) ---
 
     def take(self, step: Callable[[], None]) -> None:
         if self._steps is None:
-            return  # the client left, or a step before this one failed
+            return  # the client left, or an earlier step failed
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - judge decides what it means
+        except Exception as error:  # noqa: BLE001 - judge interprets it
             self.go_on(error)
 
     def go_on(self, error: Exception | None = None) -> None:
-        """Resume `judge`."""
+        """Resume `judge`, with the error of a step if there was one."""
         steps, self._steps = self._steps, None
         if steps is None:
             return
@@ -129,37 +129,37 @@ class Served:
             self._wait(self._judged(steps, wanted))
             return
         finally:
-            del error  # its traceback names this frame: a ring
+            del error  # its traceback refers to this frame: a reference cycle
         self._follow(verdict)
 
     def abort(self) -> None:
         if not self.over:
             self.client.abort()
 
-    # --- what has to be waited for ---
+    # --- waiting ---
 
     def _wait(self, way: Coroutine[None, None, None]) -> None:
         self._task = asyncio.get_running_loop().create_task(way)
 
     async def _judged(self, steps: Steps[Verdict], wanted: Wanted) -> None:
-        """Keys, a session, a page, Redis; then what comes of it."""
+        """Await what `judge` needs (keys, a session, a page, Redis), then carry out its verdict."""
         try:
-            # Nothing expires meanwhile but what the waits themselves limit.
+            # The waits have their own limits.
             self.client.deadline = float("inf")
             self._follow(await finish(steps, wanted))
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
             self.stop(error)
 
     async def _sent(self, *, again: bool = False) -> None:
-        """A signature, a connection to the upstream.
+        """Await a signature and a connection to the upstream, then start the exchange.
 
-        `again`: not one of the idle connections, which may all be as dead; and never a third time.
+        `again`: the retry; it avoids idle connections, which may all be closed, and is not repeated.
         """
         app, request, exchange = self.app, self.request, self.exchange
         if exchange is None:
             return
         try:
-            # Nothing expires meanwhile but what the waits below limit themselves.
+            # The waits have their own limits.
             self.client.deadline = float("inf")
             if isinstance(exchange, SignedExchange) and not again:
                 await exchange.sign()
@@ -173,17 +173,17 @@ class Served:
             self.stop(error)
 
     def redo(self) -> None:
-        """Send the request again, on a connection that is new: a reused one had died in silence."""
+        """Send the request again on a new connection: the reused one had been closed."""
         self._wait(self._sent(again=True))
 
     # --- how it ends ---
 
     def failed(self, error: Exception) -> None:
-        """A bug of ours came up; the refusal follows."""
+        """Record a bug of ours; the refusal follows."""
         self.app.record.failed(self.request, error)
 
     def body_broke(self, refusal: Refusal) -> None:
-        """Its body ends in the middle: whoever reads it, or comes to, is told so."""
+        """Mark the body as broken, for its current or future reader."""
         self.request.body.set_exception(BodyBroken(refusal.reason), refusal)
 
     def refuse(self, refusal: Refusal) -> None:
@@ -191,11 +191,11 @@ class Served:
             self._answer(self.app.record.refuse(self.request, refusal))
 
     def _answer(self, answer: Answer) -> None:
-        """Answer with an answer of our own."""
+        """Send an answer of our own."""
         if self.over:
             return
         request, client = self.request, self.client
-        # A body that is still on its way would be taken for the next request.
+        # A body still on its way would be parsed as the next request.
         keep_alive = request.keep_alive and request.body.is_eof() and not answer.close and not client.closing
         request.status = answer.status
         head_only = request.method == "HEAD"
@@ -206,14 +206,14 @@ class Served:
         data = render(answer, keep_alive=keep_alive, http10=request.http10, head_only=head_only, more=more)
         client.post(data)
         if answer.close:
-            # Who sends what cannot be understood may well go on sending.
+            # A client that sends malformed data may go on sending.
             client.request_ended()
             client.close(lingering=True)
         else:
             client.exchange_ended(keep_alive=keep_alive)
 
     def end(self) -> None:
-        """Idempotent; the connection's `request_ended` calls it."""
+        """End the request and record it. Idempotent; called by the connection's `request_ended`."""
         if self.over:
             return
         self.over = True
@@ -225,7 +225,7 @@ class Served:
 
 
 def refuse_unread(client: ClientSide, app: Application, peer: Peer, refusal: Refusal) -> None:
-    """Answer a request whose head never came whole: nothing is known of it."""
+    """Answer a request whose head never arrived complete."""
     request = Request(peer, app.request_ids.next(), time.monotonic())
     app.record.began(request)
     answer = app.record.refuse(request, refusal)

@@ -1,8 +1,8 @@
-"""An exchange whose request is signed before it is sent: the body held where it is part of what is signed.
+"""An exchange whose request is signed (AWS SigV4) before it is sent; the body is held if it is signed too.
 
-Not on the way of any other request: serving.py makes one only for a verdict that names a signer.
-Invariant: nothing of a request goes to the upstream before all of it that is signed is here, and what was
-signed is what is sent.
+No other request passes through here: serving.py uses it only for a verdict with a signer. Invariant: nothing
+of a request is sent to the upstream before everything that is signed has arrived, and exactly what was signed
+is sent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LIMIT = "upstream.sigv4.max_body_size"
 
 
 class SignedForward(Forward):
-    """The verdict that a request may go on, with a signature; the client's own Authorization does not."""
+    """The verdict that a request is forwarded with a signature instead of the client's Authorization."""
 
     __slots__ = ("signer",)
 
@@ -33,17 +33,17 @@ class SignedForward(Forward):
 
 
 class SignedExchange(Exchange):
-    """`sign` comes in place of `prepare`."""
+    """An exchange in which `sign` replaces `prepare`."""
 
     __slots__ = ()
 
     async def sign(self) -> None:
-        """Hold the body, have the request signed, lay it out. Raises Refusal."""
+        """Hold the body if needed, sign the request and build it. Raises Refusal."""
         forward, request = self._forward, self._request
         signer = forward.signer
-        assert signer is not None, "for a SignedForward"
+        assert signer is not None, "a SignedForward has a signer"
         body = await self._whole_body(signer.max_body) if signer.holds_bodies else b""
-        # What AWS takes to answer about credentials is bounded where it is asked.
+        # The time that AWS takes for credentials is limited where they are requested.
         self._client.deadline = float("inf")
         lines = await signer.lines(request, body)
         self._forward = Forward(forward.identity + lines, "none")
@@ -51,13 +51,13 @@ class SignedExchange(Exchange):
         self._opening += body
 
     async def _whole_body(self, most: int) -> bytes:
-        """The request's body, which from then on is here and of a known length."""
+        """Read the whole body, which makes its length known. Raises Refusal."""
         request, client, body = self._request, self._client, self._request.body
         head = request.head
         if head.content_length is not None and int(head.content_length) > most:
             raise BodyTooLarge(f"body over {most} bytes, and it must be signed", limit=_LIMIT)
         if head.expects_continue and not body.is_eof() and not request.http10:
-            # RFC 9110 section 10.1.1: the upstream cannot be asked before the body is here.
+            # RFC 9110 section 10.1.1: the upstream cannot decide, since the body must be here first.
             client.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         held = bytearray()
         self.uploading = True
@@ -74,7 +74,7 @@ class SignedExchange(Exchange):
         self.uploading = False
         request.body = EMPTY_PAYLOAD
         if head.chunked:
-            # Not in the client's own head, which stands for its next requests too.
+            # A copy: the client's head may be reused for its next requests.
             request.head = head = copy(head)
             head.laid_out = (None, b"")
             head.chunked, head.content_length = False, b"%d" % len(held)

@@ -1,7 +1,7 @@
-"""The states of a client's connection, and which may follow which. Pure.
+"""The states of a client's connection and their transitions. Pure.
 
-Invariant: this table is the only place that says so; a connection that enters a state not declared here has
-met a bug of ours, which is logged and ends it (connection.ClientConnection.enter).
+Invariant: this table is the only definition; an undeclared transition is a bug of ours, which is logged and
+ends the connection (connection.ClientConnection.enter).
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from enum import IntEnum
 
 
 class State(IntEnum):
-    """An IntEnum because its members index a list faster than an Enum's hash finds them in a dict."""
+    """A connection's state. An IntEnum: its members index a list faster than an Enum is found in a dict."""
 
-    # Accepted; no request head is whole yet, and none has begun.
+    # Accepted; no complete request head yet, and none has begun.
     NEW = 0
-    # Between two requests. What the client sent of the next ones may wait here for its turn.
+    # Between two requests. Data of the following ones may wait here.
     IDLE = 1
-    # A part of a request head is here.
+    # Part of a request head has arrived.
     HEAD = 2
-    # One request is judged, forwarded or answered.
+    # One request is being judged, forwarded or answered.
     SERVING = 3
-    # The last answer is written; what still comes in is read and dropped for a while.
+    # The last answer is written; further input is discarded for a while.
     LINGERING = 4
-    # Nothing is read any more; what was written is being sent.
+    # Nothing more is read; what was written is being sent.
     CLOSING = 5
-    # Bytes both ways behind a 101.
+    # Bytes both ways after a 101.
     TUNNEL = 6
     CLOSED = 7
 

@@ -1,10 +1,10 @@
-"""One client's TLS: a protocol towards the socket's transport, a transport towards the client's connection.
+"""TLS of one client: a protocol for the socket's transport, and a transport for the client's connection.
 
-asyncio's and uvloop's own allocate 256 KiB to read into for every connection, know no limit to what one turn
-of the event loop decrypts, and tell nobody of a connection before its handshake is over.
+Those of asyncio and uvloop allocate a read buffer of 256 KiB per connection, do not limit what one turn of
+the event loop decrypts, and do not expose a connection before its handshake is complete.
 
-Invariant: the client's connection exists only after the handshake; what a peer can make this hold is what
-OpenSSL needs for it and two reads.
+Invariant: the client's connection exists only after the handshake; a peer can make this hold no more than
+OpenSSL's own memory and two reads.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-# Bytes read from the socket at once: a whole TLS record (RFC 8446 section 5.1), about.
+# Bytes per read from the socket: about a whole TLS record (RFC 8446 section 5.1).
 READ = 16 * 1024
-# Plain text written at once: one record. OpenSSL's buffer between is never given back, so it stays small.
+# Plain text bytes per write: one record. OpenSSL never shrinks its buffer in between, so it must stay small.
 _RECORD = 16 * 1024
-# Bytes that a handshake may take: a ClientHello has some 500 to 2,000, a client's certificates 3 to 10 KB.
+# Bytes that a handshake may take: a ClientHello has 500 to 2,000, a client's certificates 3 to 10 KB.
 _MAX_HANDSHAKE = 48 * 1024
-# Bytes decrypted in one turn of the event loop before other connections have theirs.
+# Bytes decrypted per turn of the event loop, before other connections have theirs.
 _A_TURN = 64 * 1024
 
 
 class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
-    """Shakes hands, then carries what `connect` makes."""
+    """Performs the handshake, then carries the protocol that `connect` creates."""
 
     __slots__ = (
         "_app",
@@ -55,8 +55,8 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         buffer: memoryview,
         seconds: float,
     ) -> None:
-        """`handshakes`: where it is found until it is served. `buffer`: READ bytes that all connections of
-        this event loop read into; each takes them out at once. `seconds`: what the handshake may take."""
+        """`handshakes`: the set it belongs to during the handshake. `buffer`: READ bytes that all connections
+        of this event loop read into; each takes its data out at once. `seconds`: limit of the handshake."""
         super().__init__()
         self._handshakes = handshakes
         self._buffer = buffer
@@ -64,15 +64,15 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._raw: asyncio.Transport | None = None
-        # None: until the handshake is over, and after the end.
+        # None: before the handshake is complete, and after the end.
         self._app: asyncio.BufferedProtocol | None = None
-        # The client's connection wants nothing for now; and whether reading goes on in a turn to come.
+        # Whether the client's connection has paused reading, and whether reading resumes in a later turn.
         self._paused = self._scheduled = False
         self._closing = False
-        # Bytes that the handshake has taken; and those that may still be decrypted without a rest.
+        # Bytes of the handshake so far; bytes that may still be decrypted in this turn.
         self._taken = 0
         self._left = _A_TURN
-        # When the handshake must be over, time.monotonic().
+        # When the handshake must be complete, time.monotonic().
         self.deadline = time.monotonic() + seconds
 
     def __repr__(self) -> str:
@@ -92,13 +92,13 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             return
         self._incoming.write(self._buffer[:nbytes])
         if nbytes < READ:
-            # All that was there: the event loop turns to others by itself.
+            # Everything was read: the event loop turns to other connections by itself.
             self._left = _A_TURN
         if self._app is not None or self._shake_hands(nbytes):
             self._decrypt()
 
     def _shake_hands(self, nbytes: int) -> bool:
-        """Whether the handshake is over."""
+        """Continue the handshake; return whether it is complete."""
         self._taken += nbytes
         try:
             self._tls.do_handshake()
@@ -108,7 +108,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
                 self.abort()
             return False
         except ssl.SSLError:
-            # The alert that says why goes out; nothing else does.
+            # Only the alert with the reason is sent.
             self._send()
             self._end()
             return False
@@ -138,11 +138,12 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
                 self._said_all()
                 return
             self._left -= size
-        # What OpenSSL has to say by itself: a new key, an alert.
+        # Messages of OpenSSL itself: key updates, alerts.
         self._send()
 
     def _deliver(self, app: asyncio.BufferedProtocol) -> int:
-        """How many bytes the client's connection got; 0: the client has said all. Raises ssl.SSLError."""
+        """Decrypt into the client's connection; return the bytes, 0 at the end of the stream. Raises
+        ssl.SSLError."""
         buffer = memoryview(app.get_buffer(-1))
         size = cast(int, self._tls.read(len(buffer), buffer))
         if size:
@@ -150,7 +151,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         return size
 
     def _schedule(self) -> None:
-        """Go on in a turn to come: others have theirs first."""
+        """Continue in a later turn, so that other connections have theirs first."""
         if not self._scheduled:
             self._scheduled = True
             asyncio.get_running_loop().call_soon(self._next_turn)
@@ -172,7 +173,8 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
         return True
 
     def _said_all(self) -> None:
-        """The client sends nothing more: TLS has no half-close here, so this is the end."""
+        """Handle the end of the client's stream. Half-close is not supported with TLS: the connection
+        closes."""
         app = self._app
         if app is None:
             self._end()
@@ -195,7 +197,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._app.resume_writing()
 
     def expired(self) -> None:
-        """The deadline passed before the handshake was over."""
+        """Abort: the handshake was not complete in time."""
         self.abort()
 
     # --- towards the client's connection (asyncio.Transport) ---
@@ -236,7 +238,7 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
     def resume_reading(self) -> None:
         if self._paused:
             self._paused = False
-            # What was read already comes first, and this may be called while it is looked at.
+            # Data already read comes first, and this may be called while it is processed.
             self._schedule()
 
     def get_write_buffer_size(self) -> int:
@@ -247,11 +249,11 @@ class TlsConnection(asyncio.BufferedProtocol, asyncio.Transport):
             self._raw.set_write_buffer_limits(high, low)
 
     def close(self) -> None:
-        """Say that nothing more comes (RFC 8446 section 6.1), and close once all is sent."""
+        """Send close_notify (RFC 8446 section 6.1), and close once everything is sent."""
         if self._closing or self._raw is None:
             return
         self._closing = True
-        # The client's own alert is not waited for: nothing that it could still say is of interest.
+        # The client's own alert is not awaited: nothing it could still send matters.
         with contextlib.suppress(ssl.SSLError):
             self._tls.unwrap()
         self._send()

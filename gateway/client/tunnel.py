@@ -1,10 +1,10 @@
-"""Bytes both ways after a 101: what a WebSocket is to a proxy.
+"""Tunnels after a 101 response: bytes both ways, as for WebSockets.
 
-The only thing looked at is where the upstream's WebSocket frames end, so that a close frame of ours can be
-put between two of them when the token that opened the tunnel expires or is revoked.
+The only thing parsed is where the upstream's WebSocket frames end, so that we can insert a close frame
+between two of them when the token that opened the tunnel expires or is revoked.
 
-Invariant: neither side is read faster than the other takes it, nor so fast that others have to wait; and the
-end of one side is passed on.
+Invariant: neither side is read faster than the other accepts data, nor so fast that other connections starve;
+the end of one side is passed on.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ if TYPE_CHECKING:
     from gateway.http.request import Request
     from gateway.http.streams import StreamEntry
 
-# RFC 6455 section 7.4.1: 1008 is "policy violation", the nearest there is to "your token has expired";
-# 1001 is "going away", on which clients connect anew, elsewhere.
+# RFC 6455 section 7.4.1: 1008, "policy violation", is the code closest to "your token has expired"; on 1001,
+# "going away", clients reconnect, to another server.
 REVOKED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token revoked"
 SIGNED_OUT = b"\x88\x0c" + (1008).to_bytes(2, "big") + b"signed out"
 EXPIRED = b"\x88\x0f" + (1008).to_bytes(2, "big") + b"token expired"
 GOING_AWAY = b"\x88\x0c" + (1001).to_bytes(2, "big") + b"going away"
 
-# A read of so many bytes was not the last of this turn of the event loop: others have theirs first.
+# A read of this many bytes was not the last one possible: other connections have their turn first.
 _A_TURN = TUNNEL_READ
-# Two bytes, and eight of a length (RFC 6455 section 5.2).
+# Two bytes, and eight for the length (RFC 6455 section 5.2).
 _LONGEST_HEADER = 10
-# Short frames, one after the other: one by one a megabyte of empty ones takes half a second, and so
-# a few milliseconds.
+# Short frames in a row, matched at once: parsed one by one, a megabyte of empty ones takes half a second,
+# this way a few milliseconds.
 _SMALL = re.compile(
     rb"(?s:.\x80....|" + b"|".join(b"." + re.escape(bytes([n])) + b"." * n for n in range(126)) + b")++"
 )
 
-# How long an upstream may take to end the frame it is in before the tunnel is cut. Seconds.
+# Seconds that an upstream has to end its current frame before the tunnel is cut.
 _FRAME_GRACE = 1.0
 
 
 class Watch(NamedTuple):
-    """Whether the token that opened a tunnel still lets in: asked every so many seconds."""
+    """Checks every so many seconds whether the token that opened a tunnel is still valid."""
 
     every: float
     holds: Callable[[], bool]
 
 
 class FrameCursor:
-    """Where WebSocket frames end in a stream of them (RFC 6455 section 5.2). Pure."""
+    """Finds the ends of WebSocket frames in a byte stream (RFC 6455 section 5.2). Pure."""
 
     __slots__ = ("_header", "_left")
 
@@ -62,11 +62,11 @@ class FrameCursor:
 
     @property
     def between(self) -> bool:
-        """Whether the stream stands between two frames."""
+        """Whether the stream is between two frames."""
         return not self._header and not self._left
 
     def feed(self, data: bytes) -> int:
-        """Take these bytes; the offset behind the last frame that ends in them, -1 where none does."""
+        """Consume data; return the offset after the last frame that ends in it, or -1."""
         at, last, end = 0, -1, len(data)
         while at < end:
             if self._left:
@@ -90,7 +90,7 @@ class FrameCursor:
 
 
 def _frame(header: bytes) -> tuple[int, int]:
-    """The payload's size (with a mask, if any) and the header's; (0, 0) while that is not complete."""
+    """Return the sizes of payload (with mask) and header; (0, 0) while the header is incomplete."""
     if len(header) < 2:
         return 0, 0
     masked, short = header[1] & 0x80, header[1] & 0x7F
@@ -109,14 +109,15 @@ def tunnel_for(
     *,
     holds: Callable[[], bool],
 ) -> Tunnel:
-    """A tunnel that ends with the principal's token, as configured; `holds`: whether that still lets in."""
+    """Return a tunnel that ends with the principal's token, as configured. `holds`: is the token still
+    valid?"""
     principal, every = request.principal, config.cognito.revocation.check_every
     watch = expires_at = None
     if principal is not None:
         if config.upstream.tunnels_end_with_token:
             expires_at = principal.claims.expires_at + config.cognito.clock_leeway
         if every is not None:
-            # The user's other requests are refused within check_every: as fast, with time for the rest.
+            # The user's other requests are refused within check_every: this is as fast, with a margin.
             watch = Watch(every / 10, holds)
     idle = config.upstream.idle_timeout
     tunnel = Tunnel(client, upstream, idle=idle, expires_at=expires_at, watch=watch)
@@ -126,7 +127,8 @@ def tunnel_for(
 
 
 class Tunnel:
-    """Two connections joined. Hears the upstream (TunnelListener); the client's connection tells its side."""
+    """Two joined connections. Receives the upstream's data (TunnelListener); the client's side calls it
+    too."""
 
     __slots__ = (
         "_client",
@@ -153,29 +155,29 @@ class Tunnel:
         expires_at: float | None,
         watch: Watch | None,
     ) -> None:
-        """`idle`: seconds of silence on both sides that end it; `expires_at`: Unix time that ends it; `watch`
-        None: nobody can say that the token does not hold any more."""
+        """`idle`: seconds of silence on both sides that end it. `expires_at`: epoch time that ends it.
+        `watch`: None if revocation is not checked."""
         self._client = client
         self._upstream = upstream
         self._idle = idle
         self._expires_at = expires_at
         self._watch = watch
-        # When the token is looked at next, and when silence ends it; time.monotonic().
+        # When the token is checked next, and when silence ends the tunnel; time.monotonic().
         self._look_at = float("inf") if watch is None else time.monotonic() + watch.every
         self._quiet_until = 0.0
         self._cursor = FrameCursor()
-        # The close frame that is said as soon as the upstream's frame has ended.
+        # The close frame to send as soon as the upstream's current frame has ended.
         self._farewell: bytes | None = None
         self._eofs = 0
-        # The upstream said that nothing more comes, and the client was told so.
+        # The upstream has ended its side, and the client was informed.
         self._upstream_done = False
         self._ended = False
-        # Among the streams that a sign-out ends; None: nobody signed in opened it.
+        # Its entry among the streams that a sign-out ends; None: opened without signing in.
         self.place: StreamEntry | None = None
         self._wait()
 
     def _wait(self) -> None:
-        """Something was said: silence, or the token, ends this wait."""
+        """Restart the wait for silence: data was received."""
         self._quiet_until = time.monotonic() + self._idle
         self._wait_on()
 
@@ -203,7 +205,7 @@ class Tunnel:
             asyncio.get_running_loop().call_soon(self._read_upstream)
 
     def _read_upstream(self) -> None:
-        """The next turn: go on, unless the client does not keep up."""
+        """Resume reading in the next turn, unless the client does not keep up."""
         if not self._ended and self._client.writable:
             self._upstream.resume_reading()
 
@@ -250,7 +252,8 @@ class Tunnel:
     # --- the end ---
 
     def expired(self) -> None:
-        """The deadline passed: the token expired, both sides were silent, or a frame did not end in time."""
+        """Handle the passed deadline: the token expired, both sides were silent, or a frame did not end in
+        time."""
         if self._expires_at is not None and time.time() >= self._expires_at and self._farewell is None:
             self.close(EXPIRED)
         elif self._farewell is None and self._watch is not None and self._look_at <= time.monotonic():
@@ -268,9 +271,9 @@ class Tunnel:
             self.close(REVOKED)
 
     def close(self, farewell: bytes) -> None:
-        """End it with a close frame; in the middle of a frame its end is waited for, not long."""
+        """End the tunnel with a close frame, once the current frame has ended or a short limit passed."""
         if self._upstream_done:
-            # Nothing can be said to the client any more.
+            # Nothing can be sent to the client any more.
             self._end(broken=False)
         elif self._cursor.between:
             self._client.write(farewell)
@@ -280,7 +283,7 @@ class Tunnel:
             self._client.deadline = time.monotonic() + _FRAME_GRACE
 
     def signed_out(self) -> None:
-        """The session that opened it is over (streams.Stream)."""
+        """End the tunnel: the session that opened it was signed out (streams.Stream)."""
         if not self._ended:
             self.close(SIGNED_OUT)
 
@@ -289,7 +292,7 @@ class Tunnel:
             self.place.leave()
 
     def _eof(self) -> None:
-        """One side has said all; the other may still speak (RFC 9293 section 3.6)."""
+        """Count the end of one side; the other may still send (RFC 9293 section 3.6)."""
         self._eofs += 1
         if self._eofs == 2:
             self._end(broken=False)

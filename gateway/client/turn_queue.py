@@ -1,10 +1,10 @@
-"""Whose turn it is: connections with more to do than one turn of the event loop may hold stand in line here.
+"""A fair queue of connections that have more work than one turn of the event loop allows.
 
-A client that sends requests without pause, or a body in chunks of one byte, gives more work with one read
-than all others together. So a connection does a little at once, joins this line for the rest, and the line as
-a whole gets a few milliseconds of each turn of the event loop, whatever its length.
+A client that pipelines requests without pause, or sends a body in chunks of one byte, causes more work with
+one read than all others together. So a connection does a little at once and queues for the rest; the queue as
+a whole gets a few milliseconds of each turn, whatever its length.
 
-Invariant: first come, first served; a connection stands here once at most.
+Invariant: first come, first served; a connection is queued once at most.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ from typing import Protocol
 
 from gateway.observe.bugs import report
 
-# Seconds of one turn of the event loop that go to the line: several turns pass between a request and its
-# answer, and nobody else shall wait for more than 50 ms in all of them.
+# Seconds per turn of the event loop for the queue: several turns pass between a request and its answer, and
+# no client shall wait more than 50 ms in all of them.
 _SLICE = 0.002
 
 
 class Queued(Protocol):
-    """A connection with more to do.
+    """A connection with more work to do.
 
-    One implementation, because the client's connection (connection.py) has its turns: it stands above them.
+    One implementation: the client's connection (connection.py) queues, and stands above the queue.
     """
 
     def go_on(self) -> None:
-        """Do a little, and join the line again where that was not all. Raises nothing but bugs."""
+        """Do a part of the work, and join the queue again if there is more. Raises nothing but bugs."""
 
     def abort(self) -> None: ...
 
 
 class Turns:
-    """The line; its owner is the server."""
+    """The queue. Owned by the server."""
 
     __slots__ = ("_line",)
 
@@ -45,7 +45,7 @@ class Turns:
         return len(self._line)
 
     def join(self, waiting: Queued) -> None:
-        """`waiting` has its turn in one of the next turns of the event loop."""
+        """Queue a connection; its turn comes in one of the next turns of the event loop."""
         if not self._line:
             asyncio.get_running_loop().call_soon(self._run)
         self._line.append(waiting)
@@ -57,9 +57,9 @@ class Turns:
             try:
                 waiting.go_on()
             except Exception as bug:  # noqa: BLE001 - a bug with one must not reach the others
-                report("a connection broke off in its turn", bug)
+                report("a connection failed in its turn", bug)
                 waiting.abort()
-            # Only now: who joins meanwhile finds the line not empty, and this run under way.
+            # Only now: a connection that joins meanwhile must find the queue not empty.
             line.popleft()
             if monotonic() > until:
                 break

@@ -1,9 +1,9 @@
-"""A request's body on its way to the upstream: reframed, counted, sent as fast as the upstream takes it.
+"""Upload of a request body: reframed, counted, and sent as fast as the upstream accepts it.
 
-An exchange has an Upload only where the body had not arrived whole with its head.
+An exchange has an Upload only if the body did not arrive complete with its head.
 
-Invariant: what cannot be had of a body, or is too much of it, ends the exchange, and a stopped Upload neither
-sends nor says anything more.
+Invariant: a body that breaks off or exceeds the limit ends the exchange, and a stopped Upload sends nothing
+more.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from gateway.http.request import Request
 from gateway.http.request_parser import BodyBroken
 from gateway.upstream.connection import UpstreamConnection
 
-# How long an upstream that was asked `Expect: 100-continue` may think before the client is told to go on
-# (RFC 9110 section 10.1.1 leaves it to us; curl gives up waiting after 1 s as well).
+# Seconds to wait for an upstream's 100 before the client is told to continue (RFC 9110 section 10.1.1 leaves
+# this to us; curl stops waiting after 1 s as well).
 CONTINUE_AFTER = 1.0
 
 
 class UploadOwner(Protocol):
     """The exchange that the body belongs to.
 
-    One implementation, because the exchange (exchange.py) has the upload: it stands above it.
+    One implementation: the exchange (exchange.py) owns the upload, and stands above it.
     """
 
-    # Whether a byte of the final answer went to the client.
+    # Whether any byte of the final answer was sent to the client.
     answering: bool
 
     def body_sent(self) -> None: ...
@@ -41,7 +41,7 @@ class UploadOwner(Protocol):
 
 
 class Upload:
-    """One body. Started once, on the connection that the request's head went to."""
+    """The upload of one body. Started once, on the connection that the request's head was sent on."""
 
     __slots__ = ("_client", "_config", "_continue", "_owner", "_request", "_room", "_stopped", "_task")
 
@@ -51,7 +51,7 @@ class Upload:
         self._request = request
         self._config = config
         self._task: asyncio.Task[None] | None = None
-        # What is waited for: the upstream's 100, or room in its write buffer.
+        # Awaited: the upstream's 100 response, or room in its write buffer.
         self._continue: asyncio.Future[None] | None = None
         self._room: asyncio.Future[None] | None = None
         self._stopped = False
@@ -61,16 +61,16 @@ class Upload:
         self._task = asyncio.get_running_loop().create_task(pump)
 
     def stop(self) -> None:
-        """Idempotent."""
+        """Stop the upload. Idempotent."""
         self._stopped = True
-        # A task that was cancelled refers to its frames, hence to this.
+        # A cancelled task refers to its frames, and so to this.
         task, self._task = self._task, None
         if task is not None and task is not asyncio.current_task():
             task.cancel()
 
     @property
     def waits_for_room(self) -> bool:
-        """Whether the upstream does not keep up."""
+        """Whether the upload waits for the upstream to accept more."""
         return self._room is not None
 
     @property
@@ -78,14 +78,14 @@ class Upload:
         return self._room is None and (self._continue is None or self._continue.done())
 
     def continued(self) -> bool:
-        """The upstream said 100; False where nobody waits for that."""
+        """Handle the upstream's 100 response; return whether it was awaited."""
         if self._continue is None or self._continue.done():
             return False
         self._continue.set_result(None)
         return True
 
     def resumed(self) -> None:
-        """The upstream has room again."""
+        """Resume: the upstream's buffer has room again."""
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
 
@@ -95,18 +95,18 @@ class Upload:
             if request.head.expects_continue and not request.http10:
                 await self._wait_for_continue()
             while True:
-                # Silence from here on is the client's.
+                # From here on, silence is the client's.
                 client.deadline = time.monotonic() + config.listen.idle_timeout
-                # Of `read(n)` the body would take it that it may hold twice as much.
+                # Not `read(n)`, which would let the body hold twice as much.
                 data = await body.readany()
-                # Reading on may have brought the framing's end to light.
+                # Reading may have revealed that the framing is broken.
                 if self._stopped:
                     return
                 if not data:
                     break
                 count(request, len(data), config)
                 upstream.write(framed(request, data))
-                # What the kernel did not take is held by the connection, and by nobody else.
+                # Data that the kernel did not accept must be held by the connection alone.
                 data = b""
                 if not upstream.writable:
                     client.deadline = time.monotonic() + config.upstream.idle_timeout
@@ -119,7 +119,7 @@ class Upload:
         except BodyBroken as broken:
             self._owner.body_failed(body_refusal(broken))
             return
-        except Exception as error:  # noqa: BLE001 - whatever it is, nobody shall wait for the deadline
+        except Exception as error:  # noqa: BLE001 - otherwise the client would wait for the deadline
             client.failed(error)
             self._owner.body_failed(InternalError())
             return
@@ -129,7 +129,7 @@ class Upload:
         self._owner.body_sent()
 
     async def _wait_for_continue(self) -> None:
-        """RFC 9110 section 10.1.1: the body waits for the upstream's word, but with a limit."""
+        """Wait for the upstream's 100 response, within a limit (RFC 9110 section 10.1.1)."""
         self._continue = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(CONTINUE_AFTER):
@@ -140,14 +140,14 @@ class Upload:
 
 
 def framed(request: Request, data: bytes) -> bytes:
-    """A piece of the body as it goes to the upstream: a chunk where the client sent chunks."""
+    """Return a piece of the body as sent upstream: as a chunk if the client sent chunks."""
     if not data or not request.head.chunked:
         return data
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def count(request: Request, size: int, config: Config) -> None:
-    """So many bytes more. Raises BodyTooLarge."""
+    """Count `size` bytes of the request's body. Raises BodyTooLarge."""
     request.request_bytes += size
     limit = config.listen.max_body_size
     if limit and request.request_bytes > limit:
@@ -155,5 +155,5 @@ def count(request: Request, size: int, config: Config) -> None:
 
 
 def body_refusal(broken: BaseException) -> Refusal:
-    """For a body that parser.BodyBroken, or another exception, ended."""
+    """Return the refusal for a body that ended with parser.BodyBroken or another exception."""
     return BadRequest(f"body: {type(broken.__cause__ or broken).__name__}")

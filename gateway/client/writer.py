@@ -1,6 +1,6 @@
-"""What is written to a client's connection: held until the turn's end, counted, flow-controlled, ended.
+"""The writing half of a client's connection: buffers until the end of the turn, flow control, closing.
 
-Invariant: an end never destroys what was written before it, unless it is meant to: a reset shows the client
+Invariant: closing never destroys data written before, except for a deliberate reset, which shows the client
 that an answer was cut.
 """
 
@@ -14,49 +14,49 @@ from socket import SO_LINGER, SOL_SOCKET
 from gateway.upstream.kernel import send_room
 from gateway.upstream.outbox import Outbox
 
-# struct linger {on, 0 s}: closing sends RST and drops what was not sent.
+# struct linger {on, 0 s}: closing sends RST and discards unsent data.
 _RESET = struct.pack("ii", 1, 0)
-# Bytes that the kernel has not taken beyond which nothing more is fetched for this client. asyncio's own 64
-# KiB come on top of what the upstream's connection reads at once; nginx's proxy_buffers hold 64 KiB in all.
+# Unsent bytes above which nothing more is fetched for this client. asyncio's default of 64 KiB would come on
+# top of what the upstream's connection reads at once; nginx's proxy_buffers hold 64 KiB in all.
 _HIGH_WATER = 32 * 1024
-# Answers of one turn to one client leave together up to so many bytes.
+# Bytes up to which answers of one turn to one client are sent together.
 _TOGETHER = 16 * 1024
 
 
 class ClientWriter:
-    """The writing half of a client's connection."""
+    """The writer of one client's connection."""
 
     __slots__ = ("_held", "_unsent", "outbox", "paused", "transport")
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        # None: not connected yet, or no more.
+        # None: not connected yet, or closed.
         self.transport: asyncio.Transport | None = None
-        # The client does not take what is written to it.
+        # The client does not accept what is written to it.
         self.paused = False
-        # Bytes that wait for the end of the event loop's turn.
+        # Bytes to be written at the end of the event loop's turn.
         self._held = b""
-        # Bytes of an answer the client had not taken when that was last asked.
+        # Unsent bytes at the last call of `still_sending`.
         self._unsent = sys.maxsize
 
     def connected(self, transport: asyncio.Transport) -> None:
         self.transport = transport
-        # Goes on when nothing is left: uvloop keeps each piece whole until the last byte of it is sent.
+        # Resumes only when empty: uvloop keeps each piece until its last byte is sent.
         transport.set_write_buffer_limits(_HIGH_WATER, 0)
 
     def limit(self, most: int) -> None:
-        """Fetch nothing more for this client while more bytes than that wait for it."""
+        """Set the number of unsent bytes above which nothing more is fetched for this client."""
         if self.transport is not None:
             self.transport.set_write_buffer_limits(most)
 
     @property
     def unsent(self) -> int:
-        """Bytes that the kernel has not taken yet."""
+        """Bytes that the kernel has not accepted yet."""
         return 0 if self.transport is None else len(self._held) + self.transport.get_write_buffer_size()
 
     @property
     def room(self) -> int:
-        """Bytes that the kernel takes at once; 0 where nobody knows: behind TLS."""
+        """Bytes that the kernel accepts at once; 0 if unknown, as with TLS."""
         transport = self.transport
         if transport is None or self.unsent or transport.get_extra_info("ssl_object") is not None:
             return 0
@@ -69,7 +69,7 @@ class ClientWriter:
             self.transport.write(data)
 
     def post(self, data: bytes) -> None:
-        """Write by the end of the event loop's turn: the last bytes of an answer."""
+        """Write at the end of the event loop's turn: the last bytes of an answer."""
         if self._held:
             self._held += data
             if len(self._held) > _TOGETHER:
@@ -89,7 +89,7 @@ class ClientWriter:
             self.transport.write_eof()
 
     def still_sending(self) -> bool:
-        """Whether a slow client has taken some of its answer since this was last asked."""
+        """Return whether a slow client has accepted data since the last call."""
         before, left = self._unsent, self.unsent
         self._unsent = left or sys.maxsize
         return 0 < left < before
@@ -97,7 +97,7 @@ class ClientWriter:
     # --- how it ends ---
 
     def drop(self, *, reset: bool) -> None:
-        """End it at once, whatever is unsent; `reset`: so that the client sees it was no proper end."""
+        """Close at once, discarding unsent data; `reset`: visibly to the client."""
         if self.transport is None:
             return
         self.flush()
@@ -107,7 +107,7 @@ class ClientWriter:
         self.transport.abort()
 
     def close(self) -> None:
-        """Close once what was written is sent."""
+        """Close once everything written is sent."""
         if self.transport is not None:
             self.flush()
             self.transport.close()

@@ -258,8 +258,8 @@ def test_what_goes_wrong_before_signing_in_is_not_called_another_command(place: 
     refused = credentials(place)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == (
-        "cognito-gateway: the password in --password-file begins or ends with a space, as no password at "
-        "Cognito does\n"
+        "cognito-gateway: the password in --password-file begins or ends with a space, which Cognito does "
+        "not allow\n"
     )
 
 
