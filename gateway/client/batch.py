@@ -23,7 +23,7 @@ MOST = 32
 class Batched(Protocol):
     """A request whose token is verified in a batch.
 
-    One implementation: requests in service (serving.py) join batches, and stand above them.
+    One implementation, because requests in service (serving.py), which join batches, stand above them.
     """
 
     def take(self, step: Callable[[], None]) -> None:

@@ -15,7 +15,8 @@ from gateway.upstream.outbox import Outbox
 class ClientSide(Protocol):
     """The client's connection.
 
-    One implementation: the connection (connection.py) owns the request in service, and stands above it.
+    One implementation, because the connection (connection.py), which owns the request in service, stands
+    above it.
     """
 
     # When the connection's current wait ends, time.monotonic(); set by whatever starts to wait.

@@ -24,7 +24,7 @@ _SLICE = 0.002
 class Queued(Protocol):
     """A connection with more work to do.
 
-    One implementation: the client's connection (connection.py) queues, and stands above the queue.
+    One implementation, because the client's connection (connection.py), which queues, stands above the queue.
     """
 
     def go_on(self) -> None:

@@ -29,7 +29,7 @@ CONTINUE_AFTER = 1.0
 class UploadOwner(Protocol):
     """The exchange that the body belongs to.
 
-    One implementation: the exchange (exchange.py) owns the upload, and stands above it.
+    One implementation, because the exchange (exchange.py), which owns the upload, stands above it.
     """
 
     # Whether any byte of the final answer was sent to the client.
