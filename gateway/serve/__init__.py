@@ -1,1 +1,1 @@
-"""Serving: the only wiring, processes, listeners, reloads."""
+"""Running the gateway: the only wiring of its parts, processes, listeners and reloads."""

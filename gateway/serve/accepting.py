@@ -1,10 +1,10 @@
-"""Accepting connections: some each turn of the event loop, and an answer where there is no room for more.
+"""Accepting connections: a few per turn of the event loop, and a refusal when there is no room for more.
 
-asyncio's own servers know no limit: uvloop closes what it cannot take in silence, asyncio stops for a second,
-and neither counts a connection before its TLS handshake is over.
+asyncio's own servers have no limit: when descriptors run out, uvloop closes connections silently and asyncio
+stops accepting for a second; neither counts a connection before its TLS handshake is complete.
 
-Invariant: whatever runs out (places, descriptors), clients that came first feel nothing, whoever comes is
-answered or closed at once, and accepting goes on by itself.
+Invariant: whatever runs out (places, descriptors), existing clients are not affected, new ones are answered
+or closed at once, and accepting resumes by itself.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from gateway.observe.logs import Logger
 
 _log = logging.getLogger(__name__)
 
-# Connections taken in one turn of the event loop before those that exist have theirs. asyncio takes a whole
-# backlog; 16 cost less than a millisecond.
+# Connections accepted per turn of the event loop before existing ones have theirs. asyncio accepts a whole
+# backlog; 16 take less than a millisecond.
 _AT_ONCE = 16
-# accept(2): neither this process (EMFILE) nor the system has room for one more.
+# accept(2): the process (EMFILE) or the system has no room for another descriptor.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-# Seconds until the next attempt where not even the spare descriptor helped.
+# Seconds until the next attempt if even the spare descriptor did not help.
 _PAUSE = 0.1
-# Seconds without a refusal for want of descriptors after which there are enough again.
+# Seconds without a refusal for lack of descriptors after which the shortage is over.
 _RECOVERED = 2.0
-# Bytes of a refused client's request that are read away: closing with unread bytes resets the connection, and
-# the client may not see its answer.
+# Bytes of a refused client's request that are read: closing with unread bytes resets the connection, and the
+# client may not see its answer.
 _UNREAD = 64 * 1024
 
 _BODY = (
@@ -45,7 +45,7 @@ _REFUSAL = (
 
 
 class Acceptor:
-    """Takes what comes in on listening sockets, from `start` to `close`, which closes them."""
+    """Accepts connections on listening sockets from `start` to `close`, which closes them."""
 
     def __init__(
         self,
@@ -57,10 +57,9 @@ class Acceptor:
         secure: bool,
         log: Logger,
     ) -> None:
-        """`connect` makes the protocol of a connection that was accepted; `full`: there is no place for one
-        beside so many that were accepted and are not connected yet;
-        `limited` counts a refusal under the limit's name; `secure`: clients speak TLS, and cannot be answered
-        before it."""
+        """`connect` creates the protocol of an accepted connection. `full` says whether there is no place for
+        another one, given the number accepted but not connected yet. `limited` counts a refusal by the
+        limit's name. `secure`: clients speak TLS, and cannot be answered before the handshake."""
         self._sockets = list(sockets)
         self._connect = connect
         self._full = full
@@ -69,14 +68,14 @@ class Acceptor:
         self._log = log
         self._loop = asyncio.get_running_loop()
         self._spare = _spare()
-        # When descriptors ran out last, time.monotonic(); None: they have not, or there are enough again.
+        # When descriptors last ran out, time.monotonic(); None: there are enough.
         self._exhausted_at: float | None = None
         self._starting: set[asyncio.Task[None]] = set()
         self._open = False
 
     @property
     def exhausted(self) -> bool:
-        """Whether connections were refused a moment ago, for this process has no descriptor for them."""
+        """Whether connections were refused recently for lack of file descriptors."""
         if self._exhausted_at is not None and time.monotonic() - self._exhausted_at > _RECOVERED:
             self._exhausted_at = None
             self._log.event("descriptors_recovered")
@@ -84,7 +83,7 @@ class Acceptor:
 
     @property
     def starting(self) -> bool:
-        """Whether a connection was accepted that is not served yet; that takes two or three turns."""
+        """Whether accepted connections are not served yet, which takes two or three turns."""
         return bool(self._starting)
 
     def start(self) -> None:
@@ -93,7 +92,7 @@ class Acceptor:
             self._loop.add_reader(sock, self._accept, sock)
 
     def add(self, sock: socket.socket) -> None:
-        """Take what comes in on this one too."""
+        """Accept on this socket too."""
         if not self._open:
             sock.close()
             return
@@ -101,14 +100,14 @@ class Acceptor:
         self._loop.add_reader(sock, self._accept, sock)
 
     def remove(self, sock: socket.socket) -> None:
-        """Take nothing more from it, and close it; what waits there is for others who have it."""
+        """Stop accepting on a socket and close it; other processes that share it take what is queued."""
         if self._open and sock in self._sockets:
             self._sockets.remove(sock)
             self._loop.remove_reader(sock)
             sock.close()
 
     def close(self) -> None:
-        """Accept nothing more. Idempotent."""
+        """Stop accepting and close the sockets. Idempotent."""
         if not self._open:
             return
         self._open = False
@@ -129,7 +128,7 @@ class Acceptor:
                 if error.errno in _EXHAUSTED:
                     self._without_descriptor(listening, error)
                     return
-                # accept(2): what went wrong with the new connection already is reported here.
+                # accept(2) also reports errors of the new connection.
                 continue
             sock.setblocking(False)
             if self._full(len(self._starting)):
@@ -140,7 +139,7 @@ class Acceptor:
 
     def _take(self, sock: socket.socket) -> None:
         if sock.family != socket.AF_UNIX:
-            # Not every event loop does so for a socket that it did not accept itself.
+            # Not every event loop does this for a socket that it did not accept itself.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         task = self._loop.create_task(self._serve(sock), name="accepted")
         self._starting.add(task)
@@ -150,25 +149,25 @@ class Acceptor:
         try:
             await self._loop.connect_accepted_socket(self._connect, sock)
         except OSError:
-            sock.close()  # it had gone already
+            sock.close()  # closed by the client already
         except Exception:  # noqa: BLE001 - one connection's failure must not look like the task's
             sock.close()
-            _log.exception("a connection that was accepted could not be served")
+            _log.exception("an accepted connection could not be served")
 
     def _refuse(self, sock: socket.socket) -> None:
-        """Answer and close, without a connection of ours: many thousands a second may come."""
+        """Answer and close without a ClientConnection: thousands may come per second."""
         try:
             if not self._secure:
                 sock.send(_REFUSAL)
                 sock.shutdown(socket.SHUT_WR)
                 sock.recv(_UNREAD)
         except OSError:
-            pass  # it had gone, or says nothing yet
+            pass  # it was closed, or has sent nothing yet
         finally:
             sock.close()
 
     def _without_descriptor(self, listening: socket.socket, error: OSError) -> None:
-        """Give up the spare one to answer those who wait; where there is none, try again in a moment."""
+        """Use the spare descriptor to refuse waiting clients; without one, retry in a moment."""
         if not self.exhausted:
             self._log.event(
                 "descriptors_exhausted",
@@ -189,7 +188,7 @@ class Acceptor:
                 self._spare = _spare()
                 return
             except OSError:
-                break  # somebody else took it
+                break  # another worker took it
             sock.setblocking(False)
             self._limited("descriptors")
             self._refuse(sock)
@@ -205,7 +204,7 @@ class Acceptor:
 
 
 def _spare() -> int | None:
-    """A descriptor to give up when there is no other; None: there is none even for that."""
+    """Open a descriptor to give up when there is no other; None if even that fails."""
     try:
         return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,9 +1,9 @@
-"""The metrics listener: metrics and probes on a separate address, never on the public port.
+"""The metrics listener: metrics and probes on their own address, never on the public port.
 
-It starts before the proxy and stops after it, so that probes are answered during start, drain and trouble.
+It starts before the proxy and stops after it, so that probes are answered during start, drain and failures.
 
-Invariant: nothing here depends on what a client sends but the path, the method and the Accept header; and
-however many ask for metrics, making them takes no more than a fifth of the time.
+Invariant: answers depend only on a request's path, method and Accept header; rendering metrics takes no more
+than a fifth of the time, however many clients ask.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from gateway.errors import GatewayError
 from gateway.serve.page_server import MAX_HEAD, Page, PageServer, ProbeRequest, plain
 from gateway.serve.sockets import cannot_listen, somebody_listens
 
-# After a scrape the next one waits this many times as long as it took: some milliseconds, and nobody scrapes
-# faster than once a second.
+# After a scrape, the next one waits this many times as long as it took: a few milliseconds, while scrapers
+# come at most once a second.
 _REST = 4.0
-# Seconds that it waits at most.
+# Upper bound of that wait in seconds.
 _LONGEST_REST = 0.5
 
 
 class MetricsListener:
-    """Answers `path`, /healthz and /readyz on `address`; owns its sockets from `start` to `stop`.
+    """Serves `path`, /healthz and /readyz on `address`; owns its sockets from `start` to `stop`.
 
-    `scrape` takes the Accept header and gives body and content type (gateway/observe/exposition.py).
-    `readiness` gives the reasons not to be ready, e.g. {"component": "keys", "pool": …, "reason": …}.
+    `scrape` takes the Accept header and returns body and content type (gateway/observe/exposition.py).
+    `readiness` returns the reasons for not being ready, e.g. {"component": "keys", "pool": …, "reason": …}.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class MetricsListener:
 
     @property
     def port(self) -> int:
-        """The TCP port; after `start` the real one where the configuration says 0."""
+        """The TCP port; after `start`, the actual one if the configuration says 0."""
         return self._port
 
     async def start(self) -> None:
-        """Listen. Raises GatewayError when the address cannot be had."""
+        """Start listening. Raises GatewayError if the address cannot be bound."""
         try:
             self._server = await self._bind()
         except OSError as exc:
@@ -66,7 +66,7 @@ class MetricsListener:
             self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Close the sockets; does nothing when not started."""
+        """Stop listening. Does nothing if not started."""
         if self._server is None:
             return
         server, self._server = self._server, None
@@ -81,7 +81,7 @@ class MetricsListener:
             return await asyncio.start_server(
                 self._clients.accepted, self._address.host or None, self._address.port, limit=MAX_HEAD
             )
-        # The event loop replaces any socket file, in use or left behind.
+        # The event loop would replace any socket file, even one in use.
         if somebody_listens(unix):
             raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
         return await asyncio.start_unix_server(self._clients.accepted, unix, limit=MAX_HEAD)

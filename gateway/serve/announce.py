@@ -1,8 +1,8 @@
-"""Log what a gateway that starts was configured from, and how to connect one that has no user pool yet.
+"""Log records at the start of a gateway: its configuration, and the set-up code if it has no user pool.
 
-Invariant: the set-up code is written by the process that made its secret, when it begins to be good for
-something: at the start, or when a reload leaves the gateway without a user pool. Once a code was used, the
-next one is written by the worker that took it.
+Invariant: the process that generated the secret logs the set-up code when it becomes valid: at start, or when
+a reload leaves the gateway without a user pool. After a code was used, the worker that accepted it logs the
+next one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from gateway.version import PYTHON, VERSION
 
 
 def announce_start(config: Config, source: str | None, workers: int, log: Logger) -> None:
-    """Log what serves, where, and what it was configured from; at level debug also what each route needs."""
+    """Log addresses, version and source of the configuration; at level debug also each route's
+    requirements."""
     log.event(
         "started",
         address=str(config.listen.address),
@@ -42,11 +43,10 @@ def announce_start(config: Config, source: str | None, workers: int, log: Logger
 def announce_setup(
     config: Config, secret: bytes, once: Once, log: Logger, *, before: Config | None = None
 ) -> None:
-    """The event `setup_code`, where there is a page that asks for it; `before`: there was one already under
-    that configuration."""
+    """Log the event `setup_code` if the set-up page is open; `before`: not if it was open under that one."""
     if not _asks(config) or (before is not None and _asks(before)):
         return
-    # Only then: it loads cryptography's key derivation.
+    # Imported only then: it loads cryptography's key derivation.
     from gateway.pages.setup_code import SetupCode  # noqa: PLC0415
 
     SetupCode(secret, once).announce(config, log)

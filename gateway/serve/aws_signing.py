@@ -1,7 +1,7 @@
-"""An upstream that is AWS: each request signed with the caller's temporary credentials.
+"""Signing for an upstream that is AWS: each request with the caller's temporary credentials.
 
-The seam between client/signing.py, which must not know AWS, and aws/sigv4.py, which must not know requests.
-Invariant: a request is signed with the credentials of the very principal it was allowed for, or not sent.
+It joins client/signing.py, which does not know AWS, and aws/sigv4.py, which does not know requests.
+Invariant: a request is signed with the credentials of exactly the principal it was allowed for, or not sent.
 """
 
 from __future__ import annotations
@@ -36,21 +36,22 @@ if TYPE_CHECKING:
     from gateway.pages.build import Built
     from gateway.sessions.threads import Threads
 
-# Services that take UNSIGNED-PAYLOAD over https, so that bodies stream (S3 API reference, "Authenticating
-# requests"; VPC Lattice user guide, "SIGv4 authenticated requests": it takes nothing else).
+# Services that accept UNSIGNED-PAYLOAD over https, so that bodies can stream (S3 API reference,
+# "Authenticating requests"; VPC Lattice user guide, "SIGv4 authenticated requests": it accepts nothing else).
 _UNSIGNED = frozenset({"s3", "s3-object-lambda", "s3-outposts", "vpc-lattice-svcs"})
-# AWS's no is believed for so long (seconds): else whoever asks us in vain makes us ask AWS as often, which
-# lets an account ask 200 times a second; and whoever has just mended a role need not wait for long.
+# Seconds for which a refusal by AWS is cached. Otherwise refused clients make us call AWS, which allows an
+# account 200 calls per second; on the other hand, a role that was fixed should work soon.
 _REFUSED_FOR = 10.0
 _REMEMBERED = 1000
 
 
 def signer_of(config: Config, *, portal: Built | None) -> UpstreamSigner | None:
-    """None where the upstream is not AWS. Sessions and credentials are the portal's, if there is one."""
+    """Return the signer; None if the upstream is not AWS. The portal's credentials are shared if there is
+    one."""
     sigv4 = config.upstream.sigv4
     if sigv4 is None:
         return None
-    # Whoever has another upstream, and no pages, does not pay for it.
+    # Imported only for such an upstream.
     from gateway.pages.aws_credentials import CredentialsCache  # noqa: PLC0415
     from gateway.sessions.threads import Threads  # noqa: PLC0415
 
@@ -60,7 +61,7 @@ def signer_of(config: Config, *, portal: Built | None) -> UpstreamSigner | None:
 
 
 class UpstreamSigner:
-    """One configuration's (request.RequestSigner)."""
+    """The signer of one configuration (request.RequestSigner)."""
 
     def __init__(
         self,
@@ -80,39 +81,41 @@ class UpstreamSigner:
         self.holds_bodies = not (sigv4.service in _UNSIGNED and self._scheme == "https")
         self.max_body = sigv4.max_body_size
         self._loaded = False
-        # Until when, and what AWS said.
+        # Digest of an ID token → until when the refusal is cached, and its text.
         self._refused: OrderedDict[bytes, tuple[float, str]] = OrderedDict()
 
     async def stop(self) -> None:
-        """Idempotent. What the portal has is the portal's to stop."""
+        """Stop what is not shared with the portal. Idempotent."""
         if self._portal is None:
             await self.credentials.stop()
             self._threads.close()
 
     def forward(self, request: Request, principal: Principal | None, identity: bytes) -> Forward:
-        """Decide how to send an allowed request. Raises IdTokenRequired, UpgradeRefused, ReservedQueryNames.
+        """Return how to send an allowed request. Raises IdTokenRequired, UpgradeRefused, ReservedQueryNames.
 
-        Nobody's request has nobody's signature: AWS decides what it lets everybody do.
+        An anonymous request is sent without a signature: AWS decides what it allows everyone.
         """
         if request.upgrade:
-            raise UpgradeRefused("a signature covers one request, and no tunnel")
+            raise UpgradeRefused("a signature covers one request, not a tunnel")
         if request.query:
             _refuse_signing_names(request.query)
         if principal is None:
             return Forward(identity, "none")
         if principal.claims.token_use != "id" and not request.by_cookie:  # noqa: S105 - a kind of token
-            raise IdTokenRequired("an access token without a session: identity pools take ID tokens only")
+            raise IdTokenRequired("an access token without a session: identity pools accept ID tokens only")
         return SignedForward(identity, self)
 
     async def lines(self, request: Request, body: bytes) -> bytes:
-        """Raises CredentialsRefused, CognitoUnavailable, SessionsUnavailable, NoCredentials."""
+        """Return the header lines of the signature.
+
+        Raises CredentialsRefused, CognitoUnavailable, SessionsUnavailable, NoCredentials."""
         principal = request.principal
-        assert principal is not None, "nobody's request is not signed"
+        assert principal is not None, "anonymous requests are not signed"
         pool = self._pools[principal.claims.pool_id]
         given = await self._given(pool, await self._id_token(request, principal))
         if not self._loaded:
             await self._load()
-        # Here already, or it would hold up everybody.
+        # Loaded by now; otherwise the import would block the event loop.
         from gateway.aws.sigv4 import Signable, signature_lines  # noqa: PLC0415
 
         host = request.peer.upstream_host
@@ -129,7 +132,7 @@ class UpstreamSigner:
         return signature_lines(asked, given, service=self._sigv4.service, region=self._sigv4.region)
 
     async def _load(self) -> None:
-        """botocore takes some 100 ms to load: in a thread, and once."""
+        """Load botocore, which takes some 100 ms, in a thread, once."""
         try:
             await self._threads.run(lambda: import_module("gateway.aws.sigv4"))
         except GatewayError as error:
@@ -139,7 +142,7 @@ class UpstreamSigner:
     async def _given(self, pool: UserPool, id_token: str) -> Credentials:
         if pool.identity_pool_id is None:
             raise CredentialsRefused("no identity_pool_id is configured for the user's pool")
-        # Of the token's text, which stands nowhere else.
+        # A digest of the token, so that it is stored nowhere else.
         key, now = sha256(id_token.encode("ascii")).digest(), time.time()
         until, why = self._refused.get(key, (0.0, ""))
         if now < until:
@@ -153,10 +156,10 @@ class UpstreamSigner:
             raise
 
     async def _id_token(self, request: Request, principal: Principal) -> str:
-        """The principal's own, verified a moment ago; or the one beside the session's access token."""
+        """Return the principal's own ID token, just verified, or the one stored with its session."""
         if principal.claims.token_use == "id":  # noqa: S105 - a kind of token
             return bearer_token(request.credentials).decode("ascii")
-        assert self._portal is not None, "a cookie was believed"
+        assert self._portal is not None, "cookies are accepted only with a portal"
         session = await self._portal.by_cookie.session(request)
         if session is None or session.subject != principal.claims.subject:
             raise NoCredentials("the session ended while its request waited")
@@ -164,12 +167,12 @@ class UpstreamSigner:
 
 
 def _refuse_signing_names(query: str) -> None:
-    """AWS takes signatures, credentials and orders from a query as it does from headers ("Authenticating
-    requests: using query parameters"), and all of it would be signed. Raises ReservedQueryNames."""
+    """Refuse query parameters that AWS reads as signature or credentials, as they would be signed
+    ("Authenticating requests: using query parameters"). Raises ReservedQueryNames."""
     lower = query.lower()
     if not any(sign in lower for sign in ("x-amz", "aws", "%")):
         return
     for member in lower.removeprefix("?").replace(";", "&").split("&"):
         name = unquote_to_bytes(member.partition("=")[0]).strip().lower()
         if name.startswith((b"x-amz-", b"x-amzn-")) or name == b"awsaccesskeyid":
-            raise ReservedQueryNames("the query has a name that AWS takes a signature from")
+            raise ReservedQueryNames("the query has a parameter that AWS reads as part of a signature")

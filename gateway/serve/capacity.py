@@ -1,10 +1,10 @@
-"""How many connections one worker may have: `listen.max_connections: auto`, and what bounds a number.
+"""Capacity of one worker: connections for `listen.max_connections: auto`, and limits on explicit numbers.
 
-Memory comes from the cgroup's limit, descriptors from the process's. Pure but for the functions that read and
-raise limits.
+Memory is limited by the cgroup, descriptors by the process. Pure except for the functions that read and raise
+limits.
 
-Invariant: connections at their usual size fit into the memory that is granted, and the descriptors that
-probes, metrics and calls of our own need are never handed to clients.
+Invariant: connections of usual size fit into the memory granted, and the descriptors that probes, metrics and
+our own calls need are never used for clients.
 """
 
 from __future__ import annotations
@@ -18,46 +18,46 @@ from gateway.serve.cgroups import Text, folders, read_text
 from gateway.serve.pressure import Pressure
 
 MIB = 1024 * 1024
-# What a process has before the first connection: 55 MiB, and 30 more once a page was asked for (boto3).
+# Memory of a process before the first connection: 55 MiB, and 30 more once a page was opened (boto3).
 _BASE, _PAGES = 58 * MIB, 30 * MIB
-# What OpenSSL remembers of clients that shook hands by TLS 1.2 without tickets: 20,480 of some 700 bytes.
+# OpenSSL's cache of TLS 1.2 sessions without tickets: 20,480 of some 700 bytes.
 _SESSIONS = 16 * MIB
-# A supervisor, where there are several workers.
+# The supervisor, if there are several workers.
 _SUPERVISOR = 52 * MIB
-# Of a worker's share, what verified tokens may take at most: cognito.token_cache_size is 160 MiB by default,
-# more than a container of 256 MiB has to spare.
+# Maximum fraction of a worker's share for cached tokens: cognito.token_cache_size is 160 MiB by default, more
+# than a container of 256 MiB can spare.
 _TOKENS = 0.25
-# What a connection is reckoned at: 12 KiB while it is kept alive, up to 40 with TLS, up to 96 while it is
-# stalled; when many are stalled at once, serve/pressure.py ends some.
+# Memory budgeted per connection: 12 KiB while kept alive, up to 40 with TLS, up to 96 while stalled; when
+# many are stalled at once, serve/pressure.py closes some.
 _CONNECTION = 40 * 1024
-# As many as were the default before there was `auto`, where nothing is limited; and what is always served.
+# The limit without a memory limit, which was the default before `auto`; and the number that is always served.
 _MOST, _LEAST = 16_384, 64
-# Descriptors for all but connections of clients and to the upstream: listeners, probes, metrics, Redis, calls
-# to Cognito, files, the log (25 are in use when nothing happens), and clients that are being refused.
+# Descriptors reserved for everything but connections of clients and to the upstream: listeners, probes,
+# metrics, Redis, calls to Cognito, files, the log (25 are in use when idle), and clients being refused.
 _RESERVED = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """For one worker. bytes: what all connections may hold together; None: no limit is known. tokens: bytes
-    of remembered tokens. warning: what is smaller than was asked for, and why."""
+    """The capacity of one worker. `bytes`: for all connections together, None: unlimited. `tokens`: bytes for
+    cached tokens. `warning`: what is smaller than configured, and why."""
 
     connections: int
     bytes: int | None
     tokens: int
     warning: str | None = None
-    # All of the worker's memory; None: no limit is known.
+    # All of the worker's memory; None: unlimited.
     share: int | None = None
 
     def pressure(self, resident: Callable[[], int]) -> Pressure | None:
-        """What bounds the sum of what the connections hold; None: nothing does."""
+        """Return the control of the connections' total memory; None if it is unlimited."""
         if self.bytes is None or self.share is None:
             return None
         return Pressure(self.bytes, self.share, resident)
 
 
 def capacity(config: Config, *, workers: int, memory: int | None, descriptors: int) -> Capacity:
-    """The decision, of the cgroup's limit (None: there is none) and the process's limit of descriptors."""
+    """Return the capacity under a cgroup's memory limit (None: unlimited) and a limit of descriptors."""
     tokens, held, share = config.cognito.token_cache_size, None, None
     if memory is not None:
         share = memory if workers == 1 else (memory - _SUPERVISOR) // workers
@@ -67,16 +67,16 @@ def capacity(config: Config, *, workers: int, memory: int | None, descriptors: i
     asked = config.listen.max_connections
     wanted = asked if isinstance(asked, int) else _of_memory(held)
     room = descriptors - _RESERVED
-    # Each connection of a client needs one to the upstream at most.
+    # Each client connection needs at most one to the upstream.
     allowed = max(room - config.upstream.max_connections, room // 2, 1)
     if asked == 0:
         return Capacity(allowed, held, tokens, share=share)
     if wanted <= allowed:
         return Capacity(wanted, held, tokens, share=share)
-    told = f"{descriptors} open files leave room for {allowed} connections of clients"
+    detail = f"a limit of {descriptors} open files leaves room for {allowed} client connections"
     if asked == "auto":
-        return Capacity(allowed, held, tokens, told if allowed < _LEAST else None, share)
-    return Capacity(allowed, held, tokens, f"{told}, not {wanted}: raise the limit (ulimit -n)", share)
+        return Capacity(allowed, held, tokens, detail if allowed < _LEAST else None, share)
+    return Capacity(allowed, held, tokens, f"{detail}, not {wanted}: raise the limit (ulimit -n)", share)
 
 
 def _of_memory(held: int | None) -> int:
@@ -84,25 +84,25 @@ def _of_memory(held: int | None) -> int:
 
 
 def capacity_here(config: Config, workers: int) -> Capacity:
-    """The same for this process."""
+    """Return the capacity of a worker in this process."""
     return capacity(config, workers=workers, memory=memory_limit(), descriptors=raise_descriptor_limit())
 
 
 def memory_limit(text: Text = read_text) -> int | None:
-    """Bytes that this container may use; None: it has no limit."""
+    """Return the memory limit of this container in bytes; None if there is none."""
     return min(_limits(text), default=None)
 
 
 def _limits(text: Text) -> Iterator[int]:
     for version, folder in folders(text, "memory"):
         limit = (text(f"{folder}/{'memory.max' if version == 2 else 'memory.limit_in_bytes'}") or "").strip()
-        # Version 2 says "max", version 1 a number near 2**63 where there is no limit.
+        # Without a limit, version 2 says "max", and version 1 a number near 2**63.
         if limit.isdigit() and int(limit) < 1 << 60:
             yield int(limit)
 
 
 def raise_descriptor_limit() -> int:
-    """Allow this process all the descriptors that it may have; returns how many."""
+    """Raise the limit of open files as far as allowed, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY:
         hard = 1 << 20  # Linux's own ceiling (fs.nr_open)

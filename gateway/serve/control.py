@@ -1,13 +1,13 @@
-"""What supervisor and worker say to each other: JSON objects, each behind its length, over a socket pair.
+"""The control protocol of supervisor and workers: length-prefixed JSON objects over a socket pair.
 
-To a worker: `start` (what to serve, on which descriptors, with which keys to begin), `keys` (those that it
-lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
-lacks), `configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out that another worker saw),
-`claim` (the answer to one), `leave` (every answer closes), `drain`. From a worker: `report`, four times a
-second and when asked, with the key sets that it has read since the last one, `signed_out`, `revocation`
-(claims and outcomes of checks: sharing.py), and `failed` (it cannot start, in one sentence).
+To a worker: `start` (what to serve, on which descriptors, with which keys), `keys` (those it lacks),
+`configuration` (a reload), `ask` (report at once), `signed_out` (a sign-out at another worker), `claim` (the
+answer to one), `leave` (every answer closes its connection), `drain`. From a worker: `report`, four times a
+second and when asked, with the key sets read since the last one, `signed_out`, `revocation` (claims and
+outcomes of checks: sharing.py), and `failed` (it cannot start, in one sentence).
 
-Invariant: an end that hears nonsense, or the end of the other, is told so once and hears nothing more.
+Invariant: an end that receives a malformed message, or the end of the stream, is informed once and receives
+nothing more.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ def encode(message: Message) -> bytes:
 
 
 class Decoder:
-    """Bytes in, whole messages out."""
+    """Splits a byte stream into messages."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Message]:
-        """The messages that `data` completes. Raises ControlError."""
+        """Yield the messages that `data` completes. Raises ControlError."""
         self._buffer += data
         while len(self._buffer) >= _LENGTH:
             length = int.from_bytes(self._buffer[:_LENGTH], "big")
@@ -67,7 +67,7 @@ class Decoder:
 
 
 def pack(config: Config) -> str:
-    """A configuration as text: the very one the supervisor checked, not the file, which may change again."""
+    """Serialise a configuration: the one that the supervisor checked, since the file may change again."""
     return base64.b64encode(pickle.dumps(config)).decode("ascii")
 
 
@@ -78,7 +78,7 @@ def unpack(text: str) -> Config:
 
 
 class Channel(asyncio.Protocol):
-    """One end of the pair. `received` gets each message, `ended` is called once when no more will come."""
+    """One end of the socket pair. `received` gets each message; `ended` is called once at the end."""
 
     def __init__(self, received: Callable[[Message], None], ended: Callable[[], None]) -> None:
         self._received = received
@@ -87,7 +87,7 @@ class Channel(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # Not asserted: uvloop's transports are no subclasses.
+        # Not asserted: uvloop's transports are not subclasses.
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
@@ -102,7 +102,7 @@ class Channel(asyncio.Protocol):
         self._ended()
 
     def send(self, message: Message) -> None:
-        """Queue a message; nothing happens when the other end is gone, which `ended` tells."""
+        """Queue a message. Does nothing if the other end is gone, which `ended` reports."""
         if self._transport is not None:
             self._transport.write(encode(message))
 

@@ -1,7 +1,7 @@
-"""How many CPUs this container may use: what `workers: auto` becomes.
+"""The number of CPUs this container may use: the value of `workers: auto`.
 
-Invariant: at least 1, and never more than the scheduler's affinity; a quota is rounded down, because one
-process more than the quota pays for is throttled for whole tenths of a second.
+Invariant: at least 1, and never more than the scheduler's affinity; a quota is rounded down, because a
+process beyond the quota is throttled for tenths of a second.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from gateway.serve.cgroups import Text, folders, read_text
 
 
 def worker_count(config: Config) -> int:
-    """The processes that serve."""
+    """Return the number of worker processes."""
     return usable_cpus() if config.listen.workers == "auto" else config.listen.workers
 
 
 def usable_cpus() -> int:
-    """The CPUs of this process: affinity (cpusets, taskset) and the cgroups' quota, whichever is less."""
+    """Return the CPUs of this process: the lesser of affinity (cpusets, taskset) and cgroup quota."""
     # macOS has no affinity.
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return cpus(read_text, affinity)
 
 
 def cpus(text: Text, affinity: int) -> int:
-    """The decision; `text` gives the content of a file, None where there is none."""
+    """Return the CPUs for this affinity; `text` reads a file, None if it does not exist. Pure."""
     quotas = [quota for quota in _quotas(text) if quota is not None]
     return max(1, int(min([float(affinity), *quotas])))
 
 
 def _quotas(text: Text) -> Iterator[float | None]:
-    """What each cgroup from ours to the root allows, in CPUs; None: no limit, or nothing known."""
+    """Yield the quota of each cgroup up to the root, in CPUs; None: no limit, or unknown."""
     for version, folder in folders(text, "cpu"):
         if version == 2:
             # cgroups(7): "$MAX $PERIOD" in microseconds, or "max $PERIOD".

@@ -1,6 +1,6 @@
-"""Waiting for an event, for so long at most.
+"""Waiting for an event with a time limit.
 
-Invariant: never raises TimeoutError; the answer says whether the event is set.
+Invariant: never raises TimeoutError; the result says whether the event is set.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import asyncio
 
 
 async def happens(event: asyncio.Event, within: float) -> bool:
-    """Whether `event` is set, now or within so many seconds; returns at once when it is."""
+    """Wait up to `within` seconds; return whether `event` is set."""
     if not event.is_set():
         try:
             async with asyncio.timeout(within):
                 await event.wait()
         except TimeoutError:
-            pass  # that is the other answer
+            pass  # the result says so
     return event.is_set()

@@ -1,7 +1,6 @@
-"""What the files of a configuration hold, read by those who use them: for `check-config`, before anything is
-served.
+"""Contents of the files that a configuration names, checked for `check-config` before anything is served.
 
-Invariant: what is found here is what `serve` would stop at, or could never verify a token with.
+Invariant: what is reported here would stop `serve`, or keep it from ever verifying a token.
 """
 
 # ruff: noqa: PLC0415 - a configuration that names no files is checked without loading their readers
@@ -22,15 +21,14 @@ if TYPE_CHECKING:
 
 Reader = Callable[[], object]
 
-# What the readers' sentences begin with: the key, then the file.
+# The readers' messages start with the key, then the file.
 _KEY = re.compile(r"([a-z_]+(?:\.[a-z_]+)+):? (.*)", re.DOTALL)
 
 
 def check_contents(config: Config) -> Iterator[tuple[str, str, bool]]:
-    """The key's path, what is wrong and whether that is a warning, for each file that does not hold what it
-    should."""
-    for key, told in missing_extras(config):
-        yield key, told, False
+    """Yield the key's path, the problem, and whether it is a warning, for each file with wrong content."""
+    for key, problem in missing_extras(config):
+        yield key, problem, False
     for read in _readers(config):
         try:
             read()
@@ -91,7 +89,7 @@ def _roots(egress: Egress) -> Iterator[tuple[str, str, bool]]:
     try:
         client_context(egress.roots, egress.ca_from)
     except GatewayError as error:
-        # What the environment names may be meant for others, and no call be made to AWS.
+        # The environment's file may be meant for other programs, and AWS may never be called.
         key = "cognito.ca_file"
         yield key, str(error).removeprefix(f"{key} "), egress.ca_from != key
 
@@ -113,7 +111,7 @@ def _ignored(pool: UserPool) -> tuple[IgnoredKey, ...]:
     try:
         return read_key_set(pool.jwks_file.read_bytes()).ignored
     except (OSError, KeySetRefused):
-        return ()  # its reader has said so
+        return ()  # already reported by its reader
 
 
 def _key_set(pool: UserPool) -> None:
@@ -123,4 +121,4 @@ def _key_set(pool: UserPool) -> None:
     try:
         parse_key_set(pool.jwks_file.read_bytes())
     except (OSError, KeySetRefused) as error:
-        raise GatewayError(f"{pool.jwks_file}: holds no key set that can be used: {error}") from error
+        raise GatewayError(f"{pool.jwks_file}: contains no usable key set: {error}") from error

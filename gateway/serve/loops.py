@@ -1,4 +1,4 @@
-"""Which event loop serves: uvloop where it is installed, plain asyncio elsewhere."""
+"""Choice of the event loop: uvloop if installed, otherwise asyncio; and tuning of the garbage collector."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ T = TypeVar("T")
 
 
 def run(main: Coroutine[None, None, T]) -> T:
-    """Run `main` to its end on the loop that serves requests."""
+    """Run a coroutine to its end on the event loop for serving."""
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(main)
 
 
 def settle() -> None:
-    """To be called once everything stands: the collector need not look at what lives until the end.
+    """Exclude everything that exists now from garbage collection. Call once after start.
 
-    Requests and connections make no rings (tests/client/test_no_rings.py), so the count of new objects only
-    rises with what is remembered (tokens): 50,000 instead of 700 until the next look; at 700 it took half the
-    time of a run in which every token was new. A ring among old objects would stay for good.
+    Requests and connections create no reference cycles (tests/client/test_no_rings.py), so the count of new
+    objects rises only with cached tokens: 50,000 instead of 700 until the next collection. At 700,
+    collections took half the time of a run with new tokens only. A cycle among old objects is never freed.
     """
     gc.collect()
     gc.freeze()
@@ -29,10 +29,10 @@ def settle() -> None:
 
 
 def collect() -> None:
-    """To be called when something large was taken out of service: its parts may refer to each other in rings.
+    """Collect garbage after something large was replaced, since its parts may refer to each other in cycles.
 
-    Some 10 ms in which nothing is served, after a reload; without it each one kept the verified tokens of the
-    configuration before.
+    Takes some 10 ms, in which nothing is served, after a reload; without it, each one would keep the previous
+    configuration's verified tokens.
     """
     settled = gc.get_freeze_count() > 0
     gc.unfreeze()
@@ -42,7 +42,7 @@ def collect() -> None:
 
 
 def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """None: the default, plain asyncio."""
+    """Return uvloop's factory; None for asyncio's default."""
     try:
         import uvloop  # noqa: PLC0415 - absent on some platforms
     except ImportError:

@@ -1,10 +1,10 @@
-"""A small HTTP/1.1 server for pages of our own that programs fetch: probes and metrics.
+"""A small HTTP/1.1 server for pages that programs fetch: probes and metrics.
 
-It is no server for strangers, and yet they may reach it: what one connection and what all of them can hold,
-and what a turn of the event loop does for one, is bounded here.
+It is not meant for strangers, but they may reach it: memory is bounded per connection and in total, and so is
+the work for one connection per turn of the event loop.
 
-Invariant: one request at a time on a connection, a new connection is always served (the one that has been
-idle for the longest makes room), and nothing of a request comes back in an answer.
+Invariant: one request at a time per connection; a new connection is always served (the one idle for longest
+makes room); nothing of a request is repeated in an answer.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from http import HTTPStatus
 
 _log = logging.getLogger(__name__)
 
-# Connections at a time. A Prometheus, a kubelet and a person use five.
+# Concurrent connections. Prometheus, a kubelet and an operator use five.
 MOST = 64
 # Bytes of a request head: Prometheus sends some 300, with a bearer token or behind a proxy a few thousand.
 MAX_HEAD = 8 * 1024
-# Seconds until the first head, and until the next: scrapes come every 15 to 60 s; nginx keeps idle ones 75 s.
+# Seconds until the first head, and until the next: scrapes come every 15 to 60 s; nginx's keep-alive is 75 s.
 _FIRST, _NEXT = 10.0, 75.0
-# Seconds that a client may take to read an answer, and that an answer under way may take at the stop.
+# Seconds for a client to read an answer, and for answers in progress at stop.
 _READING, _STOP = 10.0, 1.0
-# Bytes of a body that nobody asked for, read away so that closing does not destroy the answer.
+# Bytes of an unexpected body that are read, so that closing does not destroy the answer.
 _UNREAD = 64 * 1024
 
 _REQUEST_LINE = re.compile(rb"([A-Z]{1,16}) (/[!-~]*) HTTP/1\.([01])")
-# RFC 9110 section 5.6.2 and 5.5: a token, and no control character but tabs.
+# RFC 9110 sections 5.6.2 and 5.5: a token; and no control characters but tabs.
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An answer."""
+    """A response."""
 
     status: int
     body: bytes
@@ -48,7 +48,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What is read of a request."""
+    """The parts of a request that are read."""
 
     method: str
     path: str
@@ -61,11 +61,11 @@ def plain(status: int, text: str, headers: dict[str, str] | None = None) -> Page
 
 
 class PageServer:
-    """The connections of a listener. `answer` makes a page of a request."""
+    """The connections of one listener. `answer` returns the page for a request."""
 
     def __init__(self, answer: Callable[[ProbeRequest], Awaitable[Page]]) -> None:
         self._answer = answer
-        # Its connections, and since when each is idle (time.monotonic(), None: it is being answered).
+        # Its connections, and since when each is idle (time.monotonic(); None: being answered).
         self._idle: dict[asyncio.StreamWriter, float | None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -86,13 +86,13 @@ class PageServer:
         if idle:
             _, writer = min(idle, key=lambda each: each[0])
         else:
-            # All are being answered, which takes milliseconds: unless they do not read.
+            # All are being answered, which takes milliseconds, unless they do not read.
             writer = next(iter(self._idle))
         del self._idle[writer]
         writer.transport.abort()
 
     async def stop(self) -> None:
-        """Close idle connections; those being answered have a moment."""
+        """Close idle connections; those being answered get a moment to finish."""
         for writer, since in list(self._idle.items()):
             if since is not None:
                 writer.transport.abort()
@@ -108,10 +108,10 @@ class PageServer:
             within = _FIRST
             while await self._one(reader, writer, within):
                 within = _NEXT
-                # Whoever sends one request after the other lets others have theirs.
+                # A client that pipelines requests must let others have their turn.
                 await asyncio.sleep(0)
         except (OSError, TimeoutError, asyncio.IncompleteReadError):
-            pass  # it left, or was too slow
+            pass  # closed, or too slow
         finally:
             self._idle.pop(writer, None)
             writer.close()
@@ -119,7 +119,7 @@ class PageServer:
                 await writer.wait_closed()
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, within: float) -> bool:
-        """Answer one request; whether another may follow."""
+        """Answer one request; return whether another may follow."""
         asked, page = None, plain(400, "bad request\n")
         try:
             async with asyncio.timeout(within):
@@ -147,13 +147,13 @@ class PageServer:
     async def _page(self, asked: ProbeRequest) -> Page:
         try:
             return await self._answer(asked)
-        except Exception as error:  # noqa: BLE001 - whatever it is: a probe must not end the listener
+        except Exception as error:  # noqa: BLE001 - a failing probe must not end the listener
             _log.error("the metrics listener failed to answer", exc_info=error)
             return plain(500, "internal error\n")
 
 
 def read_head(head: bytes) -> ProbeRequest | None:
-    """What a whole request head asks for; None: it is none. Pure."""
+    """Parse a complete request head; None if it is malformed. Pure."""
     first, *lines = head[:-4].lstrip(b"\r\n").split(b"\r\n")
     line = _REQUEST_LINE.fullmatch(first)
     if line is None:
@@ -164,7 +164,7 @@ def read_head(head: bytes) -> ProbeRequest | None:
         if found is None:
             return None
         fields[found[1].lower()] = found[2].strip()
-    # No request for these pages has a body; one that does is the last.
+    # No request for these pages has a body; after one that does, the connection closes.
     body = b"transfer-encoding" in fields or fields.get(b"content-length", b"0") != b"0"
     close = body or line[3] == b"0" or b"close" in fields.get(b"connection", b"").lower()
     path = line[2].partition(b"?")[0].decode("ascii")
@@ -176,7 +176,7 @@ def _rendered(page: Page, *, close: bool, head_only: bool) -> bytes:
         f"HTTP/1.1 {page.status} {HTTPStatus(page.status).phrase}",
         f"Content-Type: {page.content_type}",
         f"Content-Length: {len(page.body)}",
-        # A cached probe lies.
+        # Probes must not be cached.
         "Cache-Control: no-store",
         "Server: cognito-gateway",
         *(f"{name}: {value}" for name, value in page.headers.items()),

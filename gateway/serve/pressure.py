@@ -1,9 +1,9 @@
-"""When connections together hold more than the container grants: whom to end, so that the rest are served.
+"""Memory pressure: which connections to close when all together exceed the container's memory.
 
-Each connection is bounded by itself; this bounds their sum, which for many stalled ones is more than what
-`listen.max_connections: auto` reckons with. Pure but for `resident`.
+Each connection is bounded by itself; this bounds their sum, which for many stalled connections exceeds what
+`listen.max_connections: auto` assumes. Pure except for `resident`.
 
-Invariant: nobody is ended while the sum is within the grant; idle ones go first, then those that hold most.
+Invariant: no connection is closed while the sum is within the grant; idle ones go first, then the largest.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from pathlib import Path
 from gateway.client.connection import ClientConnection
 from gateway.client.states import State
 
-# What a connection takes at the least, and TLS on top (docs/scaling.md); a handshake takes the most of TLS.
+# Minimum memory of a connection, and of TLS on top (docs/scaling.md); TLS takes most during a handshake.
 _PLAIN, _TLS, _HANDSHAKE = 10 * 1024, 20 * 1024, 48 * 1024
-# What is read ahead of an upstream, or of a client, that does not keep up, beyond what the connection counts.
+# Read-ahead of an upstream or client that does not keep up, beyond what the connection itself counts.
 _SERVED = 24 * 1024
-# The most that one takes; fewer connections than fit at this size are not looked at.
+# Maximum memory of a connection; fewer connections than fit at this size are not weighed.
 MOST = 128 * 1024
-# Of the grant: what is left after some were ended; and from how much on the process's resident memory counts.
+# Fractions of the grant: what is left after closing some; and from where on resident memory is considered.
 _LEFT, _MIND_RESIDENT = 0.75, 0.25
-# Of the worker's share: resident memory beyond this means that the connections take more than was reckoned.
+# Fraction of the worker's share: more resident memory means that the connections take more than estimated.
 _TIGHT = 0.9
 
 
 def weight(connection: ClientConnection) -> int:
-    """Bytes that it takes, about."""
+    """Return a connection's approximate memory in bytes."""
     size = (_PLAIN + _TLS if connection.secure else _PLAIN) + connection.held + connection.unsent
     return size + _SERVED if connection.state in {State.SERVING, State.TUNNEL} else size
 
 
 class Pressure:
-    """Of one worker: `grant`, bytes for its connections, and `share`, for all of it."""
+    """The memory control of one worker: `grant`, bytes for its connections; `share`, for all of it."""
 
     def __init__(self, grant: int, share: int, resident: Callable[[], int]) -> None:
         self._grant = grant
@@ -42,7 +42,7 @@ class Pressure:
         self._resident = resident
 
     def victims(self, connections: Collection[ClientConnection], handshakes: int) -> list[ClientConnection]:
-        """Whom to end now; empty as long as all is well, which costs nothing where there are few."""
+        """Return the connections to close now; usually none, at no cost while there are few."""
         if (len(connections) + handshakes) * MOST <= self._grant:
             return []
         weights = {each: weight(each) for each in connections}
@@ -59,18 +59,18 @@ class Pressure:
         return chosen
 
     def _wanted(self, total: int) -> int:
-        """What they may hold together."""
+        """Return the bytes that all connections may hold together."""
         if total > self._grant:
             return int(self._grant * _LEFT)
         least = int(self._grant * _MIND_RESIDENT)
-        # Memory that was freed is not always given back: what little they hold is not the reason then.
+        # Freed memory is not always returned to the system: with little held, it is not the reason.
         if total > least and self._resident() > self._share * _TIGHT:
             return max(int(total * _LEFT), least)
         return total
 
 
 def _in_order(weights: dict[ClientConnection, int]) -> Iterator[ClientConnection]:
-    """Those that have nothing under way, then those for whom the most waits here."""
+    """Yield idle connections, then those with the most pending data."""
     idle = [each for each in weights if each.state is State.IDLE]
     yield from idle
     busy = [each for each in weights if each.state is not State.IDLE]
@@ -78,7 +78,7 @@ def _in_order(weights: dict[ClientConnection, int]) -> Iterator[ClientConnection
 
 
 def resident() -> int:
-    """This process's resident memory in bytes; 0 where nobody says."""
+    """Return this process's resident memory in bytes; 0 if unknown."""
     try:
         pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")

@@ -1,8 +1,8 @@
-"""The configuration while it is served: watch its files, check the new one whole, swap or keep the last good.
+"""Configuration reloads: watches the files, validates a new configuration, applies it or keeps the old one.
 
-The files are looked at, not subscribed to: that works for every editor, for bind mounts, and for a
-ConfigMap, where a symbolic link is swapped. Invariant: what is broken changes nothing, nor does what may be
-half written; every attempt is counted once and logged once, with what it could not apply.
+The files are polled, which works for every editor, for bind mounts, and for a ConfigMap, where a symbolic
+link is swapped. Invariant: a broken or half-written file changes nothing; every attempt is counted and logged
+once, with the keys that could not be applied.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from gateway.observe.bugs import report
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 
-# Seconds between two looks at the files: some calls of stat. A ConfigMap takes a minute to arrive anyway.
+# Seconds between two polls, of a few stat calls each. A ConfigMap takes a minute to arrive anyway.
 _LOOK = 1.0
-# A file that changes is being written: wait until it is the same twice, but not forever.
+# A file that is being written: wait until it is the same twice, but not indefinitely.
 _SETTLE, _SETTLE_TRIES = 0.1, 20
-# A file that lost pools or routes may be half written: it must stay the same for so many seconds, be read
-# once more, and be the same again. An editor or `cp` writes in milliseconds; those who mean it wait longer.
+# A file that lost pools or routes may be half written: it must stay the same for this many seconds, be read
+# once more, and be the same again. Editors and `cp` write within milliseconds.
 _QUIET, _QUIET_READS = 2.0, 2
 
-# What names a file's state without reading it: device, inode, time of change in ns, size. None: not there.
+# A file's state without reading it: device, inode, time of change in ns, size. None: it does not exist.
 Mark: TypeAlias = tuple[int, int, int, int] | None
 
 
 class ConfigurationSource:
-    """Where a configuration comes from: its main file, and how that is loaded (environment, flags)."""
+    """The source of a configuration: its main file, and the function that loads it (environment, flags)."""
 
     def __init__(self, path: Path, load: Callable[[], Loaded]) -> None:
         self.path = path
         self._load = load
-        # The main file as it was last read; taken before reading, so that no change falls in between.
+        # State of the main file at the last read; taken before reading, so that no change is missed.
         self.mark: Mark = None
         self.digest = b""
 
     def load(self) -> Loaded:
-        """Raises ConfigurationError with every mistake."""
+        """Load the configuration. Raises ConfigurationError with every mistake."""
         self.mark, self.digest = _mark(self.path), _digest(self.path)
         return self._load()
 
 
 class Service(Protocol):
-    """What is reloaded, alone or with its workers. Implementations: Worker, Supervisor."""
+    """What is reloaded. Implementations: Worker, Supervisor."""
 
     @property
     def config(self) -> Config: ...
@@ -65,14 +65,14 @@ class Service(Protocol):
     def log(self) -> Logger: ...
 
     async def reload(self, config: Config) -> None:
-        """Raises GatewayError, and then nothing has changed."""
+        """Apply a configuration. Raises GatewayError, and then nothing has changed."""
 
     def hold_back(self, reason: str | None) -> None:
-        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        """Fail readiness for this reason: the changed configuration looks incomplete. None: no longer."""
 
 
 class Reloader:
-    """Owns the watching, from `start` to `stop`."""
+    """Watches the files from `start` to `stop`."""
 
     def __init__(self, source: ConfigurationSource, service: Service) -> None:
         self._source = source
@@ -81,7 +81,7 @@ class Reloader:
         self._task: asyncio.Task[None] | None = None
         self._marks: dict[Path, Mark] = {}
         self._contents: dict[Path, bytes] = {}
-        # Here and not at `start`: by then a worker may have read a file that has changed since.
+        # Here, not in `start`: by then a worker may have read a file that has changed since.
         self._remember()
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class Reloader:
             await asyncio.wait((self._task,))
 
     def ask(self) -> None:
-        """Load it now, changed or not (SIGHUP)."""
+        """Reload now, whether or not a file has changed (SIGHUP)."""
         self._asked.set()
 
     async def _watch(self) -> None:
@@ -111,7 +111,7 @@ class Reloader:
                 report("reloading the configuration failed", bug)
 
     async def _changed(self) -> bool:
-        """Whether a file holds something else than when it was last read; waits for its writer to end."""
+        """Return whether a file's content has changed since it was read; waits until it is written."""
         marks = self._look()
         if marks == self._marks:
             return False
@@ -134,8 +134,8 @@ class Reloader:
         except GatewayError as error:
             self._report("failure", "error", mistakes=str(error).splitlines())
         except Exception:
-            # What it is `_watch` tells.
-            self._report("failure", "error", mistakes=["a bug of ours: the log has the traceback"])
+            # `_watch` reports the error itself.
+            self._report("failure", "error", mistakes=["an internal error: the log has the traceback"])
             raise
         else:
             level = "warning" if kept else "info"
@@ -145,14 +145,14 @@ class Reloader:
             self._remember()
 
     async def _read(self) -> Loaded:
-        """Return the configuration as its files have it: at once, or when it is certain that all is there.
+        """Return the files' configuration: at once, or once it is certainly complete.
 
         Raises ConfigurationError.
         """
         before, agreeing, held = None, 0, False
         try:
             while True:
-                # In a thread: a long file takes longer to read than a request may wait, or a stop.
+                # In a thread: reading a long file takes longer than a request, or a stop, may wait.
                 loaded = await abandonable(self._source.load)
                 lost = losses(loaded.config, self._service.config)
                 now = (self._source.digest, loaded.config)
@@ -210,43 +210,44 @@ class Reloader:
         return {path: _mark(path) for path in (self._source.path, *files_of(self._service.config))}
 
 
-# --- pure, but for the files -------------------------------------------------------------------------------
+# --- pure, except for reading files -------------------------------------------------------------------------
 
 
 def applicable(wanted: Config, running: Config) -> tuple[Config, list[str]]:
-    """What of `wanted` can be applied to what is running, and a sentence for each key that cannot.
+    """Return the part of `wanted` that can be applied to a running gateway, and a sentence for each other
+    key.
 
-    Sockets and processes stay: to move them is a restart, with both old and new serving meanwhile.
+    Sockets and processes cannot change: that takes a restart, in which both old and new serve for a while.
     """
     listen, kept = wanted.listen, []
     for name, key in (("address", "listen.address"), ("workers", "listen.workers"), ("tls", "listen.tls")):
         old = getattr(running.listen, name)
         if getattr(listen, name) != old:
-            kept.append(f"{key} stays as it is until the gateway is restarted")
+            kept.append(f"{key} stays unchanged until the gateway is restarted")
             listen = dataclasses.replace(listen, **{name: old})
     for name in ("address", "path"):
         if getattr(wanted.metrics, name) != getattr(running.metrics, name):
-            kept.append(f"metrics.{name} stays as it is until the gateway is restarted")
+            kept.append(f"metrics.{name} stays unchanged until the gateway is restarted")
     if wanted.ext_authz != running.ext_authz:
-        kept.append("ext_authz.grpc_address stays as it is until the gateway is restarted")
+        kept.append("ext_authz.grpc_address stays unchanged until the gateway is restarted")
     return dataclasses.replace(
         wanted, listen=listen, metrics=running.metrics, ext_authz=running.ext_authz
     ), kept
 
 
 def losses(wanted: Config, running: Config) -> list[str]:
-    """What `wanted` has fewer of than what is running, as a file has that is half written."""
+    """Return what `wanted` has fewer of than the running configuration, as in a half-written file."""
     before, after = running.cognito.user_pools, wanted.cognito.user_pools
     lost = []
     if gone := {pool.id for pool in before} - {pool.id for pool in after}:
         lost.append(f"cognito.user_pools: {', '.join(sorted(gone))}")
     if len(wanted.routes) < len(running.routes):
-        lost.append(f"routes: {len(wanted.routes)} in place of {len(running.routes)}")
+        lost.append(f"routes: {len(wanted.routes)} instead of {len(running.routes)}")
     return lost
 
 
 def _nothing_left(wanted: Config, running: Config) -> str | None:
-    """Why nobody should rely on what comes next; None where pools and routes are left."""
+    """Return a reason to fail readiness if all pools or routes are gone; None otherwise."""
     gone = []
     if running.cognito.user_pools and not wanted.cognito.user_pools:
         gone.append("user pools")
@@ -258,9 +259,9 @@ def _nothing_left(wanted: Config, running: Config) -> str | None:
 
 
 def files_of(config: Config) -> list[Path]:
-    """The files whose content is part of the configuration.
+    """Return the files whose content is part of the configuration.
 
-    Not those that are watched where they are used: key set files, and certificates with their keys.
+    Not those that are watched where they are used: key sets, and certificates with their keys.
     """
     return list(_files(config))
 
@@ -276,7 +277,7 @@ def _files(value: Any) -> Iterator[Path]:
                 if field.name.endswith("_file") and field.name != "jwks_file":
                     yield each
                 elif field.name == "state_dir":
-                    # There or not: the set-up page may write it at any time.
+                    # Whether or not it exists: the set-up page may write it at any time.
                     yield stored_file(each)
             elif field.name != "tls":
                 yield from _files(each)
@@ -284,7 +285,7 @@ def _files(value: Any) -> Iterator[Path]:
 
 def _mark(path: Path) -> Mark:
     try:
-        # Of what the link leads to: in a ConfigMap `..data` is swapped, the file's own link never.
+        # Of the link's target: in a ConfigMap `..data` is swapped, but never the file's own link.
         status = path.stat()
     except OSError:
         return None
@@ -292,7 +293,7 @@ def _mark(path: Path) -> Mark:
 
 
 def _digest(path: Path) -> bytes:
-    """Of a file's content; empty where it cannot be read, or not twice (a pipe, a device)."""
+    """Return a digest of a file's content; empty if it is unreadable or not a regular file."""
     try:
         if not path.is_file():
             return b""

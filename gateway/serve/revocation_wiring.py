@@ -1,4 +1,4 @@
-"""How one configuration asks Cognito about revocation: its parts together, or nothing."""
+"""The revocation checks of one configuration, built from its parts."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ def revocation_of(
     previous: RevocationWatch | None,
     verdicts: SharedVerdicts | None = None,
 ) -> RevocationWatch | None:
-    """None where `check_every` is null. From `previous` it takes over who is denied. `verdicts`: of the other
-    workers, for where no Redis tells."""
+    """Return the revocation checks; None if `check_every` is null. Denials of `previous` are taken over.
+
+    `verdicts`: those shared by the workers, used without Redis."""
     settings, workers = config.cognito.revocation, config.listen.workers
     if settings.check_every is None:
         return None
@@ -35,7 +36,7 @@ def revocation_of(
         )
     return RevocationWatch(
         config.cognito,
-        # Each asks for itself where nobody tells, and all share one quota.
+        # Without shared verdicts each worker asks Cognito itself; all share one quota.
         workers=usable_cpus() if workers == "auto" else workers,
         metrics=metrics,
         log=log,

@@ -1,6 +1,6 @@
-"""The `serve` command: one process or a supervisor with workers, signals, reloads, until it is stopped.
+"""The main function of `serve`: one process, or a supervisor with workers; signals and reloads.
 
-SIGTERM and SIGINT drain, the second of them stops now; SIGHUP reloads. Invariant: whatever was started is
+SIGTERM and SIGINT drain, and a second one stops at once; SIGHUP reloads. Invariant: whatever was started is
 stopped before this returns.
 """
 
@@ -19,7 +19,7 @@ from gateway.serve.worker import Worker
 
 
 class _Signals:
-    """What the process was told: `stop`, and once more: `now`."""
+    """Signals received: `stop`, and after a second one `now`."""
 
     def __init__(self) -> None:
         self.stop = asyncio.Event()
@@ -27,20 +27,21 @@ class _Signals:
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._told_to_stop)
+            loop.add_signal_handler(number, self._stop_requested)
 
-    def _told_to_stop(self) -> None:
+    def _stop_requested(self) -> None:
         (self.now if self.stop.is_set() else self.stop).set()
 
 
 def serve(config: Config, source: ConfigurationSource) -> int:
-    """Serve `config`, which `source` gave, until SIGTERM or SIGINT; the exit code. Raises GatewayError."""
-    # Workers inherit it.
+    """Serve `config`, loaded from `source`, until SIGTERM or SIGINT; return the exit code. Raises
+    GatewayError."""
+    # Inherited by the workers.
     raise_descriptor_limit()
     workers = worker_count(config)
     if workers == 1:
         return run(_serve_alone(config, source))
-    # The supervisor carries no request: plain asyncio will do, whose child watcher is its own.
+    # The supervisor serves no requests: asyncio suffices, and has its own child watcher.
     return asyncio.run(_serve(Supervisor(config, workers, source=str(source.path)), source))
 
 
@@ -59,17 +60,17 @@ async def _serve(service: Worker | Supervisor, source: ConfigurationSource) -> i
         settle()
         await signals.stop.wait()
         await reloader.stop()
-    # Also where it had not started whole: what serves already may have requests in hand.
+    # Even if the start was incomplete: workers that serve may have requests in flight.
     await service.stop(signals.now)
     return 0
 
 
 async def _started(service: Worker | Supervisor, stop: asyncio.Event) -> bool:
-    """Whether it serves, or was told to stop before it did. Raises GatewayError."""
+    """Return whether it serves; False if it was stopped before. Raises GatewayError."""
     starting = asyncio.create_task(service.start(), name="start")
-    told = asyncio.create_task(stop.wait(), name="stop")
-    await asyncio.wait((starting, told), return_when=asyncio.FIRST_COMPLETED)
-    told.cancel()
+    stopping = asyncio.create_task(stop.wait(), name="stop")
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
     if not starting.done():
         starting.cancel()
         await asyncio.wait((starting,))

@@ -1,7 +1,7 @@
-"""What serves inside one process: accepted connections, the sweep of deadlines, the swap of configurations.
+"""The server of one process: accepted connections, their deadlines, and the swap of configurations.
 
-Invariant: every request is served to its end by the Gateway it began with; a Gateway is stopped when nobody
-uses it any more, and its parts when no other Gateway shares them.
+Invariant: every request is served to its end by the Gateway it began with; a Gateway is stopped when it is no
+longer used, and its parts when no other Gateway shares them.
 """
 
 from __future__ import annotations
@@ -46,28 +46,28 @@ _log = logging.getLogger(__name__)
 
 _Ended = TypeVar("_Ended", ClientConnection, TlsConnection)
 
-# How often deadlines are looked at: a quarter of the shortest limit, within these bounds (seconds).
+# How often deadlines are checked: a quarter of the shortest limit, within these bounds (seconds).
 _SWEEP_MIN, _SWEEP_MAX = 0.02, 0.5
-# Connections that the kernel holds for us are accepted before the sockets close, for so long at most
-# (seconds): a whole backlog takes a tenth of it, and while a flood lasts there is always another one.
+# Connections queued by the kernel are accepted before the sockets close, for this long at most (seconds): a
+# whole backlog takes a tenth of it, but during a flood there is always another one.
 _LAST_CALL = 1.0
-# Requests that were on their way when the sockets closed get so long to be read (seconds): closing a
-# connection with unread bytes resets it.
+# Seconds to read requests that were in transit when the sockets closed: closing a connection with unread
+# bytes resets it.
 _LAST_LOOK = 0.05
-# Turns of the event loop after it: a process that stood still all that time finds it over before it has read
-# anything. asyncio reads in the second turn only, uvloop in the first.
+# Turns of the event loop after that: a process that was suspended meanwhile has not read anything yet.
+# asyncio reads in the second turn, uvloop in the first.
 _LAST_TURNS = 2
-# Clients that shake hands when the sockets have closed get so long to send their request (seconds).
+# Seconds for clients in a TLS handshake at that time to send their request.
 _LAST_HANDSHAKES = 1.0
-# Connections beyond max_connections that are answered 503 as any other request is, and counted and logged
-# with it; beyond these the answer is a constant.
+# Connections beyond max_connections that get a 503 as a normal request, counted and logged; beyond those the
+# answer is a constant.
 _REFUSED = 64
-# The log hears of memory that is short once in so many seconds.
+# Seconds between two log records about memory pressure.
 _PRESSED = 10.0
 
 
 class Server:
-    """Serves the connections of the sockets it is given, by the newest configuration."""
+    """Serves the connections of its sockets by the current configuration."""
 
     def __init__(
         self,
@@ -81,13 +81,14 @@ class Server:
         verdicts: SharedVerdicts | None = None,
         capacity: Capacity | None = None,
     ) -> None:
-        """`keys`: what other workers had read, to begin with; `verdicts`: what they know of revocation."""
+        """`keys`: key sets that other workers have fetched; `verdicts`: revocation verdicts shared with
+        them."""
         self._metrics = metrics
         self._log = log
-        # What ClientConnection needs of its server.
+        # Used by ClientConnection.
         self._capacity = capacity or capacity_here(config, worker_count(config))
         self._pressure = self._capacity.pressure(resident)
-        # When the log was last informed of it, time.monotonic().
+        # When memory pressure was last logged, time.monotonic().
         self._pressed_at = float("-inf")
         self.app = Gateway(
             config,
@@ -101,29 +102,29 @@ class Server:
         self.app.key_sets.take_over(keys)
         self.tls = listen_tls(config.listen, log, metrics)
         self.connections: set[ClientConnection] = set()
-        # What TlsConnection needs of its server.
+        # Used by TlsConnection.
         self.handshakes: set[TlsConnection] = set()
         self._tls_buffer = memoryview(bytearray(READ))
         self.draining = False
-        # Every answer is its connection's last one: it is known that this server stops.
+        # The server is about to stop: every answer is its connection's last.
         self.leaving = False
         self.outbox = Outbox()
         self.batch = Batch(self.outbox)
         self.turns = Turns()
         self.reads = ReadBuffer()
         self.heads = KeptHeads(self._capacity.bytes)
-        # Where Envoy asks, if anywhere.
+        # Envoy's gRPC listener, if configured.
         self.ext_authz: GrpcListener | None = None
         self._sockets: Sequence[socket.socket] = ()
-        # Of other workers' places, by number.
+        # Sockets of other workers' slots, by number.
         self._borrowed: dict[int, list[socket.socket]] = {}
         self._acceptor: Acceptor | None = None
         self._sweeper: asyncio.Task[None] | None = None
-        # Gateways of configurations that were replaced → when they are stopped at the latest.
+        # Gateways of replaced configurations → when they are stopped at the latest.
         self.replaced: dict[Gateway, float] = {}
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
-        """Serve what comes in on these listening sockets, which are closed when it ends.
+        """Serve connections on these listening sockets, which are closed in the end.
 
         Raises GatewayError.
         """
@@ -148,7 +149,7 @@ class Server:
         self._sweeper = asyncio.create_task(self._sweep(), name="deadlines")
 
     def borrow(self, place: int, sockets: list[socket.socket]) -> None:
-        """Accept from these too, until they are given back or accepting ends."""
+        """Accept on these sockets too, until they are given back or accepting ends."""
         self.give_back(place)
         assert self._acceptor is not None, "start comes first"
         self._borrowed[place] = sockets
@@ -156,7 +157,7 @@ class Server:
             self._acceptor.add(sock)
 
     def give_back(self, place: int) -> None:
-        """Accept from that place's sockets no more."""
+        """Stop accepting on that slot's sockets."""
         for sock in self._borrowed.pop(place, []):
             assert self._acceptor is not None
             self._acceptor.remove(sock)
@@ -179,42 +180,42 @@ class Server:
 
     @property
     def max_connections(self) -> int:
-        """Of clients, those that shake hands included; the first configuration's, which is not reloaded."""
+        """Limit of client connections, including handshakes; from the first configuration, not reloaded."""
         return self._capacity.connections
 
     @property
     def crowded(self) -> bool:
-        """Whether there are more connections than there may be."""
+        """Whether there are more connections than allowed."""
         return len(self.connections) + len(self.handshakes) > self._capacity.connections
 
     def _full(self, starting: int) -> bool:
-        """Whether not even a refusal has a place, with so many just accepted."""
+        """Return whether there is not even room for a normal refusal; `starting`: just accepted."""
         there = len(self.connections) + len(self.handshakes) + starting
         return there >= self._capacity.connections + _REFUSED
 
     def unready(self) -> list[dict[str, str]]:
-        """Why this server should get no traffic; empty when it should."""
+        """Return why this server should get no traffic; empty if it should."""
         reasons = self.app.unready()
         if self._acceptor is not None and self._acceptor.exhausted:
-            told = "no file descriptor is left for a new connection"
-            reasons.append({"component": "descriptors", "reason": told})
+            reason = "no file descriptor is left for a new connection"
+            reasons.append({"component": "descriptors", "reason": reason})
         return reasons
 
     async def _start_ext_authz(self) -> None:
-        """Envoy's gRPC listener, where there is to be one. Raises GatewayError."""
+        """Start Envoy's gRPC listener if configured. Raises GatewayError."""
         config = self.app.config
         address = config.ext_authz.grpc_address
         if address is None:
             return
         try:
-            # Whoever has no Envoy does not pay for gRPC: 0.2 s and 25 MiB.
+            # Imported only if configured: gRPC takes 0.2 s and 25 MiB.
             from gateway.envoy.listener import GrpcListener  # noqa: PLC0415
         except ModuleNotFoundError as absent:
             package = (absent.name or "").partition(".")[0]
             if package not in {"grpc", "google"}:
                 raise
-            told = not_installed("grpc", package)
-            raise GatewayError(f"ext_authz.grpc_address is set, and {told}") from absent
+            problem = not_installed("grpc", package)
+            raise GatewayError(f"ext_authz.grpc_address is set, and {problem}") from absent
         self.ext_authz = GrpcListener(address, lambda: self.app, shared=config.listen.workers != 1)
         await self.ext_authz.start()
 
@@ -223,8 +224,8 @@ class Server:
             await self.ext_authz.stop(grace)
 
     async def swap(self, config: Config) -> None:
-        """Serve new requests by `config`, those in flight by the one they began with. Raises GatewayError,
-        and then nothing has changed."""
+        """Serve new requests by `config`; those in flight keep theirs. Raises GatewayError, and then nothing
+        has changed."""
         app = Gateway(
             config,
             metrics=self._metrics,
@@ -242,8 +243,8 @@ class Server:
         self._log.apply(config.log)
 
     def leave(self) -> None:
-        """Say with every answer from now on that its connection closes: clients, and proxies in front that
-        keep connections for their next request, go elsewhere before anything is closed under them."""
+        """Announce with every answer that its connection closes, so that clients and proxies with kept-alive
+        connections move elsewhere before those close."""
         self.leaving = True
 
     async def drain(self, now: asyncio.Event) -> None:
@@ -253,7 +254,7 @@ class Server:
         await self._accept_the_last(now)
         if self._acceptor is not None:
             self._acceptor.close()
-            while self._acceptor.starting:  # noqa: ASYNC110 - some turns, for nothing is accepted any more
+            while self._acceptor.starting:  # noqa: ASYNC110 - a few turns, since accepting has ended
                 await asyncio.sleep(0)
         self.draining = True
         await happens(now, _LAST_LOOK)
@@ -266,7 +267,7 @@ class Server:
             ((self.connections or not checks.done()) and time.monotonic() < until)
             or (self.handshakes and time.monotonic() < shaken)
         ):
-            await happens(now, _SWEEP_MIN)  # a set tells nobody that it is empty
+            await happens(now, _SWEEP_MIN)  # a set has no event for becoming empty
         _each(self.connections, ClientConnection.abort)
         _each(self.handshakes, TlsConnection.abort)
         await self._stop_ext_authz(0.0)
@@ -282,18 +283,18 @@ class Server:
         self.replaced.clear()
 
     async def _accept_the_last(self, now: asyncio.Event) -> None:
-        """Closing a listening socket resets whoever waits in its queue, with the request that they sent."""
+        """Accept what is queued: closing a listening socket resets those connections."""
         waiting = select.poll()
         for sock in [*self._sockets, *(each for lent in self._borrowed.values() for each in lent)]:
             waiting.register(sock, select.POLLIN)
         until = time.monotonic() + _LAST_CALL
-        while (  # noqa: ASYNC110 - a queue tells nobody that it is empty
+        while (  # noqa: ASYNC110 - a backlog has no event for becoming empty
             waiting.poll(0) and time.monotonic() < until and not now.is_set()
         ):
-            await asyncio.sleep(0)  # in each turn the loop accepts some
+            await asyncio.sleep(0)  # in each turn the event loop accepts some
 
     async def _sweep(self) -> None:
-        """Look at every connection's deadline, instead of a timer for each."""
+        """Check every connection's deadline, instead of a timer for each."""
         while True:
             await asyncio.sleep(_pause(self.app.config))
             now = time.monotonic()
@@ -305,11 +306,11 @@ class Server:
             try:
                 if self.replaced and await self._stop_unused(now):
                     collect()  # here, where nothing refers to them any more
-            except Exception:  # noqa: BLE001 - whatever it is, it must not end the deadlines of all connections
-                _log.exception("a configuration that was replaced could not be stopped")
+            except Exception:  # noqa: BLE001 - it must not stop the deadlines of all connections
+                _log.exception("a replaced configuration could not be stopped")
 
     def _relieve(self, now: float) -> None:
-        """End some where all together hold more than the container grants."""
+        """Close some connections if all together exceed the container's memory."""
         if self._pressure is None:
             return
         victims = self._pressure.victims(self.connections, len(self.handshakes))
@@ -329,36 +330,36 @@ class Server:
         handshake.abort()
 
     def _sum_up(self, now: float) -> None:
-        """Log sums of repeated refusals. Not in the sweep: a local name there would keep a gateway alive."""
+        """Log sums of repeated refusals. (A local variable in the sweep would keep a gateway alive.)"""
         for app in (self.app, *self.replaced):
             app.record.sum_up(now)
 
     async def _stop_unused(self, now: float) -> bool:
-        """Stop the replaced gateways that nobody uses any more; whether there were any."""
+        """Stop replaced gateways that are no longer used; return whether there were any."""
         before = len(self.replaced)
         for app in [app for app, until in self.replaced.items() if not app.record.in_flight or until < now]:
             del self.replaced[app]
             await app.stop(keep=[self.app, *self.replaced])
-        # A pool that is no longer configured would look like one whose keys grow old.
+        # Otherwise a pool that is no longer configured would look like one whose keys get old.
         pools = {pool.id for app in (self.app, *self.replaced) for pool in app.config.cognito.user_pools}
         for gone in self._metrics.jwks_keys.keys() - pools:
             del self._metrics.jwks_keys[gone]
             self._metrics.jwks_keys_ignored.pop(gone, None)
             self._metrics.jwks_last_success.pop(gone, None)
-        # As one that expires some day.
+        # Likewise, it would look like a certificate that is about to expire.
         if not any(app.shows_certificate for app in (self.app, *self.replaced)):
             self._metrics.certificate_expiry.pop("upstream.tls", None)
         return len(self.replaced) < before
 
 
 def _each(connections: Iterable[_Ended], act: Callable[[_Ended], None]) -> None:
-    """Have each of them do it. A bug with one must not keep it from all others."""
+    """Call `act` for each connection. A bug with one must not affect the others."""
     for connection in list(connections):
         try:
             act(connection)
         except Exception:  # noqa: BLE001 - whatever it is
-            _log.exception("a connection could not be ended as it should")
-            # By the loop, where it reaches nobody else if this breaks off too.
+            _log.exception("a connection could not be ended properly")
+            # By the event loop, where a second failure affects nothing else.
             asyncio.get_running_loop().call_soon(connection.abort)
 
 

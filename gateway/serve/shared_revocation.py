@@ -1,8 +1,8 @@
-"""The revocation checks of several workers counted together: the supervisor's side and the workers'.
+"""Revocation checks counted for all workers together: the supervisor's side and the workers'.
 
-A worker claims a sign-in before it asks Cognito about it, over the control socket; the supervisor answers
-from one `Commons`. Invariant: a worker waits for an answer `_PATIENCE` at most and asks for itself after it;
-no request waits for any of this.
+A worker claims a sign-in, over the control socket, before it asks Cognito about it; the supervisor answers
+from one `Commons`. Invariant: a worker waits at most `_PATIENCE` for an answer, then asks Cognito itself; no
+request waits for any of this.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from gateway.revocation.shared_state import Commons
 from gateway.revocation.sharing import Claim
 from gateway.serve.control import Message
 
-# Seconds. The supervisor answers within a millisecond, but while it takes a new configuration.
+# Seconds. The supervisor answers within a millisecond, except during a reload.
 _PATIENCE = 1.0
 
 
 class Counter:
-    """The supervisor's side: hears the workers' claims and outcomes."""
+    """The supervisor's side: handles the workers' claims and outcomes."""
 
     def __init__(self, config: Config) -> None:
         self._commons: Commons | None = None
         self.configure(config)
 
     def configure(self, config: Config) -> None:
-        """Go on by another configuration. With Redis, or without revocation, nothing is counted here."""
+        """Switch to another configuration. With Redis, or without revocation, nothing is counted here."""
         settings, previous = config.cognito.revocation, self._commons
         self._commons = None
         if settings.check_every is None or settings.redis_url is not None:
@@ -44,7 +44,7 @@ class Counter:
             self._commons.inherit(previous)
 
     def hear(self, message: Message) -> Mapping[str, object] | None:
-        """The answer to a worker's message, for those that want one."""
+        """Return the answer to a worker's message, if it needs one."""
         commons, now = self._commons, time.monotonic()
         match message["what"]:
             case "claim":
@@ -63,24 +63,24 @@ class Counter:
 
 
 class SupervisedVerdicts:
-    """The worker's side: the SharedVerdicts of workers that share a supervisor. Outlives configurations."""
+    """The worker's side: SharedVerdicts by way of the supervisor. Outlives configurations."""
 
     def __init__(self, send: Callable[[Message], None]) -> None:
-        # Nobody but the configuration knows how many there are.
+        # Only the configuration knows the number of workers.
         self.parties: int | None = None
         self._send = send
         self._number = 0
         self._claims: dict[int, asyncio.Future[Claim | None]] = {}
 
     def received(self, message: Message) -> None:
-        """The supervisor's answer."""
+        """Handle the supervisor's answer."""
         waiting = self._claims.get(message["number"])
         if waiting is not None and not waiting.done():
             claim: list[Any] | None = message["claim"]
             waiting.set_result(None if claim is None else Claim(*claim))
 
     async def present(self) -> None:
-        """The supervisor knows."""
+        """Do nothing: the supervisor knows its workers."""
 
     async def claim(self, family: str, subject: str, *, issued_at: float) -> Claim | None:
         self._number += 1
@@ -106,7 +106,7 @@ class SupervisedVerdicts:
         self._tell("deny", key=key, cause=denial.cause, issued_until=denial.issued_until)
 
     async def close(self) -> None:
-        """The channel is the worker's."""
+        """Do nothing: the channel belongs to the worker."""
 
     def _tell(self, what: str, **fields: object) -> None:
         self._send({"kind": "revocation", "what": what, **fields})

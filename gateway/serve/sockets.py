@@ -1,11 +1,11 @@
 """The public listening sockets: bound once, by the process that owns them to the end.
 
-With several workers each has a TCP socket of its own on one port (SO_REUSEPORT: the kernel spreads the
-connections), which the supervisor keeps open too: what reaches a worker that died waits in its queue for the
-successor. A unix socket is one for all.
+With several workers, each has its own TCP socket on one port (SO_REUSEPORT: the kernel distributes
+connections). The supervisor keeps them open too: connections to a worker that died wait in its queue for the
+successor. A Unix socket is shared by all.
 
-Invariant: an address in use is refused, also where SO_REUSEPORT would let two gateways share it unawares; and
-no socket file is taken away but one that was bound here.
+Invariant: an address in use is refused, even where SO_REUSEPORT would let two gateways share it unnoticed;
+only socket files that were bound here are removed.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from pathlib import Path
 from gateway.config.model import Address, Config
 from gateway.errors import GatewayError
 
-# Connections the kernel holds for us while the loop is busy; it caps this at net.core.somaxconn (4096).
+# Connections that the kernel queues while the loop is busy; limited by net.core.somaxconn (4096).
 BACKLOG = 4096
 
 
 class Listening:
-    """The sockets of one gateway: `slots` has those of each worker, one per address the host name has."""
+    """The sockets of one gateway. `slots`: those of each worker, one per address of the host name."""
 
     def __init__(self, slots: list[list[socket.socket]], file: Path | None = None) -> None:
         self.slots = slots
         self._file = file
         name = slots[0][0].getsockname()
-        # TCP's, the real one where the configuration says 0; of a unix socket: 0.
+        # The TCP port, the actual one if the configuration says 0; 0 for a Unix socket.
         self.port = int(name[1]) if isinstance(name, tuple) else 0
 
     def hide(self) -> None:
-        """Take a unix socket's file away. Once: what lies there afterwards is a successor's."""
+        """Remove a Unix socket's file, once: a file found there later is a successor's."""
         file, self._file = self._file, None
         if file is not None:
             file.unlink(missing_ok=True)
@@ -49,7 +49,7 @@ class Listening:
 
 
 def bind(address: Address, workers: int = 1) -> Listening:
-    """Listen there, for so many workers. Raises GatewayError."""
+    """Bind and listen, for this number of workers. Raises GatewayError."""
     try:
         if address.unix is not None:
             shared = _bind_unix(address.unix)
@@ -60,7 +60,7 @@ def bind(address: Address, workers: int = 1) -> Listening:
 
 
 def require_free(address: Address, key: str) -> None:
-    """Raises GatewayError where somebody listens there; for listeners that would share it unawares."""
+    """Raise GatewayError if the address is in use; for listeners that could share it unnoticed."""
     try:
         if address.unix is None:
             for sock in _bind_tcp(address, 1)[0]:
@@ -72,7 +72,7 @@ def require_free(address: Address, key: str) -> None:
 
 
 def require_all_free(listeners: Mapping[str, Address | None]) -> None:
-    """Raises GatewayError with every one of these keys whose address cannot be listened on."""
+    """Raise GatewayError, naming every key whose address cannot be bound."""
     failed = []
     for key, address in listeners.items():
         if address is not None:
@@ -85,7 +85,7 @@ def require_all_free(listeners: Mapping[str, Address | None]) -> None:
 
 
 def listeners_of(config: Config) -> dict[str, Address | None]:
-    """The addresses that a gateway of this configuration listens on, by their keys."""
+    """Return the addresses that a gateway with this configuration listens on, by key."""
     return {
         "listen.address": config.listen.address,
         "metrics.address": config.metrics.address,
@@ -97,7 +97,7 @@ def _bind_tcp(address: Address, workers: int) -> list[list[socket.socket]]:
     infos = socket.getaddrinfo(
         address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
-    # A name may stand for one address twice.
+    # A name may resolve to the same address twice.
     places = list(dict.fromkeys((family, name) for family, _, _, _, name in infos))
     with ExitStack() as undo:
         bound = []
@@ -106,7 +106,7 @@ def _bind_tcp(address: Address, workers: int) -> list[list[socket.socket]]:
             try:
                 probe = undo.enter_context(_tcp(family, (name[0], port, *name[2:]), shared=False))
             except OSError as error:
-                # Every interface is asked for, and this machine has no IPv6.
+                # All interfaces were requested, and this machine has no IPv6.
                 if error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL} and not address.host:
                     continue
                 raise
@@ -123,7 +123,7 @@ def _bind_tcp(address: Address, workers: int) -> list[list[socket.socket]]:
 
 
 def _share(probes: list[socket.socket], workers: int, undo: ExitStack) -> list[list[socket.socket]]:
-    """The same addresses again, once per worker. The probes showed that nobody else is there; they end."""
+    """Bind the same addresses once per worker. The probes showed that they are free, and close first."""
     places = [(probe.family, probe.getsockname()) for probe in probes]
     for probe in probes:
         probe.close()
@@ -136,12 +136,12 @@ def _share(probes: list[socket.socket], workers: int, undo: ExitStack) -> list[l
 def _tcp(family: int, name: tuple[str | int, ...], *, shared: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
-        # As asyncio does: connections of a predecessor in TIME_WAIT are no reason to refuse.
+        # As asyncio does: a predecessor's connections in TIME_WAIT are no reason to refuse.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if shared:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            # Else it takes the IPv4 port as well.
+            # Otherwise it takes the IPv4 port as well.
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         sock.setblocking(False)
         sock.bind(name)
@@ -168,7 +168,7 @@ def _bind_unix(path: Path) -> socket.socket:
 
 
 def somebody_listens(path: Path) -> bool:
-    """Whether a unix socket is in use, and not a file left behind."""
+    """Return whether a Unix socket is in use, rather than a file left behind."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.setblocking(False)
         return probe.connect_ex(str(path)) in {0, errno.EAGAIN}  # EAGAIN: its backlog is full
@@ -181,19 +181,19 @@ def cannot_listen(key: str, address: Address, error: OSError) -> str:
 
 
 def _why(address: Address, error: OSError) -> str:
-    """The system's word, and what to do."""
-    told = (error.strerror or str(error)).lower()
+    """Return the system's message, and what to do."""
+    message = (error.strerror or str(error)).lower()
     if error.errno == errno.EACCES and address.unix is not None:
-        return f"{told}: let uid {os.geteuid()} write {address.unix.parent}, or choose another folder"
+        return f"{message}: let uid {os.geteuid()} write {address.unix.parent}, or choose another folder"
     if error.errno == errno.EACCES:
         return (
-            f"{told}: ports below 1024 need the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= of "
+            f"{message}: ports below 1024 need the capability CAP_NET_BIND_SERVICE (AmbientCapabilities= of "
             "systemd, cap_add of a container); or choose a port from 1024 on"
         )
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"{told}: this machine does not have the address; :{address.port} listens on all it has"
+        return f"{message}: this machine does not have the address; :{address.port} listens on all it has"
     if error.errno == errno.ENOENT and address.unix is not None:
-        return f"{told}: make the folder {address.unix.parent} first"
+        return f"{message}: create the folder {address.unix.parent} first"
     if isinstance(error, socket.gaierror):
-        return f"{told}: write an address of this machine"
-    return told
+        return f"{message}: use an address of this machine"
+    return message

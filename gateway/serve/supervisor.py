@@ -1,9 +1,9 @@
-"""Several workers on one port: keeps each place filled, and shows them to the outside as one gateway.
+"""The supervisor of several workers on one port: keeps each slot filled, and presents them as one gateway.
 
-It owns the listening sockets, the metrics listener and the worker processes; it serves no request itself.
+It owns the listening sockets, the metrics listener and the worker processes; it serves no requests itself.
 
-Invariant: while it is not told to stop, every place has a worker, or one that is about to be started; what a
-worker ever reported is never taken back, so that counters go forward only.
+Invariant: until it is stopped, every slot has a worker or one about to be started; what a worker has reported
+is never taken back, so counters never decrease.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from gateway.sessions.secrets import make_secret, warn_of_made_secret
 from gateway.version import VERSION
 
 _PAUSE_MIN, _PAUSE_MAX = 0.5, 30.0
-# Seconds a scrape waits for workers that are busy; it shows their last report then.
+# Seconds that a scrape waits for busy workers; then it shows their last report.
 _SCRAPE = 0.5
-# Seconds in which the workers take a new configuration; they build it in some milliseconds.
+# Seconds for the workers to apply a new configuration, which takes milliseconds.
 _SWAP = 5.0
-# Beyond drain_timeout, until workers that were told to drain are killed (seconds).
+# Seconds beyond drain_timeout until draining workers are killed.
 _OVERTIME = 2.0
 
 
 def pause_before_restart(early_deaths: int) -> float:
-    """Seconds, by the number of workers that died at their start in a row in one place."""
+    """Return the delay in seconds, by the number of consecutive deaths at start in one slot."""
     if early_deaths <= 1:
         return 0.0
     return min(_PAUSE_MIN * 2.0 ** min(early_deaths - 2, 16), _PAUSE_MAX)
 
 
 class Supervisor:
-    """The gateway as several processes; the same to its caller as worker.Worker."""
+    """The gateway as several processes; with the same interface as worker.Worker."""
 
     def __init__(
         self, config: Config, workers: int, *, log: Logger | None = None, source: str | None = None
@@ -55,16 +55,16 @@ class Supervisor:
         self._source = source
         self.log = log or configure(config.log)
         self._own_log = log is None
-        # Its own share: the reloads, each counted once and not once a worker.
+        # The supervisor's own share: reloads, which count once rather than per worker.
         self.metrics = WorkerMetrics()
         self.config = config
         self._generation = 0
-        # The same for all workers, those that come later too: a browser's next request may meet any of them.
+        # Shared by all workers, including later ones: any of them may get a browser's next request.
         self._secret = make_secret()
         self._once = Once.make()
-        # What a worker goes on with that has read nothing itself: the key endpoint may be down by then.
+        # For workers that have fetched no keys themselves: the key endpoint may be down by then.
         self._keys = NewestKeySets(config.cognito.user_pools)
-        # The revocation checks of all of them.
+        # Coordinates the revocation checks of all workers.
         self._counter = Counter(config)
         self._workers = workers
         self._places: list[WorkerSlot] = []
@@ -73,9 +73,9 @@ class Supervisor:
         self._ticker: asyncio.Task[None] | None = None
         self._gone: Snapshot = merge([])
         self._stopping = False
-        # Why a changed configuration is not applied yet, where that concerns those who send traffic.
+        # Why a changed configuration is not applied yet, shown by readiness.
         self._held: str | None = None
-        # Nobody is replaced any more.
+        # Set when workers are no longer replaced.
         self.ending = asyncio.Event()
         self._listener = MetricsListener(
             config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
@@ -83,7 +83,7 @@ class Supervisor:
 
     @property
     def port(self) -> int:
-        """The public listener's TCP port, the real one where the configuration says 0."""
+        """The public listener's TCP port; the actual one if the configuration says 0."""
         assert self._listening is not None, "start comes first"
         return self._listening.port
 
@@ -94,10 +94,10 @@ class Supervisor:
     # --- start and stop ---
 
     async def start(self) -> None:
-        """Listen, and wait until each first worker serves or is gone.
+        """Listen, and wait until each first worker serves or has ended.
 
-        Raises GatewayError for what the user must fix: an address that is taken, a file that cannot be used.
-        Cancelled when some serve already and others do not yet, it leaves them all to `stop`.
+        Raises GatewayError for what the user must fix: an address in use, an unusable file. If it is
+        cancelled when some workers serve already, all are left to `stop`.
         """
         try:
             sockets.require_all_free(sockets.listeners_of(self.config))
@@ -125,9 +125,9 @@ class Supervisor:
         warn_of_made_secret(self.config, self.log)
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
-        """Drain all workers: say so, wait drain_delay, stop accepting, let them finish; idempotent.
+        """Drain all workers: fail readiness, wait drain_delay, stop accepting, let them finish. Idempotent.
 
-        `now` cuts the waiting short.
+        `now` ends the waiting.
         """
         if self._stopping:
             return
@@ -138,16 +138,16 @@ class Supervisor:
         in_flight = await self._snapshot()
         self.log.event("draining", in_flight=_value(in_flight, "requests_in_flight"))
         await happens(now, self.config.listen.drain_delay)
-        # First here, then in the workers: while somebody holds a socket open, somebody takes from it.
+        # Here first, then in the workers: while any process holds a socket open, it must be accepted from.
         self._stop_listening()
         self.ending.set()
         for member in self.members():
             member.drain()
         ended = asyncio.create_task(asyncio.wait(self._tasks))
-        told = asyncio.create_task(now.wait())
+        cut_short = asyncio.create_task(now.wait())
         patience = self.config.listen.drain_timeout + _OVERTIME
-        await asyncio.wait((ended, told), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
-        told.cancel()
+        await asyncio.wait((ended, cut_short), timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        cut_short.cancel()
         await self._end(kill=True)
         await ended
         self.log.event("stopped")
@@ -155,14 +155,14 @@ class Supervisor:
             self.log.close()
 
     async def _end(self, *, kill: bool) -> None:
-        """End everything that is left; waits for it."""
+        """End everything that is left, and wait for it."""
         self.ending.set()
         for member in self.members():
             if kill:
                 member.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for member in self.members():
-            await member.ended()  # those nobody kept yet
+            await member.ended()  # those without a `_keep` task yet
         if self._ticker is not None:
             self._ticker.cancel()
             await asyncio.wait((self._ticker,))
@@ -192,7 +192,7 @@ class Supervisor:
         member = await Member.spawn(place.sockets, self._keys, self._pass_on, self._once)
         place.began(member, time.monotonic())
         if self.ending.is_set():
-            # Too late to be told with the others, and the sockets are closed: it ends without having begun.
+            # Too late for the drain message to the others, and the sockets are closed: it ends unused.
             member.drain()
             return member
         member.serve(self.config, self._generation, place.sockets, self._secret)
@@ -202,7 +202,7 @@ class Supervisor:
         return member
 
     async def _keep(self, place: WorkerSlot, member: Member) -> None:
-        """Fill the place until the end. `member` is the first one."""
+        """Keep the slot filled until the end. `member`: its first worker."""
         while True:
             began = time.monotonic()
             code = await member.ended()
@@ -222,12 +222,12 @@ class Supervisor:
             member = successor
 
     async def _respawn(self, place: WorkerSlot) -> Member | None:
-        """None: the end came before there was room for one."""
+        """Start a successor; None if the end came before there was room for one."""
         while not self.ending.is_set():
             try:
                 return await self._spawn(place)
             except OSError as error:
-                # No process, descriptor or memory to be had: the others go on, and it may pass.
+                # No process, descriptor or memory available: the others go on, and this may pass.
                 why = (error.strerror or str(error)).lower()
                 if place.unstartable is None:
                     self.log.event("worker_start_failed", level="error", worker=place.number, exact=why)
@@ -251,23 +251,23 @@ class Supervisor:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(BEAT)
-            # A worker that was told to drain has its time from `stop`.
+            # Workers that are draining have their time limit from `stop`.
             if not self.ending.is_set():
                 living = self.members()
                 for member in living:
                     member.tick()
-                if self.config.listen.address.unix is None:  # else all have the same socket
+                if self.config.listen.address.unix is None:  # otherwise all share one socket
                     for place in self._places:
                         place.attend(living, time.monotonic())
 
     # --- reload ---
 
     async def reload(self, config: Config) -> None:
-        """Have every worker, also those that start later, serve new requests by `config`.
+        """Let every worker, including later ones, serve new requests by `config`.
 
         Raises GatewayError, and then nothing has changed.
         """
-        # Whether it can be built at all shows here, before the first worker hears of it.
+        # Built here first, so that errors show before any worker gets it.
         await Gateway(config, metrics=WorkerMetrics(), log=self.log).stop()
         announce_setup(config, self._secret, self._once, self.log, before=self.config)
         self.config = config
@@ -284,13 +284,13 @@ class Supervisor:
             await asyncio.sleep(0.01)
 
     def hold_back(self, reason: str | None) -> None:
-        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        """Fail readiness for this reason: the changed configuration looks incomplete. None: no longer."""
         self._held = reason
 
-    # --- one view of all ---
+    # --- one view of all workers ---
 
     async def _scrape(self, accept: str) -> tuple[bytes, str]:
-        # Whoever is never scraped does not pay for prometheus_client: 14 ms and 1 MiB.
+        # Imported only when scraped: prometheus_client takes 14 ms and 1 MiB.
         from gateway.observe.exposition import render  # noqa: PLC0415
 
         snapshot = await self._snapshot()
@@ -299,15 +299,15 @@ class Supervisor:
 
     async def _snapshot(self) -> Snapshot:
         await asyncio.gather(*(member.ask(_SCRAPE) for member in self.members() if member.started))
-        # Without a wait from here on: a worker is either among the living or among the gone.
+        # No await from here on: a worker is counted either as living or as gone.
         living = [member.snapshot for member in self.members() if member.snapshot is not None]
         return merge([self._gone, self.metrics.snapshot(), *living])
 
     def _unready(self) -> list[dict[str, str]]:
-        """Why traffic should go elsewhere.
+        """Return why traffic should go elsewhere.
 
         A worker that died once is replaced before its connections time out, and does not count; one that
-        keeps dying holds up every n-th connection, and does.
+        crash-loops delays every n-th connection, and does.
         """
         reasons = [{"component": "drain", "reason": "shutting down"}] if self._stopping else []
         members = self.members()
@@ -315,12 +315,12 @@ class Supervisor:
             reasons.append({"component": "workers", "reason": "no worker serves yet"})
         failing = sum(place.failing(time.monotonic()) for place in self._places)
         if failing:
-            told = f"{failing} of {len(self._places)} workers keep ending at their start"
-            reasons.append({"component": "workers", "reason": told})
+            reason = f"{failing} of {len(self._places)} workers are crash-looping"
+            reasons.append({"component": "workers", "reason": reason})
         unstartable = [place.unstartable for place in self._places if place.unstartable is not None]
         if unstartable:
-            told = f"{len(unstartable)} of {len(self._places)} workers cannot be started: {unstartable[0]}"
-            reasons.append({"component": "workers", "reason": told})
+            reason = f"{len(unstartable)} of {len(self._places)} workers cannot be started: {unstartable[0]}"
+            reasons.append({"component": "workers", "reason": reason})
         if self._held is not None:
             reasons.append({"component": "configuration", "reason": self._held})
         for member in members:

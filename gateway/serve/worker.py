@@ -1,7 +1,7 @@
-"""One process that serves alone: the public listener, the metrics listener, the log.
+"""A single-process gateway: public listener, metrics listener and log.
 
-Invariant: what `start` opened, `stop` closes, in the opposite order, within bounds; a request that was
-accepted is answered or visibly aborted.
+Invariant: `stop` closes what `start` opened, in reverse order and within bounds; an accepted request is
+answered or visibly aborted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.version import VERSION
 
 
 class Worker:
-    """The gateway as one process; with several, supervisor.py does what this does around its server."""
+    """The gateway as one process. With several, supervisor.py takes the part of this around its server."""
 
     def __init__(
         self,
@@ -36,7 +36,8 @@ class Worker:
         capacity: Capacity | None = None,
         source: str | None = None,
     ) -> None:
-        """`capacity`: None for what this machine grants; `source`: where `config` was read from."""
+        """`capacity`: None for what this machine grants. `source`: where `config` was read from, for the
+        log."""
         self._source = source
         self.log = log or configure(config.log)
         self._own_log = log is None
@@ -45,7 +46,7 @@ class Worker:
         self.server = Server(config, metrics=self.metrics, log=self.log, capacity=capacity)
         self._listening: sockets.Listening | None = None
         self._stopping = False
-        # Why a changed configuration is not applied yet, where that concerns those who send traffic.
+        # Why a changed configuration is not applied yet, shown by readiness.
         self._held: str | None = None
         self._listener = MetricsListener(
             config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
@@ -53,7 +54,7 @@ class Worker:
 
     @property
     def config(self) -> Config:
-        """The configuration that new requests are served by."""
+        """The configuration for new requests."""
         return self.app.config
 
     @property
@@ -70,12 +71,12 @@ class Worker:
 
     @property
     def handshakes(self) -> set[TlsConnection]:
-        """Connections that are not served yet: TLS comes first."""
+        """Connections whose TLS handshake is not complete."""
         return self.server.handshakes
 
     @property
     def port(self) -> int:
-        """The public listener's TCP port, the real one where the configuration says 0."""
+        """The public listener's TCP port; the actual one if the configuration says 0."""
         assert self._listening is not None, "start comes first"
         return self._listening.port
 
@@ -89,7 +90,7 @@ class Worker:
         return self._listener.port
 
     async def start(self) -> None:
-        """Listen. Raises GatewayError when an address cannot be had; waits for nothing else."""
+        """Start listening. Raises GatewayError if an address cannot be bound; waits for nothing else."""
         try:
             sockets.require_all_free(sockets.listeners_of(self.config))
             await self._listener.start()
@@ -106,10 +107,10 @@ class Worker:
         warn_of_made_secret(self.config, self.log)
 
     async def stop(self, now: asyncio.Event | None = None) -> None:
-        """Drain: say so, wait drain_delay, stop accepting, finish what is in flight, abort what is not done.
+        """Drain: fail readiness, wait drain_delay, stop accepting, finish requests in flight, abort the rest.
 
-        `now` cuts the waiting short. Idempotent. Kubernetes' order: readiness fails first, traffic moves
-        away, then the sockets close.
+        `now` ends the waiting. Idempotent. This is the order for Kubernetes: readiness fails first, traffic
+        moves away, then the sockets close.
         """
         if self._stopping:
             return
@@ -119,7 +120,7 @@ class Worker:
         self.log.event("draining", in_flight=self.metrics.requests_in_flight)
         await happens(now, self.config.listen.drain_delay)
         if self._listening is not None:
-            # Before the socket is closed: a successor may start at once, and its file must stay.
+            # Before the socket closes: a successor may start at once, and its socket file must stay.
             self._listening.hide()
         await self.server.drain(now)
         self._stop_listening()
@@ -139,11 +140,11 @@ class Worker:
         self.app.announce(before)
 
     def hold_back(self, reason: str | None) -> None:
-        """Have readiness fail for this reason: a configuration that nobody may want; None: no more."""
+        """Fail readiness for this reason: the changed configuration looks incomplete. None: no longer."""
         self._held = reason
 
     async def _scrape(self, accept: str) -> tuple[bytes, str]:
-        # Whoever is never scraped does not pay for prometheus_client: 14 ms and 1 MiB.
+        # Imported only when scraped: prometheus_client takes 14 ms and 1 MiB.
         from gateway.observe.exposition import render  # noqa: PLC0415
 
         return render(self.metrics.snapshot(), workers=1, version=VERSION, accept=accept)

@@ -1,7 +1,7 @@
-"""One worker process as its supervisor sees it: spawned, configured, heard, ended.
+"""A worker process as seen by its supervisor: spawned, configured, monitored, reaped.
 
-A fresh interpreter and not a fork: the supervisor has threads and an event loop that a fork would copy half.
-Invariant: after `ended` the process is reaped, and all that it ever reported has been read.
+A new interpreter, not a fork: the supervisor has threads and an event loop that a fork would copy in part.
+Invariant: after `ended`, the process is reaped and everything it reported has been read.
 """
 
 from __future__ import annotations
@@ -21,44 +21,45 @@ from gateway.serve import control
 from gateway.serve.control import BEAT, Message
 from gateway.serve.event_wait import happens
 
-# Ticks (of BEAT seconds) without a report after which a worker hangs: 2 s. They are the supervisor's own, so
-# that a machine that stood still, or gave no CPU to anybody, makes nobody look hung.
+# Ticks (of BEAT seconds) without a report after which a worker is considered hung: 2 s. They are the
+# supervisor's own ticks, so that a machine that was suspended, or had no CPU to spare, makes no worker look
+# hung.
 HUNG = round(2.0 / BEAT)
-# The same until its first report, in which it imports what it needs: 30 s on a starved machine.
+# The same before its first report, while it imports its modules: 30 s on an overloaded machine.
 _HUNG_AT_START = round(30.0 / BEAT)
-# Seconds to wait for what a dead worker had still said; its own children might hold the socket open.
+# Seconds to wait for the last messages of a dead worker; its own children may hold the socket open.
 _LAST_WORDS = 1.0
 # With the supervisor's own path: both run the same code, wherever that was started from. -P: no other
-# `gateway` that happens to lie in the working directory.
+# `gateway` in the working directory is imported.
 _PROGRAM = "import sys; sys.path[:] = {path!r}; from gateway.serve.worker_main import main; sys.exit(main())"
 
 
-# A worker's word for all others, or for what the supervisor counts.
+# Handles a worker's message to all others, or to what the supervisor counts.
 PassOn = Callable[["Member", Message], None]
 
 
 class Member:
-    """A worker process. Its last report: `reasons` (why it cannot decide), `snapshot` (its counters).
+    """A worker process with its last report: `reasons` (why it cannot decide), `snapshot` (its counters).
 
-    The key sets that it reads it adds to `keys`, which all workers share: it begins with those, and gets
-    what it lacks as soon as another has read it.
+    It adds the key sets that it fetches to `keys`, which all workers share: a worker starts with those, and
+    gets those it lacks as soon as another one has fetched them.
     """
 
     def __init__(self, keys: NewestKeySets, pass_on: PassOn, once: Once) -> None:
         self._keys = keys
-        # What all workers share of what works once: each inherits it.
+        # The counters that all workers inherit, for what may happen only once.
         self._once = once
         self._pass_on = pass_on
-        # By pool, what it was given: once, for what it does not take is no better the next time.
+        # By pool, the key sets given to it; each once, since one it refused is refused again.
         self._given: dict[str, HandedOver] = {}
         self.reasons: list[dict[str, str]] = []
         self.snapshot: Snapshot | None = None
-        # Which configuration it serves: the supervisor counts them.
+        # The number of the configuration it serves, assigned by the supervisor.
         self.generation = -1
         self.hung = False
-        # Why it cannot start, in a sentence for the user.
+        # Why it cannot start, as a sentence for the user.
         self.sentence: str | None = None
-        # Set by the first report, by `failed` and by the end, whatever comes first.
+        # Set by the first report, by `failed` or by the end, whichever comes first.
         self.settled = asyncio.Event()
         self._silent = 0
         self._asked = 0
@@ -66,7 +67,7 @@ class Member:
         self._closed = asyncio.Event()
         self._channel = control.Channel(self._received, self._closed.set)
         self._process: asyncio.subprocess.Process | None = None
-        # Sockets that are lent travel here: descriptors need a socket of their own, and no event loop's.
+        # Carries the sockets that are lent: descriptors need a plain socket, outside the event loop.
         self._lending, self._borrowing = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._lending.setblocking(False)
 
@@ -84,7 +85,7 @@ class Member:
     async def spawn(
         cls, sockets: Sequence[socket.socket], keys: NewestKeySets, pass_on: PassOn, once: Once
     ) -> Member:
-        """A process that waits for `serve`. Raises OSError when the system has no room for one."""
+        """Start a process that waits for `serve`. Raises OSError if the system has no room for one."""
         member = cls(keys, pass_on, once)
         try:
             await member._begin(sockets)
@@ -134,33 +135,33 @@ class Member:
         self._tell("configuration", configuration=control.pack(config), generation=generation)
 
     def hear(self, message: Message) -> None:
-        """What another worker said to all, or an answer."""
+        """Send it another worker's message, or an answer."""
         self._channel.send(message)
 
     def leave(self) -> None:
-        """Every answer is its connection's last from now on; `drain` follows."""
+        """Make every answer the last on its connection; `drain` follows."""
         self._tell("leave")
 
     def lend(self, place: int, sockets: Sequence[socket.socket]) -> bool:
-        """Have it accept from another place's sockets too; whether it was told."""
+        """Let it accept on another slot's sockets too; return whether the message was sent."""
         return self._say(f"lend {place}", [sock.fileno() for sock in sockets])
 
     def give_back(self, place: int) -> None:
-        """Have it stop accepting from that place's sockets."""
+        """Stop it from accepting on that slot's sockets."""
         self._say(f"back {place}", [])
 
     def _say(self, words: str, descriptors: list[int]) -> bool:
         try:
             socket.send_fds(self._lending, [words.encode("ascii")], descriptors)
         except OSError:
-            return False  # it is gone, or so busy that its queue is full
+            return False  # it is gone, or its queue is full
         return True
 
     def drain(self) -> None:
         self._tell("drain")
 
     async def ask(self, within: float) -> None:
-        """Have `snapshot` and `reasons` renewed; of a worker that is late the last ones stay."""
+        """Renew `snapshot` and `reasons`; if the worker is late, the last ones stay."""
         self._asked += 1
         number = self._asked
         answered = self._answered[number] = asyncio.Event()
@@ -169,7 +170,7 @@ class Member:
         self._answered.pop(number, None)
 
     def tick(self) -> None:
-        """BEAT seconds have passed: kill it when it has been silent for too long."""
+        """Count BEAT seconds; kill the worker if it has been silent for too long."""
         self._silent += 1
         if self._silent >= (HUNG if self.started else _HUNG_AT_START) and not self.hung:
             self.hung = True
@@ -181,7 +182,7 @@ class Member:
             process.kill()
 
     async def ended(self) -> int:
-        """Wait for its end; the exit code, or minus the number of the signal."""
+        """Wait for its end; return the exit code, or minus the signal's number."""
         assert self._process is not None, "spawn comes first"
         code = await self._process.wait()
         await happens(self._closed, _LAST_WORDS)
@@ -212,7 +213,7 @@ class Member:
         self.settled.set()
 
     def _give_lacking(self) -> None:
-        """The endpoint that answered the others may be down, and for long."""
+        """Send the key sets it lacks: the endpoint that answered the others may be down for long."""
         lacking = {reason["pool"] for reason in self.reasons if reason["component"] == "keys"}
         known = [each for each in self._keys.all() if each.pool_id in lacking]
         if news := [each for each in known if self._given.get(each.pool_id) != each]:

@@ -1,8 +1,8 @@
-"""A worker process under a supervisor: serves what the supervisor sends, and reports.
+"""The main program of a worker process: serves what the supervisor sends, and reports.
 
-Started by worker_handle.py with its end of the control socket as standard input and the listening sockets as
+worker_handle.py starts it with its end of the control socket as standard input, and the listening sockets as
 inherited descriptors. Invariant: when the supervisor's end closes, for whatever reason, it drains and exits;
-signals are the supervisor's business.
+signals are handled by the supervisor.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ from gateway.serve.loops import run, settle
 from gateway.serve.server import Server
 from gateway.serve.shared_revocation import SupervisedVerdicts
 
-# Of what is said of sockets that are lent: bytes, and sockets of one place (one per address of a host name).
+# Limits of a message about lent sockets: bytes, and sockets of one slot (one per address of a host name).
 _WORDS, _MOST_SOCKETS = 64, 64
-# Seconds for the last report to leave.
+# Seconds for the last report to be sent.
 _FAREWELL = 1.0
 
 
 def main() -> int:
-    """The life of a worker; the exit code."""
+    """Run a worker until it ends; return the exit code."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        # A terminal and systemd send them to every process; who stops when is the supervisor's to say.
+        # Terminals and systemd send them to every process; the supervisor decides who stops when.
         signal.signal(number, signal.SIG_IGN)
     return run(_main())
 
 
 async def _main() -> int:
     child = _Child()
-    # A copy, so that nothing else ever takes it for standard input.
+    # A copy, so that nothing else uses it as standard input.
     await asyncio.get_running_loop().create_unix_connection(
         lambda: child.channel, sock=socket.socket(fileno=os.dup(sys.stdin.fileno()))
     )
@@ -60,11 +60,11 @@ class _Child:
         self._metrics = WorkerMetrics()
         self._server: Server | None = None
         self._generation = 0
-        # The key sets that the supervisor has heard of.
+        # The key sets that the supervisor knows of.
         self._handed_over: list[HandedOver] = []
 
     def _received(self, message: Message) -> None:
-        # At once: whoever asks is waiting, and needs nothing that is waited for here.
+        # At once: the supervisor is waiting, and the answer needs nothing that is awaited here.
         if message["kind"] == "ask":
             self._report(asked=message["number"])
         elif message["kind"] == "claim":
@@ -79,7 +79,7 @@ class _Child:
     async def live(self) -> int:
         order = await self._messages.get()
         if order["kind"] != "start":
-            return 0  # the supervisor had gone before it said anything
+            return 0  # the supervisor ended before it sent anything
         config = control.unpack(order["configuration"])
         log = configure(config.log)
         self._handed_over = [HandedOver(**each) for each in order["keys"]]
@@ -114,7 +114,7 @@ class _Child:
         return 0
 
     async def _obey(self, server: Server) -> None:
-        """Do what the supervisor says until it says drain, or is gone."""
+        """Follow the supervisor's messages until it says drain, or is gone."""
         while (order := await self._messages.get())["kind"] != "drain":
             if order["kind"] == "configuration":
                 await server.swap(control.unpack(order["configuration"]))
@@ -128,7 +128,7 @@ class _Child:
                 server.app.streams.hear(SignOut(*order["sign_out"]))
 
     def _lent(self, channel: socket.socket, server: Server) -> None:
-        """Accept for a place whose worker does not serve, or no more."""
+        """Start or stop accepting for a slot without a serving worker."""
         words, descriptors, _, _ = socket.recv_fds(channel, _WORDS, _MOST_SOCKETS)
         what, _, place = words.decode("ascii").partition(" ")
         if what == "lend":

@@ -1,1 +1,1 @@
-"""The upstream: its connections, its responses, who may have how many."""
+"""The upstream: connection pool, connections, responses, and fair shares of them."""

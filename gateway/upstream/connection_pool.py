@@ -1,9 +1,7 @@
-"""The upstream's connections: reused last-in-first-out while fresh, bounded, shared out fairly where they run
-short.
+"""The upstream connection pool: bounded, reused last-in first-out while fresh, shared fairly when scarce.
 
-Invariant: connections in use, idle and being dialled together never exceed the limit, no client has more of
-them than shares.py allows, and every waiter is answered: with a connection, or with UpstreamBusy within the
-connect timeout.
+Invariant: connections in use, idle and being established together never exceed the limit; no client has more
+of them than shares.py allows; every waiter gets a connection, or UpstreamBusy within the connect timeout.
 """
 
 from __future__ import annotations
@@ -22,30 +20,29 @@ from gateway.upstream.connection import UpstreamConnection
 from gateway.upstream.dialling import Dialler, Resolve
 from gateway.upstream.shares import FairQueue, Holder, Shares, holder_of
 
-# An upstream that announces to keep connections for longer than this is not believed: nginx's own default
-# towards clients is 60 s (keepalive_timeout), and longer gains nothing at any real load.
+# Seconds. Longer announcements are not trusted: nginx's default towards clients is 60 s (keepalive_timeout),
+# and longer gains nothing at any real load.
 _IDLE_LIMIT = 60.0
-# What an upstream announces is used up to a second before its end, or to half of it: a request needs time to
-# arrive.
+# A connection is reused until this many seconds before its announced end, or half of it: a request needs time
+# to arrive.
 _MARGIN = 1.0
-# A response without a body that spoke of one rests its connection so long (seconds): a careless upstream
-# sends the body all the same, a moment later, and it would be read as the next client's response. nginx does
-# without.
+# Seconds that a connection rests after a response without a body that announced one: a careless upstream may
+# send the body a moment later, which would be parsed as the next client's response. nginx does not wait.
 _REST = 0.02
-# After so much of it the same principal's next HEAD may have the connection: whatever comes on it late is an
-# answer to whoever asked for it, and 2,000 HEADs in a second take ten connections instead of a hundred.
+# After this much of it, the connection may serve the same principal's next HEAD: late data would be a
+# response to its own request, and 2,000 HEADs per second need ten connections instead of a hundred.
 _SHORT_REST = 0.002
-# How many that rest are looked at for that.
+# Resting connections inspected for that.
 _LOOKED_AT = 32
-# Idle connections closed at one look in the polite way. Each leaves a port in TIME_WAIT for a minute; those
-# beyond are reset, so that no pattern of requests uses up the 28,000 ports there are.
+# Idle connections closed gracefully per sweep. Each leaves a port in TIME_WAIT for a minute; the others are
+# reset, so that no pattern of requests exhausts the 28,000 ports.
 _POLITE = 8
 
 _LIMIT = "upstream.max_connections"
 
 
 class _Waiter:
-    """Set with a connection, or with None: a place is kept for one that the waiter dials."""
+    """A waiting request. Its future gets a connection, or None: a place in which the waiter connects."""
 
     __slots__ = ("future", "request")
 
@@ -55,37 +52,37 @@ class _Waiter:
 
 
 def _owner_of(request: Request) -> Holder | None:
-    """Who may have a connection again that rests since this request; None: nobody.
+    """Return who may reuse a connection that rests after this request; None: nobody.
 
-    Never somebody whom a browser's cookie names: pages of other sites can make it ask.
+    Never a user identified by cookie: pages of other sites can send requests in their name.
     """
     bearer = request.principal is not None and not request.by_cookie
     return holder_of(request) if bearer and request.method == "HEAD" else None
 
 
 class UpstreamPool:
-    """Lends connections to exchanges. One per worker and configuration, closed with it."""
+    """Lends connections to exchanges. One per worker and configuration; closed with it."""
 
     def __init__(
         self, upstream: Upstream, *, tls: WatchedContext | None = None, resolve: Resolve | None = None
     ) -> None:
-        """An https upstream needs `tls`; `resolve` stands in for the system's resolver."""
+        """An https upstream needs `tls`; `resolve` replaces the system's resolver in tests."""
         if (upstream.scheme == "https") != (tls is not None):
-            raise ValueError("TLS is for https upstreams, and they are for TLS")
+            raise ValueError("tls is required for https upstreams, and only for them")
         self._upstream = upstream
         self._most = upstream.max_connections
         self.tls = tls
         self._dialler = Dialler(upstream, tls, resolve)
-        # The oldest lie at the bottom: the list is a stack.
+        # A stack: the oldest are at the bottom.
         self._idle: list[UpstreamConnection] = []
-        # The first one rests longest.
+        # The first one has rested longest.
         self._resting: deque[UpstreamConnection] = deque()
-        # An upstream that sent a body where none may stand does it again: all rests are long from then on.
+        # The upstream has sent a body after a response that has none: from now on all rests are long.
         self._careless = False
         self._open: set[UpstreamConnection] = set()
         self._dialling: set[Request] = set()
         self._waiting: FairQueue[_Waiter] = FairQueue(self._most)
-        # None while so few are open that nobody can have more than their share.
+        # None while so few are open that nobody can exceed their share.
         self._shares: Shares | None = None
         self.closed = False
 
@@ -96,13 +93,13 @@ class UpstreamPool:
         )
 
     def start(self) -> None:
-        """Begin to watch the files of an https upstream. Idempotent; `close` ends it."""
+        """Start watching the certificate files of an https upstream. Idempotent; `close` stops it."""
         if self.tls is not None:
             self.tls.start()
 
     @property
     def open(self) -> int:
-        """Connections that exist or are being dialled."""
+        """Connections that exist or are being established."""
         return len(self._open) + len(self._dialling)
 
     @property
@@ -110,8 +107,7 @@ class UpstreamPool:
         return len(self._idle) + len(self._resting)
 
     def take(self, request: Request, now: float) -> UpstreamConnection | None:
-        """An idle connection that still lives, or None: then `connect` is the way. `now`:
-        time.monotonic()."""
+        """Return a usable idle connection, or None; then call `connect`. `now`: time.monotonic()."""
         shares = self._shares
         if shares is not None and (len(self._waiting) or not shares.admits(holder_of(request))):
             return None
@@ -136,7 +132,7 @@ class UpstreamPool:
         return None
 
     def _rested_for(self, request: Request, now: float) -> UpstreamConnection | None:
-        """One that rests since a HEAD of the same principal, and has done so for the shorter time."""
+        """Return a connection that has rested for the shorter time since a HEAD of the same principal."""
         owner = None if self._careless else _owner_of(request)
         if owner is None:
             return None
@@ -150,10 +146,11 @@ class UpstreamPool:
         return None
 
     async def connect(self, request: Request) -> UpstreamConnection:
-        """A new connection, or one that comes free while this client, or everybody, has all there are.
+        """Return a new connection, or one that becomes free while this client, or everyone, has used up the
+        places.
 
-        Raises UpstreamUnreachable when it cannot be dialled within the connect timeout, UpstreamBusy when
-        none came free within it or too many wait already.
+        Raises UpstreamUnreachable if it cannot be established within the connect timeout, UpstreamBusy if no
+        connection became free within it, or if too many requests are waiting.
         """
         holder = holder_of(request)
         until = asyncio.get_running_loop().time() + self._upstream.connect_timeout
@@ -163,7 +160,7 @@ class UpstreamPool:
                 break
             if given.usable:
                 return given
-            # It died between being given and this task's turn.
+            # It was closed between being handed over and this task's turn.
             self._let_go(given)
         connection = UpstreamConnection(give_back=self.give_back, lost=self.lost)
         try:
@@ -171,10 +168,10 @@ class UpstreamPool:
                 await self._dialler.dial(connection)
             if self.closed or not connection.usable:
                 raise UpstreamUnreachable(
-                    f"{self._upstream.address}: the connection was closed as soon as it was made"
+                    f"{self._upstream.address}: the connection was closed as soon as it was established"
                 )
         except BaseException as error:
-            # Also when cancelled just as the dial succeeded: nobody else knows this connection.
+            # Also if cancelled just after connecting: nothing else refers to this connection.
             connection.abort()
             self._leave_place(request)
             if isinstance(error, TimeoutError):
@@ -193,7 +190,7 @@ class UpstreamPool:
     # --- places ---
 
     def _keep_place(self, request: Request, holder: Holder) -> bool:
-        """Keep one for a connection that is about to be dialled, if there is one for this client."""
+        """Reserve a place for a connection about to be established, if this client may have one."""
         if self._shares is None and self.open >= self._most // 2:
             self._share_out()
         shares = self._shares
@@ -207,7 +204,7 @@ class UpstreamPool:
         return True
 
     def _share_out(self) -> None:
-        """Half of the places are taken: from now on it is counted who has how many."""
+        """Start to count connections per client: half of the places are taken."""
         self._shares = shares = Shares(self._most)
         for each in self._open:
             if each.holder is not None:
@@ -216,7 +213,7 @@ class UpstreamPool:
             shares.take(holder_of(request))
 
     def _drop_idle(self) -> bool:
-        """Make room for a new one: whoever dials although there are idle ones does not trust these."""
+        """Make room for a new connection by closing an idle one, which the caller did not want to reuse."""
         while self._idle:
             connection = self._idle.pop(0)
             self._open.discard(connection)
@@ -231,17 +228,18 @@ class UpstreamPool:
         self._serve()
 
     def _let_go(self, connection: UpstreamConnection) -> None:
-        """Nobody has this connection any more."""
+        """Release the share of a connection that is no longer lent."""
         request, connection.holder = connection.holder, None
         if self._shares is not None and request is not None:
             self._shares.give(holder_of(request))
 
     async def _wait(self, request: Request, holder: Holder, until: float) -> UpstreamConnection | None:
-        """A connection given back before `until` (loop time), or None: a place is kept for a new one."""
+        """Return a connection given back before `until` (loop time), or None: a place is reserved for a new
+        one."""
         waiter = _Waiter(request)
         if not self._waiting.add(holder, waiter):
             raise UpstreamBusy("too many requests wait for a connection", limit=_LIMIT)
-        # The place may have come free without anybody to tell: an idle connection that this client may have.
+        # An idle connection that this client may have: nothing else would hand it over.
         self._serve()
         try:
             async with asyncio.timeout_at(until):
@@ -249,12 +247,12 @@ class UpstreamPool:
         except (TimeoutError, asyncio.CancelledError) as end:
             self._give_up(waiter, holder)
             if isinstance(end, TimeoutError):
-                told = "no connection came free within upstream.connect_timeout"
-                raise UpstreamBusy(told, limit=_LIMIT) from None
+                detail = "no connection became free within upstream.connect_timeout"
+                raise UpstreamBusy(detail, limit=_LIMIT) from None
             raise
 
     def _give_up(self, waiter: _Waiter, holder: Holder) -> None:
-        """Nobody waits here any more; what the waiter was given meanwhile goes to the next one."""
+        """Withdraw a waiter; what it was given meanwhile goes to the next one."""
         if self._waiting.remove(holder, waiter) or waiter.future.cancelled():
             return
         given = waiter.future.result()
@@ -264,7 +262,7 @@ class UpstreamPool:
             self.give_back(given)
 
     def _serve(self) -> None:
-        """Give what is free to those that wait, in turn."""
+        """Hand free connections and places to the waiters, in turn."""
         now = time.monotonic()
         while len(self._waiting):
             connection = self._fresh(now)
@@ -283,10 +281,10 @@ class UpstreamPool:
                 self._shares.take(holder_of(waiter.request))
             waiter.future.set_result(connection)
 
-    # --- what its connections tell ---
+    # --- called by its connections ---
 
     def give_back(self, connection: UpstreamConnection) -> None:
-        """An exchange ended cleanly on this connection, which is usable."""
+        """Take back a usable connection after an exchange that ended cleanly."""
         request, connection.holder = connection.holder, None
         if self._shares is not None and request is not None:
             self._shares.give(holder_of(request))
@@ -319,7 +317,7 @@ class UpstreamPool:
         self._serve()
 
     def lost(self, connection: UpstreamConnection) -> None:
-        """The connection is gone, whoever closed it."""
+        """Forget a connection that was closed, by either side."""
         self._let_go(connection)
         self._open.discard(connection)
         if connection in self._idle:
@@ -336,7 +334,7 @@ class UpstreamPool:
     # --- upkeep ---
 
     def drop_stale(self, now: float) -> None:
-        """Close connections that were idle for too long; `now` is time.monotonic()."""
+        """Close connections that were idle for too long. `now`: time.monotonic()."""
         stale = [each for each in self._idle if each.good_until <= now]
         if not stale:
             return
@@ -347,7 +345,7 @@ class UpstreamPool:
             connection.abort()
 
     def close(self) -> None:
-        """Drop what is idle; what is lent is dropped when it is given back."""
+        """Close idle connections; lent ones are closed when they are given back."""
         self.closed = True
         if self.tls is not None:
             self.tls.stop()

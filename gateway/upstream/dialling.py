@@ -1,7 +1,7 @@
-"""New connections to the upstream: where it is, which of its addresses worked, how soon its death shows.
+"""Connecting to the upstream: name resolution, Happy Eyeballs, TLS.
 
-Invariant: a connection that is handed out is verified (TLS), and a machine that vanished without a word ends
-it within `SILENT_DEATH` seconds while something is on its way there.
+Invariant: a connection that is returned is verified (TLS), and if its host vanishes silently, it ends within
+`SILENT_DEATH` seconds while data is in flight.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from gateway.tls.rotation import WatchedContext
 from gateway.upstream.connection import UpstreamConnection
 
 # RFC 8305 section 5: 250 ms between attempts on several addresses. The address that worked is tried first, so
-# that one that answers nothing costs the first connection alone.
+# that an unresponsive one delays only the first connection.
 _ATTEMPT_DELAY = 0.25
 
-# Host and port → what getaddrinfo returns for them.
+# (host, port) → what getaddrinfo returns for them.
 Resolve = Callable[[str, int], Awaitable[Any]]
 
 
 class Dialler:
-    """One upstream's address. Connects protocols to it."""
+    """Connects protocols to one upstream."""
 
     def __init__(self, upstream: Upstream, tls: WatchedContext | None, resolve: Resolve | None) -> None:
         self._upstream = upstream
         self._tls = tls
         self._resolve = resolve or _resolve
         self._literal = _is_address(upstream.host)
-        # Of several addresses the one that was connected to last.
+        # The last of several addresses that was connected to.
         self._worked: object = None
 
     async def dial(self, connection: UpstreamConnection) -> None:
-        """Raises OSError."""
+        """Connect. Raises OSError."""
         upstream = self._upstream
         loop = asyncio.get_running_loop()
         if upstream.unix is not None:
@@ -48,7 +48,7 @@ class Dialler:
                 lambda: connection, upstream.host, upstream.port, **self._handshake()
             )
         else:
-            # Looked up for every connection, so that an upstream may move; several addresses are tried.
+            # Resolved for every connection, so that an upstream may move; several addresses are tried.
             addresses = await self._resolve(upstream.host, upstream.port)
             addresses = sorted(addresses, key=lambda each: each[4] != self._worked)
             sock = await start_connection(addresses, happy_eyeballs_delay=_ATTEMPT_DELAY, loop=loop)
@@ -56,14 +56,14 @@ class Dialler:
             await loop.create_connection(lambda: connection, sock=sock, **self._handshake())
 
     def _handshake(self) -> dict[str, Any]:
-        """What create_connection needs for TLS: the context of the moment, and the name to verify."""
+        """Return create_connection's arguments for TLS: the current context, and the name to verify."""
         if self._tls is None:
             return {}
         wanted = self._upstream.tls.server_name if self._upstream.tls is not None else None
         return {
             "ssl": self._tls.current,
             "server_hostname": wanted or self._upstream.host,
-            # The connect timeout covers it and is the first to end.
+            # The connect timeout includes it and expires first.
             "ssl_handshake_timeout": self._upstream.connect_timeout,
         }
 

@@ -1,6 +1,6 @@
-"""What the kernel is asked about connections, to the upstream and to clients, beyond reading and writing.
+"""Socket options and queries beyond reading and writing, for connections to the upstream and to clients.
 
-Invariant: nothing here raises for a socket that is closed or is none of TCP's; then there is nothing to ask.
+Invariant: nothing here raises for a socket that is closed or not TCP; it then has no effect.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
-# struct linger {on, 0 s}: closing sends RST, and no port waits in TIME_WAIT for a minute (RFC 9293 section
-# 3.6.1).
+# struct linger {on, 0 s}: closing sends RST, which leaves no port in TIME_WAIT (RFC 9293 section 3.6.1).
 _RESET = struct.pack("ii", 1, 0)
-# Seconds without an acknowledgement after which a connection is dead: five retransmissions. Linux itself
-# tries for 15 minutes (tcp_retries2), and each pooled connection to a machine that vanished cost a request
-# all of its time.
+# Seconds without an acknowledgement after which a connection is dead: five retransmissions. Linux's default
+# is 15 minutes (tcp_retries2), during which each pooled connection to a vanished host would cost a request
+# its timeout.
 SILENT_DEATH = 10.0
-# The same for one that only waits for the upstream's answer: probes after so long, so far apart, so many.
+# The same for a connection that only waits for a response: idle time, interval and number of keep-alive
+# probes.
 _PROBE_AFTER, _PROBE_EVERY, _PROBES = 10, 5, 3
-# Bytes at once of what is left behind a reset.
+# Bytes per read of data left behind a reset.
 _PIECE = 64 * 1024
 
 
 def _socket_of(transport: asyncio.BaseTransport) -> Any:
-    """asyncio's and uvloop's stand-ins for sockets share no type; None where there is none."""
+    """Return the socket, or None. (asyncio's and uvloop's substitutes have no common type.)"""
     sock = transport.get_extra_info("socket")
     return sock if sock is not None and sock.fileno() >= 0 else None
 
 
 def watch(transport: asyncio.BaseTransport) -> None:
-    """Have the kernel notice a machine that vanished (RFC 5482, RFC 9293 section 3.8.4)."""
+    """Let the kernel detect a vanished host (RFC 5482, RFC 9293 section 3.8.4)."""
     sock = _socket_of(transport)
     if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return
@@ -50,7 +50,7 @@ def watch(transport: asyncio.BaseTransport) -> None:
 
 
 def be_patient(transport: asyncio.BaseTransport, seconds: float) -> None:
-    """An upstream that is alive may leave its window closed for so long: Linux counts that as silence too."""
+    """Allow a live upstream to keep its window closed for this long: Linux counts that as silence too."""
     sock = _socket_of(transport)
     if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
         with contextlib.suppress(OSError):
@@ -59,7 +59,7 @@ def be_patient(transport: asyncio.BaseTransport, seconds: float) -> None:
 
 
 def reset_at_close(transport: asyncio.BaseTransport) -> None:
-    """Its end will be a reset: nothing is lost by it, and no port waits."""
+    """Close with a reset: no data can be lost, and no port stays in TIME_WAIT."""
     sock = _socket_of(transport)
     if sock is not None:
         with contextlib.suppress(OSError):
@@ -67,7 +67,7 @@ def reset_at_close(transport: asyncio.BaseTransport) -> None:
 
 
 def send_room(transport: asyncio.BaseTransport) -> int:
-    """Bytes that its send buffer has room for; a part of them goes to the kernel's own bookkeeping."""
+    """Return the free bytes of the send buffer; part of them is the kernel's own overhead."""
     sock = _socket_of(transport)
     if sock is None or sock.family not in {socket.AF_INET, socket.AF_INET6}:
         return 0
@@ -81,7 +81,7 @@ def send_room(transport: asyncio.BaseTransport) -> int:
 
 
 def ended(transport: asyncio.BaseTransport) -> bool:
-    """Whether the upstream has closed a connection, also where the event loop has not seen it yet."""
+    """Return whether the upstream has closed, even if the event loop has not seen it yet."""
     sock = _socket_of(transport)
     if sock is None:
         return True
@@ -91,7 +91,7 @@ def ended(transport: asyncio.BaseTransport) -> bool:
 
 
 def left_behind(transport: asyncio.BaseTransport) -> Iterator[bytes]:
-    """What was received on a connection before it broke, and not read yet (Linux keeps it)."""
+    """Yield data that was received before a connection broke, and not read yet (Linux keeps it)."""
     sock = _socket_of(transport)
     while sock is not None and sock.fileno() >= 0:
         try:

@@ -1,10 +1,10 @@
-"""What one turn of the event loop has to say, sent together at its end.
+"""Writes of one turn of the event loop, sent together at its end.
 
-A write to a peer that sleeps wakes it, and an interrupt of another CPU costs the writer 3 to 10 µs, more in a
-virtual machine (docs/performance.md). Said one by one, with the work on a request between them, nearly every
-write wakes somebody who has just fallen asleep; said together, the first one does.
+A write to a sleeping peer wakes it, and the interrupt of another CPU costs the writer 3 to 10 µs, more in a
+virtual machine (docs/performance.md). Written one by one, with work on a request in between, nearly every
+write wakes a peer that has just gone to sleep; written together, only the first one does.
 
-Invariant: what is held leaves within the same turn, and before anything else happens to its connection.
+Invariant: what is held is written within the same turn, and before anything else happens to its connection.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-# More than this are not held back: of 32 writes the one that wakes costs nothing any more, while of the
-# thousand that one turn may bring the first would wait for the last, 40 ms.
+# The number of writes held: of 32, the wake-up costs nothing any more, but of the thousand that one turn may
+# bring, the first would wait 40 ms for the last.
 MOST = 32
 
 
 class Flushable(Protocol):
-    """A connection with something to say. Implementations: ClientWriter, UpstreamConnection."""
+    """A connection with data to write. Implementations: ClientWriter, UpstreamConnection."""
 
     def flush(self) -> None:
-        """Write what is held, if anything still is. Raises nothing."""
+        """Write what is held, if anything is. Raises nothing."""
 
 
 class Outbox:
-    """The holders of one event loop's turn; its owner is the server."""
+    """The connections to flush in one turn. Owned by the server."""
 
     __slots__ = ("_holders",)
 
@@ -33,7 +33,7 @@ class Outbox:
         self._holders: list[Flushable] = []
 
     def add(self, holder: Flushable) -> None:
-        """`holder` is flushed at the end of this turn, or earlier."""
+        """Flush `holder` at the end of this turn, or earlier."""
         holders = self._holders
         if not holders:
             asyncio.get_running_loop().call_soon(self.flush)

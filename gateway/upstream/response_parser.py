@@ -1,7 +1,7 @@
-"""An upstream's bytes, read into answers by httptools: its callbacks take notes, connection.py acts on them.
+"""The response parser: httptools' callbacks record what they see, and connection.py acts on it.
 
-Invariant: whatever stands behind a whole answer is noted as excess, and whatever makes an answer doubtful as
-broken; nothing is handed on from inside the parser.
+Invariant: data behind a complete response is recorded as excess, and a doubtful response as broken; nothing
+is passed on from inside the parser.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import re
 
 from httptools import HttpParserError, HttpResponseParser
 
-# Heads beyond this are not served: twice what we accept from clients by default; nginx's proxy buffers hold
-# 4–8 KiB, Envoy's limit is 60 KiB.
+# Larger heads are refused: twice our default limit for clients; nginx's proxy buffers hold 4–8 KiB, Envoy's
+# limit is 60 KiB.
 MAX_ANSWER_HEAD = 64 * 1024
 
 
 class AnswerHead:
-    """Status line and headers of an answer: lines as the upstream wrote them, hop-by-hop ones left out."""
+    """Status line and headers of a response: lines as the upstream wrote them, without hop-by-hop headers."""
 
     __slots__ = (
         "chunked",
@@ -30,23 +30,23 @@ class AnswerHead:
 
     def __init__(self, status: int, status_line: bytes, lines: list[bytes]) -> None:
         self.status = status
-        # As it goes to the client; empty where it is out of bounds.
+        # As sent to the client; empty if invalid.
         self.status_line = status_line
         self.lines = lines
         self.content_length: bytes | None = None
-        # Neither a length nor chunked: the body ends where the connection does (RFC 9112 section 6.3 rule 8).
+        # With neither length nor chunks, the body ends with the connection (RFC 9112 section 6.3 rule 8).
         self.chunked = False
-        # text/event-stream: it has no end, and its readers reconnect (WHATWG HTML section 9.2).
+        # text/event-stream: endless, and its readers reconnect (HTML Standard section 9.2).
         self.event_stream = False
-        # There is a Set-Cookie among the lines.
+        # Whether any line is a Set-Cookie.
         self.sets_cookies = False
 
 
-# RFC 9110 section 7.6.1: these end at each hop. Content-Length and Transfer-Encoding are the framing, which
-# is written anew towards the client.
+# RFC 9110 section 7.6.1: hop-by-hop headers. Content-Length and Transfer-Encoding are rewritten for the
+# client.
 _DROPPED = frozenset({b"proxy-authenticate", b"proxy-connection", b"te", b"trailer", b"upgrade"})
 _KEEP, _DROP, _LENGTH, _ENCODING, _CONNECTION, _TYPE, _COOKIE, _KEEP_ALIVE = range(8)
-# Bounded: an upstream that invents names must not fill the memory.
+# Bounded: an upstream that invents header names must not fill the memory.
 _REMEMBERED_NAMES = 512
 _REMEMBERED_LENGTH = 64
 _kinds: dict[bytes, int] = {}
@@ -77,28 +77,28 @@ _EVENT_STREAM = b"text/event-stream"
 _SHORTEST_STREAM = len(_EVENT_STREAM)
 
 _NONE: frozenset[bytes] = frozenset()
-# What a Connection header says most often; these name no header, or one that is dropped in any case.
+# The usual values of Connection; they name no header, or one that is removed anyway.
 _OPTIONS = frozenset({b"keep-alive", b"close", b"upgrade", b""})
 
 
 def _named_headers(value: bytes) -> frozenset[bytes]:
-    """RFC 9110 section 7.6.1: a header that Connection names ends here too."""
+    """Return the headers that Connection names: they are hop-by-hop too (RFC 9110 section 7.6.1)."""
     if value.lower() in _OPTIONS:
         return _NONE
     return frozenset(token.strip().lower() for token in value.split(b",")) - _OPTIONS
 
 
 _REASON = re.compile(rb"[\t -~\x80-\xff]*")
-# Those that upstreams sent so far; a dozen in practice, and bounded as above.
+# Status lines seen so far; a dozen in practice, bounded as above.
 _status_lines: dict[tuple[int, bytes], bytes] = {}
 _REMEMBERED_LINES = 64
 
 
 def _status_line(status: int, reason: bytes) -> bytes:
-    """RFC 9112 section 4: three digits from 100; "reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )".
+    """Return the status line for the client; empty if it is invalid.
 
-    UTF-8 and Latin-1 are obs-text, and "a client SHOULD ignore the reason-phrase content": they frame
-    nothing. Empty for what is no status line.
+    RFC 9112 section 4: three digits from 100; "reason-phrase = 1*( HTAB / SP / VCHAR / obs-text )". UTF-8 and
+    Latin-1 are obs-text, and "a client SHOULD ignore the reason-phrase content": they do not affect framing.
     """
     if status < 100 or not _REASON.fullmatch(reason):
         return b""
@@ -112,13 +112,13 @@ _LENGTHS = re.compile(rb"(?i)content-length:[ \t]*(\d+(?:[ \t]*,[ \t]*\d+)*)[ \t
 
 
 def one_length(raw: bytes) -> bytes | None:
-    """These bytes of an answer with each length once where it stood twice; empty: its head is not whole yet;
-    None: it stood there once, or not the same. Pure.
+    """Return a response with repeated equal lengths reduced to one. Empty: its head is incomplete; None: no
+    length is repeated, or they differ. Pure.
 
     RFC 9112 section 6.3 rule 5: an invalid Content-Length is an error "unless the field value can be
     successfully parsed as a comma-separated list, all values in the list are valid, and all values in the
     list are the same (in which case, the message is processed with that single value)". Two lines are such a
-    list (RFC 9110 section 5.3). Towards the client it is written once.
+    list (RFC 9110 section 5.3).
     """
     kept: list[bytes] = []
     at = 0
@@ -130,7 +130,7 @@ def one_length(raw: bytes) -> bytes | None:
         if head is None:
             return None
         kept += (head, b"\r\n\r\n")
-        # RFC 9110 section 15.2: behind an interim answer comes another one.
+        # RFC 9110 section 15.2: another response follows an interim one.
         interim, at = raw[at + 9 : at + 10] == b"1", end + 4
         if not interim:
             break
@@ -140,7 +140,7 @@ def one_length(raw: bytes) -> bytes | None:
 
 
 def _with_one_length(lines: list[bytes]) -> bytes | None:
-    """A head; None: its lengths are not the same."""
+    """Return the head with one length; None if the lengths differ."""
     kept: list[bytes] = []
     lengths: set[bytes] = set()
     for line in lines:
@@ -155,12 +155,12 @@ def _with_one_length(lines: list[bytes]) -> bytes | None:
 
 
 _TIMEOUT = re.compile(rb"(?i)(?:^|[,;\s])timeout *= *\"?(\d{1,6})(?!\d)")
-# One or two in practice, and bounded as above.
+# One or two in practice, bounded as above.
 _announced: dict[bytes, float] = {}
 
 
 def _seconds_announced(value: bytes) -> float | None:
-    """Keep-Alive: timeout=5 (RFC 2068 section 19.7.1.1, as servers write it)."""
+    """Parse `Keep-Alive: timeout=5` (RFC 2068 section 19.7.1.1, as servers write it)."""
     found = _TIMEOUT.search(value)
     if found is None:
         return None
@@ -170,12 +170,12 @@ def _seconds_announced(value: bytes) -> float | None:
     return seconds
 
 
-# In the place of the parser of a connection that is lost.
+# Replaces the parser of a closed connection.
 _ENDED = HttpResponseParser(object())
 
 
 class AnswerReader:
-    """The reading half of a connection to the upstream; the acting half (connection.py) is built on it."""
+    """The reading half of an upstream connection; connection.py builds on it."""
 
     __slots__ = (
         "_body",
@@ -211,11 +211,11 @@ class AnswerReader:
         self.expect_answer(head_only=False)
 
     def expect_answer(self, *, head_only: bool) -> None:
-        """Begin anew; `head_only` for a HEAD request, whose answer has no body."""
+        """Reset for the next response. `head_only`: it answers a HEAD request, so it has no body."""
         self._head_only = head_only
         self._head: AnswerHead | None = None
         self._interim: list[AnswerHead] = []
-        # How many of these were handed on.
+        # The number of interim responses passed on.
         self._told = 0
         self._interim_open = False
         self._lines: list[bytes] = []
@@ -227,28 +227,29 @@ class AnswerReader:
         self._sets_cookies = False
         self._body: list[bytes] = []
         self._end: list[bytes] | None = None
-        # What was read of a head that is not whole yet.
+        # Input of an incomplete head.
         self._seen = b""
-        # Whether the parser refused that, and for what may be harmless.
+        # Whether the parser refused it for a reason that may be harmless.
         self._suspect = False
         self._in_body = False
-        # Whether a body is being read that came in large pieces so far.
+        # Whether the body being read has come in large pieces so far.
         self._bulky = False
         self._until_close = False
         self._excess = False
         self._broken: str | None = None
         self._keep_alive = False
         self._connection = b""
-        # Seconds that the upstream said it keeps the connection for; None: it said nothing.
+        # Seconds that the upstream announced to keep the connection; None: not announced.
         self.announced: float | None = None
-        # Whether the answer has no body, and a careless upstream might send one all the same.
+        # Whether the response has no body, but a careless upstream might send one.
         self.spoke_of_body = False
 
     def end_reading(self) -> None:
-        """Nothing more comes. The parser refers back to this, and such a ring lives long (serve/loops.py)."""
+        """Release the parser: it refers back to this, and such a cycle is not collected soon
+        (serve/loops.py)."""
         self._parser = _ENDED
 
-    # --- httptools: these only take notes ---
+    # --- httptools callbacks, which only record ---
 
     def on_message_begin(self) -> None:
         if self._end is not None:
@@ -265,7 +266,7 @@ class AnswerReader:
             self._lines.append(b"%b: %b\r\n" % (name, value))
         elif kind == _TYPE:
             self._lines.append(b"%b: %b\r\n" % (name, value))
-            # RFC 9110 section 8.3.1: types are case-insensitive, parameters may follow.
+            # RFC 9110 section 8.3.1: media types are case-insensitive and may have parameters.
             if len(value) >= _SHORTEST_STREAM and value[:_SHORTEST_STREAM].lower() == _EVENT_STREAM:
                 self._event_stream = True
         elif kind == _COOKIE:
@@ -281,7 +282,7 @@ class AnswerReader:
         elif kind == _KEEP_ALIVE:
             self.announced = _announced.get(value) or _seconds_announced(value)
         elif kind == _ENCODING:
-            # RFC 9112 section 6.1. Stricter: chunked alone; a coding below it would be lost on the way.
+            # RFC 9112 section 6.1. Stricter: chunked only; any other coding would be lost.
             if value.lower() != b"chunked":
                 self._broken = "Transfer-Encoding other than chunked"
             self._chunked = True
@@ -300,12 +301,12 @@ class AnswerReader:
         if not status_line:
             self._broken = "status line out of bounds"
         if status == 101:
-            # Never a whole answer: either the parser sees the switch, or it is broken.
+            # Never a complete response: the parser reports the upgrade, or it is broken.
             self._interim_open = True
             self._head = head
             return
         if status < 200:
-            # RFC 9110 section 15.2: interim, another answer follows on the same question.
+            # RFC 9110 section 15.2: interim; another response to the same request follows.
             self._interim.append(head)
             self._interim_open = True
             return
@@ -321,17 +322,17 @@ class AnswerReader:
             self._keep_alive = False
 
     def _no_body(self, head: AnswerHead) -> None:
-        """RFC 9112 section 6.3 rule 1: no body, whatever the head says of one.
+        """Complete a response without a body, whatever its head announces (RFC 9112 section 6.3 rule 1).
 
-        Where it does, a careless upstream may send it after all, and it would be read as the next answer.
-        What came with the head is seen here; what comes later closes the connection, which rests a moment
-        (connection_pool.py).
+        If it announces one, a careless upstream may send it anyway, which would be parsed as the next
+        response. Data that came with the head is detected here; later data closes the connection, which rests
+        for a moment (connection_pool.py).
         """
         self._end = []
         spoken = head.chunked or head.content_length not in {None, b"0"}
         if self._head_only:
-            # The parser does not know that it was a HEAD: without a length it expects the end of the
-            # connection.
+            # The parser does not know about HEAD: without a length it expects the body to last until the
+            # connection closes.
             said = {token.strip() for token in self._connection.lower().split(b",")}
             persists = self._parser.get_http_version() == "1.1" or b"keep-alive" in said
             self._keep_alive = persists and b"close" not in said
@@ -339,12 +340,13 @@ class AnswerReader:
         elif head.status == 304:
             self.spoke_of_body = spoken
         else:
-            # RFC 9110 section 8.6: a 204 must not have either; who says so knows no better what to send.
+            # RFC 9110 section 8.6: a 204 must have neither; an upstream that sends one cannot be trusted to
+            # stop.
             self._keep_alive = self._keep_alive and not spoken
 
     def read_tolerantly(self, data: bytes | memoryview) -> bool:
-        """Read a head again that the parser refused for something harmless, once it is whole; False: it was
-        nothing of the kind. `data` is what came last.
+        """Parse a head again that was refused for something harmless, once it is complete; return False if it
+        was not harmless. `data`: the latest input.
         """
         raw = self._seen + data
         tolerable = one_length(raw)
@@ -363,7 +365,7 @@ class AnswerReader:
         return True
 
     def forget_body(self) -> None:
-        """The parser still waits for a body that does not come."""
+        """Reset the parser, which still waits for a body that does not come."""
         self._parser = HttpResponseParser(self)
 
     def on_body(self, body: bytes) -> None:
@@ -376,5 +378,5 @@ class AnswerReader:
         if self._interim_open:
             self._interim_open = False
         elif self._end is None:
-            # What on_header noted since the head are trailers (RFC 9110 section 6.5).
+            # Headers recorded since the head are trailers (RFC 9110 section 6.5).
             self._end, self._lines = self._lines, []

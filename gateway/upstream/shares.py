@@ -1,11 +1,11 @@
-"""Who may have how many of the upstream's connections, and who waits for one in which order. Pure.
+"""Fair shares of the upstream's connections, and the order in which waiters get them. Pure.
 
 The rule is the dynamic threshold of shared buffers (Choudhury and Hahne, 1998): a client may have as many
-places as are free. One alone gets half of them, two get a third each, and whoever comes next finds as many
-free as each of those has. It costs nothing while half of the places are free, for then it allows everything.
+places as are free. A single client gets half of them, two get a third each, and the next one finds as many
+free as each of those has. While half of the places are free the rule allows everything, so it costs nothing.
 
-Invariant: with three places or more no client, however many requests it makes, has the last one, neither of
-the connections nor of the queue.
+Invariant: with three places or more, no client has the last one, neither of the connections nor of the queue,
+however many requests it sends.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Holder(NamedTuple):
-    """A client: a principal, or an address (of IPv6 the /64) where nobody is signed in."""
+    """A client: a principal, or an address (for IPv6 the /64) if not signed in."""
 
     pool_id: str
     name: str
@@ -36,7 +36,7 @@ def holder_of(request: Request) -> Holder:
 
 
 class Shares:
-    """Places, and how many of them each client has."""
+    """The places, and the number that each client holds."""
 
     __slots__ = ("_held", "_places", "taken")
 
@@ -46,7 +46,7 @@ class Shares:
         self.taken = 0
 
     def admits(self, holder: Holder) -> bool:
-        """Whether this client may have one more. With all places taken: if it has none."""
+        """Return whether this client may take another place; with all places taken: whether it has none."""
         return self._held.get(holder, 0) <= self._places - self.taken
 
     def take(self, holder: Holder) -> None:
@@ -65,7 +65,7 @@ class Shares:
 
 
 class FairQueue(Generic[T]):
-    """Those that wait, in turn by client: one that waits a hundred times delays another once."""
+    """Waiting requests, served in turn by client: a client that waits a hundred times delays others once."""
 
     def __init__(self, places: int) -> None:
         self._places = places
@@ -76,7 +76,7 @@ class FairQueue(Generic[T]):
         return self._size
 
     def add(self, holder: Holder, waiter: T) -> bool:
-        """False: the queue is full for this client."""
+        """Queue a waiter; return False if the queue is full for this client."""
         line = self._lines.get(holder)
         waiting, free = 0 if line is None else len(line), self._places - self._size
         if free <= 0 or waiting > free:
@@ -86,7 +86,7 @@ class FairQueue(Generic[T]):
         return True
 
     def next(self, shares: Shares | None) -> T | None:
-        """The one whose turn it is among those that may have a place, taken out; None: nobody may."""
+        """Remove and return the next waiter whose client may take a place; None if there is none."""
         for holder, line in self._lines.items():
             if shares is None or shares.admits(holder):
                 waiter = line.popleft()
@@ -99,7 +99,7 @@ class FairQueue(Generic[T]):
         return None
 
     def remove(self, holder: Holder, waiter: T) -> bool:
-        """False: it is not waiting any more."""
+        """Remove a waiter; return False if it is no longer waiting."""
         line = self._lines.get(holder)
         if line is None or waiter not in line:
             return False

@@ -125,4 +125,6 @@ async def test_a_soft_limit_is_raised_and_a_hard_one_lowers_the_connections(
         await until(served_again, seconds=60)
         events = [line for line in served.log if line["event"] == "connections_limited"]
         assert len(events) == max(2 if workers else 1, 1)
-        assert "200 open files leave room for 36 connections of clients, not 5000" in str(events[0]["exact"])
+        assert "a limit of 200 open files leaves room for 36 client connections, not 5000" in str(
+            events[0]["exact"]
+        )

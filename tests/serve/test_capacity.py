@@ -63,10 +63,10 @@ def test_more_memory_is_more_connections_up_to_a_bound(tmp_path: Path) -> None:
     [
         ("max_connections: 5000", 20_000, 5000, None),
         # Each may need one to the upstream as well.
-        ("max_connections: 5000", 4_000, 2848, "4000 open files leave room for 2848 connections"),
+        ("max_connections: 5000", 4_000, 2848, "4000 open files leaves room for 2848 client connections"),
         ("max_connections: 5000", 1_024, 448, "not 5000: raise the limit"),
         ("max_connections: auto", 1_024, 448, None),
-        ("max_connections: auto", 200, 36, "200 open files leave room for 36 connections"),
+        ("max_connections: auto", 200, 36, "200 open files leaves room for 36 client connections"),
         ("max_connections: 0", 4_000, 2848, None),
     ],
 )

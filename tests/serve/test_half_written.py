@@ -62,7 +62,7 @@ async def test_a_file_that_is_truncated_and_written_three_seconds_later_changes_
         assert statuses == {200}
         figure("every answer as before, `config_reload_deferred` in the log, `/readyz` says why")
         assert "lost all its user pools and routes" in reasons[0]["reason"]
-        assert gateway.events("config_reload_deferred")[0]["lost"][1] == "routes: 0 in place of 1"
+        assert gateway.events("config_reload_deferred")[0]["lost"][1] == "routes: 0 instead of 1"
         await until(gateway.served.is_ready, seconds=30)
 
 
@@ -75,7 +75,7 @@ async def test_a_pause_before_the_routes_opens_nothing(tmp_path: Path) -> None:
             file.write(changed.partition("routes:")[0])
             file.flush()
             (held,) = await logged(gateway, "config_reload_deferred", 1)
-            assert held["lost"] == ["routes: 0 in place of 2"]
+            assert held["lost"] == ["routes: 0 instead of 2"]
             assert (await once(gateway.port, get("/x", token))).status == 403
             # Part of the rest: that is a change too, and less than there was.
             file.write("routes:\n  - {path: /open, auth: none}\n")
@@ -125,7 +125,7 @@ def test_losses_name_what_is_missing(tmp_path: Path) -> None:
     one = replace(full, cognito=replace(full.cognito, user_pools=full.cognito.user_pools[:1]))
     assert losses(one, full) == ["cognito.user_pools: us-east-1_BBBBBBBBB"]
     assert losses(full, one) == []
-    assert losses(replace(full, routes=full.routes[:1]), full) == ["routes: 1 in place of 2"]
+    assert losses(replace(full, routes=full.routes[:1]), full) == ["routes: 1 instead of 2"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -241,7 +241,7 @@ async def test_what_needs_a_restart_is_said_and_the_rest_applied(tmp_path: Path)
         running.rewrite(OPEN, CLOSED)
         line = await running.event("config_reload")
         assert (line["result"], line["level"]) == ("success", "warning")
-        assert line["not_applied"] == ["metrics.address stays as it is until the gateway is restarted"]
+        assert line["not_applied"] == ["metrics.address stays unchanged until the gateway is restarted"]
         await status(running, 401)
 
 

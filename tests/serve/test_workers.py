@@ -197,7 +197,7 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
         assert last["exact"].startswith("upstream.tls.ca_file")
         probe = await served.probe()
         assert probe.status == 503
-        assert b"1 of 2 workers keep ending at their start" in probe.body
+        assert b"1 of 2 workers are crash-looping" in probe.body
         ca.write_bytes(good)
         await running.serving(2)
         # Once the successor has lived longer than those did, the trouble is over.
