@@ -1,4 +1,4 @@
-"""The one-time set-up code: whoever can read the log may connect this gateway, once.
+"""The one-time set-up code, written to the log: it lets its reader connect this gateway, once.
 
 Derived from the secret that the workers share and from the number of codes used, so that every worker knows
 it and no file holds it. Invariant: codes are compared in constant time, and a code used at any worker is
