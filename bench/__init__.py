@@ -1,1 +1,1 @@
-"""The benchmark: the gateway and its peers, side by side in one run, same checks, same work."""
+"""The benchmark: the gateway and its peers side by side, with the same checks and the same load."""

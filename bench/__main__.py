@@ -1,4 +1,4 @@
-"""`python -m bench`: exit 0 when all that could run was measured, 1 when one failed its check or its work."""
+"""`python -m bench`: exits with 0 if everything that can run was measured, 1 if a check or a work failed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def _say(text: str) -> None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends a run as Ctrl-C does: through every `finally`."""
+    """Let SIGTERM end a run as Ctrl-C does: through every `finally`."""
     raise KeyboardInterrupt
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the benchmark; returns the exit code."""
+    """Run the benchmark; return the exit code."""
     options = parse(argv, list(WORKS), [kind.name for kind in CONTESTANTS])
     if options.readme:
         return _write_readme(options)
@@ -63,11 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _write_readme(options: Options) -> int:
-    assert options.json is not None, "parse saw to it"
+    assert options.json is not None, "parse requires it"
     try:
         text = readme.between_marks(README.read_text(), readme.section(json.loads(options.json.read_text())))
     except (OSError, ValueError, KeyError) as error:
-        _say(f"bench: {README} stays as it is: {error}")
+        _say(f"bench: {README} is unchanged: {error}")
         return 1
     README.write_text(text)
     return 0
@@ -82,7 +82,7 @@ def _heading(run: dict[str, object]) -> str:
 
 
 def _draw(options: Options, outcomes: Sequence[report.Outcome], run: dict[str, object]) -> bool:
-    """Draws the works that measured CPU per request; False, with a word, when none did."""
+    """Draw the works that measured CPU per request; return False, with a message, if none did."""
     assert options.svg is not None
     groups = []
     for outcome in outcomes:
@@ -91,7 +91,7 @@ def _draw(options: Options, outcomes: Sequence[report.Outcome], run: dict[str, o
         bars = [_bar(outcome, entry) for entry in outcome.measured()]
         groups.append(chart.Group(outcome.title, sorted(bars, key=lambda bar: bar.value)))
     if not groups:
-        _say("bench: no picture: none of the works measured CPU per request")
+        _say("bench: no chart: none of the works measured CPU per request")
         return False
     subtitle = f"{run['cpu']}, Python {run['python']}; {run['connections']} connections"
     options.svg.parent.mkdir(parents=True, exist_ok=True)

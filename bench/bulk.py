@@ -1,8 +1,8 @@
-"""The upstream for large bodies and for WebSockets: `python -m bench.bulk PORT`, a thread a connection.
+"""The upstream for large bodies and WebSockets: `python -m bench.bulk PORT`, with a thread per connection.
 
-`GET /down/N` answers N bytes, `PUT /up/N` reads the body to its end and answers how much that was, an upgrade
-answers 101 and echoes text frames, /missing is a 404, everything else gets the usual constant. Blocking calls
-on large buffers: per byte that is the kernel's copy and nothing else.
+`GET /down/N` answers N bytes, `PUT /up/N` reads the body and answers its size, an upgrade answers 101 and
+echoes text frames, /missing is a 404, everything else gets the usual constant. Blocking calls on large
+buffers: per byte, that is the kernel's copy and nothing else.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ MISSING = "/missing"
 PIECE = 1024 * 1024
 # RFC 6455 section 1.3.
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-# A thread needs a few frames of Python, not the 8 MiB of address space it gets by default.
+# A thread needs a few Python frames, not the default of 8 MiB of address space.
 _STACK = 256 * 1024
 
 
 def start(stack: ExitStack, directory: Path, cpus: frozenset[int]) -> int:
-    """Starts it, to be ended with the stack; returns its port once it answers."""
+    """Start it, to be ended with the stack; return its port once it answers."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [sys.executable, "-m", "bench.bulk", str(port)]
@@ -48,7 +48,7 @@ def _answer(body: bytes) -> bytes:
 
 
 def _serve(sock: socket.socket, zeros: memoryview) -> None:
-    """Requests one after the other, until the other side goes."""
+    """Serve requests one by one until the client closes."""
     with sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = b""
@@ -62,11 +62,11 @@ def _serve(sock: socket.socket, zeros: memoryview) -> None:
                 head, _, data = data.partition(b"\r\n\r\n")
                 data = _one(sock, head, data, zeros)
         except OSError:
-            return  # the other side went away in the middle: its own business
+            return  # the client closed in the middle
 
 
 def _one(sock: socket.socket, head: bytes, data: bytes, zeros: memoryview) -> bytes:
-    """Answers this request; returns what came behind it."""
+    """Answer a request; return the data behind it."""
     path = head.split(b" ", 2)[1].decode()
     fields = {
         name.strip().lower(): value.strip()
@@ -95,7 +95,7 @@ def _one(sock: socket.socket, head: bytes, data: bytes, zeros: memoryview) -> by
 
 
 def _swallow(sock: socket.socket, fields: dict[bytes, bytes], data: bytes) -> int:
-    """Reads a counted body to its end, however large, and keeps none of it; 0 for an uncounted one."""
+    """Read and discard a body with a length; return its size, 0 without a length."""
     left = int(fields.get(b"content-length", b"0")) - len(data)
     received, room = len(data), bytearray(PIECE)
     while left > 0:
@@ -108,7 +108,7 @@ def _swallow(sock: socket.socket, fields: dict[bytes, bytes], data: bytes) -> in
 
 
 def _echo(sock: socket.socket, data: bytes) -> None:
-    """Small masked frames come back unmasked (RFC 6455 section 5.2), until the other side goes."""
+    """Echo small masked frames unmasked (RFC 6455 section 5.2) until the client closes."""
     while True:
         while len(data) < 6 or len(data) < 6 + (data[1] & 0x7F):
             more = sock.recv(65536)

@@ -1,4 +1,4 @@
-"""A certificate for loopback and its key in one PEM file, for contestants that speak TLS."""
+"""A self-signed certificate for loopback with its key in one PEM file, for contestants that speak TLS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 
 def write_self_signed(file: Path) -> Path:
-    """Write the pair into `file`, unless it is there; returns the file."""
+    """Write the pair into `file` unless it exists; return the file."""
     if file.exists():
         return file
     key = ec.generate_private_key(ec.SECP256R1())

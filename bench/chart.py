@@ -1,7 +1,7 @@
-"""The picture of a comparison: a group of bars for each work, a bar for each contestant, as SVG. Pure.
+"""The chart of a comparison as SVG: a group of bars per work, a bar per contestant. Pure.
 
-It stands on any page: no background of its own, no scripts, no outside fonts; the colours follow the
-reader's light or dark scheme.
+It fits any page: no background, no scripts, no external fonts; the colours follow the reader's light or dark
+scheme.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ text { font: 14px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-s
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """value: in the chart's unit. remark: a few words behind the value."""
+    """One bar. `value`: in the chart's unit; `remark`: a few words after the value."""
 
     label: str
     value: float
@@ -51,14 +51,14 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One work's bars, in the order they are drawn."""
+    """The bars of one work, in drawing order."""
 
     title: str
     bars: Sequence[Bar]
 
 
 def draw(title: str, subtitle: str, unit: str, groups: Sequence[Group]) -> str:
-    """The whole document, every bar on one scale. Raises ValueError without bars."""
+    """Return the SVG document, with all bars on one scale. Raises ValueError without bars."""
     bars = [bar for group in groups for bar in group.bars]
     if not bars:
         raise ValueError("nothing was measured, so there is nothing to draw")
@@ -108,6 +108,6 @@ def _row(bar: Bar, top: int, length: float, unit: str) -> list[str]:
 
 
 def _number(value: float) -> str:
-    """Three significant digits, never in powers of ten."""
+    """Format with three significant digits, never with an exponent."""
     decimals = max(0, 2 - math.floor(math.log10(value))) if 0 < value < 100 else 0
     return f"{value:,.{min(decimals, 2)}f}"

@@ -1,7 +1,7 @@
-"""Where a traced gateway's spans go: a stand-in for an OpenTelemetry collector, on loopback; it counts them.
+"""A minimal OpenTelemetry collector on loopback, which counts the spans of a traced gateway.
 
-Each request is decoded as OTLP, so that what counts as arrived is what a collector could have kept. Imported
-only where the tracing extra is installed (`missing`).
+Each request is decoded as OTLP, so only spans that a collector could store are counted. Imported only if the
+tracing extra is installed (`missing`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ PATH = "/v1/traces"
 
 
 def missing() -> str | None:
-    """Why there can be no collector, and no gateway that traces; None when there can."""
+    """Return why there can be no collector, and no traced gateway; None if there can."""
     if importlib.util.find_spec("opentelemetry") is None:
         return "opentelemetry is not installed: pip install 'cognito-gateway[tracing]'"
     return None
 
 
 class Collector(Loopback):
-    """Takes OTLP/HTTP at PATH until closed. `spans` counts what came; anything else is refused with 400."""
+    """Accepts OTLP/HTTP at PATH until closed. `spans` counts them; anything else is refused with 400."""
 
     def __init__(self) -> None:
-        # Whoever has not the extra can still list the works.
+        # Imported here, so that the works can be listed without the extra.
         from google.protobuf.message import DecodeError
         from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
             ExportTraceServiceRequest,
@@ -72,7 +72,7 @@ class Collector(Loopback):
             self._arrived.notify_all()
 
     def settle(self, quiet: float, most: float) -> int:
-        """How many have come, once nothing has for `quiet` seconds, or after `most` seconds."""
+        """Return the number of spans once none has arrived for `quiet` seconds, or after `most` seconds."""
         end = time.monotonic() + most
         seen = self.spans
         while (left := end - time.monotonic()) > 0:

@@ -1,4 +1,4 @@
-"""What a work has to show: a figure of ours, or our ratio to a peer's, held against a bar. Pure."""
+"""Goals: a limit on one of our figures, or on our ratio to a peer's. Pure."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bench.stats import Sample, medians, ratio
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """`key` of the samples at most `limit`: the median over the rounds, or with `highest` each of them.
+    """A limit on `key` of the samples: for the median over the rounds, or with `highest` for each of them.
 
-    With a `peer` it is our ratio to that peer in this key, taken round by round.
+    With a `peer` it applies to our ratio to that peer, computed round by round.
     """
 
     what: str
@@ -22,7 +22,7 @@ class Goal:
     highest: bool = False
 
     def value(self, rounds: Mapping[str, Sequence[Sample]], ours: str) -> float | None:
-        """What came of it, of each contestant's rounds by name; None where it was not measured."""
+        """Return the value to compare, from the rounds by contestant; None if it was not measured."""
         mine = [sample for sample in rounds.get(ours, ()) if self.key in sample]
         if not mine:
             return None
@@ -39,7 +39,7 @@ class Verdict:
 
     @property
     def met(self) -> bool | None:
-        """None where it was not measured."""
+        """None if it was not measured."""
         return None if self.value is None else self.value <= self.limit
 
     def __str__(self) -> str:

@@ -1,10 +1,10 @@
-"""What a request costs in the gateway's own code alone, without kernel, network and generator.
+"""The cost of a request in the gateway's own code, without kernel, network and load generator.
 
-`python -m bench.inprocess [--quick] [--profile]`: real connections of the gateway on transports that swallow
-what is written; the upstream's answer is put in by hand. µs per request, the least of many rounds, so that a
-busy machine spoils little; what the kernel asks comes on top. `--profile`: cProfile's list for a new token.
+`python -m bench.inprocess [--quick] [--profile]`: real connections of the gateway on transports that discard
+their output; the upstream's response is injected. Prints µs per request, the minimum of many rounds, which a
+busy machine affects least; the kernel's share is not included. `--profile`: cProfile's list for a new token.
 
-Invariant: every answer that is counted was written to the client whole.
+Invariant: every counted answer was written to the client completely.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from gateway.upstream.connection import UpstreamConnection
 
 ROUNDS = 250
 ROUNDS_QUICK = 3
-# As many as the load of the benchmark has connections.
+# As many connections as the benchmark's load.
 LANES = 32
-# Connections of both kinds with a request under way at the same time.
+# Concurrent requests, each on its own client and upstream connection.
 AT_ONCE = (1, LANES, 1_000)
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nServer: nginx\r\nDate: Tue, 24 Nov 2026 20:20:20 GMT\r\n"
@@ -42,7 +42,7 @@ ANSWER = (
 
 
 class Swallowing(asyncio.Transport):
-    """A transport that keeps only what was written last."""
+    """A transport that keeps only the last write."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,14 +61,14 @@ class Swallowing(asyncio.Transport):
         return 0
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Nothing is buffered."""
+        """Do nothing: nothing is buffered."""
 
     def abort(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
 
 class Lane:
-    """A client's connection and one to the upstream, which the pool holds."""
+    """A client connection and an upstream connection, which the pool holds."""
 
     def __init__(self, server: Server, loop: asyncio.AbstractEventLoop) -> None:
         self.client, self.sink = ClientConnection(server, loop), Swallowing()
@@ -79,7 +79,7 @@ class Lane:
 
 
 async def prepared(directory: Path, mint: Mint) -> Server:
-    """A server without sockets that knows its keys."""
+    """Return a server without sockets that has its keys."""
     (directory / "jwks.json").write_bytes(mint.key_set())
     file = directory / "gateway.yaml"
     file.write_text(
@@ -96,7 +96,7 @@ async def prepared(directory: Path, mint: Mint) -> Server:
 
 
 def turn(server: Server, lanes: Sequence[Lane], requests: Sequence[bytes]) -> None:
-    """One request on each lane: all are asked, then all are answered, as two turns of the event loop."""
+    """Serve one request per lane: all requests, then all answers, like two turns of the event loop."""
     for lane, request in zip(lanes, requests, strict=True):
         lane.client.get_buffer(-1)[: len(request)] = request
         lane.client.buffer_updated(len(request))

@@ -1,4 +1,4 @@
-"""The key endpoint of the benchmark's user pool, on loopback; it counts how often it is asked."""
+"""The key endpoint of the benchmark's user pool on loopback; it counts its requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An HTTP server of the benchmark's own, on loopback and in a thread: what stands in for keys and spans."""
+"""A threaded HTTP server on loopback, for the key endpoint and the span collector."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  (the base class's name)
-        """Nothing: its lines would stand between the report's."""
+        """Do nothing: log lines would mix with the report."""
 
 
 class Loopback:
-    """Serves with this handler on a free port, from when it is made until it is closed."""
+    """Serves with a handler on a free port until closed."""
 
     def __init__(self, handler: type[Handler]) -> None:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)

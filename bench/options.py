@@ -1,4 +1,4 @@
-"""The command line of the benchmark."""
+"""The benchmark's command-line options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """One run. seconds: of one round of one contestant."""
+    """The options of a run. `seconds`: per round and contestant."""
 
     works: tuple[str, ...]
     only: tuple[str, ...]
@@ -24,7 +24,7 @@ class Options:
     svg: Path | None
     keep: bool
     readme: bool = False
-    # What --seconds said, for works with a length of their own.
+    # The value of --seconds, for works with their own duration.
     asked_seconds: int | None = None
 
 
@@ -40,7 +40,7 @@ def _positive(text: str) -> int:
 
 
 def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequence[str]) -> Options:
-    """Exits with 2 and a usage line for what it does not understand."""
+    """Parse the options; exits with 2 and a usage line if they are invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="The gateway beside its peers: same checks, same upstream, same tokens, one run.",
@@ -49,26 +49,26 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
     parser.add_argument("--only", type=_list, default=tuple(contestants), metavar="NAME[,NAME]")
     parser.add_argument("--rounds", type=_positive, help="default 5, with --quick 2")
     parser.add_argument(
-        "--seconds", type=_positive, help="of a round of a contestant; default 5, with --quick 1"
+        "--seconds", type=_positive, help="per round and contestant; default 5, with --quick 1"
     )
     parser.add_argument("--connections", type=_positive, default=32)
-    parser.add_argument("--size", type=_positive, metavar="MIB", help="of a large body; default 1024")
+    parser.add_argument("--size", type=_positive, metavar="MIB", help="size of a large body; default 1024")
     parser.add_argument(
-        "--quick", action="store_true", help="short rounds: shows that it works, not how fast it is"
+        "--quick", action="store_true", help="short rounds: show that it works, not how fast it is"
     )
     parser.add_argument(
-        "--gateway", metavar="COMMAND", help="another gateway, e.g. '/other/.venv/bin/cognito-gateway'"
+        "--gateway", metavar="COMMAND", help="another gateway, for example '/other/.venv/bin/cognito-gateway'"
     )
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write every round of every figure")
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write all figures of every round")
     parser.add_argument(
         "--svg", type=Path, metavar="OUT", help="draw CPU per request of the works that measure it"
     )
     parser.add_argument(
         "--readme",
         action="store_true",
-        help="run nothing: write the figures of the --json file into README.md",
+        help="do not run: write the figures of the --json file into README.md",
     )
-    parser.add_argument("--keep", action="store_true", help="leave configurations and logs, and say where")
+    parser.add_argument("--keep", action="store_true", help="keep configurations and logs, and print where")
     parsed = parser.parse_args(argv)
     for given, known, what in (
         (parsed.work, [*works, "all"], "--work"),
@@ -76,9 +76,9 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
     ):
         for name in given:
             if name not in known:
-                parser.error(f"{what}: {name!r} is none of {', '.join(known)}")
+                parser.error(f"{what}: invalid choice {name!r} (choose from {', '.join(known)})")
     if parsed.readme and parsed.json is None:
-        parser.error("--readme: say with --json which run's figures")
+        parser.error("--readme: name the file with the figures with --json")
     return Options(
         works=tuple(works) if "all" in parsed.work else parsed.work,
         only=parsed.only,

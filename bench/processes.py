@@ -1,7 +1,7 @@
-"""Starting, watching and ending the processes of a run.
+"""Processes of a run: start, wait, end.
 
-Invariant: whatever is started here is ended, with its children, when the `Process` is closed; a run that is
-interrupted leaves neither processes nor files behind. Only processes started here are ever signalled.
+Invariant: closing a `Process` ends it and its children; an interrupted run leaves neither processes nor files
+behind. Only processes started here are signalled.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-# Long enough for a drain that finishes what is in flight, short enough for somebody who pressed Ctrl-C.
+# Long enough to drain requests in flight, short enough after a Ctrl-C.
 STOP_SECONDS = 5.0
-# What a killed orphan needs to disappear is milliseconds.
+# A killed orphan disappears within milliseconds.
 ORPHAN_SECONDS = 0.5
 
 _handed_out: set[int] = set()
 
 
 class BenchError(Exception):
-    """The benchmark cannot go on: one sentence for the user."""
+    """The benchmark cannot continue; the message is for the user."""
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on, never the same twice in one run."""
+    """Return a free loopback port, never the same twice in one run."""
     while True:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -42,7 +42,7 @@ def free_port() -> int:
 
 
 def split_cpus(available: Sequence[int]) -> tuple[frozenset[int], frozenset[int]]:
-    """(the proxy's CPU, everything else's). On a single CPU they share, and figures mean less."""
+    """Return the proxy's CPU and the other CPUs. A single CPU is shared, and figures mean less."""
     if len(available) == 1:
         return frozenset(available), frozenset(available)
     ordered = sorted(available)
@@ -51,7 +51,7 @@ def split_cpus(available: Sequence[int]) -> tuple[frozenset[int], frozenset[int]
 
 @contextlib.contextmanager
 def on_cpus(cpus: frozenset[int]) -> Iterator[None]:
-    """Children started inside inherit these CPUs; the calling thread gets its own back."""
+    """Start children on these CPUs during the block; the calling thread's own are restored."""
     own = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cpus)
     try:
@@ -61,12 +61,12 @@ def on_cpus(cpus: frozenset[int]) -> Iterator[None]:
 
 
 def which(name: str) -> str | None:
-    """Like the shell, with the sbin directories where Debian puts servers and a user's PATH does not look."""
+    """Find a program on PATH and in Debian's sbin directories."""
     return shutil.which(name, path=os.pathsep.join([*os.get_exec_path(), "/usr/sbin", "/usr/local/sbin"]))
 
 
 class Process:
-    """One foreground process in its own session, its output in a file."""
+    """One foreground process in its own session, with its output in a file."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Process:
         return self._popen.poll() is None
 
     def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60.0, pause: float = 0.002) -> None:
-        """Returns as soon as `ready()`; raises BenchError when the process ends first or the time is over."""
+        """Wait for `ready()`. Raises BenchError if the process ends first or time runs out."""
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running():
@@ -107,22 +107,22 @@ class Process:
             time.sleep(pause)
 
     def tail(self, characters: int = 400) -> str:
-        """The end of what it said, for an error message."""
+        """Return the end of its output, for an error message."""
         text = self.log.read_text(errors="replace").strip()
-        return text[-characters:] or "it said nothing"
+        return text[-characters:] or "no output"
 
     def close(self) -> None:
-        """SIGTERM, then SIGKILL to its whole session, so that no child outlives it."""
+        """Send SIGTERM, then SIGKILL to its whole session, so that no child outlives it."""
         if self.running():
             self._popen.terminate()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._popen.wait(STOP_SECONDS)
-        # The session's processes are all ours: the group's id is that of the process started above.
+        # All processes of the session are ours: the group ID is that of the process started above.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._popen.pid, signal.SIGKILL)
             self._popen.wait()
-            # Its children die a moment later and are not ours to wait for; a zombie that nobody collects
-            # (a container without an init) stays in the group, hence the bound.
+            # Its children die a moment later and are not ours to wait for; a zombie that nobody reaps (a
+            # container without an init) stays in the group, hence the limit.
             deadline = time.monotonic() + ORPHAN_SECONDS
             while time.monotonic() < deadline:
                 os.killpg(self._popen.pid, 0)
@@ -139,7 +139,7 @@ class Process:
 
 
 def communicate(process: subprocess.Popen[str], seconds: float) -> tuple[str, str]:
-    """What it wrote to stdout and stderr until its end. Raises BenchError, and kills it, when late."""
+    """Return its output until its end. Raises BenchError, and kills it, if it is late."""
     try:
         return process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired as error:
@@ -147,14 +147,14 @@ def communicate(process: subprocess.Popen[str], seconds: float) -> tuple[str, st
     finally:
         if process.poll() is None:
             process.kill()
-            # Closes the pipes, too.
+            # This also closes the pipes.
             process.communicate()
 
 
 def fetch(
     port: int, path: str, headers: Mapping[str, str] | None = None, *, timeout: float = 5.0
 ) -> tuple[int, bytes]:
-    """One GET on a fresh loopback connection: status and body. Raises OSError or HTTPException."""
+    """Send one GET on a new loopback connection; return status and body. Raises OSError or HTTPException."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request("GET", path, headers=dict(headers or {}))
@@ -165,7 +165,7 @@ def fetch(
 
 
 def answers(port: int, path: str, headers: Mapping[str, str] | None = None, *, status: int = 200) -> bool:
-    """Whether a GET brings this status now."""
+    """Return whether a GET gets this status now."""
     try:
         return fetch(port, path, headers)[0] == status
     except (OSError, http.client.HTTPException):

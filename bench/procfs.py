@@ -1,8 +1,8 @@
-"""What a process and its children cost, read from /proc.
+"""CPU time and memory of a process and its children, read from /proc.
 
-CPU time comes from schedstat (nanoseconds the scheduler counted), because the ticks in stat are 10 ms wide
-and a short round would vanish in them. Threads and children that ended between two readings took their
-schedstat with them; then, and only then, the ticks, which survive them, are used.
+CPU time comes from schedstat (nanoseconds counted by the scheduler), because the ticks in stat are 10 ms, too
+coarse for a short round. Threads and children that ended between two readings lose their schedstat; only then
+the ticks, which survive them, are used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True, slots=True)
 class CpuReading:
-    """CPU time of a process tree so far: by the scheduler's count and by ticks, and whose it was."""
+    """CPU time of a process tree so far, by scheduler and by ticks, and its threads."""
 
     scheduled_ns: int
     ticks_ns: int
@@ -26,14 +26,14 @@ class CpuReading:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Resident memory of a process tree in bytes, now and at its peak (each process at its own peak)."""
+    """Resident memory of a process tree in bytes, now and at the peak (each process at its own peak)."""
 
     resident: int
     peak: int
 
 
 def tree(pid: int, proc: Path = PROC) -> list[int]:
-    """The process and all its living descendants. Raises ProcessLookupError when it is gone."""
+    """Return the process and all its living descendants. Raises ProcessLookupError if it is gone."""
     children: dict[int, list[int]] = {}
     seen = set()
     for entry in proc.iterdir():
@@ -42,7 +42,7 @@ def tree(pid: int, proc: Path = PROC) -> list[int]:
         try:
             parent = int(_stat(entry)[1])
         except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
+            continue  # ended meanwhile
         seen.add(int(entry.name))
         children.setdefault(parent, []).append(int(entry.name))
     if pid not in seen:
@@ -54,7 +54,7 @@ def tree(pid: int, proc: Path = PROC) -> list[int]:
 
 
 def cpu(pid: int, proc: Path = PROC) -> CpuReading:
-    """Everything the tree has used so far. Raises ProcessLookupError when the process is gone."""
+    """Read the CPU time of a process tree. Raises ProcessLookupError if the process is gone."""
     scheduled = ticks = 0
     threads = set()
     for member in tree(pid, proc):
@@ -67,25 +67,25 @@ def cpu(pid: int, proc: Path = PROC) -> CpuReading:
                 scheduled += int((task / "schedstat").read_text().split()[0])
                 threads.add(int(task.name))
         except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
+            continue  # ended meanwhile
     return CpuReading(scheduled, ticks * TICK_NS, frozenset(threads))
 
 
 def spent_ns(before: CpuReading, after: CpuReading) -> int:
-    """CPU time between two readings of the same tree, in nanoseconds."""
+    """Return the CPU time in nanoseconds between two readings of the same tree."""
     if before.threads <= after.threads:
         return after.scheduled_ns - before.scheduled_ns
     return after.ticks_ns - before.ticks_ns
 
 
 def memory(pid: int, proc: Path = PROC) -> Memory:
-    """VmRSS and VmHWM, summed over the tree: pages that processes share count once for each."""
+    """Sum VmRSS and VmHWM over the tree; pages shared between processes count for each."""
     resident = peak = 0
     for member in tree(pid, proc):
         try:
             status = (proc / str(member) / "status").read_text()
         except (FileNotFoundError, ProcessLookupError):
-            continue  # ended while we looked
+            continue  # ended meanwhile
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         resident += _kib(fields.get("VmRSS"))
         peak += _kib(fields.get("VmHWM"))
@@ -97,5 +97,5 @@ def _kib(value: str | None) -> int:
 
 
 def _stat(directory: Path) -> list[str]:
-    """The fields of stat from the third on: the second, the command's name, may hold anything."""
+    """Return the fields of stat from the third on; the second, the command, may contain anything."""
     return (directory / "stat").read_text().rpartition(")")[2].split()

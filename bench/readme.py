@@ -1,6 +1,6 @@
-"""The README's figures, made of a run's JSON and of nothing else. Pure.
+"""The README's benchmark figures, generated from a run's JSON only. Pure.
 
-Invariant: between the two marks stands what one run found, with the command that ran it.
+Invariant: between the two marks are the results of one run, with its command.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 BEGIN = "<!-- bench:begin -->"
 END = "<!-- bench:end -->"
 OURS = "gateway"
-# Where files go and what stays on the disk says nothing about the figures.
+# Options about files, which do not affect the figures.
 _FILES = ("--json", "--svg", "--gateway")
 
 
 def command(argv: Sequence[str]) -> str:
-    """What somebody else types for the same run, without the files it wrote."""
+    """Return the command that repeats a run, without its file options."""
     kept: list[str] = []
     skip = False
     for argument in argv:
@@ -31,7 +31,7 @@ def command(argv: Sequence[str]) -> str:
 
 
 def between_marks(text: str, section: str) -> str:
-    """The text with everything between its marks replaced. Raises ValueError where they are missing."""
+    """Replace the text between the marks. Raises ValueError if they are missing."""
     head, begin, rest = text.partition(BEGIN)
     _, end, tail = rest.partition(END)
     if not begin or not end:
@@ -40,14 +40,14 @@ def between_marks(text: str, section: str) -> str:
 
 
 def section(written: Mapping[str, Any]) -> str:
-    """The tables: CPU per request of each contestant, and each bar with what came of it.
+    """Return the tables: CPU per request by contestant, and each goal with its result.
 
-    Raises ValueError when the run measured neither, KeyError when this is no run's JSON.
+    Raises ValueError if the run measured neither, KeyError if this is not a run's JSON.
     """
     works = list(written["works"].values())
     tables = [table for table in (_costs(works), _bars(works)) if table]
     if not tables:
-        raise ValueError("the run holds no figures for it")
+        raise ValueError("the run has no figures for it")
     run = written["run"]
     made = (
         f"Measured by `{run['command']}` on {run['at'][:10]}: {run['cpu']}, {run['cpus']} CPUs, "

@@ -1,4 +1,4 @@
-"""What a run found: a table for people, JSON with every round for machines. Pure but for `machine`."""
+"""The report of a run: a table for people, JSON with every round for machines. Pure except for `machine`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OURS = "gateway"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One figure of a sample: its key, its heading with the unit, and how many decimals mean something."""
+    """One figure of a sample: its key, its heading with the unit, and its decimals."""
 
     key: str
     heading: str
@@ -26,7 +26,7 @@ class Column:
 
 @dataclass(slots=True)
 class Entry:
-    """One contestant's rounds; `failed` says why there are no more, `unchecked` what it cannot see."""
+    """One contestant's rounds. `failed`: why there are no more; `unchecked`: faults it cannot detect."""
 
     name: str
     title: str
@@ -42,7 +42,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Outcome:
-    """One work's entries; `left_out` maps those that were not started to the reason."""
+    """The results of one work. `left_out`: contestants that were not started, with the reason."""
 
     name: str
     title: str
@@ -50,7 +50,7 @@ class Outcome:
     headline: Column | None
     wanted_rounds: int
     goals: Sequence[Goal] = ()
-    # A row for each figure instead of a column.
+    # Whether figures are rows instead of columns.
     tall: bool = False
     entries: list[Entry] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
@@ -63,7 +63,7 @@ class Outcome:
         return [Verdict(goal.what, goal.limit, goal.value(rounds, OURS)) for goal in self.goals]
 
     def ratio_to(self, entry: Entry) -> float | None:
-        """Ours divided by theirs in the headline's column; None without both or without a headline."""
+        """Return our value divided by theirs in the headline column; None if either is missing."""
         ours = next((mine for mine in self.measured() if mine.name == OURS), None)
         if ours is None or self.headline is None or entry is ours:
             return None
@@ -71,7 +71,7 @@ class Outcome:
 
 
 def table(outcome: Outcome) -> str:
-    """The outcome as aligned text: medians, the headline's lowest and highest round, our ratio to each."""
+    """Return the outcome as text: medians, the headline's range, our ratio to each."""
     if outcome.tall:
         return _aligned(outcome, _figures_down(outcome))
     heading = ["", *(column.heading for column in outcome.columns)]
@@ -92,7 +92,7 @@ def table(outcome: Outcome) -> str:
 
 
 def _figures_down(outcome: Outcome) -> list[list[str]]:
-    """A row for each figure; a dash where it was not taken."""
+    """Return a row per figure; a dash if it was not measured."""
     entries = [(entry, medians(entry.rounds)) for entry in outcome.measured()]
     rows = [["", *(entry.label for entry, _ in entries)]]
     for column in outcome.columns:
@@ -126,7 +126,7 @@ def _remarks(outcome: Outcome) -> list[str]:
 
 
 def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, object]:
-    """Everything: the run, and per work and contestant every round, the medians and our ratio."""
+    """Return everything: the run, and by work and contestant every round, the medians and our ratio."""
     return {
         "run": run,
         "works": {
@@ -158,7 +158,7 @@ def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, ob
 
 
 def machine() -> dict[str, object]:
-    """What the figures were made on."""
+    """Return a description of the machine."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

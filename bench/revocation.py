@@ -1,11 +1,11 @@
-"""Revocation on paper: the gateway's own schedule and budget in a time that costs nothing.
+"""A simulation of revocation checks, with the gateway's own schedule and budget.
 
     python -m bench.revocation        # writes the table into docs/revocation.md
 
-Every sign-in is in use all the time, on every replica, which is the hardest case: a load balancer that
-spreads requests evenly. Replicas without Redis are alike and know nothing of each other, so one of them is
-simulated, with its part of the calls; with Redis they act as one. Where there are more than `SIMULATED`
-sign-ins, they and the calls are divided by the same number: a check's age depends on their ratio alone.
+Every sign-in is in use all the time on every replica, the hardest case: a load balancer that distributes
+requests evenly. Replicas without Redis are alike and independent, so one of them is simulated with its share
+of the calls; with Redis they act as one. Above `SIMULATED` sign-ins, they and the calls are divided by the
+same number, since a check's age depends only on their ratio.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ BEGIN, END = "<!-- simulated: python -m bench.revocation -->", "<!-- end -->"
 
 CHECK_EVERY = 30.0
 CALLS_PER_SECOND = 30.0
-# A token of Cognito's usual size, in bytes: what a worker has room for follows from it.
+# Bytes of a usual Cognito token; the number that a worker can watch depends on it.
 TOKEN_SIZE = 1024
 ROOM = MAX_TEXT // TOKEN_SIZE
 SIMULATED = 2000
@@ -32,8 +32,8 @@ REPLICAS = (1, 10, 100, 1_000)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Of one case: calls a second that checks in time would need, those made, the oldest check (seconds) and
-    how many of the sign-ins are watched at all (0 to 1)."""
+    """The result of one case: calls per second needed for timely checks and calls made, the oldest check
+    (seconds), and the share of sign-ins that are watched (0 to 1)."""
 
     wanted: float
     made: float
@@ -42,7 +42,8 @@ class Outcome:
 
 
 def case(sign_ins: int, replicas: int, *, redis: bool) -> Outcome:
-    """One worker a replica, the defaults otherwise; without Redis `replicas` is set, as it should be."""
+    """Return the outcome with one worker per replica and defaults; without Redis, `replicas` is
+    configured."""
     room = ROOM * replicas if redis else ROOM
     families = min(sign_ins, room)
     calls = CALLS_PER_SECOND if redis else CALLS_PER_SECOND / replicas
@@ -54,7 +55,7 @@ def case(sign_ins: int, replicas: int, *, redis: bool) -> Outcome:
 
 
 def simulate(families: int, calls: float) -> tuple[float, float]:
-    """Calls made a second and the age of the oldest check, once it has settled."""
+    """Return calls per second and the age of the oldest check, once settled."""
     dice = random.Random(7)
     schedule = Schedule(CHECK_EVERY, in_use=lambda family: True, dropped=_never)
     budget = Budget(calls)
@@ -113,7 +114,7 @@ def _age(seconds: float) -> str:
 
 
 def written(document: str) -> str:
-    """The document with the table as it comes out now."""
+    """Return the document with the current table."""
     before, _, rest = document.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}"

@@ -1,7 +1,7 @@
-"""One run: starts all that belongs to it, checks every contestant, measures in rounds, ends everything.
+"""One run: starts everything, checks every contestant, measures in rounds, ends everything.
 
-Invariant: rounds go A B C, A B C, …, so that a slow minute of the machine falls on all alike; and however the
-run ends, nothing it started outlives it.
+Invariant: rounds go A B C, A B C, …, so that a slow minute of the machine affects all alike; however the run
+ends, nothing it started outlives it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Say = Callable[[str], None]
 
 
 def run(options: Options, say: Say) -> list[Outcome]:
-    """Every work of the options, each with freshly started contestants. Raises BenchError."""
+    """Run every work of the options, each with freshly started contestants. Raises BenchError."""
     if options.gateway is not None:
         Gateway.use(options.gateway)
     proxy_cpus, load_cpus = split_cpus(sorted(os.sched_getaffinity(0)))
@@ -33,7 +33,7 @@ def run(options: Options, say: Say) -> list[Outcome]:
         say("only one CPU: proxy and load share it, so the figures mean less")
     with ExitStack() as stack:
         directory = _directory(stack, options, say)
-        # The key endpoint's threads, and this one, stay off the proxy's CPU.
+        # The key endpoint's threads, and this one, must not run on the proxy's CPU.
         stack.enter_context(on_cpus(load_cpus))
         mint = Mint()
         arena = Arena(
@@ -54,15 +54,15 @@ def run(options: Options, say: Say) -> list[Outcome]:
 def _directory(stack: ExitStack, options: Options, say: Say) -> Path:
     if options.keep:
         kept = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
-        say(f"configurations and logs stay in {kept}")
+        say(f"configurations and logs are in {kept}")
         return kept
-    # ignore_cleanup_errors: a server killed late may still write its last log line.
+    # ignore_cleanup_errors: a server that is killed late may still write a log line.
     temporary = tempfile.TemporaryDirectory(prefix="gateway-bench-", ignore_cleanup_errors=True)
     return Path(stack.enter_context(temporary))
 
 
 def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
-    """One work on all contestants; each that fails says why in its entry and is measured no further."""
+    """Measure one work on all contestants; one that fails has the reason in its entry and is dropped."""
     say(f"{work.title}: preparing")
     work.prepare(arena)
     rounds = min(arena.options.rounds, work.most_rounds or arena.options.rounds)
@@ -114,7 +114,7 @@ def _start_all(
 
 
 def _admit(contestant: Contestant, work: Work, arena: Arena) -> None:
-    """Started, ready, checked, warm. Raises BenchError."""
+    """Start, check and warm up a contestant. Raises BenchError."""
     contestant.start(arena.proxy_cpus)
     contestant.wait_ready(arena.token)
     wrong = contestant.check(arena.mint)
@@ -125,7 +125,7 @@ def _admit(contestant: Contestant, work: Work, arena: Arena) -> None:
 
 def _fail(contestant: Contestant, entry: Entry, why: str, say: Say) -> None:
     entry.failed = why
-    say(f"{contestant.name} is measured no further: {why}")
+    say(f"{contestant.name} is not measured further: {why}")
     contestant.stop()
 
 

@@ -1,9 +1,9 @@
-"""The upstream of the attacks: `python -m bench.stalling PORT`, on one event loop.
+"""The upstream for the attacks: `python -m bench.stalling PORT`, on one event loop.
 
-It does what makes a proxy hold bytes: `/large` answers more than any buffer takes, `/deaf` never reads a
-body, `/silent` never answers, `/drain` reads a body and says nothing, an upgrade of `/frames` sends 20 MB of
-empty frames, any other upgrade sends 16 MiB and reads nothing. `/accepted` answers how many connections
-were made to it. Everything else gets the usual constant.
+It makes a proxy hold data: `/large` answers more than any buffer accepts, `/deaf` never reads a body,
+`/silent` never answers, `/drain` reads a body and does not answer, an upgrade of `/frames` sends 20 MB of
+empty frames, any other upgrade sends 16 MiB and reads nothing. `/accepted` answers the number of connections
+made to it. Everything else gets the usual constant.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ LARGE, DEAF, SILENT, DRAIN, FRAMES, ACCEPTED = (
     "/accepted",
 )
 _LARGE_BYTES = 64 * 1024 * 1024
-# An unmasked text frame without a payload (RFC 6455 section 5.2), and as many as the attack takes.
+# An unmasked text frame without payload (RFC 6455 section 5.2), and the bytes that the attack sends.
 _EMPTY_FRAMES = b"\x81\x00" * 512 * 1024
 _FRAME_BYTES = 20_000_000
-# More than both kernels' buffers take, of a WebSocket that nobody reads.
+# More than the buffers of both kernels hold, for a WebSocket that is not read.
 _SOCKET_BYTES = 16 * 1024 * 1024
 _PIECE = bytes(64 * 1024)
-# So that the proxy holds what is not read, and not this process's kernel buffers.
+# Small, so that the proxy holds unread data, not this process's kernel buffers.
 _SMALL_BUFFER = 16 * 1024
 
 
 class Stalling(asyncio.Protocol):
-    """One connection from the proxy."""
+    """One connection of the proxy."""
 
     accepted: ClassVar[int] = 0
 
@@ -107,7 +107,7 @@ class Stalling(asyncio.Protocol):
 
 
 def start(stack: ExitStack, directory: Path, cpus: frozenset[int]) -> int:
-    """Starts it, to be ended with the stack; returns its port once it answers."""
+    """Start it, to be ended with the stack; return its port once it answers."""
     directory.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [sys.executable, "-m", "bench.stalling", str(port)]
@@ -120,7 +120,7 @@ async def _serve(port: int) -> None:
     raise_file_limit()
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Taken over by what is accepted.
+        # Inherited by accepted connections.
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SMALL_BUFFER)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * _SMALL_BUFFER)
         listening.bind(("127.0.0.1", port))

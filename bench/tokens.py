@@ -1,7 +1,7 @@
-"""Access tokens as Cognito signs them, the key set that verifies them, and the ones that must be refused.
+"""Access tokens as signed by Cognito, their key set, and tokens that must be refused.
 
-Minting is a private-key operation of about a millisecond, so tokens are made before the clock runs, on
-every CPU, and handed to the load generator as a file with one token a line.
+Signing takes about a millisecond, so tokens are created before the measurement, on every CPU, and passed to
+the load generator as a file with one token per line.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 POOL_ID = "ap-south-1_BenchPool"
 CLIENT_ID = "1example23456789bench0000"
 ISSUER = f"https://cognito-idp.ap-south-1.amazonaws.com/{POOL_ID}"
-# What a usual access token weighs.
+# Size of a usual access token.
 TOKEN_BYTES = 983
-# Cognito's longest: a token must outlive every round of a long run.
+# Cognito's maximum: a token must outlive a long run.
 LIFETIME = 86400
 
 
@@ -41,7 +41,7 @@ def _json(value: object) -> bytes:
 
 @dataclass(frozen=True)
 class Key:
-    """One RSA key of 2048 bits, as Cognito's are, under its kid."""
+    """An RSA key of 2048 bits, like Cognito's, with its kid."""
 
     kid: str
     private: rsa.RSAPrivateKey
@@ -51,7 +51,7 @@ class Key:
         return cls(base64.b64encode(os.urandom(32)).decode(), rsa.generate_private_key(65537, 2048))
 
     def sign(self, claims: Mapping[str, object], kid: str | None = None) -> str:
-        """The compact serialization (RFC 7515 section 3.1) of these claims, RS256."""
+        """Return the compact serialization (RFC 7515 section 3.1) of these claims, signed with RS256."""
         header = {"kid": self.kid if kid is None else kid, "alg": "RS256"}
         signing_input = f"{_encode(_json(header))}.{_encode(_json(claims))}"
         signature = self.private.sign(signing_input.encode(), padding.PKCS1v15(), hashes.SHA256())
@@ -81,7 +81,7 @@ class Key:
 
 
 def access_claims(now: int, **changes: object) -> dict[str, object]:
-    """A Cognito access token's claims; a change replaces a claim, None removes it."""
+    """Return a Cognito access token's claims; `changes` replace claims, None removes one."""
     claims: dict[str, object] = {
         "sub": str(uuid.uuid4()),
         "iss": ISSUER,
@@ -113,7 +113,7 @@ class Mint:
 
     @cached_property
     def _username(self) -> str:
-        """A name so long that the token has TOKEN_BYTES (or one more: base64 skips some lengths)."""
+        """A name long enough for TOKEN_BYTES (or one more, since base64 skips some lengths)."""
         name = "bench"
         while len(self.key.sign(access_claims(self.now, username=name))) < TOKEN_BYTES:
             name += "x"
@@ -123,7 +123,7 @@ class Mint:
         return self.key.sign(access_claims(self.now, username=self._username))
 
     def hostile(self) -> dict[str, str]:
-        """What the checks are held against, by what is wrong with it; everything else is right."""
+        """Return the tokens that must be refused, by their only fault."""
         claims = access_claims(self.now, username=self._username)
         return {
             "wrong client_id": self.key.sign(claims | {"client_id": "2another23456789bench0000"}),
@@ -134,26 +134,26 @@ class Mint:
         }
 
     def unknown_kids(self, count: int) -> list[str]:
-        """Tokens under distinct kids that no key set has."""
+        """Return tokens with distinct kids that are in no key set."""
         claims = access_claims(self.now, username=self._username)
         return [
             self._foreign.sign(claims, kid=base64.b64encode(os.urandom(32)).decode()) for _ in range(count)
         ]
 
     def forged(self, count: int) -> list[str]:
-        """Distinct tokens that somebody else signed under the pool's own kid."""
+        """Return distinct tokens signed by a foreign key under the pool's own kid."""
         claims = access_claims(self.now, username=self._username)
         return [self._foreign.sign(claims | {"jti": str(n)}, kid=self.key.kid) for n in range(count)]
 
     def write(self, path: Path, count: int) -> None:
-        """`count` distinct valid tokens, one a line, minted on every CPU."""
+        """Write `count` distinct valid tokens, one per line, created on every CPU."""
         cpus = os.cpu_count() or 1
         pem, name = self.key.private_pem(), self._username
         sizes = [500] * (count // 500) + ([count % 500] if count % 500 else [])
         if count <= 500:
             path.write_text("".join(_mint(pem, self.key.kid, self.now, name, count)))
             return
-        # spawn: the benchmark has threads, which a forked child would inherit half-alive.
+        # spawn: a forked child would inherit the benchmark's threads in a broken state.
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(cpus, context, _settle, (cpus,)) as pool, path.open("w") as file:
             jobs = [pool.submit(_mint, pem, self.key.kid, self.now, name, size) for size in sizes]
@@ -161,12 +161,12 @@ class Mint:
                 for job in jobs:
                     file.writelines(job.result())
             finally:
-                # Nothing is left to cancel but after Ctrl-C: then nobody waits for the rest.
+                # Only after Ctrl-C anything is left to cancel.
                 pool.shutdown(cancel_futures=True)
 
 
 def _settle(cpus: int) -> None:
-    """A minting process uses every CPU, and leaves Ctrl-C to the one that started it."""
+    """Let a signing process use every CPU, and leave Ctrl-C to its parent."""
     os.sched_setaffinity(0, range(cpus))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -1,7 +1,7 @@
 """The upstream behind every contestant: far cheaper than any of them, on the load's CPU.
 
-nginx answers a constant from memory; where it is not installed, a bare asyncio protocol does
-(`python -m bench.upstream PORT`), which costs more but the same for all.
+nginx answers a constant from memory; without nginx, a bare asyncio protocol does (`python -m bench.upstream
+PORT`), which costs more, but the same for all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BODY_BYTES = 700
 
 
 def body() -> bytes:
-    """JSON of exactly BODY_BYTES."""
+    """Return JSON of exactly BODY_BYTES."""
     frame = len(json.dumps({"name": "bench", "settings": ""}))
     return json.dumps({"name": "bench", "settings": "x" * (BODY_BYTES - frame)}).encode()
 
@@ -52,7 +52,7 @@ http {{
 
 
 def start(stack: ExitStack, directory: Path, cpus: frozenset[int]) -> int:
-    """Starts it, to be ended with the stack; returns its port once it answers."""
+    """Start it, to be ended with the stack; return its port once it answers."""
     directory.mkdir(parents=True)
     port = free_port()
     command = _command(which("nginx"), directory, port)

@@ -1,4 +1,4 @@
-"""Who is compared: the gateway first, then its peers, each in the simplest form that does the same checks."""
+"""The contestants: the gateway and its peers, each in the simplest setup with the same checks."""
 
 from bench.contestants.apache import Apache
 from bench.contestants.base import Contestant, Setup

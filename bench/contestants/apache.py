@@ -1,4 +1,4 @@
-"""Apache with mod_oauth2 and the event MPM, keys from the endpoint; it keeps verified tokens by default."""
+"""Apache with mod_oauth2 and the event MPM; keys from the endpoint, verified tokens cached by default."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Apache(Contestant):
     def render(self) -> Mapping[str, str]:
         setup = self.setup
         loads = "\n".join(f"LoadModule {name}_module {MODULES}/mod_{name}.so" for name in LOADED)
-        # Started by root it must be told who to be; started by anyone else it cannot change that.
+        # Started as root it must be told its user; started by another user it cannot change it.
         user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
         config = f"""{loads}
 ServerRoot {setup.directory}

@@ -1,7 +1,7 @@
-"""What every contestant can do: render its configuration, start, be checked, stop.
+"""The base class of contestants: renders its configuration, starts, is checked, stops.
 
-Invariant: nothing is measured that has not shown, in this very process, that it serves the valid token and
-refuses each of the bad ones; a proxy that skips a check would win by it.
+Invariant: only a process that has accepted the valid token and refused each of the bad ones is measured; a
+proxy that skips a check would otherwise win by it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from bench.processes import BenchError, Process, answers, fetch
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a configuration is made of: where files go, the ports, the user pool."""
+    """The parameters of a configuration: directory, ports, user pool."""
 
     directory: Path
     port: int
@@ -32,15 +32,15 @@ class Setup:
     issuer: str = tokens.ISSUER
     client_id: str = tokens.CLIENT_ID
     pool_id: str = tokens.POOL_ID
-    # Paths that need a token, in order; none: everything does, without a route.
+    # Paths that need a token, in order; none: all paths do, without a route.
     routes: tuple[str, ...] = ()
-    # Another proxy asks whether requests may pass, and forwards them itself (forward auth).
+    # Another proxy asks for decisions and forwards requests itself (forward auth).
     asked: bool = False
-    # Certificate and key in one file: it speaks TLS with its clients. None: plain HTTP.
+    # Certificate and key in one file: TLS towards clients. None: plain HTTP.
     pem: Path | None = None
 
 
-# How nginx names the request that it asks about.
+# The headers with which nginx names the original request.
 ORIGINAL = {"X-Original-URL": upstream.PATH, "X-Original-Method": "GET"}
 
 
@@ -49,19 +49,19 @@ def bearer(token: str) -> dict[str, str]:
 
 
 class Contestant(ABC):
-    """One proxy under test, as one foreground process with one worker and its logs off."""
+    """One proxy under test: a foreground process with one worker and its logs off."""
 
     name: ClassVar[str]
     title: ClassVar[str]
-    # False for the floor, which only relays.
+    # False for the baseline, which only relays.
     authenticates: ClassVar[bool] = True
-    # False where there is no key or it is a file: such a one asks no key endpoint.
+    # False if keys are not fetched: there is none, or it is a file.
     fetches_keys: ClassVar[bool] = False
-    # Faults of a token (as Mint.hostile names them) that it has no means to see; said in the report.
+    # Faults of a token (as named by Mint.hostile) that it cannot check; shown in the report.
     cannot_check: ClassVar[frozenset[str]] = frozenset()
-    # Where it answers other proxies; None where it does not.
+    # The path of its decisions for other proxies; None if it makes none.
     decision_path: ClassVar[str | None] = None
-    # What it answers there for yes.
+    # The status of a positive decision.
     decision_status: ClassVar[int] = 200
 
     def __init__(self, setup: Setup) -> None:
@@ -71,11 +71,11 @@ class Contestant(ABC):
     @classmethod
     @abstractmethod
     def missing(cls) -> str | None:
-        """Why it cannot run on this machine; None when it can."""
+        """Return why it cannot run on this machine; None if it can."""
 
     @abstractmethod
     def render(self) -> Mapping[str, str]:
-        """Its configuration: file name → content. Pure."""
+        """Return its configuration: file name → content. Pure."""
 
     @abstractmethod
     def command(self) -> Sequence[str]: ...
@@ -86,7 +86,7 @@ class Contestant(ABC):
 
     @classmethod
     def version(cls) -> str:
-        """The first thing in its answer that looks like a version; empty when there is none."""
+        """Return the first version number in its output; empty if there is none."""
         said = subprocess.run(cls.version_command(), capture_output=True, text=True, timeout=20, check=False)
         found = re.search(r"\d+\.\d+[0-9A-Za-z.]*", said.stdout + said.stderr)
         return found.group() if found else ""
@@ -99,23 +99,23 @@ class Contestant(ABC):
 
     @property
     def decides(self) -> bool:
-        """Whether it is asked for decisions here, and gives some."""
+        """Whether it is asked for decisions, and makes them."""
         return self.setup.asked and self.decision_path is not None
 
     @property
     def allowed(self) -> int:
-        """Its status for a request that may pass."""
+        """Its status for an allowed request."""
         return self.decision_status if self.decides else 200
 
     def target(self) -> str:
         return self.decision_path if self.decides and self.decision_path else upstream.PATH
 
     def naming(self) -> dict[str, str]:
-        """What names the request a decision is about."""
+        """Return the headers that name the request to decide about."""
         return dict(ORIGINAL) if self.decides else {}
 
     def start(self, cpus: frozenset[int]) -> None:
-        """Returns at once after exec; `wait_ready` waits. Raises BenchError when it cannot be executed."""
+        """Start it without waiting; `wait_ready` waits. Raises BenchError if it cannot be executed."""
         directory = self.setup.directory
         directory.mkdir(parents=True, exist_ok=True)
         for name, content in self.render().items():
@@ -123,10 +123,10 @@ class Contestant(ABC):
         try:
             self._process = Process(self.name, self.command(), cpus=cpus, log=directory / "log")
         except OSError as error:
-            raise BenchError(f"{self.name} cannot be started: {error}") from error
+            raise BenchError(f"cannot start {self.name}: {error}") from error
 
     def ready(self, token: str) -> bool:
-        """Whether it says it can serve; here: whether it serves."""
+        """Return whether it reports to be ready; by default, whether it serves."""
         return self.serves(token)
 
     def serves(self, token: str) -> bool:
@@ -141,7 +141,7 @@ class Contestant(ABC):
         self._process.wait_until(lambda: self.serves(token))
 
     def check(self, mint: tokens.Mint) -> list[str]:
-        """What it does wrong, a phrase each; empty when it may be measured."""
+        """Return what it does wrong, a phrase each; empty if it may be measured."""
         try:
             return self._check(mint)
         except (OSError, http.client.HTTPException) as error:

@@ -1,6 +1,6 @@
-"""cognito-gateway with its defaults on: metrics, request id, identity headers.
+"""cognito-gateway with its default features: metrics, request ID, identity headers.
 
-The logs are off, as they are for the peers: the access log, and the line at level info for each new token.
+Logs are off as for the peers: the access log, and the record at level info for each new token.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Gateway(Contestant):
     title = "cognito-gateway"
     fetches_keys = True
     decision_path = "/oauth2/auth"
-    # `--gateway` replaces it, to compare with another checkout or another Python.
+    # Replaced by `--gateway`, to compare with another checkout or Python version.
     executable: ClassVar[tuple[str, ...]] = (sys.executable, "-m", "gateway")
 
     @classmethod
@@ -28,7 +28,7 @@ class Gateway(Contestant):
 
     @classmethod
     def missing(cls) -> str | None:
-        return None if which(cls.executable[0]) else f"{cls.executable[0]} is not there"
+        return None if which(cls.executable[0]) else f"{cls.executable[0]} does not exist"
 
     @classmethod
     def version_command(cls) -> Sequence[str]:

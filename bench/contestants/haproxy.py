@@ -1,6 +1,6 @@
-"""HAProxy with `jwt_verify` and the claim checks as rules; it verifies every token anew.
+"""HAProxy with `jwt_verify` and the claim checks as rules; it verifies every token each time.
 
-It adds and removes no headers, which the gateway does: the comparison leans towards HAProxy.
+Unlike the gateway it adds and removes no headers, so the comparison favours HAProxy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""nginx relaying without any authentication: the floor, what moving the bytes alone costs."""
+"""nginx as a plain relay without authentication: the baseline, the cost of moving the bytes alone."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""oauth2-proxy taking bearer tokens (`--skip-jwt-bearer-tokens`), where somebody has put it on PATH.
+"""oauth2-proxy accepting bearer tokens (`--skip-jwt-bearer-tokens`), if it is on PATH.
 
-Its audience check reads `client_id` here. It has no check for `token_use`, so it does less than the others.
+Its audience check reads `client_id` here. It cannot check `token_use`, so it does less than the others.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class OAuth2Proxy(Contestant):
 
     @classmethod
     def version(cls) -> str:
-        """From the binary's own build information: one made by `go install` calls itself "undefined"."""
+        """Read it from the binary's build information: one from `go install` reports "undefined"."""
         binary = which("oauth2-proxy")
         found = None if binary is None else _MODULE.search(Path(binary).read_bytes())
         return found.group(1).decode("ascii") if found else ""
@@ -52,14 +52,14 @@ class OAuth2Proxy(Contestant):
             "redeem_url": f"{setup.issuer}/token",
             "client_id": setup.client_id,
             "client_secret": "never-used-here",
-            # Any 32 bytes: no session is ever made.
+            # Any 32 bytes: no session is ever created.
             "cookie_secret": "0123456789abcdef0123456789abcdef",
             "oidc_audience_claims": ["client_id"],
             "oidc_email_claim": "sub",
             "insecure_oidc_allow_unverified_email": True,
             "email_domains": ["*"],
             "skip_jwt_bearer_tokens": True,
-            # Believe what names the original request, as a proxy in front of it has to be believed.
+            # Trust the headers that name the original request, as from a proxy in front.
             "reverse_proxy": setup.asked,
             **({"trusted_proxy_ips": ["127.0.0.1"]} if setup.asked else {}),
             "api_routes": ["^/"],

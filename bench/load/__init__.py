@@ -1,4 +1,4 @@
-"""Load on a contestant: one plan, one result, two generators (wrk where it is installed, else our own)."""
+"""Load generation: one plan, one result, two generators (wrk if installed, otherwise our own)."""
 
 from bench.load.plan import LoadPlan, LoadResult
 from bench.load.run import generate, generator_name

@@ -1,7 +1,7 @@
 """The attackers: `python -m bench.load.attack ATTACK` runs one (JSON) until its input ends.
 
-It prints OPEN once every connection stands and has sent what makes the proxy hold something, or, where the
-attack is a flood, when the flood begins. What a flood sends is bounded in seconds.
+It prints OPEN once every connection is established and has sent what makes the proxy hold memory or, for a
+flood, when the flood begins. A flood is limited in seconds.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from bench.load.crowd import OPEN
 from bench.load.lines import ask, connect, raise_file_limit
 from bench.processes import BenchError, on_cpus
 
-# Uploads and WebSockets are sent until nothing more was taken of any of them for so long (seconds), and never
-# longer than that.
+# Uploads and WebSockets send until nothing more was accepted on any of them for this long, and at most this
+# long in total (seconds).
 _STUCK, _LONGEST = 0.5, 20.0
 _PIECE = bytes(64 * 1024)
 _RESET = struct.pack("ii", 1, 0)
@@ -33,7 +33,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 @dataclass(frozen=True, slots=True)
 class Attack:
-    """kind: a name of HOLD or FLOOD. seconds: how long a flood lasts."""
+    """One attack. `kind`: a name of HOLD or FLOOD; `seconds`: duration of a flood."""
 
     kind: str
     port: int
@@ -43,7 +43,7 @@ class Attack:
 
 
 def head(method: str, path: str, token: str = "", *lines: str) -> bytes:
-    """A request head; a token, where the attack needs one."""
+    """Return a request head, with a token if given."""
     bearer = [f"Authorization: Bearer {token}"] if token else []
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", *bearer, *lines, "", ""]).encode()
 
@@ -54,7 +54,7 @@ def _upgrade(path: str, token: str) -> bytes:
     return head("GET", path, token, *asked)
 
 
-# --- what makes the proxy hold memory: one connection each ---
+# --- attacks that make the proxy hold memory: one connection each ---
 
 
 def pipelined(sock: socket.socket, token: str) -> None:
@@ -107,7 +107,7 @@ def _trusting() -> ssl.SSLContext:
 
 
 def push(sockets: list[socket.socket]) -> None:
-    """Send until the proxy takes no more of any of them."""
+    """Send until the proxy accepts no more on any of them."""
     with selectors.DefaultSelector() as selector:
         for sock in sockets:
             sock.setblocking(False)
@@ -130,10 +130,10 @@ HOLD: dict[str, Callable[[socket.socket, str], socket.socket | None]] = {
     "hello": hello,
     "idle_tls": idle_tls,
 }
-# Of these the connections go on sending.
+# On these connections, sending continues.
 PUSHED = {"stuck_upload", "stalled_socket"}
 
-# --- what keeps others waiting: sent again and again, answers read and dropped. (first, again and again) ---
+# --- attacks that delay others: (first, then repeatedly); answers are read and discarded ---
 
 FLOOD: dict[str, Callable[[str], tuple[bytes, bytes]]] = {
     "gets": lambda token: (b"", head("GET", "/x") * 1000),
@@ -165,7 +165,8 @@ def flood(attack: Attack, token: str) -> None:
 
 
 def _turn(key: selectors.SelectorKey, events: int, again: bytes) -> bool:
-    """Send and read what goes; False once the proxy closed it. What was cut is sent on first."""
+    """Send and read what is possible; return False once the proxy has closed. A partial send is completed
+    first."""
     sock, rest = key.fileobj, key.data
     assert isinstance(sock, socket.socket)
     try:
@@ -184,7 +185,7 @@ def hold(attack: Attack, token: str) -> None:
     sockets = []
     for index in range(attack.connections):
         sock = connect(attack.port, index, timeout=30)
-        # Small, so that what it does not read or cannot send is the proxy's to hold; ended by a reset.
+        # Small buffers, so that the proxy holds what is not read or cannot be sent; closed by a reset.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -203,7 +204,7 @@ def main(attack: Attack) -> None:
 
 @contextlib.contextmanager
 def attacked(attack: Attack, cpus: frozenset[int]) -> Iterator[subprocess.Popen[str]]:
-    """Under attack inside, over after. Raises BenchError where it does not get so far."""
+    """Run an attack during the block. Raises BenchError if it cannot start."""
     command = [sys.executable, "-m", "bench.load.attack", json.dumps(asdict(attack))]
     with on_cpus(cpus):
         process = subprocess.Popen(

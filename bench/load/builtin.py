@@ -1,7 +1,7 @@
-"""Our own load generator: where wrk is missing, and for what wrk cannot do (a rate, counted requests).
+"""Our own load generator, used without wrk and for what wrk cannot do (a rate, counted requests).
 
-`python -m bench.load.builtin PLAN` runs one LoadPlan (JSON) and prints one LoadResult (JSON). It costs more
-CPU per request than wrk, on the load's CPU: requests/s then say little, CPU per request stays right.
+`python -m bench.load.builtin PLAN` runs one LoadPlan (JSON) and prints one LoadResult (JSON). It needs more
+CPU per request than wrk, on the load's CPU: requests/s then mean little, CPU per request stays correct.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.stats import percentile
 
 
 def requests(plan: LoadPlan) -> Iterator[bytes]:
-    """The requests in the plan's order; without end unless `once`. Raises ValueError for an empty file."""
+    """Yield requests in the plan's order; endlessly unless `once`. Raises ValueError for an empty file."""
     lines = Path(plan.tokens).read_text().split()
     if plan.order == "once":
         lines = lines[plan.offset : plan.offset + plan.count]
@@ -37,7 +37,7 @@ def requests(plan: LoadPlan) -> Iterator[bytes]:
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; tells its owner of every answer and of its own end."""
+    """One keep-alive connection; informs its owner of every answer and of its end."""
 
     def __init__(self, owner: Generator) -> None:
         self._owner = owner
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
         self.open = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are none of asyncio's classes, though they do the same.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self.open = True
 
@@ -86,7 +86,7 @@ class Connection(asyncio.Protocol):
 
 
 class Generator:
-    """Runs one plan: closed loop, or open loop when the plan has a rate."""
+    """Runs one plan: closed loop, or open loop if the plan has a rate."""
 
     def __init__(self, plan: LoadPlan) -> None:
         self._plan = plan
@@ -133,7 +133,7 @@ class Generator:
     async def _follow_schedule(self, start: float, rate: float) -> None:
         for number in range(int(self._plan.seconds * rate)):
             due = start + number / rate
-            # The loop's timers are a millisecond wide: the last stretch is waited for in turns of the loop.
+            # The loop's timers have a resolution of a millisecond: the rest is awaited in turns of the loop.
             while (delay := due - perf_counter()) > 0:
                 await asyncio.sleep(delay)
             self._waiting.append((next(self._requests), due))
@@ -150,7 +150,7 @@ class Generator:
             connection.send(*self._waiting.popleft())
 
     def _next(self, connection: Connection) -> None:
-        """Closed loop: the next request of this connection, or none any more."""
+        """Closed loop: send this connection's next request, if there is one."""
         if self._over or not connection.open:
             return
         request = next(self._requests, None)
@@ -162,7 +162,7 @@ class Generator:
 
     def answered(self, connection: Connection, since: float | None, status: int) -> None:
         if since is None:
-            self._failed += 1  # an answer nobody asked for
+            self._failed += 1  # an answer without a request
             return
         self._latencies.append(perf_counter() - since)
         self._failed += not 200 <= status < 300

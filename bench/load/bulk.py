@@ -1,6 +1,7 @@
-"""One large body: `python -m bench.load.bulk down|up PORT TOKEN_FILE BYTES`, blocking sockets, nothing kept.
+"""The transfer of one large body: `python -m bench.load.bulk down|up PORT TOKEN_FILE BYTES`, blocking
+sockets.
 
-Ends with 0 only when every byte came through: counted here on the way down, by the upstream on the way up.
+Exits with 0 only if every byte arrived: counted here for a download, by the upstream for an upload.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Connections that stay: opened, used once, then silent until told to go.
+"""Idle connections: opened, used once, then silent until the end.
 
-`python -m bench.load.crowd PLAN` opens `plan.connections` of them, prints OPEN, answers each line on its
-input with how many still live, and ends with its input. With `plan.upgrade` they are WebSockets, each having
-sent one frame and seen it come back.
+`python -m bench.load.crowd PLAN` opens `plan.connections` of them, prints OPEN, answers each input line with
+the number still open, and ends with its input. With `plan.upgrade` they are WebSockets, each having sent one
+frame and received it back.
 
-Invariant: OPEN is said only when every one of them got the right answer.
+Invariant: OPEN is printed only if every connection got the right answer.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bench.load.plan import LoadPlan
 from bench.processes import BenchError, on_cpus
 
 OPEN = "open"
-# One text frame, masked as a client's must be (RFC 6455 section 5.3), and the same unmasked from the server.
+# One text frame, masked as a client's must be (RFC 6455 section 5.3), and unmasked as the server returns it.
 _MASK = b"\x01\x02\x03\x04"
 _TEXT = b"hello"
 _FRAME = b"\x81" + bytes([0x80 | len(_TEXT)]) + _MASK + bytes(c ^ _MASK[i % 4] for i, c in enumerate(_TEXT))
@@ -34,9 +34,9 @@ _ECHO = b"\x81" + bytes([len(_TEXT)]) + _TEXT
 
 
 def open_one(plan: LoadPlan, token: str, index: int) -> socket.socket:
-    """Raises OSError or ValueError when it is not answered as it has to be."""
+    """Open and use one connection. Raises OSError or ValueError if the answer is wrong."""
     sock = connect(plan.port, index)
-    # Its end is a reset: no port lingers for the next round.
+    # Closed by a reset: no port stays in TIME_WAIT for the next round.
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request, wanted = render(plan, token), b"HTTP/1.1 200 "
     if plan.upgrade:
@@ -55,7 +55,7 @@ def open_one(plan: LoadPlan, token: str, index: int) -> socket.socket:
 
 
 def alive(sock: socket.socket) -> bool:
-    """Whether the other side keeps it open; for a socket that does not block."""
+    """Return whether the peer keeps a non-blocking socket open."""
     try:
         return bool(sock.recv(1, socket.MSG_PEEK))
     except BlockingIOError:
@@ -77,13 +77,13 @@ def main(plan: LoadPlan) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The open connections, as their owner sees them."""
+    """The open connections, as seen by the work."""
 
     size: int
     process: subprocess.Popen[str]
 
     def require_alive(self) -> None:
-        """Raises BenchError when one of them was closed meanwhile."""
+        """Raise BenchError if any of them was closed."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write("?\n")
@@ -95,7 +95,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def crowd(plan: LoadPlan, cpus: frozenset[int]) -> Iterator[Crowd]:
-    """All of them open inside, gone after. Raises BenchError."""
+    """Keep the connections open during the block. Raises BenchError."""
     command = [sys.executable, "-m", "bench.load.crowd", plan.to_json()]
     with on_cpus(cpus):
         process = subprocess.Popen(

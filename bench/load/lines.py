@@ -1,6 +1,6 @@
-"""Client sockets without an event loop: many connections, whole answers, nothing between us and the clock.
+"""Client sockets without an event loop, for many connections and exact timing.
 
-Invariant: an answer is whole when its Content-Length says so; one that does not is an error, not a guess.
+Invariant: an answer is complete according to its Content-Length; one without it is an error, not a guess.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import socket
 
 from bench.load.plan import LoadPlan
 
-# Linux gives one source address some 28,000 ports towards one destination, fewer while old ones linger.
+# Linux has some 28,000 ports per source address and destination, fewer while old ones are in TIME_WAIT.
 PER_SOURCE_ADDRESS = 5_000
-# linux/in.h; Python 3.12 names it. Without it bind() would take a port that no other address may use then.
+# linux/in.h; a constant only since Python 3.12. Without it, bind() reserves the port for one address.
 IP_BIND_ADDRESS_NO_PORT = 24
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
@@ -26,18 +26,18 @@ def render(plan: LoadPlan, token: str) -> bytes:
 
 
 def raise_file_limit() -> None:
-    """As many open files as this process may have."""
+    """Raise the limit of open files as far as allowed."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def source_address(index: int) -> str:
-    """The loopback address that connection number `index` comes from."""
+    """Return the loopback source address of connection number `index`."""
     return f"127.0.0.{1 + index // PER_SOURCE_ADDRESS}"
 
 
 def connect(port: int, index: int, *, timeout: float = 10.0) -> socket.socket:
-    """A connection to 127.0.0.1, blocking. Raises OSError."""
+    """Return a blocking connection to 127.0.0.1. Raises OSError."""
     sock = socket.socket()
     try:
         sock.settimeout(timeout)
@@ -52,7 +52,7 @@ def connect(port: int, index: int, *, timeout: float = 10.0) -> socket.socket:
 
 
 def answer_size(data: bytes) -> int | None:
-    """How long the answer that begins these bytes is, head and body; None while its head is not complete.
+    """Return the size of the answer at the start of `data`, head and body; None if its head is incomplete.
 
     Raises ValueError for an answer without Content-Length.
     """
@@ -68,7 +68,7 @@ def answer_size(data: bytes) -> int | None:
 
 
 def ask(sock: socket.socket, request: bytes) -> bytes:
-    """Sends the request and reads its whole answer, blocking. Raises OSError, ValueError."""
+    """Send a request and return its whole answer, blocking. Raises OSError or ValueError."""
     sock.sendall(request)
     data = b""
     while (size := answer_size(data)) is None or len(data) < size:

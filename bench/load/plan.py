@@ -1,4 +1,4 @@
-"""What is asked of a load generator, and what it reports back. Plain values that travel as JSON."""
+"""Plan and result of a load generator: plain values, exchanged as JSON."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """GETs on 127.0.0.1 over keep-alive connections.
+    """GET requests to 127.0.0.1 over keep-alive connections.
 
-    `tokens` is a file with one bearer token a line. order: `first` sends only the first line; `cycle` all of
-    them in turn; `once` sends `count` lines from line `offset` on, each once, and ends after the last.
-    Without a `rate` each connection sends when its answer is in (closed loop), for `seconds` or, in
-    `once`, at most that long. With a rate (requests/s) requests leave by the schedule and latency counts
-    from the scheduled moment (open loop). `window`: requests under way at a time where connections take turns
-    (steady.py). `upgrade`: ask for a WebSocket (crowd.py). `headers` go along with every
-    request.
+    `tokens`: a file with one bearer token per line. `order`: `first` uses only the first line; `cycle` uses
+    all in turn; `once` uses `count` lines from line `offset` on, each once, and ends after the last. Without
+    a `rate`, each connection sends as soon as it has its answer (closed loop), for `seconds` or, with `once`,
+    at most that long. With a rate (requests/s), requests follow a schedule, and latency counts from the
+    scheduled time (open loop). `window`: concurrent requests where connections take turns (steady.py).
+    `upgrade`: open WebSockets (crowd.py). `headers`: sent with every request.
     """
 
     port: int
@@ -40,7 +39,7 @@ class LoadPlan:
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """requests: answers that came in whole. failed: those that were not 2xx, and broken connections."""
+    """The result of a plan. `requests`: complete answers; `failed`: those not 2xx, and broken connections."""
 
     requests: int
     failed: int
@@ -57,7 +56,7 @@ class LoadResult:
 
     @classmethod
     def from_json(cls, text: str) -> LoadResult:
-        """Raises ValueError when it is anything else."""
+        """Parse a result. Raises ValueError for anything else."""
         try:
             return cls(**json.loads(text))
         except TypeError as error:

@@ -1,4 +1,4 @@
-"""Chooses the generator for a plan and runs it as a process of its own on the load's CPUs."""
+"""Choice of the generator for a plan, run as a separate process on the load's CPUs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bench.load import wrk
 from bench.load.plan import LoadPlan, LoadResult
 from bench.processes import BenchError, communicate, on_cpus, which
 
-# Beyond a plan's own end: connecting, and answers that take as long as a peer's time-out.
+# Seconds beyond a plan's end: for connecting, and for answers as late as a peer's timeout.
 GRACE = 30.0
 
 
@@ -18,9 +18,9 @@ def generator_name() -> str:
 
 
 def generate(plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
-    """Runs the plan to its end. Raises BenchError when the generator itself fails."""
+    """Run a plan to its end. Raises BenchError if the generator itself fails."""
     binary = which("wrk")
-    # wrk knows only the closed loop.
+    # wrk supports only the closed loop.
     if binary is not None and plan.rate is None:
         return wrk.run(binary, plan, cpus)
     with on_cpus(cpus):
@@ -29,13 +29,13 @@ def generate(plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
 
 
 def start_builtin(plan: LoadPlan) -> subprocess.Popen[str]:
-    """Our own generator, for what wrk cannot do or beside another; give it to `finish_builtin`."""
+    """Start our own generator, for what wrk cannot do or beside another one; pass it to `finish_builtin`."""
     command = [sys.executable, "-m", "bench.load.builtin", plan.to_json()]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def finish_builtin(process: subprocess.Popen[str], plan: LoadPlan) -> LoadResult:
-    """Waits for its result; kills it when it outlives its plan. Raises BenchError."""
+    """Wait for a generator's result; kill it if it exceeds its plan. Raises BenchError."""
     output, errors = communicate(process, plan.seconds + GRACE)
     if process.returncode != 0:
         raise BenchError(f"the load generator failed: {errors.strip()[-400:]}")

@@ -1,11 +1,11 @@
-"""The generator that keeps to the clock: for latency from the schedule, and for many connections in turn.
+"""A load generator with exact timing: for latency from a schedule, and for many connections in turn.
 
 `python -m bench.load.steady PLAN` runs one LoadPlan with a rate or a window (JSON): it prints OPEN once its
-connections are there and one SteadyResult (JSON) before it closes them. One epoll loop over plain sockets; it
-sleeps in select(2), whose time-out counts microseconds where epoll_wait counts milliseconds.
+connections are open, and one SteadyResult (JSON) before it closes them. One epoll loop over plain sockets; it
+sleeps in select(2), whose timeout has a resolution of microseconds where epoll_wait's has milliseconds.
 
-Invariant: latency runs from the moment the schedule names, whatever held the request up; and how far the
-generator itself was behind is counted apart, so that a run it spoiled can be told.
+Invariant: latency counts from the scheduled time, whatever delayed the request; delays of the generator
+itself are counted separately, so that a spoiled run is recognised.
 """
 
 from __future__ import annotations
@@ -27,18 +27,19 @@ from bench.load.lines import answer_size, connect, raise_file_limit, render
 from bench.load.plan import LoadPlan
 from bench.processes import BenchError, on_cpus
 
-# Behind its schedule by more than this, a request of ours is late by our own fault.
+# A request sent later than this after its scheduled time is late by the generator's own fault.
 LATE_SECONDS = 0.001
-# The last answers may take as long as a peer's time-out for its upstream connection.
+# Seconds for the last answers, which may take as long as a peer's upstream timeout.
 LAST_ANSWERS = 10.0
-# Beyond a plan's own end: opening 10,000 connections, and the last answers.
+# Seconds beyond a plan's end: to open 10,000 connections, and for the last answers.
 GRACE = 60.0
 OPEN = "open"
 
 
 @dataclass(frozen=True, slots=True)
 class SteadyResult:
-    """late: sent by the generator over LATE_SECONDS after their turn came. latencies_us: of each answer."""
+    """The result. `late`: requests sent over LATE_SECONDS after their time; `latencies_us`: one per
+    answer."""
 
     requests: int
     failed: int
@@ -52,7 +53,7 @@ class SteadyResult:
 
 
 class _Line:
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in flight."""
 
     __slots__ = ("data", "since", "sock")
 
@@ -63,7 +64,7 @@ class _Line:
 
 
 class Steady:
-    """Runs one plan: at its rate, or with `window` requests under way; connections take turns."""
+    """Runs one plan: at its rate, or with `window` requests in flight; connections take turns."""
 
     def __init__(self, plan: LoadPlan) -> None:
         lines = Path(plan.tokens).read_text().split()
@@ -71,7 +72,7 @@ class Steady:
             raise ValueError(f"no tokens in {plan.tokens}")
         self._plan = plan
         self._request = render(plan, lines[0])
-        # First, so that its descriptor is one that select(2) takes (below 1024).
+        # First, so that its descriptor is below select(2)'s limit of 1024.
         self._epoll = select.epoll()
         self._lines: dict[int, _Line] = {}
         self._idle: deque[_Line] = deque()
@@ -80,13 +81,13 @@ class Steady:
         self._failed = self._late = self._under_way = 0
 
     def open(self) -> None:
-        """Raises OSError when it cannot connect."""
+        """Open the connections. Raises OSError."""
         raise_file_limit()
         for index in range(self._plan.connections):
             self._open(index)
 
     def run(self) -> SteadyResult:
-        """Comes after `open`. Raises ValueError for answers without a length."""
+        """Run the plan, after `open`. Raises ValueError for answers without a length."""
         start = perf_counter()
         if self._plan.rate is None:
             self._keep_window(start)
@@ -138,7 +139,7 @@ class Steady:
     def _send(self, line: _Line, since: float) -> None:
         line.since = since
         try:
-            # A kilobyte to an idle connection: the kernel takes it whole or the connection is dead.
+            # A kilobyte on an idle connection: the kernel accepts all of it, or the connection is dead.
             line.sock.send(self._request)
         except OSError:
             self._failed += 1
@@ -191,12 +192,12 @@ def steady(
     opened: Callable[[], None] = lambda: None,
     done: Callable[[], None] = lambda: None,
 ) -> SteadyResult:
-    """Runs it as a process of its own; `opened` and `done` are called before the first request and after the
-    last answer, while the connections are there. Raises BenchError for any failed request."""
+    """Run a plan in a separate process; `opened` and `done` are called before the first request and after the
+    last answer, while the connections are open. Raises BenchError for any failed request."""
     command = [sys.executable, "-m", "bench.load.steady", plan.to_json()]
     with on_cpus(cpus):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    # Whatever hangs, hangs in the generator, which is ended then; the reads below end with it.
+    # If anything hangs, it is the generator, which is then killed; the reads below end with it.
     watchdog = threading.Timer(plan.seconds + GRACE, process.kill)
     watchdog.start()
     try:
@@ -219,7 +220,7 @@ def steady(
 
 
 def main(plan: LoadPlan) -> None:
-    # Nothing here makes cycles, and a collection is a pause inside the schedule.
+    # Nothing here creates cycles, and a collection would be a pause in the schedule.
     gc.disable()
     generator = Steady(plan)
     generator.open()

@@ -1,4 +1,4 @@
-"""wrk as the load generator: one thread, its figures taken as JSON from our script's `done`."""
+"""wrk as the load generator: one thread, with its figures as JSON from our script's `done`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from bench.processes import BenchError, communicate, on_cpus
 SCRIPT = Path(__file__).with_name("tokens.lua")
 MARK = "RESULT "
 EXHAUSTED = "EXHAUSTED"
-# From its last request to its report: wrk looks at its clock ten times a second.
+# Seconds from its last request to its report: wrk checks its clock ten times a second.
 GRACE = 30.0
-# Seconds before each signal.
+# Seconds between signals.
 INTERRUPTS = 0.1
 
 
 @contextmanager
 def interrupted(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Meanwhile the process is sent SIGINT until it ends.
+    """Send the process SIGINT repeatedly until it ends.
 
-    More than once, for a busy machine may let the tokens be used up before wrk has begun to sleep, and it
-    sleeps through a signal that came before; not at once, for before it listens the signal would kill it.
+    Repeatedly, because on a busy machine the tokens may be used up before wrk has begun to sleep, and it
+    sleeps through an earlier signal; not at once, because before wrk handles the signal it would be killed.
     """
     ended = threading.Event()
 
@@ -45,7 +45,7 @@ def interrupted(process: subprocess.Popen[str]) -> Iterator[None]:
 
 
 def command(binary: str, plan: LoadPlan) -> list[str]:
-    # wrk takes whole seconds only.
+    # wrk accepts whole seconds only.
     duration = f"{max(1, math.ceil(plan.seconds))}s"
     flags = ["-t", "1", "-c", str(plan.connections), "-d", duration, "--timeout", "10s", "-s", str(SCRIPT)]
     flags += [part for name, value in plan.headers.items() for part in ("-H", f"{name}: {value}")]
@@ -54,15 +54,15 @@ def command(binary: str, plan: LoadPlan) -> list[str]:
 
 
 def run(binary: str, plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
-    """Runs wrk to its end. Raises BenchError when it says anything but a result."""
+    """Run wrk to its end. Raises BenchError if it reports anything but a result."""
     with on_cpus(cpus):
         process = subprocess.Popen(
             command(binary, plan), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
     try:
         assert process.stderr is not None
-        # The pipe ends with wrk itself, or earlier with the line that says the tokens are used up. wrk would
-        # then sleep until its duration is over; the signal it takes for Ctrl-C makes it report at once.
+        # The pipe ends with wrk, or earlier with the line that says the tokens are used up. wrk would then
+        # sleep to the end of its duration; the signal of Ctrl-C makes it report at once.
         said = process.stderr.readline()
         interrupts = interrupted(process) if said.strip() == EXHAUSTED else nullcontext()
     except BaseException:

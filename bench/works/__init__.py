@@ -1,4 +1,4 @@
-"""The works: what the contestants are made to do. A new one is a module here and a line in WORKS."""
+"""The works: the loads that contestants are measured under. A new one is a module and a line in WORKS."""
 
 from bench.works.attacks import Attacks
 from bench.works.base import Arena, Work

@@ -1,7 +1,7 @@
-"""What strangers can do: how long others wait, what they make the proxy hold, what their heads cost.
+"""Attacks: how long other clients wait, how much memory the proxy holds, what hostile heads cost.
 
-Each attack meets a fresh process. Memory is resident memory of the proxy's processes: what the kernel keeps
-for the sockets is the same for everybody.
+Each attack meets a fresh process. Memory is resident memory of the proxy's processes: what the kernel holds
+for the sockets is the same for all.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from bench.stats import Sample
 from bench.works.base import Arena, Work, restart
 
 KIB = 1024
-# Before memory is read: buffers of the last turn are freed, the upstream has sent what it can.
+# Seconds before memory is read: buffers of the last turn are freed, and the upstream has sent what it can.
 SETTLE_SECONDS = 2.0
-# Longer than anybody waits: a client that is answered later has been answered too late.
+# Seconds after which an answer counts as too late.
 LONGEST_WAIT = 30.0
-# Seconds between two requests of the client that others keep waiting.
+# Seconds between two requests of the client whose waiting is measured.
 PAUSE = 0.005
 
-# (key, what it is, kind, connections)
+# For each: key, description, kind, number of connections.
 FLOODS = (
     ("gets_1_ms", "GETs, 1 connection", "gets", 1),
     ("gets_64_ms", "GETs, 64 connections", "gets", 64),
@@ -53,7 +53,7 @@ HELD_TLS = (
     ("idle_tls_kib", "idle TLS", "idle_tls", 500),
 )
 HEADS = 2_000
-# Heads of 16 to 31 KB that are refused; times what a plain 401 costs.
+# Heads of 16 to 31 KB that are refused; measured in multiples of a plain 401.
 HOSTILE = {
     "cookie": head("GET", "/x", "", f"Cookie: cognito_gateway{';' * 24_000}"),
     "digest": head("GET", "/x", "", f"Authorization: Digest {',' * 24_000}"),
@@ -119,7 +119,7 @@ class Attacks(Work):
         return Attack(kind, contestant.setup.port, str(arena.one_token()), connections, seconds)
 
     def _longest_wait(self, arena: Arena, contestant: Contestant, kind: str, connections: int) -> float:
-        """Milliseconds until the client that asks meanwhile had its slowest answer."""
+        """Return the slowest answer, in milliseconds, of a client that sends requests during the attack."""
         request = head("GET", "/x", arena.token)
         attack, longest = self._attack(arena, contestant, kind, connections), 0.0
         with connect(contestant.setup.port, 0, timeout=LONGEST_WAIT) as sock:
@@ -136,8 +136,8 @@ class Attacks(Work):
         return longest * 1e3
 
     def _held(self, arena: Arena, contestant: Contestant, kind: str, connections: int) -> float:
-        """KiB for each connection."""
-        # What the first of its kind loads and allocates belongs to no connection.
+        """Return the KiB held per connection."""
+        # What the first connections of a kind load and allocate is not per connection.
         with attacked(self._attack(arena, contestant, kind, 2), arena.load_cpus):
             time.sleep(SETTLE_SECONDS / 4)
         before = procfs.memory(contestant.pid).resident
@@ -146,7 +146,7 @@ class Attacks(Work):
             return (procfs.memory(contestant.pid).resident - before) / connections / KIB
 
     def _heads(self, arena: Arena, contestant: Contestant) -> float:
-        """How many connections were made to the upstream."""
+        """Return the number of upstream connections made for HEAD requests."""
         request, before = head("HEAD", "/x", arena.token), self._accepted()
         with connect(contestant.setup.port, 0) as sock:
             for _ in range(HEADS):
@@ -168,7 +168,7 @@ class Attacks(Work):
 
 
 def _cost(contestant: Contestant, request: bytes, times: int) -> float:
-    """Nanoseconds of CPU for one such request; after a refusal that closes, on a new connection."""
+    """Return nanoseconds of CPU per request; after a refusal that closes, on a new connection."""
     _ask_again(contestant, request, 10)
     before = procfs.cpu(contestant.pid)
     _ask_again(contestant, request, times)
@@ -191,7 +191,7 @@ def _ask_again(contestant: Contestant, request: bytes, times: int) -> None:
 
 @contextlib.contextmanager
 def _speaking_tls(arena: Arena, contestant: Contestant) -> Iterator[Contestant]:
-    """The same contestant once more, with a certificate."""
+    """Run the same contestant with a certificate."""
     setup = replace(
         contestant.setup,
         directory=contestant.setup.directory / "tls",

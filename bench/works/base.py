@@ -1,6 +1,6 @@
-"""The seam between the run and a work: a work declares its columns and measures one contestant for one round.
+"""The base class of works: a work declares its columns and measures one contestant in a round.
 
-Invariant: a sample exists only when every single answer was the right one; otherwise BenchError.
+Invariant: there is a sample only if every single answer was correct; otherwise BenchError.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ LOADED = (CPU, RATE, P50, P99, RSS, PEAK)
 
 @dataclass(frozen=True, slots=True)
 class Arena:
-    """What a work finds ready: the pool's tokens, the key endpoint, the upstream, a directory, the CPUs.
+    """The environment of a work: tokens, key endpoint, upstream, directory, CPUs.
 
-    What a work starts besides, it enters into `resources`.
+    Anything else that a work starts is registered in `resources`.
     """
 
     options: Options
@@ -55,7 +55,7 @@ class Arena:
         return generate(plan, self.load_cpus)
 
     def plan(self, contestant: Contestant, tokens: Path, seconds: float | None = None) -> LoadPlan:
-        """The usual closed loop on this contestant, first token of the file only."""
+        """Return the usual closed-loop plan for this contestant, with the first token of the file."""
         return LoadPlan(
             port=contestant.setup.port,
             path=contestant.target(),
@@ -66,13 +66,13 @@ class Arena:
         )
 
     def one_token(self) -> Path:
-        """A file with the run's one warm token."""
+        """Return a file with the run's one warm token."""
         path = self.directory / "one-token"
         path.write_text(self.token + "\n")
         return path
 
     def drive(self, contestant: Contestant, plan: LoadPlan) -> Sample:
-        """Runs the plan and reads what it cost the contestant. Raises BenchError for any failed request."""
+        """Run a plan and measure what it costs the contestant. Raises BenchError for any failed request."""
         before = procfs.cpu(contestant.pid)
         result = self.load(plan)
         after = procfs.cpu(contestant.pid)
@@ -95,7 +95,7 @@ def require_success(contestant: Contestant, result: LoadResult) -> None:
 
 
 def restart(arena: Arena, contestant: Contestant) -> None:
-    """A fresh process that has answered one request."""
+    """Restart the contestant, and wait until it has answered one request."""
     contestant.stop()
     contestant.start(arena.proxy_cpus)
     contestant.wait_serving(arena.token)
@@ -105,31 +105,31 @@ class Work(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
-    # The column whose ratio, ours to theirs, is what the work is about; None where a ratio says nothing.
+    # The column whose ratio, ours to theirs, is the work's result; None if a ratio means nothing.
     headline: ClassVar[Column | None]
-    # The most rounds that make sense: one, where a round is costly and its outcome steady.
+    # The useful number of rounds: one, if a round is expensive and its result stable.
     most_rounds: ClassVar[int | None] = None
-    # The contestants are asked by another proxy, instead of forwarding.
+    # Whether contestants decide for another proxy instead of forwarding.
     asked: ClassVar[bool] = False
-    # The table has a row for each figure instead of a column.
+    # Whether the table has a row per figure instead of a column.
     tall: ClassVar[bool] = False
-    # What the figures have to show.
+    # The goals for its figures.
     goals: ClassVar[tuple[Goal, ...]] = ()
 
     def unfit(self, contestant: Contestant) -> str | None:
-        """Why this work has no meaning for this contestant; None when it has."""
+        """Return why this work does not apply to this contestant; None if it does."""
         return None
 
     def upstream_port(self, arena: Arena) -> int:
-        """Where the contestants forward to; known once `prepare` is through."""
+        """Return the upstream's port; called after `prepare`."""
         return arena.upstream_port
 
     def prepare(self, arena: Arena) -> None:  # noqa: B027  (optional: most works need nothing)
-        """Before anything is started: what takes long, such as making tokens."""
+        """Prepare before anything is started: what takes long, such as creating tokens."""
 
     def warm_up(self, arena: Arena, contestant: Contestant) -> None:  # noqa: B027
-        """Once for each contestant, before the first round."""
+        """Warm up each contestant once, before the first round."""
 
     @abstractmethod
     def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
-        """Round `number`, from 0. Raises BenchError when the contestant fails at it."""
+        """Measure round `number`, from 0. Raises BenchError if the contestant fails."""

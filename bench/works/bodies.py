@@ -1,4 +1,4 @@
-"""One large answer and one large upload: CPU for each GiB, and what of it the proxy holds meanwhile."""
+"""One large download and one large upload: CPU per GiB, and the memory that the proxy holds meanwhile."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bench.stats import Sample
 from bench.works.base import MIB, Arena, Work
 
 GIB = 1024 * MIB
-# Often enough to see what a stall piles up: at 1 GiB/s, 20 MiB go by in between.
+# Often enough to see data pile up: at 1 GiB/s, 20 MiB pass in between.
 LOOK_EVERY = 0.02
-# For an end when somebody hangs; the slowest contestant moves a GiB in seconds.
+# Time limit in case it hangs; the slowest contestant moves a GiB in seconds.
 SLOWEST_BYTES_PER_SECOND = 10 * MIB
 
 DOWN = Column("down_s", "down CPU s/GiB", 2)
@@ -55,7 +55,7 @@ class Bodies(Work):
 
     def warm_up(self, arena: Arena, contestant: Contestant) -> None:
         arena.load(arena.plan(contestant, arena.one_token(), seconds=1))
-        # Once, before all: what the first round leaves behind counts as growth in the second too.
+        # Once, before everything: what the first round leaves behind counts as growth in the second too.
         self._before[contestant.name] = procfs.memory(contestant.pid).resident
 
     def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
@@ -89,7 +89,8 @@ class Bodies(Work):
         }
 
     def _watch(self, process: subprocess.Popen[str], contestant: Contestant, seconds: float) -> int:
-        """The most the contestant held until the transfer ended, in bytes. Raises BenchError when late."""
+        """Return the contestant's peak memory in bytes during the transfer. Raises BenchError if it is
+        late."""
         peak, end = 0, perf_counter() + seconds
         while process.poll() is None:
             peak = max(peak, procfs.memory(contestant.pid).resident)

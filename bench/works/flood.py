@@ -1,7 +1,7 @@
-"""A burst of 500 distinct unknown kids: what the key endpoint sees, and what holders of valid tokens feel.
+"""A burst of 500 distinct unknown kids: requests at the key endpoint, and the latency of valid tokens.
 
-The valid tokens come by a schedule well below anybody's capacity, latency counted from the schedule: at
-saturation every request would wait behind the others and the flood could not be told from them.
+Valid tokens follow a schedule well below every contestant's capacity, with latency counted from the schedule:
+at saturation every request would wait for others, and the flood's effect would not be visible.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from bench.works.base import Arena, Work, require_success
 
 UNKNOWN = 500
 RATE = 300.0
-# Not the run's seconds: the longer the window, the more calm requests would hide those beside the burst.
+# Not the run's seconds: in a longer window, calm requests would hide those during the burst.
 WINDOW_SECONDS = 2.0
-# Both sides of the burst inside the window, so that what it leaves behind counts too.
+# Seconds before the burst; the window also covers time after it, to include its after-effects.
 LEAD_SECONDS = 0.5
 
 
@@ -41,7 +41,7 @@ class Flood(Work):
     _file: Path
 
     def unfit(self, contestant: Contestant) -> str | None:
-        return None if contestant.fetches_keys else "it asks no key endpoint: nothing to flood"
+        return None if contestant.fetches_keys else "it fetches no keys: nothing to flood"
 
     def prepare(self, arena: Arena) -> None:
         self._file = arena.directory / "unknown-kids"

@@ -1,7 +1,7 @@
-"""A flood of forged tokens from one address: what refusing each costs, without a rate limit and with one.
+"""A flood of forged tokens from one address: the cost of refusing each, with and without a rate limit.
 
-Signed by a key that is not the pool's under the pool's own key ID, so that nothing but the RSA operation
-shows it. Only the gateway: no peer here counts bad tokens.
+They are signed by a foreign key under the pool's own key ID, so that only the RSA operation reveals it. Only
+the gateway: none of the peers here counts bad tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FORGED = 500
 
 
 class Limited(Gateway):
-    """Behind a limit that the flood exceeds in its first moment."""
+    """The gateway with a rate limit that the flood exceeds at once."""
 
     def render(self) -> dict[str, str]:
         (name, text), *_ = super().render().items()

@@ -1,6 +1,6 @@
-"""One warm token, and another proxy that asks: what a decision costs when it is all there is to do.
+"""One warm token in forward auth: the cost of a decision for another proxy.
 
-nginx's relay stands beside it as in every work: what moving one request and its answer costs.
+nginx's relay is measured beside it as in every work: the cost of moving one request and its answer.
 """
 
 from __future__ import annotations
@@ -21,5 +21,5 @@ class ForwardAuth(Warm):
 
     def unfit(self, contestant: Contestant) -> str | None:
         if contestant.authenticates and contestant.decision_path is None:
-            return "it decides for no other proxy"
+            return "it makes no decisions for other proxies"
         return None

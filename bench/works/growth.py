@@ -1,7 +1,7 @@
-"""Whether a request costs more when there is more of something: connections, tokens, routes.
+"""Scaling: whether a request costs more with more connections, tokens or routes.
 
-The gateway against itself: small and large are measured seconds apart on the same CPU, and the ratio of the
-two, round by round, is what counts.
+The gateway is compared with itself: small and large are measured seconds apart on the same CPU, and the ratio
+of the two, round by round, is the result.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from bench.report import Column
 from bench.stats import Sample
 from bench.works.base import Arena, Work, restart
 
-# All the growth that is allowed.
+# The growth that is allowed.
 LIMIT = 1.15
-# Just below the gateway's connections to the upstream (1,024 by default): more would wait in line there.
+# Just below the gateway's limit of upstream connections (1,024 by default): more would queue there.
 AT_ONCE = 1_000
-# Tokens that any cache holds in its fastest memory.
+# A number of tokens that any CPU cache holds.
 FEW = 100
 # Closing 10,000 connections takes the proxy a second, which belongs to no request.
 SETTLE_SECONDS = 2.0
 
 
 class Growth(Work):
-    """Ours only; a peer's growth is its own affair."""
+    """Measures the gateway only, against itself."""
 
     headline = None
     most_rounds = 3
@@ -42,16 +42,16 @@ class Growth(Work):
 
 
 def cost(arena: Arena, contestant: Contestant, plan: LoadPlan) -> float:
-    """CPU µs per request under this plan."""
+    """Return the CPU µs per request under this plan."""
     return arena.drive(contestant, plan)["cpu_us"]
 
 
 class GrowingConnections(Growth):
     """From one connection to many: one request at a time, 32 and 1,000 at once; and many idle beside 32 busy.
 
-    Each pair differs in the number of connections alone. With as many requests under way as 32 and 1,000 a
-    request is cheaper than a lone one, for nobody has to be woken for it; what grows then is the memory that
-    no CPU's cache holds, and there nginx beside it says how much of that is everybody's.
+    Each pair differs only in the number of connections. With 32 or 1,000 concurrent requests a request is
+    cheaper than a single one, since no sleeping process must be woken for it; what grows is the cost of
+    memory beyond the CPU's caches, and nginx's growth shows how much of that is unavoidable.
     """
 
     name = "growth-connections"
@@ -112,7 +112,7 @@ class GrowingConnections(Growth):
         }
 
     def _in_turn(self, arena: Arena, contestant: Contestant, plan: LoadPlan) -> float:
-        """µs per request, without what it costs to open and close the connections."""
+        """Return µs per request, without the cost of opening and closing the connections."""
         readings: list[procfs.CpuReading] = []
 
         def read() -> None:
@@ -123,11 +123,11 @@ class GrowingConnections(Growth):
 
 
 class GrowingTokens(Growth):
-    """One warm token before and after 100,000 others were seen; and those 100,000 again.
+    """One warm token before and after 100,000 others; and those 100,000 again.
 
-    The 100,000 in turn have their own small side, as many requests of the same generator in the same order
-    whose tokens are FEW: a generator that has to walk through 100,000 requests is slower, and a proxy that is
-    asked in smaller batches pays more for waking others. Each round begins with a process that knows nothing.
+    The 100,000 in turn have their own baseline, as many requests of the same generator in the same order with
+    FEW tokens: walking through 100,000 requests slows the generator, and a proxy with smaller batches wakes
+    others more often. Each round begins with a new process.
     """
 
     name = "growth-tokens"
@@ -167,7 +167,7 @@ class GrowingTokens(Growth):
         restart(arena, contestant)
         warm = arena.plan(contestant, arena.one_token())
         arena.load(replace(warm, seconds=1))
-        # Several minutes: for one that hangs.
+        # Minutes, as a time limit in case it hangs.
         all_of_them = replace(
             arena.plan(contestant, self._file, 300), order="once", offset=0, count=self._count(arena)
         )
@@ -190,7 +190,7 @@ class GrowingTokens(Growth):
 
 
 class GrowingRoutes(Growth):
-    """10 routes beside 1,000, the request matching the last of them; two processes, taking turns."""
+    """10 routes and 1,000 routes, the request matching the last; two processes, taking turns."""
 
     name = "growth-routes"
     title = "cost per request at 10 to 1,000 routes"
@@ -223,6 +223,6 @@ class GrowingRoutes(Growth):
 
 
 def routes(count: int) -> tuple[str, ...]:
-    """Paths, a third each literal, with `*` and with `**`; the last is the one that is asked for."""
+    """Return paths, a third each literal, with `*` and with `**`; the last is the one requested."""
     shapes = ("/api/v1/part{}", "/api/v1/part{}/*/items", "/api/v1/part{}/**")
     return (*(shapes[number % 3].format(number) for number in range(count - 1)), upstream.PATH)

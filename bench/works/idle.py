@@ -1,7 +1,7 @@
-"""What a connection costs that does nothing: kept alive after one request, or a WebSocket after one frame.
+"""The memory of an idle connection: kept alive after one request, or a WebSocket after one frame.
 
-Resident memory of the proxy only; what the kernel keeps for the sockets is the same for everybody. Each
-round starts with a fresh process: memory given back and used again would flatter the second.
+Resident memory of the proxy only; what the kernel holds for the sockets is the same for all. Each round
+starts with a fresh process: freed memory that is reused would flatter the second.
 """
 
 from __future__ import annotations

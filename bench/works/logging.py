@@ -1,6 +1,6 @@
-"""The access log: what a request costs with a line for each on stdout (a file here), and without.
+"""The access log: the cost of a request with and without a log line on stdout (a file here).
 
-Every other work runs without, as the peers do; this one says what that leaves out. Only the gateway.
+Every other work runs without, as the peers do; this one shows what that leaves out. Only the gateway.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from bench.works.base import Arena, Work
 
 
 class Logging(Gateway):
-    """With the log as it comes: JSON, level info, access lines."""
+    """The gateway with its default log: JSON, level info, access lines."""
 
     def render(self) -> dict[str, str]:
         (name, text), *_ = super().render().items()
         head, found, _ = text.partition("log:\n")
         if not found:
-            raise BenchError("the gateway's configuration for benchmarks has no log section any more")
+            raise BenchError("the gateway's configuration for benchmarks no longer has a log section")
         return {name: head}
 
 
@@ -39,7 +39,7 @@ class AccessLog(Work):
     _logging: Logging
 
     def unfit(self, contestant: Contestant) -> str | None:
-        return None if contestant.name == "gateway" else "its log is another one"
+        return None if contestant.name == "gateway" else "its log differs"
 
     def warm_up(self, arena: Arena, contestant: Contestant) -> None:
         self._logging = Logging(

@@ -1,4 +1,4 @@
-"""Resident memory after 100,000 requests, beside what it was before the first of them."""
+"""Resident memory before the first and after 100,000 requests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""2,000 requests/s by the clock: what a contestant adds to the latency of asking the upstream directly.
+"""2,000 requests/s on a schedule: the latency that a contestant adds to asking the upstream directly.
 
-Latency runs from the schedule. Direct and through the contestant take turns every few seconds and the
-latencies of each side are put together, so that a slow minute of the machine falls on both.
+Latency counts from the schedule. Direct requests and those through the contestant alternate every few
+seconds, and the latencies of each side are combined, so that a slow minute of the machine affects both.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ RATE = 2000.0
 SECONDS = 60
 SECONDS_QUICK = 4
 SLICE = 5.0
-# Above this the generator, not the contestant, was measured.
+# Above this share the generator, not the contestant, was measured.
 MOST_LATE = 0.01
 
 ADDED_P50 = Column("added_p50_ms", "added p50 ms", 3)
@@ -66,11 +66,11 @@ class OpenLoop(Work):
 
 
 def require_on_time(parts: list[SteadyResult]) -> float:
-    """The share of requests that left late by the generator's own fault. Raises BenchError for too many."""
+    """Return the share of requests sent late by the generator's own fault. Raises BenchError if too high."""
     late = sum(part.late for part in parts) / sum(part.requests for part in parts)
     if late > MOST_LATE:
         raise BenchError(
             f"invalid: the load generator was over {LATE_SECONDS * 1e3:g} ms behind its schedule for "
-            f"{late:.1%} of the requests; let the machine come to rest and run it again"
+            f"{late:.1%} of the requests; wait until the machine is idle and run it again"
         )
     return late

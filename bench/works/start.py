@@ -1,4 +1,4 @@
-"""From exec to readiness: /readyz for the gateway, the first right answer for those without such a probe."""
+"""Start-up time: from exec to readiness (/readyz for the gateway, otherwise the first correct answer)."""
 
 from __future__ import annotations
 

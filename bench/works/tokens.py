@@ -1,4 +1,4 @@
-"""Many tokens: 3,000 of them in turn (all known after the first turn), and every token new."""
+"""Many tokens: 3,000 in turn (all cached after the first turn), and every token new."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from bench.stats import Sample
 from bench.works.base import CPU, LOADED, Arena, Work
 
 IN_TURN = 3_000
-# Enough that a round of the slowest peer lasts a second and the scheduler's clock counts it exactly.
+# Enough that a round of the slowest peer lasts a second and the scheduler's clock is exact.
 NEW_PER_ROUND = 8_000
 NEW_PER_ROUND_QUICK = 1_000
-# An end for a contestant that hangs; a round ends with its last token, long before.
+# Time limit in case a contestant hangs; a round ends with its last token, long before.
 ROUND_SECONDS = 120
 
 
@@ -39,7 +39,7 @@ class TokensInTurn(Work):
 
 
 class NewTokens(Work):
-    """Each contestant sees each token once, all contestants the same ones in the same round."""
+    """Each contestant sees each token once; all contestants see the same ones in the same round."""
 
     name = "new"
     title = "every token new"
@@ -53,7 +53,7 @@ class NewTokens(Work):
 
     def prepare(self, arena: Arena) -> None:
         self._file = arena.directory / "new-tokens"
-        # One share more than rounds: the warm-up uses the first.
+        # One part more than rounds: the warm-up uses the first.
         arena.mint.write(self._file, self._size(arena) * (arena.options.rounds + 1))
 
     def _share(self, arena: Arena, contestant: Contestant, number: int, count: int) -> Sample:

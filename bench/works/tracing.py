@@ -1,7 +1,7 @@
-"""Spans: what a request costs with two for each sent to a collector, with those of a tenth, and without any.
+"""Tracing: the cost of a request with two spans sent, with those of a tenth of the traces, and without.
 
-The thread that encodes and sends them is the gateway's own and counts in full, up to the last batch; what
-the collector does is not counted. Every other work runs without. Only the gateway.
+The thread that encodes and sends spans belongs to the gateway and counts fully, up to the last batch; the
+collector does not count. Every other work runs without tracing. Only the gateway.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from bench.stats import Sample
 from bench.works.base import Arena, Work, require_success
 
 TENTH = 0.1
-# The gateway sends what waits once a second; after so long without a span there is none left (seconds).
+# Seconds: the gateway sends waiting spans once a second, so after this long without one, none is left.
 QUIET, MOST = 1.5, 10.0
 
 
 class Traced(Gateway):
-    """With spans of this share of the traces."""
+    """The gateway with tracing of this share of the traces."""
 
     endpoint: str
     sample: float
@@ -50,7 +50,7 @@ class Tracing(Work):
 
     def unfit(self, contestant: Contestant) -> str | None:
         if contestant.name != "gateway":
-            return "its spans are others, if it has any"
+            return "its spans differ, if it has any"
         return collector.missing()
 
     def warm_up(self, arena: Arena, contestant: Contestant) -> None:
@@ -94,7 +94,7 @@ class Tracing(Work):
         return traced, spans
 
     def _cost(self, arena: Arena, traced: Traced, spans: Collector) -> tuple[float, float]:
-        """CPU µs of a request with its spans sent, and the share of spans that were not. Raises BenchError.
+        """Return CPU µs per request with its spans sent, and the share of lost spans. Raises BenchError.
 
         A span that found the queue full costs next to nothing: by that share the figure is too low.
         """
@@ -111,7 +111,7 @@ class Tracing(Work):
 
 
 def _counted(traced: Traced) -> dict[str, int]:
-    """What the gateway says became of its spans, by `result`."""
+    """Return the gateway's own count of spans, by `result`."""
     _, text = fetch(traced.setup.probe_port, "/metrics")
     found = re.findall(r'^cognito_gateway_spans_total\{result="(\w+)"\} ([0-9.e+]+)$', text.decode(), re.M)
     return {result: int(float(number)) for result, number in found}

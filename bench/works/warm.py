@@ -1,4 +1,4 @@
-"""One warm token: what a request costs when everything that can be known already is."""
+"""One warm token: the cost of a request when everything is cached."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """An administrator's right to change, on the set-up page, what the page has stored.
 
-A session alone is not enough: it may be old, and a script on the API's pages can use it. Invariant: a user who
-changes the connection has just given the password, and Cognito confirms that they are still an administrator.
+A session alone is not enough: it may be old, and a script on the API's pages can use it. Invariant: a user
+who changes the connection has just given the password, and Cognito confirms that they are still an
+administrator.
 """
 
 from __future__ import annotations

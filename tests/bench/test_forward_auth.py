@@ -52,7 +52,7 @@ def test_it_decides_about_the_request_that_is_named_and_is_checked_by_that(kind:
 
 def test_who_decides_for_nobody_is_left_out(tmp_path: Path) -> None:
     setup = Setup(tmp_path, 1, 2, 3, "http://127.0.0.1:4/", tmp_path / "key", asked=True)
-    assert ForwardAuth().unfit(HAProxy(setup)) == "it decides for no other proxy"
+    assert ForwardAuth().unfit(HAProxy(setup)) == "it makes no decisions for other proxies"
 
 
 def test_both_generators_send_the_headers_that_name_the_request() -> None:

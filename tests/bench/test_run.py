@@ -169,4 +169,4 @@ def test_options_have_defaults_and_refuse_unknown_names(capsys: pytest.CaptureFi
         with pytest.raises(SystemExit) as stopped:
             parse(wrong, ["warm"], ["gateway"])
         assert stopped.value.code == 2
-    assert "'hot' is none of warm, all" in capsys.readouterr().err
+    assert "invalid choice 'hot' (choose from warm, all)" in capsys.readouterr().err

@@ -85,7 +85,7 @@ def test_who_sends_no_spans_of_ours_is_left_out_and_without_the_extra_we_are(
     setup = Setup(tmp_path, 1, 2, 3, "http://127.0.0.1:4/", tmp_path / "key")
     work = Tracing()
     assert work.unfit(Gateway(setup)) is None
-    assert work.unfit(Nginx(setup)) == "its spans are others, if it has any"
+    assert work.unfit(Nginx(setup)) == "its spans differ, if it has any"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert work.unfit(Gateway(setup)) == (
         "opentelemetry is not installed: pip install 'cognito-gateway[tracing]'"
