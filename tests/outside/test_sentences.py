@@ -52,7 +52,7 @@ def test_a_configuration_that_may_not_be_read(tmp_path: Path, powerless: list[st
     done = run(*powerless, SCRIPT, command, path)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        f"{path}: cannot read the configuration: permission denied: let this user (uid "
+        f"{path}: cannot read the configuration: permission denied: grant this user (uid "
     )
     assert len(done.stderr.splitlines()) == 1
 
@@ -68,7 +68,7 @@ def test_named_files_that_may_not_be_read(tmp_path: Path, powerless: list[str]) 
     )
     lines = run(*powerless, SCRIPT, "check-config", path).stderr.splitlines()
     for line, name in zip(lines, ("client-secret.txt", "keys.json"), strict=True):
-        assert f"{tmp_path / name}: permission denied: let this user (uid " in line
+        assert f"{tmp_path / name}: permission denied: grant this user (uid " in line
 
 
 def test_a_port_that_needs_a_capability(tmp_path: Path, powerless: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Assertions as an upstream receives them."""
+"""Signed identity assertions as an upstream receives them."""
 
 from __future__ import annotations
 

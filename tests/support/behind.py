@@ -1,6 +1,6 @@
-"""What every proxy in front must hold, asked through the real one: the documented configuration, unchanged.
+"""Checks that hold for every proxy in front of an API, through the documented configuration, unchanged.
 
-`check_all` is one long conversation, so that a proxy is started once.
+`check_all` runs all of them, so that a proxy is started once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from tests.support.recipes import WRITTEN, names
 from tests.support.running import Running
 from tests.support.wire import Reply, Upstream, get, once
 
-# Everything that a client may send to be taken for somebody, or for another request.
+# Headers with which a client may try to impersonate a user.
 CLIENTS_OWN = (
     "X-Auth-Request-User: root",
     "x-auth-request-user: root",
@@ -34,7 +34,7 @@ MISLEADING = (
     "X-Forwarded-Host: evil.example",
     "X-Forwarded-For: 10.0.0.1",
 )
-# A header that the proxy has to write for us, named as one that ends at it.
+# A header that the proxy must set for the gateway, declared hop-by-hop by the client.
 NAMED_AWAY = (
     "Connection: X-Original-URL, X-Original-Method",
     "Connection: X-Forwarded-Uri, X-Forwarded-Method",
@@ -44,7 +44,7 @@ NAMED_AWAY = (
 
 
 class Front:
-    """A proxy on `port`, before `upstream`, that asks `gateway`."""
+    """A proxy on `port`, in front of `upstream`, that asks `gateway` for decisions."""
 
     def __init__(self, port: int, gateway: Running, upstream: Upstream) -> None:
         self.port = port
@@ -108,7 +108,8 @@ class Front:
                 assert self._identity() == {}
 
     def _identity(self) -> dict[str, list[str]]:
-        """The identity headers that the upstream got, names folded as CGI does; empty ones say nobody."""
+        """Return the non-empty identity headers of the upstream's last request, with names folded as in
+        CGI."""
         found: dict[str, list[str]] = {}
         for name, value in self.upstream.last.headers:
             folded = name.decode("latin-1").lower().replace("_", "-").replace(".", "-")
@@ -189,7 +190,7 @@ class Front:
         assert (await self.ask("/oauth2/nothing")).status == 404
 
     async def what_servers_believe_ends_here(self) -> None:
-        """gateway/config/trusted_names.py: plain, and as CGI folds the same names."""
+        """gateway/config/trusted_names.py: the names as they are written, and as CGI folds them."""
         believed = [name for name in names() if name not in WRITTEN]
         odd = [name.replace("-", sign, 1) for sign in "_." for name in believed if "-" in name]
         every = [f"{name}: evil" for name in (*believed, *odd, "api_key", "x~y")]
@@ -206,7 +207,7 @@ class Front:
         assert len(self.upstream.requests) == before
 
     async def no_foreign_page_opens_a_websocket(self) -> None:
-        """With its visitor's cookie (browsers write Origin, and no page can)."""
+        """With its visitor's cookie (browsers set Origin; pages cannot)."""
         cookie = (await signed_in(self.gateway)).cookie
         handshake = (
             *("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),

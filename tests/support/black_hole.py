@@ -1,4 +1,4 @@
-"""An address whose packets go nowhere."""
+"""A loopback address that does not answer."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
-# Of Linux's TCP states; the first octet of struct tcp_info.
+# Of Linux's TCP states; the first byte of struct tcp_info.
 _SYN_SENT = 2
 
 
 @contextlib.contextmanager
 def black_hole() -> Iterator[int]:
-    """A port whose SYNs nobody answers: the queue behind it is full and stays so (Linux drops the rest)."""
+    """Return a port that leaves SYNs unanswered: its accept queue is full (Linux drops further ones)."""
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(socket.socket())
         listening.bind(("127.0.0.1", 0))

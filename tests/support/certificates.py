@@ -1,4 +1,4 @@
-"""Certificates made at test time: an authority, and what it signs."""
+"""Certificates created at test time: an authority and what it signs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Pair:
 
 
 class Authority:
-    """Signs certificates; its own is in `file`."""
+    """Signs certificates; its own certificate is in `file`."""
 
     def __init__(self, folder: Path, name: str = "authority") -> None:
         self._folder = folder
@@ -36,9 +36,9 @@ class Authority:
         self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
     def sign(self, name: str, *subjects: str, shift: datetime.timedelta = datetime.timedelta()) -> Pair:
-        """A new key and a certificate for these host names and IP addresses, in NAME.crt and NAME.key.
+        """Sign a new certificate for these host names and IP addresses, into NAME.crt and NAME.key.
 
-        It holds from a day before now to a day after; `shift` moves both."""
+        It is valid from a day ago until in a day; `shift` moves both."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_named(name), self._name, key, shift)
         if subjects:
@@ -56,7 +56,7 @@ class Authority:
 
 
 def accepting(pair: Pair, authority: Authority | None = None) -> ssl.SSLContext:
-    """A server's context; with `authority` it wants a client certificate of it."""
+    """Return a server's context; with `authority` it requires a client certificate signed by it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pair.certificate, pair.key)
     if authority is not None:
@@ -66,7 +66,7 @@ def accepting(pair: Pair, authority: Authority | None = None) -> ssl.SSLContext:
 
 
 def calling(authority: Authority, pair: Pair | None = None) -> ssl.SSLContext:
-    """A client's context that trusts `authority` and shows `pair`."""
+    """Return a client's context that trusts `authority` and presents `pair`."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(authority.file)
     if pair is not None:

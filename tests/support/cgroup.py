@@ -1,6 +1,6 @@
-"""A memory cgroup for one test: a limit as a container has it, what was used, whom the kernel killed.
+"""A memory cgroup for one test: a memory limit as for a container, its usage, and the kernel's kills.
 
-Version 1 (a folder of the `memory` controller) or 2, whichever is mounted and may be written to. Version 2
+Version 1 (a directory of the `memory` controller) or 2, whichever is mounted and writable. Version 2
 counts the kernel's socket buffers as well.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 _ROOT = Path("/sys/fs/cgroup")
-# A cgroup whose last process has just ended is busy for a moment (seconds).
+# A cgroup may be busy briefly after its last process has ended (seconds).
 _MOMENT = 10.0
 
 
@@ -26,7 +26,7 @@ class MemoryGroup:
     version: int
 
     def command(self, *command: str | Path) -> Sequence[str | Path]:
-        """The same command, started inside."""
+        """Return the command that starts `command` inside the cgroup."""
         enter = 'echo $$ > "$0" && exec "$@"'
         return ("sh", "-c", enter, self.folder / "cgroup.procs", *command)
 
@@ -39,24 +39,24 @@ class MemoryGroup:
 
     @property
     def peak(self) -> int:
-        """The most that was used, in bytes; files that were read count until their memory is wanted."""
+        """The peak usage in bytes; page cache counts until it is reclaimed."""
         return int(self._read("memory.max_usage_in_bytes" if self.version == 1 else "memory.peak"))
 
     @property
     def killed(self) -> int:
-        """How many processes the kernel killed for want of memory."""
+        """The number of processes killed by the kernel for lack of memory."""
         text = self._read("memory.oom_control" if self.version == 1 else "memory.events")
         return int(dict(line.split() for line in text.splitlines())["oom_kill"])
 
 
 @contextlib.contextmanager
 def memory_group(limit: int) -> Iterator[MemoryGroup]:
-    """Skips the test where there is none to be made."""
+    """Create a cgroup with this limit in bytes; skips the test if that is not possible."""
     group = _made()
     try:
         if group.version == 1:
             (group.folder / "memory.limit_in_bytes").write_text(str(limit))
-            with contextlib.suppress(OSError):  # without accounting of swap there is no such file
+            with contextlib.suppress(OSError):  # the file is missing without swap accounting
                 (group.folder / "memory.memsw.limit_in_bytes").write_text(str(limit))
         else:
             (group.folder / "memory.max").write_text(str(limit))
@@ -86,7 +86,7 @@ def _made() -> MemoryGroup:
     try:
         folder.mkdir()
     except OSError as error:
-        pytest.skip(f"no memory cgroup can be made here: {error}")
+        pytest.skip(f"cannot create a memory cgroup here: {error}")
     return MemoryGroup(folder, version)
 
 

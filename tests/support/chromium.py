@@ -10,10 +10,10 @@ from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 
 from tests.support.engines import engine
 
-# Playwright's own browsers are not downloaded: the tests use what the system has.
+# The tests use the system's browser instead of downloading Playwright's.
 FLAGS = [
     "--no-sandbox",
-    # Where the tests run in a container, /dev/shm has 64 MiB by default.
+    # In a container, /dev/shm has 64 MiB by default.
     "--disable-dev-shm-usage",
     "--disable-background-networking",
     "--disable-component-update",
@@ -38,7 +38,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @contextlib.asynccontextmanager
 async def looking(browser: Browser, **options: Any) -> AsyncIterator[Page]:
-    """A page in a context of its own; what it complains of (CSP, script errors, 404s) is a failure."""
+    """Open a page in its own context; any error it reports (CSP, scripts, 404s) fails the test."""
     context = await browser.new_context(**options)
     context.set_default_timeout(90_000)
     page = await context.new_page()
@@ -53,7 +53,7 @@ async def looking(browser: Browser, **options: Any) -> AsyncIterator[Page]:
 
 
 def _complains(message: Any) -> bool:
-    # A form that is refused is answered with a 4xx, which Chromium reports as an error.
+    # A refused form is answered with 4xx, which Chromium reports as an error.
     refused = "the server responded with a status of" in message.text
     return message.type in {"error", "warning"} and not refused
 

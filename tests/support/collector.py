@@ -1,4 +1,4 @@
-"""A stand-in for an OpenTelemetry collector: takes OTLP/HTTP, decodes the real protobuf, keeps the spans."""
+"""A stand-in for an OpenTelemetry collector: accepts OTLP/HTTP, decodes the protobuf, keeps the spans."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ REFUSED = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
 
 @dataclass
 class Collected:
-    """One span as it arrived."""
+    """One span as received."""
 
     name: str
     kind: int
@@ -45,7 +45,7 @@ class Collected:
 class Collector:
     spans: list[Collected] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
-    # What it answers.
+    # The response to every request.
     answer: bytes = TAKEN
     server: Upstream = field(default_factory=Upstream)
 
@@ -71,7 +71,7 @@ class Collector:
         writer.write(self.answer)
 
     async def has(self, count: int, seconds: float = PATIENCE) -> list[Collected]:
-        """The spans, once there are so many."""
+        """Wait for `count` spans; return all."""
         async with asyncio.timeout(seconds):
             while len(self.spans) < count:
                 await asyncio.sleep(0.02)

@@ -1,7 +1,7 @@
-"""Our commands, each in a process of its own that is forked from one that has imported everything.
+"""Our commands, each in a process forked from one that has imported everything.
 
-To start Python and boto3 costs half a second of CPU each time. What depends on the start itself (imports,
-closed streams, signals) belongs to tests/commands/test_cli.py, which starts the script.
+Starting Python and importing boto3 costs half a second of CPU each time. Tests about the start itself
+(imports, closed streams, signals) belong to tests/commands/test_cli.py, which starts the script.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PRELOADED = (
 def run(
     *arguments: str | Path, cwd: Path = ROOT, environ: Mapping[str, str], given: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command with exactly this environment; without `given` its standard input is empty."""
+    """Run a command with exactly this environment; without `given` its standard input is empty."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "stdin").write_text(given or "", newline="")
@@ -46,7 +46,7 @@ def run(
 def run_here(
     *arguments: str | Path, cwd: Path = ROOT, given: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command with the environment of the tests."""
+    """Run a command with the environment of the tests."""
     return run(*arguments, cwd=cwd, environ=os.environ, given=given)
 
 
@@ -86,7 +86,7 @@ def _server() -> _Server:
 
 
 def serve() -> None:
-    """Fork a process for each job on standard input, and say its exit code."""
+    """Fork a process for each job on standard input, and print its exit code."""
     from gateway.cli import main
 
     for name in PRELOADED:

@@ -1,4 +1,4 @@
-"""A configuration from a text, and what was said about it."""
+"""A configuration from a text, and the report about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def said(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Every line of the report, with the file's path shortened to `F`."""
+    """Return every line of the report, with the file's path shortened to `F`."""
     path, report = _examined(folder, text, environ or {}, flags or {})[1:]
     return [line.replace(str(path), "F").replace(f"{folder}/", "") for line in report.lines]
 
@@ -39,7 +39,7 @@ def config(folder: Path, text: str | bytes, environ: Mapping[str, str] | None = 
 
 
 def refusal(parse: Callable[[str], object], text: str) -> str | None:
-    """What `parse` has against the text, None when it takes it."""
+    """Return the error of `parse` for the text; None if it is accepted."""
     try:
         parse(text)
     except ValueError as error:
@@ -48,7 +48,7 @@ def refusal(parse: Callable[[str], object], text: str) -> str | None:
 
 
 def typed(text: str) -> Typed:
-    """The typed values of a text that has no mistake by itself."""
+    """Return the typed values of a text without mistakes."""
     report = Report()
     values = validate(source.read(text.encode(), "F", report), "F", {}, report)
     assert not report.findings, report.lines

@@ -1,7 +1,7 @@
-"""An HTTP proxy as companies run them: CONNECT, maybe with a password, and TLS inspected by a CA of its own.
+"""A corporate HTTP proxy: CONNECT, optionally with a password, and TLS inspection with its own CA.
 
-It answers for every name and hands the decrypted bytes to one local port, so that a test can let a program
-"reach AWS" on a machine that cannot. It runs in a thread of its own: blocking clients may be tested with it.
+It answers for every name and sends the decrypted bytes to one local port, so that a test can let a program
+"reach AWS" on a machine that cannot. It runs in a separate thread, so that blocking clients can use it.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from pathlib import Path
 
 from tests.support.certificates import Authority, accepting
 
-# A client that says nothing for so long has gone.
+# A client that is silent for this long is gone (seconds).
 _IDLE = 60.0
 
 
 class ConnectProxy:
-    """`backend`: the port that everything ends at. `password`: "user:word" that it wants, or None."""
+    """`backend`: the port that receives everything. `password`: the required "user:password", or None."""
 
     def __init__(self, folder: Path, backend: int, *, password: str | None = None) -> None:
         self.authority = Authority(folder, "corporate-root")
         self.port = 0
-        # What was asked for, as "host:port"; and how many requests it refused for their password.
+        # The requested targets as "host:port", and the number of requests refused for their password.
         self.connected: list[str] = []
         self.refused = 0
         self._folder = folder

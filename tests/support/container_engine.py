@@ -1,7 +1,7 @@
-"""A real container engine of our own, and a base image made from Debian's packages: no registry is needed.
+"""A private container engine, and a base image built from Debian packages: no registry is needed.
 
-The engine lives in a temporary directory and is gone with it, but for its iptables chains and the bridge,
-which it leaves behind like any other.
+The engine is in a temporary directory and removed with it, except for its iptables chains and bridge, which
+any engine leaves behind.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ BASE_IMAGE = "python:3.11-slim"
 IMAGE = "cognito-gateway:local"
 EMULATOR_IMAGE = "local-cognito:local"
 
-# As images of the official kind have it: `python` and `pip`, and pip may install where it likes.
+# As in official images: `python` and `pip`, and pip may install anywhere.
 _HOOKS = (
     'rm -f "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED',
     'ln -s /usr/bin/python3 "$1"/usr/local/bin/python; ln -s /usr/bin/pip3 "$1"/usr/local/bin/pip',
 )
-# What this machine needs to reach its package index, if anything.
+# The machine's settings for reaching its package index, if any.
 _CARRIED = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
 
 
 def require_programs(*names: str) -> None:
-    """Skips where they are missing; in CI, where .ci/programs installs them, that is a failure."""
+    """Skip the test if they are missing; fail it in CI, where .ci/programs installs them."""
     gone = [name for name in names if find(name) is None]
     if not gone and os.geteuid() == 0:
         return
@@ -40,14 +40,14 @@ def require_programs(*names: str) -> None:
 
 
 class Engine:
-    """A running engine, spoken to by its command line client."""
+    """A running engine, used through its command-line client."""
 
     def __init__(self, directory: Path) -> None:
         self.host = f"unix://{directory}/docker.sock"
         self._environ = {**os.environ, "DOCKER_HOST": self.host, "DOCKER_BUILDKIT": "0"}
 
     def run(self, *words: str | Path, seconds: float = 300, check: bool = True, **environ: str) -> str:
-        """Standard output; the error stream is in the exception where it fails."""
+        """Return standard output. Raises AssertionError with both streams if the command fails."""
         done = subprocess.run(
             words,
             cwd=ROOT,
@@ -77,7 +77,8 @@ class Engine:
 
 @contextmanager
 def running(directory: Path) -> Iterator[Engine]:
-    """An engine whose every file is under `directory`; a short path, for a socket's has 108 bytes at most."""
+    """Run an engine with all its files under `directory`; a short path, since a socket's has at most 108
+    bytes."""
     engine = Engine(directory)
     log = (directory / "dockerd.log").open("wb")
     process = subprocess.Popen(
@@ -87,7 +88,7 @@ def running(directory: Path) -> Iterator[Engine]:
         ],
         stdout=log,
         stderr=log,
-        # A Ctrl-C at the terminal is for pytest, which then stops the engine in its order.
+        # Ctrl-C at the terminal is for pytest, which then stops the engine in order.
         start_new_session=True,
     )
     try:
@@ -108,7 +109,7 @@ def make_base_image(engine: Engine, directory: Path) -> None:
     hooks = [*_HOOKS, *(f"upload {path} {path}" for path in _CARRIED if path.exists())]
     subprocess.run(
         [
-            # A session of its own: mmdebstrap signals its whole group when it is done.
+            # In its own session: mmdebstrap signals its whole process group when it is done.
             *("setsid", "--wait", "mmdebstrap", "--quiet", "--variant=apt"),
             "--include=python3,python3-pip,python3-venv,ca-certificates",
             *(f"--customize-hook={hook}" for hook in hooks),

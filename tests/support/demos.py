@@ -1,4 +1,4 @@
-"""`demo` takes the same ports wherever it runs; the tests that run it take turns."""
+"""A lock between tests that run `demo`, which uses the same ports everywhere."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def taking_turns() -> Iterator[None]:
-    """No other test on this machine runs a demo meanwhile, or looks whether the ports of one are free.
+    """Keep other tests on this machine from running a demo or checking its ports meanwhile.
 
-    Two that start at once would find the same port free, and one that ends would give up what the other has
-    just seen taken.
+    Two that start at once would find the same port free, and one that ends would free a port that the other
+    has just seen in use.
     """
     name = f"cognito-gateway-tests-demo-{os.getuid()}.lock"
     with (Path(tempfile.gettempdir()) / name).open("w") as lock:

@@ -1,4 +1,4 @@
-"""The operations without HTTP, under a clock that moves when told to."""
+"""The emulator's operations without HTTP, with a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FLOWS = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_RE
 
 
 class Cognito:
-    """One state with a pool, a client, and alice, who has a permanent password."""
+    """A state with a pool, a client, and alice, who has a permanent password."""
 
     def __init__(self, pool_keys: keys.PoolKeys) -> None:
         done: Future[keys.PoolKeys] = Future()
@@ -37,13 +37,13 @@ class Cognito:
         return operations.call(self.state, operation, request, self.clock.now)
 
     def refused(self, operation: str, **request: Any) -> tuple[str, str]:
-        """The refusal's type and message; fails when the call is served."""
+        """Return the refusal's type and message; fails if the call succeeds."""
         with pytest.raises(AwsError) as caught:
             self.call(operation, **request)
         return caught.value.type, caught.value.message
 
     def new_pool(self, **settings: Any) -> str:
-        """One that does not look at case, as `setup` makes them."""
+        """Create a pool with case-insensitive usernames, as `setup` does."""
         folding = {"UsernameConfiguration": {"CaseSensitive": False}}
         return str(self.call("CreateUserPool", PoolName="test", **folding | settings)["UserPool"]["Id"])
 
@@ -57,7 +57,7 @@ class Cognito:
     def new_user(
         self, name: str, password: str | None = None, pool_id: str | None = None, **more: Any
     ) -> str:
-        """The username; without a password, the user has the temporary one."""
+        """Create a user and return the username; without a password, the user has the temporary one."""
         where = {"UserPoolId": pool_id or self.pool_id, "Username": name}
         request = {"TemporaryPassword": TEMPORARY, "MessageAction": "SUPPRESS", **more}
         made = self.call("AdminCreateUser", **where, **request)["User"]
@@ -73,7 +73,7 @@ class Cognito:
         }
 
     def sign_in(self, name: str = "alice", password: str = PASSWORD, **more: str) -> dict[str, Any]:
-        """The AuthenticationResult."""
+        """Sign in; return the AuthenticationResult."""
         answer = self.call("InitiateAuth", **self.password_request(name, password, **more))
         return dict(answer["AuthenticationResult"])
 

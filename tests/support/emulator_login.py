@@ -1,4 +1,4 @@
-"""A browser at the managed login of the local Cognito."""
+"""A browser at the local Cognito's managed login."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCOPES = ["openid", "email", "profile", "aws.cognito.signin.user.admin", "api/re
 
 
 class Login:
-    """What a browser and an app do; redirects are not followed but looked at."""
+    """The requests of a browser and an app; redirects are returned, not followed."""
 
     def __init__(self, local: LocalCognito, clock: Clock, session: aiohttp.ClientSession) -> None:
         self.local, self.clock, self.http = local, clock, session
@@ -78,7 +78,7 @@ class Login:
         return await self.get("/oauth2/authorize", self.query(**changes))
 
     async def submit(self, page: str, **values: str) -> tuple[int, str, Mapping[str, str]]:
-        """Fills in the page's form and sends it."""
+        """Fill in the page's form and send it."""
         action = unescape(re.findall(r'action="([^"]*)"', page)[0])
         inputs = re.findall(r'<input[^>]*name="([^"]*)"[^>]*value="([^"]*)"', page)
         form = {unescape(name): unescape(value) for name, value in inputs} | values
@@ -88,7 +88,7 @@ class Login:
     async def sign_in(
         self, name: str = "alice", password: str = PASSWORD, /, **changes: str | None
     ) -> tuple[int, str, Mapping[str, str]]:
-        """In a browser that was never here before."""
+        """Sign in with a new browser."""
         self.http.cookie_jar.clear()
         status, _, headers = await self.authorize(**changes)
         assert status == 302

@@ -1,4 +1,4 @@
-"""An Envoy's side of gRPC ext_authz: its questions, and the stub that it asks with."""
+"""Envoy's side of gRPC ext_authz: its requests, and the stub that sends them."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from gateway.envoy.ext_authz_pb2 import (
 from tests.support.forward_auth import ROUTES
 from tests.support.running import Running, running
 
-# Envoy's own name, which is what it sends as the request's path.
+# The service's full name, which Envoy sends as the request's path.
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
 GRPC = "ext_authz: {grpc_address: '127.0.0.1:0'}\n"
 
 
 class Stub:
-    """What a client of this service has of it."""
+    """A client's stub of this service."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.Check: grpc.aio.UnaryUnaryMultiCallable[CheckRequest, CheckResponse] = channel.unary_unary(
@@ -39,7 +39,7 @@ class Stub:
 
 @contextlib.asynccontextmanager
 async def envoy(folder: Path, yaml: str = GRPC + ROUTES, **more: Any) -> AsyncIterator[tuple[Running, Stub]]:
-    """A gateway, and the stub that an Envoy has of it."""
+    """Run a gateway; yields it with a client's stub."""
     async with running(folder, yaml, **more) as gateway:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.worker.grpc_port}") as channel:
             yield gateway, Stub(channel)
@@ -54,7 +54,8 @@ def check(
     raw: Sequence[tuple[str, str | bytes]] | None = None,
     client: str = "192.0.2.7",
 ) -> CheckRequest:
-    """What Envoy sends: names in lower case, values of one name joined by commas (or one by one: `raw`)."""
+    """Return a request as from Envoy: names in lower case, values of one name joined by commas (or separate:
+    `raw`)."""
     http = AttributeContext.HttpRequest(
         id="1", method=method, path=path, host=host, scheme="https", protocol="HTTP/1.1"
     )

@@ -1,10 +1,10 @@
-"""What the fault tests measured, and the table of docs/reliability.md that is made of it.
+"""The figures of the fault tests, and the table in docs/reliability.md generated from them.
 
     make test-faults                                 # runs them, and writes the table
     python -m tests.support.figures build/faults.jsonl --write
 
-A test names its row by the marker `fault` and hands what it saw to the fixture `figure`; a row for which a
-run has no figures keeps those it has.
+A test names its row with the marker `fault` and passes its figures to the fixture `figure`; a row without
+figures from this run keeps its previous ones.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from typing import TypeAlias
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 BEGIN, END = "<!-- measured: make test-faults -->", "<!-- end -->"
-# Where a run leaves its figures, one JSON object a line; unset, nowhere.
+# The file that receives a run's figures, one JSON object per line; none if unset.
 VARIABLE = "FAULT_FIGURES"
 
-# What was seen, and how many requests failed beyond what the fault itself held.
+# Takes the observation, and the number of failed requests beyond those that the fault itself affected.
 Figure: TypeAlias = Callable[..., None]
-# Row → what was seen, and how many failed.
+# Row → observation, number of failed requests.
 Cells: TypeAlias = dict[str, tuple[str, str]]
 
 # The rows, in the table's order: the marker's name → the fault.
@@ -53,18 +53,18 @@ ROWS: dict[str, str] = {
 
 
 def recorded(row: str, seen: str, failed: int = 0) -> None:
-    """Keep a figure of this run."""
+    """Record a figure of this run."""
     assert row in ROWS, f"{row} is no row of {Path(__file__).name}"
     path = os.environ.get(VARIABLE)
     if path:
         line = json.dumps({"row": row, "seen": seen, "failed": failed}) + "\n"
-        # One write: several processes append to it.
+        # A single write, since several processes append to the file.
         with Path(path).open("ab", buffering=0) as file:
             file.write(line.encode())
 
 
 def measured(lines: Iterable[str]) -> Cells:
-    """The cells of the rows that a run has figures for; those of one row in the order in which they came."""
+    """Return the cells of the rows for which the run has figures, each row's in order of arrival."""
     seen: dict[str, list[str]] = defaultdict(list)
     failed: dict[str, int] = defaultdict(int)
     for line in lines:
@@ -76,7 +76,7 @@ def measured(lines: Iterable[str]) -> Cells:
 
 
 def standing(document: str) -> Cells:
-    """The cells that the document has now."""
+    """Return the cells now in the document."""
     faults = {fault: row for row, fault in ROWS.items()}
     cells: Cells = {}
     for line in document.partition(BEGIN)[2].partition(END)[0].splitlines():
@@ -87,7 +87,7 @@ def standing(document: str) -> Cells:
 
 
 def written(document: str, cells: Mapping[str, tuple[str, str]]) -> str:
-    """The document with these cells, and its own for the rows that have none here."""
+    """Return the document with these cells; the other rows keep theirs."""
     both = {**standing(document), **cells}
     lines = ["| fault, under load | what was seen | failed |", "|---|---|---|"]
     for row, fault in ROWS.items():

@@ -1,4 +1,4 @@
-"""The tools that good and hostile tokens are made with: one pool, one client, one key, one moment."""
+"""Tools for creating valid and hostile tokens: one pool, one client, one key, one time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.tokens import (
     sign_raw,
 )
 
-# Larger heads than this are refused before anybody looks for a token (listen.max_header_size is 32 KiB).
+# Larger heads are refused before the token is read (listen.max_header_size is 32 KiB).
 LARGEST_IN_A_HEADER = 24 * 1024
 
 
@@ -29,7 +29,7 @@ class Token:
 
     @property
     def in_header(self) -> bool:
-        """Whether it can stand behind `Bearer ` in a header and be read as this very token."""
+        """Whether it can follow `Bearer ` in a header and be read as exactly this token."""
         return 0 < len(self.token) <= LARGEST_IN_A_HEADER and all(0x21 <= byte <= 0x7E for byte in self.token)
 
 
@@ -69,7 +69,7 @@ class Forge:
         return sign_raw(self.keypair, compact_json({"kid": self.keypair.kid, "alg": "RS256"}), text)
 
     def payload_with(self, member: bytes) -> bytes:
-        """A good payload with this text put in front as its first member."""
+        """Return a valid payload with this text inserted as its first member."""
         return self.payload_text(b"{" + member + b"," + compact_json(self.claims())[1:])
 
     def parts(self) -> tuple[bytes, bytes, bytes]:
@@ -78,7 +78,7 @@ class Forge:
 
 
 def of_size(forge: Forge, size: int) -> bytes:
-    """A valid token of exactly `size` bytes."""
+    """Return a valid token of exactly `size` bytes."""
     # base64url has no text of length 4k + 1: move the odd byte into the header.
     for spaces in range(4):
         header = compact_json({"kid": forge.keypair.kid, "alg": "RS256"}) + b" " * spaces

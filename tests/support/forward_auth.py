@@ -1,4 +1,4 @@
-"""What the tests of forward auth share: a gateway with routes, the documentation's own configurations."""
+"""Support for tests of forward auth: a gateway with routes, and the documented configurations."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ TRUSTED = "trusted_proxies: [127.0.0.1]"
 
 @contextlib.asynccontextmanager
 async def asked_gateway(folder: Path, yaml: str = ROUTES, **more: Any) -> AsyncIterator[Running]:
-    """A gateway whose peers on loopback are proxies that ask."""
+    """Run a gateway that trusts proxies on loopback."""
     async with running(folder, yaml, listen_lines=TRUSTED, **more) as gateway:
         yield gateway
 
 
 @contextlib.asynccontextmanager
 async def keyless(folder: Path, endpoint: KeyServer, more: str = ROUTES) -> AsyncIterator[Worker]:
-    """A gateway that has to fetch its keys, and did not wait for them."""
+    """Run a gateway that fetches its keys, without waiting for them."""
     path = folder / "gateway.yaml"
     path.write_text(
         f"listen: {{address: '127.0.0.1:0', {TRUSTED}}}\n"
@@ -54,13 +54,13 @@ async def keyless(folder: Path, endpoint: KeyServer, more: str = ROUTES) -> Asyn
 
 
 def documented(language: str, number: int = 0) -> str:
-    """A configuration as docs/forward-auth.md shows it: block `number` of that language."""
+    """Return a configuration from docs/forward-auth.md: block `number` of that language."""
     blocks = re.findall(rf"(?ms)^```{language}\n(.*?)^```$", DOCUMENT.read_text(encoding="utf-8"))
     return str(blocks[number])
 
 
 def moved(text: str, **places: str) -> str:
-    """The configuration with other addresses in it; each one must have been there."""
+    """Return the configuration with addresses replaced; each must occur in it."""
     for old, new in places.items():
         assert old in text, f"the documented configuration has no {old}"
         text = text.replace(old, new)
@@ -71,7 +71,7 @@ def moved(text: str, **places: str) -> str:
 async def proxy(
     folder: Path, command: list[str | Path], port: int, environ: dict[str, str] | None = None
 ) -> AsyncIterator[None]:
-    """Another proxy in the foreground, listening."""
+    """Run another proxy in the foreground; yields once it listens."""
     async with started(folder, command, name="proxy", environ=environ) as program:
 
         async def listens() -> bool:

@@ -1,4 +1,4 @@
-"""How long to fuzz: as long as a test may take, or `make fuzz` many times that."""
+"""The number of fuzzing examples: few in a test run, many times more with `make fuzz`."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ import os
 
 
 def examples(usual: int) -> int:
-    """Of hypothesis's examples, `usual` in a test run."""
+    """Return the number of Hypothesis examples; `usual` in a test run."""
     return usual * int(os.environ.get("FUZZ_TIMES", "1"))

@@ -1,8 +1,8 @@
-"""Tokens that must be refused, each with its reason, and their nearest neighbours that must be accepted.
+"""Tokens that must be refused, each with its reason, and similar tokens that must be accepted.
 
-Made with fresh keys for one pool and client: an attacker here may hold tokens and keys of other pools, other
-clients' tokens of this one, and may even get this pool's key to sign what Cognito would never say. Run
-against the verifier directly and, those that fit into a header, through the gateway's port.
+Created with fresh keys for one pool and client. The attacker may hold tokens and keys of other pools and
+tokens of other clients of this pool, and may even use this pool's key to sign what Cognito never would.
+Checked by the verifier directly and, if they fit into a header, through the gateway's port.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tests.support.tokens import (
 def hostile_tokens(
     keypair: KeyPair, *, pool_id: str = POOL_ID, client_id: str = CLIENT_ID, now: float | None = None
 ) -> list[Hostile]:
-    """Refused by a gateway that takes access tokens of this pool and client, `keypair` being its only key."""
+    """Return tokens refused by a gateway for access tokens of this pool and client, with `keypair` as its
+    only key."""
     forge = Forge(keypair, pool_id, client_id, time.time() if now is None else now)
     families = (*hostile_jws.FAMILIES, *hostile_claims.FAMILIES)
     return [hostile for family in families for hostile in family(forge)]
@@ -35,7 +36,7 @@ def hostile_tokens(
 def hostile_id_tokens(
     keypair: KeyPair, *, pool_id: str = POOL_ID, client_id: str = CLIENT_ID, now: float | None = None
 ) -> list[Hostile]:
-    """Refused by a gateway that takes ID tokens of this pool and client, and no access tokens."""
+    """Return tokens refused by a gateway for ID tokens, but not access tokens, of this pool and client."""
     forge = Forge(keypair, pool_id, client_id, time.time() if now is None else now)
     return list(hostile_claims.id_tokens(forge))
 
@@ -43,7 +44,8 @@ def hostile_id_tokens(
 def acceptable_tokens(
     keypair: KeyPair, *, pool_id: str = POOL_ID, client_id: str = CLIENT_ID, now: float | None = None
 ) -> list[Acceptable]:
-    """Accepted where `hostile_tokens` are refused: the nearest valid neighbour of each family."""
+    """Return tokens accepted where `hostile_tokens` are refused: the most similar valid one of each
+    family."""
     forge = Forge(keypair, pool_id, client_id, time.time() if now is None else now)
     return [Acceptable(name, token) for name, token in _neighbours(forge)]
 
@@ -51,7 +53,7 @@ def acceptable_tokens(
 def acceptable_id_tokens(
     keypair: KeyPair, *, pool_id: str = POOL_ID, client_id: str = CLIENT_ID, now: float | None = None
 ) -> list[Acceptable]:
-    """Accepted where `hostile_id_tokens` are refused."""
+    """Return tokens accepted where `hostile_id_tokens` are refused."""
     forge = Forge(keypair, pool_id, client_id, time.time() if now is None else now)
     return [Acceptable(name, token) for name, token in _id_neighbours(forge)]
 

@@ -1,4 +1,4 @@
-"""Hostile tokens with a true signature, which the payload and claim checks must refuse."""
+"""Hostile tokens with a valid signature, which the payload and claim checks must refuse."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def payloads(forge: Forge) -> Iterator[Hostile]:
     for name, text in texts.items():
         if text is not None:
             yield Hostile(f"payload, {name}", forge.payload_text(text), TokenPayloadRefused)
-    # Nothing in it is wrong, and nothing in it is right.
+    # Valid JSON, but without any claim.
     yield Hostile("payload, empty object", forge.payload_text(b"{}"), WrongIssuer)
     members = {
         "NaN": b'"x":NaN',

@@ -1,4 +1,4 @@
-"""Hostile tokens that the signature layer must refuse: size, shape, spelling, header, kid, signature."""
+"""Hostile tokens for the signature checks: size, shape, encoding, header, kid, signature."""
 
 from __future__ import annotations
 
@@ -107,7 +107,8 @@ def spellings(forge: Forge) -> Iterator[Hostile]:
         "question mark in the payload": (header, payload + b"?", signature),
     }.items():
         yield Hostile(name, b".".join(changed), TokenMalformed)
-    # 256 bytes leave four bits of the last character unused: fifteen more spellings of the same signature.
+    # 256 bytes leave four bits of the last character unused, so the same signature has fifteen other
+    # encodings.
     last = _ALPHABET.index(signature[-1])
     for bits in range(1, 16):
         other = header + b"." + payload + b"." + signature[:-1] + _ALPHABET[last + bits : last + bits + 1]
@@ -121,14 +122,14 @@ def spellings(forge: Forge) -> Iterator[Hostile]:
 
 
 def _stray(text: bytes, over: int) -> bytes:
-    """`text`, lengthened to `over` bytes beyond a group of three, with a last bit set that means nothing."""
+    """Return `text`, padded to `over` bytes beyond a group of three, in base64url with an unused bit set."""
     part = base64url(text + b" " * ((over - len(text)) % 3))
     last = _ALPHABET.index(part[-1])
     return part[:-1] + _ALPHABET[last + 1 : last + 2]
 
 
 def _public_key_texts(keypair: KeyPair) -> dict[str, bytes]:
-    """The texts of a public key that libraries were talked into using as an HMAC secret."""
+    """Return the encodings of a public key that libraries have been tricked into using as an HMAC secret."""
     public = keypair.private_key.public_key()
     info = serialization.PublicFormat.SubjectPublicKeyInfo
     pem = public.public_bytes(serialization.Encoding.PEM, info)
@@ -332,7 +333,7 @@ def signatures(forge: Forge) -> Iterator[Hostile]:
 
 
 def _plus_modulus(forge: Forge) -> bytes:
-    """s + n verifies like s where nobody compares it with n (RFC 8017 section 5.2.2, step 1)."""
+    """s + n verifies like s unless it is compared with n (RFC 8017 section 5.2.2, step 1)."""
     n = forge.keypair.private_key.public_key().public_numbers().n
     while True:
         signed = forge.access().rpartition(b".")[0]

@@ -14,7 +14,7 @@ from tests.support.waiting import PATIENCE
 
 
 async def extended_connect(port: int, gateway: Running, origin: str) -> int:
-    """The status of a WebSocket's handshake over HTTP/2 (RFC 8441), with a signed-in visitor's cookie."""
+    """Return the status of a WebSocket handshake over HTTP/2 (RFC 8441) with a signed-in user's cookie."""
     cookie = (await signed_in(gateway)).cookie.partition(": ")[2]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     connection = h2.connection.H2Connection(h2.config.H2Configuration(validate_outbound_headers=False))

@@ -1,4 +1,4 @@
-"""An identity pool at the seam of the adapters."""
+"""A fake identity pool at the interface of the adapters."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ POOL_LINES = "identity_pool_id: 'ap-south-1:00000000-0000-4000-8000-000000000001
 
 
 class Identities:
-    """Plays gateway.aws.identity_pool.IdentityPool."""
+    """Replaces gateway.aws.identity_pool.IdentityPool."""
 
     def __init__(self, gateway: Running, *, life: float = 3600.0) -> None:
         self.asked: list[str] = []

@@ -1,4 +1,4 @@
-"""A key set endpoint on a real socket that misbehaves on request, and counts who asks."""
+"""A key set endpoint on a real socket that misbehaves on request and counts its requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
 
-# What `KeyServer.mode` may be, besides "good" and "slow": none of these answers is a key set.
+# The values of `KeyServer.mode` besides "good" and "slow": none of these answers is a key set.
 BROKEN = (
     "error",
     "not_found",
@@ -29,7 +29,7 @@ BROKEN = (
 
 
 class KeyServer:
-    """`document` is served while `mode` is "good"; a redirect leads to `elsewhere`, which is well-formed."""
+    """Serves `document` while `mode` is "good"; a redirect leads to `elsewhere`, a valid key set."""
 
     def __init__(self, document: bytes, *, elsewhere: bytes = b"") -> None:
         self.document = document
@@ -48,7 +48,7 @@ class KeyServer:
 
     @contextlib.asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[KeyServer]:
-        """Listens, on the port of the last time if there was one."""
+        """Listen; after a restart, on the same port."""
         self._stopping.clear()
         app = web.Application()
         app.router.add_get("/.well-known/jwks.json", self._answer)
@@ -123,7 +123,7 @@ class KeyServer:
         return answer
 
     async def _drip(self, request: web.Request) -> web.StreamResponse:
-        """The true document, a byte at a time: never silent for long, never done in time."""
+        """Send the valid document byte by byte: never silent for long, never complete in time."""
         answer = web.StreamResponse(headers={"Content-Length": str(len(self.document))})
         await answer.prepare(request)
         with contextlib.suppress(ConnectionError):
@@ -133,7 +133,7 @@ class KeyServer:
         return answer
 
     async def _cut(self, request: web.Request) -> web.StreamResponse:
-        """Complete JSON, but the length says that more was to come."""
+        """Send complete JSON with a Content-Length that promises more."""
         answer = web.StreamResponse(headers={"Content-Length": str(len(self.document) + 1)})
         await answer.prepare(request)
         await answer.write(self.document)

@@ -1,4 +1,4 @@
-"""Key sets under a clock and a source of a test."""
+"""Key sets with a clock and a source controlled by the test."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, issuer_of
 ONE, TWO, NEW = (KeyPair.generate(name) for name in ("one", "two", "new"))
 OTHER_POOL_ID = "ap-south-1_Zyxwvutsr"
 QUICK = Timing(cooldown=0.3, refresh=60.0, retry_first=0.05, retry_most=0.1)
-# For tests about what a refresh brings.
+# For tests of the results of a refresh.
 REFRESHING = dataclasses.replace(QUICK, refresh=0.05)
 
 
 class Recorder(KeySetReport):
-    """The events of a KeySets, as a list."""
+    """Records the events of a KeySets in a list."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, object]] = []
@@ -95,7 +95,7 @@ async def ready(key_sets: KeySets) -> None:
 
 
 async def outcome(key_sets: KeySets, kid: str, pool_id: str = POOL_ID) -> type:
-    """What `find` comes to: the type of the key, or of the refusal."""
+    """Return the type of the key that `find` returns, or of its refusal."""
     try:
         return type(await key_sets.find(pool_id, kid))
     except (UnknownKey, NoKeys) as refusal:

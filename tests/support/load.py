@@ -1,9 +1,9 @@
-"""Load that checks every answer: keep-alive clients, an upstream that names each request, and a scoreboard.
+"""Load with every answer checked: keep-alive clients, an upstream that echoes the target, and statistics.
 
-A client sends one request after the other, each with an id of its own, and the whole answer must be the one
-for that id. What goes wrong is kept with its time and its connection, so that a test can tell what a fault
-held from what it must not have touched. A request may also ask the upstream for a fault by name (Fault); then
-nothing but that fault's own outcome is right.
+A client sends one request after another, each with its own ID, and the answer must be exactly the one for
+that ID. Failures are kept with their time and connection, so that a test can separate those that a fault
+explains from the others. A request may also ask the upstream for a fault by name (Fault); then only that
+fault's outcome is correct.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from tests.support.wire import read_body, read_head
 
 TWO = {"COGNITO_GATEWAY_LISTEN__WORKERS": "2"}
 
-# No request may take longer (seconds), whatever happens: a hung worker is replaced in 3, where the machine
-# has time for it.
+# The limit for any request, whatever happens (seconds): a hung worker is replaced after 3 s on an idle
+# machine.
 PATIENCE = 40.0
 
 
@@ -40,12 +40,12 @@ def tokens(key: KeyPair, number: int) -> list[str]:
 
 
 def body_of(target: bytes) -> bytes:
-    """The only right answer's body: long enough to be cut, different for every target."""
+    """Return the only correct body: long enough to be cut, different for every target."""
     return (target + b";") * 20
 
 
 class Fault(enum.StrEnum):
-    """What the upstream does with a request, by the last segment of its target."""
+    """The upstream's behaviour for a request, by the last segment of its target."""
 
     NONE = "none"
     HANG = "hang"
@@ -55,7 +55,7 @@ class Fault(enum.StrEnum):
     GARBAGE = "garbage"
 
 
-# What the client must be answered; None: an answer that visibly ends early.
+# The status that the client must get; None: an answer that visibly ends early.
 OUTCOME: dict[Fault, int | None] = {
     Fault.NONE: 200,
     Fault.HANG: 504,
@@ -80,7 +80,7 @@ class Failure:
     kind: Kind
     began: float
     ended: float
-    # The client's port: which connection it was on; and how many answers that one had given before.
+    # The client's port, which identifies the connection, and the number of answers on it so far.
     connection: int
     answers: int
     detail: str
@@ -94,15 +94,15 @@ class _Failed(Exception):
 
 @dataclass
 class Board:
-    """What all clients saw."""
+    """The statistics of all clients."""
 
     good: int = 0
     connections: int = 0
     slowest: float = 0.0
     statuses: Counter[int] = field(default_factory=Counter)
-    # Requests that got what their fault deserves, by fault.
+    # Requests with the correct outcome, by fault.
     faults: Counter[Fault] = field(default_factory=Counter)
-    # Tolerated answers: (began, ended), time.monotonic().
+    # Tolerated answers: (began, ended), by time.monotonic().
     tolerated: list[tuple[float, float]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
 
@@ -113,10 +113,10 @@ class Board:
 
 @dataclass
 class Clients:
-    """Load, from `running`'s begin to its end.
+    """Load for the duration of `running`.
 
-    `leave_when_told`: a client ends when an answer says `Connection: close`, as if a load balancer led its
-    next connection elsewhere. Otherwise each goes on with a new one, which it does unasked every
+    `leave_when_told`: a client ends after an answer with `Connection: close`, as if a load balancer sent its
+    next connection elsewhere. Otherwise it continues on a new connection, as it also does every
     `per_connection` requests.
     """
 
@@ -125,9 +125,9 @@ class Clients:
     pause: float = 0.005
     per_connection: int = 100
     leave_when_told: bool = False
-    # Statuses that a request may be answered with where the whole run is the fault, besides 200.
+    # Further statuses allowed while the whole run is the fault, besides 200.
     tolerated: frozenset[int] = frozenset()
-    # How often which fault is asked for.
+    # The faults to request, with their weights.
     mix: Mapping[Fault, int] = field(default_factory=lambda: {Fault.NONE: 1})
     board: Board = field(default_factory=Board)
     stopping: bool = False
@@ -146,7 +146,7 @@ class Clients:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def more(self, number: int, seconds: float = 120) -> None:
-        """Wait for so many more good answers."""
+        """Wait for this number of further good answers."""
         goal = self.board.good + number
 
         async def enough() -> bool:
@@ -176,7 +176,7 @@ class Clients:
     async def _connection(
         self, token: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> bool:
-        """Requests on one connection; whether the gateway said that it closes."""
+        """Send requests on one connection; return whether the gateway announced that it closes."""
         port = writer.get_extra_info("sockname")[1]
         for answers in range(self.per_connection):
             if self.stopping:
@@ -245,7 +245,7 @@ class Clients:
 # --- an upstream ------------------------------------------------------------------------------------------
 
 
-# None of them is the head of an answer (RFC 9112 sections 4, 5 and 6.1).
+# None of them is a response head (RFC 9112 sections 4, 5 and 6.1).
 GARBAGE = (
     b"\x00\xff\r\n\r\n",
     b"SSH-2.0-OpenSSH_9.2p1\r\n",
@@ -262,14 +262,14 @@ class Answering(asyncio.Protocol):
         self.answers = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # of uvloop it has no such class
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is not a subclass
         self._upstream.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._upstream.connections.discard(self)
 
     def data_received(self, data: bytes) -> None:
-        # GETs of one client each: the gateway sends a head in one write, and never two at once.
+        # GETs of one client: the gateway sends a head in one write, and never two at once.
         target = data.split(b" ", 2)[1]
         body = body_of(target)
         answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
@@ -302,7 +302,7 @@ class Answering(asyncio.Protocol):
 
 @dataclass
 class NamingUpstream:
-    """Answers every GET with the body, or the fault, that its target wants; stops and starts on one port."""
+    """Answers every GET with the body, or the fault, that its target names; restarts on the same port."""
 
     port: int = 0
     connections: set[Answering] = field(default_factory=set)
@@ -326,7 +326,7 @@ class NamingUpstream:
         self.port = self._server.sockets[0].getsockname()[1]
 
     def stop(self) -> None:
-        """As if killed: the port refuses, every connection is reset."""
+        """Stop as if killed: the port refuses, every connection is reset."""
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
@@ -339,11 +339,11 @@ class NamingUpstream:
                 connection.reset()
 
 
-# --- what /proc knows -------------------------------------------------------------------------------------
+# --- what /proc shows -------------------------------------------------------------------------------------
 
 
 def sockets_of(pid: int) -> set[str]:
-    """The inodes of a process's sockets."""
+    """Return the inodes of a process's sockets."""
     found = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):
@@ -354,7 +354,7 @@ def sockets_of(pid: int) -> set[str]:
 
 
 def tcp(pid: int) -> list[tuple[int, int]]:
-    """(local port, remote port) of the IPv4 connections that a process has accepted or dialled."""
+    """Return (local port, remote port) of the process's IPv4 connections, accepted or dialled."""
     own = sockets_of(pid)
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return [
@@ -365,7 +365,7 @@ def tcp(pid: int) -> list[tuple[int, int]]:
 
 
 def clients_of(pid: int, port: int) -> set[int]:
-    """The client's ports of the connections that a worker has accepted on the gateway's port."""
+    """Return the client ports of the connections a worker has accepted on the gateway's port."""
     return {remote for local, remote in tcp(pid) if local == port}
 
 
@@ -373,11 +373,12 @@ def workers(served: Served) -> list[int]:
     return [pid for pid in served.pids if pid != served.pid]
 
 
-# --- workers that are killed ------------------------------------------------------------------------------
+# --- killed workers ---------------------------------------------------------------------------------------
 
 
 async def stopped(pid: int) -> None:
-    """SIGSTOP, and the kernel has done it: what the worker has accepted stays what it is."""
+    """Send SIGSTOP and wait until the process is stopped, so that its accepted connections no longer
+    change."""
     os.kill(pid, signal.SIGSTOP)
 
     async def still() -> bool:
@@ -387,7 +388,7 @@ async def stopped(pid: int) -> None:
 
 
 async def replaced(served: Served, victim: int) -> float:
-    """The seconds until two workers serve without it."""
+    """Wait until two workers serve without the victim; return the seconds it took."""
 
     async def two() -> bool:
         now = workers(served)
@@ -398,12 +399,12 @@ async def replaced(served: Served, victim: int) -> float:
     return await until(two, seconds=60)
 
 
-# --- what the metrics say ---------------------------------------------------------------------------------
+# --- metrics ----------------------------------------------------------------------------------------------
 
 
 @dataclass
 class Watch:
-    """Scrapes all the time; `backwards` holds every counter that fell or went."""
+    """The result of continuous scraping; `backwards`: counters that decreased or disappeared."""
 
     scrapes: int = 0
     slowest: float = 0.0
@@ -414,7 +415,7 @@ class Watch:
 @contextlib.asynccontextmanager
 async def watching(served: Served, pause: float = 0.05) -> AsyncIterator[Watch]:
     watch = Watch()
-    # Not cancelled: Python 3.11's wait_for may swallow that, and the poll would go on for ever.
+    # Not cancelled: Python 3.11's wait_for may swallow the cancellation, and the poll would never end.
     stop = asyncio.Event()
 
     async def poll() -> None:

@@ -1,4 +1,4 @@
-"""A local Cognito in a thread of its own, so that blocking clients (boto3, the AWS CLI) can talk to it."""
+"""A local Cognito in its own thread, so that blocking clients (boto3, the AWS CLI) can use it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local_cognito.server import LocalCognito
 
 
 class Clock:
-    """A clock that only moves when told to; starts now-ish, in whole seconds."""
+    """A clock that only the test moves; it starts at a fixed time in whole seconds."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
@@ -31,7 +31,7 @@ class Clock:
 def running(
     seed: dict[str, Any] | None = None, clock: Callable[[], float] | None = None
 ) -> Iterator[LocalCognito]:
-    """A started LocalCognito on a free port; its event loop runs in a thread until the block ends."""
+    """Run a LocalCognito on a free port, with its event loop in a thread, until the block ends."""
     local = LocalCognito(seed=seed) if clock is None else LocalCognito(seed=seed, clock=clock)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="local-cognito")
@@ -47,7 +47,7 @@ def running(
 
 
 def client(url: str, *, region: str = "us-east-1", service: str = "cognito-idp", **keys: str) -> Any:
-    """A real boto3 client for this endpoint, one attempt per call."""
+    """Return a real boto3 client for this endpoint, with one attempt per call."""
     config = Config(retries={"total_max_attempts": 1}, proxies={})
     make: Any = boto3.client
     keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", **keys}

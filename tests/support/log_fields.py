@@ -1,4 +1,4 @@
-"""The fields of an access line, as docs/logs.md lists them."""
+"""The fields of an access log line, as listed in docs/logs.md."""
 
 from __future__ import annotations
 

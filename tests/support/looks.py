@@ -1,4 +1,4 @@
-"""What a page must be for everybody: labels, names, targets, contrast, no shift. Run inside Chromium."""
+"""Accessibility checks in Chromium: labels, names, contrast, no layout shift."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
-# Gives a sentence for each thing that is wrong.
+# Returns a sentence for each problem.
 _LOOK = """
 () => {
   const wrong = [];
@@ -32,7 +32,7 @@ _LOOK = """
       say(image, "neither hidden nor named");
   if (document.documentElement.scrollWidth > window.innerWidth) wrong.push("wider than the window");
 
-  // WCAG 2.2, 1.4.3: text against whatever is behind it.
+  // WCAG 2.2, 1.4.3: text against its background.
   const rgba = (text) => {
     const numbers = text.match(/[\\d.]+/g).map(Number);
     return numbers.length < 4 ? [...numbers, 1] : numbers;
@@ -70,7 +70,7 @@ _SHIFT = """
 
 
 async def wrong_with(page: Page) -> list[str]:
-    """What is wrong with the page as it is shown now; empty when nothing is."""
+    """Return the problems of the page as it is displayed; empty if there are none."""
     found: Any = await page.evaluate(_LOOK)
     shift: Any = await page.evaluate(_SHIFT)
     return [*map(str, found), *([f"the layout shifted by {shift}"] if shift else [])]

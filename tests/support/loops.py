@@ -1,4 +1,4 @@
-"""Tests that must hold on both event loops: asyncio's own and uvloop's."""
+"""Tests that must pass on both event loops: asyncio's and uvloop's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
 
 
 def on_both_loops(test: Callable[[Path], Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """Run a test that needs a folder once on each loop."""
+    """Run a test that takes a folder once on each loop."""
 
     @pytest.mark.parametrize("loop", LOOPS)
     def run(tmp_path: Path, loop: str) -> None:

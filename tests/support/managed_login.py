@@ -1,4 +1,4 @@
-"""A gateway in front of a local Cognito with managed login, and a browser that visits both."""
+"""A gateway with managed login of a local Cognito, and a browser that visits both."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Site:
     pool_id: str
     client_id: str
     domain: str
-    # Another one, where `site` was asked for it.
+    # The second pool, if `site` was asked for one.
     other_pool_id: str = ""
     other_client_id: str = ""
 
@@ -42,7 +42,8 @@ class Site:
         return Browser(self.gateway.port, host="localhost:8000")
 
     async def leave(self, browser: Browser, return_to: str = "", **more: str) -> dict[str, str]:
-        """The authorization request that the browser is sent away with."""
+        """Start a sign-in; return the parameters of the authorization request that the browser is redirected
+        to."""
         asked = {**({"return_to": return_to} if return_to else {}), **more}
         reply = await browser.get(f"/oauth2/start{'?' if asked else ''}{urlencode(asked)}")
         assert reply.status == 303, reply.body
@@ -51,7 +52,7 @@ class Site:
         return dict(parse_qsl(location.query))
 
     async def come_back(self, asked: dict[str, str], name: str = "alice") -> str:
-        """Sign in at Cognito; the target of the callback it redirects to."""
+        """Sign in at Cognito; return the target of the callback it redirects to."""
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
             url = f"{self.local.url}/oauth2/authorize?{urlencode(asked)}"
             async with http.get(url) as answer:
@@ -79,8 +80,8 @@ async def site(
     another: bool = False,
     **client: Any,
 ) -> AsyncIterator[Site]:
-    """`client`: settings of the app client; `identity_pool`: with one that takes this client's tokens;
-    `domain`: what stands in front of Cognito; `another`: a second pool besides."""
+    """Run a site. `client`: settings of the app client; `identity_pool`: with one that accepts its tokens;
+    `domain`: the URL in place of Cognito's; `another`: with a second pool."""
     local = LocalCognito()
     await local.start(port=0)
     try:
@@ -104,7 +105,7 @@ async def site(
 
 
 def _user_pool(local: LocalCognito, name: str, client: dict[str, Any]) -> tuple[str, str, str | None]:
-    """One with alice and bob in it, its client and that one's secret."""
+    """Create a pool with alice and bob; return its ID, its client's ID and secret."""
     pool_id = str(local.call("CreateUserPool", PoolName=name)["UserPool"]["Id"])
     local.call("CreateUserPoolDomain", UserPoolId=pool_id, Domain=name)
     settings = {
@@ -127,11 +128,11 @@ def _user_pool(local: LocalCognito, name: str, client: dict[str, Any]) -> tuple[
 
 
 class TokenEndpoint:
-    """Stands before Cognito's token endpoint, and hands out `access` in place of the access token it gave."""
+    """A proxy of Cognito's token endpoint that replaces the access token with `access`."""
 
     def __init__(self) -> None:
         self.url, self.cognito, self.access = "", "", ""
-        # Answers with this status instead, while it is not 0.
+        # The status to answer instead, unless 0.
         self.failing = 0
 
     async def token(self, request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
-"""Configurations with one mistake each, and what is said about it."""
+"""Configurations with one mistake each, and the messages about it."""
 
-# ruff: noqa: E501 - the sentences stand whole, as they are shown
+# ruff: noqa: E501 - messages are on one line, as shown to users
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands that the pages under docs/ show, page by page."""
+"""The shell commands shown on the pages under docs/, page by page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 DOCS = Path(__file__).parents[2] / "docs"
-# How a line of an indented block begins that is for a shell.
+# The first words of a command in an indented block.
 _PROGRAMS = (
     "aws|cognito-gateway|cp|curl|docker|echo|eval|export|git|helm|install|journalctl|kubectl|local-cognito|make|openssl"
     "|pip|pipx|printf|python|python3|rm|systemctl"
@@ -16,7 +16,7 @@ _SHELLS = {"console", "sh", "bash"}
 
 
 def commands_of(page: Path) -> list[str]:
-    """Every command of a page, in order: blocks for a shell, and indented lines that look like commands."""
+    """Return every command of a page, in order: shell blocks, and indented lines that look like commands."""
     found: list[str] = []
     fence: str | None = None
     for line in page.read_text(encoding="utf-8").splitlines():
@@ -31,5 +31,5 @@ def commands_of(page: Path) -> list[str]:
 
 
 def all_commands() -> list[tuple[str, str]]:
-    """(page, command) of all pages."""
+    """Return (page, command) for all pages."""
     return [(page.name, command) for page in sorted(DOCS.glob("*.md")) for command in commands_of(page)]

@@ -1,4 +1,4 @@
-"""Cognito played at the seams of sessions: what it was asked, and what it answers."""
+"""A fake Cognito at the interface of sessions, which records its calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.tokens import access_claims, id_claims, sign
 
 
 class Cognito(Users):
-    """Answers in the place of a user pool."""
+    """Answers instead of a user pool."""
 
     def __init__(self, gateway: Running) -> None:
         self.gateway = gateway
@@ -55,7 +55,7 @@ class Cognito(Users):
 
 @contextlib.asynccontextmanager
 async def served(tmp_path: Path, store: str = "cookie") -> AsyncIterator[tuple[Running, Cognito]]:
-    # Whoever closes the connection is gone: nobody waits for what they may still read.
+    # A client that closes the connection is gone at once: the tests do not wait for a half-closed one.
     listen, yaml = "half_close_grace: 0s", f"sign_in: {{session: {{store: {store}}}}}\n"
     async with running(tmp_path, yaml, listen_lines=listen) as gateway:
         cognito = Cognito(gateway)
@@ -71,5 +71,5 @@ def play(gateway: Running, cognito: Cognito) -> None:
 
 
 def old(gateway: Running, **changes: Any) -> Session:
-    """In the last minute of its access token's life."""
+    """Return a session in the last minute of its access token's life."""
     return a_session(gateway.key, lifetime=40, **{"renewed": time.time() - 3560, **changes})

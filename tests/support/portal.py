@@ -1,4 +1,4 @@
-"""Browsers: sessions made at the seam of the stores, cookies as they are sent."""
+"""A browser with sessions created directly in the store, and its cookies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ SUB = "5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11"
 
 
 def a_session(key: KeyPair, *, lifetime: float = 3600, now: float | None = None, **changes: Any) -> Session:
-    """Signed in just now, with tokens that live so long; `changes` replace fields."""
+    """Return a session from a sign-in at `now`, with tokens valid for `lifetime` seconds; `changes` replace
+    fields."""
     at = time.time() if now is None else now
     fields = {
         "id": secrets.token_hex(16),
@@ -44,7 +45,7 @@ def a_session(key: KeyPair, *, lifetime: float = 3600, now: float | None = None,
 
 @dataclass
 class Browser:
-    """Keeps cookies and sends them, over a connection per request; http only."""
+    """Keeps cookies and sends them, with a connection per request, over http only."""
 
     port: int
     jar: dict[str, str] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Browser:
         return reply
 
     def copy(self) -> Browser:
-        """Another one with the same cookies: a second request at the same time, or a thief."""
+        """Return another one with the same cookies: for a concurrent request, or a thief."""
         return Browser(self.port, dict(self.jar), self.host)
 
     async def get(self, target: str, *lines: str, method: str = "GET") -> Reply:
@@ -75,15 +76,15 @@ class Browser:
     async def post(
         self, target: str, body: str = "", *lines: str, origin: str | None = "http://api.test"
     ) -> Reply:
-        told = [f"Origin: {origin}"] if origin is not None else []
+        origin_line = [f"Origin: {origin}"] if origin is not None else []
         kind = "Content-Type: application/x-www-form-urlencoded"
         sent = [self.cookie] if self.jar else []
-        head = get(target, *sent, *told, kind, f"Content-Length: {len(body)}", *lines, method="POST")
+        head = get(target, *sent, *origin_line, kind, f"Content-Length: {len(body)}", *lines, method="POST")
         return self.take(await once(self.port, head + body.encode()))
 
 
 async def signed_in(gateway: Running, session: Session | None = None) -> Browser:
-    """A browser with a session of this gateway's store."""
+    """Return a browser with a session in this gateway's store."""
     portal = gateway.worker.app.portal
     assert portal is not None
     made = session or a_session(gateway.key)
@@ -92,7 +93,7 @@ async def signed_in(gateway: Running, session: Session | None = None) -> Browser
 
 
 def jar_of(session: Session, ticket: str) -> dict[str, str]:
-    """A browser's cookies after it signed in, over http."""
+    """Return a browser's cookies after a sign-in over http."""
     jar = {}
     for line in session_cookies.begun(Cookies([], secure=False), session, ticket, max_age=3600):
         match = re.match(rb"Set-Cookie: ([^=]+)=([^;]*)", line)
@@ -102,7 +103,7 @@ def jar_of(session: Session, ticket: str) -> dict[str, str]:
 
 
 def ticket_of(jar: Mapping[str, str]) -> str:
-    """What this browser has of its session; empty: nothing."""
+    """Return the session ticket in this browser's cookies; empty if there is none."""
     pairs = [f"{name}={value}".encode() for name, value in jar.items()]
     sent = session_cookies.sent(Cookies(pairs, secure=False))
     return "" if sent is None else sent[1]
@@ -113,7 +114,7 @@ class Serves(Protocol):
 
 
 async def form_token(gateway: Serves, browser: Browser) -> str:
-    """What a page would have put into its form for this browser."""
+    """Return the CSRF token that a page's form would have for this browser."""
     portal = gateway.worker.app.portal
     assert portal is not None
     sealers = portal.sealers

@@ -1,4 +1,4 @@
-"""Loopback ports for programs that are told theirs, and have to be told before they start."""
+"""Loopback ports for programs that need their port before they start."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import re
 import socket
 from itertools import count
 
-# Below what kernels hand out to sockets that do not care (from 32768 on Linux): no client of another test
-# can hold one. Each of the processes that run tests at once (pytest-xdist) has a stretch of its own, and
-# none hands the same one out twice before all of it were.
+# Below the kernel's ephemeral range (from 32768 on Linux), so that no other test's client can hold one. Each
+# pytest-xdist process has its own range, and repeats a port only after it has used all of them.
 _FIRST, _STRETCH, _STRETCHES = 12_000, 2_000, 10
 
 
@@ -18,12 +17,12 @@ def _stretch() -> int:
     return _FIRST + _STRETCH * (int(number[1]) % _STRETCHES if number else 0)
 
 
-# Not from the stretch's beginning: another run on this machine would begin there, too.
+# Not from the beginning of the range: another run on this machine would begin there too.
 _begin, _next = _stretch(), count(os.getpid() * 37)
 
 
 def free_port() -> int:
-    """A port nobody listens on; RuntimeError where there is none."""
+    """Return a free port. Raises RuntimeError if there is none."""
     for _ in range(_STRETCH):
         port = _begin + next(_next) % _STRETCH
         if is_free(port):

@@ -1,4 +1,4 @@
-"""A gateway in processes of its own, with as many workers as asked for, in front of an upstream of bytes."""
+"""A gateway as separate processes, with any number of workers, in front of a scripted upstream."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPEN = "routes: [{path: /**, auth: none}]"
 
 
 class Slow:
-    """An upstream's script: what asks for /slow is answered when `go` is set, anything else at once."""
+    """An upstream's script: /slow is answered once `go` is set, anything else at once."""
 
     def __init__(self) -> None:
         self.go = asyncio.Event()
@@ -36,7 +36,7 @@ class Slow:
 
 @dataclass
 class Fleet:
-    """A served gateway with its upstream."""
+    """A running gateway with its upstream."""
 
     served: Served
     upstream: Upstream
@@ -45,7 +45,7 @@ class Fleet:
 
     @property
     def workers(self) -> list[int]:
-        """The process ids of the workers that live, by the log."""
+        """The process IDs of the living workers, according to the log."""
         living: dict[int, int] = {}
         for line in self.events("worker_started", "worker_exited"):
             living.pop(line["worker"], None)
@@ -57,7 +57,7 @@ class Fleet:
         return [line for line in self.served.log if line["event"] in names]
 
     async def event(self, name: str, count: int = 1, seconds: float = 60) -> dict[str, Any]:
-        """The last one of `count` events of that name, once it is there."""
+        """Wait for the `count`-th event of that name; return it."""
 
         async def there() -> bool:
             return len(self.events(name)) >= count
@@ -66,7 +66,7 @@ class Fleet:
         return self.events(name)[count - 1]
 
     async def serving(self, workers: int, seconds: float = 60) -> None:
-        """Wait until the metrics say that so many workers serve."""
+        """Wait until the metrics report this number of workers."""
 
         async def there() -> bool:
             return (await self.served.samples())["cognito_gateway_workers"] == workers
@@ -74,7 +74,7 @@ class Fleet:
         await until(there, seconds=seconds)
 
     async def counted(self, name: str, value: float) -> None:
-        """Wait until a sample is this: a worker that is busy answers a scrape with its last report."""
+        """Wait until a sample has this value: a busy worker answers a scrape with its last report."""
 
         async def so() -> bool:
             return (await self.served.samples()).get(name) == value
@@ -91,7 +91,7 @@ class Fleet:
 
 
 def state(pid: int) -> str:
-    """What proc(5) says of the process: T where it is stopped, Z where it has ended and nobody asked."""
+    """Return the process's state in proc(5): T if it is stopped, Z if it has ended and was not reaped."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
@@ -99,7 +99,8 @@ def state(pid: int) -> str:
 async def fleet(
     folder: Path, workers: int = 2, more: str = OPEN, *, upstream: Upstream | None = None, **listen: str
 ) -> AsyncIterator[Fleet]:
-    """`listen` holds further keys of that section, e.g. drain_delay="1s"; they cannot be reloaded."""
+    """Run a gateway. `listen`: further keys of that section, e.g. drain_delay="1s"; they cannot be
+    reloaded."""
     slow = Slow()
     upstream = upstream or Upstream(script=slow)
     environ = {f"COGNITO_GATEWAY_LISTEN__{key.upper()}": value for key, value in listen.items()}
@@ -124,7 +125,8 @@ async def fleet(
                 await served.stop()
 
 
-# Found by every Python that starts: so many workers stop themselves before anything of ours is imported.
+# Imported by every Python that starts: the first `workers` workers stop themselves before our code is
+# imported.
 HOLD = """
 import os, signal, sys
 if any("gateway.serve.worker_main" in argument for argument in sys.orig_argv):
@@ -143,7 +145,7 @@ if any("gateway.serve.worker_main" in argument for argument in sys.orig_argv):
 async def held_at_start(
     folder: Path, slow: Slow, workers: int = 1, more: str = OPEN
 ) -> AsyncIterator[tuple[Fleet, list[int]]]:
-    """Two workers, of which so many, whose process ids are given too, are held before they serve."""
+    """Run two workers, of which `workers` are stopped before they serve; yields their process IDs as well."""
     (folder / "sitecustomize.py").write_text(HOLD.format(folder=folder, workers=workers))
     async with Upstream(script=slow).running() as upstream:
         port, metrics_port = free_port(), free_port()

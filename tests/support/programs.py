@@ -1,4 +1,4 @@
-"""Programs as strangers run them: processes of their own, files for what they print, loopback sockets."""
+"""Programs run as users run them: as separate processes, with their output in files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.support.wire import Reply, get, once
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(sys.executable).with_name("cognito-gateway")
 
-# What the demo's seed holds.
+# From the demo's seed.
 DEMO_POOL, DEMO_CLIENT = "us-east-1_LocalDemo", "1demo2client3local4cognito"
 DEMO_USER, DEMO_PASSWORD = "alice@example.com", "Wonderland-2024"
 POOL_FLAGS = ("token", "--username", "alice", "--user-pool-id", DEMO_POOL, "--client-id", DEMO_CLIENT)
 
 
 async def until(true: Callable[[], Awaitable[bool]], *, seconds: float, pause: float = 0.05) -> float:
-    """Waits until it is true; gives the seconds that took. TimeoutError when it takes longer."""
+    """Wait until it is true; return the seconds it took. Raises TimeoutError."""
     begun = time.monotonic()
     while not await true():
         if time.monotonic() - begun > seconds:
@@ -52,7 +52,7 @@ class Program:
 
     @property
     def pids(self) -> list[int]:
-        """It and its children, however many workers it has."""
+        """Its process ID and those of its children."""
         return procfs.tree(self.pid)
 
     @property
@@ -65,18 +65,18 @@ class Program:
 
     @property
     def log(self) -> list[dict[str, Any]]:
-        """The JSON lines it has written whole so far."""
+        """The complete JSON lines it has written so far."""
         return [json.loads(line) for line in self.stdout.splitlines(keepends=True) if line.endswith("\n")]
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
     def interrupt(self) -> None:
-        """Ctrl-C: the terminal sends SIGINT to everything in the foreground."""
+        """Send SIGINT to its process group, as a terminal does for Ctrl-C."""
         os.killpg(self.pid, signal.SIGINT)
 
     async def end(self, seconds: float = 60) -> int:
-        """The exit code, once it has ended."""
+        """Wait until it has ended; return its exit code."""
         return await asyncio.to_thread(self.process.wait, seconds)
 
     async def stop(self) -> int:
@@ -84,7 +84,7 @@ class Program:
         return await self.end()
 
     async def says(self, text: str, seconds: float = 90) -> str:
-        """Its stdout, once the text is in it."""
+        """Wait until its stdout contains the text; return its stdout."""
 
         async def said() -> bool:
             if self.process.poll() is not None and text not in self.stdout:
@@ -96,7 +96,7 @@ class Program:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """The machine's, without settings of ours or AWS's: tests/conftest.py removed those of make."""
+    """Return the environment without COGNITO_GATEWAY_* and AWS_*; tests/conftest.py removed those of make."""
     prefixes = ("COGNITO_GATEWAY_", "AWS_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(prefixes)}
     return {**kept, **more}
@@ -105,7 +105,7 @@ def environment(**more: str) -> dict[str, str]:
 def run(
     *command: str | Path, cwd: Path = ROOT, stdin: str = "", environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A command that ends by itself."""
+    """Run a command to its end."""
     return subprocess.run(
         command,
         cwd=cwd,
@@ -127,7 +127,7 @@ async def started(
     environ: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> AsyncIterator[Program]:
-    """A command in a session of its own; whatever is left of it in the end is killed."""
+    """Start a command in its own session, whose processes are killed at the end."""
     out, err = folder / f"{name}.out", folder / f"{name}.err"
     with out.open("wb") as stdout, err.open("wb") as stderr:
         process = subprocess.Popen(
@@ -155,7 +155,7 @@ class Served(Program):
     metrics_port: int = 0
 
     async def ask(self, target: str = "/", *lines: str, method: str = "GET") -> Reply:
-        """One request on a connection of its own."""
+        """Send one request on a new connection."""
         return await once(self.port, get(target, *lines, method=method), method=method)
 
     async def bearer(self, token: str | bytes, target: str = "/") -> Reply:
@@ -166,7 +166,7 @@ class Served(Program):
         return await once(self.metrics_port, get(path, "Connection: close"))
 
     async def samples(self) -> dict[str, float]:
-        """The metrics: name with labels → value."""
+        """Return the metrics: name with labels → value."""
         lines = (await self.probe("/metrics")).body.decode().splitlines()
         pairs = [line.rpartition(" ") for line in lines if line and not line.startswith("#")]
         return {name: float(value) for name, _, value in pairs}
@@ -208,7 +208,7 @@ async def serving(
     command: Sequence[str | Path] = (SCRIPT,),
     environ: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Served]:
-    """`serve` with a configuration file; `pools` is the indented inside of `cognito:`."""
+    """Run `serve` with a configuration file; `pools` is the indented content of `cognito:`."""
     port, metrics_port = free_port(), free_port()
     path = folder / "gateway.yaml"
     path.write_text(
@@ -224,14 +224,14 @@ async def serving(
 
 
 def pinned(folder: Path, *keys: KeyPair) -> str:
-    """`pools` for `serving`: the tests' own pool, its keys in a file."""
+    """Return `pools` for `serving`: the tests' own pool with its keys in a file."""
     (folder / "jwks.json").write_bytes(key_set_document(*keys))
     return f"  user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}], jwks_file: jwks.json}}]"
 
 
 @contextlib.asynccontextmanager
 async def cognito(folder: Path, port: int | None = None) -> AsyncIterator[tuple[Program, str]]:
-    """`local-cognito` with the demo's seed, and its URL."""
+    """Run `local-cognito` with the demo's seed; yields it and its URL."""
     listen = f"127.0.0.1:{port or free_port()}"
     command: list[str | Path] = [SCRIPT, "local-cognito", "--listen", listen, "--seed", DEMO]
     async with started(folder, command, name="cognito") as program:

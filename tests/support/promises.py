@@ -1,4 +1,4 @@
-"""A gateway with an upstream that also fails, and the form that every refusal has."""
+"""A gateway with an upstream that can fail, and the format of every refusal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.wire import OK, Received, Reply, Upstream
 
 
 class Bench:
-    """A gateway, its pool's key, and an upstream that does what the path says."""
+    """A gateway, its pool's key, and an upstream that is controlled by the path."""
 
     def __init__(self, served: Served, upstream: Upstream, key: KeyPair) -> None:
         self.served, self.upstream, self.key = served, upstream, key
@@ -27,8 +27,8 @@ class Bench:
         return await self.served.ask(target, f"Authorization: Bearer {self.token(**changes)}", *lines)
 
     async def log(self, reply: Reply, event: str) -> dict[str, Any]:
-        """The line that the request of this answer left; the log's own thread may be a moment behind."""
-        # The API's answers are passed on as they are: there the upstream knows it.
+        """Wait for the log line of the request with this reply, and return it."""
+        # The upstream's answers are relayed unchanged, without a request ID: then take it from its request.
         request_id = reply.get("X-Request-Id") or (self.upstream.last.get("X-Request-Id") or b"").decode()
         for _ in range(1200):
             for line in self.served.log:
@@ -67,7 +67,7 @@ async def benched(folder: Path) -> AsyncIterator[Bench]:
 
 
 def problem(reply: Reply) -> dict[str, Any]:
-    """The body of a refusal, its form checked."""
+    """Return the body of a refusal after checking its format."""
     assert reply.get("Content-Type") == "application/problem+json"
     body: dict[str, Any] = json.loads(reply.body)
     assert set(body) == {"type", "title", "status", "detail", "request_id"}

@@ -1,7 +1,8 @@
-"""The names that servers believe (gateway/config/trusted_names.py), as each proxy is told to remove them.
+"""The trusted header names (gateway/config/trusted_names.py), in the syntax with which each proxy removes
+them.
 
-The recipes of docs/forward-auth.md hold these texts; after a change of the list `python -m
-tests.support.recipes` prints them anew.
+The recipes in docs/forward-auth.md contain these texts; after a change of the list,
+`python -m tests.support.recipes` prints them.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ import textwrap
 
 from gateway.config.trusted_names import GROUPS
 
-# The recipes write these themselves, over the client's.
+# The recipes set these themselves and overwrite the client's.
 WRITTEN = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
-# Envoy's own word, which its filters must not take away.
+# Set by Envoy itself; its filters must not remove them.
 ENVOYS = frozenset(
     {
         "x-forwarded-for",
@@ -23,7 +24,7 @@ ENVOYS = frozenset(
         "x-envoy-internal",
     }
 )
-# Traefik takes a client's away and writes its own (pkg/middlewares/forwardedheaders) before it asks.
+# Traefik replaces a client's with its own (pkg/middlewares/forwardedheaders) before it asks.
 TRAEFIKS = frozenset(
     {
         "x-forwarded-for",
@@ -43,13 +44,14 @@ IDENTITY = "x-auth-request-*"
 
 
 def members() -> list[str]:
-    """Names and prefixes, without those that begin with another sign: these go as odd names."""
+    """Return names and prefixes, except those that begin with a special character: odd names are removed by a
+    separate rule."""
     every = [IDENTITY] + [member for group in GROUPS for member in group.members]
     return [member for member in every if member[0].isalnum()]
 
 
 def names() -> list[str]:
-    """Without wildcards."""
+    """Return the names without wildcards."""
     return sorted({name for group in GROUPS for name in (*group.names, *group.known) if name[0].isalnum()})
 
 
@@ -59,7 +61,7 @@ def canonical(name: str) -> str:
 
 def nginx() -> str:
     lines = [f'proxy_set_header {canonical(name)} "";' for name in names() if name not in WRITTEN]
-    # A directive is not broken: its blanks are put back afterwards.
+    # Directives must not be broken at their spaces.
     joined = " ".join(line.replace(" ", "\0") for line in lines)
     indent = " " * 8
     wrapped = textwrap.wrap(
@@ -87,7 +89,7 @@ def haproxy() -> str:
 
 
 def traefik() -> str:
-    """One regular expression."""
+    """Return one regular expression."""
     every = [member for member in members() if member not in TRAEFIKS and member != "x-forwarded-*"]
     every += [name for name in names() if name.startswith("x-forwarded-") and name not in {*TRAEFIKS, *every}]
     return f"(?i)[^a-z0-9-]|^({_alternatives(every)})$"

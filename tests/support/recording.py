@@ -1,4 +1,4 @@
-"""A relay between a gateway and its Cognito that keeps every secret that passes it, either way."""
+"""A relay between a gateway and its Cognito that records every secret in either direction."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import aiohttp
 from aiohttp import web
 
-# Names whose values are secrets, in the API's members, in forms and in queries.
+# Names whose values are secrets, in API members, forms and queries.
 _SECRET = re.compile(
     r"(?i)password|secret|token$|verifier|code$|^session$|^signature|^accesskeyid$|^state$|^nonce$|^claim_sig"
 )
@@ -22,7 +22,7 @@ _NOT = {"TokenType", "token_type", "response_type", "CodeDeliveryDetails", "Acce
 
 @dataclass
 class Relay:
-    """`secrets`: value → the name it had."""
+    """`secrets`: value → its name."""
 
     target: str
     url: str = ""

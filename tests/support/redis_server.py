@@ -1,4 +1,4 @@
-"""A real redis-server on a loopback port of its own, that can be killed, paused and started again."""
+"""A real redis-server on its own loopback port, which can be killed, paused and restarted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAM = shutil.which("redis-server")
 
 
 class RedisServer:
-    """It keeps nothing on disk: what it held is gone with it."""
+    """Without persistence: its data ends with it."""
 
     def __init__(self, folder: Path, *, password: str | None = None, arguments: tuple[str, ...] = ()) -> None:
         self.port = free_port()
@@ -36,7 +36,7 @@ class RedisServer:
         return f"redis://{credentials}127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
-        """Returns once it answers, on the port of the last time."""
+        """Start it on the same port as before; returns once it answers."""
         assert PROGRAM is not None
         command = [
             PROGRAM,
@@ -60,7 +60,7 @@ class RedisServer:
             time.sleep(0.01)
 
     def ask(self, line: str) -> bytes:
-        """The first bytes of the answer to one inline command."""
+        """Return the first bytes of the answer to one inline command."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=20) as sock:
             if self._password:
                 sock.sendall(f"AUTH {self._password}\r\n".encode())
@@ -75,7 +75,7 @@ class RedisServer:
             return False
 
     def kill(self) -> None:
-        """As a crash: no goodbye."""
+        """Kill it, as in a crash."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
@@ -86,10 +86,10 @@ class RedisServer:
         self.start()
 
     def pause(self) -> None:
-        """It goes on to accept connections and says nothing."""
+        """Stop the process: it accepts connections and does not answer."""
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)
-        # The signal is on its way: on another CPU it may still answer for a moment.
+        # The signal is asynchronous: on another CPU the process may still answer meanwhile.
         stat = Path(f"/proc/{self._process.pid}/stat")
         while stat.read_text().rpartition(")")[2].split()[0] != "T":
             time.sleep(0.001)
@@ -108,9 +108,9 @@ class RedisServer:
 
 @contextmanager
 def patience(seconds: float) -> Iterator[None]:
-    """What the gateway in this process waits for Redis, where nothing else is said.
+    """Change the default time the gateway in this process waits for Redis.
 
-    Its own 0.2 s suit a request; a test machine may stand still for longer, and Redis would count as away.
+    The usual 0.2 s suit a request; a busy test machine may pause for longer, and Redis would count as down.
     """
     defaults = Redis.__init__.__kwdefaults__
     assert defaults is not None
@@ -126,13 +126,12 @@ def patience(seconds: float) -> Iterator[None]:
 def redis_server(
     folder: Path, *, password: str | None = None, arguments: tuple[str, ...] = ()
 ) -> Iterator[RedisServer]:
-    """A started one, that is waited for; the test is skipped where there is no redis-server, and fails where
-    CI is set."""
+    """Run a redis-server; without the program the test is skipped, or fails if CI is set."""
     if PROGRAM is None:
-        told = "redis-server is not installed: apt-get install redis-server"
+        message = "redis-server is not installed: apt-get install redis-server"
         if os.environ.get("CI"):
-            pytest.fail(told)
-        pytest.skip(told)
+            pytest.fail(message)
+        pytest.skip(message)
     server = RedisServer(folder, password=password, arguments=arguments)
     server.start()
     try:

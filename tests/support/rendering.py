@@ -1,4 +1,4 @@
-"""The chart as both versions of Helm render it, and what came out as objects."""
+"""The chart as rendered by both versions of Helm, parsed into objects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.engines import find, missing, starts
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm"
 SHAPES = sorted(path.stem for path in (CHART / "ci").glob("*.yaml"))
-# The oldest and the newest Kubernetes that the chart is for, and the first with the sleep of a preStop hook.
+# The oldest and the newest supported Kubernetes, and the first with the sleep action of preStop hooks.
 OLDEST, SLEEPS, NEWEST = "1.25.0", "1.30.0", "1.37.0"
 HELMS = ("helm3", "helm4")
 
@@ -24,11 +24,11 @@ Object = dict[str, Any]
 
 
 def program(name: str) -> str:
-    """Its path; skips where it is missing, and fails in CI, where .ci/helm and .ci/programs install it."""
+    """Return its path; if it is missing, skip, or fail in CI, where .ci/helm and .ci/programs install it."""
     starts(name)
     found = find(name)
     if found is None and name in HELMS:
-        # People have one Helm, called helm: it stands for the version it is.
+        # A user has one Helm, called helm, of either version.
         plain = find("helm")
         if plain and _version(plain) == name.removeprefix("helm"):
             found = plain
@@ -54,7 +54,7 @@ def rendered(
         *("--kube-version", kubernetes, *words),
     )
     assert done.returncode == 0, done.stderr
-    # A warning of a value that does not fit is easy to miss, and the value is lost.
+    # A warning about a value of the wrong type is easily missed, and the value is lost.
     assert "warning" not in done.stderr.lower(), done.stderr
     return done.stdout
 
@@ -64,7 +64,7 @@ def shape(helm: str, name: str, *words: str | Path, kubernetes: str = NEWEST) ->
 
 
 class _Strict(yaml.SafeLoader):
-    """A key that is there twice is an error, as it is to Kustomize and others; PyYAML takes the last one."""
+    """Refuses duplicate keys, as Kustomize and others do; PyYAML takes the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         made = super().construct_mapping(node, deep)
@@ -102,7 +102,7 @@ def gateway_of(pod: Object) -> Object:
 
 
 def refusal(helm: str, *words: str | Path, kubernetes: str = NEWEST) -> str:
-    """What Helm says when it renders nothing."""
+    """Return Helm's error message."""
     done = run(program(helm), "template", "shop", CHART, "--kube-version", kubernetes, *words)
     assert done.returncode != 0, done.stdout
     return done.stderr

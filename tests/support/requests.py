@@ -1,4 +1,4 @@
-"""Requests as values, for what only wants to know whose they are."""
+"""Requests as values, for tests about the client's identity."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.http.request import Peer, Request
 
 
 def a_request(client: str = "127.0.0.1") -> Request:
-    """Of somebody at this address who is not signed in."""
+    """Return a request from this address without a sign-in."""
     peer = Peer(
         client,
         client.encode("ascii"),

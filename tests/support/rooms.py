@@ -1,6 +1,6 @@
 """The table of rooms in docs/architecture.md: every module of the gateway by its docstring's first sentence.
 
-`python -m tests.support.rooms` (`make config`) writes it again. Invariant: the table says nothing else.
+`python -m tests.support.rooms` (`make config`) writes it. Invariant: the table contains nothing else.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ END = "<!-- the end of the table of rooms -->\n"
 
 
 def first_sentence(path: Path) -> str:
-    """Return what the module says it is, without the full stop; | would end a cell of the table."""
+    """Return the first sentence of the module's docstring, without the full stop and with | escaped."""
     said = " ".join((ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").split())
     return re.split(r"(?<=[^.])\.(?=\s|$)", said, maxsplit=1)[0].replace("|", "\\|")
 
 
 def table() -> str:
-    """Return the rows: each room, what it is for, its modules."""
+    """Return the table: each room with its purpose and its modules."""
     lines = ["| room, module | what it is |", "|---|---|"]
     for path in sorted(PACKAGE.glob("*.py")):
         if not path.stem.startswith("__"):
@@ -39,7 +39,7 @@ def table() -> str:
 
 
 def written_again(page: str) -> str:
-    """Return the page with the table as it has to be."""
+    """Return the page with the current table."""
     before, _, rest = page.partition(BEGIN)
     after = rest.partition(END)[2]
     return f"{before}{BEGIN}\n{table()}\n{END}{after}"

@@ -1,4 +1,4 @@
-"""A gateway that runs inside the test's event loop, in front of an upstream made of bytes."""
+"""A gateway in the test's event loop, in front of a scripted upstream."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Running:
         return self.worker.port
 
     def token(self, **changes: Any) -> str:
-        """An access token that is accepted, but for the changes."""
+        """Return an access token that is accepted, apart from the changes."""
         return sign(self.key, access_claims(**changes)).decode("ascii")
 
     def bearer(self, **changes: Any) -> str:
@@ -57,7 +57,7 @@ class Running:
 
 
 async def logged(gateway: Running, event: str, count: int) -> list[dict[str, Any]]:
-    """The log's records of this event, once there are so many (a thread writes them)."""
+    """Wait for `count` log records of this event (a thread writes them), and return them."""
     async with asyncio.timeout(PATIENCE):
         while len(lines := [line for line in gateway.log() if line["event"] == event]) < count:
             await asyncio.sleep(0.005)
@@ -79,8 +79,8 @@ async def running(
     drain_timeout: str = "2s",
     capacity: Capacity | None = None,
 ) -> AsyncIterator[Running]:
-    """A gateway (in front of `upstream`, unless `upstream_url` says otherwise) with one pool whose keys
-    it knows from a file. `yaml` adds top-level sections, `cognito` stands in place of that one;
+    """Run a gateway with one pool whose keys are in a file, in front of `upstream` unless there is an
+    `upstream_url`. `yaml` adds top-level sections, `cognito` replaces that section;
     `upstream_lines`, `listen_lines`, `pool_lines` and `cognito_lines` add to those sections,
     e.g. "response_timeout: 200ms".
     """
@@ -111,7 +111,7 @@ async def running(
 
 
 def _pinned(folder: Path, lines: str, more: str) -> str:
-    """One pool, whose keys are in a file."""
+    """Return one pool with its keys in a file."""
     pool = f"id: {POOL_ID}, client_ids: [{CLIENT_ID}], jwks_file: {folder}/jwks.json{_more(lines)}"
     return f"cognito: {{user_pools: [{{{pool}}}]{_more(more)}}}\n"
 

@@ -1,4 +1,4 @@
-"""The console script, run once from outside."""
+"""One run of the console script."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gateways without a token on every path, and the moment in which one has nothing left to do."""
+"""Gateways without authentication on every path, and waiting until one is idle."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def chunked(*chunks: bytes) -> bytes:
 
 
 async def settled(gateway: Running, *, connections: int = 0) -> None:
-    """Wait until nothing is in flight: no client connection beyond these, no upstream one that is lent."""
+    """Wait until nothing is in flight: this number of client connections, and no upstream connection in
+    use."""
     pool = gateway.worker.app.pool
     with contextlib.suppress(TimeoutError):
         await until(lambda: len(gateway.worker.connections) == connections and pool.open == pool.idle)
@@ -25,5 +26,5 @@ async def settled(gateway: Running, *, connections: int = 0) -> None:
 
 
 def waiters(gateway: Running) -> int:
-    """How many requests wait for a connection to the upstream."""
+    """Return the number of requests that wait for an upstream connection."""
     return int(repr(gateway.worker.app.pool).rpartition("waiting=")[2].rstrip(">"))

@@ -1,4 +1,4 @@
-"""A client of Redis as the gateway has it, and the log lines that it writes."""
+"""The gateway's Redis client, and the log lines it writes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.redis.redis_client import Redis
 
 
 class Lines(io.RawIOBase):
-    """A log's stream, kept."""
+    """The stream of a log, kept in memory."""
 
     def __init__(self) -> None:
         self.data = b""

@@ -1,4 +1,4 @@
-"""Pages as a browser meets them: a gateway in front of a local Cognito, and a browser made of sockets."""
+"""A gateway in front of a local Cognito, and a browser over raw HTTP."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HTML = "Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 
 
 def seed(*users: Mapping[str, Any], pool: Mapping[str, Any] | None = None, **client: Any) -> dict[str, Any]:
-    """One pool whose usernames are e-mail addresses, one client, alice and `users`."""
+    """Return a seed: one pool with e-mail addresses as usernames, one client, alice and `users`."""
     return {
         "UserPools": [
             {
@@ -89,21 +89,21 @@ class Site:
         return [line for line in lines if not events or line["event"] in events]
 
     async def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
-        """The log's lines of this event, once there are so many (a thread writes them)."""
+        """Wait for `count` log lines of this event (a thread writes them), and return them."""
         async with asyncio.timeout(PATIENCE):
             while len(lines := self.log(event)) < count:
                 await asyncio.sleep(0.01)
         return lines
 
     async def code(self, kind: str, count: int = 1) -> str:
-        """The code of the `count`-th message of this kind."""
+        """Wait for the `count`-th message of this kind; return its code."""
         async with asyncio.timeout(PATIENCE):
             while len(sent := [each for each in self.local.state.outbox if each.kind == kind]) < count:
                 await asyncio.sleep(0.01)
         return str(sent[count - 1].code)
 
     async def settled(self) -> None:
-        """Wait until the pools' settings are known, or known to be nothing for the gateway."""
+        """Wait until the pools' settings are known, or known to be unavailable."""
         portal = self.worker.app.portal
         assert portal is not None
         async with asyncio.timeout(PATIENCE):
@@ -127,8 +127,8 @@ async def site(
     listen_lines: str = "",
     pool: Mapping[str, Any] | None = None,
 ) -> AsyncIterator[Site]:
-    """`sign_in`: the inside of that section, in brackets' style; `pools` False: not configured yet;
-    `pool`: more keys of each configured one."""
+    """Run a site. `sign_in`: the content of that section, in flow style; `pools` False: not yet configured;
+    `pool`: further keys of each configured pool."""
     document = seeded or seed()
     local = LocalCognito(seed=document)
     await local.start("127.0.0.1", 0)
@@ -173,10 +173,10 @@ async def site(
 
 @dataclass
 class Browser:
-    """Cookies, forms and redirects, over raw HTTP and without a script."""
+    """Cookies, forms and redirects, over raw HTTP and without scripts."""
 
     port: int
-    # Where it is, for a gateway that trusts who connects to it (`trusted_proxies`); empty: nothing is said.
+    # The address in X-Forwarded-For, for a gateway with `trusted_proxies`; empty: no such header.
     address: str = ""
     cookies: dict[str, str] = field(default_factory=dict)
     location: str = "/"
@@ -188,12 +188,12 @@ class Browser:
         return self.last.body.decode()
 
     async def open(self, target: str, *lines: str) -> Reply:
-        """GET, redirects followed."""
+        """GET a page, following redirects."""
         reply = await self._send(get(target, HTML, *self._cookie(), *lines))
         return await self._follow(target, reply)
 
     async def submit(self, *lines: str, form: int = 0, **fields: str) -> Reply:
-        """Post a form of the current page, the first unless `form` says which."""
+        """Post form number `form` of the current page."""
         target, hidden = self.form(form)
         return await self.post(target, {**hidden, **fields}, *lines)
 
@@ -212,7 +212,7 @@ class Browser:
         return await self._follow(target, reply)
 
     def form(self, number: int = 0) -> tuple[str, dict[str, str]]:
-        """Where a form of the current page leads, and its hidden fields."""
+        """Return the target of a form of the current page, and its hidden fields."""
         forms = list(re.finditer(r'<form method="post" action="([^"]+)".*?</form>', self.text, re.DOTALL))
         assert len(forms) > number, f"no such form on the page at {self.location}"
         hidden = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', forms[number][0])
@@ -249,7 +249,7 @@ class Browser:
 
 
 def without_tokens(page: str) -> str:
-    """Without what differs from page to page anyway."""
+    """Return the page without what differs from request to request."""
     page = re.sub(r'data-seconds="\d+"| in \d+ seconds', "", page)
     hidden = ('name="csrf"', 'name="missing"', 'name="step"')
     return "\n".join(line for line in page.splitlines() if not any(name in line for name in hidden))
@@ -264,7 +264,7 @@ PHONE = {"phone_number": "+15551239934", "phone_number_verified": "true"}
 
 
 def second_factors(at: Site, setting: str = "OPTIONAL", *, email: bool = False) -> None:
-    """Turn them on for the pool: an app, text messages; mails where the pool has SES."""
+    """Enable them for the pool: an app and text messages, also e-mail if the pool has SES."""
     at.local.call(
         "SetUserPoolMfaConfig",
         UserPoolId=POOL,
@@ -280,21 +280,22 @@ def prefer(at: Site, username: str = ALICE, **settings: Any) -> None:
 
 
 def add_app(at: Site) -> str:
-    """Give alice an authenticator; its secret."""
+    """Give alice an authenticator app; return its secret."""
     parameters = {"USERNAME": ALICE, "PASSWORD": PASSWORD}
     flow = "USER_PASSWORD_AUTH"
     signed_in = at.local.call("InitiateAuth", ClientId=CLIENT, AuthFlow=flow, AuthParameters=parameters)
     access = {"AccessToken": signed_in["AuthenticationResult"]["AccessToken"]}
     secret = str(at.local.call("AssociateSoftwareToken", **access)["SecretCode"])
-    # One step back: each step's code is good once, and the next one is the browser's.
+    # With the previous step's code: a step's code is accepted once, and the current one is left to the
+    # browser.
     at.local.call("VerifySoftwareToken", **access, UserCode=app_code(secret, steps=-1))
     at.local.call("SetUserMFAPreference", **access, SoftwareTokenMfaSettings={"Enabled": True})
     return secret
 
 
 def app_code(secret: str, *, steps: int = 0) -> str:
-    """The code of this moment; with steps -1 the one before it, which is good until the next one begins: some
-    seconds at least, for which this waits."""
+    """Return the current code; with steps=-1 the previous one, after waiting until it is valid for some more
+    seconds."""
     left = 30 - time.time() % 30
     if steps < 0 and left < 3:
         time.sleep(left)

@@ -1,4 +1,4 @@
-"""The client's side of Cognito's SRP, written from RFC 5054 and AWS's client: a second opinion on ours."""
+"""The client's side of Cognito's SRP, written from RFC 5054 and AWS's client, independently of ours."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class SrpClient:
         self.public = f"{pow(G, self._a, N):x}"
 
     def answer(self, parameters: Mapping[str, str], now: float) -> dict[str, str]:
-        """What goes back for a PASSWORD_VERIFIER challenge."""
+        """Return the responses to a PASSWORD_VERIFIER challenge."""
         user, block = parameters["USER_ID_FOR_SRP"], parameters["SECRET_BLOCK"]
         salt, b = int(parameters["SALT"], 16), int(parameters["SRP_B"], 16)
         u = _hash(_pad(int(self.public, 16)) + _pad(b))

@@ -1,4 +1,4 @@
-"""Upstreams that go on: streams of events and WebSockets that say goodbye."""
+"""Upstreams with long-lived responses: event streams and WebSockets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FAREWELL = b"\x88\x0c\x03\xf0signed out"
 
 
 async def upstream(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Opens what is asked for and says nothing more."""
+    """Answer the head, then nothing more."""
     if received.target == b"/ws":
         writer.write(SWITCH)
         await reader.read()

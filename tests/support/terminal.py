@@ -1,4 +1,4 @@
-"""A program at a terminal: what it writes there, and what is typed."""
+"""A program at a terminal: its output, and the keys typed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = 90.0
 
 
 class Terminal:
-    """A context: the program is killed at its end, if it has not ended by itself."""
+    """A context manager: the program is killed at its end unless it has ended."""
 
     def __init__(self, command: Sequence[str | Path], *, cwd: Path) -> None:
         words = [str(word) for word in command]
@@ -34,7 +34,7 @@ class Terminal:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The terminal's end is a hangup.
+        # Closing the terminal sends SIGHUP.
         os.close(self._terminal)
         if self._code is None:
             os.kill(self._pid, 9)
@@ -44,7 +44,7 @@ class Terminal:
         os.write(self._terminal, text.encode())
 
     def says(self, text: str) -> str:
-        """What it has written, once this is in it."""
+        """Wait until its output contains the text; return the output."""
         until = time.monotonic() + _SECONDS
         while text.encode() not in self._said:
             if time.monotonic() > until or not self._read(until - time.monotonic()):
@@ -52,14 +52,14 @@ class Terminal:
         return self._said.decode()
 
     def rest(self) -> str:
-        """All that it wrote until it ended."""
+        """Wait until it has ended; return its output."""
         until = time.monotonic() + _SECONDS
         while self._read(until - time.monotonic()):
             pass
         return self._said.decode()
 
     def code(self) -> int:
-        """The exit code; negative for a signal."""
+        """Wait for the exit code; negative for a signal."""
         _, status = os.waitpid(self._pid, 0)
         self._code = os.waitstatus_to_exitcode(status)
         return self._code
@@ -69,7 +69,7 @@ class Terminal:
             return False
         try:
             piece = os.read(self._terminal, 4096)
-        except OSError:  # EIO: nobody has its other end any more
+        except OSError:  # EIO: the other end is closed
             return False
         self._said += piece
         return bool(piece)

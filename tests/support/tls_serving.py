@@ -1,4 +1,4 @@
-"""Gateways that serve TLS with certificates of a test."""
+"""Gateways that serve TLS with certificates from a test."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ async def serving(
     upstream: Upstream | None = None,
     drain_timeout: str = "2s",
 ) -> AsyncIterator[tuple[Running, Authority]]:
-    """A gateway that serves TLS with the files live.crt and live.key; `more` adds to listen.tls."""
+    """Run a gateway with TLS from the files live.crt and live.key; `more` adds to listen.tls."""
     authority = Authority(folder)
     install(folder, authority.sign("first", "127.0.0.1"))
     files = f"certificate_file: {folder}/live.crt, key_file: {folder}/live.key"
@@ -35,7 +35,7 @@ def install(folder: Path, pair: Pair) -> None:
 
 
 def served(client: Client) -> str:
-    """The common name of the certificate this connection was greeted with."""
+    """Return the common name of the server's certificate on this connection."""
     certificate = client.writer.get_extra_info("peercert")
     return str(dict(pair for (pair,) in certificate["subject"])["commonName"])
 

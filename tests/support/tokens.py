@@ -1,7 +1,7 @@
-"""Keys, key set documents and tokens for tests: made at run time, in the shapes that Cognito makes.
+"""Keys, key set documents and tokens for tests, created at run time in Cognito's formats.
 
-`sign` builds what a well-behaved issuer would build, `sign_raw` signs any bytes at all, so that a hostile
-token differs from a good one in exactly the thing its test is about.
+`sign` builds what a correct issuer would, `sign_raw` signs any bytes, so that a hostile token differs from a
+good one only in what its test is about.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 POOL_ID = "ap-south-1_TestPool1"
 CLIENT_ID = "1testing23456789"
 
-# Given as a claim's or a header member's value: leave the member out.
+# As the value of a claim or header member: leave the member out.
 ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()
 
 
@@ -30,7 +30,7 @@ def base64url(data: bytes) -> bytes:
 
 
 def issuer_of(pool_id: str) -> str:
-    """The original issuer; the updated one is `https://issuer-cognito-idp.…`."""
+    """Return the original issuer; the updated one is `https://issuer-cognito-idp.…`."""
     return f"https://cognito-idp.{pool_id.partition('_')[0]}.amazonaws.com/{pool_id}"
 
 
@@ -51,11 +51,12 @@ class KeyPair:
 
     @classmethod
     def generate(cls, kid: str, *, bits: int = 2048, serial: int = 0) -> KeyPair:
-        """The same arguments give the same key within a process; `serial` makes another key of that name."""
+        """Return the same key for the same arguments within a process; `serial` selects another key of that
+        name."""
         return cls(kid, _private_key(kid, bits, serial))
 
     def jwk(self, **changes: Any) -> dict[str, Any]:
-        """The public key as Cognito publishes it; `changes` replace members, ABSENT removes one."""
+        """Return the public key as Cognito publishes it; `changes` replace members, ABSENT removes one."""
         numbers = self.private_key.public_key().public_numbers()
         n = numbers.n.to_bytes((numbers.n.bit_length() + 7) // 8, "big")
         members = {
@@ -70,7 +71,7 @@ class KeyPair:
 
 
 def key_set_document(*keys: KeyPair | Mapping[str, Any]) -> bytes:
-    """A JWKS document of these keys (or of JWKs as they are)."""
+    """Return a JWKS document of these keys or JWKs."""
     return json.dumps({"keys": [k.jwk() if isinstance(k, KeyPair) else dict(k) for k in keys]}).encode()
 
 
@@ -84,7 +85,7 @@ def access_claims(
     lifetime: float = 3600,
     **changes: Any,
 ) -> dict[str, Any]:
-    """An access token's claims as InitiateAuth makes them; names with a colon by `**{"cognito:…": …}`."""
+    """Return an access token's claims as from InitiateAuth; names with a colon by `**{"cognito:…": …}`."""
     at = int(time.time() if now is None else now)
     claims = {
         "sub": sub,
@@ -114,7 +115,7 @@ def id_claims(
     lifetime: float = 3600,
     **changes: Any,
 ) -> dict[str, Any]:
-    """An ID token's claims as InitiateAuth makes them."""
+    """Return an ID token's claims as from InitiateAuth."""
     at = int(time.time() if now is None else now)
     claims = {
         "sub": sub,
@@ -135,13 +136,13 @@ def id_claims(
 
 
 def sign(keypair: KeyPair, claims: Mapping[str, Any], header: Mapping[str, Any] | None = None) -> bytes:
-    """A compact token. `header` replaces members of Cognito's own {"kid", "alg"}; ABSENT removes one."""
+    """Return a compact token. `header` replaces members of Cognito's {"kid", "alg"}; ABSENT removes one."""
     members = changed({"kid": keypair.kid, "alg": "RS256"}, header or {})
     return sign_raw(keypair, compact_json(members), compact_json(claims))
 
 
 def sign_raw(keypair: KeyPair, header_bytes: bytes, payload_bytes: bytes) -> bytes:
-    """A compact token over these bytes, whatever they are, with a true RS256 signature."""
+    """Return a compact token over any bytes, with a valid RS256 signature."""
     return with_signature(keypair, base64url(header_bytes) + b"." + base64url(payload_bytes))
 
 
@@ -155,5 +156,5 @@ def compact_json(value: Any) -> bytes:
 
 
 def changed(members: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """`members` with those of `changes` put over them, and without the ABSENT ones."""
+    """Return `members` updated with `changes`, without the ABSENT ones."""
     return {name: value for name, value in {**members, **changes}.items() if value is not ABSENT}

@@ -1,4 +1,4 @@
-"""Upgrades to a WebSocket, and an upstream that echoes what comes through."""
+"""WebSocket upgrades, and an upstream that echoes what it receives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SWITCH = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection:
 
 
 async def echo(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Switches, then sends back what comes until that ends."""
+    """Switch protocols, then echo until the client ends."""
     writer.write(SWITCH)
     while data := await reader.read(65536):
         writer.write(data)

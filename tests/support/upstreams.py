@@ -1,4 +1,4 @@
-"""Real upstream servers as processes, and what the kernel says about the ports to them."""
+"""Real upstream servers as processes, and the local ports of connections to them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from tests.support.engines import engine, starts
 from tests.support.ports import free_port
 from tests.support.programs import Program, started
 
-# What a stranger writes in five minutes: it answers and never looks at a body (BaseHTTPRequestHandler leaves
-# that to the handler).
+# A typical quick server: it answers without reading the body (BaseHTTPRequestHandler leaves that to the
+# handler).
 HTTP_SERVER = """
 import sys
 import time
@@ -54,7 +54,7 @@ server.listen(parseInt(process.argv[3]), "127.0.0.1");
 async def upstream_process(
     folder: Path, name: str, command: Sequence[str | Path], port: int
 ) -> AsyncIterator[int]:
-    """A server that listens on the port, once it does."""
+    """Run a server on the port; yields once it listens."""
     async with started(folder, command, name=name) as program:
         await listening(program, port)
         yield port
@@ -84,7 +84,7 @@ async def http_server(folder: Path) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def node(folder: Path, *, keep_alive: int = 5000) -> AsyncIterator[int]:
-    """Node.js, which closes idle connections after so many milliseconds and says so."""
+    """Run Node.js, which closes idle connections after `keep_alive` milliseconds and announces it."""
     (folder / "server.js").write_text(NODE)
     port = free_port()
     command: list[str | Path] = [engine("node", "nodejs"), folder / "server.js", str(keep_alive), str(port)]
@@ -115,7 +115,7 @@ async def application(scope, receive, send):
 
 @contextlib.asynccontextmanager
 async def gunicorn(folder: Path) -> AsyncIterator[int]:
-    """gunicorn with threads, which closes idle connections after a second and says nothing about it."""
+    """Run gunicorn with threads, which closes idle connections after a second without announcing it."""
     starts("gunicorn")
     (folder / "wsgi_upstream.py").write_text(WSGI)
     port = free_port()
@@ -128,7 +128,7 @@ async def gunicorn(folder: Path) -> AsyncIterator[int]:
 
 @contextlib.asynccontextmanager
 async def uvicorn(folder: Path) -> AsyncIterator[int]:
-    """uvicorn, which closes idle connections after a second and says nothing about it."""
+    """Run uvicorn, which closes idle connections after a second without announcing it."""
     starts("uvicorn")
     (folder / "asgi_upstream.py").write_text(ASGI)
     port = free_port()
@@ -139,7 +139,7 @@ async def uvicorn(folder: Path) -> AsyncIterator[int]:
 
 
 def waiting_ports(port: int) -> int:
-    """Local ports in TIME_WAIT (tcp(7): state 06) that had a connection to this port."""
+    """Count local ports in TIME_WAIT (tcp(7): state 06) after a connection to this port."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     remote = f":{port:04X}"
     return sum(line.split()[2].endswith(remote) and line.split()[3] == "06" for line in lines)

@@ -1,4 +1,4 @@
-"""Metrics of which each has a value."""
+"""Metrics with a value for each of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The configuration of verification alone."""
+"""A configuration for verification only."""
 
 from __future__ import annotations
 

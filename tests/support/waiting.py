@@ -1,6 +1,6 @@
-"""Waiting for what will be so, however busy the machine is.
+"""Waiting for conditions, however busy the machine is.
 
-The limits only end a test that has failed anyway: none of them says how fast anything is.
+The limits only end a test that has failed anyway; no test depends on speed.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ PATIENCE = 30.0
 
 
 async def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """TimeoutError when it is not true in time."""
+    """Wait until it is true. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
         while not true():
             await asyncio.sleep(0.005)
 
 
 async def at_rest(value: Callable[[], int], looks: int = 20, pause: float = 0.02) -> int:
-    """The value, once it was the same at so many looks in a row. TimeoutError when it goes on changing.
+    """Return the value once it was the same at `looks` consecutive looks. Raises TimeoutError if it keeps
+    changing.
 
-    Looks, and not a time: of a process that got no CPU meanwhile, a time would say nothing.
+    Looks, not a duration: a process that got no CPU meanwhile would seem to be at rest.
     """
     async with asyncio.timeout(PATIENCE):
         last, same = value(), 0
@@ -34,10 +35,9 @@ async def at_rest(value: Callable[[], int], looks: int = 20, pause: float = 0.02
 
 
 class Lag:
-    """How long this process's event loop did not get to what was due: by the machine, or by its own work.
+    """The time for which this process's event loop was late, because of the machine or its own work.
 
-    Where a test has everything in one loop, gateway, Cognito and clients, a promise in seconds holds for what
-    is left of the time when this is taken off.
+    A test that runs gateway, Cognito and clients in one loop subtracts this from the time it measures.
     """
 
     _STEP = 0.01

@@ -1,4 +1,4 @@
-"""HTTP as bytes: an upstream that answers what it is told to, and a client that sends what it is told to."""
+"""HTTP as bytes: a scripted upstream, and a client that sends any bytes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import cast
 
 
 def _most(buffer: str) -> int:
-    """The third of the kernel's three sizes (tcp(7)); Linux's own choice where it is not to be had."""
+    """Return the third of the kernel's three sizes (tcp(7)), or Linux's default if it cannot be read."""
     try:
         return int(Path(f"/proc/sys/net/ipv4/tcp_{buffer}").read_text().split()[2])
     except OSError:
         return 6 * 2**20
 
 
-# What lies between two ends that a gateway connects, when the one writes and the other does not read: the
-# kernel's buffers of two connections, as large as this machine lets them grow, and a little of the gateway's.
+# The bytes between two ends that a gateway connects, if one writes and the other does not read: the kernel's
+# buffers of two connections, as large as this machine allows, and a little of the gateway's.
 UNDER_WAY = 2 * (_most("rmem") + _most("wmem")) + 4 * 2**20
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -31,7 +31,7 @@ Script = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awai
 
 @dataclass
 class Received:
-    """One request as the upstream got it. `body` is filled for Content-Length and chunked bodies."""
+    """One request as received by the upstream. `body` is set for Content-Length and chunked bodies."""
 
     head: bytes
     body: bytes = b""
@@ -64,7 +64,7 @@ async def read_head(reader: asyncio.StreamReader) -> bytes:
 
 
 async def read_body(head: bytes, reader: asyncio.StreamReader) -> bytes:
-    """A body by its framing: chunked or counted; nothing else has one."""
+    """Read a body by its framing, chunked or counted; empty without either."""
     if re.search(rb"(?im)^transfer-encoding: *chunked", head):
         body = b""
         while True:
@@ -82,7 +82,7 @@ async def read_body(head: bytes, reader: asyncio.StreamReader) -> bytes:
 
 @dataclass
 class Upstream:
-    """A TCP (or unix) server that records each request and answers it with `answer` or by `script`."""
+    """A TCP or unix server that records each request and answers with `answer`, or by `script`."""
 
     answer: bytes = OK
     script: Script | None = None
@@ -90,7 +90,7 @@ class Upstream:
     connections: int = 0
     open: int = 0
     port: int = 0
-    # With it, https.
+    # If set, it serves https.
     tls: ssl.SSLContext | None = None
 
     @property
@@ -149,7 +149,7 @@ class Upstream:
 
 @dataclass
 class Reply:
-    """An answer as the client got it. `whole` is False when the connection ended before the answer did."""
+    """An answer as received by the client. `whole` is False if the connection ended in the middle of it."""
 
     status: int
     head: bytes
@@ -183,8 +183,8 @@ class Client:
 
     @property
     def transport(self) -> asyncio.Transport:
-        """Both ways: a writer's own type knows of writing alone."""
-        # uvloop's transports are no subclass.
+        """The transport with both directions; the writer's own type has only writing."""
+        # uvloop's transports are not subclasses of asyncio's.
         return cast(asyncio.Transport, self.writer.transport)
 
     async def __aenter__(self) -> Client:
@@ -193,7 +193,7 @@ class Client:
     async def __aexit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         self.writer.close()
         if kind is not None:
-            # What it has not sent yet may never be taken, and the test is to end with what is wrong.
+            # Unsent data may never be accepted, and the test should end with its own error.
             self.writer.transport.abort()
         with contextlib.suppress(ConnectionError, ssl.SSLError):
             await self.writer.wait_closed()
@@ -204,7 +204,7 @@ class Client:
             await self.writer.drain()
 
     async def reply(self, *, method: str = "GET") -> Reply:
-        """The next answer. Raises IncompleteReadError when the connection ends before its head does."""
+        """Read the next answer. Raises IncompleteReadError if the connection ends before its head does."""
         head = await asyncio.wait_for(read_head(self.reader), 30)
         status = int(head.split(b" ", 2)[1])
         if method == "HEAD" or status in {204, 304} or 100 <= status < 200:
@@ -221,9 +221,9 @@ class Client:
         return await self.reply(method=method)
 
     async def closed(self) -> bool:
-        """Whether the gateway ends the connection without another byte.
+        """Return whether the gateway closes the connection without sending another byte.
 
-        It has 9 s, for after 10 s the default of header_timeout would end it, too.
+        It waits 9 s, because after 10 s the default header_timeout would close it too.
         """
         try:
             return await asyncio.wait_for(self.reader.read(1), 9) == b""
@@ -232,11 +232,11 @@ class Client:
 
 
 def get(target: str = "/", *lines: str, method: str = "GET", host: str = "api.test") -> bytes:
-    """A request head; `lines` are whole header lines."""
+    """Return a request head; `lines` are whole header lines."""
     return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
 
 
 async def once(port: int, data: bytes, *, method: str = "GET", tls: ssl.SSLContext | None = None) -> Reply:
-    """One request on a connection of its own."""
+    """Send one request on a new connection."""
     async with await Client.connect(port, tls) as client:
         return await client.ask(data, method=method)
