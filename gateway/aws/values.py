@@ -19,7 +19,8 @@ from gateway.errors import GatewayError
 Flow = Literal["admin", "password", "srp", "choice"]
 
 
-# Wraps every call; receives the service that is called ("Cognito (eu-west-1)"). Commands print it on a terminal.
+# Wraps every call; receives the service that is called ("Cognito (eu-west-1)"). Commands print it on a
+# terminal.
 Waiting = Callable[[str], AbstractContextManager[None]]
 
 
