@@ -1,7 +1,7 @@
 """The console script: argv in, exit code out; the only reader of the environment and of argv.
 
 0: done, 1: it failed or the input is invalid, 2: wrong usage. What a user can cause ends in one sentence on
-stderr, never in a traceback. The commands are those of gateway/commands/.
+stderr, never in a traceback. The commands are those of gateway/commands/registry.py.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gateway.commands import aws_commands, server_commands, token_commands, usage
-from gateway.commands.adding import NAME, Commands, Run
-from gateway.commands.flag_parser import Parser, closest
+from gateway.commands.registry import CommandLine
+from gateway.commands.support.flags import NAME
 from gateway.errors import ConfigurationError, GatewayError, system_said
 from gateway.terminal import show_in_its_encoding
-from gateway.version import VERSION
 
 # 128 + SIGINT, as shells report it.
 _INTERRUPTED = 130
@@ -38,25 +36,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None, closed: set[str]) -> int:
     words = sys.argv[1:] if argv is None else argv
-    parser, commands = make_parser()
+    line = CommandLine()
     if not words:
-        parser.print_help(sys.stderr)
+        line.parser.print_help(sys.stderr)
         return 2
     if list(words) in (["-V"], ["--version"]):
         words = ["version"]
-    name = next((word for word in words if not word.startswith("-")), None)
     try:
-        if name is not None and name not in commands.parsers:
-            close = closest(name, commands.parsers)
-            parser.error(f"unknown command: {name}" + (f" (did you mean {close}?)" if close else ""))
-        arguments = parser.parse_args(words)
-        if name is None:
-            parser.error("no command")
+        arguments = line.parse(words)
     except SystemExit as exited:  # argparse: --help (0) or wrong usage (2), said already
         return exited.code if isinstance(exited.code, int) else 2
-    command: Run = arguments.command
     try:
-        code = command(arguments, os.environ)
+        code: int = arguments.run(arguments, os.environ)
         sys.stdout.flush()
     except ConfigurationError as error:
         return _fail(str(error))  # lines of FILE:LINE
@@ -106,19 +97,3 @@ def _let_go() -> None:
 def _fail(text: str) -> int:
     print(text, file=sys.stderr)
     return 1
-
-
-def make_parser() -> tuple[Parser, Commands]:
-    """Return the parser of argv, and the commands in it."""
-    parser = Parser(
-        prog=NAME,
-        description="Amazon Cognito in front of any HTTP API.",
-        epilog=f"'{NAME} help COMMAND' explains one command.",
-    )
-    parser.add_argument("-V", "--version", action="version", version=VERSION, help="the same as version")
-    commands = Commands(parser)
-    server_commands.add(commands)
-    token_commands.add(commands)
-    aws_commands.add(commands)
-    usage.add(commands, parser)
-    return parser, commands

@@ -113,7 +113,7 @@ def test_two_modules_of_the_gateway_import_the_local_cognito() -> None:
     importers = {
         name_of(path) for path in MODULES if any(each.startswith("local_cognito") for each in imports(path))
     }
-    assert importers == {"gateway.commands.server_commands", "gateway.commands.demo"}
+    assert importers == {"gateway.commands.local_cognito", "gateway.commands.demo"}
 
 
 @pytest.mark.parametrize("path", EMULATOR_MODULES, ids=name_of)
@@ -247,14 +247,16 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
         assert text.count("--hash=sha256:") >= len(pins), f"{lock.name}: a pin without a hash"
 
 
-# Modules that share a name on purpose: a command and the page or the checks that it is the front of; the two
-# ends of an exchange.
+# Modules that share a name on purpose: a command and the room, page or checks that it is the front of;
+# the two ends of an exchange.
 SHARED_NAMES = {
     "connection": {"gateway/client", "gateway/upstream"},
     "credentials": {"gateway/commands", "gateway/pages"},
     "explain": {"gateway/commands", "gateway/tokens"},
+    "serve": {"gateway", "gateway/commands"},
     "setup": {"gateway/commands", "gateway/pages"},
     "sign_up": {"gateway/commands", "gateway/pages"},
+    "version": {"gateway", "gateway/commands"},
 }
 
 

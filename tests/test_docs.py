@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from gateway.cli import make_parser
+from gateway.commands.registry import CommandLine
 from gateway.config.shapes import ListOf, MapOf, Section
 from gateway.config.table import SCHEMA
 from gateway.observe.metrics import METRICS, PREFIX
@@ -109,7 +109,7 @@ def stands(words: list[str]) -> list[str]:
 
 def parses(arguments: list[str]) -> bool:
     try:
-        make_parser()[0].parse_args(arguments)
+        CommandLine().parse(arguments)
     except SystemExit as ended:
         return ended.code == 0
     return True

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.cli import make_parser
+from gateway.commands.registry import CommandLine
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,7 +80,7 @@ def test_templates_are_plain() -> None:
 
 
 def test_help_is_plain() -> None:
-    parser, commands = make_parser()
-    assert stumbles(parser.format_help()) == []
-    for each in commands.parsers.values():
+    line = CommandLine()
+    assert stumbles(line.parser.format_help()) == []
+    for each in line.commands().values():
         assert stumbles(each.format_help()) == []

@@ -4,47 +4,74 @@
 pool. Invariant: stdout carries the credentials and nothing else; they are kept nowhere.
 """
 
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING
 
-from gateway.aws.identity_pool import Credentials, IdentityPool, role_of
-from gateway.commands.console import first_line
-from gateway.commands.token import TokenRequest, address_of, obtain
-from gateway.config.load import load
+from gateway.commands.support.console import first_line
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import Environ
+from gateway.commands.support.signing_in import (
+    SignInRequest,
+    address_of,
+    obtain,
+    sign_in_flags,
+    sign_in_request,
+)
 from gateway.errors import GatewayError
 from gateway.terminal import waiting_for
 
-Format = Literal["env", "json", "process"]
+if TYPE_CHECKING:
+    from gateway.aws.identity_pool import Credentials
+
+EXAMPLE = "credentials --username alice --format env"
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialsRequest:
-    """`token`: how to sign in. `id_token_file` None: by signing in."""
+def add_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "--format",
+        dest="output",
+        choices=("env", "json", "process"),
+        default="json",
+        help="env: for a shell's eval; process: for credential_process in ~/.aws/config (default: json)",
+    )
+    parser.add_argument("--identity-pool-id", metavar="ID", help="default: that of the configured user pool")
+    parser.add_argument(
+        "--role",
+        metavar="ROLE",
+        help="one of the user's roles (cognito:roles), by name or ARN (default: the identity pool chooses)",
+    )
+    parser.add_argument(
+        "--id-token-file",
+        type=Path,
+        metavar="FILE",
+        help="instead of signing in: a file that holds an ID token",
+    )
+    sign_in_flags(parser)
 
-    token: TokenRequest
-    identity_pool_id: str | None
-    id_token_file: Path | None
-    output: Format
-    # Name or ARN of one of the user's roles; None: the identity pool chooses.
-    role: str | None = None
 
+def run(arguments: argparse.Namespace, environ: Environ) -> int:
+    """Print the credentials; return 0. Raises GatewayError."""
+    from gateway.aws.identity_pool import IdentityPool, role_of
 
-def credentials_command(request: CredentialsRequest) -> int:
-    """Prints the credentials and returns 0; raises GatewayError."""
-    address = address_of(request.token)
-    pool_id = request.identity_pool_id or _configured(request.token, address.user_pool_id)
-    if request.id_token_file is not None:
-        id_token = first_line(request.id_token_file, "--id-token-file")
+    # The AWS CLI runs `credential_process` with its own standard input.
+    at_terminal = arguments.output == "process"
+    request = sign_in_request("credentials", arguments, environ, at_terminal=at_terminal)
+    address = address_of(request)
+    pool_id = arguments.identity_pool_id or _configured(request, address.user_pool_id)
+    if arguments.id_token_file is not None:
+        id_token = first_line(arguments.id_token_file, "--id-token-file")
     else:
-        id_token = obtain(request.token, address).id
+        id_token = obtain(request, address).id
     pool = IdentityPool(
         pool_id,
         address.user_pool_id,
@@ -52,12 +79,14 @@ def credentials_command(request: CredentialsRequest) -> int:
         egress=address.egress,
         waiting=waiting_for,
     )
-    role = None if request.role is None else role_of(id_token, request.role)
-    sys.stdout.write(rendered(pool.credentials(id_token, role), request.output))
+    role = None if arguments.role is None else role_of(id_token, arguments.role)
+    sys.stdout.write(_render(pool.credentials(id_token, role), arguments.output))
     return 0
 
 
-def _configured(request: TokenRequest, user_pool_id: str) -> str:
+def _configured(request: SignInRequest, user_pool_id: str) -> str:
+    from gateway.config.load import load
+
     if request.config_path is not None:
         config = load(request.config_path, request.environ).config
         for pool in config.cognito.user_pools:
@@ -69,7 +98,7 @@ def _configured(request: TokenRequest, user_pool_id: str) -> str:
     )
 
 
-def rendered(given: Credentials, output: Format) -> str:
+def _render(given: Credentials, output: str) -> str:
     """For a shell (`eval`), for machines, or for the AWS CLI (its user guide, "Sourcing credentials with an
     external process")."""
     if output == "env":

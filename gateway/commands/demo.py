@@ -4,8 +4,11 @@ Invariant: it leaves nothing behind, neither a file nor a process; SIGINT (one C
 exit code 0.
 """
 
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import errno
@@ -20,24 +23,26 @@ import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import yaml
-from aiohttp import web
-
-from gateway.config.load import load
-from gateway.config.model import Config
+from gateway.commands.local_cognito import require_local_cognito
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import Environ, port
 from gateway.errors import GatewayError
-from gateway.serve.worker import Worker
 from gateway.terminal import waiting_for
-from local_cognito.sample_api import application as sample_api
-from local_cognito.seed import DEMO
-from local_cognito.seed import read as read_seed
-from local_cognito.server import LocalCognito
+
+if TYPE_CHECKING:
+    from gateway.config.model import Config
+
+EXAMPLE = "demo --port 8000"
 
 _HOST = "127.0.0.1"
 # The ports INTERFACE.md names; a taken one is replaced by a free one.
 _COGNITO_PORT, _API_PORT, _METRICS_PORT = 9229, 8080, 9090
+
+
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("--port", type=port, default=8000, help="the gateway's port (default: 8000)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,20 +65,24 @@ class Running:
     api: str
 
 
-def demo(port: int) -> int:
-    """Runs until SIGINT or SIGTERM, then returns 0; raises GatewayError when the gateway's port is taken."""
-    if not _is_free(port):
-        raise GatewayError(f"demo: port {port} on {_HOST} is taken: name another with --port")
-    asyncio.run(_demo(port))
+def run(arguments: argparse.Namespace, _: Environ) -> int:
+    """Run until SIGINT or SIGTERM, then return 0; raises GatewayError when the gateway's port is taken."""
+    require_local_cognito("demo")
+    if not _is_free(arguments.port):
+        raise GatewayError(f"demo: port {arguments.port} on {_HOST} is taken: name another with --port")
+    asyncio.run(_demo(arguments.port))
     return 0
 
 
 async def _demo(port: int) -> None:
+    from gateway.serve.worker import Worker
+    from local_cognito.seed import DEMO, read
+
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
-    document = read_seed(DEMO)
+    document = read(DEMO)
     async with contextlib.AsyncExitStack() as stack:
         with waiting_for("the local Cognito, the sample API and the gateway to start"):
             cognito = await stack.enter_async_context(_cognito(document))
@@ -91,6 +100,8 @@ async def _demo(port: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _cognito(document: dict[str, Any]) -> AsyncIterator[str]:
+    from local_cognito.server import LocalCognito
+
     local = LocalCognito(seed=document)
     await _start("local Cognito", _COGNITO_PORT, lambda port: local.start(_HOST, port))
     try:
@@ -101,6 +112,10 @@ async def _cognito(document: dict[str, Any]) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def _api() -> AsyncIterator[str]:
+    from aiohttp import web
+
+    from local_cognito.sample_api import application as sample_api
+
     # Short: an event stream that somebody still watches does not hold up the end.
     runner = web.AppRunner(sample_api(), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
@@ -150,6 +165,10 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 def _config(running: Running, seeded: Seeded, folder: str) -> Config:
     """What the demo serves by, with its files in `folder`, which lasts as long as the demo."""
+    import yaml
+
+    from gateway.config.load import load
+
     secret = Path(folder) / "session-secret"
     secret.touch(mode=0o600)
     secret.write_text(secrets.token_urlsafe(32) + "\n", encoding="ascii")

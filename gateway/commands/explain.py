@@ -1,41 +1,34 @@
 """The `explain` command: why the gateway would take this token or not, without calling the API.
 
-The checks are `verify.explain`'s; this reads the configuration and the key sets, and prints. Invariant: the
-token's signature is never printed, and nothing is sent anywhere but a request for the public keys.
+The checks are those of gateway/tokens/explain.py; this reads the configuration and the key sets, and prints.
+Invariant: the token's signature is never printed, and nothing is sent anywhere but a request for the public
+keys.
 """
+
+# ruff: noqa: PLC0415 - commands import what they need when they run
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from gateway.config.load import load
-from gateway.config.model import Config, Egress, UserPool
-from gateway.errors import (
-    GatewayError,
-    MalformedAuthorization,
-    NotConfigured,
-    Refusal,
-    TwoCredentials,
-)
-from gateway.gate.own_paths import OwnPaths
-from gateway.keys.fetch import FetchFailed, FileSource, HttpSource
-from gateway.policy.decide import decide
-from gateway.policy.paths import split_target
-from gateway.policy.readings import readings
-from gateway.policy.routes import RouteTable
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import Environ, config_flag, config_path, json_flag, method
+from gateway.errors import GatewayError, MalformedAuthorization, NotConfigured, TwoCredentials
 from gateway.terminal import Mark, Paint, columns, paint_for, waiting_for
-from gateway.tokens.bearer import bearer_token
-from gateway.tokens.claims import Claims
-from gateway.tokens.explain import Check, Explanation, Keys, explain
-from gateway.tokens.jwk import KeySetRefused, read_key_set
-from gateway.tokens.principal import Principal
 
+if TYPE_CHECKING:
+    from gateway.config.model import Config, UserPool
+    from gateway.gate.dry_run import Decision
+    from gateway.tokens.explain import Check, Explanation, Keys
+
+EXAMPLE = "explain - < token.txt"
 # More than cognito.max_token_size can be is no token, and need not be read.
 _MOST_INPUT = 128 * 1024
 # Of a file name (Linux); the shortest token is longer.
@@ -44,23 +37,27 @@ _LONGEST_NAME = 255
 _PREFIXES = ("authorization:", "bearer ")
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainRequest:
-    """The command's arguments. `token` None or `-`: read from stdin."""
+def add_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "token",
+        nargs="?",
+        metavar="TOKEN|-",
+        help="default, and with -: standard input, which keeps it out of the shell's history",
+    )
+    parser.add_argument("--path", help="say too which route decides over a request for this path, and what")
+    parser.add_argument("--method", type=method, default="GET", help="of that request (default: GET)")
+    json_flag(parser)
+    config_flag(parser, positional=False)
 
-    config_path: Path
-    token: str | None = field(repr=False)
-    method: str
-    # Of a request whose route is to be told too; None: none.
-    target: str | None
-    as_json: bool
-    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
+def run(arguments: argparse.Namespace, environ: Environ) -> int:
+    """Print the explanation; return 0 where the request would be let through, else 1. Raises GatewayError."""
+    from gateway.config.load import load
+    from gateway.gate.dry_run import decide_for
+    from gateway.tokens.explain import explain
 
-def explain_command(request: ExplainRequest) -> int:
-    """Prints the explanation; 0 where the request would be let through, else 1. Raises GatewayError."""
-    config = load(request.config_path, request.environ).config
-    token = _token(request)
+    config = load(config_path(arguments, environ), environ).config
+    token = _token(arguments.token)
     malformed = _malformed(token)
     with waiting_for("the keys of " + ", ".join(pool.id for pool in config.cognito.user_pools)):
         keys = asyncio.run(_key_sets(config))
@@ -76,66 +73,21 @@ def explain_command(request: ExplainRequest) -> int:
         # As for requests: nobody has anything to compare a token with.
         explanation = replace(explanation, refusal=NotConfigured("no user pool is configured"))
     decision = None
-    if request.target is not None:
-        decision = decide_for(config, request.method, request.target, explanation, time.time())
-    if request.as_json:
-        sys.stdout.write(as_json(explanation, decision))
+    if arguments.path is not None:
+        decision = decide_for(config, arguments.method, arguments.path, explanation, time.time())
+    if arguments.json:
+        sys.stdout.write(_as_json(explanation, decision))
     else:
-        sys.stdout.write(as_text(explanation, decision, paint_for(sys.stdout, request.environ)))
+        sys.stdout.write(_as_text(explanation, decision, paint_for(sys.stdout, environ)))
     accepted = explanation.claims is not None if decision is None else decision.allowed
     return 0 if accepted else 1
 
 
-# --- may they ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What would become of a request with this token."""
-
-    request: str
-    route: str
-    allowed: bool
-    told: str
-
-
-def decide_for(config: Config, method: str, target: str, explanation: Explanation, now: float) -> Decision:
-    """By the gateway's own steps: every reading of the path, the strictest need, the decision. Pure."""
-    name = f"{method} {target}"
-    try:
-        paths = readings(split_target(target)[0], config.paths)
-    except Refusal as refusal:
-        return Decision(name, "none: the path is refused before any route", False, _refused(refusal))
-    table = RouteTable(config.routes)
-    if OwnPaths(config, table, None).hold(paths):
-        return Decision(
-            name, "none: the path is the gateway's own", False, "never proxied: the gateway answers it"
-        )
-    route, need = table.match(paths[0], method), table.need(paths, method)
-    told = "none: a valid token is needed" if route is None else f"{route.path} (auth: {route.auth})"
-    if need.auth == "none":
-        return Decision(name, told, True, "allowed (open_route): the token is not looked at")
-    if explanation.refusal is not None:
-        return Decision(name, told, False, _refused(explanation.refusal))
-    assert explanation.claims is not None, "there is one of both"
-    try:
-        reason = decide(need, _who(explanation.claims, config), now)
-    except Refusal as refusal:
-        return Decision(name, told, False, _refused(refusal))
-    return Decision(name, told, True, f"allowed ({reason})")
-
-
-def _who(claims: Claims, config: Config) -> Principal:
-    named = claims.named(config.claims_in_routes, unverified=config.identity_headers.send_unverified)
-    return Principal(claims, b"", named)
-
-
-def _refused(refusal: Refusal) -> str:
-    return f"refused with {refusal.status} ({refusal.reason}): {refusal}"
-
-
 def _malformed(token: bytes) -> Explanation | None:
     """What a request is refused with whose header holds more than one token, such as `Bearer Bearer …`."""
+    from gateway.tokens.bearer import bearer_token
+    from gateway.tokens.explain import Check, Explanation
+
     if token[: len(b"bearer ")].lower() != b"bearer ":
         return None
     try:
@@ -146,8 +98,9 @@ def _malformed(token: bytes) -> Explanation | None:
     return None
 
 
-def _token(request: ExplainRequest) -> bytes:
-    text = request.token
+def _token(given: str | None) -> bytes:
+    """The token that was given, else what stands on standard input. Raises GatewayError."""
+    text = given
     if text is None or text == "-":
         if sys.stdin.isatty():
             sys.stderr.write("Paste the token, then press Enter and Ctrl-D:\n")
@@ -158,30 +111,32 @@ def _token(request: ExplainRequest) -> bytes:
             text = text[len(prefix) :].strip()
     if not text:
         raise GatewayError("explain: no token was given: name it, or send it to stdin")
-    if request.token is not None and len(text) <= _LONGEST_NAME and Path(text).is_file():
+    if given is not None and len(text) <= _LONGEST_NAME and Path(text).is_file():
         raise GatewayError(f"explain takes a token, and {text} is a file: cognito-gateway explain - < {text}")
     return text.encode("utf-8", "surrogateescape")
 
 
 async def _key_sets(config: Config) -> dict[str, Keys]:
+    """The keys of each pool, or why there are none."""
+    from gateway.keys.fetch import FetchFailed, source_of
+    from gateway.tokens.jwk import KeySetRefused, read_key_set
+
+    async def keys_of(pool: UserPool) -> Keys:
+        try:
+            return read_key_set(await source_of(pool, config.cognito.egress).read())
+        except (FetchFailed, KeySetRefused) as error:
+            where = "" if isinstance(error, FetchFailed) else f"{pool.jwks_file or pool.jwks_url}: "
+            return f"could not fetch its keys: {where}{error}"
+
     pools = config.cognito.user_pools
-    found = await asyncio.gather(*(_key_set(pool, config.cognito.egress) for pool in pools))
+    found = await asyncio.gather(*map(keys_of, pools))
     return {pool.id: keys for pool, keys in zip(pools, found, strict=True)}
-
-
-async def _key_set(pool: UserPool, egress: Egress) -> Keys:
-    source = HttpSource(pool.jwks_url, egress) if pool.jwks_file is None else FileSource(pool.jwks_file)
-    try:
-        return read_key_set(await source.read())
-    except (FetchFailed, KeySetRefused) as error:
-        where = "" if isinstance(error, FetchFailed) else f"{pool.jwks_file or pool.jwks_url}: "
-        return f"could not fetch its keys: {where}{error}"
 
 
 # --- what is printed ---------------------------------------------------------------------------------------
 
 
-def as_text(explanation: Explanation, decision: Decision | None, paint: Paint) -> str:
+def _as_text(explanation: Explanation, decision: Decision | None, paint: Paint) -> str:
     checks = explanation.checks
     told = columns([_row(check) for check in checks])
     lines = [f"{paint.mark(_mark(check))} {line}" for check, line in zip(checks, told, strict=True)]
@@ -212,13 +167,15 @@ def _mark(check: Check) -> Mark:
 
 
 def _verdict(explanation: Explanation) -> str:
+    from gateway.gate.dry_run import refused_with
+
     refusal = explanation.refusal
     if refusal is None:
         return f"accepted, as a token of pool {explanation.pool_id}"
-    return _refused(refusal)
+    return refused_with(refusal)
 
 
-def as_json(explanation: Explanation, decision: Decision | None) -> str:
+def _as_json(explanation: Explanation, decision: Decision | None) -> str:
     refusal = explanation.refusal
     answer = {
         "accepted": refusal is None,

@@ -4,25 +4,32 @@ Invariant: stdout carries the outcome (YAML, JSON, a policy), stderr the progres
 without a word of consent.
 """
 
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gateway.aws.clients import Aws, Where
 from gateway.aws.partitions import managed_login_url, partition_of
-from gateway.aws.provision.destroy import Removal, removals
 from gateway.aws.provision.iam_policy import iam_policy
-from gateway.aws.provision.step import Made
-from gateway.aws.provision.walk import StepReport, walk
 from gateway.aws.provision.wanted import Wanted
-from gateway.config.writing import PoolIds, check_writable, with_pool, write_pool
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import Environ, account_flags, endpoint_flag, json_flag, pool_flag
 from gateway.errors import GatewayError
 from gateway.terminal import Mark, Paint, paint_for, waiting_for
+
+if TYPE_CHECKING:
+    from gateway.aws.clients import Where
+    from gateway.aws.provision.destroy import Removal
+    from gateway.aws.provision.step import Made
+    from gateway.aws.provision.walk import StepReport
+    from gateway.config.writing import PoolIds
 
 _MARKS: Mapping[str, Mark] = {
     "same": "good",
@@ -41,6 +48,51 @@ _WORDS = {
     "changed": "changed",
 }
 
+EXAMPLE = "setup --pool-name orders --identity-pool --write config/gateway.yaml"
+
+
+def add_flags(parser: Parser) -> None:
+    parser.add_argument(
+        "--pool-name",
+        default="cognito-gateway",
+        metavar="NAME",
+        help="what pool, client, identity pool and role are called (default: cognito-gateway)",
+    )
+    pool_flag(parser, "use this pool, whatever it is called")
+    parser.add_argument(
+        "--self-sign-up",
+        action="store_true",
+        help="anyone may make an account (default: administrators only)",
+    )
+    parser.add_argument(
+        "--domain", metavar="PREFIX", help="of managed login (default: the gateway's own pages)"
+    )
+    parser.add_argument(
+        "--callback-url", action="append", metavar="URL", help="with --domain: https://HOST/oauth2/callback"
+    )
+    parser.add_argument(
+        "--logout-url", action="append", metavar="URL", help="with --domain: https://HOST/oauth2/"
+    )
+    parser.add_argument(
+        "--identity-pool",
+        action="store_true",
+        help="with an identity pool and its IAM role, for AWS credentials",
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--fix", action="store_true", help="change what is there and differs")
+    what.add_argument(
+        "--destroy", action="store_true", help="delete what this command made, after a question"
+    )
+    what.add_argument(
+        "--iam-policy", action="store_true", help="print the IAM policy that running this needs"
+    )
+    parser.add_argument("--plan", action="store_true", help="say what would change, and change nothing")
+    parser.add_argument("--yes", action="store_true", help="--destroy without the question")
+    json_flag(parser)
+    parser.add_argument("--write", type=Path, metavar="FILE", help="put the IDs into this configuration")
+    account_flags(parser, region="default: as the AWS CLI finds it")
+    endpoint_flag(parser, "AWS")
+
 
 @dataclass(frozen=True, slots=True)
 class SetupRequest:
@@ -58,14 +110,51 @@ class SetupRequest:
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
+def run(arguments: argparse.Namespace, environ: Environ) -> int:
+    """Make or complete what is wanted, or take it away; return 0. Raises GatewayError."""
+    from gateway.aws.clients import Where
+    from gateway.config.egress import egress_from
+
+    if arguments.domain and not arguments.callback_url:
+        raise GatewayError("setup: --domain needs --callback-url, where managed login sends people back to")
+    wanted = Wanted(
+        name=arguments.pool_name,
+        self_sign_up=arguments.self_sign_up,
+        domain_prefix=arguments.domain,
+        callback_urls=tuple(arguments.callback_url or ()),
+        logout_urls=tuple(arguments.logout_url or ()),
+        identity_pool=arguments.identity_pool,
+    )
+    # The AWS CLI and all other SDKs read AWS_REGION; boto3 alone knows only AWS_DEFAULT_REGION.
+    region = arguments.region or environ.get("AWS_REGION") or None
+    where = Where(region, arguments.profile, arguments.endpoint_url, egress_from(environ))
+    if arguments.iam_policy:
+        return print_iam_policy(wanted, where)
+    request = SetupRequest(
+        wanted=wanted,
+        where=where,
+        pool_id=arguments.user_pool_id,
+        plan=arguments.plan,
+        fix=arguments.fix,
+        as_json=arguments.json,
+        write=arguments.write,
+        yes=arguments.yes,
+        environ=environ,
+    )
+    return _destroy(request) if arguments.destroy else _set_up(request)
+
+
 def print_iam_policy(wanted: Wanted, where: Where) -> int:
     policy = iam_policy(wanted.role_name, partition_of(where.region or ""))
     sys.stdout.write(json.dumps(policy, indent=2) + "\n")
     return 0
 
 
-def setup_command(request: SetupRequest) -> int:
-    """Makes or completes what is wanted; 0. Raises GatewayError."""
+def _set_up(request: SetupRequest) -> int:
+    from gateway.aws.clients import Aws
+    from gateway.aws.provision.walk import walk
+    from gateway.config.writing import check_writable
+
     aws = Aws(request.where, waiting_for)
     # Before anything is made: where there is no region nothing can be.
     region = aws.region
@@ -90,8 +179,11 @@ def setup_command(request: SetupRequest) -> int:
     return 0
 
 
-def destroy_command(request: SetupRequest) -> int:
-    """Takes away what carries this set-up's tag; 0. Raises GatewayError."""
+def _destroy(request: SetupRequest) -> int:
+    """Take away what carries this set-up's tag."""
+    from gateway.aws.clients import Aws
+    from gateway.aws.provision.destroy import removals
+
     aws = Aws(request.where, waiting_for)
     every = removals(aws, request.wanted)
     for removal in every:
@@ -131,6 +223,8 @@ def _line(told: StepReport, paint: Paint) -> str:
 
 
 def _ids(request: SetupRequest, made: Made, region: str) -> PoolIds | None:
+    from gateway.config.writing import PoolIds
+
     if made.pool_id is None or made.client_id is None:
         return None  # in a plan
     domain = None
@@ -149,6 +243,8 @@ def _domain_url(where: Where, domain: str, region: str) -> str:
 
 def _hand_over(request: SetupRequest, ids: PoolIds) -> None:
     """The IDs, to the file that is named, or as YAML to be put there."""
+    from gateway.config.writing import with_pool, write_pool
+
     if request.write is not None:
         changed = write_pool(request.write, ids, request.environ)
         sys.stderr.write(f"{request.write}: {'has the IDs now' if changed else 'has the IDs already'}\n")

@@ -3,38 +3,85 @@
 Invariant: of the pool's settings exactly `AdminCreateUserConfig.AllowAdminCreateUserOnly` changes.
 """
 
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
 from __future__ import annotations
 
+import argparse
 import sys
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gateway.aws.clients import Aws, Where
-from gateway.aws.pool_settings import describe_pool, update_pool
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import (
+    Environ,
+    account_flags,
+    config_flag,
+    config_path_if_any,
+    endpoint_flag,
+    pool_flag,
+)
+from gateway.errors import GatewayError
 from gateway.terminal import waiting_for
 
+if TYPE_CHECKING:
+    from gateway.aws.clients import Where
 
-@dataclass(frozen=True, slots=True)
-class SignUpRequest:
-    pool_id: str
-    enable: bool
-    where: Where
+EXAMPLE = "sign-up disable --config config/gateway.yaml"
 
 
-def sign_up_command(request: SignUpRequest) -> int:
-    """Turns self-service sign-up on or off, says what it was and is; 0. Raises GatewayError."""
-    aws = Aws(request.where, waiting_for)
-    pool = describe_pool(aws, request.pool_id)
-    word = "open" if request.enable else "closed"
-    if is_open(pool) == request.enable:
-        sys.stdout.write(f"{request.pool_id}: sign-up is {word} already, nothing was changed\n")
+def add_flags(parser: Parser) -> None:
+    parser.add_argument("state", choices=("enable", "disable"), metavar="enable|disable")
+    pool_flag(parser)
+    account_flags(parser)
+    endpoint_flag(parser)
+    config_flag(parser)
+
+
+def run(arguments: argparse.Namespace, environ: Environ) -> int:
+    """Turn self-service sign-up on or off, and print what it was and is; return 0. Raises GatewayError."""
+    from gateway.aws.clients import Aws
+    from gateway.aws.pool_settings import describe_pool, update_pool
+
+    pool_id, where = _pool(arguments, environ)
+    enable = arguments.state == "enable"
+    aws = Aws(where, waiting_for)
+    pool = describe_pool(aws, pool_id)
+    word = "open" if enable else "closed"
+    if _is_open(pool) == enable:
+        sys.stdout.write(f"{pool_id}: sign-up is {word} already, nothing was changed\n")
         return 0
-    update_pool(aws, pool, {"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": not request.enable}})
-    who = "anyone can make an account" if request.enable else "only administrators can make accounts"
-    sys.stdout.write(f"{request.pool_id}: sign-up is {word} now: {who}\n")
+    update_pool(aws, pool, {"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": not enable}})
+    who = "anyone can make an account" if enable else "only administrators can make accounts"
+    sys.stdout.write(f"{pool_id}: sign-up is {word} now: {who}\n")
     return 0
 
 
-def is_open(pool: dict[str, object]) -> bool:
+def _pool(arguments: argparse.Namespace, environ: Environ) -> tuple[str, Where]:
+    """The pool that a flag names, else the configuration's first; its region is that of its ID.
+
+    Raises GatewayError where neither names a pool, ConfigurationError for a broken file.
+    """
+    from gateway.aws.clients import Where
+    from gateway.config.egress import egress_from
+    from gateway.config.load import load
+
+    path = config_path_if_any(arguments, environ)
+    cognito = None if path is None else load(path, environ).config.cognito
+    pools = () if cognito is None else cognito.user_pools
+    pool_id = arguments.user_pool_id or (pools[0].id if pools else None)
+    if pool_id is None:
+        named = "a --config" if path is None else f"one in {path}"
+        raise GatewayError(f"sign-up: which user pool? name it with --user-pool-id, or {named}")
+    where = Where(
+        region=arguments.region or pool_id.partition("_")[0],
+        profile=arguments.profile,
+        endpoint_url=arguments.endpoint_url or (None if cognito is None else cognito.endpoint_url),
+        egress=egress_from(environ) if cognito is None else cognito.egress,
+    )
+    return pool_id, where
+
+
+def _is_open(pool: dict[str, object]) -> bool:
     """Whether the described pool lets people sign up by themselves; Cognito's default is yes."""
     settings = pool.get("AdminCreateUserConfig")
     return not (isinstance(settings, dict) and settings.get("AllowAdminCreateUserOnly"))

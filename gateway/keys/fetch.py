@@ -15,7 +15,7 @@ from typing import Protocol
 
 from aiohttp import ClientError
 
-from gateway.config.model import DIRECT, Egress
+from gateway.config.model import DIRECT, Egress, UserPool
 from gateway.errors import GatewayError, system_said
 from gateway.outgoing.aws_http import AwsHttp
 from gateway.tokens.jwk import MAX_DOCUMENT_SIZE
@@ -114,3 +114,8 @@ def _read_regular(path: Path) -> bytes:
     if len(document) > MAX_DOCUMENT_SIZE:
         raise FetchFailed("too_large", f"{path}: more than {MAX_DOCUMENT_SIZE} bytes")
     return document
+
+
+def source_of(pool: UserPool, egress: Egress) -> HttpSource | FileSource:
+    """Return where the configuration says that this pool's key set is."""
+    return HttpSource(pool.jwks_url, egress) if pool.jwks_file is None else FileSource(pool.jwks_file)

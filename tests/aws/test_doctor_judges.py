@@ -18,8 +18,8 @@ from gateway.aws.provision.wanted import (
 )
 from gateway.commands.checkup.finding import Finding
 from gateway.commands.checkup.identity_findings import judge_identity_pool, judge_trust
+from gateway.commands.checkup.key_findings import clock_finding
 from gateway.commands.checkup.pool_findings import judge_client, judge_pool
-from gateway.commands.doctor import clock_finding
 from gateway.config.load import load
 from gateway.config.model import Config
 

@@ -23,9 +23,7 @@ from gateway.aws.provision.step import Made
 from gateway.aws.provision.walk import StepReport, walk
 from gateway.aws.provision.wanted import AUTH_FLOWS, TAG, Wanted, fixed_pool_settings, trust_policy
 from gateway.cli import main
-from gateway.commands.sign_up import SignUpRequest, sign_up_command
 from gateway.config.load import load
-from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito
 from tests.support import local_cognito
 from tests.support.script import run
@@ -394,10 +392,8 @@ def test_no_region_is_said_before_anything_is_made(local: LocalCognito, tmp_path
 
 def test_sign_up_needs_nothing_but_what_the_policy_allows(local: LocalCognito) -> None:
     there = made(local)
-    request = SignUpRequest(there["user_pool_id"], True, Where(REGION, None, local.url))
-    assert sign_up_command(request) == 0
-    with pytest.raises(GatewayError):
-        sign_up_command(SignUpRequest("us-east-1_Missing12", True, Where(REGION, None, local.url)))
+    for pool_id, code in ((there["user_pool_id"], 0), ("us-east-1_Missing12", 1)):
+        assert main(["sign-up", "enable", "--user-pool-id", pool_id, "--endpoint-url", local.url]) == code
 
 
 def test_a_gateway_that_asks_for_ever_remembers_each_operation_once(local: LocalCognito) -> None:

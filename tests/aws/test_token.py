@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from gateway.aws.sentences import refused
 from gateway.aws.user_pool import Challenge, PoolAddress, Tokens, UserPoolClient
-from gateway.commands.token import TokenRequest, token_command
+from gateway.commands.support.signing_in import SignInRequest, address_of, obtain
 from gateway.errors import GatewayError
 from local_cognito.server import LocalCognito
 from tests.support import local_cognito
@@ -279,11 +279,11 @@ def test_what_goes_wrong_is_one_sentence(
     changes = dict(changes)
     path = tmp_path / "password"
     path.write_text(changes.pop("password", PASSWORD))
-    request = TokenRequest(
+    request = SignInRequest(
+        command="token",
         config_path=None,
         username="alice",
         flow="password",
-        output="access",
         password_file=path,
         user_pool_id=POOL,
         client_id=CLIENT,
@@ -291,8 +291,9 @@ def test_what_goes_wrong_is_one_sentence(
         profile=None,
         endpoint_url=local.url,
     )
+    request = replace(request, **changes)
     with pytest.raises(GatewayError) as caught:
-        token_command(replace(request, **changes))
+        obtain(request, address_of(request))
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
     assert path.read_text() not in str(caught.value)

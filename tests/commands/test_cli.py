@@ -19,24 +19,10 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
+from gateway.commands.registry import COMMANDS
 from gateway.config.generate import ROOT
 from gateway.config.schema import json_schema
 from tests.support.script import SCRIPT, run
-
-COMMANDS = (
-    "serve",
-    "check-config",
-    "config-schema",
-    "demo",
-    "local-cognito",
-    "token",
-    "explain",
-    "sign-up",
-    "setup",
-    "doctor",
-    "credentials",
-    "version",
-)
 
 
 @pytest.mark.parametrize("name", ["gateway.example.yaml", "gateway.minimal.yaml", "gateway.image.yaml"])
@@ -264,6 +250,36 @@ def test_light_commands_load_nothing_heavy() -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_each_command_is_whole_in_one_file() -> None:
+    """And no other file lies there: a command that the registry forgets would be missed by nobody else."""
+    files = {path.stem for path in (ROOT / "gateway/commands").glob("*.py")} - {"__init__", "registry"}
+    assert files == {name.replace("-", "_") for name in COMMANDS}
+
+
+def test_the_help_of_every_command_loads_no_client_of_anything() -> None:
+    """Completion asks for the flags of all of them."""
+    code = (
+        "import sys; from gateway.cli import main; main(['completion', 'bash']); "
+        "print(sorted({'aiohttp', 'boto3', 'botocore', 'jwt', 'local_cognito', 'yaml'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_list_of_commands_imports_none_of_them() -> None:
+    code = (
+        "import sys; from gateway.cli import main; main(['--help']); "
+        "print(sorted(name for name in sys.modules if name.startswith('gateway.commands.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=200, check=True
+    )
+    loaded = done.stdout.splitlines()[-1]
+    assert not [name for name in COMMANDS if f"gateway.commands.{name.replace('-', '_')}'" in loaded], loaded
 
 
 @pytest.mark.parametrize("command", COMMANDS)

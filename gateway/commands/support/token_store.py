@@ -16,8 +16,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import jwt
-
 from gateway.aws.values import PoolAddress, Tokens
 from gateway.errors import GatewayError, system_said
 
@@ -72,6 +70,8 @@ class KeptTokens:
 
     def internal_name(self) -> str:
         """The name that a renewal must use: an alias would not do where the client has a secret."""
+        import jwt  # noqa: PLC0415 - needed for a renewal only
+
         kept = self._load() or {}
         try:
             # Only read: this is our own copy of what Cognito gave us, and Cognito checks what comes of it.

@@ -10,12 +10,16 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
 from gateway.aws.password_shape import possible
-from gateway.aws.user_pool import Challenge, Tokens, UserPoolClient
-from gateway.commands.console import Console
+from gateway.aws.values import Challenge, Tokens
+from gateway.commands.support.console import Console
 from gateway.errors import GatewayError, system_said
+
+if TYPE_CHECKING:
+    from gateway.aws.user_pool import UserPoolClient
 
 _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
 _NONE: Mapping[str, str] = MappingProxyType({})

@@ -1,4 +1,4 @@
-"""How a command is added to the parser, and the kinds of arguments that several commands share.
+"""Flags that several commands have, each declared once, and the kinds of arguments.
 
 Invariant: an argument is checked by the very function that checks the same value in a configuration.
 """
@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from gateway.commands.flag_parser import Parser
+from gateway.commands.support.flag_parser import Parser
 from gateway.config import FILE_VARIABLE
 from gateway.errors import GatewayError
 
@@ -20,44 +20,36 @@ CONFIG_FILE = Path("config/gateway.yaml")
 CONFIG_HELP = f"default: ${FILE_VARIABLE}, then {CONFIG_FILE}, then COGNITO_GATEWAY_… variables alone"
 
 Environ = Mapping[str, str]
-# What runs a command: its arguments and the environment; gives the exit code.
-Run = Callable[[argparse.Namespace, Environ], int]
-Flags = Parser
 
 
-class Commands:
-    """The parser's list of commands: `parsers` has each by its name."""
-
-    def __init__(self, parser: Parser) -> None:
-        self._added = parser.add_subparsers(title="commands", metavar="COMMAND", parser_class=Parser)
-        self.parsers: dict[str, Parser] = {}
-
-    def add(self, name: str, run: Run, does: str, example: str) -> Flags:
-        """A command and its help page, which ends with an example that works."""
-        added = self._added.add_parser(
-            name,
-            help=does,
-            description=does[0].upper() + does[1:] + ".",
-            epilog=f"example:\n  {NAME} {example}",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        added.set_defaults(command=run)
-        self.parsers[name] = added
-        return added
-
-
-def config_flag(parser: Flags, *, positional: bool = True) -> None:
+def config_flag(parser: Parser, *, positional: bool = True) -> None:
     """Add --config FILE and, where no other argument stands alone, FILE with the same meaning."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
     if positional:
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as --config FILE")
 
 
-def aws_flags(parser: Flags, *, profile_for: str = "") -> None:
-    """As in the AWS CLI."""
-    parser.add_argument("--region", help="default: the pool's region")
-    parser.add_argument("--profile", help=f"AWS profile{profile_for}")
-    parser.add_argument("--endpoint-url", metavar="URL", help="default: cognito.endpoint_url, then AWS")
+def json_flag(parser: Parser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="for machines")
+
+
+def pool_flag(parser: Parser, default: str = "default: the configuration's first pool") -> None:
+    """Add --user-pool-id ID."""
+    parser.add_argument("--user-pool-id", metavar="ID", help=default)
+
+
+def account_flags(
+    parser: Parser, *, region: str = "default: the pool's region", profile: str = "AWS profile"
+) -> None:
+    """Add --region and --profile, as in the AWS CLI."""
+    parser.add_argument("--region", help=region)
+    parser.add_argument("--profile", help=profile)
+
+
+def endpoint_flag(parser: Parser, default: str = "cognito.endpoint_url, then AWS") -> None:
+    """Add --endpoint-url URL, as in the AWS CLI."""
+    parser.add_argument("--endpoint-url", metavar="URL", help=f"default: {default}")
 
 
 def config_path(arguments: argparse.Namespace, environ: Environ, *, standard_input: bool = False) -> Path:

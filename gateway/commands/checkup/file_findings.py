@@ -1,0 +1,32 @@
+"""The files with secrets that a configuration names: may others on this machine read them?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.commands.checkup.finding import Finding, broken, good, warning
+from gateway.config.model import Config
+from gateway.errors import system_said
+from gateway.serve.reload import files_of
+
+
+def look_at_files(config: Config) -> Iterator[Finding]:
+    """Find out of each file whether it is there, and who may read it."""
+    tls = [each for each in (config.listen.tls, config.upstream.tls) if each is not None]
+    keys = [each.key_file for each in tls if each.key_file is not None]
+    for path in dict.fromkeys([*files_of(config), *keys]):
+        yield _file(path)
+
+
+def _file(path: Path) -> Finding:
+    try:
+        mode = path.stat().st_mode & 0o777
+    except OSError as error:
+        return broken(
+            str(path), f"cannot be read: {system_said(error)}", "it is named as a secret", "put it there"
+        )
+    if mode & 0o077:
+        why = "everyone with an account on this machine can read the secret"
+        return warning(str(path), f"can be read by others (mode {mode:04o})", why, f"chmod 600 {path}")
+    return good(str(path), "is readable by its owner alone")

@@ -1,0 +1,24 @@
+"""The `config-schema` command: the JSON Schema of the configuration, for editors."""
+
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
+from __future__ import annotations
+
+import argparse
+
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import Environ
+
+EXAMPLE = "config-schema > gateway.schema.json"
+
+
+def add_flags(_: Parser) -> None:
+    """There are none."""
+
+
+def run(_: argparse.Namespace, __: Environ) -> int:
+    """Print the schema; return 0."""
+    from gateway.config.generate import schema_text
+
+    print(schema_text(), end="")
+    return 0

@@ -1,0 +1,251 @@
+"""Signs in at a user pool from the terminal, for the commands that need a user's tokens.
+
+Invariant: a password comes from a prompt, from stdin or from a file, never from an argument; prompts go to
+the terminal.
+"""
+
+# ruff: noqa: PLC0415 - commands import what they need when they run
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.aws.password_shape import possible
+from gateway.aws.values import Challenge, CognitoRefused, Flow, PoolAddress, Tokens
+from gateway.commands.support.answering import answer, read_attributes
+from gateway.commands.support.console import Console, TerminalConsole, first_line
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import (
+    Environ,
+    account_flags,
+    config_flag,
+    config_path_if_any,
+    endpoint_flag,
+    pool_flag,
+)
+from gateway.commands.support.token_store import KeptTokens
+from gateway.config.egress import egress_from
+from gateway.errors import GatewayError
+from gateway.terminal import waiting_for
+
+if TYPE_CHECKING:
+    from gateway.aws.user_pool import UserPoolClient
+    from gateway.config.model import Config
+
+
+def sign_in_flags(parser: Parser) -> None:
+    """Add how to sign in, and at which pool."""
+    parser.add_argument("--username", metavar="U", help="default: asked for")
+    parser.add_argument(
+        "--flow",
+        choices=("admin", "password", "srp", "choice"),
+        default="password",
+        help="password: as any user; choice: Cognito offers what to sign in with; "
+        "srp: the password is proved, not sent; admin: with AWS credentials "
+        "(default: password)",
+    )
+    parser.add_argument(
+        "--cache",
+        dest="keep",
+        action="store_true",
+        help="keep the tokens (mode 0600, in $XDG_STATE_HOME) and take them from there while they last",
+    )
+    parser.add_argument(
+        "--refresh", action="store_true", help="new tokens for the kept refresh token; with --cache implied"
+    )
+    parser.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="default: prompt, or standard input"
+    )
+    parser.add_argument(
+        "--attributes-file",
+        type=Path,
+        metavar="FILE",
+        help="JSON, attribute to value, for what Cognito asks with a new password (default: asked for)",
+    )
+    pool_flag(parser)
+    parser.add_argument("--client-id", metavar="ID", help="default: that pool's first client")
+    account_flags(parser, profile="AWS profile, for --flow admin")
+    endpoint_flag(parser)
+    config_flag(parser)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInRequest:
+    """What is asked of a sign-in. What is None comes from the configuration, or is asked for."""
+
+    # The command whose name stands before what goes wrong.
+    command: str
+    config_path: Path | None
+    username: str | None
+    flow: Flow
+    password_file: Path | None
+    user_pool_id: str | None
+    client_id: str | None
+    region: str | None
+    profile: str | None
+    endpoint_url: str | None
+    # Keep the tokens in the user's state folder, and take them from there while they last.
+    keep: bool = False
+    # New tokens for the kept refresh token.
+    refresh: bool = False
+    # The refresh token will be used: where the pool remembers devices, one is confirmed.
+    renewable: bool = False
+    # Standard input is another program's: whatever must be asked is asked on the controlling terminal.
+    at_terminal: bool = False
+    # Values for attributes that Cognito asks for with a new password; None: asked for.
+    attributes_file: Path | None = None
+    # For ${NAME} in the configuration.
+    environ: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+def sign_in_request(
+    command: str,
+    arguments: argparse.Namespace,
+    environ: Environ,
+    *,
+    renewable: bool = False,
+    at_terminal: bool = False,
+) -> SignInRequest:
+    """Return what the flags of `sign_in_flags` ask for; tokens that are kept are renewable."""
+    keep = arguments.keep or arguments.refresh
+    return SignInRequest(
+        command=command,
+        config_path=config_path_if_any(arguments, environ),
+        username=arguments.username,
+        flow=arguments.flow,
+        password_file=arguments.password_file,
+        user_pool_id=arguments.user_pool_id,
+        client_id=arguments.client_id,
+        region=arguments.region,
+        profile=arguments.profile,
+        endpoint_url=arguments.endpoint_url,
+        keep=keep,
+        refresh=arguments.refresh,
+        renewable=keep or renewable,
+        at_terminal=at_terminal,
+        attributes_file=arguments.attributes_file,
+        environ=environ,
+    )
+
+
+def obtain(request: SignInRequest, address: PoolAddress) -> Tokens:
+    """Return kept tokens or renewed ones, where that is asked for, else those of a sign-in.
+
+    Raises GatewayError.
+    """
+    kept = KeptTokens.of(address, request.username, request.environ) if request.keep else None
+    if kept is None:
+        return _sign_in(address, request)
+    tokens = None if request.refresh else kept.read(time.time())
+    if tokens is None:
+        tokens = _renewed(address, request, kept) or _sign_in(address, request)
+        kept.write(tokens, time.time())
+    return tokens
+
+
+def _sign_in(address: PoolAddress, request: SignInRequest) -> Tokens:
+    from gateway.aws.user_pool import UserPoolClient
+
+    console = _console(request, address)
+    if request.username is None and not console.interactive:
+        raise GatewayError(f"{request.command}: no username: name one with --username")
+    username = request.username or console.line("Username: ", "username")
+    pool = UserPoolClient(address, request.flow, waiting_for)
+    outcome = pool.sign_in(username, _password(request, console))
+    attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
+    while isinstance(outcome, Challenge):
+        outcome = answer(pool, outcome, console, attributes)
+    # Tokens that nobody keeps are not renewed, and leave no device behind.
+    return _with_device(pool, outcome, request.command) if request.renewable else outcome
+
+
+def _with_device(pool: UserPoolClient, tokens: Tokens, command: str) -> Tokens:
+    """In a pool that remembers devices, the tokens with the key of a confirmed one."""
+    try:
+        return pool.confirm_device(tokens)
+    except GatewayError as error:
+        sys.stderr.write(
+            f"cognito-gateway: {command}: the device was not confirmed, so these tokens cannot be renewed: "
+            f"{error}\n"
+        )
+        return tokens
+
+
+def _console(request: SignInRequest, address: PoolAddress) -> Console:
+    if not request.at_terminal:
+        return Console(request.command)
+    whose = f" of {request.username}" if request.username else ""
+    return TerminalConsole(
+        request.command, waits_for=f"the password{whose} (user pool {address.user_pool_id})"
+    )
+
+
+def _renewed(address: PoolAddress, request: SignInRequest, kept: KeptTokens) -> Tokens | None:
+    """New tokens for the kept refresh token, without a password; None where that leads nowhere."""
+    from gateway.aws.cognito_client import CognitoClient
+    from gateway.aws.renewal import Renewal
+
+    refresh = kept.refresh_token()
+    if refresh is None:
+        if request.refresh:
+            raise GatewayError("no refresh token is kept: sign in once with --cache, then --refresh renews")
+        return None
+    try:
+        renewal = Renewal(address, CognitoClient(address, "password", waiting_for))
+        return renewal.renew(refresh, kept.internal_name(), kept.device_key())
+    except CognitoRefused:
+        # Signed out, or its time is over: a password is left, unless renewing was all that was wanted.
+        if request.refresh:
+            raise
+        return None
+
+
+def address_of(request: SignInRequest) -> PoolAddress:
+    """Return the pool and client that flags name, or the configuration. Raises GatewayError."""
+    from gateway.config.load import load
+
+    given = PoolAddress(
+        user_pool_id=request.user_pool_id or "",
+        client_id=request.client_id or "",
+        region=request.region,
+        profile=request.profile,
+        endpoint_url=request.endpoint_url,
+        egress=egress_from(request.environ),
+    )
+    if given.user_pool_id and given.client_id:
+        return given
+    if request.config_path is None:
+        raise GatewayError("which user pool? name --user-pool-id and --client-id, or a --config")
+    return _completed(given, load(request.config_path, request.environ).config, request.config_path)
+
+
+def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
+    pools = config.cognito.user_pools if given.client_id else config.cognito.sign_in_pools
+    if given.user_pool_id:
+        pools = tuple(pool for pool in pools if pool.id == given.user_pool_id)
+    elif given.client_id:
+        pools = tuple(pool for pool in pools if given.client_id in pool.client_ids)
+    if not pools:
+        raise GatewayError(f"{path} has no such user pool: name --user-pool-id and --client-id")
+    pool = pools[0]
+    secret = pool.client_secret_file
+    return replace(
+        given,
+        user_pool_id=pool.id,
+        client_id=given.client_id or pool.client_ids[0],
+        client_secret=pool.client_secret if secret is None else first_line(secret, "client_secret_file"),
+        endpoint_url=given.endpoint_url or config.cognito.endpoint_url,
+        egress=config.cognito.egress,
+    )
+
+
+def _password(request: SignInRequest, console: Console) -> str:
+    if request.password_file is not None:
+        return possible(first_line(request.password_file, "--password-file"), "password in --password-file")
+    return possible(console.secret("Password: ", "password"), "password")

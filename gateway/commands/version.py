@@ -1,0 +1,22 @@
+"""The `version` command: the versions that a report of a bug should name."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import version
+
+from gateway.commands.support.flag_parser import Parser
+from gateway.commands.support.flags import NAME, Environ
+from gateway.version import PYTHON, VERSION
+
+EXAMPLE = "version"
+
+
+def add_flags(_: Parser) -> None:
+    """There are none."""
+
+
+def run(_: argparse.Namespace, __: Environ) -> int:
+    """Print the versions; return 0."""
+    print(f"{NAME} {VERSION}\nPython {PYTHON}\naiohttp {version('aiohttp')}")
+    return 0
