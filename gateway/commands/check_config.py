@@ -1,7 +1,5 @@
 """The `check-config` command: every mistake in a configuration, each with its line."""
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

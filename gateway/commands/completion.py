@@ -1,7 +1,5 @@
 """The `completion` command: the script by which a shell completes commands, flags and file names."""
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -1,7 +1,5 @@
 """The `config-schema` command: the JSON Schema of the configuration, for editors."""
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@
 pool. Invariant: stdout carries the credentials and nothing else; they are kept nowhere.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@ Invariant: it leaves nothing behind, neither a file nor a process; SIGINT (one C
 exit code 0.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@ What it knows stands in checkup/; here are its flags and the words for people.
 Invariant: it only looks; 1 when something is broken, 0 with warnings alone.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

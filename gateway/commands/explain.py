@@ -5,8 +5,6 @@ Invariant: the token's signature is never printed, and nothing is sent anywhere 
 keys.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -3,8 +3,6 @@
 It is a distribution apart: neither the gateway's wheel nor its image holds it.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -1,7 +1,5 @@
 """The `serve` command: the gateway itself."""
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@ Invariant: stdout carries the outcome (YAML, JSON, a policy), stderr the progres
 without a word of consent.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -3,8 +3,6 @@
 Invariant: of the pool's settings exactly `AdminCreateUserConfig.AllowAdminCreateUserOnly` changes.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -62,6 +62,6 @@ class Parser(argparse.ArgumentParser):
 
 def closest(word: str, known: Iterable[str]) -> str | None:
     """Return the known word that `word` is most likely a misspelling of, or None."""
-    import difflib  # noqa: PLC0415 - only needed once something is wrong; a start does not pay for it
+    import difflib
 
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1)), None)

@@ -3,8 +3,6 @@
 Invariant: an argument is checked by the very function that checks the same value in a configuration.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

@@ -4,8 +4,6 @@ Invariant: a password comes from a prompt, from stdin or from a file, never from
 the terminal.
 """
 
-# ruff: noqa: PLC0415 - commands import what they need when they run
-
 from __future__ import annotations
 
 import argparse

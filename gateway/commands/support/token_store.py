@@ -70,7 +70,7 @@ class KeptTokens:
 
     def internal_name(self) -> str:
         """The name that a renewal must use: an alias would not do where the client has a secret."""
-        import jwt  # noqa: PLC0415 - needed for a renewal only
+        import jwt
 
         kept = self._load() or {}
         try:
