@@ -1,12 +1,11 @@
-"""A client's connection from its first byte to its last: what it is doing, and what may come of that.
+"""A client's connection: its state machine, from accept to close.
 
-It has a reader (reading.py), a writer (writer.py) and, while it serves one, a request in service
-(serving.py) or a tunnel. aiohttp's own `RequestHandler` is not used: it starts a task and builds a request
-and a response object for each request, which costs more than all this gateway does with one
-(docs/performance.md).
+It has a reader (reader.py), a writer (writer.py) and, while it serves one, a request in service (serving.py)
+or a tunnel. aiohttp's `RequestHandler` is not used: for each request it starts a task and builds a request
+and a response object, which costs more than everything this gateway does with one (docs/performance.md).
 
-Invariant: a connection is in one state (states.py), serves one request at a time and answers in their order;
-in one turn of the event loop it does a bounded part of what it has to do.
+Invariant: a connection is in one state (states.py), serves one request at a time and answers in order; per
+turn of the event loop it does a bounded amount of work.
 """
 
 from __future__ import annotations
@@ -39,31 +38,30 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Requests of one connection that are begun before others have their turn; then 50 µs each have passed. A
-# client that waits for its answers has one.
+# Requests of one connection begun before others have their turn: about 50 µs each. A client that waits for
+# its answers has only one.
 _AT_ONCE = 4
-# A client that owes nothing but the closure alert of TLS delays the exit for so long.
+# The longest that a client may delay the exit when only TLS's close_notify is outstanding (seconds).
 _GOODBYE = 1.0
-# After a refusal the rest of the request is read and dropped for so long, so that the answer is not destroyed
-# by the reset that closing with unread data sends (RFC 9112 section 9.6); nginx's lingering_timeout is 5 s.
+# After a refusal, the rest of the request is read and discarded for this long (seconds): closing with unread
+# data would send a reset, which destroys the answer (RFC 9112 section 9.6). nginx's lingering_timeout is 5 s.
 _LINGER = 5.0
-# A connection that has been idle for so long keeps nothing of its last head (kept_heads.py). Seconds; with
-# the sweep up to 1.5.
+# A connection idle for this long releases its last head (kept_heads.py). Seconds; up to 1.5 with the sweep.
 _REMEMBERED = 1.0
-# A head with more fields, or more bytes than REPEATED, is not remembered at all, and read anew each time; one
-# within takes at most 24 KiB.
+# A head with more fields, or more bytes than REPEATED, is not remembered but parsed each time; one within the
+# limits takes at most 24 KiB.
 _KEPT_FIELDS = 32
 
-# An enum's member costs ten times as much to look up as a name of the module.
+# Module globals, because looking up an enum's member costs ten times as much.
 _NEW, _IDLE, _HEAD, _SERVING = State.NEW, State.IDLE, State.HEAD, State.SERVING
 _LINGERING, _CLOSING, _TUNNEL, _CLOSED = State.LINGERING, State.CLOSING, State.TUNNEL, State.CLOSED
 _ALLOWED = [TRANSITIONS[state] for state in State]
 
 
 class ConnectionOwner(Protocol):
-    """Who accepted the connection.
+    """The server that accepted the connection.
 
-    One implementation, because the server (serve/server.py) makes connections: it stands above them.
+    One implementation, because the server (serve/server.py) creates connections: it is above them.
     """
 
     @property
@@ -77,15 +75,15 @@ class ConnectionOwner(Protocol):
 
     @property
     def crowded(self) -> bool:
-        """Whether there are more connections than that, this one included."""
+        """Whether there are more connections than `max_connections`, including this one."""
 
     @property
     def draining(self) -> bool:
-        """Nothing is accepted any more, and idle connections close."""
+        """Whether nothing is accepted any more, and idle connections are closed."""
 
     @property
     def leaving(self) -> bool:
-        """It is going to stop: every answer is its connection's last."""
+        """Whether it is about to stop, so that every answer is its connection's last."""
 
     @property
     def outbox(self) -> Outbox: ...
@@ -104,7 +102,7 @@ class ConnectionOwner(Protocol):
 
 
 class ClientConnection(asyncio.BufferedProtocol):
-    """One client. Created for each accepted connection; lives in `server.connections` until it is lost."""
+    """One client. Created for each accepted connection; in `server.connections` until it is lost."""
 
     __slots__ = (
         "_app",
@@ -145,27 +143,27 @@ class ClientConnection(asyncio.BufferedProtocol):
         self.address = ""
         # Whether the client speaks TLS with us.
         self.secure = False
-        # When the current wait ends, time.monotonic().
+        # The end of the current wait, as time.monotonic().
         self.deadline = 0.0
         self._app: Application | None = None
         self._peer: Peer | None = None
-        # What the client said last, for it may say the same again.
+        # The last head, if it is kept for comparison with the next.
         self._said: Scanned | None = None
-        # Bytes that it has of all that may be kept (0: nothing is), and for how many idle seconds it is.
+        # Bytes of KeptHeads' budget in use (0: none), and the idle seconds after which they are released.
         self._kept = 0
         self._soon = _REMEMBERED
         self._flow = ReadFlow(server.reads)
-        # Whether requests are being begun right now, and whether that goes on in another turn.
+        # Whether requests are being begun right now, and whether that continues in another turn.
         self._turning = False
         self._in_line = False
-        # Ends the wait for answers to a client that has closed its sending side. None: it has not.
+        # Ends the wait for answers of a client that closed its sending side. None: it did not.
         self._grace: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"<ClientConnection {self.state.name.lower()}>"
 
     def enter(self, state: State) -> None:
-        """Be in this state from now on; one that cannot follow is a bug, and ends the connection."""
+        """Change to this state; an undeclared transition is a bug, and ends the connection."""
         if state not in _ALLOWED[self.state]:
             if state is not self.state:
                 _log.error("a client's connection cannot be %s after %s", state.name, self.state.name)
@@ -180,7 +178,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._writer.connected(cast(asyncio.Transport, transport))
         self._flow.connected(cast(asyncio.Transport, transport))
         peername = transport.get_extra_info("peername")
-        # A unix socket has no peer address; whoever may open it is as near as loopback.
+        # A unix socket has no peer address; whoever may open it is as trusted as a loopback client.
         self.address = peername[0] if isinstance(peername, tuple) else "127.0.0.1"
         self.secure = transport.get_extra_info("ssl_object") is not None
         self.server.connections.add(self)
@@ -228,7 +226,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self.enter(_CLOSED)
 
     def _client_left(self) -> None:
-        """Nobody wants the answer to the request in service."""
+        """End the request in service, since its client is gone."""
         served = self._served
         if served is not None:
             served.request.failure = "client_gone"
@@ -250,13 +248,13 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._join_line()
 
     def eof_received(self) -> bool:
-        """The client sends nothing more: gone, unless half of a tunnel, or it waits for answers."""
+        """Handle the client's EOF: it is gone, unless it has a tunnel or waits for answers."""
         transport = self._writer.transport
         if transport is None:
             return False
         self._writer.flush()
         if not transport.can_write_eof():
-            # TLS has no half-close here.
+            # asyncio's TLS has no half-close.
             return False
         if self._tunnel is not None:
             self._tunnel.client_eof()
@@ -264,10 +262,10 @@ class ClientConnection(asyncio.BufferedProtocol):
         return self._grace is not None or self._awaits_answers()
 
     def _awaits_answers(self) -> bool:
-        """Whether a client that closed its sending side gets what it asked for before.
+        """Return whether a client that closed its sending side still gets the answers to its requests.
 
-        RFC 9112 section 9.6 lets a client do so. Whether it is still there nobody can say, so the wait is
-        short, and there is none where it has a part of the answer already.
+        RFC 9112 section 9.6 allows clients to do so. Whether it is still there cannot be known, so the wait
+        is short, and there is none if part of the answer has been sent.
         """
         grace = self.server.app.config.listen.half_close_grace
         if self.state is _SERVING:
@@ -288,7 +286,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self.enter(_CLOSING)
             self._writer.drop(reset=cut)
 
-    # --- what an exchange and a tunnel need (client_side.ClientSide) ---
+    # --- used by exchanges and tunnels (client_side.ClientSide) ---
 
     @property
     def writable(self) -> bool:
@@ -300,22 +298,22 @@ class ClientConnection(asyncio.BufferedProtocol):
 
     @property
     def unsent(self) -> int:
-        """Bytes that the kernel has not taken yet."""
+        """Bytes that the kernel has not accepted yet."""
         return self._writer.unsent
 
     @property
     def held(self) -> int:
-        """Bytes of requests that wait here for their turn."""
+        """Bytes of received requests that wait for their turn."""
         return self._reader.pending
 
     @property
     def remembers(self) -> bool:
-        """Whether the client's last head is kept, for it may say the same again."""
+        """Whether the client's last head is kept for comparison with the next."""
         return self._said is not None
 
     @property
     def closing(self) -> bool:
-        """Whether the answer that begins now is the last."""
+        """Whether the answer that begins now is the connection's last."""
         reader = self._reader
         if self._grace is not None and not reader.pending:
             return True
@@ -329,7 +327,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._served.failed(error)
 
     def refuse(self, refusal: Refusal) -> None:
-        """Answer the request in service with a refusal."""
+        """Answer the request in service with this refusal."""
         if self._served is not None:
             self._served.refuse(refusal)
 
@@ -353,10 +351,10 @@ class ClientConnection(asyncio.BufferedProtocol):
     def resume_client(self) -> None:
         self._flow.resume()
 
-    # --- one request after the other ---
+    # --- requests, one after another ---
 
     def go_on(self) -> None:
-        """It is this connection's turn (turns.Queued)."""
+        """Continue, now that it is this connection's turn (turn_queue.Queued)."""
         self._in_line = False
         if self._reader.in_body:
             self._feed()
@@ -369,12 +367,12 @@ class ClientConnection(asyncio.BufferedProtocol):
             self.server.turns.join(self)
 
     def _turn(self, data: bytes = b"") -> None:
-        """Begin requests until something has to be waited for: an answer, the rest of a head, one's turn.
-        `data`: what has just come."""
+        """Begin requests until it must wait: for an answer, the rest of a head, or its next turn. `data`: the
+        bytes just received."""
         reader = self._reader
         self._turning = True
         try:
-            # A client that does not read its answers gets no more of them.
+            # A client that does not read its answers gets no further ones.
             left = _AT_ONCE
             while self.state < _SERVING and not self._writer.paused:
                 if not left:
@@ -396,7 +394,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self.deadline = time.monotonic() + self.server.app.config.listen.idle_timeout
 
     def _await_head(self) -> None:
-        """No whole head is here."""
+        """Wait for the rest of a head, or for the next request."""
         if self._grace is not None:
             self.close()
             return
@@ -404,7 +402,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         if self._reader.in_head:
             if self.state is not _HEAD:
                 self.enter(_HEAD)
-                # One that began while the request before it was served has its time from now on.
+                # A head that began during the previous request has the full time from now.
                 self.deadline = time.monotonic() + self.server.app.config.listen.header_timeout
         elif self.state is _IDLE:
             self._idle()
@@ -433,12 +431,12 @@ class ClientConnection(asyncio.BufferedProtocol):
         served.judge(self.server.batch)
 
     def _remember(self, head: Scanned, *, first: bool) -> None:
-        """Keep what the client said for its next request, if there is room. Nothing of the first one: many
-        ask once, and stay connected."""
+        """Keep the head for comparison with the next request's, if the budget allows. Not the first one's:
+        many clients send one request and stay connected."""
         size = self._reader.head_size
         small = not first and size <= REPEATED and len(head.raw) <= _KEPT_FIELDS
         self._kept = self.server.heads.exchange(self._kept, size_in_memory(size) if small else 0)
-        # A trusted proxy brings requests of many.
+        # A trusted proxy's connection carries requests of many clients.
         self._said = head if self._kept and self._peer is not None and not self._peer.trusted else None
 
     def _forget(self) -> None:
@@ -451,7 +449,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             served.end()
 
     def exchange_ended(self, *, keep_alive: bool) -> None:
-        """The answer is written: on to the next request, or close."""
+        """Continue with the next request, or close, after the answer is written."""
         served, reader = self._served, self._reader
         if served is None:
             return
@@ -479,7 +477,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._reader.rest()
 
     def _rested(self) -> bool:
-        """Keep nothing of an idle client's last head; False where that was done before."""
+        """Release what an idle client's last head takes; return False if that was done before."""
         wait = self.server.app.config.listen.idle_timeout - _REMEMBERED
         if self._app is None or wait <= 0:
             return False
@@ -496,7 +494,7 @@ class ClientConnection(asyncio.BufferedProtocol):
     # --- a request's body ---
 
     def _feed(self) -> None:
-        """Give the body what came of it."""
+        """Parse the received bytes of the body."""
         self._fed(self._reader.feed())
 
     def _fed(self, refusal: Refusal | None) -> None:
@@ -506,7 +504,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._read_on()
 
     def _read_on(self) -> None:
-        """Read of the body what there is room for; also called when there is room again."""
+        """Read as much of the body as there is room for; also called when there is room again."""
         served, flow = self._served, self._flow
         if not flow.in_bulk:
             exchange = None if served is None else served.exchange
@@ -515,7 +513,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             self._join_line()
 
     def _body_broke(self, refusal: Refusal) -> None:
-        """Its framing is in doubt: that ends the request that it belongs to, now or when it is looked at."""
+        """Fail the request whose body has a framing error, now or when the body is read."""
         served = self._served
         if served is None:
             return
@@ -533,7 +531,7 @@ class ClientConnection(asyncio.BufferedProtocol):
             return
         self.enter(_TUNNEL)
         served.exchange = None
-        # Looked at by the newest configuration: one that was replaced asks Cognito no more in the end.
+        # Judged by the newest configuration: one that was replaced no longer asks Cognito.
         holds = partial(self._holds, served.request)
         config = served.app.config
         tunnel = self._tunnel = tunnel_for(self, upstream, served.request, config, holds=holds)
@@ -550,7 +548,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         return self.server.app.gate.holds(request)
 
     def tunnel_ended(self, *, broken: bool) -> None:
-        # From now on a connection that closes as any other: the tunnel has no say over its deadline.
+        # From now on it closes like any other connection: the tunnel no longer controls its deadline.
         self._tunnel = None
         self.request_ended()
         if broken:
@@ -558,10 +556,10 @@ class ClientConnection(asyncio.BufferedProtocol):
         else:
             self.close()
 
-    # --- how it ends ---
+    # --- closing ---
 
     def close(self, *, lingering: bool = False) -> None:
-        """Close once what was written is sent. Lingering: what still comes in is read and dropped a while."""
+        """Close once all output is sent. Lingering: input is read and discarded for a while."""
         if self._writer.transport is None or self.state is _CLOSING:
             return
         self._reader.take_rest()
@@ -569,28 +567,29 @@ class ClientConnection(asyncio.BufferedProtocol):
             self.enter(_LINGERING)
             self.deadline = time.monotonic() + _LINGER
             self._flow.stream()
-            # TLS has no half-close; the answer's Connection: close must do.
+            # TLS has no half-close; the answer's `Connection: close` has to suffice.
             self._writer.write_eof()
             return
         self.enter(_CLOSING)
-        # TLS waits for the client's closure alert meanwhile, TCP for a client that reads slowly.
+        # Meanwhile TLS waits for the client's close_notify, TCP for a client that reads slowly.
         owed = self._writer.unsent or not self.server.draining
         self.deadline = time.monotonic() + (self.server.app.config.listen.idle_timeout if owed else _GOODBYE)
         self._writer.close()
 
     def abort(self) -> None:
-        """End the connection so that a cut answer cannot look whole."""
+        """End the connection so that a truncated answer cannot look complete."""
         cut = self._served is not None and self._served.answering
         self.request_ended()
         if self.state is not _CLOSED:
             self.enter(_CLOSING)
-        # A reset, for an answer whose end is the connection's would be ended by any other end.
+        # A reset, because an orderly close would complete an answer that is delimited by the connection's
+        # end.
         self._writer.drop(reset=cut)
 
     # --- time and shutdown ---
 
     def expired(self) -> None:
-        """`deadline` has passed (the worker's sweep calls this)."""
+        """Act on a passed `deadline`; called by the worker's sweep."""
         state = self.state
         if self._tunnel is not None:
             self._tunnel.expired()
@@ -599,17 +598,17 @@ class ClientConnection(asyncio.BufferedProtocol):
         elif self._served is not None and self._served.exchange is not None:
             self._served.exchange.expired()
         elif state is _LINGERING or state is _CLOSING:
-            # Nobody is owed an answer.
+            # No answer is outstanding.
             self.abort()
         elif state is _HEAD:
             self._refuse_unread(SlowClient("head not complete in time", limit="listen.header_timeout"))
         elif state is not _IDLE or not self._rested():
-            # Idle, or never said a word.
+            # Idle, or nothing was ever received.
             self.limited("listen.header_timeout" if state is _NEW else "listen.idle_timeout")
             self.abort()
 
     def drain(self) -> None:
-        """The server stops: close if idle; a request being served is finished first."""
+        """Close if idle, because the server stops; a request in service is finished first."""
         if self._tunnel is not None:
             self._tunnel.close(GOING_AWAY)
         elif self._served is None and not self._in_line and self.state is not _LINGERING:

@@ -1,6 +1,6 @@
-"""The composition root: one configuration, running. The only file where the parts meet.
+"""The composition root: builds everything that one configuration needs, and connects the rooms.
 
-Invariant: what a gateway shares with the one before it is stopped by whoever is the last to use it.
+Invariant: what a gateway shares with its predecessor is stopped by the last of them that uses it.
 """
 
 from __future__ import annotations
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 
 class Gateway:
-    """Everything one configuration needs to serve requests. Owns its key sets and upstream connections.
+    """All parts that serve requests under one configuration. Owns its key sets and upstream connections.
 
-    From `previous`, the gateway of the configuration before, it takes over what did not change: connections
-    to the upstream, key sets, verified tokens.
+    From `previous`, the gateway of the previous configuration, it takes over what has not changed:
+    upstream connections, key sets, verified tokens.
     """
 
     def __init__(
@@ -61,15 +61,15 @@ class Gateway:
         verdicts: SharedVerdicts | None = None,
         token_cache_size: int | None = None,
     ) -> None:
-        """`token_cache_size`: where there is less than configured. `secret`: what cookies are sealed
-        with where the configuration names no file; None: one that this process and its later ones know."""
+        """`token_cache_size`: replaces the configured one if memory is short. `secret`: seals cookies if the
+        configuration names no file; None: one shared by this process's gateways."""
         self.config = config
         self.request_ids = RequestIds()
-        # Of the whole process: open streams outlive the configuration that they began under.
+        # Process-wide: open streams outlive the configuration under which they began.
         self.streams: Streams = Streams() if previous is None else previous.streams
         self._metrics = metrics
         self._log = log
-        # None: no spans of ours.
+        # None: tracing is off.
         self.tracer: Tracer | None = tracer_of(
             config,
             metrics=metrics,
@@ -81,10 +81,10 @@ class Gateway:
         assertion = config.identity_headers.assertion
         self._signer = None if assertion is None else Signer(config, assertion)
         self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
-        # What the other workers know of revocation; None: there are none.
+        # Verdicts on revocation shared between workers; None: there are no other workers.
         self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
         kept = self._same_authenticator(previous)
-        # None: Cognito is never asked. Belongs to the authenticator, whose tokens it watches.
+        # None: revocation is not checked. Belongs to the authenticator, whose tokens it watches.
         before: RevocationWatch | None = None if previous is None else previous.revocation
         self.revocation: RevocationWatch | None = before if kept else self._new_revocation(before)
         self.authenticator = kept or Authenticator(
@@ -99,24 +99,25 @@ class Gateway:
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self._once: Once = once or (previous._once if previous is not None else Once.make())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
-        # None: the upstream is not AWS.
+        # None: the upstream is not an AWS service.
         self.aws = signer_of(config, portal=self.portal)
-        # None: no limits, and nothing is counted.
+        # None: rate limiting is off.
         self.limits = self._same_limits(previous) or self._new_limits()
         cors = None if config.cors is None else CorsPolicy(config.cors)
         self._peers = Peers(config, cors, self.tracer, self.streams)
         self.gate = self._new_gate(cors)
-        # Last, since streams and authenticator may be those in use, which nothing changes if this fails.
+        # Last: streams and authenticator may be in use by the previous gateway, and must not change if this
+        # fails.
         self._connect(self.authenticator, None if self.portal is None else self.portal.sessions)
 
     def _connect(self, authenticator: Authenticator, sessions: Sessions | None) -> None:
-        """What outlives a configuration asks the newest one."""
+        """Connect what outlives a configuration to the newest one."""
         self.streams.holds = lambda credentials: authenticator.holds(credentials, time.time())
         self.streams.also = None if sessions is None else sessions.heard
         authenticator.access_of = None if sessions is None else sessions.access_of
 
     async def start(self) -> None:
-        """Begin to fetch the key sets and to watch files; does not wait for them. Raises nothing."""
+        """Start fetching the key sets and watching files, without waiting for them. Raises nothing."""
         self.pool.start()
         if self.tracer is not None:
             self.tracer.start()
@@ -127,7 +128,7 @@ class Gateway:
             await self.revocation.start()
 
     async def stop(self, keep: Sequence[Gateway] = ()) -> None:
-        """End all that is not shared with a gateway of `keep`. Idempotent."""
+        """Stop everything that is not shared with a gateway in `keep`. Idempotent."""
         if not any(other.pool is self.pool for other in keep):
             self.pool.close()
         if not any(other.key_sets is self.key_sets for other in keep):
@@ -144,7 +145,7 @@ class Gateway:
             await self.tracer.stop()
 
     def announce(self, before: Config | None = None) -> None:
-        """Tell the log what only a gateway that begins has to tell."""
+        """Log what a new gateway has to announce."""
         announce_setup(self.config, self._secret, self._once, self._log, before=before)
 
     # --- what a reload keeps ---
@@ -173,20 +174,20 @@ class Gateway:
         return made
 
     def _same_authenticator(self, previous: Gateway | None) -> Authenticator | None:
-        """With the tokens it remembers: all that a verdict over a token depends on is the same."""
+        """With its cached tokens, if everything that their verdicts depend on is unchanged."""
         if previous is None:
             return None
         now, before = self.config, previous.config
         same = (
             (now.cognito, now.identity_headers) == (before.cognito, before.identity_headers)
-            # Principals hold the claims that routes ask for.
+            # Principals contain the claims that routes require.
             and now.claims_in_routes == before.claims_in_routes
             and self._signer == previous._signer
         )
         return previous.authenticator if same else None
 
     def _same_limits(self, previous: Gateway | None) -> Limits | None:
-        """With what was counted under them."""
+        """With their counters."""
         if previous is None or previous.config.rate_limit != self.config.rate_limit:
             return None
         return previous.limits
@@ -213,19 +214,19 @@ class Gateway:
 
     @property
     def shows_certificate(self) -> bool:
-        """Whether the upstream is shown one of ours."""
+        """Whether the upstream is presented with a client certificate."""
         tls = self.config.upstream.tls
         return tls is not None and tls.certificate_file is not None
 
     def unready(self) -> list[dict[str, str]]:
-        """Why no decision can be made yet; empty when it can."""
+        """Return why no decision can be made yet; empty if ready."""
         return [
             {"component": "keys", "pool": pool, "reason": reason}
             for pool, reason in self.key_sets.ready().items()
         ]
 
     def peer(self, address: str, *, secure: bool) -> Peer:
-        """Who is at the other end of a connection from this address; `secure`: it speaks TLS with us."""
+        """Return the peer of a connection from this address; `secure`: it uses TLS."""
         return self._peers.of(address, secure=secure)
 
     def _new_gate(self, cors: CorsPolicy | None) -> Gate:
@@ -244,7 +245,7 @@ class Gateway:
         )
 
     def _new_portal(self, previous: Gateway | None) -> Built:
-        # Whoever has turned the pages off does not pay for them.
+        # Imported here: without pages it is not needed.
         from gateway.pages.build import Built  # noqa: PLC0415
 
         return Built(

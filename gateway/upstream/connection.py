@@ -1,11 +1,11 @@
-"""One connection to the upstream: lent to one exchange at a time, given back or dropped.
+"""A connection to the upstream, which serves one exchange at a time and then returns to its pool or closes.
 
-A lean transport on asyncio.Protocol with httptools reading the answers (docs/performance.md has what a
-general client costs instead). What one read brings is parsed whole before anybody hears of it, so that a
-listener may start the next exchange from inside its callback.
+An asyncio protocol with httptools as its response parser (docs/performance.md compares the cost with a
+general client's). Each read is parsed completely before listeners are called, so that a listener may start
+the next exchange from its callback.
 
-Invariant: a connection goes back to the pool only when its answer ended exactly where it said it would;
-bytes that nobody asked for close it.
+Invariant: a connection returns to the pool only if its response ended exactly where its framing said; bytes
+without a request close it.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ if TYPE_CHECKING:
     from gateway.http.request import Request
     from gateway.upstream.shares import Holder
 
-# Seconds that a tunnel's last bytes may take to reach an upstream that hardly reads.
+# The longest that a tunnel's last bytes may take to reach a slow upstream (seconds).
 FAREWELL = 5.0
-# Seconds for an upstream that announced it to close its connection: who closes first keeps the port for a
-# minute.
+# Seconds given to an upstream that announced a close to close first: the side that closes first keeps the
+# port in TIME_WAIT for a minute.
 _PARTING = 0.25
-# Bytes read at once. A client that stops reading may leave two such pieces here: uvloop keeps one whole until
-# its last byte is sent. asyncio's own 256 KiB, which take a quarter less CPU, are read where the kernel has
-# room for twice as much towards the client, so that nothing stays.
+# Bytes per read. If a client stops reading, two such pieces may stay here: uvloop keeps a piece whole until
+# its last byte is sent. asyncio's 256 KiB, which cost a quarter less CPU, are used if the kernel has room for
+# twice as much towards the client, so that nothing stays.
 READ_SIZE, _READ_LARGE = 32 * 1024, 256 * 1024
-# One for all connections: what was read goes on before anything else is.
+# One buffer for all connections: what was read is passed on before the next read.
 _large = memoryview(bytearray(_READ_LARGE))
 _buffer = _large[:READ_SIZE]
-# Pieces of a body in one read whose work is enough for a turn of the event loop: chunks of a few bytes. 64
-# KiB of large ones take 40 µs, of one byte each 5 ms.
+# Pieces of a body per read that are enough work for a turn of the event loop: tiny chunks. 64 KiB cost 40 µs
+# in large chunks, 5 ms in chunks of one byte.
 _MANY = 512
-# And so few that there is no work but to pass them on.
+# Up to this number of pieces, passing them on is the only work.
 _FEW = 64
-# What llhttp says of a length that it does not take, for this reason or that.
+# Occurs in every llhttp error about an unacceptable length.
 _LENGTH_REFUSED = "Content-Length"
-# Of a tunnel, which may be stalled in both directions at once.
+# For a tunnel, which may be stalled in both directions at once.
 TUNNEL_READ = 16 * 1024
 _tunnel_buffer = _large[:TUNNEL_READ]
 
 
 class AnswerListener(Protocol):
-    """Who asked. Called from the event loop, never from inside the parser.
+    """The exchange that uses the connection. Called from the event loop, never from inside the parser.
 
-    One implementation, because the exchange (client/exchange.py) stands above the connections that it uses.
-    `end` is None while the answer goes on, and the trailer lines (mostly none) once it is whole.
+    One implementation, because the exchange (client/exchange.py) is above the connections that it uses.
+    `end` is None while the response continues, and its trailer lines (usually none) once it is complete.
     """
 
     def answer_interim(self, head: AnswerHead) -> None: ...
@@ -65,20 +65,21 @@ class AnswerListener(Protocol):
     def answer_continued(self, body: list[bytes], end: list[bytes] | None) -> None: ...
 
     def answer_upgraded(self, head: AnswerHead, early: bytes) -> None:
-        """101: what follows, beginning with `early`, is for a tunnel (UpstreamConnection.tunnel_to)."""
+        """Handle a 101: what follows, beginning with `early`, belongs to a tunnel
+        (UpstreamConnection.tunnel_to)."""
 
     def answer_failed(self, refusal: Refusal) -> None: ...
 
     def upload_resumed(self) -> None: ...
 
     def room(self) -> int:
-        """Bytes of the answer that go on without staying here; 0: nobody knows."""
+        """Return the bytes of the response that can be passed on without being kept here; 0: unknown."""
 
 
 class TunnelListener(Protocol):
-    """Who hears the raw bytes behind a 101.
+    """Receives the raw bytes after a 101.
 
-    One implementation, because the tunnel (client/tunnel.py) stands above the connections that it joins.
+    One implementation, because the tunnel (client/tunnel.py) is above the connections that it joins.
     """
 
     def upstream_data(self, data: bytes) -> None: ...
@@ -91,7 +92,7 @@ class TunnelListener(Protocol):
 
 
 class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
-    """One connection to the upstream. Its pool keeps it while idle, its listener hears the answer."""
+    """One connection to the upstream. Its pool keeps it while idle; its listener receives the response."""
 
     __slots__ = (
         "_cut",
@@ -125,7 +126,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         give_back: Callable[[UpstreamConnection], None],
         lost: Callable[[UpstreamConnection], None],
     ) -> None:
-        """Called with it: `give_back` when an exchange ended cleanly and it can be used again, `lost` when it
+        """`give_back` is called with it when an exchange ended cleanly and it can be reused, `lost` when it
         is closed."""
         super().__init__()
         self._give_back = give_back
@@ -134,15 +135,15 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self._tunnel: TunnelListener | None = None
         self.transport: asyncio.Transport | None = None
         self._tls: ssl.SSLObject | None = None
-        # Whether the connection's end does not prove that the upstream meant it.
+        # Whether the connection's end does not prove that the response is complete.
         self._cut = False
-        # A request that waits for the end of the event loop's turn.
+        # A request written at the end of the event loop's turn.
         self._held = b""
         # False while the transport's write buffer is full.
         self.writable = True
         self.reused = False
         self.request_complete = True
-        # Of its owner: whose request has it, and, idle, from when and until when it is used again.
+        # Set by its owner: the request that uses it, and, while idle, from when until when it may be reused.
         self.holder: Request | None = None
         self.rests_until = 0.0
         self.rests_for: Holder | None = None
@@ -150,14 +151,14 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self._upgrade = False
         self._paused = False
         self._patient = False
-        # What the listener said of its room, less what was read since.
+        # The listener's last room(), less the bytes read since.
         self._room = 0
         self._parting: asyncio.TimerHandle | None = None
-        # Of a connection that failed: whether nothing of the request had been written.
+        # After a failure: whether nothing of the request had been written.
         self.unsent = False
-        # Whether it was closed for bytes that nobody had asked for.
+        # Whether it was closed because of bytes without a request.
         self.spoke_unasked = False
-        # Whether a single byte came back: until then a request may be sent again elsewhere.
+        # Whether any byte was received; until then the request may be repeated on another connection.
         self.answered = False
 
     def __repr__(self) -> str:
@@ -167,10 +168,10 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
     def lend(
         self, listener: AnswerListener, *, head_only: bool, request_complete: bool, upgrade: bool
     ) -> None:
-        """Begin an exchange; `head_only` for a HEAD request, whose answer has no body.
+        """Begin an exchange; `head_only` for a HEAD request, whose response has no body.
 
-        Without `request_complete` the connection is not kept before the attribute of that name is set.
-        `upgrade`: the request asks for one, so a 101 is an answer.
+        Unless `request_complete`, the connection is not reused before the attribute of that name is set.
+        `upgrade`: the request asks for an upgrade, so that a 101 is a final response.
         """
         self.expect_answer(head_only=head_only)
         self._upgrade = upgrade
@@ -180,7 +181,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self._room = 0
 
     def tunnel_to(self, tunnel: TunnelListener) -> None:
-        """From now on every byte goes to `tunnel`."""
+        """Pass all further bytes to `tunnel`."""
         self._listener, self._tunnel = None, tunnel
         if self.transport is not None:
             self.transport.set_write_buffer_limits(high=TUNNEL_READ)
@@ -191,7 +192,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
 
     @property
     def ended(self) -> bool:
-        """Whether the upstream has closed it, also a moment ago."""
+        """Whether the upstream has closed it, including a close not yet seen by the event loop."""
         return self.transport is None or ended(self.transport)
 
     def write(self, data: bytes) -> None:
@@ -202,14 +203,14 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
 
     @property
     def room(self) -> int:
-        """Bytes that the kernel takes at once; 0 where nobody knows: behind TLS."""
+        """Bytes that the kernel accepts at once; 0 if that is unknown, as with TLS."""
         transport = self.transport
         if transport is None or self._tls is not None or self._held or transport.get_write_buffer_size():
             return 0
         return send_room(transport)
 
     def post(self, data: bytes, outbox: Outbox) -> None:
-        """Write by the end of the event loop's turn: a request, or its beginning."""
+        """Write a request, or its beginning, at the end of the event loop's turn."""
         self._held = data
         outbox.add(self)
 
@@ -224,31 +225,31 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             self.transport.write_eof()
 
     def abort(self) -> None:
-        """Drop the connection at once; the listener hears nothing more."""
+        """Drop the connection at once; the listener is not called again."""
         self._listener = self._tunnel = None
         self._held = b""
         if self.transport is not None:
             reset_at_close(self.transport)
             self.transport.abort()
         else:
-            # Where it was never made, no `connection_lost` comes to take the parser away.
+            # Without a transport, no `connection_lost` will release the parser.
             self.end_reading()
 
     def part(self) -> None:
-        """Drop the connection after a whole answer: the upstream announced to close it, so it may do so
-        first."""
+        """Drop the connection after a complete response, giving the upstream, which announced a close, the
+        time to close first."""
         self._listener = None
         if self.usable and self._parting is None:
             self._parting = asyncio.get_running_loop().call_later(_PARTING, self.abort)
 
     def be_patient(self, seconds: float) -> None:
-        """The upstream may read nothing for so long: it is alive as long as it acknowledges."""
+        """Allow a live upstream to read nothing for this long (seconds)."""
         if self.transport is not None:
             self._patient = True
             be_patient(self.transport, seconds)
 
     def close(self) -> None:
-        """Drop the connection once what was written is sent, or cannot be within FAREWELL seconds."""
+        """Close the connection once its output is sent, or after FAREWELL seconds."""
         self.flush()
         self._listener = self._tunnel = None
         transport = self.transport
@@ -271,11 +272,11 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._tls = transport.get_extra_info("ssl_object")
-        # RFC 9112 section 9.8: over TLS only a closure alert ends a body that has no length of its own;
-        # anybody on the way can end the connection.
+        # RFC 9112 section 9.8: over TLS only a close_notify ends a body without a length; anyone on the path
+        # can end the TCP connection.
         self._cut = self._tls is not None
-        # Of a body, nothing more is taken while the kernel has not taken all: uvloop keeps each piece whole.
-        # One byte and not none: asyncio's TLS would take none for full.
+        # A body's next piece is accepted only when the kernel has taken all of the last: uvloop keeps pieces
+        # whole. One byte, not zero: asyncio's TLS would treat zero as always full.
         self.transport.set_write_buffer_limits(1, 0)
         watch(transport)
 
@@ -295,7 +296,8 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         self.data_received(_large[:nbytes])
 
     def _let_others_go_first(self) -> None:
-        """Read on in the next turn of the event loop: libuv would do it up to 32 times in this one."""
+        """Continue reading in the next turn of the event loop: libuv would read up to 32 times in this
+        one."""
         if self.usable and not self._paused and self.transport is not None:
             self.transport.pause_reading()
             asyncio.get_running_loop().call_soon(self._read_on)
@@ -305,18 +307,18 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             self.transport.resume_reading()
 
     def data_received(self, data: bytes | memoryview) -> None:
-        """So much was read; a view of it is good until this returns."""
+        """Parse the bytes read; a view is valid only until this returns."""
         if self._tunnel is not None:
             self._tunnel.upstream_data(bytes(data))
             return
         listener = self._listener
         if listener is None:
-            # An answer ahead of its question would become the next question's answer.
+            # A response before its request would become the next request's response.
             self.spoke_unasked = True
             self.abort()
             return
         if self._held:
-            # The same, only that the next question was about to be asked: it is asked elsewhere.
+            # The same, but the next request was about to be written; it is sent on another connection.
             self._fail("an answer to nothing")
             return
         self.answered = True
@@ -329,7 +331,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
             if self._upgrade and self._head is not None and self._broken is None:
                 listener.answer_upgraded(self._head, bytes(data[switched.args[0] :]))
                 return
-            # We did not ask to switch protocols, so a 101 answers nothing (RFC 9110 section 15.2.2).
+            # Without an upgrade request, a 101 is invalid (RFC 9110 section 15.2.2).
             self._broken = "101 without an upgrade request"
         except HttpParserError as error:
             self._parsing_failed(data, str(error))
@@ -346,7 +348,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         in_head = self._head is None and not self._in_body and self._end is None
         if in_head and _LENGTH_REFUSED in why and self.read_tolerantly(data):
             return
-        # Bytes behind a whole answer do not spoil it; they spoil the connection.
+        # Bytes after a complete response do not invalidate it, only the connection.
         self._excess = True
         if self._end is None:
             self._broken = f"not HTTP: {why}"
@@ -372,7 +374,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
                 self._let_others_go_first()
 
     def _finish(self) -> None:
-        """The answer is whole: give the connection back, or drop it where its end is in doubt."""
+        """Return the connection after a complete response, or drop it if its state is in doubt."""
         self._listener = None
         if not self.request_complete or self._excess or not self.usable:
             self.abort()
@@ -399,8 +401,7 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         if self._tunnel is None or self._cut:
             return False
         self._tunnel.upstream_eof()
-        # The client may have something left to say (RFC 9293 section 3.6: half-closed connections); TLS has
-        # no such half.
+        # The client may still send (RFC 9293 section 3.6: half-closed connections); TLS has no half-close.
         return self._tls is None and self._tunnel is not None
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -422,13 +423,13 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         if self._in_body and self._until_close and exc is None and not self._cut:
             listener.answer_continued([], [])
             return
-        # TLS 1.3 refuses our certificate only now: that is worth its word in the log.
+        # With TLS 1.3, a rejection of our certificate arrives only now: the log should name it.
         why = f": {explain(exc)}" if isinstance(exc, ssl.SSLError) else ""
         listener.answer_failed(UpstreamBroken(f"connection closed before the answer ended{why}"))
 
     def _read_left_behind(self) -> None:
-        """RFC 9112 section 9.5: a server may respond and close before it has read the request; writing to it
-        then fails before its response is read. Not where the client does not keep up: that one is cut."""
+        """RFC 9112 section 9.5: a server may respond and close before it has read the request; writing then
+        fails before the response is read. Not while the client is slow: its response is cut."""
         transport = self.transport
         if transport is not None and not self._held:
             for data in left_behind(transport):
@@ -441,6 +442,6 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.writable = True
-        hears = self._tunnel or self._listener
-        if hears is not None:
-            hears.upload_resumed()
+        listener = self._tunnel or self._listener
+        if listener is not None:
+            listener.upload_resumed()
