@@ -52,7 +52,7 @@ def read_signing_keys(file: Path) -> tuple[SigningKey, ...]:
         raise GatewayError(f"{_KEY} {file}: {system_said(error)}") from error
     blocks = _PEM.findall(data)
     if not blocks:
-        raise GatewayError(f"{_KEY} {file}: holds no private key: write PEM")
+        raise GatewayError(f"{_KEY} {file}: contains no private key: use PEM")
     return tuple(_parse(block, file) for block in blocks)
 
 
@@ -67,7 +67,7 @@ def _parse(block: bytes, file: Path) -> SigningKey:
     except TypeError:
         raise GatewayError(f"{_KEY} {file}: the key is encrypted: write it without a password") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise GatewayError(f"{_KEY} {file}: holds a private key that cannot be read: write PEM") from None
+        raise GatewayError(f"{_KEY} {file}: contains an unreadable private key: use PEM") from None
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= _LEAST_RSA_BITS:
         return _named(private, "RS256", RSAAlgorithm.to_jwk(private.public_key(), as_dict=True))
     if isinstance(private, ec.EllipticCurvePrivateKey) and isinstance(private.curve, ec.SECP256R1):

@@ -1,1 +1,1 @@
-"""Connections that the gateway makes itself: what all of them verify, and the way out to AWS."""
+"""Outgoing connections to AWS: sessions, proxy and trusted CAs."""

@@ -1,7 +1,7 @@
-"""The way out to AWS for aiohttp: sessions, their proxy and their roots, and what went wrong in words.
+"""aiohttp sessions for calls to AWS, with proxy and CA file, and their errors in plain words.
 
-boto3 gets the same `Egress` (gateway/aws/boto_egress.py). Invariant: proxy and roots come from the `Egress`
-alone, never from the environment; no byte of an answer and no credential is in the text of what went wrong.
+boto3 gets the same `Egress` (gateway/aws/boto_egress.py). Invariant: proxy and CA file come from the `Egress`
+alone, never from the environment; no error text contains a byte of a response or a credential.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gateway.tls.causes import plain
 from gateway.tls.outgoing_context import client_context
 from gateway.version import VERSION
 
-# What an unchanged file is recognised by: device, inode, time of change in ns, size. None: no such file.
+# Identifies an unchanged file: device, inode, modification time in ns, size. None: no such file.
 _Mark: TypeAlias = tuple[int, int, int, int] | None
 
 
@@ -39,25 +39,25 @@ class _Options(TypedDict, total=False):
 
 
 class AwsHttp:
-    """Makes sessions for one `Egress`. Whoever asks for a session closes it."""
+    """Creates sessions for one `Egress`. The caller closes them."""
 
     def __init__(self, egress: Egress) -> None:
         self.egress = egress
         self._kept: tuple[_Mark, ssl.SSLContext] | None = None
 
     def session(self) -> ClientSession:
-        """Return a session without cookies, time limits, decompression or anything of the environment."""
+        """Return a session without cookies, timeouts, decompression or settings from the environment."""
         return ClientSession(
             connector=TCPConnector(limit=0),
             cookie_jar=DummyCookieJar(),
-            trust_env=False,  # no .netrc, and no proxy but the one of `options`
+            trust_env=False,  # no .netrc, and no proxy except that of `options`
             auto_decompress=False,
             headers={"User-Agent": f"cognito-gateway/{VERSION}"},
             timeout=ClientTimeout(total=None),
         )
 
     async def options(self, url: str) -> _Options:
-        """Return what a request for this URL is made with. Raises GatewayError for unreadable roots."""
+        """Return the arguments for a request to this URL. Raises GatewayError for an unreadable CA file."""
         options: _Options = {}
         if url.startswith("https:"):
             options["ssl"] = await self._context()
@@ -68,7 +68,7 @@ class AwsHttp:
         return options
 
     def explain(self, error: Exception) -> str:
-        """Return what went wrong; the class alone where aiohttp quotes the peer's bytes in the text."""
+        """Return what went wrong; only the class where aiohttp's text quotes the peer's bytes."""
         if isinstance(error, GatewayError):
             return str(error)
         if isinstance(error, ClientHttpProxyError):
@@ -85,11 +85,11 @@ class AwsHttp:
         return plain(cause if isinstance(cause, OSError) else error)
 
     async def _context(self) -> ssl.SSLContext:
-        """The context of the roots as they are now: a file that was replaced is read again."""
+        """Return the context for the current CA file; a replaced file is read again."""
         file = self.egress.roots
         mark = None if file is None else _mark(file)
         if self._kept is None or self._kept[0] != mark:
-            # All roots of a system take some 20 ms to parse: in a thread.
+            # Parsing a system's CA certificates takes some 20 ms: in a thread.
             made = await asyncio.to_thread(client_context, file, self.egress.ca_from)
             self._kept = mark, made
         return self._kept[1]
@@ -107,15 +107,15 @@ def _mark(file: Path) -> _Mark:
 
 
 def proxy_named(egress: Egress) -> str:
-    """Return the proxy as a sentence's subject, with the setting to look at."""
+    """Return the proxy as the subject of a sentence, with the setting that names it."""
     address = "" if egress.proxy is None else f" {without_credentials(egress.proxy)}"
     return f"the proxy{address} ({egress.proxy_from})"
 
 
 def certificate_problem(error: ssl.SSLCertVerificationError, egress: Egress) -> str:
-    """Return why a certificate of AWS's, or of a proxy in its place, was refused, and what to change."""
+    """Return why a certificate of AWS, or of a proxy in between, was refused, and what to change."""
     file = "" if egress.roots is None else f" ({egress.roots})"
     return (
-        f"certificate verify failed: {error.verify_message.rstrip('.')}; trusted are the roots of "
-        f"{egress.ca_from}{file}: where a proxy inspects TLS, set cognito.ca_file to a file with its root"
+        f"certificate verify failed: {error.verify_message.rstrip('.')}; the trusted CAs are those of "
+        f"{egress.ca_from}{file}: where a proxy inspects TLS, set cognito.ca_file to a file with its CA"
     )

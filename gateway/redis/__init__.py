@@ -1,1 +1,1 @@
-"""The one way to Redis, for what replicas share."""
+"""Access to Redis, which holds what replicas share."""

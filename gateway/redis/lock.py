@@ -1,8 +1,8 @@
-"""A lock that one of many replicas holds: the one that set the key first, for as long as it renews it.
+"""A lock in Redis with an expiry, held by one of many replicas.
 
-Invariant: only the holder of the token can renew or release it, and a holder that died is gone after the
-time to live. It keeps work from being done twice at once; what must never happen twice needs a fence as well,
-since a holder that was stopped for longer than that does not know it.
+Invariant: only the holder of the token can renew or release it, and a dead holder loses it when it expires.
+It avoids duplicate work; what must never happen twice needs fencing too, because a holder that was suspended
+for longer than the expiry does not know that it lost the lock.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import secrets
 from gateway.redis.redis_client import Redis, Script
 from gateway.redis.untrusted import READING
 
-# Our own token counts as free: the answer to an attempt may have been lost on its way.
-# One that never ends, or later than any of ours, is no lease.
+# Our own token counts as free: the response to an earlier attempt may have been lost. A lock without an
+# expiry, or with a longer one than ours, is not ours and counts as free.
 _ACQUIRE = Script(
     READING
     + """
@@ -43,7 +43,7 @@ return redis.call('DEL', KEYS[1])
 
 
 class RedisLock:
-    """One attempt to hold `key`. Every method raises RedisUnavailable."""
+    """One attempt to hold `key`, with an expiry of `ttl` seconds. Every method raises RedisUnavailable."""
 
     def __init__(self, redis: Redis, key: str, *, ttl: float) -> None:
         self._redis = redis
@@ -52,15 +52,15 @@ class RedisLock:
         self._token = secrets.token_hex(16)
 
     async def acquire(self) -> bool:
-        """Whether it is ours now; false while somebody else holds it. Does not wait."""
+        """Return whether the lock is ours now; False while another replica holds it. Does not wait."""
         return bool(await self._redis.run(_ACQUIRE, [self._key], [self._token, self._ttl]))
 
     async def renew(self) -> bool:
-        """Hold it for another time to live; false when it is not ours any more."""
+        """Extend the lock by its expiry; return False if it is no longer ours."""
         return bool(await self._redis.run(_RENEW, [self._key], [self._token, self._ttl]))
 
     async def release(self) -> bool:
-        """Give it back; false when it was not ours any more."""
+        """Release the lock; return False if it was no longer ours."""
         return bool(await self._redis.run(_RELEASE, [self._key], [self._token]))
 
     def __repr__(self) -> str:

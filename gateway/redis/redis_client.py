@@ -1,8 +1,8 @@
-"""The one way to Redis: commands and scripts with a short patience, for what replicas share.
+"""The Redis client: commands and scripts with a short timeout.
 
 Invariant: a call ends within `TIMEOUT`, not counting time in which this process got no CPU, and at once while
 Redis is known to be unavailable; a background probe notices its recovery, so that no request waits for it.
-Every failure is a `RedisUnavailable`, and no text contains what is stored or sent, or the password.
+Every failure is a `RedisUnavailable`, and no text contains the password or anything stored or sent.
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
 Value = str | bytes | int | float
 T = TypeVar("T")
 
-# Seconds for one call, its connection included. Redis answers within 1 ms in its own network and takes some
-# 10 ms for a new TLS connection; a request should not wait longer for a limit than for its answer.
+# Seconds for one call, its connection included. Redis responds within 1 ms in its own network and needs some
+# 10 ms for a new TLS connection; a request should not wait longer for a rate limit than for its response.
 TIMEOUT = 0.2
-# In so many parts, of which each counts once however long it took: what came while a busy machine gave this
-# process no CPU is read before Redis is called slow.
+# The timeout is split into parts, each of which counts once, however long it took: so responses that arrived
+# while a busy machine gave this process no CPU are read before Redis is called slow.
 _PARTS = 4
-# Seconds between two probes while it is unavailable, ± a fifth. A restart takes Redis about a second.
+# Seconds between two probes while Redis is unavailable, ± a fifth. Redis restarts in about a second.
 PROBE_EVERY = 1.0
-# Connections at most. Each carries one call at a time: 16 at 1 ms are 16,000 calls a second, more than a
-# worker's processor can make. More would only make the first moment after a restart longer.
+# The maximum number of connections. Each carries one call at a time: 16 at 1 ms make 16,000 calls a second,
+# more than a worker can issue. More would only lengthen the first moment after a restart.
 CONNECTIONS = 16
 
 
 class RedisUnavailable(Exception):
-    """Redis did not do it. `reason` is from a fixed set: timeout, unreachable, refused, unavailable, closed.
+    """A call failed. `reason` is from a fixed set: timeout, unreachable, refused, unavailable, closed.
 
-    After `timeout` and `unreachable` nobody can tell whether it was done.
+    After `timeout` and `unreachable` it is unknown whether the command was executed.
     """
 
     def __init__(self, reason: str, exact: str) -> None:
@@ -53,18 +53,21 @@ class RedisUnavailable(Exception):
 
 
 class Script:
-    """A Lua script; Redis runs it as one step."""
+    """A Lua script; Redis runs it atomically."""
 
     __slots__ = ("digest", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        # EVALSHA's name for it, nothing that has to be secure.
+        # The name EVALSHA uses; not a security measure.
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 class Redis:
-    """One Redis, as one part of the gateway uses it. Made without I/O; its owner calls `close` in the end."""
+    """A connection pool to one Redis.
+
+    Created without I/O; its owner calls `close`.
+    """
 
     def __init__(
         self,
@@ -75,22 +78,22 @@ class Redis:
         timeout: float = TIMEOUT,
         probe_every: float = PROBE_EVERY,
     ) -> None:
-        """Raises ConfigurationError when redis-py is not installed."""
+        """Raises ConfigurationError if redis-py is not installed."""
         self.place = redis_place(url)
         self._log = log
         self._timeout = timeout
         self._probe_every = probe_every
         self._client = _client(self.place, password_file, timeout)
-        # While there is one, Redis is unavailable.
+        # Set while Redis is unavailable.
         self._probe: asyncio.Task[None] | None = None
         self._closed = False
 
     @property
     def unavailable(self) -> bool:
-        """Whether calls fail at once; turns false again by itself."""
+        """Whether calls fail at once; turns False by itself."""
         return self._probe is not None or self._closed
 
-    # --- what can be asked; each raises RedisUnavailable ---
+    # --- commands; each raises RedisUnavailable ---
 
     async def get(self, key: str) -> bytes | None:
         value = await self._call(lambda: self._client.get(key))
@@ -98,15 +101,15 @@ class Redis:
         return value
 
     async def set(self, key: str, value: Value, ttl: float) -> None:
-        """Store it for `ttl` seconds: nothing of ours stays in Redis for ever."""
+        """Store a value for `ttl` seconds: nothing of ours stays in Redis indefinitely."""
         await self._call(lambda: self._client.set(key, value, px=_milliseconds(ttl)))
 
     async def delete(self, *keys: str) -> int:
-        """How many of them were there."""
+        """Delete these keys; return how many existed."""
         return int(await self._call(lambda: self._client.delete(*keys)))
 
     async def run(self, script: Script, keys: Sequence[str], arguments: Sequence[Value] = ()) -> Any:
-        """What the script returns; one round trip, but for the first time after a restart of Redis."""
+        """Run a script and return its result, in one round trip except after a restart of Redis."""
 
         async def ask() -> Any:
             from redis.exceptions import NoScriptError  # noqa: PLC0415 - an extra, loaded when configured
@@ -119,15 +122,15 @@ class Redis:
         return await self._call(ask)
 
     async def command(self, *words: Value) -> Any:
-        """Any other command."""
-        # redis-py has no types for it.
+        """Run any other command."""
+        # redis-py does not type it.
         client: Any = self._client
         return await self._call(lambda: client.execute_command(*words))
 
-    # --- between here and there ---
+    # --- connection ---
 
     async def close(self) -> None:
-        """End the probe and all connections; from now on every call fails. Idempotent."""
+        """Stop the probe and close all connections; later calls fail. Idempotent."""
         self._closed = True
         probe, self._probe = self._probe, None
         if probe is not None:
@@ -137,7 +140,7 @@ class Redis:
 
     async def _call(self, do: Callable[[], Awaitable[T]]) -> T:
         if self._closed:
-            raise RedisUnavailable("closed", "the connection to Redis was ended")
+            raise RedisUnavailable("closed", "the connection to Redis is closed")
         if self._probe is not None:
             raise RedisUnavailable("unavailable", "Redis is unavailable")
         try:
@@ -148,17 +151,17 @@ class Redis:
             raise
 
     async def _bounded(self, do: Callable[[], Awaitable[T]]) -> T:
-        """One call with its timeout, and with our exceptions in place of redis-py's."""
+        """Run one call with its timeout, raising our exceptions in place of redis-py's."""
         from redis import exceptions  # noqa: PLC0415 - an extra, loaded when configured
 
         try:
             return await _within(self._timeout, do)
         except (TimeoutError, exceptions.TimeoutError):
-            raise RedisUnavailable("timeout", f"no answer within {self._timeout:g} s") from None
-        # Before its parent, ConnectionError: the password is wrong, or this user may not do it.
+            raise RedisUnavailable("timeout", f"no response within {self._timeout:g} s") from None
+        # Before its parent, ConnectionError: a wrong password, or a user without the permission.
         except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:
             raise RedisUnavailable("unreachable", type(error).__name__) from None
-        # The class alone: the texts quote commands, and with them what is stored.
+        # The class only: messages quote commands, and with them stored values.
         except (exceptions.ConnectionError, OSError) as error:
             raise RedisUnavailable("unreachable", type(error).__name__) from None
         except (exceptions.RedisError, ValueError) as error:
@@ -169,20 +172,21 @@ class Redis:
             self._probe = asyncio.get_running_loop().create_task(self._find(failure), name="redis probe")
 
     async def _find(self, failure: RedisUnavailable) -> None:
-        """Ask again and again until it answers; at once the first time, for it may have been a hiccup, of
-        which the log says nothing."""
-        told = False
+        """Probe until Redis responds. The first probe is immediate, and a brief failure is not logged."""
+        logged = False
         while True:
-            # A connection whose answer did not come in time must not give it to the next call.
+            # A connection whose response was late must not deliver it to the next call.
             await _closed(self._client.connection_pool.disconnect(inuse_connections=False))
             try:
                 await self._bounded(self._client.ping)
                 break
             except RedisUnavailable as again:
-                if again.reason == "refused":  # it answers, and PING needs no right that matters here
+                if (
+                    again.reason == "refused"
+                ):  # Redis responds, and the permission for PING does not matter here
                     break
-            if not told:
-                told = True
+            if not logged:
+                logged = True
                 self._log.event(
                     "redis_unavailable",
                     level="warning",
@@ -190,10 +194,10 @@ class Redis:
                     reason=failure.reason,
                     exact=str(failure),
                 )
-            # S311: spreads load, hides nothing
+            # S311: spreads load, no secret
             await asyncio.sleep(self._probe_every * (0.8 + 0.4 * random.random()))  # noqa: S311
         self._probe = None
-        if told:
+        if logged:
             self._log.event("redis_recovered", redis=self.place.name)
 
     def __repr__(self) -> str:
@@ -202,7 +206,7 @@ class Redis:
 
 
 async def _within(seconds: float, do: Callable[[], Awaitable[T]]) -> T:
-    """What `do` gives. Raises TimeoutError when it takes longer, not counting when the loop stood still."""
+    """Return the result of `do`. Raises TimeoutError after `seconds`, not counting stalls of the loop."""
     loop = asyncio.get_running_loop()
     async with asyncio.timeout(None) as limit:
         timers: list[asyncio.TimerHandle] = []
@@ -221,10 +225,10 @@ async def _within(seconds: float, do: Callable[[], Awaitable[T]]) -> T:
 
 
 async def _closed(closing: Awaitable[None]) -> None:
-    """Wait until redis-py has closed its connections, or given up.
+    """Wait until redis-py has closed its connections, or has given up.
 
-    Over TLS it waits for the other's closure alert, as long as for a new connection, and raises where a Redis
-    that is silent gives none. Each of them is out of use by then, and the event loop sees to the rest.
+    Over TLS it waits for the peer's closure alert as long as for a new connection, and raises if a silent
+    Redis sends none. The connections are out of use by then, and the event loop cleans up.
     """
     from redis.exceptions import RedisError  # noqa: PLC0415 - an extra, loaded when configured
 
@@ -246,15 +250,15 @@ def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Cl
     options: dict[str, Any] = {
         "db": place.database,
         "protocol": 2,
-        # `_within` bounds each call, its connection included; these what it does not see, as closing one.
+        # `_within` bounds each call, its connection included; these bound the rest, such as closing.
         "socket_timeout": _PARTS * timeout,
         "socket_connect_timeout": timeout,
-        # Once: a connection that died while it was idle, as after a restart, is no failure.
+        # One retry: a connection that died while idle, as after a restart, is not a failure.
         "retry": Retry(NoBackoff(), 1),
-        # No CLIENT SETINFO: two round trips of every new connection.
+        # No CLIENT SETINFO: it takes two round trips of every new connection.
         "driver_info": None,
         "max_connections": CONNECTIONS,
-        # Seconds to wait for one of them.
+        # Seconds to wait for a free connection.
         "timeout": _PARTS * timeout,
     }
     if password_file is None:
@@ -276,9 +280,9 @@ def _pool(place: RedisPlace, options: dict[str, Any]) -> BlockingConnectionPool:
             ssl_ca_certs=place.ca_file,
             ssl_check_hostname=True,
             ssl_min_version=ssl.TLSVersion.TLSv1_2,
-            # The same checks on every interpreter, those of every other outgoing connection: from 3.13 on,
-            # create_default_context, which redis-py calls, adds both. Strict refuses many private
-            # authorities (RFC 5280 section 4.2.1: those without a key identifier or key usage).
+            # The same checks on every Python version, as on all other outgoing connections: from 3.13 on,
+            # create_default_context, which redis-py calls, sets both flags. VERIFY_X509_STRICT refuses many
+            # private CAs (RFC 5280 section 4.2.1: those without a key identifier or key usage).
             ssl_exclude_verify_flags=[ssl.VERIFY_X509_STRICT, ssl.VERIFY_X509_PARTIAL_CHAIN],
             **options,
         )
@@ -289,7 +293,7 @@ def _file_credentials(username: str | None, path: Path) -> Any:
     from redis.credentials import CredentialProvider  # noqa: PLC0415
 
     class FromFile(CredentialProvider):
-        """Read for every new connection, so that a rotated password is used without a reload."""
+        """Reads the password for every new connection, so that a rotated one is used without a reload."""
 
         def get_credentials(self) -> tuple[str] | tuple[str, str]:
             password = path.read_text(encoding="utf-8").strip()

@@ -1,13 +1,13 @@
-"""How our scripts read what lies in Redis: as untrusted input, for others can write there too.
+"""The Lua prelude with which scripts read values from Redis as untrusted input.
 
-Invariant: a value of another type, length or spelling than ours counts as absent, and raises nothing.
+Others can write to the same Redis. Invariant: a value of another type, length or format than ours counts as
+absent and raises nothing.
 """
 
 from __future__ import annotations
 
-# Put before the text of a script.
-# GETRANGE: a bounded read, and '' for a key that is absent. Ours have some 60 bytes.
-# 16 digits: microseconds of Unix time until the year 2286.
+# Prepended to scripts. GETRANGE bounds the read, and returns '' for an absent key; our values have some 60
+# bytes. 16 digits hold the microseconds of Unix time until the year 2286.
 READING = """
 local function text(key)
   local value = redis.pcall('GETRANGE', key, 0, 255)

@@ -1,1 +1,1 @@
-"""Revocation: which sign-ins Cognito no longer accepts; asked in the background, shared by replicas."""
+"""Revocation: checks with Cognito, in the background, whether it still accepts the sign-ins in use."""

@@ -1,7 +1,7 @@
-"""The background of revocation: takes each family that is due, asks, and writes down what it heard.
+"""The background task of revocation: takes each family that is due, asks Cognito and records the result.
 
-Invariant: no question leaves but when pace.py lets it, the families' own tasks never outlive `stop`, and
-whatever goes wrong with one family leaves it in the queue and all others untouched.
+Invariant: no call is made unless pace.py allows it, no task outlives `stop`, and an error with one family
+leaves it in the queue and all others unaffected.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from gateway.revocation.ledger import Ledger
 from gateway.revocation.schedule import Family
 from gateway.revocation.sharing import Claim, SharedVerdicts
 
-# Questions under way at once: 100 ms each at the default 30 a second are 3. Beyond it only waiting grows.
+# Concurrent calls: at the default 30 a second and 100 ms each there are 3. More would only lengthen the
+# queue.
 _AT_ONCE = 32
-# Seconds between two signs of life to those who share the calls.
+# Seconds between two announcements to those who share the calls.
 _SHOW_EVERY = 2.0
-# Seconds until the log says the same once more: where a quota is too small, calls fail again and again.
-_TELL_AGAIN = 60.0
-# Seconds until the next attempt after what must not happen.
+# Seconds before the log repeats a failure: under a small quota, calls fail again and again.
+_REPEAT_AFTER = 60.0
+# Seconds until the next attempt after an unexpected exception.
 _AFTER_A_BUG = 1.0
-# What Cognito says of the user and not of one sign-in.
+# Statuses that concern the user and not a single sign-in.
 _OF_THE_USER = frozenset({TokenStatus.DISABLED, TokenStatus.DELETED})
 
 
 class Checker:
-    """Asks for one Ledger. `regions`: pool ID → AWS region."""
+    """Checks the families of one Ledger. `regions`: pool ID → AWS region."""
 
     def __init__(
         self,
@@ -47,8 +48,10 @@ class Checker:
         log: Logger,
         shared: SharedVerdicts | None,
     ) -> None:
-        """`alone`: how many share the calls while `shared` cannot tell, and have not been counted there.
-        `strict`: tokens whose check became too old while Cognito does not answer must be shown again."""
+        """`alone`: the number of workers that share the calls while `shared` cannot count them.
+
+        `strict`: tokens whose check is too old while Cognito does not respond have to be admitted again.
+        """
         self._ledger = ledger
         self._schedule = ledger.schedule
         self._pace = ledger.pace
@@ -60,8 +63,8 @@ class Checker:
         self._metrics = metrics
         self._log = log
         self.shared = shared
-        # Why Cognito could not be asked → when the log said so.
-        self._told: dict[str, float] = {}
+        # Failure reason → when it was logged last.
+        self._logged: dict[str, float] = {}
         self._room = asyncio.Semaphore(_AT_ONCE)
         self._checks: set[asyncio.Task[None]] = set()
         self._owners: list[asyncio.Task[None]] = []
@@ -84,14 +87,14 @@ class Checker:
         if self.shared is not None:
             await self.shared.close()
 
-    # --- who is next ---
+    # --- selection ---
 
     async def _dispatch(self) -> None:
-        """Hand each family that is to be asked about to a task of its own."""
+        """Start a task for each family that is due."""
         while True:
             await self._room.acquire()
             family, number = await self._next()
-            # The family may be dropped, and with it the text, before it is asked about.
+            # The family may be dropped, and its token cleared, before the task runs.
             check = self._check_safely(family, family.token, number)
             task = asyncio.create_task(check, name="revocation check")
             self._checks.add(task)
@@ -102,7 +105,7 @@ class Checker:
         self._room.release()
 
     async def _next(self) -> tuple[Family, int]:
-        """Wait until there is a family to ask Cognito about; and the round of its call."""
+        """Wait for a family to check; return it and the round of its call."""
         while True:
             family: Family | None = None
             try:
@@ -110,14 +113,14 @@ class Checker:
                 family = self._schedule.next(self._clock())
                 if family is not None and await self._is_ours(family):
                     return family, self._pace.began(self._clock())
-            except Exception as bug:  # noqa: BLE001 - it must not end the checks
+            except Exception as bug:  # noqa: BLE001 - the checks must go on
                 if family is not None:
                     self._schedule.later(family, self._clock() + _AFTER_A_BUG)
-                report("finding who is to be asked about failed", bug)
+                report("selecting the next revocation check failed", bug)
                 await asyncio.sleep(_AFTER_A_BUG)
 
     async def _until_due(self) -> None:
-        """Wait until somebody is due, and a call may leave."""
+        """Wait until a family is due and a call is allowed."""
         while True:
             self._ledger.wake.clear()
             now = self._clock()
@@ -129,10 +132,10 @@ class Checker:
                 async with asyncio.timeout(wait):
                     await self._ledger.wake.wait()
             except TimeoutError:
-                pass  # it is time
+                pass  # a family is due
 
     async def _is_ours(self, family: Family) -> bool:
-        """Whether Cognito is to be asked by this worker, now. Else what is to become of it is settled."""
+        """Return whether this worker is to ask Cognito now; otherwise reschedule the family."""
         if self.shared is None:
             return True
         subject = subject_key(family.pool_id, family.subject)
@@ -148,7 +151,7 @@ class Checker:
         if claim.kind != "ask":
             self._learn(family, claim, now)
             return False
-        # While that was found out, a call may have failed.
+        # Meanwhile, another call may have failed.
         if not family.gone and self._pace.wait(now) == 0.0:
             return True
         self._schedule.back(family)
@@ -156,7 +159,7 @@ class Checker:
         return False
 
     async def _look_after(self) -> None:
-        """Keep the gauges true, and old checks from counting where they must not."""
+        """Update the gauges, announce this worker, and make stale checks not count in strict mode."""
         pause = min(1.0, self._ledger.check_every / 5)
         shown = float("-inf")
         while True:
@@ -176,16 +179,16 @@ class Checker:
         began = self._clock()
         try:
             await self._ask(family, token, number, began)
-        except Exception as bug:  # noqa: BLE001 - a bug with one must not end the checks of all others
+        except Exception as bug:  # noqa: BLE001 - the checks of other families must go on
             now = self._clock()
             self._pace.failed(number, began, now, _spread(), throttled=False)
             self._schedule.later(family, now)
-            report("asking about revocation failed", bug)
+            report("a revocation check failed", bug)
         finally:
             self._ledger.wake.set()
 
     def _learn(self, family: Family, claim: Claim, now: float) -> None:
-        """What another one found."""
+        """Apply what another worker found."""
         if claim.kind == "denied":
             self._metrics.revocation_checks["shared"] += 1
             self._ledger.deny(claim.key, Denial(claim.cause, claim.issued_until), family)
@@ -196,7 +199,7 @@ class Checker:
         elif claim.kind == "busy":
             self._schedule.later(family, now + claim.seconds)
         else:
-            # Those that wait together must not come back together.
+            # Spread out, so that waiting workers do not retry together.
             self._pace.hold(now + claim.seconds * (1.0 + _spread()))
             self._schedule.back(family)
 
@@ -225,10 +228,10 @@ class Checker:
         self._metrics.revocation_checks["revoked"] += 1
         key, denial = family.key, Denial(answer.value, 0.0)
         if answer in _OF_THE_USER:
-            # Unix time: it is compared with when tokens were issued.
+            # Unix time, because it is compared with the times at which tokens were issued.
             key, denial = subject_key(family.pool_id, family.subject), Denial(answer.value, time.time())
         self._ledger.deny(key, denial, family)
-        # A sign-out may have been from everywhere: the user's other sign-ins are next.
+        # It may have been a global sign-out: check the user's other sign-ins next.
         for other in self._schedule.of_subject(family.pool_id, family.subject):
             self._schedule.hasten(other, self._clock())
         if self.shared is not None:
@@ -237,8 +240,8 @@ class Checker:
     def _failed(self, family: Family, failure: CheckFailed, number: int, began: float) -> None:
         now, throttled = self._clock(), failure.reason == "throttled"
         self._metrics.revocation_checks["error"] += 1
-        if not self._pace.failing and now - self._told.get(failure.reason, -_TELL_AGAIN) >= _TELL_AGAIN:
-            self._told[failure.reason] = now
+        if not self._pace.failing and now - self._logged.get(failure.reason, -_REPEAT_AFTER) >= _REPEAT_AFTER:
+            self._logged[failure.reason] = now
             self._log.event(
                 "revocation_check_failed",
                 level="warning",
@@ -250,14 +253,14 @@ class Checker:
         if throttled:
             self._schedule.back(family)
         else:
-            # After the others: it may be this one's own fault.
+            # After the others: the failure may be specific to this family.
             self._schedule.later(family, now)
         if self._pace.silent:
             self._ledger.tell(family)
 
     def __repr__(self) -> str:
-        return f"<Checker, {len(self._checks)} questions under way>"
+        return f"<Checker, {len(self._checks)} calls in progress>"
 
 
 def _spread() -> float:
-    return random.random()  # noqa: S311 - spreads load, hides nothing
+    return random.random()  # noqa: S311 - spreads load, no secret

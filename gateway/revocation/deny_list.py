@@ -1,7 +1,7 @@
-"""Which sign-ins and users Cognito no longer accepts: pure, bounded, and never the text of a token.
+"""The deny list: sign-ins and users that Cognito no longer accepts. Pure, bounded, and without tokens.
 
-Invariant: what is denied stays so until every token it is about has ended, unless there are more than
-`MAX_DENIED`: then the oldest are asked about again when they are used.
+Invariant: an entry stays until every token it covers has expired, unless there are more than `MAX_DENIED`:
+then the oldest are dropped, and checked again when they are used.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ from typing import NamedTuple
 
 from gateway.tokens.claims import Claims
 
-# Cognito's longest life of an access or ID token is a day. A denied family gets no new ones.
+# Cognito's longest lifetime of an access or ID token is a day. A denied family gets no new tokens.
 LONGEST_LIFE = 86_400.0
-# An entry takes 250 bytes: 16 MB at most, and as many sign-outs a day.
+# An entry takes 250 bytes: 16 MB at most, for as many sign-outs a day.
 MAX_DENIED = 65_536
-# Both are as long as Cognito's: 36 characters. What is longer was still signed by Cognito.
+# Longer than Cognito's IDs, which have 36 characters; longer IDs are truncated.
 _LONGEST_ID = 256
 
 
 class Denial(NamedTuple):
-    """Why, and for a subject the Unix time up to which its tokens had been issued."""
+    """The cause and, for a user, the Unix time up to which issued tokens are denied."""
 
     cause: str
     issued_until: float
 
 
 def family_key(claims: Claims) -> str:
-    """What is revoked together: the sign-in, else this token, else the user.
+    """Return the key of what is revoked together: the sign-in, else the token, else the user.
 
-    AWS, "Revoking tokens": all tokens of one refresh token have its origin_jti; none have it where revocation
+    AWS, "Revoking tokens": all tokens of one refresh token share its origin_jti; they have none if revocation
     is off for the app client.
     """
     if claims.origin_jti:
@@ -44,15 +44,15 @@ def subject_key(pool_id: str, subject: str) -> str:
 
 
 class DenyList:
-    """Family or subject → why. `now` is a clock that never goes back, the times of issue are Unix time."""
+    """Family or user → denial. `now` is monotonic time, the times of issue are Unix time."""
 
     def __init__(self, *, most: int = MAX_DENIED) -> None:
         self._most = most
-        # In the order of their ends, which is that of their coming: all live equally long.
+        # Ordered by expiry, which is the order of insertion: all entries live equally long.
         self._entries: OrderedDict[str, tuple[Denial, float]] = OrderedDict()
 
     def deny(self, key: str, denial: Denial, now: float, leeway: float = 0.0) -> bool:
-        """Whether that is news. `leeway`: how much longer than their end tokens are accepted."""
+        """Add an entry; return whether it is new. `leeway`: seconds for which expired tokens are accepted."""
         self._expire(now)
         news = self._entries.pop(key, None) is None
         self._entries[key] = (denial, now + LONGEST_LIFE + leeway)
@@ -61,7 +61,7 @@ class DenyList:
         return news
 
     def find(self, claims: Claims) -> Denial | None:
-        """Why this token is not accepted any more; None: it is not denied."""
+        """Return why this token is denied, or None."""
         if not self._entries:
             return None
         subject = subject_key(claims.pool_id, claims.subject)
@@ -69,12 +69,12 @@ class DenyList:
         return None if found is None else found[1]
 
     def look_up(self, family: str, subject: str, issued_at: float) -> tuple[str, Denial] | None:
-        """The same by what is known of a token: under which key it is denied, and why."""
+        """Return the key under which a token is denied and why, or None."""
         entry = self._entries.get(family)
         if entry is not None:
             return family, entry[0]
         entry = self._entries.get(subject)
-        # Who was enabled again signs in again: only older tokens are dead.
+        # A user who was enabled again signs in again: only older tokens stay denied.
         if entry is not None and issued_at <= entry[0].issued_until:
             return subject, entry[0]
         return None

@@ -1,8 +1,8 @@
-"""The edge of revocation: asks Cognito whether it still accepts one access token.
+"""The client of Cognito's GetUser, which tells whether an access token is still accepted.
 
-GetUser is not signed and needs no AWS credentials: the token is the proof. Of a good answer only the status
-counts, its attributes are not even read. Invariant: an answer is a `TokenStatus` or `CheckFailed`, whose text
-holds no byte of answer or token; and a question ends within `TOTAL_TIMEOUT`.
+GetUser is not signed and needs no AWS credentials: the token is the proof. Of a successful response only the
+status counts; its body is not even read. Invariant: the result is a `TokenStatus` or `CheckFailed`, whose
+text contains no byte of response or token; and a call ends within `TOTAL_TIMEOUT`.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ from gateway.config.model import DIRECT, Egress
 from gateway.errors import GatewayError
 from gateway.outgoing.aws_http import AwsHttp
 
-# Seconds for connection, TLS and answer. AWS answers in 20–100 ms.
+# Seconds for connection, TLS and response. AWS responds in 20–100 ms.
 TOTAL_TIMEOUT = 5.0
-# An error's document has 200 bytes.
+# Bytes of an error document, which usually has 200.
 _MAX_ERROR = 16 * 1024
 _HEADERS = {
     "Content-Type": "application/x-amz-json-1.1",
     "X-Amz-Target": "AWSCognitoIdentityProviderService.GetUser",
     "Accept-Encoding": "identity",
 }
-# Cognito's word for what is wrong with the user behind a token. AWS, GetUser, "Errors".
+# Exceptions about the user of a token. AWS, GetUser, "Errors".
 _USER_GONE = "UserNotFoundException"
 _USER_STOPPED = frozenset({"PasswordResetRequiredException", "UserNotConfirmedException"})
 _THROTTLED = frozenset({"TooManyRequestsException", "ThrottlingException", "LimitExceededException"})
 
 
 class TokenStatus(Enum):
-    """What Cognito says of the token, or of the user it speaks for."""
+    """Cognito's verdict on a token, or on its user."""
 
     HOLDS = "holds"
-    ENDED = "its time is over"
+    ENDED = "expired"
     REVOKED = "revoked"
     DISABLED = "disabled"
     DELETED = "deleted"
-    # Cognito does not accept it, for a reason that concerns the user.
+    # Not accepted, for another reason about the user.
     REFUSED = "refused"
 
 
 class CheckFailed(Exception):
-    """Nobody could tell. `reason`: timeout, unreachable, throttled, status, foreign."""
+    """The status is unknown. `reason`: timeout, unreachable, throttled, status, foreign."""
 
     def __init__(self, reason: str, exact: str) -> None:
         super().__init__(exact)
@@ -53,24 +53,24 @@ class CheckFailed(Exception):
 
 
 class UserPoolApi:
-    """Cognito's API, with connections that are kept. Its owner calls `close`."""
+    """Cognito's API over persistent connections. Its owner calls `close`."""
 
     def __init__(
         self, endpoint_url: str | None, egress: Egress = DIRECT, *, timeout: float = TOTAL_TIMEOUT
     ) -> None:
-        """`endpoint_url` None: AWS's own for a pool's region."""
+        """`endpoint_url` None: AWS's endpoint in the pool's region."""
         self._endpoint_url = endpoint_url
         self._http = AwsHttp(egress)
         self._timeout = timeout
         self._session: ClientSession | None = None
 
     async def ask(self, region: str, token: bytes) -> TokenStatus:
-        """Raises CheckFailed."""
+        """Ask Cognito about this access token. Raises CheckFailed."""
         try:
             async with asyncio.timeout(self._timeout):
                 return await self._ask(self.url(region), token)
         except TimeoutError:
-            raise CheckFailed("timeout", f"no complete answer within {self._timeout:g} s") from None
+            raise CheckFailed("timeout", f"no complete response within {self._timeout:g} s") from None
         except (GatewayError, ClientError, OSError, ValueError) as error:
             raise CheckFailed("unreachable", self._http.explain(error)) from None
 
@@ -82,7 +82,7 @@ class UserPoolApi:
     def url(self, region: str) -> str:
         if self._endpoint_url is not None:
             return self._endpoint_url + "/"
-        # The European Sovereign Cloud's own suffix, from botocore's endpoint rules.
+        # The European Sovereign Cloud's suffix, from botocore's endpoint rules.
         suffix = "amazonaws.eu" if region.startswith("eusc-") else "amazonaws.com"
         return f"https://cognito-idp.{region}.{suffix}/"
 
@@ -91,7 +91,7 @@ class UserPoolApi:
         if self._session is None:
             self._session = self._http.session()
         body = json.dumps({"AccessToken": token.decode("ascii")}).encode("ascii")
-        # Tokens are not taken elsewhere by a redirect.
+        # A redirect must not take tokens elsewhere.
         asking = self._session.post(url, data=body, headers=_HEADERS, allow_redirects=False, **options)
         async with asking as answer:
             if answer.status == 200:
@@ -109,7 +109,7 @@ async def _read(answer: ClientResponse) -> bytes:
 
 
 def judge(status: int, document: bytes) -> TokenStatus:
-    """What an answer other than 200 says. Raises CheckFailed for what says nothing about the token."""
+    """Return what a response other than 200 means. Raises CheckFailed if it says nothing about the token."""
     kind, message = _error(document)
     if kind in _THROTTLED or status == 429:
         raise CheckFailed("throttled", f"status {status}")
@@ -120,9 +120,9 @@ def judge(status: int, document: bytes) -> TokenStatus:
     if kind != "NotAuthorizedException":
         raise CheckFailed("status", f"status {status}")
     if message.startswith("invalid access token"):
-        # Its signature is the pool's, we checked: so this is not the Cognito that signed it.
-        raise CheckFailed("foreign", "Cognito does not know its own token: look at cognito.endpoint_url")
-    # The messages tell them apart and are promised by nobody: whatever else Cognito says, it refuses.
+        # The signature was the pool's: so this is not the Cognito that issued the token.
+        raise CheckFailed("foreign", "Cognito does not recognise the token: check cognito.endpoint_url")
+    # The messages tell the cases apart, but are not part of the API: any other message is a refusal.
     if "expired" in message:
         return TokenStatus.ENDED
     if "disabled" in message:
@@ -131,7 +131,7 @@ def judge(status: int, document: bytes) -> TokenStatus:
 
 
 def _error(document: bytes) -> tuple[str, str]:
-    """The name of the exception and its message, in AWS's JSON protocol 1.1; empty where it is none."""
+    """Return the exception's name and message in AWS's JSON protocol 1.1; empty if there is none."""
     try:
         error = json.loads(document)
     except (ValueError, RecursionError):
@@ -139,6 +139,6 @@ def _error(document: bytes) -> tuple[str, str]:
     if not isinstance(error, dict):
         return "", ""
     kind, message = error.get("__type"), error.get("message") or error.get("Message")
-    # Some services write a namespace before the name.
+    # Some services put a namespace before the name.
     name = kind.rpartition("#")[2] if isinstance(kind, str) else ""
     return name, message.lower() if isinstance(message, str) else ""

@@ -1,8 +1,8 @@
-"""What is known of the sign-ins in use: who is watched, who is denied, whose tokens are in the cache.
+"""The state of revocation: which sign-ins are watched, which are denied, whose tokens are cached.
 
-No task and no I/O: revocation.py (requests) and checker.py (the background) both write here.
-Invariant: a token in the cache that Cognito can be asked about belongs to a family that is watched; whoever
-is not watched any more, or is denied, has no token there.
+No task and no I/O: watch.py (requests) and checker.py (background) both write here. Invariant: a cached token
+that Cognito can be asked about belongs to a watched family; a family that is denied, or no longer watched,
+has no cached token.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.tokens.principal import Principal
 
 
 class Ledger:
-    """One configuration's families. `clock` never goes back."""
+    """The families of one configuration. `clock` is monotonic."""
 
     def __init__(
         self,
@@ -37,19 +37,19 @@ class Ledger:
         self.clock = clock
         self.denied = denied
         self.schedule = Schedule(check_every, in_use=self._in_use, dropped=self._dropped)
-        # Set when there may be somebody to ask about.
+        # Set when a family may be due.
         self.wake = asyncio.Event()
         self.remembered: TokenCache[Principal] | None = None
         self._leeway = leeway
         self._log = log
-        # Family → set when something is known of it; only where requests wait for that.
+        # Family → set when its status is known; only where requests wait for it.
         self._awaited: dict[str, asyncio.Event] = {}
         self._purging = False
 
-    # --- who is watched ---
+    # --- watched families ---
 
     def watch(self, claims: Claims, token: bytes, now: float) -> Family | None:
-        """The token's family, watched from now on and in use; None: there is no room. `now` is Unix time."""
+        """Return the token's family, now watched and in use; None if there is no room. `now` is Unix time."""
         key, clock = family_key(claims), self.clock()
         family = self.schedule.get(key)
         news = family is None
@@ -64,18 +64,18 @@ class Ledger:
         return family
 
     def remember(self, family: Family, digest: bytes) -> bool:
-        """Whether the token with this SHA-256 may be put into the cache."""
+        """Return whether the token with this SHA-256 may be cached."""
         if len(family.digests) >= MAX_TOKENS and digest not in family.digests:
             return False
         family.digests.add(digest)
         return True
 
     def is_stale(self, family: Family) -> bool:
-        """Whether Cognito does not answer, and its last word on this one is older than it may be."""
+        """Return whether Cognito does not respond and the family's last check is older than allowed."""
         return self.pace.silent and family.age(self.clock()) > self.check_every
 
     def forget_stale(self) -> None:
-        """Have the tokens of those shown again; they stay watched."""
+        """Drop the cached tokens of stale families, which stay watched, so that they are admitted again."""
         if self.pace.silent and self.remembered is not None:
             for family in self.schedule:
                 if self.is_stale(family):
@@ -87,7 +87,7 @@ class Ledger:
         for digest in list(family.digests):
             seen = self.remembered.used(digest) if self.remembered is not None else None
             if seen is None:
-                # Pushed out by others: what was known of its use went with it.
+                # Evicted from the cache, and with it the record of its use.
                 family.digests.discard(digest)
                 used = True
             used = used or seen is True
@@ -100,7 +100,7 @@ class Ledger:
         family.digests.clear()
         self.tell(family)
 
-    # --- who is waited for ---
+    # --- pending requests ---
 
     def news_of(self, family: Family) -> asyncio.Event:
         return self._awaited.setdefault(family.key, asyncio.Event())
@@ -110,10 +110,10 @@ class Ledger:
         if awaited is not None:
             awaited.set()
 
-    # --- who is denied ---
+    # --- denied families ---
 
     def deny(self, key: str, denial: Denial, family: Family) -> None:
-        """Let in no token of `key` any more: this family, or the user of all of them."""
+        """Deny all tokens of `key`: this family, or every family of its user."""
         if self.denied.deny(key, denial, self.clock(), self._leeway):
             self._log.event(
                 "token_revoked", pool=family.pool_id, subject=family.subject, cause=denial.cause, denied=key
@@ -124,8 +124,8 @@ class Ledger:
                     self.schedule.drop(other)
         self.schedule.drop(family)
         if not self._purging:
-            # Once for all that are denied in one turn of the loop: it looks at every token there is. The
-            # families' own are gone already; ID tokens, which nobody watches, go here.
+            # Once for everything denied in one turn of the event loop, because it scans the whole cache. The
+            # families' tokens are gone already; this is for ID tokens, which are not watched.
             self._purging = True
             asyncio.get_running_loop().call_soon(self._purge)
 

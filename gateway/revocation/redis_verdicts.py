@@ -1,7 +1,7 @@
-"""What replicas tell each other of revocation, in Redis: who was asked about, who is denied, calls left.
+"""Revocation results shared by replicas through Redis: checks, denials and the remaining calls.
 
-Invariant: of all replicas together one asks about a family at a time, and no more often than the calls allow;
-and nothing raised by Redis leaves here: while it is away each replica asks for itself.
+Invariant: one of all replicas checks a family at a time, and the calls of all stay within the limit; and no
+Redis exception leaves this module: while Redis is unavailable each replica checks for itself.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from gateway.revocation.shared_state import ASKING, BUSY, FRESH
 from gateway.revocation.sharing import Claim
 
 _PREFIX = "cognito_gateway:revocation:"
-# Replicas' clocks, by which denied users' tokens are judged, may be ahead of Redis' by so much (seconds).
+# Seconds by which replicas' clocks, which judge tokens of denied users, may be ahead of Redis's.
 _AHEAD = 60
-# Seconds for which a worker counts as there after it was seen; it shows itself every other second.
+# Seconds for which a worker counts after its last announcement; it announces itself every other second.
 _THERE = 10
-# No fleet is larger (the most of cognito.revocation.replicas): a longer list is not ours.
+# The maximum of cognito.revocation.replicas: a longer list is not ours.
 _MOST = 10_000
 _CAUSES = (TokenStatus.REVOKED, TokenStatus.DISABLED, TokenStatus.DELETED, TokenStatus.REFUSED)
 
-# One step: denied? asked lately? is somebody asking? are there calls left? then it is ours to ask.
-# Times in the future, and claims that never end, count as absent: the answer to them is to ask Cognito.
+# One atomic step: denied? checked recently? being checked? any calls left? then the caller checks. Times in
+# the future and claims without an expiry count as absent: then Cognito is asked.
 _CLAIM = Script(
     READING
     + f"local causes = {{{', '.join(f'{each.value}=true' for each in _CAUSES)}}}"
@@ -43,11 +43,11 @@ local function denial(key)
   if type(till) == 'number' and till >= 0 and till <= now / 1000000 + ahead then return parts end
   return nil
 end
-local function told(key, parts) return {'denied', key, parts[1], string.format('%.6f', parts[2])} end
+local function denial_of(key, parts) return {'denied', key, parts[1], string.format('%.6f', parts[2])} end
 local denied = denial(KEYS[1])
-if denied then return told(KEYS[1], denied) end
+if denied then return denial_of(KEYS[1], denied) end
 denied = denial(KEYS[2])
-if denied and tonumber(ARGV[1]) <= denied[2] then return told(KEYS[2], denied) end
+if denied and tonumber(ARGV[1]) <= denied[2] then return denial_of(KEYS[2], denied) end
 local state = text(KEYS[3])
 if state == 'asking' then
   local left = redis.call('PTTL', KEYS[3])
@@ -79,7 +79,7 @@ _GIVE_UP = Script(
 if text(KEYS[1]) == 'asking' then redis.call('DEL', KEYS[1]) end
 """
 )
-# How many workers share this Redis, this one included.
+# The number of workers that share this Redis, including this one.
 _PRESENT = Script("""
 local now = tonumber(redis.call('TIME')[1])
 local added = redis.pcall('ZADD', KEYS[1], now, ARGV[1])
@@ -95,12 +95,12 @@ return redis.call('ZCARD', KEYS[1])
 
 
 class RedisVerdicts:
-    """The SharedVerdicts of gateways that share a Redis."""
+    """SharedVerdicts in Redis, for replicas."""
 
     def __init__(
         self, redis: Redis, *, check_every: float, calls_per_second: float, leeway: float = 0.0
     ) -> None:
-        # How many workers shared it when that was last known; before, nobody can tell.
+        # The last known number of workers; None before the first announcement.
         self.parties: int | None = None
         self._redis = redis
         self._name = secrets.token_hex(8)
@@ -124,7 +124,7 @@ class RedisVerdicts:
             return None
 
     async def present(self) -> None:
-        """Show that this worker is there, and learn how many are."""
+        """Announce this worker, and count the workers."""
         with contextlib.suppress(RedisUnavailable):
             count = await self._redis.run(_PRESENT, [_PREFIX + "workers"], [self._name, _THERE])
             if isinstance(count, int):
@@ -137,13 +137,13 @@ class RedisVerdicts:
         await self._quietly(_GIVE_UP, _checked(family))
 
     async def deny(self, key: str, denial: Denial) -> None:
-        # While it is away the other replicas are told by Cognito, as this one was.
+        # While Redis is unavailable the other replicas find out from Cognito, as this one did.
         with contextlib.suppress(RedisUnavailable):
             verdict = json.dumps([denial.cause, denial.issued_until])
             await self._redis.set(f"{_PREFIX}denied:{key}", verdict, self._denied_for)
 
     async def _quietly(self, script: Script, key: str, *arguments: int) -> None:
-        # While it is away the claim runs out by itself, and others ask again.
+        # While Redis is unavailable the claim expires, and others check again.
         with contextlib.suppress(RedisUnavailable):
             await self._redis.run(script, [key], arguments)
 
@@ -159,7 +159,7 @@ def _checked(family: str) -> str:
 
 
 def _claim_of(answer: object) -> Claim | None:
-    """What the script said; None: it was not our script that answered."""
+    """Parse the script's result; None if it is not from our script."""
     match answer:
         case [b"ask"]:
             return Claim("ask")

@@ -1,9 +1,9 @@
-"""Which sign-ins Cognito is asked about next: pure bookkeeping, no clock, no await; revocation.py acts on it.
+"""The queue of sign-ins to check with Cognito: bookkeeping without a clock; checker.py acts on it.
 
-A *family* is all that one sign-in brought: the tokens with one `origin_jti`, which Cognito revokes together,
-so that one of them stands for all. Families wait in the order in which they became due. Invariant: a family
-that was used within `check_every` is looked at again before that time is over, as long as the calls suffice;
-and no token's text is kept for a family that was not used for so long, nor beyond `MAX_TEXT` bytes.
+A *family* is everything that one sign-in issued: the tokens with one `origin_jti`, which Cognito revokes
+together, so that one of them stands for all. Families queue in the order in which they became due. Invariant:
+a family that was used within `check_every` is checked again before that time is over, as long as the calls
+suffice; and no token is kept for a family unused for longer, nor beyond `MAX_TEXT` bytes.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ import heapq
 from collections.abc import Callable, Iterator
 from itertools import count
 
-# When a family is due again, as parts of check_every: between these, so that replicas and families that began
-# together drift apart. The rest is for the call itself and for a short queue; earlier would cost more calls.
+# A family is due again after a share of check_every between these, so that replicas and families that began
+# together spread out. The rest is for the call and a short queue; an earlier check would cost more calls.
 DUE_FROM, DUE_TO = 0.6, 0.8
-# Text of tokens kept for asking, in bytes: 16,000 tokens of Cognito's usual 1 KB. With AWS's quota it takes
-# nine minutes to ask about so many; more would be remembered and not asked about in time.
+# Bytes of tokens kept for checks: 16,000 tokens of Cognito's usual 1 KB. Under AWS's quota it takes nine
+# minutes to check so many; more could not be checked in time.
 MAX_TEXT = 16 * 1024 * 1024
-# Tokens of one family remembered, so that all go when it does. A refresh an hour makes 24 a day.
+# Cached tokens per family, so that all can be dropped with it. An hourly refresh makes 24 a day.
 MAX_TOKENS = 64
 
 
 class Family:
-    """One sign-in. Times are of one clock that never goes back."""
+    """One sign-in. Times are of one monotonic clock."""
 
     __slots__ = (
         "asking",
@@ -46,15 +46,15 @@ class Family:
         self.key = key
         self.pool_id = pool_id
         self.subject = subject
-        # The token that lives longest, its end and its time of issue (Unix).
+        # The token that lives longest, its expiry and its time of issue (Unix).
         self.token = b""
         self.ends = 0.0
         self.issued_at = 0.0
-        # SHA-256 of its tokens that were let in.
+        # SHA-256 of its admitted tokens.
         self.digests: set[bytes] = set()
         self.seen_at = now
         self.checked_at: float | None = None
-        # `used`: since somebody looked last; `used_at`: when that was found, so never too early.
+        # `used`: since the last look; `used_at`: when that was noticed, so never too early.
         self.used = True
         self.used_at = now
         self.due = now
@@ -62,7 +62,7 @@ class Family:
         self.gone = False
 
     def age(self, now: float) -> float:
-        """Seconds since Cognito said that it holds, or since it was first seen."""
+        """Return the seconds since Cognito last confirmed it, or since it was first seen."""
         return now - (self.seen_at if self.checked_at is None else self.checked_at)
 
     def __repr__(self) -> str:
@@ -81,15 +81,15 @@ class Schedule:
         dropped: Callable[[Family], None],
         max_text: int = MAX_TEXT,
     ) -> None:
-        """`in_use`: whether a token of it was used since it was asked last. `dropped`: it is not watched any
-        more; the next use of one of its tokens must come here again."""
+        """`in_use`: whether a token of the family was used since the last call. `dropped`: called when the
+        family is no longer watched, so that the next use of its tokens has to be admitted again."""
         self.check_every = check_every
         self._in_use = in_use
         self._dropped = dropped
         self._max_text = max_text
         self.text = 0
         self._families: dict[str, Family] = {}
-        # (due, a number that decides between equals, family); entries whose due is not the family's are old.
+        # (due, sequence number, family); entries whose due differs from the family's are obsolete.
         self._heap: list[tuple[float, int, Family]] = []
         self._number = count()
 
@@ -97,9 +97,9 @@ class Schedule:
         return self._families.get(key)
 
     def watch(self, family: Family, token: bytes, *, ends: float, issued_at: float) -> bool:
-        """Take it in, due at once; or give it a token that lives longer. False: there is no room for it.
+        """Add a family, due at once, or give it a token that lives longer; return False if there is no room.
 
-        Without room for a longer text it is watched until the end of the token that it has.
+        Without room for a longer token it is watched until the one it has expires.
         """
         more = len(token) - len(family.token)
         room = self.text + more <= self._max_text
@@ -114,7 +114,7 @@ class Schedule:
         return True
 
     def next(self, now: float) -> Family | None:
-        """The family to ask about now, out of the queue until its outcome is told below; None: nobody."""
+        """Return the next family to check, removed from the queue until its result is reported, or None."""
         while self._heap:
             due, _, family = self._heap[0]
             if family.gone or family.asking or due != family.due:
@@ -133,31 +133,31 @@ class Schedule:
         return None
 
     def wait(self, now: float) -> float | None:
-        """Seconds until `next` may have one; None: not before something new comes."""
+        """Return the seconds until `next` may return a family; None if the queue is empty."""
         if not self._heap:
             return None
         return max(0.0, self._heap[0][0] - now)
 
     def checked(self, family: Family, *, at: float, spread: float) -> None:
-        """It held at `at`. `spread` is a random number in [0, 1)."""
+        """Record that Cognito confirmed it at `at`. `spread` is a random number in [0, 1)."""
         family.checked_at = at
         self._push(family, at + self.check_every * (DUE_FROM + (DUE_TO - DUE_FROM) * spread))
 
     def back(self, family: Family) -> None:
-        """It was not asked about, for want of calls: it keeps its place."""
+        """Requeue a family that was not checked for lack of calls; it keeps its place."""
         self._push(family, family.due)
 
     def later(self, family: Family, due: float) -> None:
-        """Nobody could tell, or somebody else is asking: it is tried again then."""
+        """Retry a family later, after a failure or because another worker checks it."""
         self._push(family, due)
 
     def hasten(self, family: Family, due: float) -> None:
-        """Have one that waits due earlier."""
+        """Make a waiting family due earlier."""
         if not family.asking and due < family.due:
             self._push(family, due)
 
     def drop(self, family: Family) -> None:
-        """Forget it, its token first."""
+        """Stop watching a family, and clear its token."""
         if not family.gone:
             family.gone = True
             del self._families[family.key]
@@ -171,7 +171,7 @@ class Schedule:
         ]
 
     def oldest(self, now: float) -> float:
-        """The age of the oldest check among those that wait for one, as near as their order tells."""
+        """Return the age in seconds of the oldest check, approximated by the head of the queue."""
         while self._heap and (self._heap[0][2].gone or self._heap[0][0] != self._heap[0][2].due):
             heapq.heappop(self._heap)
         return self._heap[0][2].age(now) if self._heap else 0.0

@@ -1,9 +1,8 @@
-"""What the workers of one gateway know together of revocation: who was asked about, who is denied, what calls
-are left.
+"""Revocation results shared by the workers of one gateway: checks, denials and the remaining calls.
 
-Pure bookkeeping, kept by the supervisor; redis_verdicts.py is the same for replicas, in Redis.
-Invariant: of all workers together one asks about a family at a time, and no more often than the calls allow;
-and no more than `MAX_FAMILIES` are remembered.
+Bookkeeping without I/O, kept by the supervisor; redis_verdicts.py is its counterpart for replicas. Invariant:
+one of all workers checks a family at a time, and the calls of all stay within the limit; and no more than
+`MAX_FAMILIES` are remembered.
 """
 
 from __future__ import annotations
@@ -14,19 +13,19 @@ from gateway.revocation.deny_list import Denial, DenyList
 from gateway.revocation.pace import Budget
 from gateway.revocation.sharing import Claim
 
-# How old another worker's check may be to count, as a part of check_every: below the least that lies between
-# two checks, so that a check is not put off twice.
+# The maximum age of another worker's check, as a share of check_every: less than the shortest interval
+# between two checks, so that a check is not postponed twice.
 FRESH = 0.5
-# Seconds until another one asks when the one that wanted to died: a question takes 5 s at most.
+# Seconds until another worker checks if the first one died: a check takes at most 5 s.
 ASKING = 6.0
-# Seconds after which one looks again whether another has its answer.
+# Seconds after which a worker looks again for another's result.
 BUSY = 0.5
-# Sign-ins remembered: four times as many as a worker has room for. With their names some 20 MB.
+# Sign-ins remembered: four times as many as a worker can watch. With their keys some 20 MB.
 MAX_FAMILIES = 65_536
 
 
 class Commons:
-    """One configuration's. `now` is a clock that never goes back."""
+    """The shared state of one configuration. `now` is monotonic time."""
 
     def __init__(self, check_every: float, calls_per_second: float, *, leeway: float = 0.0) -> None:
         self._fresh = check_every * FRESH
@@ -34,17 +33,16 @@ class Commons:
         self._budget = Budget(calls_per_second)
         self._leeway = leeway
         self._denied = DenyList()
-        # Family → when it was written down, and whether somebody is asking since then, or it held then. In
-        # the order of those times.
+        # Family → when it was recorded, and whether a check began then or confirmed it. Ordered by that time.
         self._families: OrderedDict[str, tuple[float, bool]] = OrderedDict()
 
     def inherit(self, previous: Commons) -> None:
-        """Who is denied stays so, and what was asked about need not be asked again."""
+        """Adopt denials and recent checks."""
         self._denied = previous._denied
         self._families = previous._families
 
     def claim(self, family: str, subject: str, *, issued_at: float, now: float) -> Claim:
-        """What is known of it; of kind `ask` it is now the caller's to ask about."""
+        """Return what is known of a family; with kind `ask` the caller is to check it."""
         denied = self._denied.look_up(family, subject, issued_at)
         if denied is not None:
             key, denial = denied
@@ -63,11 +61,11 @@ class Commons:
         return Claim("ask")
 
     def settle(self, family: str, now: float) -> None:
-        """It held, just now."""
+        """Record that Cognito has just confirmed the family."""
         self._write(family, now, asking=False)
 
     def give_up(self, family: str) -> None:
-        """It could not be asked about: another one may."""
+        """Release a claim without a result, so that another worker can check."""
         known = self._families.get(family)
         if known is not None and known[1]:
             del self._families[family]

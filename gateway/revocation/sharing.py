@@ -1,6 +1,7 @@
-"""What those who ask tell each other of revocation, as the checks see it.
+"""The interface through which workers and replicas share revocation results.
 
-redis.py does it for replicas, over Redis; gateway/serve/shared_revocation.py for the workers of one.
+redis_verdicts.py implements it for replicas; gateway/serve/shared_revocation.py for the workers of one
+gateway.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from gateway.revocation.deny_list import Denial
 
 
 class Claim(NamedTuple):
-    """What is known of a family, and who asks about it.
+    """What is known of a family, and who checks it.
 
-    `ask`: this worker does, and tells the outcome. `fresh`: somebody did, `seconds` ago. `busy`: somebody is
-    asking, come back in `seconds`. `wait`: there are no calls left for so long. `denied`: by this `key`.
+    `ask`: this worker checks it and reports the result. `fresh`: it was checked `seconds` ago. `busy`:
+    another worker is checking it, look again in `seconds`. `wait`: no call is available for `seconds`.
+    `denied`: under `key`.
     """
 
     kind: Literal["ask", "fresh", "busy", "wait", "denied"]
@@ -25,26 +27,26 @@ class Claim(NamedTuple):
 
 
 class SharedVerdicts(Protocol):
-    """Where all look first. Nothing here raises: what cannot be told is not.
+    """Shared results, consulted before Cognito. Nothing here raises.
 
     Implementations: RedisVerdicts, SupervisedVerdicts.
     """
 
     @property
     def parties(self) -> int | None:
-        """How many look here, as last seen: they share the calls while nobody can tell. None: unknown."""
+        """The last known number of workers that share the calls, in case of an outage; None: unknown."""
 
     async def present(self) -> None:
-        """Show that this one is there; called every few seconds."""
+        """Announce this worker; called every few seconds."""
 
     async def claim(self, family: str, subject: str, *, issued_at: float) -> Claim | None:
-        """None: nobody can tell, ask for yourself."""
+        """Return what is known of a family; None: unavailable, check it yourself."""
 
     async def settle(self, family: str) -> None:
-        """It held, just now."""
+        """Report that Cognito has just confirmed the family."""
 
     async def give_up(self, family: str) -> None:
-        """It could not be asked about: somebody else may."""
+        """Release a claim without a result, so that another worker can check."""
 
     async def deny(self, key: str, denial: Denial) -> None: ...
 

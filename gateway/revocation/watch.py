@@ -1,9 +1,9 @@
-"""Whether Cognito still accepts the tokens in use: asked in the background, never while a request waits.
+"""Revocation as requests see it: admits verified tokens, and watches those in the cache.
 
-`admit` is called for every token that was just verified; what it lets into the token cache is watched from
-then on. checker.py asks, ledger.py holds what is known, and what is denied is dropped from the cache, so that
-a token that is known costs nothing more.
-Invariant: what is denied does not come in, whatever its signature says.
+`admit` is called for every newly verified token; tokens it lets into the cache are watched from then on.
+checker.py asks Cognito in the background, ledger.py holds the state, and denied tokens are dropped from the
+cache, so that a cached token costs nothing more. Invariant: a denied token is refused, whatever its
+signature.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from gateway.tokens.principal import Principal
 
 # AWS, GetUser: "Requires an access token with the scope aws.cognito.signin.user.admin."
 SCOPE = "aws.cognito.signin.user.admin"
-# Seconds a request waits with `first_use: check` at most; as long as one question may take.
+# Seconds a request waits at most with `first_use: check`: as long as one call may take.
 _PATIENCE = 5.0
 
 
 class Admission(Enum):
-    """What becomes of a token that was verified."""
+    """The decision about a verified token."""
 
-    KNOWN = "it may come in, and be remembered"
-    ONCE = "it may come in; the next time it must be shown here again"
-    ASK = "Cognito is to be asked first"
+    KNOWN = "accept it and cache it"
+    ONCE = "accept it, but do not cache it"
+    ASK = "ask Cognito first"
 
 
 class RevocationWatch:
-    """One configuration's questions and answers. Owned by the Gateway: `start`, `stop`."""
+    """The revocation of one configuration. Owned by the Gateway: `start`, `stop`."""
 
     def __init__(
         self,
@@ -55,12 +55,12 @@ class RevocationWatch:
         previous: RevocationWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`workers`: how many of this gateway share its calls where `shared` does not count them.
+        """`workers` is the number of workers that share the calls, if `shared` does not count them.
 
-        Whom `previous` denied stays denied.
+        Denials of `previous` are kept.
         """
         settings = config.revocation
-        assert settings.check_every is not None, "who never asks has no Revocation"
+        assert settings.check_every is not None, "only made where revocation is configured"
         self._ask_first = settings.first_use == "check"
         self._strict = settings.on_error == "deny"
         self._metrics = metrics
@@ -86,7 +86,7 @@ class RevocationWatch:
         )
 
     def watch_over(self, remembered: TokenCache[Principal]) -> None:
-        """The cache whose tokens are watched."""
+        """Set the cache whose tokens are watched."""
         self.ledger.remembered = remembered
 
     async def start(self) -> None:
@@ -96,11 +96,11 @@ class RevocationWatch:
         await self.checker.stop()
 
     def is_denied(self, claims: Claims) -> bool:
-        """For whoever holds claims that were verified earlier, as a session does."""
+        """Return whether claims verified earlier, such as a session's, are denied."""
         return self.ledger.denied.find(claims) is not None
 
     def admit(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
-        """Whether a token that was just verified may come in. `now` is Unix time.
+        """Decide about a token that has just been verified. `now` is Unix time.
 
         Raises TokenRevoked, RevocationUnknown.
         """
@@ -124,11 +124,11 @@ class RevocationWatch:
         return Admission.KNOWN if self.ledger.remember(family, digest) else Admission.ONCE
 
     async def ask_first(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
-        """The rest where `admit` gave ASK: wait until Cognito was asked. Raises as `admit` does."""
+        """Wait until Cognito was asked, after `admit` returned ASK. Raises as `admit` does."""
         family = self.ledger.schedule.get(family_key(claims))
         if family is not None and family.checked_at is None:
             news = self.ledger.news_of(family)
-            # Ahead of those who wait for nothing, but not of those who have waited for long.
+            # Ahead of families nobody waits for, but not of those that have waited long.
             self.ledger.schedule.hasten(family, family.seen_at - self.ledger.check_every)
             self.ledger.wake.set()
             try:
@@ -138,7 +138,7 @@ class RevocationWatch:
                 self._cannot_tell(f"Cognito was not asked within {_PATIENCE:g} s")
                 return Admission.ONCE
         admission = self.admit(claims, token, digest, now)
-        # Dropped and taken in anew meanwhile: it has waited once, and is asked about next.
+        # Dropped and added again meanwhile: the request has waited once, and the family is next.
         return Admission.ONCE if admission is Admission.ASK else admission
 
     def _refuse_denied(self, claims: Claims) -> None:
@@ -155,10 +155,10 @@ class RevocationWatch:
 
 
 def unaskable(claims: Claims) -> str | None:
-    """Why Cognito cannot be asked about this token; None: it can."""
-    if claims.token_use != "access":  # noqa: S105 - a kind of token
+    """Return why Cognito cannot be asked about this token, or None if it can."""
+    if claims.token_use != "access":  # noqa: S105 - not a password
         return "id_token"
-    # Client credentials: there is nobody who could be signed out.
+    # Client credentials: there is no user to sign out.
     if claims.username is None:
         return "no_user"
     return None if SCOPE in claims.scopes else "no_scope"

@@ -1,1 +1,1 @@
-"""TLS contexts: for clients, for the upstream, for AWS; made in one place, replaced when a file changes."""
+"""TLS contexts for clients, the upstream and AWS; replaced when their files change."""

@@ -1,6 +1,6 @@
-"""What went wrong on a connection, in plain words for logs and commands.
+"""Causes of failed connections in plain words, for logs and commands.
 
-Invariant: no byte that a peer sent and no name of a Python class is in the text.
+Invariant: the text contains no byte that a peer sent and no Python class name.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 import socket
 import ssl
 
-# OpenSSL's words for a peer that does not speak TLS: its first bytes are no record.
+# OpenSSL's reasons for a peer that does not speak TLS: its first bytes are not a TLS record.
 _NOT_TLS = frozenset(
     {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
 )
@@ -21,14 +21,14 @@ def plain(error: BaseException) -> str:
         return f"certificate verify failed: {error.verify_message.rstrip('.')}"
     if isinstance(error, ssl.SSLError):
         if error.reason in _NOT_TLS:
-            return "the server does not speak TLS on this port (an http address called by https?)"
+            return "the server does not speak TLS on this port (an http address in an https URL?)"
         return f"TLS: {(error.reason or 'failed').lower().replace('_', ' ')}"
     if isinstance(error, socket.gaierror):
         return f"the host name was not found ({(error.strerror or 'unknown').lower()})"
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "no response in time"
     if isinstance(error, OSError):
-        # The words of the number: asyncio's own text repeats the address in Python's notation.
+        # The message of the number: asyncio's text repeats the address in Python's notation.
         known = error.errno is not None and error.errno > 0
         return os.strerror(error.errno).lower() if known and error.errno else _by_kind(error)
     return _by_kind(error)
@@ -38,5 +38,5 @@ def _by_kind(error: BaseException) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused"
     if isinstance(error, (ConnectionResetError, EOFError, BrokenPipeError)):
-        return "the connection was closed before an answer"
+        return "the connection was closed before a response"
     return "the connection failed"

@@ -1,6 +1,6 @@
-"""How long a certificate holds: read from its file, looked at whenever that changes.
+"""The validity period of a certificate, read from its file.
 
-Invariant: nothing here decides whom to trust; that is the context's (tls.py).
+Invariant: nothing here decides about trust; that is left to the context (contexts.py).
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import NamedTuple
 
 
 class Validity(NamedTuple):
-    """Of a certificate, in Unix time: RFC 5280 section 4.1.2.5."""
+    """A certificate's validity in Unix time (RFC 5280 section 4.1.2.5)."""
 
     since: float
     until: float
 
     def problem(self, now: float) -> str | None:
-        """Why clients refuse it at `now`; None: they do not for this reason."""
+        """Return why the certificate is invalid at `now`, or None."""
         if now > self.until:
             return f"expired at {_shown(self.until)}"
         if now < self.since:
@@ -26,8 +26,8 @@ class Validity(NamedTuple):
 
 
 def validity(file: Path) -> Validity | None:
-    """Of the first certificate in this file, which is ours; None: there is none, or it cannot be read."""
-    # Where there is no TLS nobody pays for it.
+    """Return the validity of the file's first certificate, the server's; None if it cannot be read."""
+    # Imported only where TLS is used.
     from cryptography import x509  # noqa: PLC0415
 
     try:

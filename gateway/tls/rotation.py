@@ -1,13 +1,12 @@
-"""TLS contexts that follow their files: a changed file makes a new context for the connections to come.
+"""TLS contexts that follow their files: after a change, new connections get a new context.
 
 The files are read every two seconds and compared by content, so that it does not matter how they are
-replaced: written over, renamed, or by a swapped symlink (Kubernetes). Connections that exist go on. Whole
-contexts are handed over, not just certificates (as an SNI callback would), which keeps sessions apart too: a
-client whose authority was taken out cannot resume one that was made before.
+replaced: overwritten, renamed, or by a swapped symlink (Kubernetes). Existing connections continue. A new
+context also separates TLS sessions, which replacing only certificates in an SNI callback would not: a client
+whose CA was removed cannot resume an earlier session.
 
-Invariant: `current` was made of files that fit each other; what does not (a key of another certificate, half
-of a file), and an expired certificate in the place of a valid one, is said in the log, and the last good one
-stays.
+Invariant: `current` was built from files that match. Files that do not (a key of another certificate, half a
+file), and an expired certificate in place of a valid one, are logged, and the last good context stays.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from gateway.observe.metrics import WorkerMetrics
 from gateway.tls.certificates import Validity, validity
 from gateway.tls.contexts import client_context, files_of, server_context
 
-# Seconds between two looks at the files: small beside the days a certificate lives, nothing beside the work.
+# Seconds between two reads of the files: short beside a certificate's life, and cheap.
 _INTERVAL = 2.0
 
 
 class WatchedContext:
-    """The context made last of these files. `start` begins to watch them, `stop` ends it."""
+    """The last context built from these files. `start` begins to watch them, `stop` ends it."""
 
     def __init__(
         self,
@@ -43,24 +42,26 @@ class WatchedContext:
         log: Logger,
         metrics: WorkerMetrics,
     ) -> None:
-        """Raises GatewayError when the first context cannot be made; `section` names it in log and metrics.
-        `certificate`: the file of the one that is shown; None: none is."""
+        """`section` names the context in logs and metrics; `certificate` is the file of ours, if any.
+
+        Raises GatewayError if the first context cannot be built.
+        """
         self._section = section
         self._files = files
         self._build = build
         self._certificate = certificate
         self._log = log
         self._metrics = metrics
-        # Read before the context is made: a change in between is found by the next look.
+        # Read before the context is built: a change in between is found by the next read.
         self._seen = _contents(files)
         self.current = build()
-        # Of the certificate in `current`.
+        # The validity of the certificate in `current`.
         self._valid = None if certificate is None else validity(certificate)
         self._show(self._valid)
         problem = None if self._valid is None else self._valid.problem(time.time())
         if problem is not None:
-            told = f"{section}.certificate_file {certificate}: {problem}"
-            log.event("certificate_invalid", level="warning", section=section, exact=told)
+            message = f"{section}.certificate_file {certificate}: {problem}"
+            log.event("certificate_invalid", level="warning", section=section, exact=message)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -78,8 +79,8 @@ class WatchedContext:
             await self.refresh()
 
     async def refresh(self) -> None:
-        """Look at the files now."""
-        # In a thread: files may lie on a network, and a key is parsed for some milliseconds.
+        """Reload the files now, if they changed."""
+        # In a thread: files may be on a network volume, and parsing a key takes some milliseconds.
         seen = await asyncio.to_thread(_contents, self._files)
         if seen == self._seen:
             return
@@ -95,13 +96,13 @@ class WatchedContext:
             self._log.event("tls_reload", section=self._section, result="success", exact=None)
 
     def _next(self) -> tuple[ssl.SSLContext, Validity | None]:
-        """Raises GatewayError for files that must not take the place of those before."""
+        """Build the next context. Raises GatewayError for files that must not replace the current ones."""
         context = self._build()
         if self._certificate is None:
             return context, None
         found, now = validity(self._certificate), time.time()
         problem = None if found is None else found.problem(now)
-        # With nothing better in use it may as well be taken.
+        # If the current certificate is no better, the new one is used.
         if problem is not None and (self._valid is None or self._valid.problem(now) is None):
             raise GatewayError(f"{self._section}.certificate_file {self._certificate}: {problem}")
         return context, found
@@ -113,7 +114,7 @@ class WatchedContext:
 
 
 def listen_tls(listen: Listen, log: Logger, metrics: WorkerMetrics) -> WatchedContext | None:
-    """The public listener's context; None where it speaks plain HTTP. Raises GatewayError."""
+    """Return the public listener's context; None for plain HTTP. Raises GatewayError."""
     tls = listen.tls
     if tls is None:
         return None
@@ -128,7 +129,7 @@ def listen_tls(listen: Listen, log: Logger, metrics: WorkerMetrics) -> WatchedCo
 
 
 def upstream_tls(upstream: Upstream, log: Logger, metrics: WorkerMetrics) -> WatchedContext | None:
-    """The context for an https upstream; None for the others. Raises GatewayError."""
+    """Return the context for an https upstream; None for others. Raises GatewayError."""
     if upstream.scheme != "https":
         return None
     tls = upstream.tls or ClientTls()
@@ -143,7 +144,7 @@ def upstream_tls(upstream: Upstream, log: Logger, metrics: WorkerMetrics) -> Wat
 
 
 def _contents(files: Sequence[Path]) -> list[bytes | None]:
-    """A digest of each file; None for one that cannot be read."""
+    """Return a digest of each file; None for one that cannot be read."""
     return [_digest(file) for file in files]
 
 

@@ -167,7 +167,7 @@ async def test_a_new_key_takes_over_and_both_are_published(tmp_path: Path) -> No
             verified(second, keys, "RS256")
             # What is broken changes nothing.
             (tmp_path / "a.key").write_bytes(b"nonsense")
-            with pytest.raises(GatewayError, match="holds no private key"):
+            with pytest.raises(GatewayError, match="contains no private key"):
                 await gateway.worker.reload(gateway.worker.config)
             await client.ask(get("/x", bearer))
             assert gateway.upstream.last.get(HEADER) == second
@@ -275,11 +275,11 @@ def test_the_same_file_is_the_same_signer_and_another_is_not(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "holds no private key: write PEM"),
+        (b"", "contains no private key: use PEM"),
         (pem(ec.generate_private_key(ec.SECP256R1()), b"hunter2"), "the key is encrypted"),
         (pem(ec.generate_private_key(ec.SECP384R1())), "must be EC P-256"),
         (rsa_key(1024), "must be EC P-256"),
-        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot be read"),
+        (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "an unreadable private key"),
     ],
 )
 def test_a_key_file_that_cannot_be_used_says_so(tmp_path: Path, content: bytes, told: str) -> None:

@@ -134,7 +134,7 @@ async def test_a_broken_pair_keeps_the_old_one(tmp_path: Path) -> None:
         assert await greeting(gateway, authority) == "second"
         events = await logged(gateway, "tls_reload", 4)
         assert [line["result"] for line in events] == ["failure"] * 3 + ["success"]
-        assert "does not belong to the certificate" in events[0]["exact"]
+        assert "does not match the certificate" in events[0]["exact"]
         assert "no such file" in events[2]["exact"]
 
 
@@ -350,9 +350,9 @@ async def test_an_idle_connection_does_not_delay_the_exit(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("certificate", "key", "told"),
     [
-        ("a.crt", "b.key", "the key does not belong to the certificate"),
-        ("a.key", "a.key", "holds no certificate"),
-        ("a.crt", "a.crt", "holds no private key"),
+        ("a.crt", "b.key", "the key does not match the certificate"),
+        ("a.key", "a.key", "contains no certificate"),
+        ("a.crt", "a.crt", "contains no private key"),
         ("a.crt", "locked.key", "the key is encrypted"),
     ],
 )
@@ -375,7 +375,7 @@ async def test_files_that_do_not_fit_are_one_sentence(
 
 async def test_an_authority_file_without_certificates_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing\n")
-    with pytest.raises(GatewayError, match=r"listen.tls.client_ca_file .*empty.pem: holds no certificate"):
+    with pytest.raises(GatewayError, match=r"listen.tls.client_ca_file .*empty.pem: contains no readable"):
         async with serving(tmp_path, f", client_ca_file: {tmp_path}/empty.pem"):
             pass
 
@@ -406,4 +406,4 @@ def test_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
         )
     assert process.returncode == 1
     (line,) = process.stderr.splitlines()
-    assert "the key is encrypted: write it without a password" in line
+    assert "the key is encrypted: store it without a password" in line

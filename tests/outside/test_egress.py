@@ -263,8 +263,8 @@ def test_a_tls_error_names_the_roots_and_the_setting(
     (keys,) = [each for each in json.loads(looked.stdout)["findings"] if each["about"] == f"keys of {POOL}"]
     for text in (told.stderr, keys["what"]):
         assert "certificate verify failed: " in text
-        assert f"trusted are the roots of {named}" in text
-        assert "set cognito.ca_file to a file with its root" in text
+        assert f"the trusted CAs are those of {named}" in text
+        assert "set cognito.ca_file to a file with its CA" in text
     assert told.stderr.count("\n") == 1
     assert explained.returncode == 1
 
@@ -274,7 +274,7 @@ def test_a_ca_file_that_cannot_be_used(company: Company) -> None:
     empty.write_text("nothing\n")
     checked = run(SCRIPT, "check-config", company.configuration(f"ca_file: {empty}"))
     assert checked.returncode == 1
-    assert f"cognito.ca_file: {empty}: holds no certificate that can be read: write PEM" in checked.stderr
+    assert f"cognito.ca_file: {empty}: contains no readable certificate: use PEM" in checked.stderr
     warned = run(SCRIPT, "check-config", company.configuration(), environ={"AWS_CA_BUNDLE": "/nowhere.pem"})
     assert warned.returncode == 0
     assert "warning: cognito.ca_file: AWS_CA_BUNDLE /nowhere.pem: no such file or directory" in warned.stderr
