@@ -293,6 +293,28 @@ class SignInRefused(Refusal):
     title, detail = "Sign-in failed", "This sign-in cannot be completed: begin again."
 
 
+class OAuthRefused(Refusal):
+    """An MCP client asked the authorization server for what it does not get; the answer is RFC 6749's."""
+
+    status, reason = 400, "oauth_refused"
+    title, detail = "Invalid request", "The client's request is malformed, or asks for what is not given."
+
+
+class AuthorizationRefused(Refusal):
+    """A client that is not ours, or a redirect that is not the client's: nobody is sent anywhere."""
+
+    status, reason = 400, "authorization_refused"
+    title = "This application cannot sign you in"
+    detail = "It is not known here, or wants you sent to an address that is not its own."
+
+
+class AuthorizationExpired(Refusal):
+    """A person came back from signing in too late, or in another browser."""
+
+    status, reason = 400, "authorization_expired"
+    title, detail = "This sign-in has expired", "Begin again in the application that you came from."
+
+
 class MalformedForm(Refusal):
     status, reason = 400, "malformed_form"
     title, detail = "Bad request", "The form or the query is malformed."

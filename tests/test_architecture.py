@@ -36,13 +36,14 @@ FLOORS: dict[str, set[str]] = {
     "aws": BASE,
     "upstream": BASE | {"http", "policy"},
     "sessions": BASE | {"aws", "http", "keys", "redis", "tokens"},
-    "gate": BASE | {"http", "keys", "policy", "redis", "revocation", "sessions", "tokens", "upstream"},
+    "mcp": BASE | {"aws", "http", "keys", "policy", "redis", "sessions", "tokens"},
+    "gate": BASE | {"mcp", "http", "keys", "policy", "redis", "revocation", "sessions", "tokens", "upstream"},
     "client": BASE | {"gate", "http", "upstream"},
     "envoy": BASE | {"gate", "http", "policy"},
-    "pages": BASE | {"aws", "gate", "http", "keys", "policy", "redis", "sessions", "tokens"},
+    "pages": BASE | {"aws", "gate", "http", "keys", "mcp", "policy", "redis", "sessions", "tokens"},
     "serve": BASE
     | {
-        *("aws", "client", "envoy", "gate", "http", "keys", "pages", "policy", "redis", "revocation"),
+        *("aws", "client", "envoy", "gate", "http", "keys", "mcp", "pages", "policy", "redis", "revocation"),
         *("sessions", "tokens", "upstream"),
     },
     "commands": BASE | {"aws", "gate", "keys", "policy", "serve", "tokens"},

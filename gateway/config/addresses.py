@@ -55,6 +55,11 @@ class Target(NamedTuple):
     unix: Path | None
 
 
+# Of a resource's path: nothing that two readers could take for two paths.
+_SEGMENT = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._~-]+")
+_REDIRECT = re.compile(r"([a-z][a-z0-9+.-]{0,62}):[A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]{1,2000}")
+
+
 def host_name(text: str) -> str:
     """Parse a DNS name or an IP address without brackets, to lower case."""
     try:
@@ -197,6 +202,28 @@ def trusted(text: str) -> str:
     # RFC 7517 section 8 with RFC 9110 section 4.2.2: keys are as authentic as the connection they arrive on.
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.host)):
         raise ValueError(f"{shown(text)} must be https, or http on a loopback address")
+    return text
+
+
+def resource(text: str) -> str:
+    """The URL of a protected resource (RFC 8707 section 2), which tokens are bound to."""
+    trusted(text)
+    if not all(_SEGMENT.fullmatch(segment) for segment in url(text).path.removesuffix("/").split("/")[1:]):
+        raise ValueError(
+            f"{shown(text)}: its path may hold letters, digits and . _ ~ - between single slashes"
+        )
+    return text
+
+
+def redirect_uri(text: str) -> str:
+    """Where a client takes an authorization code (RFC 6749 section 3.1.2): absolute, without a fragment."""
+    match = _REDIRECT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{shown(text)} is not an absolute URI of printable ASCII without a fragment")
+    if match[1] in {"javascript", "data", "vbscript", "file", "blob", "about"}:
+        raise ValueError(f"{shown(text)}: browsers run or read what such a URI holds")
+    if match[1] == "http" and not is_loopback(url(text.partition("?")[0]).host):
+        raise ValueError(f"{shown(text)} must be https, a client's own scheme, or http on a loopback address")
     return text
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from gateway.config import addresses, complete
 from gateway.config.egress import egress_of
 from gateway.config.likely import client_doubt, pool_doubt
+from gateway.config.mcp_checks import check_mcp
 from gateway.config.model import Address
 from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
@@ -27,6 +28,7 @@ def check(typed: Typed, report: Report) -> None:
     """Run every check that needs more than one value; mistakes and warnings go into `report`."""
     _pools(typed, report)
     _doubts(typed, report)
+    check_mcp(typed, report)
     _identity_headers(typed, report)
     _passed_headers(typed, report)
     _listeners(typed, report)

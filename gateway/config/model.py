@@ -37,6 +37,7 @@ from gateway.config.table_http import (
     Tracing,
     Upstream,
 )
+from gateway.config.table_mcp import Mcp
 
 __all__ = [
     "DIRECT",
@@ -52,6 +53,7 @@ __all__ = [
     "IdentityHeaders",
     "Listen",
     "Log",
+    "Mcp",
     "Metrics",
     "Paths",
     "RateLimit",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from gateway.config import table_access as access
 from gateway.config import table_http as http
+from gateway.config import table_mcp as mcp_table
 from gateway.config.declare import Declared, key, nested, optional, section, section_of
 from gateway.config.shapes import ListOf
 
@@ -39,6 +40,11 @@ class Config(Declared):
         access.IdentityHeaders,
         "Headers that name the principal to the upstream. Every copy a client sends, however spelled, is "
         "removed. null: the header is not sent.",
+    )
+    mcp: mcp_table.Mcp | None = optional(
+        section_of(mcp_table.Mcp),
+        "MCP clients sign in here, with nothing configured by hand: docs/mcp.md. null: the gateway is no "
+        "authorization server.",
     )
     sign_in: access.SignIn = nested(access.SignIn, "Sign-in pages for browsers, and their sessions.")
     rate_limit: http.RateLimit = nested(

@@ -346,6 +346,7 @@ class SessionSettings(Declared):
         s.FILE,
         "Keys that seal cookies, one per line, newest first. null: generated at start; restarts end "
         "sessions.",
+        example="/etc/keys/session.keys",
     )
     cookie_name: str = key(
         s.COOKIE_NAME,

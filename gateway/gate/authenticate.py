@@ -20,11 +20,12 @@ from gateway.errors import (
     WrongIssuer,
 )
 from gateway.keys.key_sets import KeySets
+from gateway.mcp.sealed_tokens import PREFIX, SealedTokens
 from gateway.observe.metrics import WorkerMetrics
 from gateway.revocation.watch import Admission, RevocationWatch
 from gateway.tokens.bearer import SCHEME_LENGTH, bearer_token, token_hash
 from gateway.tokens.cache import TokenCache, weight
-from gateway.tokens.claims import Claims, PoolRules, UnverifiedToken, decode, verify
+from gateway.tokens.claims import Claims, PoolRules, UnverifiedToken, decode, limited, verify
 from gateway.tokens.jwk import VerificationKey
 from gateway.tokens.principal import NOTHING, Principal
 from gateway.tokens.shown import one_of, shown
@@ -44,19 +45,29 @@ class Verification:
         "_known",
         "_now",
         "_rules",
+        "_scopes",
         "_token",
         "_unverified",
         "digest",
     )
 
     def __init__(
-        self, authenticator: Authenticator, token: bytes, digest: bytes, now: float, known: Principal | None
+        self,
+        authenticator: Authenticator,
+        token: bytes,
+        digest: bytes,
+        now: float,
+        known: Principal | None,
+        *,
+        scopes: frozenset[str] | None = None,
     ) -> None:
-        """`known`: whom the token proved before, in another spelling of its header."""
+        """`known`: whom the token proved before, in another spelling of its header. `scopes`: those of a
+        sealed token; None: it was not sealed."""
         self._authenticator = authenticator
         self._token = token
-        # The token's SHA-256.
+        # The token's SHA-256; of a sealed one the name that `sealed_name` gives it.
         self.digest = digest
+        self._scopes = scopes
         self._now = now
         self._known = known
         self._unverified: UnverifiedToken
@@ -86,7 +97,9 @@ class Verification:
         """Whom it proves; None where keys must be fetched or Cognito asked: `Authenticator.authenticate`."""
         if self._claims is None or self._key is None:
             return self._known
-        return self._authenticator.admitted(self._claims, self._key, self._token, self.digest, self._now)
+        return self._authenticator.admitted(
+            self._claims, self._key, self._token, self.digest, self._now, scopes=self._scopes
+        )
 
     def prepare(self) -> None:
         """Take all steps but the last."""
@@ -106,8 +119,19 @@ class Verification:
         """
         proven = None if self._claims is None or self._key is None else (self._claims, self._key)
         return await self._authenticator.finish(
-            self._unverified, self._rules, self._token, self.digest, self._now, proven=proven
+            self._unverified,
+            self._rules,
+            self._token,
+            self.digest,
+            self._now,
+            proven=proven,
+            scopes=self._scopes,
         )
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the token is one of ours, with Cognito's inside."""
+        return self._scopes is not None
 
     def __repr__(self) -> str:
         return f"<Verification by {self._authenticator!r}>"
@@ -126,8 +150,10 @@ class Authenticator:
         metrics: WorkerMetrics,
         revocation: RevocationWatch | None = None,
         cache_size: int | None = None,
+        sealed: SealedTokens | None = None,
     ) -> None:
-        """`cache_size`: bytes of tokens remembered, where fewer are there than configured."""
+        """`cache_size`: bytes of tokens remembered, where fewer are there than configured. `sealed`: None
+        where no tokens of ours are accepted."""
         # What a Verification needs of these, it reads itself.
         self.key_sets = key_sets
         self._describe = describe
@@ -142,6 +168,7 @@ class Authenticator:
             key_sets.key, max_size=cache_size or config.cognito.token_cache_size
         )
         self._revocation = revocation
+        self.sealed = sealed
         # An ID token → the access token that came with it, where a session holds both: Cognito can be asked
         # about no ID token, and about this one it answers for both.
         self.access_of: Callable[[bytes], bytes | None] | None = None
@@ -167,11 +194,29 @@ class Authenticator:
         MalformedAuthorization, TwoCredentials, or NoCredentials (no header, or another scheme).
         """
         token, known = bearer_token(authorization), None
+        if self.sealed is not None and token.startswith(PREFIX):
+            return self._begin_sealed(self.sealed, token, now)
         if digest is None or len(authorization[0]) != len(token) + SCHEME_LENGTH:
             # A spelling that `token_hash` leaves to us.
             digest = sha256(token).digest()
             known = self.cache.get(digest, now)
         return Verification(self, token, digest, now, known)
+
+    def _begin_sealed(self, sealed: SealedTokens, token: bytes, now: float) -> Verification:
+        """The way of one of our own tokens: Cognito's, which is inside, takes every step of its own.
+
+        Raises TokenMalformed where it was sealed for somebody else."""
+        name = sealed_name(sha256(token).digest())
+        known = self.cache.get(name, now)
+        if known is not None:
+            return Verification(self, token, name, now, known, scopes=frozenset())
+        inside = sealed.open(token, now)
+        return Verification(self, inside.token, name, now, None, scopes=inside.scopes)
+
+    def recognise_sealed(self, digest: bytes, now: float) -> Principal | None:
+        """`recognise` for tokens of ours, which are remembered under names of their own: whoever asks for one
+        has to look where it may be used (`Gate`)."""
+        return self.recognise(sealed_name(digest), now)
 
     def authenticate_now(
         self, authorization: Sequence[bytes], digest: bytes | None, now: float
@@ -189,7 +234,14 @@ class Authenticator:
         return self.cache.get(digest, now)
 
     def admitted(
-        self, claims: Claims, key: VerificationKey, token: bytes, digest: bytes, now: float
+        self,
+        claims: Claims,
+        key: VerificationKey,
+        token: bytes,
+        digest: bytes,
+        now: float,
+        *,
+        scopes: frozenset[str] | None = None,
     ) -> Principal | None:
         """The principal of a token that was verified; None where Cognito must be asked about it first."""
         remember = True
@@ -204,7 +256,7 @@ class Authenticator:
             if admission is Admission.ASK:
                 return None
             remember = admission is Admission.KNOWN
-        return self._principal(claims, key, digest, len(token), remember=remember, now=now)
+        return self._principal(claims, key, digest, len(token), remember=remember, now=now, scopes=scopes)
 
     # --- the long way ---
 
@@ -226,11 +278,13 @@ class Authenticator:
         now: float,
         *,
         proven: tuple[Claims, VerificationKey] | None = None,
+        scopes: frozenset[str] | None = None,
     ) -> Principal:
-        """Return the principal of a decoded token; `proven` where only Cognito must still be asked."""
+        """Return the principal of a decoded token; `proven` where only Cognito must still be asked,
+        `scopes` of a token that was sealed."""
         claims, key = proven or await self._checked_slowly(unverified, rules, now)
         remember = await self._stood_by(claims, token, digest, now) is Admission.KNOWN
-        return self._principal(claims, key, digest, len(token), remember=remember, now=now)
+        return self._principal(claims, key, digest, len(token), remember=remember, now=now, scopes=scopes)
 
     async def id_claims(self, authorization: Sequence[bytes], now: float) -> Claims:
         """What the ID token in a header says, whether or not its pool lets ID tokens in.
@@ -301,8 +355,18 @@ class Authenticator:
         return rules
 
     def _principal(
-        self, claims: Claims, key: VerificationKey, digest: bytes, length: int, *, remember: bool, now: float
+        self,
+        claims: Claims,
+        key: VerificationKey,
+        digest: bytes,
+        length: int,
+        *,
+        remember: bool,
+        now: float,
+        scopes: frozenset[str] | None,
     ) -> Principal:
+        # Only now: what Cognito is asked with is the token as it was signed.
+        claims = claims if scopes is None else limited(claims, scopes)
         named = NOTHING
         if self._named:
             named = claims.named(self._named, unverified=self._send_unverified)
@@ -319,6 +383,11 @@ class Authenticator:
 
     def __repr__(self) -> str:
         return f"<Authenticator of {len(self._rules_by_issuer)} issuers, {self.cache!r}>"
+
+
+def sealed_name(digest: bytes) -> bytes:
+    """Under which name a token of ours is remembered: no other token's SHA-256."""
+    return b"sealed " + digest
 
 
 def _rules_by_issuer(pools: Sequence[UserPool]) -> dict[str, PoolRules]:

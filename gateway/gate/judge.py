@@ -23,6 +23,7 @@ from gateway.errors import (
     NoCredentials,
     NotConfigured,
     NotFound,
+    WrongAudience,
 )
 from gateway.gate.authenticate import Authenticator
 from gateway.gate.limits import Limits
@@ -42,6 +43,7 @@ from gateway.tokens.bearer import refuse_bare_token, token_hash
 from gateway.tokens.principal import Principal
 
 if TYPE_CHECKING:
+    from gateway.mcp.endpoints import McpEndpoints
     from gateway.sessions.from_cookie import ByCookie
 
 # Targets whose route is remembered; a client that keeps asking for new ones only makes it start over.
@@ -66,9 +68,10 @@ class Gate:
         sessions: ByCookie | None = None,
         page: Callable[[Request, str], Awaitable[Answer]] | None = None,
         sign: Callable[[Request, Principal | None, bytes], Forward] | None = None,
+        mcp: McpEndpoints | None = None,
     ) -> None:
         """None: not configured. `page` answers what lies under the prefix; `sign` makes verdicts that name a
-        signer."""
+        signer; `mcp` answers MCP clients."""
         self._pools = config.cognito.user_pools
         self._paths = config.paths
         self._routes = routes
@@ -80,6 +83,11 @@ class Gate:
         self._sessions = sessions
         self._page = page
         self._sign = sign
+        self._mcp = mcp
+        # Where tokens of ours may be used; None: nowhere, for there are none.
+        self._sealed_at = None if config.mcp is None else config.mcp.path
+        # Raw paths, as in `needs`: whether they lie there.
+        self._inside: dict[str, bool] = {}
         # (method, raw path) → what its route needs; never of what `judge` answers itself.
         self.needs: dict[tuple[str, str], Need] = {}
         # Where other proxies ask (forward auth).
@@ -98,6 +106,8 @@ class Gate:
             ours = self._own.hold(paths)
             if ours and asked.elsewhere:
                 raise NotFound  # never proxied, by us or by another proxy
+            if ours and self._mcp is not None and self._mcp.has(paths):
+                return (yield from self._answer_client(self._mcp, asked, paths[0]))
             if self._cors is not None and (preflight := self._cors.preflight(asked)) is not None:
                 return preflight
             if ours:
@@ -116,7 +126,7 @@ class Gate:
 
     def _who(self, asked: Asked) -> Steps[Principal | None]:
         """Return who is asking: session or bearer, remembered or verified now. Raises Refusal."""
-        request, head, limits = asked.request, asked.head, self._limits
+        request, head = asked.request, asked.head
         sessions = self._sessions if head.own_cookies and not request.credentials else None
         if sessions is not None and not sessions.recognise(asked, time.time()):
             yield partial(sessions.resolve, asked)
@@ -125,8 +135,18 @@ class Gate:
             return None
         digest = _hash_of(head, credentials[0]) if len(credentials) == 1 else None
         principal = self._authenticator.recognise(digest, now)
-        if principal is not None:
-            return principal
+        if principal is None:
+            principal = yield from self._proven(asked, digest, now)
+        return principal
+
+    def _proven(self, asked: Asked, digest: bytes | None, now: float) -> Steps[Principal | None]:
+        """Return whom credentials prove that are not simply remembered. Raises Refusal."""
+        request, limits, credentials = asked.request, self._limits, asked.request.credentials
+        if self._sealed_at is not None and digest is not None:
+            principal = self._authenticator.recognise_sealed(digest, now)
+            if principal is not None:
+                self._check_resource(asked)
+                return principal
         if not self._pools:
             raise NotConfigured
         if limits is not None:
@@ -140,6 +160,8 @@ class Gate:
             principal = verification.principal()
             if principal is None:
                 principal = yield verification.finish
+            if verification.sealed:
+                self._check_resource(asked)
         except NoCredentials:
             return None  # another scheme proves nothing to us
         except (InvalidToken, MalformedAuthorization):
@@ -151,6 +173,32 @@ class Gate:
             raise
         self._record.proven(request, principal)
         return principal
+
+    def _check_resource(self, asked: Asked) -> None:
+        """Refuse a token of ours outside the resource that it is bound to (RFC 8707). Raises WrongAudience.
+
+        Where no request is named (forward auth), the token is good for none."""
+        if asked.need is not None or not self._is_inside(asked.raw_path):
+            raise WrongAudience("the token is bound to mcp.resource, and this is another one")
+
+    def _is_inside(self, raw_path: str) -> bool:
+        """Return whether a path is that of the resource of MCP clients, or below it, in every reading."""
+        known = self._inside.get(raw_path)
+        if known is None:
+            resource, paths = self._sealed_at, readings(raw_path, self._paths)
+            known = all(path == resource or path.startswith(f"{resource}/") for path in paths)
+            if len(raw_path) <= _REMEMBERED_LENGTH:
+                if len(self._inside) >= _REMEMBERED_TARGETS:
+                    self._inside.clear()
+                self._inside[raw_path] = known
+        return known
+
+    def _answer_client(self, mcp: McpEndpoints, asked: Asked, path: str) -> Steps[Answer]:
+        """Answer an MCP client, whatever page it runs in. Raises Refusal."""
+        if self._limits is not None:
+            self._limits.count_here(asked.request)
+        answer: Answer = yield partial(mcp.answer, asked.request, path)
+        return answer
 
     def _answer(self, asked: Asked, paths: Sequence[str]) -> Steps[Answer]:
         """Answer what lies at a path of ours, known or not. Raises Refusal."""
@@ -204,6 +252,10 @@ class Gate:
             return None
         digest = _hash_of(request.head, request.credentials[0])
         principal = self._authenticator.recognise(digest, time.time())
+        if principal is None:
+            if self._sealed_at is None or digest is None or not self._is_inside(request.raw_path):
+                return None
+            principal = self._authenticator.recognise_sealed(digest, time.time())
         return None if principal is None else self._forward(request, need, principal)
 
     def holds(self, request: Request) -> bool:

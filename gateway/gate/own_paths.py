@@ -15,6 +15,9 @@ from gateway.http.request import Asked
 from gateway.http.resource_metadata import WELL_KNOWN, metadata
 from gateway.policy.routes import RouteTable
 
+# RFC 8414 section 3, and OpenID Connect Discovery's spelling of it; ours where MCP clients sign in here.
+_SERVER_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
 
 class OwnPaths:
     """One configuration's."""
@@ -24,12 +27,13 @@ class OwnPaths:
         self._routes = routes
         self._signer = signer
         self._prefix = config.sign_in.prefix
+        self._kept = (WELL_KNOWN, self._prefix, *(() if config.mcp is None else _SERVER_METADATA))
         # Where the upstream finds the keys of assertions; None: there are none.
         self._keys = None if signer is None else f"{self._prefix}/jwks.json"
 
     def hold(self, paths: Sequence[str]) -> bool:
         """Whether one of a request's readings is, or lies under, a path of ours."""
-        return any(_under(path, WELL_KNOWN) or _under(path, self._prefix) for path in paths)
+        return any(_under(path, kept) for path in paths for kept in self._kept)
 
     def is_page(self, paths: Sequence[str]) -> bool:
         """Whether the portal, where there is one, answers it, if only with 404; what can be read in several

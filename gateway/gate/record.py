@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.config.model import Mcp
 from gateway.errors import (
     BadRequest,
     Forbidden,
@@ -64,6 +65,7 @@ class Record:
         log: Logger,
         *,
         public_url: str | None,
+        mcp: Mcp | None = None,
         tracer: Tracer | None = None,
         people: Callable[[], ForPeople | None] = lambda: None,
     ) -> None:
@@ -73,6 +75,7 @@ class Record:
         self._metrics = metrics
         self._log = log
         self._public_url = public_url
+        self._mcp = mcp
         self._refusals = Refusals()
         self._hint: str | None = DOCTOR
         # None: no spans.
@@ -114,7 +117,7 @@ class Record:
         answer = problem(
             refusal,
             request_id=request_id,
-            metadata_url=metadata_url(request.original or request, self._public_url),
+            metadata_url=metadata_url(request.original or request, self._public_url, self._mcp),
             status=None if request.original is None else status_for_proxy(refusal),
             help_url=self._help(request, refusal),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from gateway.config.model import Config
+from gateway.config.model import Config, Mcp
 from gateway.errors import NotFound
 from gateway.http.answers import Answer, HeaderLines, json_answer
 from gateway.http.request import Asked, Request
@@ -36,12 +36,14 @@ def public_origin(request: Request | Asked, public_url: str | None) -> str | Non
     return f"{proto.decode('ascii')}://{host.decode('ascii')}"
 
 
-def metadata_url(request: Request | Asked, public_url: str | None) -> str | None:
+def metadata_url(request: Request | Asked, public_url: str | None, mcp: Mcp | None = None) -> str | None:
     """Return the `resource_metadata` URL for a challenge (RFC 9728 section 5.1).
 
     Section 3.3: the document's `resource` must be the requested URL, so the path is included where it can be
-    quoted.
+    quoted. Everything below the resource of MCP clients is that one resource.
     """
+    if mcp is not None and _covers(mcp, request.raw_path):
+        return mcp.origin + WELL_KNOWN + mcp.path
     origin = public_origin(request, public_url)
     if origin is None:
         return None
@@ -60,7 +62,12 @@ def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) ->
         raise NotFound
     origin = public_origin(request, config.listen.public_url) or ""
     servers = [pool.issuers[0] for pool in config.cognito.user_pools]
-    document: dict[str, object] = {"resource": origin + (request.raw_path[len(WELL_KNOWN) :] or "/")}
+    path, mcp = request.raw_path[len(WELL_KNOWN) :], config.mcp
+    document: dict[str, object] = {"resource": origin + (path or "/")}
+    if mcp is not None and (not path or _covers(mcp, path)):
+        # Older clients ask at the root, whatever the resource's path.
+        document["resource"] = mcp.resource
+        servers = [(config.listen.public_url or mcp.origin).rstrip("/")]
     if servers:
         document["authorization_servers"] = servers
     if scopes:
@@ -72,3 +79,8 @@ def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) ->
         # `resource` is built from these: a cache must not serve one name's document to another.
         headers.append((b"Vary", b"X-Forwarded-Host, X-Forwarded-Proto"))
     return json_answer(document, headers=headers)
+
+
+def _covers(mcp: Mcp, raw_path: str) -> bool:
+    """Return whether a path is the resource of MCP clients, or lies below it."""
+    return raw_path.startswith(mcp.path) and raw_path[len(mcp.path) : len(mcp.path) + 1] in {"", "/"}

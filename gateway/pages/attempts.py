@@ -46,6 +46,8 @@ SENT_TO_PERSON = Limit("sent-person", 5)
 SENT_TO_NAME = Limit("sent-name", 30)
 # Every call to Cognito, whatever the answer: even a correct password allows only a limited number.
 ASKED = Limit("asked", 600)
+# What one person allows: each is a code that is kept for a minute.
+CONSENT = Limit("consent", 60)
 SETUP_BY_ADDRESS = Limit("setup", 5)
 
 Key = tuple[Limit, str]

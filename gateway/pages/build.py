@@ -20,6 +20,9 @@ from gateway.http.request import Asked, Request
 from gateway.http.resource_metadata import public_origin
 from gateway.http.streams import Streams
 from gateway.keys.key_sets import KeySets
+from gateway.mcp.authorization_codes import Codes, MemoryCodes, RedisCodes
+from gateway.mcp.front_door import FrontDoor
+from gateway.mcp.sealed_tokens import SealedTokens
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.pages.aws_credentials import CredentialsCache
@@ -35,7 +38,7 @@ from gateway.sessions.ended import Ended
 from gateway.sessions.from_cookie import ByCookie
 from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.proof import Prover
-from gateway.sessions.secrets import read_secrets
+from gateway.sessions.secrets import secrets_of
 from gateway.sessions.stores import CookieStore, MemoryStore, Store
 from gateway.sessions.threads import Threads
 
@@ -58,14 +61,15 @@ class Built:
         once: Once,
         refuse: Refuse,
         streams: Streams,
+        sealed: SealedTokens | None,
         metrics: WorkerMetrics,
         log: Logger,
         previous: Built | None,
     ) -> None:
-        """Build the portal. `secret` is used where no secret_file is configured. Raises GatewayError."""
+        """Build the portal. `secret` is used where no secret_file is configured; `sealed` is None where MCP
+        clients do not sign in here. Raises GatewayError."""
         self.config = config
-        file = config.sign_in.session.secret_file
-        self._secrets = (secret,) if file is None else read_secrets(file)
+        self._secrets = secrets_of(config, secret)
         self.sealers = sealers = Sealers.of(self._secrets)
         self.threads: Threads = previous.threads if previous is not None else Threads()
         self.redis = self._same_redis(previous) or self._new_redis(log)
@@ -89,8 +93,11 @@ class Built:
         self.credentials = CredentialsCache(config.cognito, self.threads)
         if previous is not None and config.cognito == previous.config.cognito:
             self.credentials.inherit(previous.credentials)
+        self._codes: Codes = self._same_codes(previous) or self._new_codes()
+        self.mcp = self._new_door(sealed, users, prover, log)
         portal = Portal(
             config,
+            mcp=self.mcp,
             authenticator=authenticator,
             sealers=sealers,
             sessions=self.sessions,
@@ -183,6 +190,26 @@ class Built:
         if session.redis_url is None or session.store == "memory":
             return None
         return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
+
+    def _new_door(
+        self, sealed: SealedTokens | None, users: Users, prover: Prover, log: Logger
+    ) -> FrontDoor | None:
+        """None: no MCP client signs in here."""
+        mcp = self.config.mcp
+        if mcp is None or sealed is None:
+            return None
+        return FrontDoor(
+            self.config, mcp, tokens=sealed, codes=self._codes, users=users, prover=prover, log=log
+        )
+
+    def _same_codes(self, previous: Built | None) -> Codes | None:
+        """Those in memory outlive a reload, as their clients do."""
+        if previous is None or self.redis is not None or not isinstance(previous._codes, MemoryCodes):
+            return None
+        return previous._codes
+
+    def _new_codes(self) -> Codes:
+        return MemoryCodes() if self.redis is None else RedisCodes(self.redis)
 
     def _same_store(self, previous: Built | None) -> Store | None:
         """Return the previous memory store. Other stores hold no state and are rebuilt, perhaps with new

@@ -23,6 +23,7 @@ from gateway.errors import (
     SessionsUnavailable,
 )
 from gateway.http.answers import Answer
+from gateway.http.body import read_form
 from gateway.http.forms import parse_fields
 from gateway.http.headers import value_of
 from gateway.http.navigation import accepts_html, maker_of, prefetches
@@ -30,7 +31,6 @@ from gateway.http.origin import normal
 from gateway.http.request import Request
 from gateway.http.resource_metadata import public_origin
 from gateway.pages import assets, respond
-from gateway.pages.body import read_form
 from gateway.pages.csrf import Guard
 from gateway.pages.portal import Portal
 from gateway.pages.sign_in_target import SignInTarget, asked

@@ -137,7 +137,7 @@ async def _finish(portal: Portal, page: PageRequest, pool: UserPool, domain: str
         redirect_uri=page.url("/callback"),
     )
     await _check_id_token(portal, pool, tokens, state, page.now)
-    await portal.sessions.begin(page, pool, tokens)
+    await portal.signed_in(page, pool, tokens, state.return_to)
 
 
 def _any_domain(portal: Portal) -> bool:

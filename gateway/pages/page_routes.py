@@ -14,9 +14,11 @@ from gateway.http.answers import Answer
 from gateway.http.navigation import shown_to_a_person
 from gateway.pages import (
     assets,
+    authorize,
     challenge,
     change_password,
     confirm,
+    consent,
     credentials,
     forgot_password,
     home,
@@ -48,10 +50,12 @@ def shown(handler: Handler) -> Handler:
 def routes() -> Routes:
     return {
         "/": {"GET": home.show, "POST": shown(home.reveal)},
+        "/authorize": {"GET": authorize.show},
         "/callback": {"GET": managed_login.callback},
         "/challenge": {"GET": challenge.show, "POST": challenge.submit},
         "/change_password": {"GET": change_password.show, "POST": change_password.submit},
         "/confirm": {"GET": confirm.show, "POST": confirm.submit},
+        "/consent": {"GET": shown(consent.show), "POST": shown(consent.submit)},
         "/credentials": {"GET": credentials.credentials, "POST": shown(credentials.of_the_session)},
         "/forgot_password": {"GET": forgot_password.show, "POST": forgot_password.submit},
         "/reset_password": {"GET": forgot_password.show_reset, "POST": forgot_password.submit_reset},

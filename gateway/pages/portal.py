@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from gateway.aws.values import Tokens
 from gateway.config.model import Config, UserPool
-from gateway.errors import InvalidToken, NotConfigured
+from gateway.errors import AuthorizationExpired, InvalidToken, NotConfigured
 from gateway.gate.authenticate import Authenticator
+from gateway.mcp.front_door import FrontDoor
 from gateway.pages.aws_credentials import CredentialsCache
 from gateway.pages.shared import Pages
 from gateway.sessions.cognito import Users
@@ -48,6 +50,7 @@ class Portal:
         self,
         config: Config,
         *,
+        mcp: FrontDoor | None = None,
         authenticator: Authenticator,
         sealers: Sealers,
         sessions: Sessions,
@@ -58,6 +61,8 @@ class Portal:
         pages: Pages,
     ) -> None:
         self.config = config
+        # None: no MCP client signs in here.
+        self.mcp = mcp
         self.sealers = sealers
         # `await portal.sessions.begin(page, pool, tokens)` completes a sign-in.
         self.sessions = sessions
@@ -82,6 +87,18 @@ class Portal:
             return  # its pool or client is no longer configured
         page.session = session
         page.request.principal = page.principal
+
+    async def signed_in(self, page: PageRequest, pool: UserPool, tokens: Tokens, return_to: str) -> None:
+        """End a sign-in: its tokens go to the MCP client it was for, else they make a session of the browser.
+
+        Raises InvalidToken, NoKeys, SessionsUnavailable or AuthorizationExpired."""
+        if self.mcp is None or not self.mcp.is_for_client(return_to):
+            await self.sessions.begin(page, pool, tokens)
+            return
+        waiting = self.mcp.pending_of(page, return_to)
+        if waiting is None:
+            raise AuthorizationExpired("signed in for an authorization that is not on its way any more")
+        await self.mcp.signed_in(page, waiting, pool, tokens)
 
     async def ask_again(self, page: PageRequest) -> bool:
         """Refresh the page's session at Cognito; return whether it got new tokens, and update the principal.

@@ -49,6 +49,15 @@ def message(
     )
 
 
+def policy(form_targets: Sequence[str] = (), *, script: str = "'self'") -> str:
+    """Return the Content-Security-Policy of a page whose forms may lead to these origins as well."""
+    targets = " ".join(("'self'", *form_targets))
+    return (
+        f"default-src 'none'; style-src 'self'; script-src {script}; img-src 'self' data:; "
+        f"connect-src 'self'; form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+
 def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = ()) -> Answer:
     """Return the answer with the security headers that every answer of the portal carries.
 
@@ -56,14 +65,9 @@ def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = 
     `form_targets`: other origins that our forms may lead to. Browsers check redirects after a form as well
     (CSP level 3, form-action), so the managed login domain is one.
     """
-    targets = " ".join(("'self'", *form_targets))
     present = {name.lower() for name, _ in answer.headers}
-    policy = (
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        f"form-action {targets}; base-uri 'none'; frame-ancestors 'none'"
-    )
     wanted = (
-        (b"Content-Security-Policy", policy.encode("ascii")),
+        (b"Content-Security-Policy", policy(form_targets).encode("ascii")),
         # Immutable files set their own.
         (b"Cache-Control", b"no-store"),
         (b"X-Content-Type-Options", b"nosniff"),

@@ -211,7 +211,7 @@ class Turn:
             return self.to("/sign_in", notice="everywhere" if ended else "reset")
         if isinstance(outcome, Tokens):
             tokens = await self._with_device(outcome)
-            await self.portal.sessions.begin(page, self.pool.configured, tokens)
+            await self.portal.signed_in(page, self.pool.configured, tokens, self.return_to)
             forget_step(page)
             forget_account(page)
             return see_other(self.wanted.onward(page))

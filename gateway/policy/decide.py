@@ -128,7 +128,10 @@ def decide(need: Need, who: Principal | None, now: float) -> str:
             return "open_route"
         if need.auth == "optional":
             return "anonymous"
-        raise NoCredentials
+        unknown = NoCredentials()
+        # RFC 6750 section 3: a client that has no token yet asks for one with these.
+        unknown.scope = need.scope
+        raise unknown
     if need.conditions:
         missing = [each for condition in need.conditions for each in _missing(condition, who)]
         if missing:

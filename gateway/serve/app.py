@@ -23,6 +23,7 @@ from gateway.http.cors import CorsPolicy
 from gateway.http.request import Peer, RequestIds
 from gateway.http.streams import Streams
 from gateway.keys.key_sets import KeySetReport, KeySets
+from gateway.mcp.endpoints import McpEndpoints
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.pages.once import Once
@@ -32,12 +33,13 @@ from gateway.revocation.watch import RevocationWatch
 from gateway.serve.announce import announce_setup
 from gateway.serve.aws_signing import signer_of
 from gateway.serve.revocation_wiring import revocation_of
-from gateway.sessions.secrets import make_secret
+from gateway.sessions.secrets import make_secret, secrets_of
 from gateway.tls.rotation import upstream_tls
 from gateway.upstream.connection_pool import UpstreamPool
 
 if TYPE_CHECKING:
     from gateway.gate.tracer import Tracer
+    from gateway.mcp.sealed_tokens import SealedTokens
     from gateway.pages.build import Built
     from gateway.sessions.lifecycle import Sessions
 
@@ -83,20 +85,13 @@ class Gateway:
         self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
         # Verdicts on revocation shared between workers; None: there are no other workers.
         self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
+        self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
+        self._sealed = self._new_sealed()
         kept = self._same_authenticator(previous)
         # None: revocation is not checked. Belongs to the authenticator, whose tokens it watches.
         before: RevocationWatch | None = None if previous is None else previous.revocation
         self.revocation: RevocationWatch | None = before if kept else self._new_revocation(before)
-        self.authenticator = kept or Authenticator(
-            config,
-            self.key_sets,
-            describe=lambda claims: identity_lines(claims, config.identity_headers),
-            assertion=None if self._signer is None else self._signer.line_for,
-            metrics=metrics,
-            revocation=self.revocation,
-            cache_size=token_cache_size,
-        )
-        self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
+        self.authenticator = kept or self._new_authenticator(token_cache_size)
         self._once: Once = once or (previous._once if previous is not None else Once.make())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
         # None: the upstream is not an AWS service.
@@ -183,8 +178,32 @@ class Gateway:
             # Principals contain the claims that routes require.
             and now.claims_in_routes == before.claims_in_routes
             and self._signer == previous._signer
+            # What a secret sealed that was taken away opens nothing, remembered or not.
+            and self._sealed == previous._sealed
         )
         return previous.authenticator if same else None
+
+    def _new_sealed(self) -> SealedTokens | None:
+        """Return what opens the tokens of MCP clients; None: there are none. Raises GatewayError."""
+        mcp = self.config.mcp
+        if mcp is None or not self.config.sign_in.enabled:
+            return None
+        from gateway.mcp.sealed_tokens import SealedTokens  # noqa: PLC0415 - only where it is configured
+
+        return SealedTokens(secrets_of(self.config, self._secret), mcp.resource)
+
+    def _new_authenticator(self, cache_size: int | None) -> Authenticator:
+        config = self.config
+        return Authenticator(
+            config,
+            self.key_sets,
+            describe=lambda claims: identity_lines(claims, config.identity_headers),
+            assertion=None if self._signer is None else self._signer.line_for,
+            metrics=self._metrics,
+            revocation=self.revocation,
+            cache_size=cache_size,
+            sealed=self._sealed,
+        )
 
     def _same_limits(self, previous: Gateway | None) -> Limits | None:
         """With their counters."""
@@ -197,6 +216,7 @@ class Gateway:
             self._metrics,
             self._log,
             public_url=self.config.listen.public_url,
+            mcp=self.config.mcp,
             tracer=self.tracer,
             people=lambda: None if self.portal is None else self.portal.for_people,
         )
@@ -231,6 +251,7 @@ class Gateway:
 
     def _new_gate(self, cors: CorsPolicy | None) -> Gate:
         routes, portal = RouteTable(self.config.routes), self.portal
+        door = None if portal is None else portal.mcp
         return Gate(
             self.config,
             routes=routes,
@@ -242,6 +263,7 @@ class Gateway:
             sessions=None if portal is None else portal.by_cookie,
             page=None if portal is None else portal.answer,
             sign=None if self.aws is None else self.aws.forward,
+            mcp=None if door is None else McpEndpoints(self.config, door, routes),
         )
 
     def _new_portal(self, previous: Gateway | None) -> Built:
@@ -256,6 +278,7 @@ class Gateway:
             once=self._once,
             refuse=self.record.refuse,
             streams=self.streams,
+            sealed=self._sealed,
             metrics=self._metrics,
             log=self._log,
             previous=None if previous is None else previous.portal,

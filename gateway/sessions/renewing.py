@@ -30,7 +30,7 @@ _HOLD = 3.0
 _STORE_TRIES, _STORE_PAUSE = 5, 0.5
 
 # Cognito's words for: this refresh token, or this user, will never get tokens again.
-_FINAL = frozenset(
+FINAL = frozenset(
     {
         "NotAuthorizedException",
         "RefreshTokenReuseException",
@@ -96,7 +96,7 @@ class Renewing:
             # ends for it.
             if refused.of_the_client:
                 return Outcome("failure", session, ticket, str(refused))
-            if refused.code not in _FINAL:
+            if refused.code not in FINAL:
                 return Outcome("failure", session, ticket, refused.code)
             if refused.code == "RefreshTokenReuseException" and self._clock() < session.expires:
                 # A cookie's session, renewed by a worker that cannot tell us: its answer with the new cookie

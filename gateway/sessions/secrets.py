@@ -33,6 +33,14 @@ def warn_of_made_secret(config: Config, log: Logger) -> None:
         )
 
 
+def secrets_of(config: Config, made: bytes) -> tuple[bytes, ...]:
+    """Return the secrets in force, newest first: those of the file, or the one that was `made`.
+
+    Raises GatewayError."""
+    file = config.sign_in.session.secret_file
+    return (made,) if file is None else read_secrets(file)
+
+
 def read_secrets(path: Path) -> tuple[bytes, ...]:
     """The file's keys, newest first; blank lines count for nothing. Raises GatewayError."""
     where = f"sign_in.session.secret_file: {path}"

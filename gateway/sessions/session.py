@@ -58,8 +58,16 @@ def decode(data: bytes) -> Session | None:
     try:
         inflate = zlib.decompressobj()
         text = inflate.decompress(data, _MOST)
-        session = Session(**json.loads(text)) if inflate.eof else None
-    except (zlib.error, ValueError, TypeError, RecursionError):
+        return of_members(json.loads(text)) if inflate.eof else None
+    except (zlib.error, ValueError, RecursionError):
+        return None
+
+
+def of_members(members: object) -> Session | None:
+    """Return the session that these members of a JSON object are, or None where they are not one."""
+    try:
+        session = Session(**members) if isinstance(members, dict) else None
+    except TypeError:
         return None
     return session if session is not None and _is_whole(session) else None
 

@@ -7,6 +7,7 @@ signature first and then every claim, the issuer among them. The rule stands abo
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,6 +150,19 @@ class Claims(NamedTuple):
         return (
             f"<Claims of {self.subject} in {self.pool_id}, use {self.token_use}, until {self.expires_at:.0f}>"
         )
+
+
+def limited(claims: Claims, scopes: frozenset[str]) -> Claims:
+    """Return the claims with those of their scopes that are among `scopes`, and no others in the payload.
+
+    For a token that its user consented to give away with less (gateway/mcp).
+    """
+    kept = claims.scopes & scopes
+    every = dict(claims.every)
+    if "scope" in every:
+        every["scope"] = " ".join(sorted(kept))
+    payload = json.dumps(every, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    return claims._replace(scopes=kept, payload=payload)
 
 
 def _member(value: object, path: Sequence[str]) -> object:

@@ -163,7 +163,7 @@ def test_the_example_is_all_defaults_and_names_every_key(tmp_path: Path) -> None
 
 
 def test_the_examples_in_the_example_are_right_but_for_what_is_not_built(tmp_path: Path) -> None:
-    for name in ("tls.crt", "tls.key", "assertion.key"):
+    for name in ("tls.crt", "tls.key", "assertion.key", "session.keys"):
         (tmp_path / name).touch(mode=0o600)
     assert said(tmp_path, re.sub("/etc/(tls|keys)/", "", example(live=True))) == []
 

@@ -1,0 +1,41 @@
+"""The schema's part about MCP clients: whom the gateway signs in as their authorization server."""
+
+from __future__ import annotations
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from gateway.config import shapes as s
+from gateway.config.declare import Declared, key, required, section
+from gateway.config.shapes import ListOf
+
+
+@section
+class Mcp(Declared):
+    resource: str = required(
+        s.RESOURCE,
+        "The URL of the MCP server, as clients have it. What is handed out is good at this path and below.",
+        example="https://api.example.com/mcp",
+    )
+    redirect_uris: tuple[str, ...] = key(
+        ListOf(s.REDIRECT_URI),
+        (),
+        "Where clients may send people besides loopback addresses: whole URIs, compared exactly.",
+        example="[https://client.example.com/callback]",
+    )
+    tokens: Literal["sealed", "cognito"] = key(
+        s.choice("sealed", "cognito"),
+        "sealed",
+        "sealed: access tokens that no other API of the pool accepts. cognito: the pool's own.",
+    )
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the resource."""
+        parts = urlsplit(self.resource)
+        return f"{parts.scheme}://{parts.netloc}"
+
+    @property
+    def path(self) -> str:
+        """The path of the resource, without a slash at its end."""
+        return urlsplit(self.resource).path.rstrip("/")

@@ -1,0 +1,109 @@
+"""One authorization request (RFC 6749 section 4.1.1), checked; and where its answer goes. Pure.
+
+Invariant: nobody is redirected before client and redirect URI hold, PKCE is S256, and the resource is ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlencode, urlsplit
+
+from gateway.errors import AuthorizationRefused
+from gateway.mcp.mcp_clients import McpClient
+from gateway.mcp.oauth_error import OAuthError
+
+# RFC 7636 section 4.2: a SHA-256 in base64url; section 4.1: what one of it is made.
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
+# RFC 6749 appendix A.5: printable ASCII. Longer ones do not fit into a cookie beside the rest.
+_STATE = re.compile(r"[ -~]{0,1024}")
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """What a person is asked to allow. `scopes`: those of the request that this gateway knows."""
+
+    client: str
+    unverified_name: str
+    redirect_uri: str
+    challenge: str
+    scopes: tuple[str, ...]
+    state: str | None = field(repr=False, default=None)
+
+    def address(self, issuer: str, **answer: str) -> str:
+        """Return the redirect URI with the answer in its query: with the state as it came, and with the
+        issuer (RFC 9207), so that a client of several servers knows whose answer it is."""
+        return redirect_address(self.redirect_uri, self.state, issuer, **answer)
+
+
+def redirect_address(redirect_uri: str, state: str | None, issuer: str, **answer: str) -> str:
+    """Return where an answer goes; the redirect URI keeps a query of its own (RFC 6749 section 3.1.2)."""
+    query = urlencode({**answer, **({} if state is None else {"state": state}), "iss": issuer})
+    return f"{redirect_uri}{'&' if urlsplit(redirect_uri).query else '?'}{query}"
+
+
+def redirect_of(fields: Mapping[str, str], client: McpClient) -> str:
+    """Return the redirect URI of a request. Raises AuthorizationRefused: then nobody is sent anywhere."""
+    uri = fields.get("redirect_uri")
+    # Required (OAuth 2.1 section 4.1.1 where there are several): one that is not named cannot be compared.
+    if uri is None or not client.may_redirect_to(uri):
+        raise AuthorizationRefused("redirect_uri is missing, or not one that the client registered")
+    return uri
+
+
+def read(
+    fields: Mapping[str, str], client: McpClient, *, resource: str, scopes: Sequence[str]
+) -> Authorization:
+    """Return the request of a client whose redirect URI holds; `scopes`: all that routes ask for.
+
+    Raises OAuthError, which goes to the redirect URI.
+    """
+    if fields.get("response_type") != "code":
+        raise OAuthError("unsupported_response_type", "response_type must be code.")
+    if fields.get("code_challenge_method") != "S256" or not _CHALLENGE.fullmatch(
+        fields.get("code_challenge", "")
+    ):
+        raise OAuthError("invalid_request", "PKCE with code_challenge_method=S256 is required.")
+    need_resource(fields, resource, required=True)
+    state = fields.get("state")
+    if state is not None and not _STATE.fullmatch(state):
+        raise OAuthError("invalid_request", "state is too long, or holds other signs than printable ASCII.")
+    asked = fields.get("scope", "").split()
+    return Authorization(
+        client=client.digest,
+        unverified_name=client.unverified_name,
+        redirect_uri=fields["redirect_uri"],
+        challenge=fields["code_challenge"],
+        # RFC 6749 section 3.3: what is not known here is left out; without any, all there are.
+        scopes=tuple(scope for scope in scopes if not asked or scope in asked),
+        state=state,
+    )
+
+
+def need_resource(fields: Mapping[str, str], resource: str, *, required: bool) -> None:
+    """Check whom the token is for (RFC 8707 section 2). Raises OAuthError."""
+    wanted = fields.get("resource")
+    if wanted is None and not required:
+        return
+    if wanted is None or _normal(wanted) != _normal(resource):
+        raise OAuthError("invalid_target", "resource must be the URL of this MCP server.")
+
+
+def _normal(url: str) -> str:
+    """RFC 3986 section 6.2: scheme and host in any case. Clients do and do not end it with a slash."""
+    scheme, mark, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme.lower()}{mark}{host.lower()}{slash}{path}".removesuffix("/")
+
+
+def proves(verifier: str, challenge: str) -> bool:
+    """Return whether this is what the challenge was made of (RFC 7636 section 4.6)."""
+    if not _VERIFIER.fullmatch(verifier):
+        return False
+    digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=")
+    return hmac.compare_digest(digest, challenge.encode("ascii"))

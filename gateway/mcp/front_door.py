@@ -1,0 +1,170 @@
+"""The authorization server of one configuration: its clients, what is pending, and what it hands out.
+
+Made by gateway/pages/build.py; its endpoints (endpoints.py) and two pages (pages/authorize.py,
+pages/consent.py) share it. Invariant: the tokens of a sign-in for a client go to that client and make no
+session of the browser's.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+
+from gateway.aws.values import Tokens
+from gateway.config.model import Config, Mcp, UserPool
+from gateway.errors import AuthorizationRefused, OAuthRefused
+from gateway.http.request import Request
+from gateway.mcp import mcp_clients, pending
+from gateway.mcp.authorization import Authorization
+from gateway.mcp.authorization_codes import Codes, Granted
+from gateway.mcp.issuing import Issuing
+from gateway.mcp.mcp_clients import McpClient
+from gateway.mcp.oauth_error import OAuthError
+from gateway.mcp.pending import Pending
+from gateway.mcp.sealed_tokens import SealedTokens
+from gateway.observe.bridge import redact
+from gateway.observe.logs import Logger
+from gateway.policy.rate import Buckets, RateRule, address_key
+from gateway.policy.routes import RouteTable
+from gateway.sessions.cognito import Users
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.proof import Prover
+from gateway.sessions.sealing import Sealer
+from gateway.sessions.session import Session
+
+_ID_BYTES = 16
+# Refusals of one address that the log has one by one: a broken client says the same again and again.
+_LOGGED = RateRule(1.0, 20)
+
+
+class FrontDoor:
+    """`issuer` is what clients call the authorization server, `scopes` all that routes may need."""
+
+    def __init__(
+        self,
+        config: Config,
+        mcp: Mcp,
+        *,
+        tokens: SealedTokens,
+        codes: Codes,
+        users: Users,
+        prover: Prover,
+        log: Logger,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.mcp = mcp
+        self.issuer = (config.listen.public_url or mcp.origin).rstrip("/")
+        self.scopes: Sequence[str] = RouteTable(config.routes).scopes("")
+        self.codes = codes
+        self.issuing = Issuing(
+            config, mcp, tokens=tokens, codes=codes, users=users, prover=prover, log=log, clock=clock
+        )
+        self._prefix = config.sign_in.prefix
+        self._prover = prover
+        self._clients = Sealer(tokens.secrets, "mcp client")
+        self._pending = Sealer(tokens.secrets, "mcp authorization")
+        self._log = log
+        self._logged: Buckets[str] = Buckets(_LOGGED)
+        self._clock = clock
+
+    # --- clients ---
+
+    def register(self, name: str, uris: Sequence[str]) -> str:
+        """Return the client ID of a registration that was checked."""
+        return mcp_clients.seal(self._clients, name, uris)
+
+    async def client(self, client_id: str) -> McpClient:
+        """Return the client of this ID. Raises AuthorizationRefused."""
+        client = mcp_clients.opened(self._clients, client_id, self._clock())
+        if client is None:
+            raise AuthorizationRefused("client_id is missing, or was not given here")
+        return client
+
+    def may_redirect(self, client: McpClient, uri: str) -> bool:
+        """Return whether the configuration still lists what a client registered."""
+        return mcp_clients.is_loopback_redirect(uri) or uri in self.mcp.redirect_uris
+
+    # --- an authorization's way ---
+
+    def begin(self, page: PageRequest, authorization: Authorization) -> Pending:
+        """Keep an authorization with the browser until somebody has signed in and decided."""
+        return pending.begin(page, self._pending, authorization)
+
+    def pending(self, page: PageRequest, tab: str) -> Pending | None:
+        """Return the authorization of this name, if this browser began it."""
+        return pending.found(page, self._pending, tab)
+
+    def is_for_client(self, return_to: str) -> bool:
+        """Return whether a sign-in with this return address is made for a client."""
+        return pending.tab_of(return_to, self._prefix) is not None
+
+    def pending_of(self, page: PageRequest, return_to: str) -> Pending | None:
+        """Return the authorization that a sign-in with this return address is for; None: it is for none."""
+        tab = pending.tab_of(return_to, self._prefix)
+        return None if tab is None else self.pending(page, tab)
+
+    async def signed_in(self, page: PageRequest, waiting: Pending, pool: UserPool, tokens: Tokens) -> None:
+        """Keep the tokens of a sign-in for the authorization that it was for. Raises InvalidToken, NoKeys."""
+        now = self._clock()
+        proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
+        session = Session(
+            id=secrets.token_hex(_ID_BYTES),
+            pool_id=pool.id,
+            client_id=proven.access.client_id,
+            subject=proven.access.subject,
+            username=proven.access.username or proven.access.subject,
+            created=now,
+            renewed=now,
+            expires=proven.access.expires_at,
+            access=tokens.access,
+            id_token="",
+            refresh=tokens.refresh,
+            device_key=tokens.device_key,
+        )
+        pending.signed_in(page, self._pending, waiting, session)
+        self._told("mcp_sign_in", page, session, waiting)
+
+    async def allow(self, page: PageRequest, waiting: Pending, session: Session) -> str:
+        """Return where the client gets its code. Raises StoreUnavailable."""
+        asked = waiting.authorization
+        granted = Granted(asked.client, asked.redirect_uri, asked.challenge, asked.scopes, session)
+        code = await self.codes.keep(granted, self._clock())
+        pending.forget(page, waiting)
+        self._told("mcp_consent", page, session, waiting)
+        return asked.address(self.issuer, code=code)
+
+    def deny(self, page: PageRequest, waiting: Pending, session: Session) -> str:
+        """Return where the client hears of it (RFC 6749 section 4.1.2.1)."""
+        pending.forget(page, waiting)
+        self._told("mcp_denied", page, session, waiting)
+        return waiting.authorization.address(self.issuer, error="access_denied")
+
+    # --- the log ---
+
+    def refused(self, request: Request, error: OAuthError) -> None:
+        """A client is told what it did wrong."""
+        request.decision = "error" if error.status >= 500 else "refused"
+        request.reason = OAuthRefused.reason
+        if not self._logged.take(address_key(request.client), request.started).allowed:
+            return
+        self._log.event(
+            "mcp_refused",
+            request_id=request.request_id.decode("ascii"),
+            client=request.client,
+            error=error.error,
+            exact=redact(error.sentence),
+        )
+
+    def _told(self, event: str, page: PageRequest, session: Session, waiting: Pending) -> None:
+        self._log.event(
+            event,
+            request_id=page.request_id,
+            client=page.client,
+            pool=session.pool_id,
+            subject=session.subject,
+            mcp_client=waiting.authorization.client,
+        )
+
+    def __repr__(self) -> str:
+        return f"<FrontDoor of {self.issuer}>"

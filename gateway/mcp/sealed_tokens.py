@@ -1,0 +1,67 @@
+"""Access tokens for MCP clients: one of Cognito's, sealed together with whom it is for. Pure.
+
+Whoever receives one can use it here and nowhere else: no other API of the pool can open it. Invariant: `open`
+returns what `seal` was given for this very resource under a secret that is still in force, or raises.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from gateway.errors import TokenMalformed
+from gateway.mcp.mcp_clients import NEVER
+from gateway.sessions.sealing import Sealer
+
+PREFIX = b"mcp_at_"
+# Bytes of JSON behind a seal; the largest token that the configuration lets in has 64 KiB.
+_MOST = 96 * 1024
+
+
+class Unsealed(NamedTuple):
+    """`token` is Cognito's and not verified yet; of its scopes those that were consented to count."""
+
+    token: bytes
+    scopes: frozenset[str]
+
+    def __repr__(self) -> str:
+        return f"<Unsealed for {sorted(self.scopes)}>"
+
+
+class SealedTokens:
+    """Those of one gateway and one resource."""
+
+    def __init__(self, secrets: Sequence[bytes], resource: str) -> None:
+        """`secrets`: newest first (gateway/sessions/secrets.py)."""
+        self.secrets = tuple(secrets)
+        self._sealer = Sealer(self.secrets, "mcp access token")
+        self._binding = resource.encode("ascii")
+
+    def seal(self, access: str, *, client: str, scopes: Iterable[str]) -> str:
+        """Return the token for the client of this digest. Its end is that of the one inside."""
+        data = json.dumps([access, client, *scopes], separators=(",", ":")).encode("ascii")
+        sealed = self._sealer.seal(zlib.compress(data, 6), until=NEVER, binding=self._binding)
+        return PREFIX.decode("ascii") + sealed
+
+    def open(self, token: bytes, now: float) -> Unsealed:
+        """Return what is inside. Raises TokenMalformed where nothing of ours is."""
+        text = token.removeprefix(PREFIX).decode("latin-1")
+        data = self._sealer.open(text, now=now, binding=self._binding)
+        if data is None:
+            raise TokenMalformed("sealed for another gateway or resource, or with a secret that is gone")
+        inflate = zlib.decompressobj()
+        access, _, *scopes = json.loads(inflate.decompress(data, _MOST))
+        return Unsealed(access.encode("ascii"), frozenset(scopes))
+
+    def __eq__(self, other: object) -> bool:
+        """Whether what one sealed the other opens, and nothing else."""
+        if not isinstance(other, SealedTokens):
+            return NotImplemented
+        return (self.secrets, self._binding) == (other.secrets, other._binding)
+
+    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
+
+    def __repr__(self) -> str:
+        return f"<SealedTokens, {len(self.secrets)} secrets>"

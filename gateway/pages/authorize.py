@@ -1,0 +1,45 @@
+"""`/authorize`: where an MCP client sends a person, to sign in and then to be asked (pages/consent.py).
+
+Invariant: nobody is sent on to an address that the client did not register; what is wrong with the rest is
+the client's to hear (RFC 6749 section 4.1.2.1).
+"""
+
+from __future__ import annotations
+
+from gateway.errors import AuthorizationRefused, NotFound
+from gateway.http.answers import Answer
+from gateway.mcp.authorization import read, redirect_address, redirect_of
+from gateway.mcp.oauth_error import OAuthError
+from gateway.mcp.pending import Pending
+from gateway.pages.portal import Portal
+from gateway.pages.respond import see_other
+from gateway.pages.sign_in_target import SignInTarget
+from gateway.sessions.page_request import PageRequest
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET."""
+    door = portal.mcp
+    if door is None:
+        raise NotFound
+    client = await door.client(page.query.get("client_id", ""))
+    uri = redirect_of(page.query, client)
+    if not door.may_redirect(client, uri):
+        raise AuthorizationRefused("the configuration does not list the redirect URI any more")
+    try:
+        authorization = read(page.query, client, resource=door.mcp.resource, scopes=door.scopes)
+    except OAuthError as error:
+        door.refused(page.request, error)
+        told = {"error": error.error, "error_description": error.sentence}
+        return see_other(redirect_address(uri, page.query.get("state"), door.issuer, **told))
+    return see_other(sign_in_address(portal, page, door.begin(page, authorization)))
+
+
+def sign_in_address(portal: Portal, page: PageRequest, waiting: Pending) -> str:
+    """Return where a person signs in for this authorization, whoever is signed in already: the tokens of the
+    browser's session are its own."""
+    portal.need_pool()
+    pools = portal.config.cognito.sign_in_pools
+    managed = len(pools) == 1 and pools[0].domain is not None
+    target = SignInTarget(None, page.prefix + waiting.return_to)
+    return target.link(page, "/start") if managed else target.link(page, "/sign_in", again="1")

@@ -1,0 +1,89 @@
+"""`/consent`: may this application use the MCP server as the user who has just signed in for it?
+
+Invariant: the client gets a code only for a form of this page,
+sent by the browser that began, in which the person chose to allow it.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from gateway.errors import AuthorizationExpired, NotFound, SessionsUnavailable
+from gateway.http.answers import Answer
+from gateway.mcp.front_door import FrontDoor
+from gateway.mcp.pending import Pending
+from gateway.pages import refusal_texts, respond
+from gateway.pages.attempts import CONSENT
+from gateway.pages.authorize import sign_in_address
+from gateway.pages.portal import Portal
+from gateway.pages.respond import see_other
+from gateway.sessions.page_request import PageRequest
+from gateway.sessions.replicas import StoreUnavailable
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """GET: who asks for what; or first the sign-in that is lacking."""
+    _, waiting = _waiting(portal, page, page.query.get("request", ""))
+    if waiting.session is None:
+        return see_other(sign_in_address(portal, page, waiting))
+    asked = waiting.authorization
+    answer = await portal.pages.show(
+        page,
+        "consent",
+        "Allow access?",
+        unverified_name=asked.unverified_name,
+        redirect_uri=asked.redirect_uri,
+        redirect_to=_place(asked.redirect_uri),
+        resource=portal.config.mcp.resource if portal.config.mcp else "",
+        scopes=asked.scopes,
+        user=waiting.session.username,
+        kept={"request": waiting.tab},
+    )
+    # Browsers look at the redirect behind a form as well (CSP level 3, form-action).
+    answer.headers.append(
+        (
+            b"Content-Security-Policy",
+            respond.policy([_source(asked.redirect_uri)], script="'none'").encode("ascii"),
+        )
+    )
+    return answer
+
+
+async def submit(portal: Portal, page: PageRequest) -> Answer:
+    """POST: allowed, or not."""
+    door, waiting = _waiting(portal, page, page.form.get("request", ""))
+    session = waiting.session
+    if session is None:
+        return see_other(sign_in_address(portal, page, waiting))
+    if page.form.get("decision") != "allow":
+        return see_other(door.deny(page, waiting, session))
+    attempts, keys = portal.pages.attempts, [(CONSENT, f"{session.pool_id}\0{session.subject}")]
+    if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
+        return respond.message("Try again later", [told.sentence], status=told.status, prefix=page.prefix)
+    attempts.count(keys, page.moment)
+    try:
+        return see_other(await door.allow(page, waiting, session))
+    except StoreUnavailable as unavailable:
+        raise SessionsUnavailable(str(unavailable)) from None
+
+
+def _waiting(portal: Portal, page: PageRequest, tab: str) -> tuple[FrontDoor, Pending]:
+    if portal.mcp is None:
+        raise NotFound
+    waiting = portal.mcp.pending(page, tab)
+    if waiting is None:
+        raise AuthorizationExpired("no authorization of this browser is on its way under that name")
+    return portal.mcp, waiting
+
+
+def _place(uri: str) -> str:
+    """Return the part of a redirect URI that says where one goes: a host, or an application's own scheme."""
+    parts = urlsplit(uri)
+    return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
+
+
+def _source(uri: str) -> str:
+    """Return the CSP source that covers a redirect URI; its grammar knows no IPv6 address."""
+    parts = urlsplit(uri)
+    web = parts.scheme in {"http", "https"} and "[" not in parts.netloc
+    return f"{parts.scheme}://{parts.netloc}" if web else f"{parts.scheme}:"
