@@ -69,6 +69,9 @@ YAML that says a key twice is refused by some tools, and read either way by othe
 {{- if not $image.repository -}}
 {{- fail "image.repository is empty: build the image (docs/image.md), push it where the cluster can pull it and name it here" -}}
 {{- end -}}
+{{- if not (regexMatch "^([a-zA-Z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$" $image.repository) -}}
+{{- fail (printf "image.repository: %s is no repository: give it without https:// and capital letters, and its tag as image.tag" $image.repository) -}}
+{{- end -}}
 {{- if $image.digest -}}
 {{- printf "%s@%s" $image.repository $image.digest -}}
 {{- else -}}

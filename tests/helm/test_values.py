@@ -29,6 +29,12 @@ FORWARD = ("-f", CHART / "ci" / "forward-auth.yaml")
         (("config.sign_in.sesion.store=redis",), "at '/config/sign_in': additional properties 'sesion' not"),
         (("config.routes[0].group=a",), "at '/config/routes/0': additional properties 'group' not"),
         (("drain.delay=10",), "/drain/delay"),
+        (("ingress.hosts[0]=https://orders.example.com",), "/ingress/hosts/0"),
+        (("gatewayApi.hostnames[0]=orders.example.com:443",), "/gatewayApi/hostnames/0"),
+        (("fullnameOverride=My_Gateway",), "/fullnameOverride"),
+        (("imagePullSecrets[0]=registry",), "/imagePullSecrets/0"),
+        (("extraEnv.TZ=UTC",), "/extraEnv"),
+        (("config=listen: {}",), "/config"),
     ],
 )
 def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str) -> None:
@@ -39,7 +45,27 @@ def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str
     ("base", "words", "said"),
     [
         (STANDALONE, "image.repository=", "image.repository is empty: build the image"),
+        (STANDALONE, "image.repository=r.example.com/orders:7", "give it without https:// and capital"),
+        (STANDALONE, "image.repository=https://r.example.com/orders", "its tag as image.tag"),
+        (STANDALONE, "image.repository=r.example.com/Orders", "r.example.com/Orders is no repository"),
         (STANDALONE, "upstream.url=", "upstream.url is empty: name the Service"),
+        (
+            STANDALONE,
+            "config.sign_in.session.secret_file=/etc/cognito-gateway-secrets/key",
+            "existingSecret is empty: name the Secret",
+        ),
+        (STANDALONE, "service.nodePort=30080", "service.nodePort is for service.type: NodePort"),
+        (STANDALONE, "service.externalTrafficPolicy=Local", "service.externalTrafficPolicy is for"),
+        (
+            STANDALONE,
+            "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.interval=5s",
+            "scrapeTimeout: 10s is longer than the interval of 5s",
+        ),
+        (FORWARD, "autoscaling.enabled=true,autoscaling.minReplicas=20", "20 is more than maxReplicas, 10"),
+        (FORWARD, "autoscaling.enabled=true,resources=null", "resources.requests.cpu is not set"),
+        (STANDALONE, "podDisruptionBudget.maxUnavailable=0", "lets none of the replicas (1) go"),
+        (FORWARD, "podDisruptionBudget.minAvailable=2", "lets none of the replicas (2) go"),
+        (FORWARD, "podDisruptionBudget.minAvailable=100%", "so that no node could be drained"),
         (
             STANDALONE,
             "config.listen.address=:80",
