@@ -169,6 +169,13 @@ METRICS = (
         "Reloads of the configuration: success, failure (the old one stays), unchanged.",
     ),
     Metric(
+        "config_last_reload_successful",
+        "gauge",
+        (),
+        "min",
+        "1; 0 while the configuration file is invalid and the last valid configuration stays.",
+    ),
+    Metric(
         "sessions_total",
         "counter",
         ("event",),
@@ -222,6 +229,7 @@ class WorkerMetrics:
     __slots__ = (
         "auth_decisions",
         "certificate_expiry",
+        "config_last_reload_successful",
         "config_reloads",
         "jwks_fetches",
         "jwks_keys",
@@ -274,6 +282,7 @@ class WorkerMetrics:
         self.revocation_unwatched: defaultdict[str, int] = defaultdict(int)
         # All three from the start, so that rate() sees the first failure.
         self.config_reloads: defaultdict[str, int] = defaultdict(int, success=0, failure=0, unchanged=0)
+        self.config_last_reload_successful = 1
 
     def snapshot(self) -> Snapshot:
         """All of it as JSON-able values, by the names of the table above without the prefix."""
@@ -302,6 +311,7 @@ class WorkerMetrics:
             },
             "gauges": {
                 "requests_in_flight": [[[], self.requests_in_flight]],
+                "config_last_reload_successful": [[[], self.config_last_reload_successful]],
                 "revocation_oldest_check_seconds": [[[], self.revocation_oldest_check]],
                 "revocation_watched": [[[], self.revocation_watched]],
                 "revocation_denied": [[[], self.revocation_denied]],

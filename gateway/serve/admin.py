@@ -31,7 +31,8 @@ class MetricsListener:
     """Serves `path`, /healthz and /readyz on `address`; owns its sockets from `start` to `stop`.
 
     `scrape` takes the Accept header and returns body and content type (gateway/observe/exposition.py).
-    `readiness` returns the reasons for not being ready, e.g. {"component": "keys", "pool": …, "reason": …}.
+    `readiness` returns the reasons for not being ready, e.g. {"component": "keys", "pool": …, "reason": …};
+    `warnings`, in the same form, problems that need no traffic to go elsewhere.
     """
 
     def __init__(
@@ -41,10 +42,12 @@ class MetricsListener:
         *,
         scrape: Callable[[str], Awaitable[tuple[bytes, str]]],
         readiness: Callable[[], list[dict[str, str]]],
+        warnings: Callable[[], list[dict[str, str]]] = list,
     ) -> None:
         self._address = address
         self._scrape = scrape
         self._readiness = readiness
+        self._warnings = warnings
         self._pages = {"/healthz": self._healthz, "/readyz": self._readyz, path: self._metrics}
         self._clients = PageServer(self._answer)
         self._scraping = asyncio.Lock()
@@ -99,7 +102,11 @@ class MetricsListener:
 
     async def _readyz(self, _: ProbeRequest) -> Page:
         reasons = self._readiness()
-        answer = {"status": "not ready", "reasons": reasons} if reasons else {"status": "ready"}
+        answer: dict[str, object] = {"status": "not ready" if reasons else "ready"}
+        if reasons:
+            answer["reasons"] = reasons
+        if warnings := self._warnings():
+            answer["warnings"] = warnings
         body = json.dumps(answer).encode() + b"\n"
         return Page(503 if reasons else 200, body, "application/json")
 

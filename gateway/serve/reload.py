@@ -31,6 +31,8 @@ _SETTLE, _SETTLE_TRIES = 0.1, 20
 # A file that lost pools or routes may be half written: it must stay the same for this many seconds, be read
 # once more, and be the same again. Editors and `cp` write within milliseconds.
 _QUIET, _QUIET_READS = 2.0, 2
+# Of the 64 digits that sha256sum prints, enough to tell files apart in a log.
+_CHECKSUM = 12
 
 # A file's state without reading it: device, inode, time of change in ns, size. None: it does not exist.
 Mark: TypeAlias = tuple[int, int, int, int] | None
@@ -81,6 +83,8 @@ class Reloader:
         self._task: asyncio.Task[None] | None = None
         self._marks: dict[Path, Mark] = {}
         self._contents: dict[Path, bytes] = {}
+        # Of the file in use: an invalid one does not replace it.
+        self._served = _checksum(source.digest)
         # Here, not in `start`: by then a worker may have read a file that has changed since.
         self._remember()
 
@@ -128,7 +132,8 @@ class Reloader:
         try:
             loaded = await self._read()
             config, kept = applicable(loaded.config, service.config)
-            same = config == service.config and not self._others_changed()
+            changed = self._others_changed()
+            same = config == service.config and not changed
             if not same:
                 await service.reload(config)
         except GatewayError as error:
@@ -140,7 +145,8 @@ class Reloader:
         else:
             level = "warning" if kept else "info"
             result = "unchanged" if same else "success"
-            self._report(result, level, not_applied=kept, warnings=list(loaded.warnings))
+            self._report(result, level, changed=changed, not_applied=kept, warnings=list(loaded.warnings))
+            self._served = _checksum(self._source.digest)
         finally:
             self._remember()
 
@@ -178,9 +184,10 @@ class Reloader:
             if now != marks:
                 marks, since = now, time.monotonic()
 
-    def _others_changed(self) -> bool:
+    def _others_changed(self) -> list[str]:
+        """Return the changed files besides the main one, by name: their contents are secrets."""
         others = files_of(self._service.config)
-        return any(self._contents.get(path) != _digest(path) for path in others)
+        return [str(path) for path in others if self._contents.get(path) != _digest(path)]
 
     def _report(
         self,
@@ -188,14 +195,19 @@ class Reloader:
         level: str,
         *,
         mistakes: list[str] | None = None,
+        changed: list[str] | None = None,
         not_applied: list[str] | None = None,
         warnings: list[str] | None = None,
     ) -> None:
         self._service.metrics.config_reloads[result] += 1
+        self._service.metrics.config_last_reload_successful = int(result != "failure")
         self._service.log.event(
             "config_reload",
             level=level,
             result=result,
+            old_checksum=self._served,
+            new_checksum=_checksum(self._source.digest),
+            changed=changed or None,
             mistakes=mistakes or None,
             not_applied=not_applied or None,
             warnings=warnings or None,
@@ -208,6 +220,14 @@ class Reloader:
 
     def _look(self) -> dict[Path, Mark]:
         return {path: _mark(path) for path in (self._source.path, *files_of(self._service.config))}
+
+
+def shortcomings(metrics: WorkerMetrics) -> list[dict[str, str]]:
+    """Return the warnings of the readiness probe: problems that need no traffic to go elsewhere."""
+    if metrics.config_last_reload_successful:
+        return []
+    told = "the changed file is invalid, the last valid configuration stays: config_reload in the log says why"
+    return [{"component": "configuration", "reason": told}]
 
 
 # --- pure, except for reading files -------------------------------------------------------------------------
@@ -290,6 +310,10 @@ def _mark(path: Path) -> Mark:
     except OSError:
         return None
     return (status.st_dev, status.st_ino, status.st_mtime_ns, status.st_size)
+
+
+def _checksum(digest: bytes) -> str | None:
+    return digest.hex()[:_CHECKSUM] or None
 
 
 def _digest(path: Path) -> bytes:

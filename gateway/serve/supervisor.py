@@ -23,6 +23,7 @@ from gateway.serve.announce import announce_setup, announce_start
 from gateway.serve.app import Gateway
 from gateway.serve.control import BEAT, Message
 from gateway.serve.event_wait import happens
+from gateway.serve.reload import shortcomings
 from gateway.serve.shared_revocation import Counter
 from gateway.serve.worker_handle import Member
 from gateway.serve.worker_slot import EARLY, WorkerSlot
@@ -78,7 +79,11 @@ class Supervisor:
         # Set when workers are no longer replaced.
         self.ending = asyncio.Event()
         self._listener = MetricsListener(
-            config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
+            config.metrics.address,
+            config.metrics.path,
+            scrape=self._scrape,
+            readiness=self._unready,
+            warnings=lambda: shortcomings(self.metrics),
         )
 
     @property

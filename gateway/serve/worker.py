@@ -19,6 +19,7 @@ from gateway.serve.announce import announce_start
 from gateway.serve.app import Gateway
 from gateway.serve.capacity import Capacity
 from gateway.serve.event_wait import happens
+from gateway.serve.reload import shortcomings
 from gateway.serve.server import Server
 from gateway.sessions.secrets import warn_of_made_secret
 from gateway.tls.rotation import WatchedContext
@@ -49,7 +50,11 @@ class Worker:
         # Why a changed configuration is not applied yet, shown by readiness.
         self._held: str | None = None
         self._listener = MetricsListener(
-            config.metrics.address, config.metrics.path, scrape=self._scrape, readiness=self._unready
+            config.metrics.address,
+            config.metrics.path,
+            scrape=self._scrape,
+            readiness=self._unready,
+            warnings=lambda: shortcomings(self.metrics),
         )
 
     @property

@@ -36,6 +36,7 @@ PROMISED = {
     "cognito_gateway_revocation_denied": ("gauge", set()),
     "cognito_gateway_revocation_unwatched_total": ("counter", {"reason"}),
     "cognito_gateway_config_reloads_total": ("counter", {"result"}),
+    "cognito_gateway_config_last_reload_successful": ("gauge", set()),
     "cognito_gateway_workers": ("gauge", set()),
     "cognito_gateway_build_info": ("gauge", {"version"}),
 }

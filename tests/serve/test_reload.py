@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import hashlib
+import json
 import os
 import signal
 import threading
@@ -167,6 +169,10 @@ async def test_what_was_built_to_see_whether_it_can_be_is_closed_again(
 # --- as processes ------------------------------------------------------------------------------------------
 
 
+def checksum(running: Fleet) -> str:
+    return hashlib.sha256(running.path.read_bytes()).hexdigest()[:12]
+
+
 async def status(running: Fleet, wanted: int) -> None:
     """Every worker answers so: each connection may reach another one."""
 
@@ -181,25 +187,40 @@ async def status(running: Fleet, wanted: int) -> None:
 async def test_a_changed_file_is_swapped_in_and_a_broken_one_is_not(tmp_path: Path, workers: int) -> None:
     async with fleet(tmp_path, workers) as running:
         await status(running, 200)
+        sums = [checksum(running)]
         running.rewrite(OPEN, CLOSED)
-        assert (await running.event("config_reload"))["result"] == "success"
+        sums.append(checksum(running))
+        reloaded = await running.event("config_reload")
+        assert [reloaded[key] for key in ("result", "old_checksum", "new_checksum")] == ["success", *sums]
         await status(running, 401)
         assert await running.reloads("success") == 1
 
         running.rewrite(CLOSED, OPEN + "\nlog: {level: loud}\nnonsense: 1")
         failed = await running.event("config_reload", 2)
         assert (failed["result"], failed["level"]) == ("failure", "error")
+        assert (failed["old_checksum"], failed["new_checksum"]) == (sums[1], checksum(running))
         # Warnings stand among them.
         mistakes = [line for line in failed["mistakes"] if ": warning: " not in line]
         assert len(mistakes) == 2
         assert "'loud' is not one of" in mistakes[0]
         await status(running, 401)
-        assert (await running.served.probe()).status == 200
+        probe = await running.served.probe()
+        (warning,) = json.loads(probe.body)["warnings"]
+        assert (probe.status, warning["component"]) == (200, "configuration")
+        await running.counted("cognito_gateway_config_last_reload_successful", 0)
         assert await running.reloads("failure") == 1
 
         # Mended to what is running anyway.
         running.rewrite(OPEN + "\nlog: {level: loud}\nnonsense: 1", CLOSED)
-        assert (await running.event("config_reload", 3))["result"] == "unchanged"
+        mended = await running.event("config_reload", 3)
+        # What is served has been that file all the time.
+        assert (mended["result"], mended["old_checksum"], mended["new_checksum"]) == (
+            "unchanged",
+            sums[1],
+            sums[1],
+        )
+        assert "warnings" not in json.loads((await running.served.probe()).body)
+        await running.counted("cognito_gateway_config_last_reload_successful", 1)
         assert await running.reloads("unchanged") == 1
         assert await running.reloads("success") == 1
 
