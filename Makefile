@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-engines test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,13 +29,20 @@ test-engines: $(VENV)/.test ## the gateway beside real programs: nginx, Envoy, C
 	$(PYTEST) -m "engine and not slow" $(ARGS)
 
 test-slow: $(VENV)/.test ## the slow ones but the faults, and what they measured
-	$(BIN)/python -m pytest -m "slow and not fault" -rA $(ARGS)
+	$(BIN)/python -m pytest -m "slow and not fault and not kubernetes" -rA $(ARGS)
 
 test-faults: $(VENV)/.test ## make the surroundings fail under load, and write what was seen into docs/reliability.md
 	@mkdir -p build && rm -f build/faults.jsonl
 	@touch build/faults.jsonl; \
-	FAULT_FIGURES=$(CURDIR)/build/faults.jsonl $(BIN)/python -m pytest -m fault $(ARGS); status=$$?; \
+	FAULT_FIGURES=$(CURDIR)/build/faults.jsonl $(BIN)/python -m pytest -m "fault and not kubernetes" $(ARGS); status=$$?; \
 	$(BIN)/python -m tests.support.figures build/faults.jsonl --write && exit $$status
+
+test-kubernetes: $(VENV)/.test ## the chart in a real Kubernetes (needs root and Go), and its rows of docs/reliability.md
+	-$(PYTHON) -m tests.support.cluster.build
+	@mkdir -p build && rm -f build/kubernetes.jsonl
+	@touch build/kubernetes.jsonl; \
+	FAULT_FIGURES=$(CURDIR)/build/kubernetes.jsonl $(BIN)/python -m pytest -m kubernetes $(ARGS); status=$$?; \
+	$(BIN)/python -m tests.support.figures build/kubernetes.jsonl --write && exit $$status
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
 	$(PYTEST) -m "not slow" --uvloop tests/client tests/serve $(ARGS)

@@ -226,7 +226,7 @@ def shortcomings(metrics: WorkerMetrics) -> list[dict[str, str]]:
     """Return the warnings of the readiness probe: problems that need no traffic to go elsewhere."""
     if metrics.config_last_reload_successful:
         return []
-    told = "the changed file is invalid, the last valid configuration stays: config_reload in the log says why"
+    told = "the changed file is invalid, the last valid one stays: config_reload in the log says why"
     return [{"component": "configuration", "reason": told}]
 
 

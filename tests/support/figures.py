@@ -1,6 +1,7 @@
-"""The figures of the fault tests, and the table in docs/reliability.md generated from them.
+"""The figures of the fault tests, and the tables in docs/reliability.md generated from them.
 
-    make test-faults                                 # runs them, and writes the table
+    make test-faults                                 # runs them, and writes the first table
+    make test-kubernetes                             # the second one, in a real Kubernetes
     python -m tests.support.figures build/faults.jsonl --write
 
 A test names its row with the marker `fault` and passes its figures to the fixture `figure`; a row without
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- measured: make test-faults -->", "<!-- end -->"
+END = "<!-- end -->"
 # The file that receives a run's figures, one JSON object per line; none if unset.
 VARIABLE = "FAULT_FIGURES"
 
@@ -27,8 +28,8 @@ Figure: TypeAlias = Callable[..., None]
 # Row → observation, number of failed requests.
 Cells: TypeAlias = dict[str, tuple[str, str]]
 
-# The rows, in the table's order: the marker's name → the fault.
-ROWS: dict[str, str] = {
+# The rows, in the tables' order: the marker's name → the fault.
+LOOPBACK: dict[str, str] = {
     "reloads": "50 reloads, 5 of them broken: SIGHUP, file renamed over, ConfigMap link swapped; two workers",
     "sigterm": "SIGTERM, with one worker and with two, 6 times",
     "killed": "`kill -9` of a worker, 3 times",
@@ -49,6 +50,17 @@ ROWS: dict[str, str] = {
     "throttled": "Cognito throttles revocation checks: a quota of 20/s, 30/s allowed, `on_error: deny`",
     "workers share checks": "50 sign-ins in use on each of four workers, `check_every: 3s`, 30 calls/s",
     "calls without redis": "Redis, which counts the revocation checks of three gateways, is killed",
+}
+CLUSTER: dict[str, str] = {
+    "rolling update": "a rolling update of two replicas",
+    "eviction": "an eviction",
+    "scale-down": "two replicas become one",
+    "node drain": "the node is drained, and takes pods again",
+}
+ROWS = {**LOOPBACK, **CLUSTER}
+TABLES = {
+    "<!-- measured: make test-faults -->": LOOPBACK,
+    "<!-- measured: make test-kubernetes -->": CLUSTER,
 }
 
 
@@ -79,23 +91,26 @@ def standing(document: str) -> Cells:
     """Return the cells now in the document."""
     faults = {fault: row for row, fault in ROWS.items()}
     cells: Cells = {}
-    for line in document.partition(BEGIN)[2].partition(END)[0].splitlines():
-        parts = [part.strip() for part in line.strip().strip("|").split(" | ")]
-        if len(parts) == 3 and parts[0] in faults:
-            cells[faults[parts[0]]] = (parts[1], parts[2])
+    for begin in TABLES:
+        for line in document.partition(begin)[2].partition(END)[0].splitlines():
+            parts = [part.strip() for part in line.strip().strip("|").split(" | ")]
+            if len(parts) == 3 and parts[0] in faults:
+                cells[faults[parts[0]]] = (parts[1], parts[2])
     return cells
 
 
 def written(document: str, cells: Mapping[str, tuple[str, str]]) -> str:
     """Return the document with these cells; the other rows keep theirs."""
     both = {**standing(document), **cells}
-    lines = ["| fault, under load | what was seen | failed |", "|---|---|---|"]
-    for row, fault in ROWS.items():
-        seen, failed = both.get(row, ("–", "–"))
-        lines.append(f"| {fault} | {seen} | {failed} |")
-    before, _, rest = document.partition(BEGIN)
-    table = "\n".join(lines)
-    return f"{before}{BEGIN}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
+    for begin, rows in TABLES.items():
+        lines = ["| fault, under load | what was seen | failed |", "|---|---|---|"]
+        for row, fault in rows.items():
+            seen, failed = both.get(row, ("–", "–"))
+            lines.append(f"| {fault} | {seen} | {failed} |")
+        before, _, rest = document.partition(begin)
+        table = "\n".join(lines)
+        document = f"{before}{begin}\n\n{table}\n\n{END}{rest.partition(END)[2]}"
+    return document
 
 
 def main(arguments: list[str]) -> int:
@@ -104,7 +119,8 @@ def main(arguments: list[str]) -> int:
     if "--write" in arguments:
         DOCUMENT.write_text(text, encoding="utf-8")
     else:
-        print(text.partition(BEGIN)[2].partition(END)[0].strip())
+        for begin in TABLES:
+            print(text.partition(begin)[2].partition(END)[0].strip())
     return 0
 
 

@@ -122,6 +122,9 @@ class Clients:
 
     port: int
     tokens: Sequence[str]
+    host: str = "127.0.0.1"
+    # With a body where it is one that has one.
+    method: bytes = b"GET"
     pause: float = 0.005
     per_connection: int = 100
     leave_when_told: bool = False
@@ -159,7 +162,7 @@ class Clients:
             began = time.monotonic()
             try:
                 async with asyncio.timeout(PATIENCE):
-                    reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                    reader, writer = await asyncio.open_connection(self.host, self.port)
             except OSError as error:
                 if self.leave_when_told:
                     return
@@ -201,9 +204,11 @@ class Clients:
         began = time.monotonic()
         (fault,) = random.choices(list(self.mix), list(self.mix.values()))
         target = b"/api/%d/%b" % (next(self._ids), fault.encode())
+        sent = body_of(target) if self.method == b"POST" else b""
+        length = b"Content-Length: %d\r\n" % len(sent) if sent else b""
         writer.write(
-            b"GET %b HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %b\r\n\r\n"
-            % (target, token.encode())
+            b"%b %b HTTP/1.1\r\nHost: api.test\r\nAuthorization: Bearer %b\r\n%b\r\n%b"
+            % (self.method, target, token.encode(), length, sent)
         )
         try:
             head = await read_head(reader)

@@ -1,0 +1,1 @@
+"""A Kubernetes of one node for the tests: built from the Go module proxy, in namespaces of its own."""

@@ -1,0 +1,200 @@
+"""What stands around a gateway in the cluster: a namespace, the API, the secrets, and who has tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.cluster.node import Node
+from tests.support.cluster.releases import Release, namespace
+from tests.support.container_engine import IMAGE
+from tests.support.load import tokens
+from tests.support.rendering import CHART, HELMS, Object
+from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
+
+PROGRAM = Path(__file__).parents[2] / "kubernetes" / "orders.py"
+SECRETS = "/etc/cognito-gateway-secrets"
+REPOSITORY, _, TAG = IMAGE.partition(":")
+KEY = KeyPair.generate("cluster")
+
+# What pod security `restricted` asks of a container.
+CONFINED: Object = {
+    "runAsNonRoot": True,
+    "runAsUser": 1000,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+PROGRAM_VOLUME: Object = {"name": "program", "configMap": {"name": "orders-program"}}
+PROGRAM_MOUNT: Object = {"name": "program", "mountPath": "/program"}
+
+
+def container(where: str, **more: Any) -> Object:
+    """The API's, listening there."""
+    return {
+        "name": "orders",
+        "image": IMAGE,
+        "imagePullPolicy": "Never",
+        "command": ["python", "/program/orders.py", where],
+        "volumeMounts": [PROGRAM_MOUNT],
+        "securityContext": CONFINED,
+        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}},
+        **more,
+    }
+
+
+def deployment(
+    name: str, *containers: Object, replicas: int = 1, volumes: list[Object] | None = None
+) -> Object:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {
+                "metadata": {"labels": {"app": name}},
+                "spec": {
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "terminationGracePeriodSeconds": 1,
+                    "containers": list(containers),
+                    "volumes": volumes or [],
+                },
+            },
+        },
+    }
+
+
+def service(name: str, port: int, target: int, selector: dict[str, str] | None = None) -> Object:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name},
+        "spec": {"selector": selector or {"app": name}, "ports": [{"port": port, "targetPort": target}]},
+    }
+
+
+def base(**more: Any) -> Object:
+    """Values of a gateway of this checkout's image with the tests' pool, its keys in a Secret."""
+    pool = {"id": POOL_ID, "client_ids": [CLIENT_ID], "jwks_file": f"{SECRETS}/jwks.json"}
+    values: Object = {
+        "image": {"repository": REPOSITORY, "tag": TAG, "pullPolicy": "Never"},
+        "existingSecret": "gateway-secrets",
+        "config": {
+            "listen": {"drain_delay": "3s", "drain_timeout": "20s"},
+            "cognito": {"user_pools": [pool]},
+            "sign_in": {"enabled": False},
+        },
+        "resources": {"requests": {"cpu": "20m", "memory": "96Mi"}, "limits": {"memory": "256Mi"}},
+        "readinessProbe": {"periodSeconds": 1},
+    }
+    return merged(values, more)
+
+
+def standalone(**more: Any) -> Object:
+    return base(**merged({"upstream": {"url": "http://orders:3000"}}, more))
+
+
+def sidecar(*, native: bool, **more: Any) -> Object:
+    probe = {"httpGet": {"path": "/health", "port": 8000}, "periodSeconds": 1}
+    values: Object = {
+        "mode": "sidecar",
+        "nativeSidecar": native,
+        "config": {"routes": [{"path": "/health", "auth": "none"}, {"path": "/**"}]},
+        "app": container("127.0.0.1:3000", port=3000, readinessProbe=probe),
+        "extraVolumes": [PROGRAM_VOLUME],
+    }
+    return base(**merged(values, more))
+
+
+def merged(first: Object, second: Object) -> Object:
+    both = dict(first)
+    for key, value in second.items():
+        old = both.get(key)
+        both[key] = merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return both
+
+
+class Shop(Release):
+    """A release called `shop` in a namespace of its own, with the API beside it."""
+
+    def apply(self, *made: Object) -> None:
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(made)})
+        self.kubectl("apply", "-f", "-", stdin=text)
+
+    def prepare(self) -> None:
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gateway-secrets"}}
+        self.apply(
+            {**secret, "stringData": {"jwks.json": key_set_document(KEY).decode()}},
+            {
+                "apiVersion": "v1",
+                "kind": "ConfigMap",
+                "metadata": {"name": "orders-program"},
+                "data": {"orders.py": PROGRAM.read_text()},
+            },
+        )
+
+    def start_orders(self) -> None:
+        self.apply(
+            deployment("orders", container("0.0.0.0:3000"), volumes=[PROGRAM_VOLUME]),
+            service("orders", 3000, 3000),
+        )
+        self.rolled_out("orders")
+
+    def put(self, values: Object, *words: str, chart: Path = CHART) -> None:
+        """Install or upgrade, and wait until every pod is ready."""
+        file = self.node.folder / f"{self.space}.json"
+        file.write_text(json.dumps(values))
+        self.install("-f", file, *words, chart=chart)
+
+    def rolled_out(self, name: str = "shop-cognito-gateway", seconds: float = 180) -> None:
+        try:
+            self.kubectl(
+                "rollout", "status", f"deployment/{name}", f"--timeout={seconds:.0f}s", seconds=seconds + 20
+            )
+        except AssertionError as error:
+            seen = self.kubectl("describe", "pods")[-4000:] + self.kubectl("get", "events")[-3000:]
+            raise AssertionError(f"{error}\n{seen}") from None
+
+    def pods(self, *, app: str = "", ready: bool = True) -> list[Object]:
+        label = f"app={app}" if app else "app.kubernetes.io/instance=shop,app.kubernetes.io/component!=test"
+        return [
+            pod
+            for pod in self.get("pods", "-l", label)
+            if "deletionTimestamp" not in pod["metadata"] and (not ready or _is_ready(pod))
+        ]
+
+    def address(self, name: str = "shop-cognito-gateway") -> str:
+        (found,) = (each for each in self.get("services") if each["metadata"]["name"] == name)
+        address = found["spec"]["clusterIP"]
+        assert isinstance(address, str)
+        return address
+
+    def log(self, pod: str, container_: str = "gateway") -> list[Object]:
+        lines = self.kubectl("logs", pod, "-c", container_).splitlines()
+        return [json.loads(line) for line in lines if line[:1] == "{"]
+
+
+def _is_ready(pod: Object) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def people(number: int) -> list[str]:
+    """Tokens that the gateway knows the key of."""
+    return tokens(KEY, number)
+
+
+@contextmanager
+def shop(node: Node, space: str, *, orders: bool = True, helm: str = HELMS[0]) -> Iterator[Shop]:
+    with namespace(node, space):
+        made = Shop(node, helm, space)
+        made.prepare()
+        if orders:
+            made.start_orders()
+        yield made
