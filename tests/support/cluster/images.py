@@ -43,15 +43,14 @@ def gateway_archive() -> Path:
                 make_base_image(engine, folder)
                 build = ("build", "--build-arg", f"PYTHON_IMAGE={BASE_IMAGE}", "--network", "host")
                 engine.docker(*build, "-t", IMAGE, ".", seconds=1800)
-                keep(engine)
+                _keep(engine, archive)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return archive
 
 
-def keep(engine: Engine) -> None:
+def _keep(engine: Engine, archive: Path) -> None:
     """Keep the image that this engine has just built from the checkout, and no older one."""
-    archive = _kept()
     archive.parent.mkdir(parents=True, exist_ok=True)
     for old in archive.parent.iterdir():
         old.unlink()

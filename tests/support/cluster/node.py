@@ -397,9 +397,13 @@ def _make_group(name: str) -> None:
     for hierarchy in _hierarchies():
         group = hierarchy / name
         group.mkdir()
+        if (hierarchy / "cgroup.controllers").exists():
+            # Version 2: whoever is above says what is counted below.
+            (hierarchy / "cgroup.subtree_control").write_text("+cpuset +cpu +io +memory +pids")
+            continue
         for each in ("cpuset.cpus", "cpuset.mems"):
             # In the first version of cgroups these are empty at first, and then nobody may join.
-            if (group / each).exists() and not (hierarchy / "cgroup.controllers").exists():
+            if (group / each).exists():
                 (group / each).write_text((hierarchy / each).read_text())
 
 
