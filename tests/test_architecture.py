@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -84,29 +84,48 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def imports(path: Path) -> Iterator[str]:
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
+def nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(parsed(path)))
+
+
+@functools.cache
+def imports(path: Path) -> list[str]:
     """Every imported module's full name, wherever in the file the import stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    found: list[str] = []
+    for node in nodes(path):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert not node.level, f"{path}: relative import"
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            found += (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_imports_run_downward(path: Path) -> None:
-    module = name_of(path)
-    room = room_of(module)
-    assert room in FLOORS, f"{module}: say in FLOORS which floor this room stands on"
-    for imported in imports(path):
-        top = imported.split(".")[0]
-        if top in ONLY:
-            assert room in ONLY[top], f"{module} imports {top}"
-        if top == "gateway" and imported != "gateway":
-            target = room_of(imported)
-            assert target == room or target in FLOORS[room], f"{module} imports {imported}"
+# One test looks at all modules and lists those that break its rule: a test for each module and rule would be
+# a quarter of all tests, and cost more than it checks.
+
+
+def test_imports_run_downward() -> None:
+    homeless, climbing = set(), set()
+    for path in MODULES:
+        module = name_of(path)
+        room = room_of(module)
+        if room not in FLOORS:
+            homeless.add(room)
+            continue
+        for imported in imports(path):
+            top = imported.split(".")[0]
+            target = room_of(imported) if top == "gateway" and imported != "gateway" else room
+            if (top in ONLY and room not in ONLY[top]) or target not in {room, *FLOORS[room]}:
+                climbing.add(f"{module} imports {imported}")
+    assert not homeless, "say in FLOORS which floor these rooms stand on"
+    assert not climbing
 
 
 def test_two_modules_of_the_gateway_import_the_local_cognito() -> None:
@@ -117,9 +136,10 @@ def test_two_modules_of_the_gateway_import_the_local_cognito() -> None:
     assert importers == {"gateway.commands.local_cognito", "gateway.commands.demo"}
 
 
-@pytest.mark.parametrize("path", EMULATOR_MODULES, ids=name_of)
-def test_the_local_cognito_imports_nothing_of_the_gateway(path: Path) -> None:
-    assert not {each.partition(".")[0] for each in imports(path)} & {"gateway", "tests", "bench", "boto3"}
+def test_the_local_cognito_imports_nothing_of_the_gateway() -> None:
+    foreign = {"gateway", "tests", "bench", "boto3"}
+    tops = {name_of(path): {each.partition(".")[0] for each in imports(path)} for path in EMULATOR_MODULES}
+    assert {module: found for module, each in tops.items() if (found := each & foreign)} == {}
 
 
 # Programs that `make` runs; a test runs each of them too.
@@ -127,22 +147,19 @@ PROGRAMS = {"tests.faults.soak", "tests.pages.screenshots"}
 TESTS = sorted([*(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py")])
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_tests_share_helpers_of_support_alone(path: Path) -> None:
+def test_tests_share_helpers_of_support_alone() -> None:
     """A helper in a test module breaks when that module changes, and nobody looks for it there."""
-    for imported in imports(path):
-        if not (ROOT / f"{imported.replace('.', '/')}.py").exists() or imported.split(".")[0] != "tests":
-            continue
-        assert imported.startswith("tests.support.") or imported in PROGRAMS, f"{path}: {imported}"
+    modules = {name_of(path) for path in TESTS if path.stem != "__init__"}
+    own = {each for each in modules if each.startswith("tests.") and not each.startswith("tests.support.")}
+    assert {
+        (name_of(path), each) for path in TESTS for each in imports(path) if each in own - PROGRAMS
+    } == set()
 
 
-@pytest.mark.parametrize("path", TESTS, ids=name_of)
-def test_tests_import_no_private_name(path: Path) -> None:
+def test_tests_import_no_private_name() -> None:
     """Attributes are ruff's (SLF001)."""
-    private = [each for each in imports(path) if re.search(r"\._[^_]", each)]
-    assert not [
-        each for each in private if each.split(".")[0] in {"bench", "gateway", "local_cognito", "tests"}
-    ]
+    private = re.compile(r"(?:bench|gateway|local_cognito|tests)\b.*\._[^_]")
+    assert {(name_of(path), each) for path in TESTS for each in imports(path) if private.match(each)} == set()
 
 
 def test_no_import_cycle() -> None:
@@ -161,17 +178,18 @@ def test_no_import_cycle() -> None:
         pytest.fail(f"import cycle: {' → '.join(cycle.args[1])}")
 
 
-@pytest.mark.parametrize("path", OURS, ids=name_of)
-def test_functions_stay_short(path: Path) -> None:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= 60, f"{path.name}:{node.lineno} {node.name} has {length} lines"
+def test_functions_stay_short() -> None:
+    lengths = {
+        f"{path.name}:{node.lineno} {node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in OURS
+        for node in nodes(path)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {function: lines for function, lines in lengths.items() if lines > 60} == {}
 
 
-@pytest.mark.parametrize("path", OURS, ids=name_of)
-def test_modules_say_what_they_are_for(path: Path) -> None:
-    assert ast.get_docstring(ast.parse(path.read_text())), f"{path.name} opens without a docstring"
+def test_modules_say_what_they_are_for() -> None:
+    assert [name_of(path) for path in OURS if not ast.get_docstring(parsed(path))] == []
 
 
 def test_only_the_commands_read_the_environment() -> None:
@@ -191,14 +209,14 @@ def test_what_differs_between_interpreters_is_called_in_one_place() -> None:
     assert not [name for name, text in texts.items() if "create_default_context(" in text]
 
 
-def classes() -> Iterator[ast.ClassDef]:
+@functools.cache
+def classes() -> dict[str, list[ast.ClassDef]]:
+    found: dict[str, list[ast.ClassDef]] = {}
     for path in MODULES:
-        yield from (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ClassDef))
-
-
-CLASSES: dict[str, list[ast.ClassDef]] = {}
-for _class in classes():
-    CLASSES.setdefault(_class.name, []).append(_class)
+        for node in nodes(path):
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(node)
+    return found
 
 
 def bases(node: ast.ClassDef) -> list[str]:
@@ -215,28 +233,27 @@ def members(node: ast.ClassDef) -> set[str]:
         targets = each.targets if isinstance(each, ast.Assign) else [getattr(each, "target", None)]
         found |= {target.id for target in targets if isinstance(target, ast.Name)}
     for base in bases(node):
-        for parent in CLASSES.get(base, ()):
+        for parent in classes().get(base, ()):
             found |= members(parent)
     return found - {"__slots__"}
 
 
-PROTOCOLS = [node for nodes in CLASSES.values() for node in nodes if "Protocol" in bases(node)]
-
-
-@pytest.mark.parametrize("protocol", PROTOCOLS, ids=lambda node: node.name)
-def test_a_protocol_has_two_implementations_or_a_reason(protocol: ast.ClassDef) -> None:
+def test_a_protocol_has_two_implementations_or_a_reason() -> None:
     """It names them in its docstring, or says there why there is one."""
-    said = " ".join((ast.get_docstring(protocol) or "").split())
-    if "One implementation, because " in said:
-        return
-    named = re.search(r"Implementations: ([\w, ]+)\.", said)
-    assert named, "say which classes implement it, or why one does"
-    implementations = named[1].split(", ")
-    assert len(implementations) >= 2
-    for name in implementations:
-        assert name in CLASSES, f"there is no class {name}"
-        missing = [members(protocol) - members(each) for each in CLASSES[name]]
-        assert set() in missing, f"{name} has no {missing}"
+    protocols = [each for same in classes().values() for each in same if "Protocol" in bases(each)]
+    assert protocols
+    for protocol in protocols:
+        said = " ".join((ast.get_docstring(protocol) or "").split())
+        if "One implementation, because " in said:
+            continue
+        named = re.search(r"Implementations: ([\w, ]+)\.", said)
+        assert named, f"{protocol.name}: say which classes implement it, or why one does"
+        implementations = named[1].split(", ")
+        assert len(implementations) >= 2, protocol.name
+        for name in implementations:
+            assert name in classes(), f"{protocol.name}: there is no class {name}"
+            missing = [members(protocol) - members(each) for each in classes()[name]]
+            assert set() in missing, f"{protocol.name}: {name} has no {missing}"
 
 
 def test_lock_files_hold_hashes_and_no_address() -> None:
@@ -276,7 +293,7 @@ def test_no_two_public_classes_share_a_name() -> None:
     places: dict[str, set[str]] = {}
     for path in MODULES:
         if path.is_relative_to(PACKAGE):
-            for node in ast.parse(path.read_text()).body:
+            for node in parsed(path).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places.setdefault(node.name, set()).add(name_of(path))
     assert {name: where for name, where in places.items() if len(where) > 1} == {}

@@ -13,6 +13,7 @@ import pytest
 
 from local_cognito import seed
 from local_cognito.server import LocalCognito
+from tests.support.local_cognito import serving
 
 POOL, CLIENT = "us-east-1_LocalDemo", "1demo2client3local4cognito"
 
@@ -41,11 +42,8 @@ class Server:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Server]:
-    local = LocalCognito(seed=seed.read(seed.DEMO))
-    await local.start(port=0)
-    async with aiohttp.ClientSession() as session:
+    async with serving(seed.read(seed.DEMO)) as local, aiohttp.ClientSession() as session:
         yield Server(local, session)
-    await local.stop()
 
 
 async def test_the_clock_moves_forward(server: Server) -> None:

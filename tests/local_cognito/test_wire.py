@@ -20,6 +20,7 @@ from local_cognito.operations import OPERATIONS
 from local_cognito.server import LocalCognito, require_loopback
 from local_cognito.shapes import Field
 from tests.support.emulator import Cognito
+from tests.support.local_cognito import serving
 
 SIGNATURE = (
     "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/cognito-idp/aws4_request, "
@@ -52,11 +53,8 @@ class Wire:
 
 @pytest.fixture
 async def wire() -> AsyncIterator[Wire]:
-    local = LocalCognito(seed=seed.read(seed.DEMO))
-    await local.start(port=0)
-    async with aiohttp.ClientSession() as session:
+    async with serving(seed.read(seed.DEMO)) as local, aiohttp.ClientSession() as session:
         yield Wire(local, session)
-    await local.stop()
 
 
 async def test_an_operation_answers(wire: Wire) -> None:

@@ -29,12 +29,16 @@ def texts() -> Iterator[str]:
 
 # strerror's, which no text of ours repeats.
 SYSTEM = {"connection refused"}
-WRITTEN = "\n".join({*texts(), *SYSTEM})
+
+
+@pytest.fixture(scope="module")
+def written() -> str:
+    return "\n".join({*texts(), *SYSTEM})
 
 
 @pytest.mark.parametrize("symptom", SYMPTOMS)
-def test_a_symptom_is_a_text_that_the_code_writes(symptom: str) -> None:
-    assert symptom in WRITTEN
+def test_a_symptom_is_a_text_that_the_code_writes(symptom: str, written: str) -> None:
+    assert symptom in written
 
 
 def test_the_page_has_symptoms_of_each_kind_and_none_twice() -> None:

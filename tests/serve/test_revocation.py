@@ -19,6 +19,7 @@ from gateway.serve.revocation_wiring import revocation_of
 from gateway.serve.worker import Worker
 from gateway.sessions.session import Session
 from local_cognito.server import LocalCognito
+from tests.support.local_cognito import serving
 from tests.support.portal import Browser, form_token, jar_of
 from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
@@ -115,10 +116,8 @@ async def becomes(ask: Callable[[], Awaitable[int]], status: int, within: float)
 
 @pytest.fixture
 async def cognito() -> AsyncIterator[LocalCognito]:
-    local = LocalCognito(seed=SEED)
-    await local.start(port=free_port())
-    yield local
-    await local.stop()
+    async with serving(SEED, port=free_port()) as local:
+        yield local
 
 
 @pytest.fixture

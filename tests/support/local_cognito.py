@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
 from local_cognito.server import LocalCognito
+from tests.support.pool_keys import lent
 
 
 class Clock:
@@ -32,18 +34,33 @@ def running(
     seed: dict[str, Any] | None = None, clock: Callable[[], float] | None = None
 ) -> Iterator[LocalCognito]:
     """Run a LocalCognito on a free port, with its event loop in a thread, until the block ends."""
-    local = LocalCognito(seed=seed) if clock is None else LocalCognito(seed=seed, clock=clock)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="local-cognito")
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(local.start(port=0), loop).result(60)
-        yield local
-    finally:
-        asyncio.run_coroutine_threadsafe(local.stop(), loop).result(60)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(60)
-        loop.close()
+    with lent() as make_keys:
+        local = LocalCognito(seed=seed, clock=clock or time.time, make_keys=make_keys)
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=loop.run_forever, name="local-cognito")
+        thread.start()
+        try:
+            asyncio.run_coroutine_threadsafe(local.start(port=0), loop).result(60)
+            yield local
+        finally:
+            asyncio.run_coroutine_threadsafe(local.stop(), loop).result(60)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(60)
+            loop.close()
+
+
+@asynccontextmanager
+async def serving(
+    seed: Mapping[str, Any] | None = None, *, clock: Callable[[], float] = time.time, port: int = 0
+) -> AsyncIterator[LocalCognito]:
+    """Run a LocalCognito in the test's own event loop until the block ends."""
+    with lent() as make_keys:
+        local = LocalCognito(seed=seed, clock=clock, make_keys=make_keys)
+        await local.start(port=port)
+        try:
+            yield local
+        finally:
+            await local.stop()
 
 
 def client(url: str, *, region: str = "us-east-1", service: str = "cognito-idp", **keys: str) -> Any:

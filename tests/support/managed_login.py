@@ -18,6 +18,7 @@ from aiohttp import web
 from local_cognito.iam.roles import create_role
 from local_cognito.iam.trust import trust_policy
 from local_cognito.server import LocalCognito
+from tests.support.local_cognito import serving
 from tests.support.portal import Browser
 from tests.support.running import Running, running
 from tests.support.wire import Reply
@@ -82,9 +83,7 @@ async def site(
 ) -> AsyncIterator[Site]:
     """Run a site. `client`: settings of the app client; `identity_pool`: with one that accepts its tokens;
     `domain`: the URL in place of Cognito's; `another`: with a second pool."""
-    local = LocalCognito()
-    await local.start(port=0)
-    try:
+    async with serving() as local:
         pool_id, client_id, secret = _user_pool(local, "web", client)
         more, domain = "", domain or local.url
         if secret:
@@ -100,8 +99,6 @@ async def site(
         lines = f"public_url: '{ORIGIN}'"
         async with running(folder, yaml, cognito=cognito, listen_lines=lines) as gateway:
             yield Site(gateway, local, pool_id, client_id, domain, other[0], other[1])
-    finally:
-        await local.stop()
 
 
 def _user_pool(local: LocalCognito, name: str, client: dict[str, Any]) -> tuple[str, str, str | None]:

@@ -20,6 +20,7 @@ from gateway.serve.reload import ConfigurationSource
 from gateway.serve.worker import Worker
 from local_cognito import totp
 from local_cognito.server import LocalCognito
+from tests.support.local_cognito import serving
 from tests.support.running import Stream
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Reply, Upstream, get, once
@@ -130,10 +131,8 @@ async def site(
     """Run a site. `sign_in`: the content of that section, in flow style; `pools` False: not yet configured;
     `pool`: further keys of each configured pool."""
     document = seeded or seed()
-    local = LocalCognito(seed=document)
-    await local.start("127.0.0.1", 0)
     upstream = Upstream()
-    async with upstream.running():
+    async with serving(document) as local, upstream.running():
         path = folder / "gateway.yaml"
         ids = [pool["Id"] for pool in document["UserPools"]] if pools else []
         clients = {pool["Id"]: pool["Clients"][0]["ClientId"] for pool in document["UserPools"]}
@@ -167,7 +166,6 @@ async def site(
             yield Site(worker, local, upstream, stream, folder, source)
         finally:
             await worker.stop()
-            await local.stop()
             log.close()
 
 

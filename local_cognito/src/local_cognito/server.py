@@ -29,7 +29,10 @@ DEFAULT_REGION = "us-east-1"
 
 
 class LocalCognito:
-    """One local Cognito. `seed`: a document from local_cognito.seed.read; `clock` returns epoch seconds."""
+    """One local Cognito. `seed`: a document from local_cognito.seed.read; `clock` returns epoch seconds.
+
+    `make_keys` makes each new pool's keys; it is called in a thread, because that takes 0.1 s.
+    """
 
     def __init__(
         self,
@@ -37,8 +40,10 @@ class LocalCognito:
         seed: Mapping[str, Any] | None = None,
         region: str = DEFAULT_REGION,
         clock: Callable[[], float] = time.time,
+        make_keys: Callable[[], keys.PoolKeys] = keys.generate,
     ) -> None:
         self._seed = seed
+        self._make_keys = make_keys
         self._real_clock = clock
         self.hooks = Hooks()
         self._makers = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pool-keys")
@@ -87,7 +92,7 @@ class LocalCognito:
         return operations.call(self.state, operation, request, self._clock())
 
     def _new_keys(self) -> Future[keys.PoolKeys]:
-        return self._makers.submit(keys.generate)
+        return self._makers.submit(self._make_keys)
 
 
 def require_loopback(host: str) -> None:

@@ -7,18 +7,14 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from local_cognito.server import LocalCognito
 from tests.support.emulator_login import Login
-from tests.support.local_cognito import Clock
+from tests.support.local_cognito import Clock, serving
 
 
 @pytest.fixture
 async def login() -> AsyncIterator[Login]:
     clock = Clock()
-    local = LocalCognito(clock=clock)
-    await local.start(port=0)
     # Cookies of an IP address are not kept without this.
     jar = aiohttp.CookieJar(unsafe=True)
-    async with aiohttp.ClientSession(cookie_jar=jar) as session:
+    async with serving(clock=clock) as local, aiohttp.ClientSession(cookie_jar=jar) as session:
         yield Login(local, clock, session)
-    await local.stop()
