@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,7 +23,15 @@ from gateway.cli import main
 from gateway.commands.registry import COMMANDS
 from gateway.config.generate import ROOT
 from gateway.config.schema import json_schema
+from tests.support import commands
 from tests.support.script import SCRIPT, run
+
+
+def forked(
+    *words: str, cwd: Path, environ: Mapping[str, str] | None = None, given: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """One command without the start of an interpreter."""
+    return commands.run(*words, cwd=cwd, environ={**os.environ, **(environ or {})}, given=given)
 
 
 @pytest.mark.parametrize("name", ["gateway.example.yaml", "gateway.minimal.yaml", "gateway.image.yaml"])
@@ -38,14 +47,14 @@ def test_the_committed_files_pass(name: str) -> None:
 
 def test_an_empty_file_is_valid(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").touch()
-    done = run("check-config", "g.yaml", cwd=tmp_path)
+    done = forked("check-config", "g.yaml", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "g.yaml: valid (not configured yet, cognito.user_pools is empty)\n"
 
 
 def test_mistakes_and_warnings_go_to_stderr(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("routes:\n  - path: /**\n  - path: /a\nlisten:\n  adress: x\n")
-    done = run("check-config", "g.yaml", cwd=tmp_path)
+    done = forked("check-config", "g.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == [
         "g.yaml:3: warning: routes[1].path: never matches: routes[0] (g.yaml:2) takes every such request first",
@@ -55,7 +64,7 @@ def test_mistakes_and_warnings_go_to_stderr(tmp_path: Path) -> None:
 
 def test_warnings_alone_are_no_failure(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("routes:\n  - path: /**\n  - path: /a\n")
-    done = run("check-config", "g.yaml", cwd=tmp_path)
+    done = forked("check-config", "g.yaml", cwd=tmp_path)
     assert (done.returncode, len(done.stderr.splitlines()), len(done.stdout.splitlines())) == (0, 1, 1)
     assert "g.yaml:3: warning: routes[1].path: " in done.stderr
 
@@ -66,9 +75,9 @@ def test_the_file_is_the_argument_then_the_variable_then_the_usual_place(tmp_pat
     (tmp_path / "config").mkdir()
     (tmp_path / "config/gateway.yaml").write_text("c: 1\n")
     environ = {"COGNITO_GATEWAY_CONFIG": "b.yaml"}
-    assert run("check-config", "a.yaml", cwd=tmp_path, environ=environ).stderr.startswith("a.yaml:1: a: ")
-    assert run("check-config", cwd=tmp_path, environ=environ).stderr.startswith("b.yaml:1: b: ")
-    assert run("check-config", cwd=tmp_path).stderr.startswith("config/gateway.yaml:1: c: ")
+    assert forked("check-config", "a.yaml", cwd=tmp_path, environ=environ).stderr.startswith("a.yaml:1: a: ")
+    assert forked("check-config", cwd=tmp_path, environ=environ).stderr.startswith("b.yaml:1: b: ")
+    assert forked("check-config", cwd=tmp_path).stderr.startswith("config/gateway.yaml:1: c: ")
 
 
 def test_without_a_file_the_variables_alone_are_checked(tmp_path: Path) -> None:
@@ -76,19 +85,19 @@ def test_without_a_file_the_variables_alone_are_checked(tmp_path: Path) -> None:
         "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__ID": "ap-south-1_TestPool1",
         "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_IDS": "[1testing23456789]",
     }
-    done = run("check-config", cwd=tmp_path, environ=environ)
+    done = forked("check-config", cwd=tmp_path, environ=environ)
     assert (done.returncode, done.stdout) == (0, "the environment: valid (user pools: 1, routes: 0)\n")
-    unset = run("check-config", cwd=tmp_path)
+    unset = forked("check-config", cwd=tmp_path)
     assert (unset.returncode, unset.stderr.count("\n")) == (1, 1)
     assert unset.stderr.startswith("config/gateway.yaml: cannot read the configuration: no such file")
     # A file that is named must be there.
-    named = run("check-config", cwd=tmp_path, environ=environ | {"COGNITO_GATEWAY_CONFIG": "mine.yaml"})
+    named = forked("check-config", cwd=tmp_path, environ=environ | {"COGNITO_GATEWAY_CONFIG": "mine.yaml"})
     assert named.stderr.startswith("mine.yaml: cannot read the configuration: no such file")
 
 
 def test_a_misspelt_variable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").touch()
-    done = run("check-config", "g.yaml", cwd=tmp_path, environ={"COGNITO_GATEWAY_LISTEN_ADDRESS": ":1"})
+    done = forked("check-config", "g.yaml", cwd=tmp_path, environ={"COGNITO_GATEWAY_LISTEN_ADDRESS": ":1"})
     told = "COGNITO_GATEWAY_LISTEN_ADDRESS: sets no key: did you mean COGNITO_GATEWAY_LISTEN__ADDRESS?\n"
     assert (done.returncode, done.stderr) == (1, told)
 
@@ -96,19 +105,19 @@ def test_a_misspelt_variable_is_an_error(tmp_path: Path) -> None:
 def test_a_file_may_be_named_with_or_without_the_flag_and_dash_is_standard_input(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("a: 1\n")
     for words in (["g.yaml"], ["--config", "g.yaml"], ["--config", "g.yaml", "g.yaml"]):
-        assert run("check-config", *words, cwd=tmp_path).stderr.startswith("g.yaml:1: a: ")
-    assert run("serve", "g.yaml", cwd=tmp_path).stderr.startswith("g.yaml:1: a: ")
-    both = run("check-config", "--config", "g.yaml", "h.yaml", cwd=tmp_path)
+        assert forked("check-config", *words, cwd=tmp_path).stderr.startswith("g.yaml:1: a: ")
+    assert forked("serve", "g.yaml", cwd=tmp_path).stderr.startswith("g.yaml:1: a: ")
+    both = forked("check-config", "--config", "g.yaml", "h.yaml", cwd=tmp_path)
     assert both.stderr == "cognito-gateway: two configurations: --config g.yaml and h.yaml: name one\n"
-    assert run("check-config", "-", cwd=tmp_path, given="b: 1\n").stderr.startswith("-:1: b: ")
+    assert forked("check-config", "-", cwd=tmp_path, given="b: 1\n").stderr.startswith("-:1: b: ")
     refused = "the configuration must be a file here: only check-config reads standard input"
-    assert run("serve", "-", cwd=tmp_path, given="").stderr == f"cognito-gateway: {refused}\n"
+    assert forked("serve", "-", cwd=tmp_path, given="").stderr == f"cognito-gateway: {refused}\n"
 
 
 def test_the_environment_is_checked_with_the_file(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("upstream:\n  url: ${API}\n")
     environ = {"API": "http://api", "COGNITO_GATEWAY_LISTEN__ADDRESS": "nowhere"}
-    done = run("check-config", "g.yaml", cwd=tmp_path, environ=environ)
+    done = forked("check-config", "g.yaml", cwd=tmp_path, environ=environ)
     assert done.stderr == (
         "COGNITO_GATEWAY_LISTEN__ADDRESS: listen.address: 'nowhere' has no port: "
         "write host:port, :port or unix:/path\n"
@@ -128,7 +137,7 @@ def test_what_the_named_files_hold_is_checked(tmp_path: Path) -> None:
         "identity_headers:\n  assertion: {header: X-Who, key_file: cert.pem}\n"
         "sign_in:\n  session:\n    secret_file: short\n"
     )
-    done = run("check-config", "g.yaml", cwd=tmp_path)
+    done = forked("check-config", "g.yaml", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     told = [re.match(r"(g\.yaml:\d+: [a-z_.\[\]0-9]+): .+", line) for line in done.stderr.splitlines()]
     assert [match and match[1] for match in told] == [
@@ -139,7 +148,7 @@ def test_what_the_named_files_hold_is_checked(tmp_path: Path) -> None:
         "g.yaml:13: identity_headers.assertion.key_file",
         "g.yaml:16: sign_in.session.secret_file",
     ]
-    served = run("serve", "--config", "g.yaml", cwd=tmp_path)
+    served = forked("serve", "--config", "g.yaml", cwd=tmp_path)
     assert (served.returncode, len(served.stderr.splitlines())) == (1, 1)
 
 
@@ -203,7 +212,7 @@ def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, command: str) 
 
 def test_serve_refuses_what_check_config_refuses(tmp_path: Path) -> None:
     (tmp_path / "g.yaml").write_text("log:\n  level: loud\n")
-    done = run("serve", "--config", "g.yaml", "--workers", "3", cwd=tmp_path)
+    done = forked("serve", "--config", "g.yaml", "--workers", "3", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
         "g.yaml:2: log.level: 'loud' is not one of debug, info, warning, error",

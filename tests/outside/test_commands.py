@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.version import VERSION
-from tests.support.programs import DEMO_PASSWORD, DEMO_POOL, POOL_FLAGS, ROOT, SCRIPT, run
+from tests.support import commands
+from tests.support.programs import DEMO_PASSWORD, DEMO_POOL, POOL_FLAGS, ROOT, SCRIPT, environment, run
 
 COMMANDS = (
     *(
@@ -33,7 +34,7 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_wrong_usage_is_2(command: str, tmp_path: Path) -> None:
-    done = run(SCRIPT, command, "--nonsense", cwd=tmp_path)
+    done = commands.run(command, "--nonsense", cwd=tmp_path, environ=environment())
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("usage: cognito-gateway")
     assert "Traceback" not in done.stderr
@@ -77,7 +78,7 @@ def test_help_is_0(command: str) -> None:
 def test_what_a_user_can_cause_is_1_and_a_sentence(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("listen: ]\n")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00a")
-    done = run(SCRIPT, *arguments, cwd=tmp_path, stdin=DEMO_PASSWORD + "\n")
+    done = commands.run(*arguments, cwd=tmp_path, environ=environment(), given=DEMO_PASSWORD + "\n")
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "Traceback" not in done.stderr

@@ -39,16 +39,16 @@ ACCESS_FIELDS = [
 ]
 
 
-async def test_metrics(bench: Bench) -> None:
-    await bench.bearer("/api/v1/config")
-    await bench.bearer("/api/v1/config?x=1", exp=1)
-    await bench.bearer("/broken")
-    text = (await bench.served.probe("/metrics")).body.decode()
+async def test_metrics(new_bench: Bench) -> None:
+    await new_bench.bearer("/api/v1/config")
+    await new_bench.bearer("/api/v1/config?x=1", exp=1)
+    await new_bench.bearer("/broken")
+    text = (await new_bench.served.probe("/metrics")).body.decode()
     families = set(re.findall(r"(?m)^# TYPE (\S+) ", text))
     # The promise; docs/metrics.md has those that came later.
     assert families >= {f"cognito_gateway_{name}" for name in METRICS}
     assert all(name.startswith("cognito_gateway_") for name in families)
-    samples = await bench.served.samples()
+    samples = await new_bench.served.samples()
     assert samples['cognito_gateway_requests_total{code="200",method="GET"}'] == 1
     assert samples['cognito_gateway_auth_decisions_total{reason="token_expired",result="refused"}'] == 1
     assert samples['cognito_gateway_upstream_errors_total{reason="upstream_broken"}'] == 1
@@ -58,19 +58,19 @@ async def test_metrics(bench: Bench) -> None:
         assert chosen not in text
 
 
-async def test_metrics_labels_are_not_the_clients_to_choose(bench: Bench) -> None:
+async def test_metrics_labels_are_not_the_clients_to_choose(new_bench: Bench) -> None:
     for method in ("BREW", "PROPFIND", "X" * 60):
-        async with await Client.connect(bench.served.port) as client:
+        async with await Client.connect(new_bench.served.port) as client:
             await client.ask(get("/", method=method))
-    names = await bench.served.samples()
+    names = await new_bench.served.samples()
     methods = set(re.findall(r'method="(\w+)"', " ".join(names)))
     assert methods <= {"GET", "other"}
 
 
-async def test_access_lines(bench: Bench) -> None:
+async def test_access_lines(new_bench: Bench) -> None:
     before = time.time()
-    reply = await bench.bearer("/api/v1/config?password=swordfish")
-    line = await bench.log(reply, "request")
+    reply = await new_bench.bearer("/api/v1/config?password=swordfish")
+    line = await new_bench.log(reply, "request")
     assert list(line) == ACCESS_FIELDS
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
     assert line["timestamp"] >= time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(before))
@@ -89,21 +89,21 @@ async def test_access_lines(bench: Bench) -> None:
     }
     assert {name: line[name] for name in expected} == expected
     assert line["duration_ms"] >= line["upstream_ms"] >= 0
-    success = await bench.log(reply, "auth_success")
+    success = await new_bench.log(reply, "auth_success")
     assert success["subject"] == access_claims()["sub"]
 
 
-async def test_every_line_of_the_log_is_json_with_its_three_first_fields(bench: Bench) -> None:
-    await bench.bearer("/%0d%0aevent", "X-Request-Id: a\tb")
-    await bench.served.ask("/<script>")
-    await once(bench.served.port, b"\x16\x03\x01nonsense\r\n\r\n")
-    assert await bench.served.stop() == 0
-    lines = bench.served.log
-    assert len(bench.served.stdout.splitlines()) == len(lines)
+async def test_every_line_of_the_log_is_json_with_its_three_first_fields(new_bench: Bench) -> None:
+    await new_bench.bearer("/%0d%0aevent", "X-Request-Id: a\tb")
+    await new_bench.served.ask("/<script>")
+    await once(new_bench.served.port, b"\x16\x03\x01nonsense\r\n\r\n")
+    assert await new_bench.served.stop() == 0
+    lines = new_bench.served.log
+    assert len(new_bench.served.stdout.splitlines()) == len(lines)
     assert all(list(line)[:3] == ["timestamp", "level", "event"] for line in lines)
     events = {line["event"] for line in lines}
     assert {"started", "key_set_loaded", "request", "draining", "stopped"} <= events
-    assert bench.served.stderr == ""
+    assert new_bench.served.stderr == ""
 
 
 async def test_nothing_secret_is_printed_anywhere(tmp_path: Path) -> None:
