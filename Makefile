@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,13 @@ test-kubernetes: $(VENV)/.test ## the chart in a real Kubernetes (needs root and
 
 test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
 	$(PYTEST) -m "not slow" --uvloop tests/client tests/serve $(ARGS)
+
+# What decides who may do what, and with which headers: every branch of it is taken by a test.
+DECIDES := gateway/gate/*,gateway/policy/*,gateway/tokens/*,gateway/http/headers.py,gateway/http/forwarded.py
+coverage: $(VENV)/.test ## the fast tests, and which branches they take; fails unless gate, policy, tokens and headers have all
+	$(PYTEST) --cov --cov-report= $(ARGS)
+	$(BIN)/coverage report --skip-covered
+	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(DECIDES)'
 
 soak: $(VENV)/.test ## two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)
@@ -111,7 +118,7 @@ sbom: $(VENV)/.test ## every package of the image with version and license, as C
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove what these targets made
-	rm -rf $(VENV) .venv-sslyze build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache bench/out
+	rm -rf $(VENV) .venv-sslyze build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:
