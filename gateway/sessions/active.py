@@ -1,7 +1,7 @@
-"""One session as this process knows it: the newest tokens, until when they do, and who renews them.
+"""The state of one session in this process: its newest tokens, their validity, and a renewal in progress.
 
 Several requests, and several cookies of one browser, share it. Invariant: after `ended` it authenticates
-nobody, and at most one renewal of it is under way here.
+nobody, and at most one renewal of it is in progress in this process.
 """
 
 from __future__ import annotations
@@ -15,33 +15,35 @@ class Live:
     __slots__ = ("__weakref__", "_bearer", "_ends", "due", "id", "renewal", "retry_at", "session", "ticket")
 
     def __init__(self, session: Session, ticket: str, *, uses_id: bool, ends: float, checked: float) -> None:
-        """`uses_id`: the pool wants ID tokens; `ends`: by sign_in.session.max_age; `checked`: until when the
-        store need not be asked again."""
+        """`uses_id`: the pool accepts ID tokens only; `ends`: by sign_in.session.max_age.
+
+        `checked` is the time until which the store need not be asked again.
+        """
         self.id = session.id
         self._ends = ends
         self.renewal: asyncio.Task[None] | None = None
-        # Not to be renewed before: it was tried in vain.
+        # No renewal before this time, after a failed one.
         self.retry_at = 0.0
         self.take(session, ticket, uses_id=uses_id, checked=checked)
 
     def take(self, session: Session, ticket: str, *, uses_id: bool, checked: float) -> None:
-        """These tokens from now on."""
+        """Use these tokens from now on."""
         self.session: Session | None = session
         self.ticket = ticket
-        # As the authenticator wants it: the values of the request's Authorization headers.
+        # In the form the authenticator takes: values of Authorization headers.
         self._bearer = [b"Bearer " + (session.id_token if uses_id else session.access).encode("ascii")]
         self.wait_until(min(checked, self.renew_at))
 
     @property
     def renew_at(self) -> float:
-        """When new tokens should be asked for."""
+        """The time from which new tokens should be requested."""
         session = self.session
         if session is None or not session.refresh:
             return float("inf")
         return max(session.refresh_at, self.retry_at)
 
     def wait_until(self, moment: float) -> None:
-        """Before this time, and before the tokens end, nothing has to be waited for."""
+        """Set the time before which, while the tokens are valid, nothing has to be awaited."""
         if self.session is not None:
             self.due = min(moment, self.session.expires, self._ends)
 
@@ -49,11 +51,11 @@ class Live:
         return self.session is not None and now < self.session.expires and now < self._ends
 
     def may_come_back(self, now: float) -> bool:
-        """Whether new tokens may still be had for it; while it is not alive it authenticates nobody."""
+        """Return whether it may still be renewed; until then it may authenticate nobody."""
         return self.session is not None and bool(self.session.refresh) and now < self._ends
 
     def authorization(self, now: float) -> list[bytes] | None:
-        """What authenticates it, if nothing has to be waited for at `now`."""
+        """Return the Authorization values, if nothing has to be awaited at `now`."""
         return self._bearer if now < self.due and self.session is not None else None
 
     @property

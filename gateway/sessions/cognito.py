@@ -1,7 +1,7 @@
-"""Cognito as the portal asks it for those who are signed in: through the adapters over boto3, in threads.
+"""The user pool calls that sessions need, through the boto3 adapters and in threads.
 
-Nothing of it is imported before the first question. Invariant: a Cognito that does not answer holds up nobody
-who does not ask it.
+The adapters are imported with the first call. Invariant: a Cognito that does not respond delays nobody but
+those who need it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Users:
-    """What a session wants of the user pool. Raises GatewayError; refusals are CognitoRefused."""
+    """The calls of a session to its user pool. Raises GatewayError; refusals are CognitoRefused."""
 
     def __init__(self, config: CognitoConfig, threads: Threads) -> None:
         self._config = config
@@ -44,7 +44,7 @@ class Users:
         await self._last(session, lambda pool: pool.sign_out_everywhere(session.access))
 
     async def _last(self, session: Session, work: Callable[[Renewal], None]) -> None:
-        """What ends the session's tokens; its device, which no other session has, goes first."""
+        """Run a call that ends the session's tokens, after forgetting its device."""
         ask = self._renewal(session)
 
         def end() -> None:
@@ -58,7 +58,7 @@ class Users:
         return partial(self._made, session.pool_id, session.client_id)
 
     def _made(self, pool_id: str, client_id: str) -> Renewal:
-        # boto3 takes some 100 ms to load and to make a client: in the thread, and once.
+        # boto3 takes some 100 ms to load and to create a client: in the thread, and once.
         from gateway.aws.renewal import Renewal  # noqa: PLC0415
 
         with self._making:
@@ -69,7 +69,7 @@ class Users:
             return known
 
     def address(self, pool_id: str, client_id: str) -> PoolAddress:
-        """How the adapters reach a pool of the configuration. Raises GatewayError."""
+        """Return what the adapters need to reach a configured pool. Raises GatewayError."""
         pool = next((each for each in self._config.user_pools if each.id == pool_id), None)
         if pool is None:
             raise GatewayError("the session's user pool is not configured any more")
@@ -83,7 +83,7 @@ class Users:
 
 
 def client_secret(pool: UserPool) -> str | None:
-    """The app client's secret, if it has one. Raises GatewayError."""
+    """Return the app client's secret, if it has one. Raises GatewayError."""
     path = pool.client_secret_file
     if path is None:
         return pool.client_secret

@@ -1,10 +1,10 @@
-"""Our cookies: read from what a client sent, written so that only this browser and this site have them. Pure.
+"""The gateway's own cookies: parsed from requests, and formatted as Set-Cookie lines. Pure.
 
-All names begin with `sign_in.session.cookie_name`, on https behind `__Host-`: a browser takes such a cookie
+All names begin with `sign_in.session.cookie_name`, on https after `__Host-`: a browser accepts such a cookie
 only from this very host over TLS (RFC 6265bis section 4.1.3.2). A value that is too long for one cookie is
-split; its first part says how many there are.
+split; the first part says how many there are.
 
-Invariant: nothing a client sends raises here, and a value that is not whole is no value.
+Invariant: nothing a client sends raises here, and an incomplete value counts as absent.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from collections.abc import Mapping, Sequence
 
 from gateway.http.own_cookies import DEFAULT_NAME
 
-# RFC 6265 section 6.1: browsers keep at least 4096 bytes of name, value and attributes. Ours take up to 150.
+# RFC 6265 section 6.1: browsers keep at least 4096 bytes of name, value and attributes. Our names and
+# attributes take up to 150.
 _PART = 3900
-# 8 parts are 31 KiB, as much as listen.max_header_size lets in by default; Cognito's three tokens take 2.
+# 8 parts are 31 KiB, as much as listen.max_header_size allows by default; Cognito's three tokens take 2.
 _MOST_PARTS = 8
-# RFC 6265 section 4.1.1, cookie-octet, without the quotes around it that we never write.
+# RFC 6265 section 4.1.1, cookie-octet, without the optional quotes, which we never write.
 _OCTET = rb"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]"
 _PAIR = re.compile(rb"([A-Za-z0-9_-]{1,120})=(" + _OCTET + rb"*)")
 _COUNTED = re.compile(r"([1-9])\.(.*)")
@@ -27,12 +28,14 @@ _HOST_PREFIX = "__Host-"
 
 
 class Cookies:
-    """The cookies of ours that one request carries, by their name behind the prefix (`session`, …)."""
+    """The gateway's cookies in one request, by their name after the prefix (`session`, …)."""
 
     def __init__(self, pairs: Sequence[bytes], *, secure: bool, base: str = DEFAULT_NAME) -> None:
-        """`pairs` as `headers.scan` sets them aside; `secure`: the browser sees https, and then a cookie
-        without `__Host-`, which a neighbouring site could have planted, is none of ours; `base`: what all
-        names begin with."""
+        """`pairs` are those of `headers.scan`; `base` is the prefix of all names.
+
+        `secure`: the browser uses https; then a cookie without `__Host-`, which a neighbouring site could
+        have set, is ignored.
+        """
         self._secure = secure
         values: dict[str, str] = {}
         self._start = start = beginning(base, secure=secure)
@@ -41,8 +44,8 @@ class Cookies:
             if match is not None:
                 name = match[1].decode("ascii")
                 if name.startswith(start):
-                    # RFC 6265 section 5.4: of two with one name the first has the longer path; ours all
-                    # have the same, so a second one is not ours.
+                    # RFC 6265 section 5.4: of two cookies with one name, the first has the longer path; ours
+                    # all have the same path, so a second one is not ours.
                     values.setdefault(name[len(start) :], match[2].decode("ascii"))
         self._values: Mapping[str, str] = values
 
@@ -54,11 +57,11 @@ class Cookies:
         return self._values.get(name)
 
     def names(self, start: str) -> list[str]:
-        """The names that begin so, in the order they came."""
+        """Return the names with this prefix, in the order received."""
         return [name for name in self._values if name.startswith(start)]
 
     def joined(self, name: str) -> str | None:
-        """A value that `set_split` wrote, if all of it is here."""
+        """Return a value written by `set_split`, if all its parts are present."""
         first = _COUNTED.fullmatch(self._values.get(name, ""))
         if first is None:
             return None
@@ -73,13 +76,13 @@ class Cookies:
     # --- Set-Cookie lines ---
 
     def set(self, name: str, value: str, *, max_age: float | None) -> bytes:
-        """A Set-Cookie line. `max_age` seconds; None: until the browser closes."""
+        """Return a Set-Cookie line. `max_age` in seconds; None: until the browser closes."""
         return set_cookie(self._start + name, value, secure=self._secure, max_age=max_age)
 
     def set_split(self, name: str, value: str, *, max_age: float) -> list[bytes]:
-        """Set-Cookie lines for a value of any length; parts of a longer one before it are cleared."""
+        """Return Set-Cookie lines for a value of any length, clearing surplus parts of an earlier one."""
         parts = [value[at : at + _PART] for at in range(0, len(value), _PART)] or [""]
-        assert len(parts) <= _MOST_PARTS, "the caller bounds what it stores"
+        assert len(parts) <= _MOST_PARTS, "bounded by the caller"
         lines = [self.set(name, f"{len(parts)}.{parts[0]}", max_age=max_age)]
         for number, part in enumerate(parts[1:], 1):
             lines.append(self.set(f"{name}_{number}", part, max_age=max_age))
@@ -87,7 +90,7 @@ class Cookies:
         return lines + [self.clear(old) for old in stale if old in self._values]
 
     def clear(self, name: str) -> bytes:
-        """A Set-Cookie line that ends it (RFC 6265 section 3.1)."""
+        """Return a Set-Cookie line that deletes the cookie (RFC 6265 section 3.1)."""
         return set_cookie(self._start + name, "", secure=self._secure, max_age=0)
 
     def clear_split(self, name: str) -> list[bytes]:
@@ -99,18 +102,21 @@ class Cookies:
 
 
 def longest() -> int:
-    """How long a value `set_split` takes."""
+    """Return the maximum length of a value for `set_split`."""
     return _PART * _MOST_PARTS
 
 
 def beginning(base: str, *, secure: bool) -> str:
-    """What the whole name of each of our cookies begins with."""
+    """Return the prefix of the full names of our cookies."""
     return f"{_HOST_PREFIX if secure else ''}{base}_"
 
 
 def set_cookie(name: str, value: str, *, secure: bool, max_age: float | None) -> bytes:
-    """A whole header line; `name` is the whole name. HttpOnly: no script reads it. SameSite=Lax: not sent
-    with what other sites post, but with a link from a mail, so that one is still signed in behind it."""
+    """Return a whole Set-Cookie line; `name` is the full name.
+
+    HttpOnly hides it from scripts. SameSite=Lax: it is not sent with other sites' POST requests, but with
+    links, so that a user who follows one from a mail is still signed in.
+    """
     line = f"Set-Cookie: {name}={value}; Path=/; HttpOnly; SameSite=Lax"
     if secure:
         line += "; Secure"

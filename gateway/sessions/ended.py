@@ -1,6 +1,6 @@
-"""Sessions that are over though their cookies, or a store, still speak for them; as this process knows it.
+"""Sessions and users that were signed out here, whatever their cookies or a store say.
 
-Invariant: what was added is covered until so many others were added after it; no token is kept here.
+Invariant: an entry lasts until `_MOST` others were added after it; no token is kept here.
 """
 
 from __future__ import annotations
@@ -9,16 +9,16 @@ from collections import OrderedDict
 
 from gateway.sessions.session import Session
 
-# Of sessions and of users each; about 150 bytes. The oldest are forgotten first.
+# Entries for sessions and for users, each about 150 bytes. The oldest are dropped first.
 _MOST = 20_000
 
 
 class Ended:
-    """Outlives reloads."""
+    """The sign-outs of one process. Outlives reloads."""
 
     def __init__(self) -> None:
         self._ids: OrderedDict[str, None] = OrderedDict()
-        # (user pool, subject) → the time of the last sign-out everywhere.
+        # (user pool, subject) → the time of the last global sign-out.
         self._users: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     def add(self, session_id: str) -> None:
@@ -27,7 +27,7 @@ class Ended:
             self._ids.popitem(last=False)
 
     def add_user(self, pool_id: str, subject: str, *, at: float) -> None:
-        """All sessions of this user that began before `at` (Unix time)."""
+        """Add all sessions of this user that began before `at` (Unix time)."""
         key = pool_id, subject
         self._users[key] = max(at, self._users.get(key, at))
         self._users.move_to_end(key)

@@ -1,8 +1,8 @@
-"""How sessions end: at once in this gateway, then in the store, then at Cognito.
+"""Sign-out: at once in this gateway, then in the session store, then at Cognito.
 
-What the store cannot take at the moment is repeated later (unfinished_sign_outs.py); what Cognito did not do
-is in the answer. Invariant: once a sign-out has arrived the session authenticates nobody in this gateway,
-whatever is unavailable.
+What the store cannot record at the moment is retried later (unfinished_sign_outs.py); what Cognito did not do
+is part of the result. Invariant: once a sign-out has arrived, the session authenticates nobody in this
+gateway, whatever is unavailable.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from gateway.sessions.unfinished_sign_outs import PendingSignOut, Unfinished
 class SignOutResult(NamedTuple):
     """What a sign-out reached besides this gateway."""
 
-    # Whether the store knows; else it is told as soon as it can be reached.
+    # Whether the store has recorded it; otherwise that is retried.
     stored: bool = True
-    # Whether Cognito did what was asked.
+    # Whether Cognito did what was requested.
     revoked: bool = True
 
 
 class Ending:
-    """Of one configuration's sessions. Its tasks are owned by Sessions (`spawn`)."""
+    """Signs out sessions of one configuration. Its tasks are owned by Sessions (`spawn`)."""
 
     def __init__(
         self,
@@ -60,18 +60,18 @@ class Ending:
         self.unfinished = Unfinished(self._finish, log, clock)
 
     def covers(self, ticket: str) -> bool:
-        """Whether this ticket's session was ended here, though the store may not know."""
+        """Return whether this ticket's session was signed out here, but perhaps not yet in the store."""
         return self.unfinished.holds(ticket)
 
     async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignOutResult:
-        """The browser's session is over, its cookies go; `everywhere`: all sessions of the user."""
+        """End the browser's session and clear its cookies; `everywhere`: all sessions of the user."""
         page.set_cookies += session_cookies.ended(page.cookies)
         sent = session_cookies.sent(page.cookies)
         if sent is None:
             return SignOutResult()
         session = page.session
         page.session = page.principal = None
-        # Who closes the window at once is signed out all the same.
+        # In a task, so that closing the window does not interrupt it.
         if session is None:
             work = self._spawn(self._end_unseen(sent[1]))
         else:
@@ -91,7 +91,7 @@ class Ending:
         return SignOutResult(stored, revoked)
 
     async def everywhere(self, page: PageRequest, session: Session) -> bool:
-        """All sessions of this one's user are over, which is in no store itself; whether Cognito did it."""
+        """End all sessions of a session's user, which itself is in no store; return whether Cognito did."""
         self._ended.add_user(session.pool_id, session.subject, at=self._clock())
         self._drop(session, True)
         work = self._spawn(self.told(page, session, everywhere=True))
@@ -101,7 +101,7 @@ class Ending:
     async def told(
         self, page: PageRequest, session: Session, *, everywhere: bool, stored: bool = True
     ) -> bool:
-        """Tell Cognito, and the log; whether Cognito did what was asked."""
+        """Revoke at Cognito, and log the sign-out; return whether Cognito did what was requested."""
         revoked = await self._revoking.revoke(session, everywhere=everywhere)
         self._log.event(
             "sign_out",
@@ -119,9 +119,10 @@ class Ending:
         return SignOutResult(stored=await self.end_ticket(ticket))
 
     async def end_ticket(self, ticket: str) -> bool:
-        """End what a ticket opens, if it opens something; whether the store knows.
+        """End the session of a ticket, if there is one; return whether the store has recorded it.
 
-        One that authenticates nobody at the moment could still be renewed by who has a copy."""
+        This includes a session that authenticates nobody at the moment: the holder of a copy could renew it.
+        """
         now = self._clock()
         try:
             session = await self._store.find(ticket, now=now)
@@ -131,12 +132,12 @@ class Ending:
         if session is None:
             return True
         stored = await self.over(ticket, session)
-        # Nobody waits for it: a copy of the cookie ends with its access token in any case.
+        # In the background: a copy of the cookie expires with its access token in any case.
         self._spawn(self._revoking.revoke(session))
         return stored
 
     async def over(self, ticket: str, session: Session, *, everywhere: bool = False) -> bool:
-        """End it at once here, then in the store; whether the store knows."""
+        """End the session at once here, then in the store; return whether the store has recorded it."""
         self._ended.add(session.id)
         if everywhere:
             self._ended.add_user(session.pool_id, session.subject, at=self._clock())
@@ -154,7 +155,7 @@ class Ending:
         self.resume()
 
     def resume(self) -> None:
-        """Go on with what is unfinished, unless somebody does."""
+        """Continue with unfinished sign-outs, unless a task does already."""
         if len(self.unfinished) and not self.unfinished.working:
             self.unfinished.working = True
             self._spawn(self._work())
@@ -170,12 +171,12 @@ class Ending:
         if session is None:
             session = await self._store.find(waiting.ticket, now=self._clock())
             if session is None:
-                return  # its time was over, or another replica has ended it
+                return  # expired, or ended by another replica
             self._spawn(self._revoking.revoke(session))
         await self._store.end(waiting.ticket, session, until=waiting.until)
 
     async def stop(self) -> None:
-        """A last attempt; what it does not reach is in the log."""
+        """Make a last attempt; what still fails is logged."""
         if len(self.unfinished):
             await self.unfinished.attempt()
         if left := len(self.unfinished):

@@ -1,9 +1,9 @@
-"""Requests that bring a session instead of a token: the session's token is put where a client's own would be,
-and everything after that is the same for both.
+"""Authentication by session cookie: the session's token takes the place of the client's Authorization header.
 
-An Authorization header wins: whoever sends one means it. Invariant: a request whose method may change
-something, or that becomes a WebSocket, is authenticated by a cookie only if a page of this site made it, or
-of an origin that `cors` trusts with cookies (browsers send them along with what any site's pages ask for).
+Everything after that is the same for both. An explicit Authorization header takes precedence. Invariant: a
+request with an unsafe method, or for a WebSocket, is authenticated by a cookie only if it was made by a page
+of this site, or of an origin that `cors` trusts with cookies (browsers send cookies with any site's
+requests).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from gateway.http.resource_metadata import public_origin
 from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.session import Session
 
-# Sec-Fetch-Mode of all that is not a WebSocket (Fetch standard, request's mode).
+# Sec-Fetch-Mode of everything but WebSockets (Fetch standard, request's mode).
 _NO_HANDSHAKE = frozenset({b"cors", b"no-cors", b"same-origin", b"navigate"})
 
 
@@ -26,15 +26,15 @@ class ByCookie:
     def __init__(self, sessions: Sessions, public_url: str | None, cors: Cors | None = None) -> None:
         self._sessions = sessions
         self._public_url = public_url
-        # Other origins whose pages may use their visitors' cookies, by the operator's word. Never `null`,
-        # which any page can become by way of a sandboxed frame.
+        # Other origins whose pages the operator allows to use cookies. Never `null`, which any page can
+        # become through a sandboxed frame.
         trusted = cors.allow_origins if cors is not None and cors.allow_credentials else ()
         self._trusted = frozenset(origin.encode("ascii") for origin in trusted) - {b"null"}
 
     def recognise(self, asked: Asked, now: float) -> bool:
-        """Whether the session was known and its token is in place; else `resolve` finds out.
+        """Return whether the session was known and its token is in place; otherwise call `resolve`.
 
-        Only for requests with cookies of ours and no Authorization. Raises CrossOrigin.
+        Only for requests with our cookies and no Authorization. Raises CrossOrigin.
         """
         authorization = self._sessions.recognise(asked.request, secure=self._secure(asked), now=now)
         if authorization is None:
@@ -43,19 +43,20 @@ class ByCookie:
         return True
 
     async def resolve(self, asked: Asked) -> None:
-        """The same with the waiting; without a session the request stays as it is.
+        """Find the session, waiting if necessary; without one the request is left unchanged.
 
-        Raises SessionsUnavailable too."""
+        Raises CrossOrigin and SessionsUnavailable.
+        """
         session = await self._sessions.find(asked.request, secure=self._secure(asked))
         if session is not None:
             self._put(asked, self._sessions.bearer(session))
 
     def known(self, request: Request) -> Session | None:
-        """Return the session of a request that was recognised or resolved before; it is not looked for."""
+        """Return the session of a request recognised or resolved before, without a look-up."""
         return self._sessions.known(request, secure=self._secure(request))
 
     async def session(self, request: Request) -> Session | None:
-        """Return the session that authenticated this request, None if it has ended since.
+        """Return the session that authenticated this request, or None if it has ended since.
 
         Raises SessionsUnavailable.
         """
@@ -71,11 +72,11 @@ class ByCookie:
         maker = maker_of(asked)
         if maker.origin is not None and maker.origin.encode("latin-1") in self._trusted:
             return
-        # A handshake is no navigation, whatever it says.
+        # A WebSocket handshake is not a navigation, whatever it claims.
         handshake = asked.upgrade or _may_be_handshake(asked)
         known = maker._replace(mode=None) if handshake else maker
         if not same_origin(known, public_origin(asked, self._public_url)):
-            raise CrossOrigin("cookie-authenticated, and no page of this site made it")
+            raise CrossOrigin("authenticated by cookie, but not made by a page of this site")
 
     def _secure(self, asked: Asked | Request) -> bool:
         origin = public_origin(asked, self._public_url)
@@ -83,11 +84,11 @@ class ByCookie:
 
 
 def _may_be_handshake(asked: Asked) -> bool:
-    """Forward auth: whether the request that is asked about may be a page's WebSocket.
+    """Return whether the original request of forward auth may be a page's WebSocket handshake.
 
-    Its proxy has dropped Upgrade, some pass no Sec-WebSocket-Key, and HTTP/2's extended CONNECT (RFC 8441)
-    has none. Every browser writes Origin into a handshake; that it is none is proven by Sec-Fetch-Mode alone,
-    which no page can write (Fetch Metadata section 2.2).
+    The asking proxy has dropped Upgrade, some pass no Sec-WebSocket-Key, and HTTP/2's extended CONNECT (RFC
+    8441) has none. Browsers send Origin with every handshake; only Sec-Fetch-Mode, which no page can set,
+    proves that a request is none (Fetch Metadata section 2.2).
     """
     if not asked.elsewhere:
         return False

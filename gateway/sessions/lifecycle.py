@@ -1,9 +1,9 @@
-"""Sessions from sign-in to sign-out, and what of them a request's cookies prove.
+"""The life of sessions, from sign-in to sign-out, and their look-up by a request's cookies.
 
-`recognise` is the hot way, for cookies seen before; `find` the long one: unsealed or looked up, renewed where
-it is time. Both give what a bearer would have sent, so that a session's tokens go through the very checks and
-caches of every other token. Invariant: only verified tokens make a session, a new sign-in makes a new one,
-and an ended one authenticates nobody here from that moment on.
+`recognise` is the fast path, for cookies seen before; `find` is the slow one: it unseals or looks up, and
+renews when due. Both return what a bearer client would have sent, so that a session's tokens pass the same
+checks and caches as any other token. Invariant: only verified tokens make a session, each sign-in makes a new
+one, and an ended session authenticates nobody here from that moment on.
 """
 
 from __future__ import annotations
@@ -40,20 +40,20 @@ from gateway.sessions.stores import Store
 
 Result = TypeVar("Result")
 
-# Cookies and sessions remembered, 6 KiB each. Those left out cost one unsealing a request, 50 µs.
+# Sessions cached by cookie, 6 KiB each. A miss costs one unsealing per request, 50 µs.
 _REMEMBERED = 1024
-# Seconds a request waits for new tokens while its old ones are good, and when they are not: Cognito takes
-# 0.1 s, and one try of its adapter gives up after 20 (gateway/aws/cognito_client.py makes two).
+# Seconds a request waits for new tokens while the old ones are valid, and when they are not: Cognito takes
+# 0.1 s, and one attempt of its adapter times out after 20 (gateway/aws/cognito_client.py makes two).
 _PATIENCE, _LONG_PATIENCE = 5.0, 25.0
-# After a renewal that failed, the next is tried so much later (seconds).
+# Seconds between a failed renewal and the next attempt.
 _RETRY = 5.0
-# Seconds that a renewal under way gets at the end: Cognito may have used up the old refresh token for it.
+# Seconds for renewals in progress at shutdown: Cognito may already have used up the old refresh token.
 _GRACE = 2.0
 _ID_BYTES = 16
 
 
 class Sessions:
-    """All sessions that one configuration knows of. Owns the renewals under way."""
+    """The sessions of one configuration. Owns the renewals in progress."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Sessions:
         self._pools = {pool.id: pool for pool in config.cognito.sign_in_pools}
         self._max_age = config.sign_in.session.max_age
         self._base = base = config.sign_in.session.cookie_name
-        # What the names of a session's cookies begin with, by whether the browser sees https.
+        # The prefixes of session cookies, by whether the browser uses https.
         self._starts = {
             secure: (beginning(base, secure=secure) + session_cookies.COOKIE).encode("ascii")
             for secure in (False, True)
@@ -85,9 +85,9 @@ class Sessions:
         self._clock = clock
         self.renewing = Renewing(store, users, prover, clock)
         self.revoking = Revoking(users, log)
-        # By the digest of the cookies as they came: the session, and the ticket that was in them.
+        # By the digest of the cookies: the session, and the ticket they carried.
         self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
-        # All that are in `_seen`, by their ID: what ends a session must reach it there.
+        # All sessions in `_seen`, by ID: a sign-out has to find them.
         self.live: WeakValueDictionary[str, Live] = WeakValueDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ending = Ending(
@@ -103,13 +103,12 @@ class Sessions:
         )
 
     def inherit(self, previous: Sessions) -> None:
-        """Go on with what was known under a configuration that says the same about sessions, and with the
-        renewals that are under way: requests here wait for them too."""
+        """Adopt sessions of a configuration with the same session settings, and renewals in progress."""
         self._seen, self.live, self._tasks = previous._seen, previous.live, previous._tasks
         self._ending.unfinished = previous._ending.unfinished
 
     async def stop(self, keep: Sequence[Sessions] = ()) -> None:
-        """End what is under way, unless one of `keep` goes on with it. Idempotent."""
+        """Stop tasks in progress, unless one of `keep` shares them. Idempotent."""
         if any(other._tasks is self._tasks for other in keep):
             return
         tasks = set(self._tasks)
@@ -121,10 +120,10 @@ class Sessions:
             await asyncio.wait(tasks)
         await self._ending.stop()
 
-    # --- who asks ---
+    # --- look-up ---
 
     def recognise(self, request: Request, *, secure: bool, now: float) -> list[bytes] | None:
-        """The Authorization that this request's cookies stand for, if nothing has to be waited for."""
+        """Return the Authorization values for this request's cookies, if nothing has to be awaited."""
         digest = self._digest(request, secure=secure)
         seen = self._seen.get(digest)
         if seen is None:
@@ -139,15 +138,15 @@ class Sessions:
         return authorization
 
     def known(self, request: Request, *, secure: bool) -> Session | None:
-        """The session of cookies that were seen before, and nothing else happens."""
+        """Return the session of cookies seen before, without any other effect."""
         seen = self._seen.get(self._digest(request, secure=secure))
         return None if seen is None else seen[0].session
 
     async def find(self, request: Request, *, secure: bool, our_page: bool = False) -> Session | None:
-        """The session of this request's cookies, with tokens that are good. Raises SessionsUnavailable.
+        """Return the session of this request's cookies, with valid tokens. Raises SessionsUnavailable.
 
-        A renewed ticket goes out with the answer (request.answer_lines). `our_page`: what is left of sessions
-        that are over is cleared too.
+        A renewed ticket is sent with the response (request.answer_lines). `our_page`: also clear cookies of
+        sessions that are over.
         """
         cookies = self._cookies(request, secure=secure)
         sent = session_cookies.sent(cookies)
@@ -167,7 +166,7 @@ class Sessions:
     async def _found(
         self, request: Request, name: str, ticket: str, *, secure: bool
     ) -> tuple[Live | None, bool]:
-        """The session of this name and ticket, alive; or None, and whether it was one of ours and is over."""
+        """Return the live session of this name and ticket; or None, and whether one of ours is over."""
         digest, now = self._digest(request, secure=secure), self._clock()
         live = await self._looked_up(digest, name, ticket, now)
         if live is None:
@@ -177,23 +176,24 @@ class Sessions:
             now = self._clock()
         alive = live.alive(now)
         if alive or live.may_come_back(now):
-            # Also where Cognito said nothing: not remembered, each request would ask it again.
+            # Also where Cognito did not respond: otherwise each request would ask it again.
             self._remember(digest, live, ticket)
         return (live, False) if alive else (None, not live.may_come_back(now))
 
     def bearer(self, session: Session) -> list[bytes]:
-        """The Authorization that a session just found stands for."""
+        """Return the Authorization values for a session just found."""
         live = self.live.get(session.id)
         return self._bearer_of(session) if live is None or live.session is None else live.bearer
 
     def access_of(self, id_token: bytes) -> bytes | None:
-        """The access token that came with an ID token, where a session in use here holds both.
+        """Return the access token that came with an ID token, if a session in use here has both.
 
-        Asked for when an ID token is verified, not when it is known: so a look at all of them will do."""
+        Called when an ID token is verified, not when it is cached: so a linear search suffices.
+        """
         text = id_token.decode("latin-1")
         for live in list(self.live.values()):
             if live.session is not None and live.session.id_token == text:
-                # Of a session that rests it may have ended before the ID token does: nobody can ask with it.
+                # In an idle session it may have expired before the ID token: then it cannot be used.
                 return live.session.access.encode("ascii") if self._clock() < live.session.expires else None
         return None
 
@@ -201,17 +201,17 @@ class Sessions:
         seen = self._seen.get(digest)
         known = seen[0] if seen is not None else None
         if self._ending.covers(ticket):
-            return None  # the store does not know yet
+            return None  # not yet recorded in the store
         try:
             session = await self._store.find(ticket, now=now)
         except StoreUnavailable as unavailable:
             if known is not None and known.alive(now):
-                # Its tokens were good a moment ago and still are: a store that restarts signs nobody out.
+                # Its tokens were valid a moment ago and still are: a restart of the store signs nobody out.
                 known.wait_until(now + _RETRY)
                 return known
             raise SessionsUnavailable(str(unavailable)) from None
         if session is not None and session_cookies.name_of(session) != name:
-            return None  # the ticket is not of the session that the browser has
+            return None  # the ticket belongs to another session than the browser's
         if session is not None and self._ended.covers(session):
             return None
         if session is None or self._pools.get(session.pool_id) is None or now >= self._ends(session):
@@ -221,7 +221,7 @@ class Sessions:
         return self._known(session, ticket, now)
 
     def _known(self, session: Session, ticket: str, now: float) -> Live:
-        """The one object for this session; whichever tokens are newer are its tokens."""
+        """Return the one object for this session, with the newer of the known and the given tokens."""
         uses_id, checked = self._uses_id(session), now + self._store.recheck
         live = self.live.get(session.id)
         if live is None or live.session is None:
@@ -237,14 +237,14 @@ class Sessions:
         return live
 
     def _remember(self, digest: bytes, live: Live, ticket: str) -> None:
-        # The very object where it is the same: compared faster than 5,000 characters.
+        # The same object where equal: identity is faster to compare than 5,000 characters.
         self._seen[digest] = live, live.ticket if ticket == live.ticket else ticket
         self._seen.move_to_end(digest)
         while len(self._seen) > _REMEMBERED:
             self._seen.popitem(last=False)
 
     def _hand_over(self, request: Request, live: Live, *, secure: bool, now: float) -> None:
-        """Give the browser the ticket that replaced the one it sent."""
+        """Send the browser the ticket that replaced its own."""
         if live.session is not None:
             left = self._ends(live.session) - now
             cookies = self._cookies(request, secure=secure)
@@ -258,13 +258,13 @@ class Sessions:
         if session is None or (live.renewal is None and now < live.renew_at):
             return
         if live.renewal is None:
-            # Meanwhile the others go on with what there is, and hear of a sign-out elsewhere as always.
+            # Meanwhile other requests use the current tokens, and check for sign-outs elsewhere as usual.
             live.wait_until(now + self._store.recheck)
             live.renewal = self._task(self._renewed(live, session))
         patience = _PATIENCE if live.alive(now) else _LONG_PATIENCE
         done, _ = await asyncio.wait((live.renewal,), timeout=patience)
         for task in done:
-            if not task.cancelled():  # where the process ends
+            if not task.cancelled():  # at shutdown
                 task.result()
 
     async def _renewed(self, live: Live, session: Session) -> None:
@@ -278,7 +278,7 @@ class Sessions:
             live.retry_at = now + _RETRY
             live.wait_until(min(live.retry_at, now + self._store.recheck))
         if live.session is None:
-            return  # signed out while we asked
+            return  # signed out during the renewal
         self._metrics.session_renewals[outcome.result] += 1
         if outcome.result in {"refused", "failure"}:
             self._log.event(
@@ -298,7 +298,7 @@ class Sessions:
             live.take(outcome.session, outcome.ticket, uses_id=self._uses_id(session), checked=checked)
 
     async def refresh(self, request: Request, session: Session, secure: bool) -> Session | None:
-        """The session with tokens that Cognito gives right now; None where it gives none."""
+        """Renew a session now; return it with its new tokens, or None if Cognito issues none."""
         live = self.live.get(session.id)
         if live is None or live.session is None or not live.session.refresh:
             return None
@@ -306,7 +306,7 @@ class Sessions:
         if live.renewal is None:
             live.renewal = self._task(self._renewed(live, live.session))
         await asyncio.wait((live.renewal,), timeout=_LONG_PATIENCE)
-        # Where it has ended meanwhile, it is here no more.
+        # Gone if it has ended meanwhile.
         now = self.live.get(session.id)
         if now is None or now.session is None or now.session.renewed <= before:
             return None
@@ -314,12 +314,12 @@ class Sessions:
         return live.session
 
     def goes_on(self, session: Session) -> bool:
-        """Whether it has not ended since it was found."""
+        """Return whether a session has not ended since it was found."""
         live = self.live.get(session.id)
         return live is not None and live.session is not None
 
     def _task(self, work: Coroutine[None, None, Result]) -> asyncio.Task[Result]:
-        """Goes on whoever leaves; owned by this."""
+        """Start a task that continues when its requester is cancelled; owned by this object."""
         task = asyncio.create_task(work, name="session")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -328,9 +328,9 @@ class Sessions:
     # --- sign in, sign out ---
 
     async def begin(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> Session:
-        """A new session of tokens that Cognito has just given for this browser, whose old one ends.
+        """Start a session with tokens that Cognito has just issued to this browser, and end its old one.
 
-        Its cookies are added to the page's answer. Raises InvalidToken, NoKeys or SessionsUnavailable.
+        Its cookies are added to the page's response. Raises InvalidToken, NoKeys or SessionsUnavailable.
         """
         session = await self._made(pool, tokens)
         try:
@@ -339,7 +339,7 @@ class Sessions:
             raise SessionsUnavailable(str(unavailable)) from None
         before = session_cookies.sent(page.cookies)
         if before is not None:
-            # Session fixation (OWASP): whatever the browser had before opens nothing any more.
+            # Against session fixation (OWASP): the browser's previous session becomes invalid.
             await self._ending.end_ticket(before[1])
         page.set_cookies += session_cookies.begun(page.cookies, session, ticket, max_age=self._max_age)
         page.session = session
@@ -354,7 +354,7 @@ class Sessions:
         return session
 
     async def _made(self, pool: UserPool, tokens: Tokens) -> Session:
-        # Not of the page's time: what it ended just now, everywhere, began before this.
+        # Not the request's time: a global sign-out by this very request has to be earlier.
         now = self._clock()
         proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
         return Session(
@@ -373,27 +373,31 @@ class Sessions:
         )
 
     async def end_all(self, page: PageRequest, pool: UserPool, tokens: Tokens) -> bool:
-        """Sign the user of these tokens out everywhere, which ends these as well; whether Cognito did.
+        """Sign the user of these tokens out everywhere, including these; return whether Cognito did.
 
-        Raises InvalidToken or NoKeys."""
+        Raises InvalidToken or NoKeys.
+        """
         return await self._ending.everywhere(page, await self._made(pool, tokens))
 
     async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignOutResult:
-        """The browser's session is dead here, whatever is away; what else was reached. Raises nothing.
+        """End the browser's session here, whatever is unavailable; return what else was reached.
 
-        `everywhere`: all of the user's sessions and tokens."""
+        Raises nothing.
+
+        `everywhere`: all of the user's sessions and tokens.
+        """
         return await self._ending.sign_out(page, everywhere=everywhere)
 
     async def end(self, page: PageRequest, *, everywhere: bool = False) -> bool:
-        """The same; whether Cognito did what was asked."""
+        """Sign out like `sign_out`; return whether Cognito did what was requested."""
         return (await self.sign_out(page, everywhere=everywhere)).revoked
 
     def heard(self, sign_out: SignOut) -> None:
-        """Another worker of this gateway signed somebody out."""
+        """Apply a sign-out seen by another worker of this gateway."""
         if sign_out.session is not None:
             self._ended.add(sign_out.session)
         elif sign_out.origin_jti is None:
-            # What the two clocks say of now tells the one's time by the other's.
+            # Converts monotonic time to Unix time by the present value of both clocks.
             at = self._clock() - (time.monotonic() - sign_out.at)
             self._ended.add_user(sign_out.pool_id, sign_out.subject, at=at)
         for live in list(self.live.values()):
@@ -401,14 +405,14 @@ class Sessions:
                 live.ended()
 
     def _drop(self, session: Session, everywhere: bool) -> None:
-        """Forget it among the sessions in use, and end its streams; `everywhere`: all of the user's."""
+        """Drop the session from those in use, and end its streams; `everywhere`: all of the user's."""
         for live in list(self.live.values()):
             if live.session is not None and self._ended.covers(live.session):
                 live.ended()
-        # Without revocation nothing else would end its WebSockets and event streams before the token.
+        # Without revocation its WebSockets and event streams would otherwise last as long as the token.
         self._streams.end(session.pool_id, session.subject, session=None if everywhere else session.id)
 
-    # --- what follows from the configuration ---
+    # --- configuration ---
 
     def _ends(self, session: Session) -> float:
         return session.created + self._max_age
@@ -427,7 +431,7 @@ class Sessions:
         return Cookies(request.head.own_cookies, secure=secure, base=self._base)
 
     def _digest(self, request: Request, *, secure: bool) -> bytes:
-        """Of the session's cookies alone: another one of ours makes no other session of it."""
+        """Return a digest of the session's cookies only: our other cookies make no difference."""
         start = self._starts[secure]
         mine = [pair for pair in request.head.own_cookies if pair.startswith(start)]
         return sha256(b";".join(mine)).digest()

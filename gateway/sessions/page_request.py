@@ -1,7 +1,7 @@
-"""One request for a page of ours: all that a handler may know of it, already checked.
+"""One request for a page of ours, already checked, as handlers see it.
 
-A handler takes the portal and a `PageRequest` and gives an `Answer`; cookies it wants set it adds to
-`page.set_cookies`. Invariant: `form` is empty unless the request was a POST whose token and origin held
+A handler takes the portal and a `PageRequest` and returns an `Answer`; cookies to set are added to
+`page.set_cookies`. Invariant: `form` is empty unless the request was a POST with a valid token and origin
 (gateway/pages/csrf.py), and nothing here came unchecked from another site.
 """
 
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
     from gateway.sessions.session import Session
     from gateway.tokens.principal import Principal
 
-# The cookie that tells one browser from another before anybody has signed in.
+# The cookie that identifies a browser before sign-in.
 BROWSER = "browser"
-# The page that works for whoever comes.
+# The page that works without a known session.
 SIGN_OUT = "/sign_out"
-# 128 bits: nobody guesses another browser's.
+# 128 bits: another browser's cannot be guessed.
 _BROWSER_BYTES = 16
 _BROWSER_TEXT = 22
 
 
 @dataclass(slots=True)
 class PageRequest:
-    """`path` begins behind the prefix (`/sign_in`), `origin` is what the browser calls us
-    (`https://api.example.com`), `client` its address, `now` Unix time."""
+    """A checked request for a page.
+
+    `path` is relative to the prefix (`/sign_in`), `origin` is what the browser calls us
+    (`https://api.example.com`), `client` its address, `now` Unix time.
+    """
 
     method: str
     path: str
@@ -44,34 +47,33 @@ class PageRequest:
     client: str
     request_id: str
     now: float
-    # What was asked for, as the log and the authenticator see it.
+    # The HTTP request, for the log and the authenticator.
     request: Request = field(repr=False)
-    # Makes a token for the forms of this page (csrf.Guard.token).
+    # Makes a token for this page's forms (csrf.Guard.token).
     make_token: Callable[[PageRequest], str] = field(repr=False)
     form: Fields = field(default_factory=dict, repr=False)
-    # Who is signed in, by the session's cookie; None also where an Authorization header says something else.
+    # The session of the cookies; None also if an Authorization header takes precedence.
     session: Session | None = None
     principal: Principal | None = None
-    # Header lines that go out with the answer, whatever it is.
+    # Header lines for the response, whatever it is.
     set_cookies: list[bytes] = field(default_factory=list, repr=False)
     _browser: str = field(default="", repr=False)
 
     @property
     def moment(self) -> float:
-        """time.monotonic() of the request: what is counted in this process must not depend on who sets the
-        clock."""
+        """The request's time.monotonic(), for counts that must not depend on the system clock."""
         return self.request.started
 
     @property
     def secure(self) -> bool:
-        """Whether the browser speaks https with us."""
+        """Whether the browser uses https."""
         return self.cookies.secure
 
     @property
     def browser_id(self) -> str:
-        """What tells this browser from others: what is sealed for a form or a challenge is bound to it.
+        """The ID of this browser, to which sealed values of forms and sign-in steps are bound.
 
-        A browser without one gets one with this answer.
+        A browser without one gets it with this response.
         """
         if not self._browser:
             known = self.known_browser
@@ -82,25 +84,26 @@ class PageRequest:
 
     @property
     def known_browser(self) -> str | None:
-        """The browser's id as it sent it; None at its first visit."""
+        """The browser's ID as sent; None on its first visit."""
         sent = self.cookies.get(BROWSER)
         return sent if sent is not None and len(sent) == _BROWSER_TEXT else None
 
     @property
     def session_name(self) -> str:
-        """What forms are bound to once somebody is signed in.
+        """The session that forms are bound to, once the user is signed in.
 
-        To sign out nobody has to be known, for the store may be unavailable: there the cookie's word will do,
-        and what it says nobody guesses."""
+        Signing out works without a known session, because the store may be unavailable: there the cookie's
+        value, which cannot be guessed, suffices.
+        """
         if self.session is not None:
             return session_cookies.name_of(self.session)
         return self.cookies.get(session_cookies.COOKIE) or "" if self.path == SIGN_OUT else ""
 
     @property
     def csrf(self) -> str:
-        """For the hidden field `csrf` of every form on this page."""
+        """The value of the hidden field `csrf` in every form on this page."""
         return self.make_token(self)
 
     def url(self, path: str) -> str:
-        """The whole address of one of our pages (`/sign_in`)."""
+        """Return the full URL of one of our pages (`/sign_in`)."""
         return f"{self.origin}{self.prefix}{path}"

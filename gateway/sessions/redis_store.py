@@ -1,8 +1,8 @@
-"""Sessions in Redis, for replicas that share them.
+"""The session store in Redis, shared by replicas.
 
-What is stored is sealed with a key made from the ticket, which only the browser has: neither Redis nor a
-gateway alone can read a session, and replicas need no secret in common for it. Invariant: no ticket and no
-token is in Redis in the clear, and every key of ours there ends by itself.
+Each session is sealed with a key derived from its ticket, which only the browser has: neither Redis nor a
+gateway alone can read it, and replicas need no common secret for it. Invariant: no ticket and no token is in
+Redis in the clear, and every key of ours there expires.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 from gateway.sessions.stores import hashed, new_ticket
 
-# Seconds: a session that was ended by one replica is served by another for so long at most; one look-up a
-# second and session costs Redis nothing.
+# Seconds for which a session ended by one replica may still be served by another; one look-up per second and
+# session is cheap.
 RECHECK = 1.0
 
-# Bytes of a sealed session: one of 5,000 bytes of tokens takes 6,000 (session.py bounds the largest).
+# Bytes of a sealed session: 5,000 bytes of tokens take 6,000 (session.py bounds the largest).
 _MOST = 384 * 1024
 
-# What lies there is untrusted input: a value of another type or length counts as absent.
+# Stored values are untrusted input: one of another type or length counts as absent.
 _FIND = Script("""
 local value = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
 if type(value) == 'string' and value ~= '' then return value end
 return false
 """)
-# Only what is still there is replaced: a sign-out that came between is not undone.
+# Replaces only an existing session, so that a concurrent sign-out is not undone.
 _REPLACE = Script("""
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
@@ -75,7 +75,7 @@ class RedisStore:
             raise StoreUnavailable("Redis: the answer is no number of ours")
 
     def made(self, ticket: str) -> bool:
-        return False  # a name without a trace
+        return False  # tickets are random: an unknown one leaves no trace
 
     def lock(self, session: Session) -> RenewalLock | None:
         return RenewalLock(self._redis, session)

@@ -1,7 +1,7 @@
-"""New tokens for a session before its access token ends: once, however many requests and replicas want it.
+"""Renewal of a session's tokens before they expire: once, however many requests and replicas need it.
 
-The store is looked at again under the lock: another replica may have been first. Invariant: whatever becomes
-of a renewal, the session stays what it was unless new tokens were verified and stored, or Cognito refused.
+The store is read again under the lock: another replica may have been first. Invariant: whatever the result,
+the session stays unchanged unless new tokens were verified and stored, or Cognito refused.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from gateway.sessions.replicas import RenewalLock, StoreUnavailable
 from gateway.sessions.session import Session
 from gateway.sessions.stores import Store
 
-# Another replica holds the lock: look every so often whether it is done, for as long as Cognito may take
+# Seconds between looks while another replica holds the lock, and in total as long as Cognito may take
 # (connecting and reading time out after 5 and 15 seconds in gateway/aws/cognito_client.py).
 _LOOK, _PATIENCE = 0.1, 20.0
-# A lock is renewed this often (seconds); a third of the time after which it would be lost.
+# Seconds between two extensions of the lock; a third of its expiry.
 _HOLD = 3.0
-# New tokens that cannot be stored are lost where refresh tokens rotate, so storing them is tried again.
+# New tokens that cannot be stored are lost where refresh tokens rotate, so storing them is retried.
 _STORE_TRIES, _STORE_PAUSE = 5, 0.5
 
-# Cognito's words for: this refresh token, or this user, will never get tokens again.
+# Cognito's exceptions after which this refresh token, or user, never gets tokens again.
 FINAL = frozenset(
     {
         "NotAuthorizedException",
@@ -44,7 +44,7 @@ Result: TypeAlias = Literal["success", "elsewhere", "refused", "failure"]
 
 
 class Outcome:
-    """`session` None: it is over."""
+    """The result of a renewal. `session` is None if the session is over."""
 
     __slots__ = ("exact", "result", "session", "ticket")
 
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class Renewing:
-    """How one configuration renews sessions."""
+    """Renews sessions of one configuration."""
 
     def __init__(self, store: Store, users: Users, prover: Prover, clock: Callable[[], float]) -> None:
         self._store = store
@@ -65,7 +65,7 @@ class Renewing:
         self._clock = clock
 
     async def renew(self, session: Session, ticket: str, pool: UserPool, *, until: float) -> Outcome:
-        """New tokens for it, from Cognito or from whoever was faster. Raises nothing that can be expected."""
+        """Renew at Cognito, or find that another replica did. Raises nothing that can be expected."""
         until_then = self._clock() + _PATIENCE
         try:
             while True:
@@ -78,8 +78,10 @@ class Renewing:
                     if ours:
                         return await self._asked(session, ticket, pool, until=until)
                 if self._clock() >= until_then:
-                    return Outcome("failure", session, ticket, "another replica got no new tokens in time")
-                # It may also die: its lock ends then, and is taken.
+                    return Outcome(
+                        "failure", session, ticket, "another replica did not renew the session in time"
+                    )
+                # If the holder dies its lock expires, and is acquired.
                 await asyncio.sleep(_LOOK)
         except StoreUnavailable as unavailable:
             return Outcome("failure", session, ticket, str(unavailable))
@@ -90,17 +92,16 @@ class Renewing:
             now = self._clock()
             proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
             if proven.access.subject != session.subject:
-                raise TokenPayloadRefused("the new tokens are another user's")
+                raise TokenPayloadRefused("the new tokens belong to another user")
         except CognitoRefused as refused:
-            # A secret that changed at Cognito before it did here is the operator's to fix: nobody's session
-            # ends for it.
+            # A client secret changed at Cognito but not here is for the operator to fix: it ends no session.
             if refused.of_the_client:
                 return Outcome("failure", session, ticket, str(refused))
             if refused.code not in FINAL:
                 return Outcome("failure", session, ticket, refused.code)
             if refused.code == "RefreshTokenReuseException" and self._clock() < session.expires:
-                # A cookie's session, renewed by a worker that cannot tell us: its answer with the new cookie
-                # is on the way to the browser, and must not be overtaken by one that clears it.
+                # A cookie session was renewed by a worker that cannot report it: its response with the new
+                # cookie is on the way to the browser, and must not be overtaken by one that clears it.
                 return Outcome("failure", session, ticket, refused.code)
             return Outcome("refused", None, ticket, refused.code)
         except GatewayError as error:
@@ -128,13 +129,13 @@ class Renewing:
             if kept is None:
                 return Outcome("refused", None, ticket, "the session was ended meanwhile")
             return Outcome("success", new, kept)
-        # This process at least goes on with them.
+        # At least this process uses them.
         return Outcome("success", new, ticket, "the new tokens could not be stored")
 
 
 @contextlib.asynccontextmanager
 async def _held(lock: RenewalLock | None) -> AsyncIterator[bool]:
-    """Whether the lock is ours; renewed for as long as the block takes."""
+    """Yield whether the lock is ours; it is extended for as long as the block runs."""
     if lock is None:
         yield True
         return
@@ -147,7 +148,7 @@ async def _held(lock: RenewalLock | None) -> AsyncIterator[bool]:
     finally:
         holding.cancel()
         await asyncio.wait((holding,))
-        # A lock that cannot be given back ends by itself.
+        # A lock that cannot be released expires.
         with contextlib.suppress(StoreUnavailable):
             await lock.release()
 
@@ -155,5 +156,5 @@ async def _held(lock: RenewalLock | None) -> AsyncIterator[bool]:
 async def _hold(lock: RenewalLock) -> None:
     while True:
         await asyncio.sleep(_HOLD)
-        with contextlib.suppress(StoreUnavailable):  # tried again before it ends
+        with contextlib.suppress(StoreUnavailable):  # retried before it expires
             await lock.renew()

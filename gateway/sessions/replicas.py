@@ -1,6 +1,6 @@
-"""What replicas share besides the sessions themselves, in Redis: who renews a session, and which were ended.
+"""State that replicas share through Redis besides sessions: renewal locks and ended sessions.
 
-Invariant: every key of ours there ends by itself, and every fault of Redis is a StoreUnavailable.
+Invariant: every key of ours there expires, and every Redis failure is a StoreUnavailable.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from gateway.sessions.session import Session
 T = TypeVar("T")
 
 PREFIX = "cognito_gateway:session:"
-# Seconds after which a replica that died while it renewed a session is not waited for any more. Renewed
-# three times in that time while the work goes on, so a slow Cognito does not lose it.
+# Seconds after which the lock of a replica that died during a renewal expires. It is extended three times in
+# that time, so a slow Cognito does not lose it.
 LOCK_TTL = 10.0
-# Whatever lies under the name of an ended session: a value of another type revives none.
+# Any value of an ended session's key counts: none of another type revives it.
 _WAS_ENDED = Script("""
 return redis.call('EXISTS', KEYS[1])
 """)
@@ -29,17 +29,20 @@ class StoreUnavailable(Exception):
 
 
 class SharedEnded:
-    """Sessions in cookies that were ended by one replica, told to all."""
+    """Cookie sessions ended by any replica."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
 
     async def add(self, session_id: str, *, left: float) -> None:
-        """`left`: seconds until its cookie ends by itself."""
+        """Add a session; `left`: seconds until its cookie expires."""
         await reached(self._redis.set(_ended(session_id), b"1", max(1.0, left)))
 
     async def has(self, session_id: str) -> bool:
-        """Whether it was; no, while Redis is away: sessions in cookies do not depend on it."""
+        """Return whether it was ended.
+
+        While Redis is unavailable: False, since cookie sessions do not depend on it.
+        """
         try:
             return bool(await self._redis.run(_WAS_ENDED, [_ended(session_id)]) == 1)
         except RedisUnavailable:

@@ -1,6 +1,6 @@
-"""Revokes at Cognito what a session leaves behind: its refresh token, or all of the user's tokens.
+"""Revocation of a session's refresh token, or of all tokens of its user, at Cognito.
 
-Invariant: raises nothing; what Cognito did not do is in the log, and in the answer.
+Invariant: it raises nothing; what Cognito did not do is logged and returned.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ class Revoking:
         self._log = log
 
     async def revoke(self, session: Session, *, everywhere: bool = False) -> bool:
-        """Whether Cognito has done what was asked; `everywhere`: all of the user's tokens.
+        """Revoke, and return whether Cognito did what was requested; `everywhere`: all of the user's tokens.
 
-        This session's own tokens are ended in any case, if Cognito can be asked at all."""
+        This session's own tokens are revoked in any case, if Cognito can be reached.
+        """
         if everywhere and await self._asked(session, self.users.sign_out_everywhere):
             return True
-        # Without the scope aws.cognito.signin.user.admin nobody signs out everywhere; this needs none.
+        # Global sign-out needs the scope aws.cognito.signin.user.admin; this does not.
         own = not session.refresh or await self._asked(session, self.users.revoke)
         return own and not everywhere
 

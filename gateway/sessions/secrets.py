@@ -1,6 +1,6 @@
-"""The secrets that everything sealed stands on: from `sign_in.session.secret_file`, or made at start.
+"""The secrets that seal values: from `sign_in.session.secret_file`, or generated at start.
 
-Invariant: a secret is at least 32 bytes, and no error text holds a part of one.
+Invariant: a secret has at least 32 bytes, and no error text contains any of it.
 """
 
 from __future__ import annotations
@@ -12,24 +12,24 @@ from gateway.config.model import Config
 from gateway.errors import GatewayError, system_said
 from gateway.observe.logs import Logger
 
-# 256 bits, what the keys derived from it have; `openssl rand -base64 32` gives 44 characters.
+# 256 bits, like the keys derived from it; `openssl rand -base64 32` prints 44 characters.
 _LEAST = 32
 
 
 def make_secret() -> bytes:
-    """For a gateway without secret_file: made once by the first process, the same for all its workers."""
+    """Generate the secret of a gateway without secret_file: once, in the first process, for all workers."""
     return os.urandom(_LEAST)
 
 
 def warn_of_made_secret(config: Config, log: Logger) -> None:
-    """Say at start what a restart and a second replica will mean, where browsers can sign in at all."""
+    """Warn at start of what a restart and a second replica will do, if browsers can sign in at all."""
     sign_in = config.sign_in
     if sign_in.enabled and config.cognito.user_pools and sign_in.session.secret_file is None:
         log.event(
             "session_secret_generated",
             level="warning",
-            exact="sign_in.session.secret_file is not set: sign-ins under way, and sessions in cookies, end "
-            "with this process, and other replicas do not know them",
+            exact="sign_in.session.secret_file is not set: pending sign-ins and cookie sessions end with "
+            "this process, and other replicas do not accept them",
         )
 
 
@@ -42,7 +42,7 @@ def secrets_of(config: Config, made: bytes) -> tuple[bytes, ...]:
 
 
 def read_secrets(path: Path) -> tuple[bytes, ...]:
-    """The file's keys, newest first; blank lines count for nothing. Raises GatewayError."""
+    """Return the file's keys, newest first; blank lines are ignored. Raises GatewayError."""
     where = f"sign_in.session.secret_file: {path}"
     try:
         content = path.read_bytes()
@@ -51,7 +51,7 @@ def read_secrets(path: Path) -> tuple[bytes, ...]:
     secrets = tuple(line.strip() for line in content.splitlines() if line.strip())
     how = "write one with 'openssl rand -base64 32'"
     if not secrets:
-        raise GatewayError(f"{where}: holds no key: {how}")
+        raise GatewayError(f"{where}: contains no key: {how}")
     for number, secret in enumerate(secrets, 1):
         if len(secret) < _LEAST:
             raise GatewayError(f"{where}: key {number} is shorter than {_LEAST} characters: {how}")

@@ -1,8 +1,8 @@
-"""Where sessions are kept: sealed in the browser's cookie, in this process, or in Redis. One seam for all.
+"""Session stores: sealed in the browser's cookie, or in this process; and the interface of all stores.
 
-A *ticket* is what the browser holds: the sealed session itself, or a name of 256 random bits that is stored
-only as its hash. Invariant: a store gives out only what it was given, for as long as it was told to, and
-nothing for a session that was ended here.
+A *ticket* is what the browser holds: the sealed session itself, or 256 random bits of which only the hash is
+stored. Invariant: a store returns only what it was given, for as long as it was told to keep it, and nothing
+for a session that was ended here.
 """
 
 from __future__ import annotations
@@ -19,45 +19,46 @@ from gateway.sessions.replicas import RenewalLock, SharedEnded, StoreUnavailable
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 
-# Sessions in this process's memory; each holds about 5 KiB of tokens. Beyond it the oldest go.
+# Sessions in this process's memory; each holds about 5 KiB of tokens. Beyond it the oldest are dropped.
 _MOST_KEPT = 10_000
-# Of one user: more browsers than a person has. Beyond it that user's oldest go, and nobody else's.
+# Per user: more browsers than a person has. Beyond it that user's oldest are dropped, and no others.
 _MOST_OF_ONE = 50
 _TICKET_BYTES = 32
 
 
 class Store(Protocol):
-    """Where sessions are kept. Implementations: CookieStore, MemoryStore, RedisStore.
+    """A session store. Implementations: CookieStore, MemoryStore, RedisStore.
 
-    `until`: Unix time when the session ends at the latest. All of it may raise StoreUnavailable.
+    `until` is the Unix time when the session ends at the latest. Every method may raise StoreUnavailable.
     """
 
-    # Seconds for which a session that was found may be served without asking again.
+    # Seconds for which a session may be served without looking it up again.
     recheck: float
 
     async def keep(self, session: Session, *, until: float) -> str:
-        """The ticket of a new session."""
+        """Store a new session; return its ticket."""
 
     async def find(self, ticket: str, *, now: float) -> Session | None:
-        """The session as it was last kept or replaced; None for whatever is no ticket (any more)."""
+        """Return the session as last stored; None for anything that is not, or no longer, a ticket."""
 
     async def replace(self, ticket: str, session: Session, *, until: float, now: float) -> str | None:
-        """The ticket of the same session with new tokens; None when it was ended meanwhile."""
+        """Store a session's new tokens; return its ticket, or None if it was ended meanwhile."""
 
     async def end(self, ticket: str, session: Session, *, until: float) -> None:
-        """From now on nothing finds it. Idempotent."""
+        """End a session: from now on no look-up finds it. Idempotent."""
 
     def made(self, ticket: str) -> bool:
-        """Whether it certainly was a ticket of this store, though nothing is found now. Another gateway's, on
-        this host, is none."""
+        """Return whether this certainly was a ticket of this store, though it finds nothing now.
+
+        Another gateway's ticket, on the same host, was not.
+        """
 
     def lock(self, session: Session) -> RenewalLock | None:
-        """What keeps other processes from renewing it at the same time; None where there are none."""
+        """Return a lock against concurrent renewals by other processes; None where there are none."""
 
 
 class CookieStore:
-    """Nothing is kept here but the names of sessions that were ended: those of this process, and where there
-    is a Redis, of all."""
+    """Keeps only the IDs of ended sessions: this process's, and with Redis those of all replicas."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class CookieStore:
     async def keep(self, session: Session, *, until: float) -> str:
         ticket = self._sealer.seal(form.encode(session), until=until)
         if len(ticket) > longest():
-            # The largest tokens Cognito makes would fit four times.
+            # The largest tokens that Cognito issues would fit four times.
             raise StoreUnavailable(f"a session of {len(ticket)} bytes does not fit into cookies")
         return ticket
 
@@ -96,7 +97,7 @@ class CookieStore:
         return self._sealer.open(ticket, now=float("-inf")) is not None
 
     def lock(self, session: Session) -> RenewalLock | None:
-        # Whoever waited for another's renewal could not see its result: that is in the browser's cookie.
+        # Waiting would be in vain: the result of another's renewal is in the browser's cookie.
         return None
 
     async def _was_ended(self, session: Session) -> bool:
@@ -109,7 +110,7 @@ class CookieStore:
 
 
 class MemoryStore:
-    """Sessions of this process; they end with it, and no other worker knows them."""
+    """Sessions of this process; they are lost with it, and no other worker knows them."""
 
     recheck = float("inf")
 
@@ -159,7 +160,7 @@ class MemoryStore:
             self._of.pop(whose, None)
 
     def made(self, ticket: str) -> bool:
-        return False  # a name without a trace
+        return False  # tickets are random: an unknown one leaves no trace
 
     def lock(self, session: Session) -> RenewalLock | None:
         return None
@@ -173,5 +174,5 @@ def new_ticket() -> str:
 
 
 def hashed(ticket: str) -> str:
-    """What is stored: whoever reads the store cannot make a cookie of it."""
+    """Return the stored form of a ticket, from which a reader of the store cannot make a cookie."""
     return hashlib.sha256(ticket.encode("utf-8", "surrogatepass")).hexdigest()

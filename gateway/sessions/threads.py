@@ -1,8 +1,8 @@
-"""Where the blocking calls of gateway/aws run: threads, who gets the next one, and who is refused.
+"""Threads for the blocking calls of gateway/aws: fair scheduling and bounded queues.
 
-The gateway's own questions (renewals, sign-outs, pool settings) have places that no page can take; pages
-share theirs by the address that asks. Invariant: the event loop never waits for a call, and a client that
-floods holds up nobody but itself.
+The gateway's own calls (renewals, sign-outs, pool settings) have slots that no page can take; pages share
+theirs by client address. Invariant: the event loop never waits for a call, and a client that floods delays
+only itself.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from gateway.errors import GatewayError
 
 T = TypeVar("T")
 
-# Questions of pages at a time, for each worker: at Cognito's usual 100 ms that is 80 a second, and an AWS
-# account may sign in 120 a second in all. Each gets a thread for itself, which takes 0.1 ms to begin.
+# Concurrent calls of pages per worker: at Cognito's usual 100 ms they make 80 a second, and an AWS account
+# may sign in 120 a second in all. Each gets its own thread, which takes 0.1 ms to start.
 PAGES = 8
-# Of these for one address, an office's for example: 20 sign-ins a second.
+# Of these for one address, for example of an office: 20 sign-ins a second.
 SHARE = 2
-# For the gateway's own questions, which nobody but a signed-in user causes.
+# For the gateway's own calls, which only signed-in users cause.
 OWN = 8
-# Some seconds' worth of questions that wait, of pages and of the gateway each.
+# Queued calls, of pages and of the gateway each: a few seconds' worth.
 WAITING = 64
 
 
 class Threads:
-    """Owned by the gateway, and outlives reloads."""
+    """The threads of one process. Owned by the gateway, and outlives reloads."""
 
     def __init__(self) -> None:
         self._pages = _Lane(PAGES, share=SHARE, waiting=WAITING)
         self._own = _Lane(OWN, share=OWN, waiting=WAITING)
 
     async def run(self, do: Callable[[], T], *, by: str | None = None) -> T:
-        """`by`: the address that asks; None: the gateway itself.
+        """Run `do` in a thread. `by` is the client's address; None: the gateway itself.
 
-        Raises GatewayError where too many wait already, and whatever `do` raises.
+        Raises GatewayError if the queue is full, and whatever `do` raises.
         """
         lane, key = (self._own, "") if by is None else (self._pages, by)
         await lane.enter(key)
@@ -51,8 +51,8 @@ class Threads:
             try:
                 return do()
             finally:
-                # Whoever stops waiting does not stop the call: its place is free once the thread is.
-                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                # Cancelling does not stop the call: its slot is released when the thread ends.
+                with contextlib.suppress(RuntimeError):  # the loop is closed
                     loop.call_soon_threadsafe(lane.leave, key)
 
         try:
@@ -61,16 +61,16 @@ class Threads:
             if begun:
                 raise
             lane.leave(key)
-            raise GatewayError(f"the system gives no thread for a question to Cognito: {error}") from None
+            raise GatewayError(f"cannot start a thread for a call to Cognito: {error}") from None
 
     def close(self) -> None:
-        """What waits is dropped; what runs keeps nobody waiting, and no process alive."""
+        """Drop queued calls; running ones are abandoned, and keep no process alive."""
         for lane in (self._pages, self._own):
             lane.close()
 
 
 class _Lane:
-    """So many places, and a queue for each key; the keys take turns."""
+    """A number of slots with a queue per key; the keys take turns."""
 
     def __init__(self, places: int, *, share: int, waiting: int) -> None:
         self._places = places
@@ -80,7 +80,7 @@ class _Lane:
         self._queues: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def enter(self, key: str) -> None:
-        """Wait for a place. Raises GatewayError."""
+        """Wait for a slot. Raises GatewayError."""
         if self._free(key) and key not in self._queues:
             self._running[key] += 1
             return
@@ -104,18 +104,18 @@ class _Lane:
                 self._admit(waiting)
 
     def close(self) -> None:
-        """Nobody waits any more. Idempotent."""
+        """Cancel every wait. Idempotent."""
         queues, self._queues = self._queues, OrderedDict()
         for queue in queues.values():
             for turn in queue:
                 if not turn.done():
-                    turn.set_exception(GatewayError("the gateway stops"))
+                    turn.set_exception(GatewayError("the gateway is stopping"))
 
     def _free(self, key: str) -> bool:
         return self._running.total() < self._places and self._running[key] < self._share
 
     def _admit(self, key: str) -> None:
-        """The first of this key; the key's next one comes after those of the others."""
+        """Admit the first of this key; its next one comes after those of the other keys."""
         turn = self._queues[key].popleft()
         self._queues.move_to_end(key)
         if not self._queues[key]:
@@ -125,11 +125,11 @@ class _Lane:
             turn.set_result(None)
 
     def _make_room(self, key: str) -> None:
-        """Where all that may wait do: the last of the longest queue goes, unless that is this one."""
+        """If the queues are full, drop the last of the longest, unless that is this key's."""
         if sum(len(queue) for queue in self._queues.values()) < self._most:
             return
         longest = max(self._queues, key=lambda each: len(self._queues[each]))
-        busy = GatewayError(f"{self._most} questions to Cognito wait already: no more are asked for now")
+        busy = GatewayError(f"{self._most} calls to Cognito are queued already: try again later")
         if len(self._queues[longest]) <= len(self._queues.get(key, ())) + 1:
             raise busy
         dropped = self._queues[longest].pop()

@@ -1,8 +1,8 @@
-"""Sign-outs that did not reach the store: retried until they do, or until the session ends.
+"""Sign-outs that have not reached the session store: retried until they do, or until the session expires.
 
 They are in force in this gateway meanwhile (ended.py; and here, for sessions that could not be looked up).
-Invariant: a sign-out leaves this list only when the store has heard of it, when the session's own time is
-over, or with a line in the log.
+Invariant: a sign-out leaves this list only when the store has recorded it, when the session has expired, or
+with a line in the log.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from gateway.sessions.replicas import StoreUnavailable
 from gateway.sessions.session import Session
 from gateway.sessions.stores import hashed
 
-# Seconds between two attempts: a store that is back hears of it within a second; one that is away is not even
-# asked (gateway/redis/redis_client.py).
+# Seconds between two attempts: a recovered store is updated within a second; while it is unavailable no call
+# is made (gateway/redis/redis_client.py).
 _PAUSE = 1.0
-# Half a kilobyte each. Beyond it the oldest are given up: an hour of five sign-outs a second.
+# Half a kilobyte each. Beyond it the oldest are dropped: an hour of five sign-outs a second.
 _MOST = 20_000
-# Longer tickets are sealed sessions, which a store ends by their names.
+# Longer tickets are sealed sessions, which a store ends by their IDs.
 _LONGEST_TICKET = 64
 
 
 class PendingSignOut(NamedTuple):
     ticket: str
-    # None: it could not be looked up. Without its tokens.
+    # None: it could not be looked up. Stored without its tokens.
     session: Session | None
     until: float
 
 
 class Unfinished:
-    """Owned by Sessions, which runs `work` as a task whenever there is something to do."""
+    """The list of pending sign-outs. Owned by Sessions, which runs `work` as a task while it is not empty."""
 
     def __init__(
         self, finish: Callable[[PendingSignOut], Awaitable[None]], log: Logger, clock: Callable[[], float]
     ) -> None:
-        """`finish` tells the store; it may raise StoreUnavailable."""
+        """`finish` updates the store; it may raise StoreUnavailable."""
         self._finish = finish
         self._log = log
         self._clock = clock
@@ -66,17 +66,17 @@ class Unfinished:
             self.give_up(1)
 
     def holds(self, ticket: str) -> bool:
-        """Whether this ticket's session was signed out here."""
+        """Return whether this ticket's session was signed out here."""
         return bool(self._waiting) and hashed(ticket) in self._waiting
 
     async def work(self) -> None:
-        """Until nothing waits any more."""
+        """Retry until the list is empty."""
         while self._waiting:
             await asyncio.sleep(_PAUSE)
             await self.attempt()
 
     async def attempt(self) -> None:
-        """Tell the store of all, or of none while it is away."""
+        """Send all sign-outs to the store, stopping when it is unavailable."""
         for key, waiting in list(self._waiting.items()):
             if self._clock() < waiting.until:
                 try:
@@ -92,5 +92,5 @@ class Unfinished:
             self._waiting.pop(key, None)
 
     def give_up(self, count: int) -> None:
-        """So many sign-outs never reach the store: their sessions end there by their own time."""
+        """Log sign-outs that never reached the store: their sessions end there only when they expire."""
         self._log.event("sign_out_abandoned", level="error", count=count)

@@ -61,8 +61,8 @@ def test_the_same_value_never_looks_the_same() -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "holds no key"),
-        (b"\n \n", "holds no key"),
+        (b"", "contains no key"),
+        (b"\n \n", "contains no key"),
         (b"n" * 32 + b"\nhunter2\n", "key 2 is shorter than 32 characters"),
     ],
 )
