@@ -52,7 +52,7 @@ def add_flags(parser: Parser) -> None:
         "--id-token-file",
         type=Path,
         metavar="FILE",
-        help="instead of signing in: a file that holds an ID token",
+        help="file with an ID token, instead of signing in",
     )
     sign_in_flags(parser)
 

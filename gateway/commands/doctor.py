@@ -29,7 +29,7 @@ _MARKS: Mapping[str, Mark] = {"good": "good", "warning": "warn", "broken": "bad"
 
 def add_flags(parser: Parser) -> None:
     json_flag(parser)
-    account_flags(parser, profile="AWS profile that may look at the pools")
+    account_flags(parser, profile="AWS profile with read access to the user pools")
     config_flag(parser)
 
 

@@ -40,10 +40,10 @@ def add_flags(parser: Parser) -> None:
         "token",
         nargs="?",
         metavar="TOKEN|-",
-        help="default, and with -: standard input, which keeps it out of the shell's history",
+        help=("default, and with -: standard input, which keeps the token out of the shell's history"),
     )
-    parser.add_argument("--path", help="say too which route decides over a request for this path, and what")
-    parser.add_argument("--method", type=method, default="GET", help="of that request (default: GET)")
+    parser.add_argument("--path", help="also show which route decides about this path, and its decision")
+    parser.add_argument("--method", type=method, default="GET", help="method of that request (default: GET)")
     json_flag(parser)
     config_flag(parser, positional=False)
 

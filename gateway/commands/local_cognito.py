@@ -27,7 +27,7 @@ def add_flags(parser: Parser) -> None:
         help="a loopback address (default: 127.0.0.1:9229)",
     )
     parser.add_argument(
-        "--seed", type=Path, metavar="FILE", help="pools, clients and users to begin with (YAML)"
+        "--seed", type=Path, metavar="FILE", help="initial user pools, clients and users (YAML)"
     )
 
 

@@ -54,16 +54,16 @@ def add_flags(parser: Parser) -> None:
         "--pool-name",
         default="cognito-gateway",
         metavar="NAME",
-        help="what pool, client, identity pool and role are called (default: cognito-gateway)",
+        help=("name of the user pool, app client, identity pool and role (default: cognito-gateway)"),
     )
-    pool_flag(parser, "use this pool, whatever it is called")
+    pool_flag(parser, "use this user pool, whatever its name is")
     parser.add_argument(
         "--self-sign-up",
         action="store_true",
-        help="anyone may make an account (default: administrators only)",
+        help="let anyone create an account (default: administrators only)",
     )
     parser.add_argument(
-        "--domain", metavar="PREFIX", help="of managed login (default: the gateway's own pages)"
+        "--domain", metavar="PREFIX", help="domain prefix of managed login (default: the gateway's own pages)"
     )
     parser.add_argument(
         "--callback-url", action="append", metavar="URL", help="with --domain: https://HOST/oauth2/callback"
@@ -74,20 +74,22 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--identity-pool",
         action="store_true",
-        help="with an identity pool and its IAM role, for AWS credentials",
+        help="also create an identity pool and its IAM role, for AWS credentials",
     )
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--fix", action="store_true", help="change what is there and differs")
+    what.add_argument("--fix", action="store_true", help="change existing settings that differ")
     what.add_argument(
-        "--destroy", action="store_true", help="delete what this command made, after a question"
+        "--destroy", action="store_true", help="delete what this command created, after confirmation"
     )
     what.add_argument(
-        "--iam-policy", action="store_true", help="print the IAM policy that running this needs"
+        "--iam-policy", action="store_true", help="print the IAM policy that this command needs"
     )
-    parser.add_argument("--plan", action="store_true", help="say what would change, and change nothing")
-    parser.add_argument("--yes", action="store_true", help="--destroy without the question")
+    parser.add_argument(
+        "--plan", action="store_true", help="dry run: show what would change, and change nothing"
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask for confirmation of --destroy")
     json_flag(parser)
-    parser.add_argument("--write", type=Path, metavar="FILE", help="put the IDs into this configuration")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the IDs into this configuration")
     account_flags(parser, region="default: as the AWS CLI finds it")
     endpoint_flag(parser, "AWS")
 

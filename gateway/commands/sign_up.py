@@ -1,4 +1,4 @@
-"""The `sign-up` command: may strangers make themselves accounts in this pool?
+"""The `sign-up` command: turns self-service sign-up of a user pool on or off.
 
 Invariant: of the pool's settings exactly `AdminCreateUserConfig.AllowAdminCreateUserOnly` changes.
 """

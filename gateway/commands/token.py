@@ -21,8 +21,8 @@ def add_flags(parser: Parser) -> None:
     output = parser.add_mutually_exclusive_group()
     for name, shown in (
         ("id", "print the ID token"),
-        ("json", "print the whole answer as JSON"),
-        ("header", "print a ready Authorization header"),
+        ("json", "print the whole response as JSON"),
+        ("header", "print a complete Authorization header"),
     ):
         output.add_argument(f"--{name}", dest="output", action="store_const", const=name, help=shown)
     parser.set_defaults(output="access")

@@ -1,4 +1,4 @@
-"""What becomes of requests: counted, logged, and, where refused, put into words.
+"""The record of each request: metrics, log records and the text of refusals.
 
 Invariant: every request that began is counted once when it ends, whatever way it went; and what strangers are
 refused again and again is bounded in the log (refusals.py).

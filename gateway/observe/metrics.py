@@ -159,7 +159,7 @@ METRICS = (
         "counter",
         ("reason",),
         "sum",
-        "Tokens let in that Cognito is not asked about: id_token, no_user, no_scope or no_room.",
+        "Accepted tokens that cannot be checked: id_token, no_user, no_scope or no_room.",
     ),
     Metric(
         "config_reloads_total",
@@ -194,7 +194,7 @@ METRICS = (
         "counter",
         ("result",),
         "sum",
-        "Spans by what became of them: exported, failed (not taken by the collector), dropped (no room).",
+        "Spans by result: exported, failed (the collector did not accept them), dropped (queue full).",
     ),
     Metric("workers", "gauge", (), "view", "Worker processes serving now."),
     Metric("build_info", "gauge", ("version",), "view", "Always 1; the label says which version runs."),

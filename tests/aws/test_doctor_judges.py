@@ -82,7 +82,7 @@ CASE = "takes Jane@example.com and jane@example.com for two users"
     ("change", "told"),
     [
         ({"AdminCreateUserConfig": {}}, "anyone can make an account"),
-        ({"MfaConfiguration": "OFF"}, "nobody is asked for a second factor"),
+        ({"MfaConfiguration": "OFF"}, "no second factor is required"),
         ({"DeletionProtection": "INACTIVE"}, "deletion protection is off"),
         ({"UsernameConfiguration": {"CaseSensitive": True}}, CASE),
         (
@@ -282,7 +282,7 @@ def test_a_secret_that_the_client_does_not_have(tmp_path: Path) -> None:
             "does not ask the user pool about tokens",
             "warning",
         ),
-        ({"AllowUnauthenticatedIdentities": True}, ROLES, "gives AWS credentials to anybody", "warning"),
+        ({"AllowUnauthenticatedIdentities": True}, ROLES, "gives AWS credentials to anyone", "warning"),
         ({}, {}, "has no role for signed-in people", "broken"),
     ],
 )

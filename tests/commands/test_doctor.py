@@ -91,7 +91,7 @@ def test_all_is_well(url: str, pool: dict[str, str], tmp_path: Path) -> None:
         text = run("doctor", "--config", path)
     assert (code, found["broken"]) == (0, [])
     # The local Cognito's pools have no second factor; a machine may have no address but loopback.
-    assert [each["what"] for each in found["warning"]] == ["nobody is asked for a second factor"]
+    assert [each["what"] for each in found["warning"]] == ["no second factor is required"]
     assert (text.returncode, text.stderr) == (0, "")
     assert "✓ clock agrees with Cognito's" in text.stdout
     assert f"✓ upstream {at} answers GET / with 404" in text.stdout

@@ -185,9 +185,9 @@ async def test_a_real_prometheus_scrapes_and_answers_every_query(tmp_path: Path)
     silent = {where for where, result in answers.items() if not result}
     # What did not happen in this traffic has no series; all else has a number.
     assert silent == {
-        "Upstream's failures by reason A",
+        "Upstream errors by reason A",
         "Checks by result A",
-        *("Tokens let in that Cognito is not asked about A", "Sessions A", "Session renewals A"),
+        *("Accepted tokens that cannot be checked A", "Sessions A", "Session renewals A"),
         *("Rate-limited requests A", "Limits reached A", "Spans A"),
         "Time until certificates expire A",
     }

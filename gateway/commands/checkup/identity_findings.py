@@ -41,7 +41,7 @@ def judge_identity_pool(described: Described, roles: Described, pool: UserPool) 
     if described.get("AllowUnauthenticatedIdentities"):
         yield warning(
             about,
-            "gives AWS credentials to anybody",
+            "gives AWS credentials to anyone",
             "unauthenticated identities are allowed",
             "switch guest access off, unless strangers are meant to have its role",
         )
@@ -71,7 +71,7 @@ def judge_trust(role: Described, identity_pool_id: str) -> Iterator[Finding]:
         yield broken(
             about,
             "does not trust this identity pool alone",
-            "its aud condition names another or is missing: credentials are refused, or anybody gets them",
+            "its aud condition names another or is missing: credentials are refused, or anyone gets them",
             "cognito-gateway setup --identity-pool --fix",
         )
     elif all(_values(each, f"{whom}:amr") != {"authenticated"} for each in ours):

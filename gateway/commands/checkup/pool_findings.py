@@ -45,7 +45,7 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
     if described.get("MfaConfiguration", "OFF") == "OFF":
         yield warning(
             about,
-            "nobody is asked for a second factor",
+            "no second factor is required",
             "a password alone opens the API",
             f"console: user pool {pool.id}, Sign-in, Multi-factor authentication",
         )
@@ -81,8 +81,8 @@ def _devices(described: Described, pool: UserPool, config: Config, about: str) -
         return warning(
             about,
             "remembers devices, and managed login knows none",
-            "AWS does not say whether the refresh tokens of managed login need a device's key here, which "
-            "nobody has: if sessions end with their first access token, this is why",
+            "AWS does not document whether refresh tokens of managed login need a device key here: if "
+            "sessions end with their first access token, this is why",
             turn_off,
         )
     if config.sign_in.auth_flow != "USER_SRP_AUTH":
@@ -104,7 +104,7 @@ def _verification(described: Described, config: Config, about: str) -> Iterator[
         yield warning(
             about,
             "addresses that nobody has verified are sent to the upstream",
-            "identity_headers.unverified is send: users can name anybody's address as their own",
+            "identity_headers.unverified is send: users can enter anyone's address as their own",
             "leave identity_headers.unverified out, or have the upstream look at email_verified",
         )
         return

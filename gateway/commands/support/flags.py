@@ -29,7 +29,7 @@ def config_flag(parser: Parser, *, positional: bool = True) -> None:
 
 def json_flag(parser: Parser) -> None:
     """Add --json."""
-    parser.add_argument("--json", action="store_true", help="for machines")
+    parser.add_argument("--json", action="store_true", help="print JSON for programs")
 
 
 def pool_flag(parser: Parser, default: str = "default: the configuration's first pool") -> None:

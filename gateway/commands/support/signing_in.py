@@ -39,23 +39,24 @@ if TYPE_CHECKING:
 
 def sign_in_flags(parser: Parser) -> None:
     """Add how to sign in, and at which pool."""
-    parser.add_argument("--username", metavar="U", help="default: asked for")
+    parser.add_argument("--username", metavar="U", help="default: prompt")
     parser.add_argument(
         "--flow",
         choices=("admin", "password", "srp", "choice"),
         default="password",
-        help="password: as any user; choice: Cognito offers what to sign in with; "
-        "srp: the password is proved, not sent; admin: with AWS credentials "
-        "(default: password)",
+        help=(
+            "password: send it to Cognito; srp: prove it without sending it; choice: Cognito "
+            "offers the ways to sign in; admin: with AWS credentials (default: password)"
+        ),
     )
     parser.add_argument(
         "--cache",
         dest="keep",
         action="store_true",
-        help="keep the tokens (mode 0600, in $XDG_STATE_HOME) and take them from there while they last",
+        help=("store the tokens (mode 0600, in $XDG_STATE_HOME) and reuse them while they are valid"),
     )
     parser.add_argument(
-        "--refresh", action="store_true", help="new tokens for the kept refresh token; with --cache implied"
+        "--refresh", action="store_true", help="get new tokens with the stored refresh token; implies --cache"
     )
     parser.add_argument(
         "--password-file", type=Path, metavar="FILE", help="default: prompt, or standard input"
@@ -64,7 +65,7 @@ def sign_in_flags(parser: Parser) -> None:
         "--attributes-file",
         type=Path,
         metavar="FILE",
-        help="JSON, attribute to value, for what Cognito asks with a new password (default: asked for)",
+        help=("JSON object of attributes that Cognito requires with a new password (default: prompt)"),
     )
     pool_flag(parser)
     parser.add_argument("--client-id", metavar="ID", help="default: that pool's first client")
