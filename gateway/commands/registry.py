@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from gateway.commands.support.flag_parser import Parser, closest
 from gateway.commands.support.flags import NAME
-from gateway.version import VERSION
+from gateway.version import DOCUMENTATION, VERSION
 
 # In the order in which the help lists them. The module has the command's name, with _ for -.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -39,7 +39,8 @@ class CommandLine:
         self.parser = Parser(
             prog=NAME,
             description="Amazon Cognito in front of any HTTP API.",
-            epilog=f"'{NAME} help COMMAND' explains one command.",
+            epilog=f"'{NAME} help COMMAND' explains one command.\nDocumentation: {DOCUMENTATION}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         self.parser.add_argument(
             "-V", "--version", action="version", version=VERSION, help="the same as version"

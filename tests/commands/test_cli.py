@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -459,3 +460,8 @@ def test_the_other_shells_accept_their_script(shell: str, tmp_path: Path) -> Non
     done = subprocess.run([shell, "-n", script], capture_output=True, text=True, timeout=200, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "serve" in script.read_text()
+
+
+def test_the_help_names_the_documentation() -> None:
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["urls"]
+    assert run("--help").stdout.splitlines()[-1] == f"Documentation: {urls['Documentation']}"

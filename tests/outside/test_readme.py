@@ -41,7 +41,14 @@ CHECK = ".venv/bin/cognito-gateway check-config config/gateway.yaml"
 SERVE = ".venv/bin/cognito-gateway serve --config config/gateway.yaml"
 TOKEN = "TOKEN=$(.venv/bin/cognito-gateway token --config config/gateway.yaml --username alice@example.com)"
 CURL = 'curl -H "Authorization: Bearer $TOKEN" http://127.0.0.1:8000/'
+# On a machine that has nothing yet.
+BARE = "tests/deploy/test_bare_machine.py"
+INSTALL = "apt-get install -y python3-venv make git curl"
+CLONE = "git clone https://github.com/cognito-gateway/cognito-gateway.git"
 RUN_BY = {
+    INSTALL: BARE,
+    CLONE: BARE,
+    "cd cognito-gateway": BARE,
     "make demo": "test_make_demo",
     "make test": "test_make_test",
     COPY: "test_in_front_of_an_api_of_ones_own",
@@ -55,7 +62,8 @@ RUN_BY = {
 
 def test_every_command_is_run_by_a_test() -> None:
     assert set(COMMANDS) == set(RUN_BY)
-    assert set(RUN_BY.values()) <= set(globals())
+    assert set(RUN_BY.values()) - {BARE} <= set(globals())
+    assert (ROOT / BARE).exists()
 
 
 @pytest.fixture

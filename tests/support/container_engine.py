@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.debian import make_debian
 from tests.support.engines import find, missing
 
 ROOT = Path(__file__).parents[2]
@@ -27,8 +28,6 @@ _HOOKS = (
     'rm -f "$1"/usr/lib/python3.11/EXTERNALLY-MANAGED',
     'ln -s /usr/bin/python3 "$1"/usr/local/bin/python; ln -s /usr/bin/pip3 "$1"/usr/local/bin/pip',
 )
-# The machine's settings for reaching its package index, if any.
-_CARRIED = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
 
 
 def require_programs(*names: str) -> None:
@@ -106,19 +105,6 @@ def running(directory: Path) -> Iterator[Engine]:
 
 def make_base_image(engine: Engine, directory: Path) -> None:
     archive = directory / "base.tar"
-    hooks = [*_HOOKS, *(f"upload {path} {path}" for path in _CARRIED if path.exists())]
-    subprocess.run(
-        [
-            # In its own session: mmdebstrap signals its whole process group when it is done.
-            *("setsid", "--wait", "mmdebstrap", "--quiet", "--variant=apt"),
-            "--include=python3,python3-pip,python3-venv,ca-certificates",
-            *(f"--customize-hook={hook}" for hook in hooks),
-            *("bookworm", archive),
-        ],
-        check=True,
-        timeout=900,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-    )
+    make_debian(archive, ("python3", "python3-pip", "python3-venv", "ca-certificates"), _HOOKS)
     engine.docker("import", archive, BASE_IMAGE, seconds=300)
     archive.unlink()
