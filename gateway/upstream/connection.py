@@ -240,7 +240,12 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         time to close first."""
         self._listener = None
         if self.usable and self._parting is None:
-            self._parting = asyncio.get_running_loop().call_later(_PARTING, self.abort)
+            self._abort_in(_PARTING)
+
+    def _abort_in(self, seconds: float) -> None:
+        if self._parting is not None:
+            self._parting.cancel()
+        self._parting = asyncio.get_running_loop().call_later(seconds, self.abort)
 
     def be_patient(self, seconds: float) -> None:
         """Allow a live upstream to read nothing for this long (seconds)."""
@@ -252,10 +257,10 @@ class UpstreamConnection(AnswerReader, asyncio.BufferedProtocol):
         """Close the connection once its output is sent, or after FAREWELL seconds."""
         self.flush()
         self._listener = self._tunnel = None
-        transport = self.transport
-        if transport is not None:
-            transport.close()
-            asyncio.get_running_loop().call_later(FAREWELL, transport.abort)
+        if self.transport is not None:
+            self.transport.close()
+            # Cancelled once it is lost: asyncio's TLS transports fail then (CPython before 3.11.5).
+            self._abort_in(FAREWELL)
 
     def pause_reading(self) -> None:
         self._paused = True

@@ -1,8 +1,10 @@
-"""How much of an upstream's answer one turn of the event loop reads."""
+"""How much of an upstream's answer one turn of the event loop reads, and that nothing runs after the end."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections import Counter
 from pathlib import Path
 
@@ -82,3 +84,20 @@ async def test_chunks_of_one_byte_hold_nobody_up(tmp_path: Path) -> None:
         await asyncio.wait_for(ticking, 60)
         assert sum(counting.bodies.values()) == pieces
         assert max(counting.bodies.values()) <= 2 * READ_SIZE // len(CRUMB)
+
+
+@on_both_loops
+async def test_nothing_waits_for_a_connection_that_was_closed(tmp_path: Path) -> None:
+    """A timer would abort its transport later: asyncio's TLS transports fail then (CPython before 3.11.5)."""
+    loop, lost = asyncio.get_running_loop(), asyncio.Event()
+    async with Upstream().running() as upstream:
+        connection = UpstreamConnection(give_back=Owner().give_back, lost=lambda _: lost.set())
+        await loop.create_connection(lambda: connection, "127.0.0.1", upstream.port)
+        assert connection.transport is not None
+        held = weakref.ref(connection.transport)
+        connection.close()
+        await asyncio.wait_for(lost.wait(), 60)
+        # The loop's turn that told of the end has the transport as well.
+        await asyncio.sleep(0)
+        gc.collect()
+        assert held() is None
