@@ -327,7 +327,7 @@ async def test_an_https_pool_cannot_be_made_without_tls(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("upstream: {url: 'https://api.test'}\n")
     upstream = load(path, {}).config.upstream
-    with pytest.raises(ValueError, match="TLS"):
+    with pytest.raises(ValueError, match="tls is required"):
         UpstreamPool(upstream)
     UpstreamPool(dataclasses.replace(upstream, scheme="http")).close()
 
