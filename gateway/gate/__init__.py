@@ -1,1 +1,1 @@
-"""The gate: who asks, and may they. The order of the checks stands here once."""
+"""The gate: authentication, rate limits and authorization of each request, in one order of checks."""

@@ -1,6 +1,6 @@
-"""One running configuration, as a client's connection sees it (serve/app.py): who decides, and who records.
+"""The interface of one running configuration, as client connections see it (serve/app.py implements it).
 
-Invariant: a request keeps the configuration that it began with.
+Invariant: a request keeps the configuration under which it began.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gateway.upstream.connection_pool import UpstreamPool
 class Application(Protocol):
     """One running configuration, as a connection sees it.
 
-    One implementation, because serve/app.py wires all parts together: it stands above those that use it.
+    One implementation, because serve/app.py wires all parts together: it is above those that use it.
     """
 
     @property

@@ -1,8 +1,8 @@
-"""Who the principal is, signed by us: a short-lived JWT for an upstream that does not trust the network.
+"""Assertions: short-lived JWTs about the principal, signed for an upstream that does not trust the network.
 
-One is made for a principal when it is needed, and kept until a quarter of its life is left: the request path
-pays for a signature once in minutes. Invariant: an assertion ends, to the second, no later than the token it
-was made from is accepted.
+One is made for a principal when needed, and reused until a quarter of its life is left: a signature is
+computed once in minutes. Invariant: an assertion expires, to the second, no later than the token it was made
+from is accepted.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from gateway.http.answers import Answer
 from gateway.tokens import base64url
 from gateway.tokens.claims import Claims
 
-# How much of an assertion's life is left at least when it is sent, unless its token ends sooner: for requests
-# that wait in a queue of the upstream's, and for clocks that differ.
+# The least remaining share of an assertion's life when it is sent, unless its token expires sooner: for
+# requests that wait in the upstream's queue, and for clock skew.
 _LEFT = 0.25
-# Short, so that a key that is published before it signs is known everywhere within minutes.
+# Short, so that a new key is known everywhere within minutes of its publication.
 _KEYS_MAX_AGE = b"public, max-age=300"
-# What `iss` says where no public_url is configured: a name, since nobody knows an address.
+# The `iss` without a public_url: a name, since the address is unknown.
 _NAME = "cognito-gateway"
 
 
 class Signer:
-    """The keys of one configuration, and what stands in every assertion. Immutable."""
+    """The keys of one configuration, and the claims common to all its assertions. Immutable."""
 
     def __init__(self, config: Config, settings: Settings) -> None:
-        """Raises GatewayError for a key file that cannot be used."""
+        """Raises GatewayError for an unusable key file."""
         keys = read_signing_keys(settings.key_file)
         self.key = keys[0]
         self._header = _part({"alg": self.key.algorithm, "kid": self.key.kid, "typ": "JWT"})
@@ -46,7 +46,7 @@ class Signer:
         self._published = key_set(keys)
 
     def __eq__(self, other: object) -> bool:
-        """Whether it makes no difference which of the two signs."""
+        """Return whether both sign alike."""
         return isinstance(other, Signer) and self._state == other._state
 
     __hash__ = None  # type: ignore[assignment]  # compared only
@@ -57,7 +57,7 @@ class Signer:
         return self._header, self._name, self._lifetime, said, self._published
 
     def key_set(self) -> Answer:
-        """The public keys, for who verifies."""
+        """Return the public keys as a JWKS response."""
         return Answer(
             200,
             self._published,
@@ -69,18 +69,18 @@ class Signer:
         return Assertion(self, claims)
 
     def line_for(self, claims: Claims) -> Callable[[float], bytes]:
-        """Return what gives the header line of this principal, for the Unix time."""
+        """Return a function from Unix time to the header line of this principal."""
         return self.assertion(claims).line
 
     def line(self, claims: Claims, now: float) -> tuple[bytes, float]:
-        """A new assertion's header line, and until when it is sent (Unix time)."""
+        """Return a new assertion's header line, and until when it is sent (Unix time)."""
         end = claims.expires_at + self._leeway
         until = min(now + self._lifetime, end)
         payload: dict[str, object] = {
             **self._common,
             "sub": claims.subject,
             "iat": int(now),
-            # Whole seconds, and never over before it arrives.
+            # Whole seconds, and not expired on arrival.
             "exp": max(int(until), int(now) + 1),
             "jti": base64url.encode(os.urandom(12)).decode("ascii"),
             "pool": claims.pool_id,
@@ -94,7 +94,7 @@ class Signer:
                 payload[name] = value
         signed = self._header + b"." + _part(payload)
         signature = base64url.encode(self.key.sign(signed))
-        # Near the token's own end a newer one would end no later.
+        # Close to the token's expiry a newer one would not last longer.
         renew_at = until if until == end else until - self._lifetime * _LEFT
         return b"%b: %b.%b\r\n" % (self._name, signed, signature), renew_at
 
@@ -103,7 +103,7 @@ class Signer:
 
 
 class Assertion:
-    """One principal's assertion, made anew when it grows old. Part of the principal, and gone with it."""
+    """One principal's assertion, renewed as it ages. Owned by the principal."""
 
     __slots__ = ("_claims", "_line", "_renew_at", "_signer")
 
@@ -114,7 +114,7 @@ class Assertion:
         self._renew_at = 0.0
 
     def line(self, now: float) -> bytes:
-        """The header line; `now` is Unix time."""
+        """Return the header line; `now` is Unix time."""
         if now >= self._renew_at:
             self._line, self._renew_at = self._signer.line(self._claims, now)
         return self._line
@@ -124,5 +124,5 @@ class Assertion:
 
 
 def _part(value: dict[str, object]) -> bytes:
-    # ASCII: a lone surrogate could not be written as UTF-8, and JSON's escapes say the same.
+    # ASCII, since a lone surrogate cannot be encoded as UTF-8; JSON escapes mean the same.
     return base64url.encode(json.dumps(value, separators=(",", ":")).encode("ascii"))

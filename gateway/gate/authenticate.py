@@ -1,8 +1,8 @@
-"""Who asks: the values of a request's Authorization headers to a Principal, or a typed refusal.
+"""Authentication: from a request's Authorization values to a Principal, or a typed refusal.
 
-`recognise` is the hot way, for a token verified before. Whatever it does not know takes the steps of a
-`Verification`: header → decode → the pool of the issuer → key → verify → remember; where the key is not known
-yet, `authenticate` waits for the key set. Invariant: a Principal is made only from `Claims`, that is after
+`recognise` is the fast path, for a token verified before. Any other token takes the steps of a
+`Verification`: header → decode → the pool of the issuer → key → verify → cache; if the key is not known yet,
+`authenticate` waits for the key set. Invariant: a Principal is made only from `Claims`, hence after
 `claims.verify`, and anything unexpected propagates, so that the request fails closed.
 """
 
@@ -32,10 +32,10 @@ from gateway.tokens.shown import one_of, shown
 
 
 class Verification:
-    """One token on its way to a principal, in steps: `decode`, `verify`, `principal`, in this order.
+    """The verification of one token, in steps: `decode`, `verify`, `principal`, in this order.
 
-    A caller with many takes each step with all before the next one (client/batch.py). Any of them may
-    raise InvalidToken or one of its kind, and then there is no next.
+    A caller with many tokens takes each step for all before the next (client/batch.py). Any step may raise
+    InvalidToken or a subclass, which ends the verification.
     """
 
     __slots__ = (
@@ -61,8 +61,10 @@ class Verification:
         *,
         scopes: frozenset[str] | None = None,
     ) -> None:
-        """`known`: whom the token proved before, in another spelling of its header. `scopes`: those of a
-        sealed token; None: it was not sealed."""
+        """`known`: the cached principal, if the token came in another spelling of its header.
+
+        `scopes`: those of a sealed token; None: it was not sealed.
+        """
         self._authenticator = authenticator
         self._token = token
         # The token's SHA-256; of a sealed one the name that `sealed_name` gives it.
@@ -72,12 +74,12 @@ class Verification:
         self._known = known
         self._unverified: UnverifiedToken
         self._rules: PoolRules
-        # None: the key set must be fetched first.
+        # None: the key set has to be fetched first.
         self._key: VerificationKey | None = None
         self._claims: Claims | None = None
 
     def decode(self) -> None:
-        """Find out whose token it says it is, and the key of the name it gives."""
+        """Decode the token, and look up the pool of its issuer and the key it names."""
         by = self._authenticator
         if self._known is not None:
             by.metrics.token_cache_hits += 1
@@ -88,13 +90,13 @@ class Verification:
         self._key = by.key_sets.key(rules.pool_id, unverified.jws.kid)
 
     def verify(self) -> None:
-        """Check the signature, then every claim."""
+        """Verify the signature, then every claim."""
         if self._key is not None:
             leeway = self._authenticator.leeway
             self._claims = verify(self._unverified, self._key, self._rules, now=self._now, leeway=leeway)
 
     def principal(self) -> Principal | None:
-        """Whom it proves; None where keys must be fetched or Cognito asked: `Authenticator.authenticate`."""
+        """Return the principal; None if keys have to be fetched or Cognito asked, by `finish`."""
         if self._claims is None or self._key is None:
             return self._known
         return self._authenticator.admitted(
@@ -102,20 +104,20 @@ class Verification:
         )
 
     def prepare(self) -> None:
-        """Take all steps but the last."""
+        """Take every step but the last."""
         self.decode()
         self.verify()
 
     def look_again(self) -> None:
-        """Do what `prepare` does, where another request may have proven the same token meanwhile."""
+        """Take the steps of `prepare`, unless another request has verified the same token meanwhile."""
         if self._known is None:
             self._known = self._authenticator.remembered(self.digest, self._now)
         self.prepare()
 
     async def finish(self) -> Principal:
-        """Wait for what `principal` lacked: fetch the key set, ask Cognito.
+        """Fetch the key set, or ask Cognito, where `principal` returned None.
 
-        Raises UnknownKey, NoKeys, RevocationUnknown too.
+        Raises UnknownKey, NoKeys and RevocationUnknown too.
         """
         proven = None if self._claims is None or self._key is None else (self._claims, self._key)
         return await self._authenticator.finish(
@@ -138,7 +140,7 @@ class Verification:
 
 
 class Authenticator:
-    """One configuration's way from a token to a principal, and what it remembers."""
+    """Authenticates tokens under one configuration, and caches the results."""
 
     def __init__(
         self,
@@ -152,9 +154,11 @@ class Authenticator:
         cache_size: int | None = None,
         sealed: SealedTokens | None = None,
     ) -> None:
-        """`cache_size`: bytes of tokens remembered, where fewer are there than configured. `sealed`: None
-        where no tokens of ours are accepted."""
-        # What a Verification needs of these, it reads itself.
+        """`cache_size`: bytes of cached tokens, if fewer than configured.
+
+        `sealed`: None if no sealed tokens are accepted.
+        """
+        # Public where a Verification reads them.
         self.key_sets = key_sets
         self._describe = describe
         self._assertion = assertion
@@ -169,14 +173,14 @@ class Authenticator:
         )
         self._revocation = revocation
         self.sealed = sealed
-        # An ID token → the access token that came with it, where a session holds both: Cognito can be asked
-        # about no ID token, and about this one it answers for both.
+        # An ID token → the access token issued with it, if a session has both: Cognito can only be asked
+        # about the access token, and the result applies to both.
         self.access_of: Callable[[bytes], bytes | None] | None = None
         if revocation is not None:
             revocation.watch_over(self.cache)
 
     def recognise(self, digest: bytes | None, now: float) -> Principal | None:
-        """The principal of a token verified before; None = unknown here, go the long way. Never raises.
+        """Return the principal of a token verified before; None: unknown, use `begin`. Never raises.
 
         `digest` is `token_hash` of the request's only Authorization header, `now` Unix time.
         """
@@ -188,16 +192,16 @@ class Authenticator:
         return principal
 
     def begin(self, authorization: Sequence[bytes], digest: bytes | None, now: float) -> Verification:
-        """The way to the principal of the token that these values of Authorization headers hold.
+        """Start the verification of the token in these Authorization values.
 
-        `digest` is what `recognise` looked for in vain, `now` the Unix time of the request. Raises
+        `digest` is the one `recognise` did not find, `now` the request's Unix time. Raises
         MalformedAuthorization, TwoCredentials, or NoCredentials (no header, or another scheme).
         """
         token, known = bearer_token(authorization), None
         if self.sealed is not None and token.startswith(PREFIX):
             return self._begin_sealed(self.sealed, token, now)
         if digest is None or len(authorization[0]) != len(token) + SCHEME_LENGTH:
-            # A spelling that `token_hash` leaves to us.
+            # A spelling that `token_hash` does not handle.
             digest = sha256(token).digest()
             known = self.cache.get(digest, now)
         return Verification(self, token, digest, now, known)
@@ -214,23 +218,26 @@ class Authenticator:
         return Verification(self, inside.token, name, now, None, scopes=inside.scopes)
 
     def recognise_sealed(self, digest: bytes, now: float) -> Principal | None:
-        """`recognise` for tokens of ours, which are remembered under names of their own: whoever asks for one
-        has to look where it may be used (`Gate`)."""
+        """Return the principal of a cached sealed token, as `recognise` does for others.
+
+        Sealed tokens are cached under separate names, because the caller has to check where each may be used
+        (`Gate`).
+        """
         return self.recognise(sealed_name(digest), now)
 
     def authenticate_now(
         self, authorization: Sequence[bytes], digest: bytes | None, now: float
     ) -> Principal | None:
-        """The principal that these values of Authorization headers prove, if that needs no fetch; else None.
+        """Return the principal of these Authorization values, or None if that needs a fetch.
 
-        Parameters and refusals as of `begin`, and those of `Verification`.
+        Parameters and exceptions as for `begin` and `Verification`.
         """
         verification = self.begin(authorization, digest, now)
         verification.prepare()
         return verification.principal()
 
     def remembered(self, digest: bytes, now: float) -> Principal | None:
-        """Return whom the token of this SHA-256 proved before; `recognise` without counting."""
+        """Return the principal of a cached token by its SHA-256, without counting a hit."""
         return self.cache.get(digest, now)
 
     def admitted(
@@ -243,7 +250,7 @@ class Authenticator:
         *,
         scopes: frozenset[str] | None = None,
     ) -> Principal | None:
-        """The principal of a token that was verified; None where Cognito must be asked about it first."""
+        """Return the principal of a verified token; None if Cognito has to be asked about it first."""
         remember = True
         if self._revocation is not None:
             asked, access = (claims, token), self._access_of(claims, token)
@@ -258,12 +265,12 @@ class Authenticator:
             remember = admission is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now, scopes=scopes)
 
-    # --- the long way ---
+    # --- with waiting ---
 
     async def authenticate(self, authorization: Sequence[bytes], now: float) -> Principal:
-        """The rest where `authenticate_now` gave None: fetch the key set, ask Cognito.
+        """Authenticate where `authenticate_now` returned None: fetch the key set, ask Cognito.
 
-        Raises UnknownKey, NoKeys, RevocationUnknown too.
+        Raises UnknownKey, NoKeys and RevocationUnknown too.
         """
         token = bearer_token(authorization)
         unverified = decode(token, self.max_token)
@@ -280,16 +287,19 @@ class Authenticator:
         proven: tuple[Claims, VerificationKey] | None = None,
         scopes: frozenset[str] | None = None,
     ) -> Principal:
-        """Return the principal of a decoded token; `proven` where only Cognito must still be asked,
-        `scopes` of a token that was sealed."""
+        """Return the principal of a decoded token.
+
+        `proven` if only Cognito has still to be asked; `scopes` of a sealed token.
+        """
         claims, key = proven or await self._checked_slowly(unverified, rules, now)
         remember = await self._stood_by(claims, token, digest, now) is Admission.KNOWN
         return self._principal(claims, key, digest, len(token), remember=remember, now=now, scopes=scopes)
 
     async def id_claims(self, authorization: Sequence[bytes], now: float) -> Claims:
-        """What the ID token in a header says, whether or not its pool lets ID tokens in.
+        """Return the claims of an ID token in a header, whether or not its pool accepts ID tokens.
 
-        Not remembered, or it would be a bearer from then on. Refusals as of `authenticate`.
+        The token is not cached, because it would be accepted as a bearer token from then on. Exceptions as
+        for `authenticate`.
         """
         token = bearer_token(authorization)
         unverified = decode(token, self.max_token)
@@ -301,12 +311,12 @@ class Authenticator:
     async def _checked_slowly(
         self, unverified: UnverifiedToken, rules: PoolRules, now: float
     ) -> tuple[Claims, VerificationKey]:
-        """Verify, and wait where the key is not known yet."""
+        """Verify a token, waiting for its key if it is not known yet."""
         key = await self.key_sets.find(rules.pool_id, unverified.kid)
         return verify(unverified, key, rules, now=now, leeway=self.leeway), key
 
     async def _stood_by(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
-        """`Revocation.admit`, and the waiting where Cognito is to be asked first."""
+        """Admit a token as `RevocationWatch.admit` does, waiting if Cognito has to be asked first."""
         if self._revocation is None:
             return Admission.KNOWN
         asked, access = (claims, token), self._access_of(claims, token)
@@ -319,9 +329,11 @@ class Authenticator:
         return admission
 
     def holds(self, authorization: Sequence[bytes], now: float) -> bool:
-        """Whether a token that was let in earlier would be now, but for its end; asking is using it.
+        """Return whether a token accepted earlier still would be, apart from its expiry.
 
-        What would have to be waited for counts as yes: `RevocationWatch` has been told of the token by then.
+        This counts as a use.
+
+        If that needs waiting, the answer is yes: the token is then being watched by `RevocationWatch`.
         """
         digest = token_hash(authorization[0])
         if self.recognise(digest, now) is not None:
@@ -335,19 +347,19 @@ class Authenticator:
         return True
 
     def _access_of(self, claims: Claims, token: bytes) -> bytes | None:
-        """What Cognito can be asked about in place of an ID token; None: nobody has it."""
-        if claims.token_use != "id" or self.access_of is None:  # noqa: S105 - a kind of token
+        """Return the access token about which Cognito can be asked in place of an ID token, or None."""
+        if claims.token_use != "id" or self.access_of is None:  # noqa: S105 - not a password
             return None
         return self.access_of(token)
 
     def _verified(self, access: bytes, key: VerificationKey, now: float) -> Claims:
-        """An access token's claims, whether or not its pool lets access tokens in. Raises InvalidToken."""
+        """Verify an access token, whether or not its pool accepts access tokens. Raises InvalidToken."""
         unverified = decode(access, self.max_token)
         rules = replace(self.rules(unverified), token_uses=frozenset({"access"}))
         return verify(unverified, key, rules, now=now, leeway=self.leeway)
 
     def rules(self, unverified: UnverifiedToken) -> PoolRules:
-        """Whose rules and keys the token is held against; `verify` checks the issuer again."""
+        """Return the rules of the token's issuer; `verify` checks the issuer again. Raises WrongIssuer."""
         issuer = unverified.unverified_issuer
         rules = None if issuer is None else self._rules_by_issuer.get(issuer)
         if rules is None:
@@ -373,9 +385,9 @@ class Authenticator:
         assertion = None if self._assertion is None else self._assertion(claims)
         principal = Principal(claims, self._describe(claims), named, assertion)
         if remember:
-            # Without a leeway they share one number, as with 100,000 of them everything counts.
+            # Without a leeway the number object is shared: with 100,000 entries every byte counts.
             until = claims.expires_at + self.leeway if self.leeway else claims.expires_at
-            # An assertion is a token itself.
+            # An assertion is as long as a token.
             length *= 1 if assertion is None else 2
             size = weight(length, principal.identity_lines, claims.scopes, claims.groups, named)
             self.cache.put(digest, size, principal, key=key, pool_id=claims.pool_id, until=until, now=now)
@@ -395,7 +407,7 @@ def _rules_by_issuer(pools: Sequence[UserPool]) -> dict[str, PoolRules]:
     for pool in pools:
         rules = PoolRules.of(pool)
         for issuer in rules.issuers:
-            # Two pools' rules for one issuer would let the order of the file decide who gets in.
+            # With two pools' rules for one issuer, their order in the file would decide.
             if issuer in by_issuer:
                 raise ConfigurationError(f"cognito.user_pools: two pools have the issuer {issuer}: keep one")
             by_issuer[issuer] = rules

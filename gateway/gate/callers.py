@@ -1,9 +1,9 @@
-"""How requests of our own connections come to `judge`: a client's own, and forward auth over HTTP.
+"""Callers of `judge` for HTTP connections: a client's own request, and forward auth.
 
-Envoy's gRPC is the third caller (envoy/listener.py). What differs between them stands here and there:
-what is asked, who may ask, and how a verdict becomes an answer; never the order of the checks.
+Envoy's gRPC is the third caller (envoy/listener.py). They differ in what is judged, who may ask, and how a
+verdict becomes a response; never in the order of the checks.
 
-Invariant: forward auth is answered, and never forwarded.
+Invariant: a forward auth request is answered and never forwarded.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from gateway.policy.decide import VALID_TOKEN
 
 
 def for_client(gate: Gate, request: Request) -> Steps[Verdict]:
-    """Judge a request that came on a connection of ours."""
+    """Judge a request that came on a client connection."""
     if request.raw_path.startswith(gate.endpoint) and asks(request.raw_path, gate.endpoint):
         return _for_proxy(gate, request)
     return gate.judge(request.asked())
 
 
 def _for_proxy(gate: Gate, request: Request) -> Steps[Answer]:
-    """Judge the request that another proxy asks about; anybody may ask about a token alone."""
+    """Judge the request that another proxy asks about; untrusted peers may only ask about a token."""
     trusted = request.peer.trusted
     if not trusted and request.raw_path != gate.endpoint:
         raise NotFound

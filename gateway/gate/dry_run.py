@@ -1,6 +1,6 @@
-"""What would become of a request: the gate's steps for a path and a token, without the request.
+"""A dry run of the gate for a path and a token, for `explain`. Pure.
 
-Pure. What a session, a rate limit or a revocation would say is not asked.
+Sessions, rate limits and revocation are not consulted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.tokens.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What would become of a request with this token."""
+    """The outcome for a request with this token."""
 
     request: str
     route: str
@@ -30,7 +30,7 @@ class Decision:
 
 
 def decide_for(config: Config, method: str, target: str, explanation: Explanation, now: float) -> Decision:
-    """By the gateway's own steps: every reading of the path, the strictest need, the decision. Pure."""
+    """Decide by the gateway's own steps: every reading of the path, the strictest need, the decision."""
     name = f"{method} {target}"
     try:
         paths = readings(split_target(target)[0], config.paths)
@@ -47,7 +47,7 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
         return Decision(name, told, True, "allowed (open_route): the token is not looked at")
     if explanation.refusal is not None:
         return Decision(name, told, False, refused_with(explanation.refusal))
-    assert explanation.claims is not None, "there is one of both"
+    assert explanation.claims is not None, "either is set"
     try:
         reason = decide(need, _who(explanation.claims, config), now)
     except Refusal as refusal:

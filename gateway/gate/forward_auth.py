@@ -1,11 +1,11 @@
-"""Forward auth: another proxy asks whether its client's request may pass, and serves it itself. All pure.
+"""Forward auth: another proxy asks whether its client's request may pass, and serves it itself. Pure.
 
 nginx (`auth_request`) names that request in X-Original-URL and X-Original-Method, Traefik and Caddy in
-X-Forwarded-Uri and X-Forwarded-Method, Envoy (`ext_authz` over HTTP) appends its path to ours and keeps its
-method. Only for peers in `listen.trusted_proxies`; the caller sees to that.
+X-Forwarded-Uri and X-Forwarded-Method; Envoy (`ext_authz` over HTTP) appends its path to ours and keeps its
+method. Only for peers in `listen.trusted_proxies`, which the caller checks.
 
-Invariant: the request that is judged is the one request that everything in the head names; a head that names
-two, or half of one, is refused, so that a client's own copy of such a header can only shut the client out.
+Invariant: the request that is judged is the one that everything in the head names; a head that names two, or
+half of one, is refused, so that a client's own copy of such a header can only deny the client access.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from gateway.http.headers import HeaderKind
 from gateway.http.request import Asked, Request, check_host, check_method
 from gateway.policy.paths import split_target
 
-# (target, method). X-Original-URI is how nginx's own documentation spells it; not to know it would be to
-# judge "some request" where a route for admins was meant.
+# (target, method). X-Original-URI is the spelling in nginx's own documentation; ignoring it would judge an
+# unnamed request in place of one to a route for admins.
 _PAIRS = (
     (b"x-original-url", b"x-original-method"),
     (b"x-original-uri", b"x-original-method"),
@@ -30,14 +30,14 @@ _PAIRS = (
 )
 _NAMES = frozenset(name for pair in _PAIRS for name in pair)
 # RFC 3986 sections 3.1, 3.2: a scheme, an authority without userinfo, and a path that begins with a slash.
-# nginx lets a Host with `?` or `#` through, and `$scheme://$http_host$request_uri` is then another path.
+# nginx accepts a Host with `?` or `#`, which moves the path in `$scheme://$http_host$request_uri`.
 _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f:.]+\](?::[0-9]{0,5})?)(/.*)")
-# What passed once passes as long as its token lasts, and nobody but us knows how long that is.
+# The response is valid only as long as the token, whose expiry the proxy does not know.
 _UNCACHED = (b"Cache-Control", b"no-store")
 
 
 class Original(NamedTuple):
-    """How the request that is asked about was named; `host` and `proto` where its URL was named whole."""
+    """The original request as named by the proxy; `host` and `proto` only if by an absolute URL."""
 
     method: str
     raw_path: str
@@ -51,13 +51,15 @@ class Original(NamedTuple):
 
 
 def asks(raw_path: str, endpoint: str) -> bool:
-    """Whether a request for this path may be one of a proxy that asks: `endpoint`, or something behind it."""
+    """Return whether a path is `endpoint` or below it, where proxies ask."""
     return raw_path.startswith(endpoint) and raw_path[len(endpoint) : len(endpoint) + 1] in {"", "/"}
 
 
 def original(request: Request, endpoint: str) -> Original | None:
-    """The request that a trusted peer asks about; None when it names none. Raises OriginalRequestUnclear,
-    AmbiguousPath."""
+    """Return the request that a trusted peer asks about; None if it names none.
+
+    Raises OriginalRequestUnclear and AmbiguousPath.
+    """
     _refuse_head(request)
     headers = _naming_headers(request)
     named = [_named(headers[target], headers.get(method)) for target, method in _PAIRS if target in headers]
@@ -74,7 +76,7 @@ def original(request: Request, endpoint: str) -> Original | None:
 
 
 def about(request: Request, named: Original) -> Asked:
-    """Return the request that was named, with the headers of the one that asks: they are its client's."""
+    """Return the original request, with the headers of the asking one, which are its client's."""
     head = request.head
     if named.host is not None:
         head = copy(head)
@@ -85,10 +87,10 @@ def about(request: Request, named: Original) -> Asked:
 
 
 def allowed(request: Request, verdict: Verdict) -> Answer:
-    """200: the request may pass, with the identity headers that its proxy is to send on.
+    """Return the 200 that lets the request pass, with the identity headers that the proxy has to forward.
 
-    A preflight that the gateway would have answered passes as well, for its proxy takes no answer with a 2xx
-    from us: with the headers of that answer, and nobody's identity.
+    A preflight that the gateway would answer itself passes as well, because the proxy cannot use a 2xx from
+    us as its response: with the headers of that answer, and without an identity.
     """
     if isinstance(verdict, Answer):
         return Answer(200, headers=[_UNCACHED, *verdict.headers])
@@ -97,9 +99,9 @@ def allowed(request: Request, verdict: Verdict) -> Answer:
 
 
 def status_for_proxy(refusal: Refusal) -> int:
-    """nginx knows 401 and 403, and makes a 500 of all else: what the client got wrong is one of the two.
+    """Return the status for the asking proxy: nginx knows 401 and 403, and turns any other into 500.
 
-    503 stays (and 429, 500): nobody is to take a gateway that cannot decide for one that says no.
+    429, 500 and 503 stay, so that a gateway that cannot decide is not taken for one that refuses.
     """
     if refusal.status >= 429 or refusal.status in {401, 403}:
         return refusal.status
@@ -107,16 +109,17 @@ def status_for_proxy(refusal: Refusal) -> int:
 
 
 def _refuse_head(request: Request) -> None:
-    """What the gateway would not let through, or not send on, when it serves the request itself.
+    """Refuse a head that the gateway would not accept, or would change, if it served the request itself.
 
-    Its proxy forwards the head that it has, so refusing is all that is left. Raises OriginalRequestUnclear.
+    The proxy forwards its client's head unchanged, so refusing is all that is left. Raises
+    OriginalRequestUnclear.
     """
     head = request.head
     if head.odd_name:
         name = next(name for name, _ in head.raw if request.peer.table.kind(name) is HeaderKind.ODD)
-        told = name[:64].decode("latin-1")
+        shown = name[:64].decode("latin-1")
         raise OriginalRequestUnclear(
-            f"servers differ about the header name {told}: letters, digits and - alone"
+            f"servers disagree about the header name {shown}: use only letters, digits and -"
         )
     if head.forwarded_host is not None:
         if head.many_hosts:
@@ -128,7 +131,7 @@ def _refuse_head(request: Request) -> None:
 
 
 def _naming_headers(request: Request) -> dict[bytes, str]:
-    """Those headers of the head that name a request, each at most once."""
+    """Return the headers that name a request, each at most once."""
     found: dict[bytes, str] = {}
     for line in request.head.kept:
         if line[:2] not in {b"X-", b"x-"}:
@@ -137,11 +140,11 @@ def _naming_headers(request: Request) -> dict[bytes, str]:
         name = name.lower()
         if name in _NAMES:
             if name in found:
-                raise OriginalRequestUnclear(f"{name.decode('ascii')} is there twice")
+                raise OriginalRequestUnclear(f"{name.decode('ascii')} occurs twice")
             found[name] = value.strip().decode("latin-1")
     for token in (request.head.connection or b"").lower().split(b","):
-        # A client's `Connection: X-Original-URL` that its proxy passed on (Traefik CVE-2024-45410): dropped
-        # as a hop-by-hop header must be, it would leave no request named.
+        # A client's `Connection: X-Original-URL`, forwarded by its proxy (Traefik CVE-2024-45410), would drop
+        # the header as hop-by-hop and leave no request named.
         if token.strip() in _NAMES:
             raise OriginalRequestUnclear("Connection names a header that names the request")
     return found
@@ -149,7 +152,7 @@ def _naming_headers(request: Request) -> dict[bytes, str]:
 
 def _named(target: str, method: str | None) -> Original:
     if method is None:
-        # Never guessed: nginx's own request is a GET whatever its client's was.
+        # Never guessed: nginx's subrequest is a GET, whatever the client's method.
         raise OriginalRequestUnclear("the URL of a request is named without its method")
     absolute = None if target.startswith("/") else _ABSOLUTE.fullmatch(target)
     if absolute is None:

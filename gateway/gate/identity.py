@@ -1,6 +1,6 @@
-"""Claims as header lines for the upstream: who the principal is, in a form no claim can break out of.
+"""Identity headers: claims as header lines for the upstream, encoded so that no value can inject anything.
 
-Invariant: a line's value is printable ASCII; a comma in it separates list members and is never part of one.
+Invariant: a value is printable ASCII; a comma in it separates list members and is never part of one.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Iterable
 from gateway.config.model import IdentityHeaders
 from gateway.tokens.claims import Claims
 
-# Percent-encoded as UTF-8 (RFC 3986 section 2.1), so that CR, LF, NUL and all beyond ASCII can be told back
-# exactly. `%` itself as well, or decoding would be a guess. In lists the separator too.
+# Characters percent-encoded as UTF-8 (RFC 3986 section 2.1), so that CR, LF, NUL and non-ASCII can be decoded
+# exactly; `%` itself too, to keep decoding unambiguous. In lists also the separator.
 _ENCODE = re.compile(r"[^\x20-\x24\x26-\x7e]")
 _OUTER_SPACES = re.compile(r"\A +| +\Z")
 _ENCODE_IN_LIST = re.compile(r"[^\x20-\x24\x26-\x2b\x2d-\x7e]")
 
 
 def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
-    """The header lines that describe this principal; a claim the token lacks gives no line.
+    """Return the header lines that describe this principal; a claim the token lacks has none.
 
-    Nor does one that Cognito has not verified, unless the configuration wants it."""
+    Nor has one that Cognito has not verified, unless the configuration wants it.
+    """
     lines: list[str] = []
     withheld = () if headers.send_unverified else claims.unverified
     for name, value in (
@@ -46,19 +47,19 @@ def identity_lines(claims: Claims, headers: IdentityHeaders) -> bytes:
 
 
 def encode(value: str) -> str:
-    """One value: control characters, non-ASCII and `%` as percent-encoded UTF-8."""
+    """Encode one value: control characters, non-ASCII and `%` as percent-encoded UTF-8."""
     if value.isascii() and value.isprintable() and "%" not in value:
-        return value  # as almost all are
+        return value  # as nearly all are
     return _ENCODE.sub(_percent, value)
 
 
 def encode_list(values: Iterable[str]) -> str:
-    """Members joined by commas, commas inside a member percent-encoded."""
+    """Encode a list: members joined by commas, commas inside members percent-encoded."""
     return ",".join(_ENCODE_IN_LIST.sub(_percent, value) for value in values)
 
 
 def encode_claim(value: object) -> str:
-    """Any JSON value: strings as they are, lists of strings as lists, the rest as compact JSON."""
+    """Encode a JSON value: strings as such, lists of strings as lists, anything else as compact JSON."""
     if isinstance(value, str):
         return encode(value)
     if isinstance(value, list) and all(isinstance(member, str) for member in value):
@@ -67,20 +68,20 @@ def encode_claim(value: object) -> str:
 
 
 def _percent(match: re.Match[str]) -> str:
-    # surrogatepass: a lone surrogate is no Unicode, but it must not raise here either.
+    # surrogatepass: a lone surrogate is not valid Unicode, but must not raise here.
     return "".join(f"%{byte:02X}" for byte in match.group().encode("utf-8", "surrogatepass"))
 
 
 def _line(name: str, value: str) -> str:
-    """The line for a value that is not empty."""
+    """Return the line for a non-empty value."""
     plain = value.isascii() and value.isprintable() and "%" not in value
     if plain and value[0] != " " and value[-1] != " ":
-        return f"{name}: {value}\r\n"  # as almost all are
+        return f"{name}: {value}\r\n"  # as nearly all are
     return _encoded_line(name, encode(value))
 
 
 def _encoded_line(name: str, value: str) -> str:
-    # A value's outer spaces are no part of it on the wire (RFC 9110 section 5.5).
+    # Outer spaces are not part of a value on the wire (RFC 9110 section 5.5).
     if value[:1] == " " or value[-1:] == " ":
         value = _OUTER_SPACES.sub(lambda spaces: "%20" * len(spaces.group()), value)
     return f"{name}: {value}\r\n"

@@ -1,11 +1,11 @@
-"""The order of the security checks: `Gate.judge`, from its first line to its last, for every way in.
+"""The order of the security checks: `Gate.judge`, once, for every kind of request.
 
-Before it: framing and the size of the head (`RequestReader.next` in client/reader.py), then what the head
-says of Host, body and request target (`Request.read_head` in http/request.py); which request another proxy
-asks about (`original` in forward_auth.py, `read` in envoy/messages.py). After it: the limit of the body
+Before it: framing and the size of the head (`RequestReader.next` in client/reader.py), then Host, body
+framing and request target (`Request.read_head` in http/request.py); and which request another proxy asks
+about (`original` in forward_auth.py, `read` in envoy/messages.py). After it: the limit of the body
 (`Exchange.prepare` in client/exchange.py, `count` in client/upload.py).
 
-Invariant: a request is forwarded only on a `Forward` made here, after `decide` let it pass; whatever raises
+Invariant: a request is forwarded only on a `Forward` made here, after `decide` allowed it; any exception
 refuses the request.
 """
 
@@ -46,14 +46,14 @@ if TYPE_CHECKING:
     from gateway.mcp.endpoints import McpEndpoints
     from gateway.sessions.from_cookie import ByCookie
 
-# Targets whose route is remembered; a client that keeps asking for new ones only makes it start over.
+# Targets whose route is cached; a client that keeps inventing new ones only makes the cache start over.
 _REMEMBERED_TARGETS = 4096
-# Longer ones are looked up each time: 4,096 of the longest heads would be more than 100 MiB.
+# Longer targets are not cached: 4,096 of the longest heads would take more than 100 MiB.
 _REMEMBERED_LENGTH = 256
 
 
 class Gate:
-    """One configuration's verdicts over requests."""
+    """Judges requests under one configuration."""
 
     def __init__(
         self,
@@ -70,8 +70,11 @@ class Gate:
         sign: Callable[[Request, Principal | None, bytes], Forward] | None = None,
         mcp: McpEndpoints | None = None,
     ) -> None:
-        """None: not configured. `page` answers what lies under the prefix; `sign` makes verdicts that name a
-        signer; `mcp` answers MCP clients."""
+        """Arguments that are None are not configured.
+
+        `page` answers paths under the prefix; `sign` makes verdicts that name a signer; `mcp` answers MCP
+        clients.
+        """
         self._pools = config.cognito.user_pools
         self._paths = config.paths
         self._routes = routes
@@ -88,15 +91,15 @@ class Gate:
         self._sealed_at = None if config.mcp is None else config.mcp.path
         # Raw paths, as in `needs`: whether they lie there.
         self._inside: dict[str, bool] = {}
-        # (method, raw path) → what its route needs; never of what `judge` answers itself.
+        # (method, raw path) → what its route needs; never for what `judge` answers itself.
         self.needs: dict[tuple[str, str], Need] = {}
-        # Where other proxies ask (forward auth).
+        # The path for forward auth.
         self.endpoint = f"{config.sign_in.prefix}/auth"
         self._forward_token = config.upstream.forward_token
         self._vary = caching.vary(cookies=sessions is not None)
 
     def judge(self, asked: Asked) -> Steps[Verdict]:
-        """Return the verdict over one request. Raises Refusal. The only place with this order."""
+        """Return the verdict on one request. Raises Refusal. The only place with this order."""
         request, need = asked.request, asked.need
         named = need is None
         if need is None:  # what is asked
@@ -105,7 +108,7 @@ class Gate:
             paths = readings(asked.raw_path, self._paths)
             ours = self._own.hold(paths)
             if ours and asked.elsewhere:
-                raise NotFound  # never proxied, by us or by another proxy
+                raise NotFound  # never proxied, by this or another proxy
             if ours and self._mcp is not None and self._mcp.has(paths):
                 return (yield from self._answer_client(self._mcp, asked, paths[0]))
             if self._cors is not None and (preflight := self._cors.preflight(asked)) is not None:
@@ -114,7 +117,7 @@ class Gate:
                 return (yield from self._answer(asked, paths))
             need = self._need(asked.method, asked.raw_path, paths)
         principal = None
-        if need.auth != "none":  # who is asking; on an open route credentials are not even looked at
+        if need.auth != "none":  # who is asking; on an open route credentials are ignored
             principal = yield from self._who(asked)
         if self._limits is not None and self._limits.count(request, principal):  # how often
             yield partial(self._limits.count_shared, request, principal)
@@ -125,12 +128,12 @@ class Gate:
         return self._forward(request, need, principal, elsewhere=asked.elsewhere, named=named)  # may they
 
     def _who(self, asked: Asked) -> Steps[Principal | None]:
-        """Return who is asking: session or bearer, remembered or verified now. Raises Refusal."""
+        """Return who is asking: by session or bearer token, cached or verified now. Raises Refusal."""
         request, head = asked.request, asked.head
         sessions = self._sessions if head.own_cookies and not request.credentials else None
         if sessions is not None and not sessions.recognise(asked, time.time()):
             yield partial(sessions.resolve, asked)
-        credentials, now = request.credentials, time.time()  # a session's are as good as a client's own
+        credentials, now = request.credentials, time.time()  # a session's are treated like a client's own
         if not credentials:
             return None
         digest = _hash_of(head, credentials[0]) if len(credentials) == 1 else None
@@ -156,16 +159,16 @@ class Gate:
             if limits is None:
                 yield verification
             else:
-                verification.prepare()  # at once: what comes of it counts for the next request
+                verification.prepare()  # at once: a bad token counts for the next request
             principal = verification.principal()
             if principal is None:
                 principal = yield verification.finish
             if verification.sealed:
                 self._check_resource(asked)
         except NoCredentials:
-            return None  # another scheme proves nothing to us
+            return None  # another scheme proves nothing here
         except (InvalidToken, MalformedAuthorization):
-            if request.by_cookie:  # of a pool or client that is not configured any more
+            if request.by_cookie:  # of a pool or client no longer configured
                 request.credentials = ()
                 return None
             if limits is not None:
@@ -201,10 +204,10 @@ class Gate:
         return answer
 
     def _answer(self, asked: Asked, paths: Sequence[str]) -> Steps[Answer]:
-        """Answer what lies at a path of ours, known or not. Raises Refusal."""
+        """Answer a request to a path of the gateway's own. Raises Refusal."""
         is_page = self._page is not None and self._own.is_page(paths)
-        # A person opens a page with its files: a limit for programs would refuse the password itself. What
-        # costs anything there has limits of its own (pages/attempts.py).
+        # A page is opened together with its files: the limit for programs would refuse the password itself.
+        # Costly pages have separate limits (pages/attempts.py).
         if self._limits is not None and (asked.request.credentials or not is_page):
             self._limits.count_here(asked.request)
         if self._page is not None and is_page:
@@ -221,9 +224,9 @@ class Gate:
         elsewhere: bool = False,
         named: bool = True,
     ) -> Forward:
-        """Return the permission to go on, where `decide` gives it. Raises Refusal."""
+        """Return the permission to forward, if `decide` grants it. Raises Refusal."""
         request.principal = principal
-        # Conditions are few, and reading the clock costs what the rest of a decision costs.
+        # Conditions are rare, and reading the clock costs as much as the rest of the decision.
         reason = decide(need, principal, time.time() if need.conditions else 0.0)
         if need.auth != "none":
             request.vary = self._vary
@@ -231,8 +234,8 @@ class Gate:
             forward = Forward(b"", "all" if self._forward_token else "other")
         else:
             identity = principal.identity_lines
-            # Not for who asks about no request: it would be handed to its own subject, who could go past the
-            # routes with it, to an upstream that believes it from anywhere.
+            # Not where no request was named: the response goes to the token's own subject, who could use the
+            # assertion to bypass the routes of an upstream that accepts it from anywhere.
             if principal.assertion is not None and named:
                 identity += principal.assertion(time.time())
             forward = Forward(identity, "all" if self._forward_token else "none")
@@ -242,7 +245,7 @@ class Gate:
         return forward
 
     def at_once(self, request: Request) -> Forward | None:
-        """Return what `judge` does, where target and token are known and nothing is counted; else None."""
+        """Return what `judge` would, if target and token are cached and nothing is counted; else None."""
         need = self.needs.get((request.method, request.raw_path))
         if need is None or self._limits is not None:
             return None
@@ -259,11 +262,11 @@ class Gate:
         return None if principal is None else self._forward(request, need, principal)
 
     def holds(self, request: Request) -> bool:
-        """Return whether the token that let a request in still would, or has ended since."""
+        """Return whether the token of an accepted request is still accepted, or has expired since."""
         return self._authenticator.holds(request.credentials, time.time())
 
     def _need(self, method: str, raw_path: str, paths: Sequence[str]) -> Need:
-        """Return what the route of a target needs that is not ours, and that is no preflight."""
+        """Return what the route of a target needs, which is neither ours nor a preflight's."""
         need = self._routes.need(paths, method)
         kept = self._cors is None or method != "OPTIONS"
         if kept and len(method) + len(raw_path) <= _REMEMBERED_LENGTH:
@@ -274,7 +277,7 @@ class Gate:
 
 
 def _hash_of(head: Scanned, credential: bytes) -> bytes | None:
-    """Return the `token_hash`, computed once for as long as a client says the same."""
+    """Return the `token_hash`, computed once while a client repeats itself."""
     hashed, digest = head.hashed
     if hashed is not credential:
         digest = token_hash(credential)

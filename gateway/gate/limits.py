@@ -1,8 +1,8 @@
-"""How often each principal and each address may: counted here, and in Redis where the limit is shared.
+"""Enforcement of rate limits per principal and address, by this worker and, if shared, in Redis.
 
-A request is counted by this worker first, without waiting; what that refuses needs no word from Redis. With
-Redis it is then counted there too, and while Redis is away this worker's own count stands alone.
-Invariant: no request waits for a Redis that is known to be away, and none is refused because of it.
+A request is counted by this worker first, without waiting; if that refuses it, Redis is not asked. Otherwise
+it is counted in Redis too; while Redis is unavailable the worker's own count decides. Invariant: no request
+waits for a Redis known to be unavailable, and none is refused because of it.
 """
 
 from __future__ import annotations
@@ -26,27 +26,27 @@ from gateway.policy.rate import (
 from gateway.redis.redis_client import Redis, RedisUnavailable
 from gateway.tokens.principal import Principal
 
-# Seconds until the log names the same one again: a flood must not fill the log.
-_TELL_AGAIN = 60.0
-# Those named lately; with more, the log names some of them again.
-_TOLD = 1024
+# Seconds before the log names the same client again: a flood must not fill the log.
+_REPEAT_AFTER = 60.0
+# Clients named recently; with more of them, some are named again.
+_REMEMBERED = 1024
 _PREFIX = "cognito_gateway:rate:"
 
 Key = tuple[str, str]
 
 
 class Limits:
-    """One configuration's limits, and what was counted under them. Its owner calls `stop` in the end."""
+    """The rate limits of one configuration and their counts. Its owner calls `stop`."""
 
     def __init__(self, config: RateLimit, *, metrics: WorkerMetrics, log: Logger) -> None:
         self._rule = rule_of(config.requests_per_second, config.burst)
         self._policy = policy_header(self._rule)
         self._metrics = metrics
         self._log = log
-        # Two tables: strangers with many addresses cannot push out what is known of principals.
+        # Two tables, so that strangers with many addresses cannot evict principals.
         self._principals: Buckets[Key] = Buckets(self._rule)
         self._addresses: Buckets[Key] = Buckets(self._rule)
-        self._told: dict[Key, float] = {}
+        self._logged: dict[Key, float] = {}
         self.redis: Redis | None = None
         if config.redis_url is not None:
             self.redis = Redis(config.redis_url, log=log, password_file=config.redis_password_file)
@@ -59,8 +59,10 @@ class Limits:
             await self.redis.close()
 
     def count(self, request: Request, principal: Principal | None) -> bool:
-        """Count a request of this principal, or of its address, here; return whether Redis must be asked too
-        (`count_shared`). Raises RateLimited where this worker alone has seen too many."""
+        """Count a request of this principal, or of its address; return whether to call `count_shared`.
+
+        Raises RateLimited if this worker alone has seen too many.
+        """
         key, buckets = self._key(request, principal)
         allowance = buckets.take(key, request.started)
         if not allowance.allowed:
@@ -73,7 +75,7 @@ class Limits:
         return True
 
     def count_here(self, request: Request) -> None:
-        """Count a request for a page of ours by its address, in this worker alone. Raises RateLimited."""
+        """Count a request for a page of ours by address, in this worker only. Raises RateLimited."""
         key, buckets = self._key(request, None)
         allowance = buckets.take(key, request.started)
         if not allowance.allowed:
@@ -90,12 +92,12 @@ class Limits:
         if not taken.allowed:
             raise self._refusal(request, key, Allowance(*taken))
 
-    # --- credentials that prove nothing ---
+    # --- bad credentials ---
 
     def suspect(self, request: Request) -> None:
-        """Before a token is looked at: an address over its limit is not worth an RSA operation.
+        """Check an address's limit before its token: beyond the limit an RSA operation is wasted.
 
-        Raises RateLimited. What is counted is only what turns out bad, by `disproved`.
+        Raises RateLimited. Only bad tokens count, by `disproved`.
         """
         key, buckets = self._key(request, None)
         allowance = buckets.look(key, request.started)
@@ -103,7 +105,7 @@ class Limits:
             raise self._refusal(request, key, allowance)
 
     def disproved(self, request: Request) -> None:
-        """Its credentials were bad: that counts against the address, in this worker alone."""
+        """Count bad credentials against the address, in this worker only."""
         key, buckets = self._key(request, None)
         buckets.take(key, request.started)
 
@@ -116,10 +118,10 @@ class Limits:
     def _refusal(self, request: Request, key: Key, allowance: Allowance) -> RateLimited:
         by, now = "address" if key[0] == "address" else "principal", request.started
         self._metrics.rate_limited[by] += 1
-        if now - self._told.get(key, -_TELL_AGAIN) >= _TELL_AGAIN:
-            if len(self._told) >= _TOLD:
-                self._told.clear()
-            self._told[key] = now
+        if now - self._logged.get(key, -_REPEAT_AFTER) >= _REPEAT_AFTER:
+            if len(self._logged) >= _REMEMBERED:
+                self._logged.clear()
+            self._logged[key] = now
             principal = key if by == "principal" else (None, None)
             self._log.event(
                 "rate_limited",

@@ -1,6 +1,6 @@
-"""The paths that the gateway keeps for itself, and the documents it answers there without a page.
+"""The gateway's own paths, and the documents served there without pages.
 
-Invariant: a path that lies there in any reading is never proxied, whether anything is found at it or not.
+Invariant: a path with any reading among them is never proxied, whether anything is found there or not.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SERVER_METADATA = ("/.well-known/oauth-authorization-server", "/.well-known/ope
 
 
 class OwnPaths:
-    """One configuration's."""
+    """The gateway's own paths under one configuration."""
 
     def __init__(self, config: Config, routes: RouteTable, signer: Signer | None) -> None:
         self._config = config
@@ -28,20 +28,22 @@ class OwnPaths:
         self._signer = signer
         self._prefix = config.sign_in.prefix
         self._kept = (WELL_KNOWN, self._prefix, *(() if config.mcp is None else _SERVER_METADATA))
-        # Where the upstream finds the keys of assertions; None: there are none.
+        # The path of the assertions' keys; None if there are none.
         self._keys = None if signer is None else f"{self._prefix}/jwks.json"
 
     def hold(self, paths: Sequence[str]) -> bool:
-        """Whether one of a request's readings is, or lies under, a path of ours."""
+        """Return whether a reading of the request is, or lies under, one of our paths."""
         return any(_under(path, kept) for path in paths for kept in self._kept)
 
     def is_page(self, paths: Sequence[str]) -> bool:
-        """Whether the portal, where there is one, answers it, if only with 404; what can be read in several
-        ways is no page."""
+        """Return whether the portal, if there is one, answers it, if only with 404.
+
+        A path with several readings is not a page.
+        """
         return len(paths) == 1 and paths[0] != self._keys and _under(paths[0], self._prefix)
 
     def answer(self, asked: Asked, paths: Sequence[str]) -> Answer:
-        """The document at a path of ours. Raises NotFound, ReadOnly."""
+        """Return the document at one of our paths. Raises NotFound and ReadOnly."""
         path = paths[0]
         if len(paths) > 1 or not (_under(path, WELL_KNOWN) or path == self._keys):
             raise NotFound
@@ -54,5 +56,5 @@ class OwnPaths:
 
 
 def _under(path: str, prefix: str) -> bool:
-    """Whether the path is the prefix, or lies below it."""
+    """Return whether the path is the prefix or lies below it."""
     return path.startswith(prefix) and path[len(prefix) : len(prefix) + 1] in {"", "/"}

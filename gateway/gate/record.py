@@ -1,7 +1,7 @@
 """The record of each request: metrics, log records and the text of refusals.
 
-Invariant: every request that began is counted once when it ends, whatever way it went; and what strangers are
-refused again and again is bounded in the log (refusals.py).
+Invariant: every request that began is counted once when it ends, however it ended; and log lines about
+repeated refusals are bounded (refusals.py).
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# How fine a share of the requests can be (log.sample).
+# The resolution of the sampled share (log.sample).
 _SHARES = 1 << 20
-# nginx's word for a client that left before it was answered; no server sends it.
+# nginx's status for a client that disconnected before the response; it is never sent.
 CLIENT_GONE = 499
 
 
 class ForPeople(NamedTuple):
-    """What the pages have for a person who is refused; each gives None where no person looks."""
+    """What the pages offer a person who is refused; each returns None if no person is looking."""
 
-    # Where one who is not signed in, or who finds nothing to sign in to, is sent.
+    # Where to send a person who is not signed in, or a gateway without a pool.
     sign_in_at: Callable[[Request], str | None]
-    # Where one is sent whose sign-in is too old or too weak for the route (RFC 9470).
+    # Where to send a person whose sign-in is too old or too weak for the route (RFC 9470).
     sign_in_again_at: Callable[[Request, InsufficientAuthentication], str | None]
-    # The portal's address, for programs that meet a gateway without a user pool.
+    # The portal's URL, for programs that find a gateway without a user pool.
     portal_at: Callable[[Request | Asked], str | None]
-    # The refusal as a page, in place of the answer for programs.
+    # The refusal as a page, in place of the response for programs.
     page_of: Callable[[Request, Refusal, Answer], Answer | None]
 
 
 class Record:
-    """One configuration's requests, in metrics and log."""
+    """Records the requests of one configuration in metrics and log."""
 
     def __init__(
         self,
@@ -69,8 +69,8 @@ class Record:
         tracer: Tracer | None = None,
         people: Callable[[], ForPeople | None] = lambda: None,
     ) -> None:
-        """`people` is asked at each refusal, since the pages are built after this; None: there are none."""
-        # Requests begun and not ended; while there are any, a replaced gateway is not stopped.
+        """`people` is called at each refusal, because the pages are built later; None: there are no pages."""
+        # Requests in progress; while there are any, a replaced gateway is not stopped.
         self.in_flight = 0
         self._metrics = metrics
         self._log = log
@@ -78,7 +78,7 @@ class Record:
         self._mcp = mcp
         self._refusals = Refusals()
         self._hint: str | None = DOCTOR
-        # None: no spans.
+        # None: no tracing.
         self._tracer = tracer
         self._people = people
 
@@ -87,7 +87,7 @@ class Record:
         self._metrics.requests_in_flight += 1
 
     def refuse(self, request: Request, refusal: Refusal) -> Answer:
-        """Render a refusal, and say in the log what the client is not told."""
+        """Render a refusal, and log the exact reason, which the client does not get."""
         request_id = request.request_id.decode("ascii")
         if refusal.limit is not None:
             self.limited(refusal.limit)
@@ -96,7 +96,7 @@ class Record:
             hint = None
             if isinstance(refusal, UpstreamUnreachable):
                 hint, self._hint = self._hint, None
-            # What clients do wrong themselves, they can do again and again.
+            # Clients can repeat their own mistakes any number of times.
             if refusal.status >= 500 or self._refusals.admits(_sender(request), time.monotonic()):
                 self._log.event(
                     "request_failed",
@@ -127,7 +127,7 @@ class Record:
         return people.page_of(request, refusal, answer) or answer
 
     def _address(self, request: Request, refusal: Refusal) -> str | None:
-        """Return where a person is sent instead of being refused."""
+        """Return where a person is redirected instead of being refused."""
         people = self._people()
         if people is None:
             return None
@@ -144,7 +144,7 @@ class Record:
         return people.portal_at(request.original or request)
 
     def _log_refusal(self, request: Request, refusal: Refusal) -> None:
-        """What the client did, or lacked, unless it was said often enough."""
+        """Log what the client did wrong, or lacked, within the limits of refusals.py."""
         wrong, forbidden = (
             isinstance(refusal, (BadRequest, OriginalRequestUnclear)),
             isinstance(refusal, Forbidden),
@@ -169,7 +169,7 @@ class Record:
             )
 
     def _denied(self, request: Request, refusal: Forbidden) -> None:
-        """Somebody known asked for what is not theirs."""
+        """Log a known principal's request for something it may not access."""
         claims = None if request.principal is None else request.principal.claims
         self._log.event(
             "auth_denied",
@@ -182,11 +182,11 @@ class Record:
         )
 
     def limited(self, key: str) -> None:
-        """A limit ended something; `key` is its name in the configuration."""
+        """Count a limit that was reached; `key` is its name in the configuration."""
         self._metrics.limits_reached[key] += 1
 
     def proven(self, request: Request, principal: Principal) -> None:
-        """A token was verified for the first time. Part of the access log: a line for each new token."""
+        """Log the first verification of a token, as part of the access log."""
         if self._log.access_enabled:
             self._log.event(
                 "auth_success",
@@ -197,14 +197,14 @@ class Record:
             )
 
     def failed(self, request: Request, error: Exception) -> None:
-        """A bug of ours: the traceback goes to the log, the client gets a 500."""
+        """Log the traceback of a bug; the client gets a 500."""
         _log.error("request %s failed", request.request_id.decode("ascii"), exc_info=error)
 
     def ended(self, request: Request) -> None:
-        """A request is over, whatever way it went: count it, log it."""
+        """Count and log a request that is over, however it ended."""
         self.in_flight -= 1
         if not request.decision:
-            # Nobody was there any more to hear of one: no error of ours that an alert should count.
+            # The client was gone before a decision: not an error of ours that an alert should count.
             request.decision, request.reason = "refused", "client_gone"
         metrics = self._metrics
         seconds = time.monotonic() - request.started
@@ -224,7 +224,7 @@ class Record:
             self._tracer.ended(request, status, seconds)
 
     def _chosen(self, request: Request, status: int) -> bool:
-        """Whether this request's line is among those written; what went wrong always is."""
+        """Return whether the request's access line is written; failures always are."""
         if request.decision == "refused" or (request.failure and status < 500):
             sender, now = _sender(request), time.monotonic()
             if not self._refusals.admits(sender, now):
@@ -236,13 +236,13 @@ class Record:
         return self._sampled(request)
 
     def _sampled(self, request: Request) -> bool:
-        """Whether a request that is nothing special is in the sample; the same for all its lines."""
+        """Return whether an ordinary request is in the sample; the same for all its lines."""
         share = self._log.access_share
-        # Python's hash has a key of this process: nobody can choose an ID that is never logged.
+        # Python's hash is keyed per process: nobody can choose an ID that is never logged.
         return share == 1.0 or hash(request.request_id) % _SHARES < share * _SHARES
 
     def sum_up(self, now: float) -> None:
-        """Log what was refused without a line, once its time is over."""
+        """Log the refusals without individual lines whose window is over."""
         for sender, requests, reasons in self._refusals.over(now):
             pool, name = sender
             self._log.event(
@@ -276,7 +276,7 @@ class Record:
 
 
 def _sender(request: Request) -> Sender:
-    """Whose refusals are counted together: a principal's, wherever it comes from, else an address's."""
+    """Return whose refusals are counted together: a principal's, from any address, else an address's."""
     if request.principal is None:
         return None, address_key(request.client)
     claims = request.principal.claims

@@ -1,7 +1,7 @@
-"""Token buckets that replicas share: counted in Redis, one step and one round trip each.
+"""Token buckets in Redis, shared by replicas, in one atomic step and one round trip each.
 
-The same rule as gateway/policy/rate.py, by Redis' clock, so that replicas whose clocks differ agree.
-Invariant: a bucket is gone from Redis once it is full.
+The same rule as gateway/policy/rate.py, by Redis's clock, so that replicas with different clocks agree.
+Invariant: a bucket expires in Redis once it is full.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from gateway.redis.redis_client import Redis, RedisUnavailable, Script
 from gateway.redis.untrusted import READING
 
-# One number per key: the time in µs at which the bucket will be full. TIME in a script that writes needs the
-# effects of scripts replicated and not their text, which is so from Redis 5 on.
-# A bucket cannot be emptier than empty: what says so is another clock's, or nobody's, and counts as absent.
+# One number per key: the time in µs at which the bucket will be full. TIME in a writing script requires
+# effect replication of scripts, the default since Redis 5. A bucket cannot be emptier than empty: such a
+# value is not ours and counts as absent.
 _TAKE = Script(
     READING
     + """
@@ -34,7 +34,7 @@ return {1, math.floor(level - 1 + 1e-6), 0}
 
 
 class Taken(NamedTuple):
-    """Whether there was one to take, how many are left, seconds until the next one."""
+    """Whether a request was taken, how many are left, seconds until the next one."""
 
     allowed: bool
     remaining: int
@@ -42,16 +42,16 @@ class Taken(NamedTuple):
 
 
 class SharedBuckets:
-    """The buckets whose keys begin with `prefix`, under one rule."""
+    """Buckets in Redis with this key prefix, under one rule."""
 
     def __init__(self, redis: Redis, *, prefix: str, interval: float, capacity: int) -> None:
-        """`interval`: seconds in which one request's worth flows back."""
+        """`interval`: seconds in which one request's worth is refilled."""
         self._redis = redis
         self._prefix = prefix
         self._rule = (repr(interval * 1e6), capacity)
 
     async def take(self, key: str) -> Taken:
-        """Raises RedisUnavailable."""
+        """Take one request from a bucket. Raises RedisUnavailable."""
         taken = await self._redis.run(_TAKE, [self._prefix + key], self._rule)
         try:
             allowed, remaining, wait = taken

@@ -1,9 +1,9 @@
-"""Which refusals the log has one by one, and which are summed up: pure, `now` in, decisions out.
+"""Bounds on log lines about refusals: individual lines up to a limit, then one summary. Pure.
 
-A refusal costs its sender 29 bytes and the log 500. So each address, and each principal, has `PLAIN` lines in
-`WINDOW` seconds; what is refused beyond them is counted and becomes one line at the window's end. Invariant:
-no more than `MOST` senders are remembered, no more than `PLAIN_OF_ALL` lines are written in a window, whoever
-they are about, and no refusal is in neither a line nor a sum.
+A refusal costs its sender 29 bytes and the log 500. So each address, and each principal, has `PLAIN` lines
+per `WINDOW` seconds; further refusals are counted and become one line at the window's end. Invariant: at most
+`MOST` senders are remembered, at most `PLAIN_OF_ALL` lines are written per window, and every refusal is in a
+line or in a sum.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple, TypeAlias
 
-# Seconds.
+# The length of a window in seconds.
 WINDOW = 10.0
-# Lines: an event and an access line for each of fifty requests. People who mistype never get there.
+# Lines per sender: an event and an access line for each of fifty requests, which typing errors never reach.
 PLAIN = 100
-# Of all senders together: 0.25 MB/s. A botnet has an address for each of its requests.
+# Lines of all senders together: 0.25 MB/s. A botnet has an address for each of its requests.
 PLAIN_OF_ALL = 5_000
-# Senders remembered at a time, 0.3 KB each; beyond them they are counted together.
+# Senders remembered at a time, 0.3 KB each; further ones are counted together.
 MOST = 4_096
 
-# A principal (pool, subject), an address (None, address), or all that have no place here (None, None).
+# A principal (pool, subject), an address (None, address), or all further senders (None, None).
 Sender: TypeAlias = tuple[str | None, str | None]
 OTHERS: Sender = (None, None)
 
 
 class Sum(NamedTuple):
-    """What was refused to one sender and has no line of its own."""
+    """The refusals of one sender without individual lines."""
 
     sender: Sender
     requests: int
@@ -40,12 +40,12 @@ class _Tally:
     def __init__(self, until: float) -> None:
         self.until = until
         self.lines = 0
-        # Reasons are from a fixed set.
+        # Bounded: reasons are from a fixed set.
         self.reasons: Counter[str] = Counter()
 
 
 class Refusals:
-    """Those of one configuration."""
+    """The refusals of one configuration."""
 
     def __init__(self) -> None:
         self._tallies: dict[Sender, _Tally] = {}
@@ -53,7 +53,7 @@ class Refusals:
         self._lines = 0
 
     def admits(self, sender: Sender, now: float) -> bool:
-        """Whether one more line about this sender is written."""
+        """Return whether one more line about this sender may be written."""
         if now >= self._until:
             self._until, self._lines = now + WINDOW, 0
         tally = self._tally(sender, now)
@@ -64,11 +64,11 @@ class Refusals:
         return True
 
     def missed(self, sender: Sender, reason: str, now: float) -> None:
-        """A request of this sender has no line."""
+        """Count a request of this sender that got no line."""
         self._tally(sender, now).reasons[reason] += 1
 
     def over(self, now: float) -> list[Sum]:
-        """The sums of windows that are over; they are forgotten."""
+        """Return and forget the sums of windows that are over."""
         ended = [sender for sender, tally in self._tallies.items() if now >= tally.until]
         sums = []
         for sender in ended:

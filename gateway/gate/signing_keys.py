@@ -1,6 +1,6 @@
-"""The private keys that assertions are signed with: a PEM file to keys, and their public halves as a JWKS.
+"""Signing keys of assertions: private keys from a PEM file, and their public halves as a JWKS.
 
-Invariant: what is published is public; nothing of a private key is in a `repr` or an error.
+Invariant: only public keys are published; no `repr` or error contains any of a private key.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from gateway.tokens import base64url
 from gateway.tokens.pyjwt import ES256, RS256, ECAlgorithm, RSAAlgorithm
 
 _KEY = "identity_headers.assertion.key_file"
-# Other blocks are passed over: certificates, and the parameters that `openssl ecparam -genkey` writes first.
+# Other blocks are skipped: certificates, and the parameters that `openssl ecparam -genkey` writes first.
 _PEM = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.DOTALL)
-# NIST SP 800-131A: below 2048 bits RSA is disallowed; verifiers refuse it too.
+# NIST SP 800-131A: RSA below 2048 bits is disallowed; verifiers refuse it too.
 _LEAST_RSA_BITS = 2048
-# RFC 7638 section 3.2, RFC 7518 section 6.2.1: what makes a public key, by its kind.
+# RFC 7638 section 3.2, RFC 7518 section 6.2.1: the required members of public keys, by key type.
 _MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y")}
 
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """One key, and how it is named to who verifies."""
+    """A private key and its public description."""
 
     kid: str
     algorithm: str
@@ -38,14 +38,14 @@ class SigningKey:
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey = field(repr=False)
 
     def sign(self, data: bytes) -> bytes:
-        """A JWS signature (RFC 7515), RS256 or ES256 by the kind of the key."""
+        """Return a JWS signature (RFC 7515), RS256 or ES256 by the key's type."""
         if isinstance(self.private, rsa.RSAPrivateKey):
             return RS256.sign(data, self.private)
         return ES256.sign(data, self.private)
 
 
 def read_signing_keys(file: Path) -> tuple[SigningKey, ...]:
-    """All private keys of a PEM file, in their order. Raises GatewayError."""
+    """Return all private keys of a PEM file, in order. Raises GatewayError."""
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -57,7 +57,7 @@ def read_signing_keys(file: Path) -> tuple[SigningKey, ...]:
 
 
 def key_set(keys: tuple[SigningKey, ...]) -> bytes:
-    """RFC 7517 section 5; one key that stands twice in the file is published once."""
+    """Return the JWKS (RFC 7517 section 5); a key that occurs twice is published once."""
     return json.dumps({"keys": list({key.kid: key.jwk for key in keys}.values())}).encode("ascii") + b"\n"
 
 
@@ -65,7 +65,7 @@ def _parse(block: bytes, file: Path) -> SigningKey:
     try:
         private = load_pem_private_key(block, password=None)
     except TypeError:
-        raise GatewayError(f"{_KEY} {file}: the key is encrypted: write it without a password") from None
+        raise GatewayError(f"{_KEY} {file}: the key is encrypted: store it without a password") from None
     except (ValueError, UnsupportedAlgorithm):
         raise GatewayError(f"{_KEY} {file}: contains an unreadable private key: use PEM") from None
     if isinstance(private, rsa.RSAPrivateKey) and private.key_size >= _LEAST_RSA_BITS:
@@ -81,7 +81,7 @@ def _named(
     private: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, algorithm: str, jwk: dict[str, str]
 ) -> SigningKey:
     members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
-    # RFC 7638 section 3: the members a key needs, sorted, without white space.
+    # RFC 7638 section 3: the required members, sorted, without white space.
     canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode("ascii")
     kid = base64url.encode(hashlib.sha256(canonical).digest()).decode("ascii")
     return SigningKey(kid, algorithm, {**members, "use": "sig", "alg": algorithm, "kid": kid}, private)

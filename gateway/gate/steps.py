@@ -1,9 +1,9 @@
-"""How `judge` waits: it yields what it needs and is resumed when that is there. Two drivers resume it.
+"""The drivers of `judge`: it yields what it needs, and they resume it with the result.
 
-`begin` answers from memory, without a task; `finish` waits, inside one. A third, client/batch.py, verifies
-the new tokens of many requests together and resumes each of them.
+`begin` answers from memory, without a task; `finish` waits, inside a task. A third driver, client/batch.py,
+verifies the new tokens of many requests together and resumes each of them.
 
-Invariant: an error of what was waited for is raised inside the generator, where `judge` handles it.
+Invariant: an exception from what was awaited is raised inside the generator, where `judge` handles it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 from gateway.gate.authenticate import Verification
 from gateway.gate.verdict import Verdict
 
-# Starts the wait. A function, so that nothing has been started where a client leaves before it is waited for.
+# Starts the wait. A function, so that nothing is left unawaited if the client disconnects first.
 Wait = Callable[[], Awaitable[Any]]
-# A Verification needs no wait, but may be prepared together with others.
+# A Verification does not wait, but may be prepared together with others.
 Wanted = Verification | Wait
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def begin(steps: Steps[V]) -> V | Wanted:
 
 
 async def finish(steps: Steps[V], wanted: V | Wanted) -> V:
-    """Return the verdict; `wanted` is what `begin` returned. Raises Refusal."""
+    """Wait for the verdict and return it; `wanted` is what `begin` returned. Raises Refusal."""
     try:
         while isinstance(wanted, Verification) or callable(wanted):
             given = None
@@ -43,7 +43,7 @@ async def finish(steps: Steps[V], wanted: V | Wanted) -> V:
                     wanted.prepare()
                 else:
                     given = await wanted()
-            except Exception as error:  # noqa: BLE001 - judge decides what it means
+            except Exception as error:  # noqa: BLE001 - handled by judge
                 wanted = steps.throw(error)
             else:
                 wanted = steps.send(given)

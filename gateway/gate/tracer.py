@@ -1,7 +1,7 @@
-"""Requests as spans: a server span each, and a client span for what the upstream was asked.
+"""Spans for requests: a server span each, and a client span for the upstream exchange.
 
-Imported only where `tracing` is configured. Invariant: a span names a request's method, path and outcome;
-never its query, its headers or who made it.
+Imported only if `tracing` is configured. Invariant: a span has a request's method, path and outcome; never
+its query, its headers or its user.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.observe.spans import Span, SpanSender
 from gateway.observe.traceparent import SAMPLED, parse, render
 
-# Seconds that the end of a process waits for a collector.
+# Seconds that shutdown waits for the collector.
 _LAST_BATCH = 2.0
 
 
 class Tracer:
-    """One configuration's spans. Owns the thread that sends them."""
+    """The spans of one configuration. Owns the thread that sends them."""
 
     def __init__(self, tracing: Tracing, upstream: Upstream, *, metrics: WorkerMetrics, log: Logger) -> None:
         self._sample = tracing.sample
         self._upstream = upstream
         self._sender = SpanSender(tracing, metrics=metrics, log=log)
-        self._random = Random()  # noqa: S311 - identifiers, no secrets; seeded by the system
+        self._random = Random()  # noqa: S311 - identifiers, not secrets; seeded by the system
 
     def start(self) -> None:
-        """Idempotent."""
+        """Start the sender. Idempotent."""
         self._sender.start()
 
     async def stop(self) -> None:
         await asyncio.to_thread(self._sender.stop, _LAST_BATCH)
 
     def upstream_lines(self, request: Request) -> bytes:
-        """The trace context for the upstream, whose parent is our span of asking it."""
+        """Return the trace context lines for the upstream, whose parent is our client span."""
         trace = request.trace = self._begin(request)
-        # Section 3.3: tracestate belongs to the traceparent it came with.
+        # W3C Trace Context section 3.3: tracestate belongs to the traceparent it came with.
         state = request.head.tracestate if trace.parent_id else b""
         return render(trace.trace_id, trace.client_id, trace.flags) + state
 
@@ -50,13 +50,13 @@ class Tracer:
         value = request.head.traceparent
         parent = None if value is None else parse(value)
         bits = self._random.getrandbits
-        if parent is not None:  # whoever began the trace has decided whether it is sampled
+        if parent is not None:  # sampling is decided where the trace began
             return Trace(parent.trace_id, parent.span_id, bits(64) or 1, bits(64) or 1, parent.flags)
         flags = SAMPLED if self._random.random() < self._sample else 0
         return Trace(bits(128) or 1, 0, bits(64) or 1, bits(64) or 1, flags)
 
     def ended(self, request: Request, status: int, seconds: float) -> None:
-        """A request is over: its spans, where it is sampled."""
+        """Send the spans of a finished request, if it is sampled."""
         trace = request.trace or self._begin(request)
         if not trace.flags & SAMPLED:
             return
@@ -68,7 +68,7 @@ class Tracer:
 
 
 def _server_span(request: Request, trace: Trace, status: int, started: int, ended: int) -> Span:
-    """OpenTelemetry's semantic conventions for HTTP servers."""
+    """Build the span by OpenTelemetry's semantic conventions for HTTP servers."""
     attributes = _method(request) | {
         "url.path": loggable_path((request.original or request).raw_path or "-"),
         "url.scheme": request.peer.proto.decode("ascii"),
@@ -98,7 +98,7 @@ def _server_span(request: Request, trace: Trace, status: int, started: int, ende
 
 
 def _client_span(request: Request, trace: Trace, upstream: Upstream, started: int, ended: int) -> Span:
-    """From sending the request to the head of the answer, as `upstream_duration_seconds` measures it."""
+    """Build the span from sending the request to the response head, like `upstream_duration_seconds`."""
     sent = started + int((request.sent_at - request.started) * 1e9)
     attributes = _method(request) | {
         "url.path": loggable_path(request.raw_path),
@@ -135,6 +135,6 @@ def _method(request: Request) -> dict[str, str | int]:
 
 
 def _name(request: Request) -> str:
-    """The method alone: names have to be few, and paths are what clients choose."""
+    """Return the method only: span names must be few, and clients choose paths."""
     method = method_label((request.original or request).method)
     return "HTTP" if method == "other" else method

@@ -1,6 +1,6 @@
-"""What a configuration makes of a client's address: whether it is believed, what its requests may say.
+"""Trust in client addresses: whether an address is a trusted proxy, and which headers it may send.
 
-Invariant: nobody is trusted who is not in listen.trusted_proxies.
+Invariant: only addresses in listen.trusted_proxies are trusted.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Peers:
-    """One configuration's view of whoever connects."""
+    """Client addresses as one configuration sees them."""
 
     def __init__(
         self, config: Config, cors: CorsPolicy | None, tracer: Tracer | None, streams: Streams
@@ -35,7 +35,7 @@ class Peers:
         self._upstream_host = _upstream_host(config)
 
     def of(self, address: str, *, secure: bool) -> Peer:
-        """`secure`: this client speaks TLS with us."""
+        """Return the peer for an address; `secure`: it uses TLS."""
         trusted = self._proxies.trusts(ip_address(address.partition("%")[0]))
         return Peer(
             address=address,
@@ -73,17 +73,17 @@ def _header_tables(config: Config, proxies: TrustedProxies) -> dict[bool, Header
 
 
 def host_of(config: Config) -> str:
-    """Return the Host header of a request that no client sent."""
+    """Return the Host header for a request that no client sent."""
     host = _upstream_host(config)
     if host is None:
-        # The client's would be the name it called us by.
+        # A client's would be the name by which it reached us.
         host = config.upstream.authority.encode("ascii")
     return host.decode("ascii")
 
 
 def _upstream_host(config: Config) -> bytes | None:
     upstream = config.upstream
-    # AWS finds the API by it, and it is signed.
+    # AWS selects the API by it, and it is signed.
     if upstream.sigv4 is None and upstream.host_header != "upstream":
         return None if upstream.host_header == "preserve" else upstream.host_header.encode("ascii")
     return upstream.authority.encode("ascii")

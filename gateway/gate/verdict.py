@@ -1,6 +1,6 @@
-"""What the gate decides about a request.
+"""The verdict of the gate on a request.
 
-Invariant: a verdict is an answer of ours or the permission to forward; there is nothing in between.
+Invariant: a verdict is one of our own answers or the permission to forward; there is nothing in between.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from gateway.http.request import RequestSigner
 
 
 class Forward:
-    """The verdict that a request may go on, and with what."""
+    """The permission to forward a request, and what to send with it."""
 
     __slots__ = ("authorization", "identity")
 
-    # None: nothing has to be signed, as nearly everywhere (signing.SignedForward).
+    # None: nothing has to be signed, as almost everywhere (signing.SignedForward).
     signer: RequestSigner | None = None
 
     def __init__(self, identity: bytes, authorization: Literal["all", "other", "none"]) -> None:
-        # Header lines that say who the principal is.
+        # The identity header lines.
         self.identity = identity
-        # Which Authorization values travel on; `other`: those that are no bearer token.
+        # Which Authorization values are forwarded; `other`: those that are not bearer tokens.
         self.authorization = authorization
 
 
