@@ -1,2 +1,1 @@
-"""What the gateway tells its operator: counters (metrics, exposition) and lines (logs). Base room: it imports
-only config and errors, and nothing secret passes through it."""
+"""Observability: metrics and logs. A base room, which imports only config and errors and sees no secret."""

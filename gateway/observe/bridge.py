@@ -1,7 +1,7 @@
-"""Python's own `logging` (aiohttp, asyncio) led into the gateway's log, from WARNING up, as event "log".
+"""The bridge from Python's `logging` (aiohttp, asyncio) to the gateway's log, as event "log".
 
-Invariant: these texts are not ours, so they pass through `redact`, and the messages of aiohttp's HTTP errors,
-which quote what a client sent, are left out.
+Records from WARNING up are passed on. Invariant: these texts are not ours, so they pass through `redact`, and
+the messages of aiohttp's HTTP errors, which quote what a client sent, are omitted.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ import re
 from collections.abc import Callable, Iterator
 from traceback import format_tb
 
-# A scheme and its credentials (RFC 9110 section 11.4), and anything shaped like a compact JWS or JWE.
+# A scheme and its credentials (RFC 9110 section 11.4), and anything with the form of a compact JWS or JWE.
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s'\",]+")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*){2,4}")
-# Cookies: the header's rest of line.
+# Cookies: the rest of the header line.
 _COOKIE = re.compile(r"(?i)\b((?:set-)?cookie\b\W{1,5})[^\r\n]+")
 
-# An exception chain may be a circle in theory; more than this many links say nothing new.
+# Exception chains may be cyclic in theory; further links add nothing.
 _MAX_CHAIN = 5
 
 
 class Bridge(logging.Handler):
-    """Hands every record to `event`, which has the signature of `Logger.event`."""
+    """Passes every record to `event`, which has the signature of `Logger.event`."""
 
     def __init__(self, event: Callable[..., None]) -> None:
         super().__init__(logging.WARNING)
@@ -36,13 +36,13 @@ class Bridge(logging.Handler):
 
 
 def redact(text: str) -> str:
-    """`text` without what looks like credentials, tokens or cookies."""
+    """Return the text without anything that looks like credentials, tokens or cookies."""
     text = _CREDENTIALS.sub(r"\1 [redacted]", text)
     return _TOKEN.sub(_redacted_token, _COOKIE.sub(r"\1[redacted]", text))
 
 
 def describe_exception(error: BaseException) -> str:
-    """Traceback, type and message of `error` and of what caused it, the cause first."""
+    """Return traceback, type and message of an exception and of its causes, the first cause first."""
     parts = []
     for link in reversed(list(_chain(error))):
         message = "" if type(link).__module__.startswith("aiohttp") else redact(str(link))
@@ -55,7 +55,7 @@ def describe_exception(error: BaseException) -> str:
 def _message(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (KeyError, TypeError, ValueError):  # arguments that do not fit; the logging call must not fail
+    except (KeyError, TypeError, ValueError):  # mismatched arguments; the logging call must not fail
         return str(record.msg)
 
 
@@ -69,5 +69,5 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _redacted_token(match: re.Match[str]) -> str:
-    # Module names and host names have dots too; the parts of a token are longer than their words.
+    # Module and host names have dots too; the parts of a token are longer than their words.
     return "[redacted]" if any(len(part) >= 20 for part in match.group().split(".")) else match.group()

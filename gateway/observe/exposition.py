@@ -1,7 +1,7 @@
-"""A snapshot as text for Prometheus: the one importer of prometheus_client, which costs 14 ms on top of
-aiohttp, so only a scrape imports it.
+"""Rendering of metric snapshots as Prometheus text; the only importer of prometheus_client.
 
-Invariant: every metric of the table is in every answer, with its help text, even before its first event.
+It is imported by scrapes only, because it costs 14 ms on top of aiohttp. Invariant: every metric of the table
+is in every response, with its help text, even before its first event.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from gateway.observe.metrics import METRICS, PREFIX, Metric, Series, Snapshot
 
 
 def render(snapshot: Snapshot, *, workers: int, version: str, accept: str = "") -> tuple[bytes, str]:
-    """Body and content type: Prometheus text, or OpenMetrics where `accept` (the header) asks for it."""
+    """Return body and content type: Prometheus text, or OpenMetrics if the `accept` header asks for it."""
     try:
         encode, content_type = choose_encoder(accept)
-    except (TypeError, ValueError):  # a version that is no number, e.g. "text/plain;version=x"
+    except (TypeError, ValueError):  # a version that is not a number, e.g. "text/plain;version=x"
         encode, content_type = choose_encoder("")
     return encode(_View(snapshot, workers, version)), content_type
 

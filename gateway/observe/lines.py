@@ -1,7 +1,7 @@
-"""Log records as lines, JSON for machines and text for people: pure functions.
+"""Formatting of log records as lines: JSON for machines, text for people. Pure.
 
-Invariant: a line is pure ASCII without control characters except its final newline, whatever the values
-hold, so nothing a client sends can start a line of its own; and it is never longer than ATOMIC_WRITE.
+Invariant: a line is ASCII without control characters except its final newline, whatever the values contain,
+so that no client can forge a line; and it is never longer than ATOMIC_WRITE.
 """
 
 from __future__ import annotations
@@ -16,35 +16,38 @@ from gateway.observe.sink import ATOMIC_WRITE
 
 Render: TypeAlias = Callable[[Mapping[str, object]], str]
 
-# What stands bare in a text line; everything else is quoted as in JSON.
+# Characters that need no quotes in a text line; anything else is quoted as in JSON.
 _BARE = re.compile(r"[A-Za-z0-9_.:/@+,%~-]+").fullmatch
 
-# Values are cut to ever fewer characters until the line fits: one takes up to 12 bytes (\ud83d\ude00).
+# Values are truncated to ever fewer characters until the line fits: one takes up to 12 bytes (\ud83d\ude00).
 _CUTS = (1024, 512, 256, 64, 16)
 _ELLIPSIS = "…"
 
 
 def quote(text: str) -> str:
-    """A JSON string literal in ASCII. Lone surrogates become visible escapes: strict parsers refuse them."""
+    """Return a JSON string literal in ASCII.
+
+    Lone surrogates become visible escapes, because strict parsers refuse them.
+    """
     if not text.isascii():
         text = text.encode("utf-8", "backslashreplace").decode()
     return encode_basestring_ascii(text)
 
 
 def json_record(record: Mapping[str, object]) -> str:
-    """One JSON object without its newline; keys are ours and need no escaping."""
+    """Format a record as one JSON object without newline; keys are ours and need no escaping."""
     return "{" + ",".join([f'"{key}":{_json(value)}' for key, value in record.items()]) + "}"
 
 
 def text_record(record: Mapping[str, object]) -> str:
-    """`TIME LEVEL event key=value …`; fields that are null are left out."""
+    """Format a record as `TIME LEVEL event key=value …`; null fields are omitted."""
     head = f"{record['timestamp']} {str(record['level']).upper():7} {record['event']}"
     fields = [(key, value) for key, value in record.items() if key not in _HEAD and value is not None]
     return head + "".join([f" {key}={_text(value)}" for key, value in fields])
 
 
 def fit(record: Mapping[str, object], render: Render) -> bytes:
-    """The rendered line with its newline; long values are cut so that it fits into one atomic write."""
+    """Format a record with its newline, truncating long values to fit into one atomic write."""
     line = render(record)
     if len(line) >= ATOMIC_WRITE:
         line = _shortened(record, render)
@@ -59,7 +62,7 @@ def _shortened(record: Mapping[str, object], render: Render) -> str:
         line = render({key: _cut(value, limit) for key, value in record.items()})
         if len(line) < ATOMIC_WRITE:
             return line
-    # Hundreds of fields: who wrote this record learns of it from the line that remains.
+    # Hundreds of fields: what is left tells the author of the record.
     return render({key: value for key, value in record.items() if key in _HEAD} | {"fields": _ELLIPSIS})
 
 
@@ -68,7 +71,7 @@ def _cut(value: object, limit: int) -> object:
         value = _json(value)
     if not isinstance(value, str) or len(value) <= limit:
         return value
-    # A traceback says the most at its end, a path at its beginning: both stay.
+    # The end of a traceback and the beginning of a path say the most: both are kept.
     head = limit // 2
     return value[:head] + _ELLIPSIS + value[head - limit :]
 
@@ -94,5 +97,5 @@ def _json(value: object) -> str:
         return "{" + ",".join([f"{quote(str(key))}:{_json(item)}" for key, item in value.items()]) + "}"
     if isinstance(value, (list, tuple, set, frozenset)):
         return "[" + ",".join([_json(item) for item in value]) + "]"
-    # Never repr(): what an unknown object shows of itself may be a secret.
+    # Never repr(): an unknown object's may contain a secret.
     return quote(f"<{type(value).__name__}>")

@@ -1,6 +1,6 @@
-"""The log: one line per record on stdout, access lines and events (docs/logs.md lists them).
+"""The logger: one line per record on stdout, access lines and events (docs/logs.md lists them).
 
-Records are rendered at once (gateway/observe/lines.py) and written by a thread (gateway/observe/sink.py).
+Records are formatted at once (gateway/observe/lines.py) and written by a thread (gateway/observe/sink.py).
 
 Invariant: logging never fails or delays a request; a path is logged without its query.
 """
@@ -24,28 +24,28 @@ from gateway.observe.sink import ATOMIC_WRITE, Sink
 _Text = TypeVar("_Text", str, str | None)
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
-# A token in a path, as links in mails have it: base64url of `{"`, and all that may belong to it.
+# A token in a path, as in links of mails: base64url of `{"`, and everything that may belong to it.
 _TOKEN = re.compile(r"eyJ[A-Za-z0-9_.%-]{16,}")
 
 
-# What the first failure of a kind adds.
+# The hint with the first failure of its kind.
 DOCTOR = "cognito-gateway doctor compares keys, clock, user pool and upstream with the configuration"
 
-# Literals of access lines that are remembered: methods, addresses, paths, subjects come again and again. Some
-# 0.5 MiB at most; a client that keeps asking for new paths only makes it start over.
+# Cached literals of access lines: methods, addresses, paths and subjects repeat. At most some 0.5 MiB; a
+# client that keeps inventing paths only makes the cache start over.
 _REMEMBERED, _REMEMBERED_LENGTH = 2048, 128
-# Characters of a path in an access line, and of one that was refused, which nobody has to find again whole;
-# and of a method, of which the longest that is registered has 17.
+# Characters of a path in an access line, and of a refused one, which nobody needs in full; and of a method,
+# of which the longest registered one has 17.
 _LONGEST_PATH, _LONGEST_REFUSED, _LONGEST_METHOD = 1024, 256, 32
 
 
 class Logger:
-    """Renders records and hands them to the sink; made by `configure`, ended by `close`."""
+    """Formats records and passes them to the sink; created by `configure`, ended by `close`."""
 
     def __init__(self, log: Log, stream: BinaryIO, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._terminal = stream.isatty()
-        # A Unix second and its rendering, and the same of the last millisecond.
+        # The last Unix second and its text, and the same for the last millisecond.
         self._second = self._moment = (-1, "")
         self._literals: dict[str | None, str] = {None: "null"}
         self._paths: dict[str, str] = {}
@@ -55,26 +55,26 @@ class Logger:
         logging.getLogger().addHandler(self._bridge)
 
     def apply(self, log: Log) -> None:
-        """Write what comes from now on by these settings."""
+        """Use these settings from now on."""
         self._threshold = _LEVELS[log.level]
         self._json = log.format == "json" or (log.format == "auto" and not self._terminal)
         self._render = json_record if self._json else text_record
-        # Public so that the request path can skip gathering the fields.
+        # Public, so that the request path can skip collecting the fields.
         self.access_enabled = log.access and self.enabled("info")
-        # Of requests that went well; 1.0: all of them.
+        # The share of ordinary requests that is logged; 1.0: all.
         self.access_share = log.sample
 
     @property
     def dropped(self) -> int:
-        """Lines lost because nobody read the stream, or it was closed."""
+        """Lines lost because the stream was not read or was closed."""
         return self._sink.dropped
 
     def enabled(self, level: str) -> bool:
-        """Whether records of `level` (debug, info, warning, error) are written."""
+        """Return whether records of `level` (debug, info, warning, error) are written."""
         return _LEVELS[level] >= self._threshold
 
     def event(self, event: str, level: str = "info", **fields: object) -> None:
-        """Write one record. Field names are ours; values may hold anything but secrets."""
+        """Write one record. Field names are ours; values may contain anything but secrets."""
         if _LEVELS[level] >= self._threshold:
             record = {"timestamp": self._timestamp(), "level": level, "event": event, **fields}
             self._sink.put(fit(record, self._render))
@@ -106,7 +106,7 @@ class Logger:
         method = method[:_LONGEST_METHOD]
         upstream = "null" if upstream_ms is None else f"{upstream_ms:.3f}"
         if self._json:
-            # By hand: a third of the time of the general way below, on every request.
+            # Formatted by hand, on every request: a third of the time of the general way below.
             literal = self._literal
             line = (
                 f'{{"timestamp":"{self._timestamp()}","level":"info","event":"request"'
@@ -137,7 +137,7 @@ class Logger:
         )
 
     def close(self, timeout: float = 1.0) -> None:
-        """Write what waits, for at most `timeout` seconds. Records that come later are dropped."""
+        """Write pending lines, for at most `timeout` seconds. Later records are dropped."""
         logging.getLogger().removeHandler(self._bridge)
         self._sink.close(timeout)
 
@@ -150,11 +150,11 @@ class Logger:
         if known is not None:
             return known
         literal = quote(_cut(loggable_path(target), longest))
-        # A target may be long where its path is not.
+        # A long target may have a short path.
         return literal if len(target) > _LONGEST_PATH else _remember(self._paths, target, literal)
 
     def _timestamp(self) -> str:
-        """RFC 3339 in UTC with milliseconds; made once for each, and down to the second once a second."""
+        """Return the time in RFC 3339, UTC with milliseconds; cached per millisecond and per second."""
         now = int(self._clock() * 1000)
         known, rendered = self._moment
         if now != known:
@@ -171,14 +171,15 @@ class Logger:
 
 
 def configure(log: Log, stream: BinaryIO | None = None) -> Logger:
-    """The log on `stream` (raw; it stays open), by default stdout, with Python's `logging` led into it."""
+    """Create the log on `stream` (raw; it stays open), by default stdout, and connect Python's `logging`."""
     return Logger(log, stream if stream is not None else _stdout())
 
 
 def loggable_path(target: str) -> str:
-    """A request target without its query, which may hold codes and tokens, and without tokens in its path.
+    """Return a request target without its query, which may hold codes and tokens, and without tokens.
 
-    RFC 9112 section 3.2: other forms than the origin form name a host, perhaps a password; they become `-`.
+    RFC 9112 section 3.2: other forms than the origin form name a host, perhaps with a password; they become
+    `-`.
     """
     if target.startswith("/"):
         path = target.partition("?")[0]
@@ -187,7 +188,7 @@ def loggable_path(target: str) -> str:
 
 
 def _cut(path: str, longest: int) -> str:
-    """Its beginning, and how much there is: strangers choose what they send, and the log is not theirs."""
+    """Return the beginning of a path and its length, because clients choose what they send."""
     return path if len(path) <= longest else f"{path[:longest]}…[{len(path)}]"
 
 
@@ -200,7 +201,7 @@ def _remember(literals: dict[_Text, str], text: _Text, literal: str) -> str:
 
 
 def _stdout() -> BinaryIO:
-    """File descriptor 1 without buffer; nowhere, where the process was started with stdout closed."""
+    """Return file descriptor 1 unbuffered, or /dev/null if the process was started without stdout."""
     if sys.__stdout__ is None:
         return cast(BinaryIO, FileIO(os.devnull, "w"))
     return cast(BinaryIO, FileIO(sys.__stdout__.fileno(), "w", closefd=False))

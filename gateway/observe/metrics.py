@@ -1,11 +1,11 @@
-"""The counters of one worker, and the sum of many.
+"""The metrics of one worker, and their merge over many.
 
-The request path increments plain ints, dicts and lists here; nothing is computed until somebody scrapes.
-A scrape takes a snapshot of every worker, merges them and renders the result (gateway/observe/exposition.py).
+The request path increments plain ints, dicts and lists; nothing is computed before a scrape, which takes a
+snapshot of every worker, merges them and renders the result (gateway/observe/exposition.py).
 
-Invariant: what a snapshot calls a counter never goes backwards, neither in one worker nor in a merge, and
-adding it up is exact (integers only: Prometheus takes the smallest decrease for a restart). So a supervisor
-keeps `merge([gone, retired(last_snapshot)])` of the workers that ended, and shows `merge([gone, *live])`.
+Invariant: counters of a snapshot never decrease, in one worker or in a merge, and adding them is exact
+(integers only: Prometheus takes the smallest decrease for a restart). So a supervisor keeps
+`merge([gone, retired(last_snapshot)])` of the workers that ended, and shows `merge([gone, *live])`.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any, Literal, TypeAlias
 
 PREFIX = "cognito_gateway_"
 
-# Upper bounds in seconds. The gateway's own share is about 0.1 ms, so a fast API is told apart below 1 ms;
-# 60 s is the default response_timeout. Each bound is one series for every histogram: a dozen is customary.
+# Upper bounds in seconds. The gateway itself takes about 0.1 ms, so fast APIs need bounds below 1 ms; 60 s is
+# the default response_timeout. Each bound is one series per histogram: a dozen is customary.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 # RFC 9110 section 9.3 without CONNECT and TRACE, which are refused, plus PATCH (RFC 5789).
@@ -32,13 +32,13 @@ Series: TypeAlias = list[list[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One line of the table below: its name behind the prefix, its labels, how workers add up to one view."""
+    """One metric: its name without the prefix, its labels, and how workers are merged."""
 
     name: str
     kind: Literal["counter", "histogram", "gauge"]
     labels: tuple[str, ...]
-    # Counters and histograms are summed. Of a gauge that every worker has for itself, the view shows the
-    # worst worker (min, max), so that an alert sees the one that has no keys. "view": the viewer alone knows.
+    # Counters and histograms are summed. For a gauge that each worker has, the worst worker is shown (min,
+    # max), so that an alert sees the one without keys. "view": only known when rendering.
     merge: Literal["sum", "min", "max", "view"]
     help: str
 
@@ -56,103 +56,101 @@ METRICS = (
         "histogram",
         (),
         "sum",
-        "Time from a request's head to the end of its answer.",
+        "Time from a request's head to the end of its response.",
     ),
     Metric(
         "upstream_duration_seconds",
         "histogram",
         (),
         "sum",
-        "Time from sending a request to the upstream until the head of its answer.",
+        "Time from sending a request to the upstream until the response head.",
     ),
-    Metric(
-        "requests_in_flight", "gauge", (), "sum", "Requests being served now, tunnels and streams included."
-    ),
+    Metric("requests_in_flight", "gauge", (), "sum", "Requests in progress, including tunnels and streams."),
     Metric(
         "auth_decisions_total",
         "counter",
         ("result", "reason"),
         "sum",
-        "Decisions by result (allowed, refused, error) and the reason the log gives.",
+        "Decisions by result (allowed, refused, error) and reason, as in the log.",
     ),
-    Metric("token_cache_hits_total", "counter", (), "sum", "Tokens found among those verified before."),
+    Metric("token_cache_hits_total", "counter", (), "sum", "Tokens found in the cache of verified tokens."),
     Metric("token_cache_misses_total", "counter", (), "sum", "Tokens that had to be verified."),
     Metric(
         "jwks_fetches_total",
         "counter",
         ("pool", "result"),
         "sum",
-        "Attempts to fetch a user pool's key set, by their result.",
+        "Attempts to fetch a user pool's key set, by result.",
     ),
     Metric(
-        "jwks_keys", "gauge", ("pool",), "min", "Keys held of a user pool, in the worker with the fewest."
+        "jwks_keys", "gauge", ("pool",), "min", "Usable keys of a user pool, in the worker with the fewest."
     ),
     Metric(
         "jwks_keys_ignored",
         "gauge",
         ("pool",),
         "max",
-        "Keys of a user pool's key set that cannot be used, in the worker with the most.",
+        "Unusable keys in a user pool's key set, in the worker with the most.",
     ),
     Metric(
         "jwks_last_success_timestamp_seconds",
         "gauge",
         ("pool",),
         "min",
-        "Unix time of the last successful fetch of a user pool's key set, in the worker where it is oldest.",
+        "Unix time of the last successful fetch of a user pool's key set, in the worker with the oldest.",
     ),
     Metric(
         "certificate_expiry_timestamp_seconds",
         "gauge",
         ("section",),
         "min",
-        "Unix time at which the certificate in use expires, by its section of the configuration.",
+        "Unix time at which the certificate in use expires, by configuration section.",
     ),
     Metric(
         "upstream_errors_total",
         "counter",
         ("reason",),
         "sum",
-        "Requests the upstream failed: unreachable, silent or with a broken answer.",
+        "Requests that failed at the upstream: unreachable, timeout or malformed response.",
     ),
     Metric(
         "limits_reached_total",
         "counter",
         ("limit",),
         "sum",
-        "Requests refused and connections ended at a limit, by its key in the configuration.",
+        "Requests refused and connections closed at a limit, by configuration key.",
     ),
     Metric(
         "rate_limited_total",
         "counter",
         ("by",),
         "sum",
-        "Requests refused for coming too often, by whose limit it was: principal or address.",
+        "Requests over the rate limit, by whose limit: principal or address.",
     ),
     Metric(
         "rate_limit_errors_total",
         "counter",
         (),
         "sum",
-        "Requests that were counted by one worker alone because Redis did not answer.",
+        "Requests counted by one worker only, because Redis was unavailable.",
     ),
     Metric(
         "revocation_checks_total",
         "counter",
         ("result",),
         "sum",
-        "Sign-ins looked at again, by result: active, revoked, shared (another replica had asked) or error.",
+        "Revocation checks, by result: active, revoked, shared (checked by another replica) or error.",
     ),
     Metric(
         "revocation_oldest_check_seconds",
         "gauge",
         (),
         "max",
-        "Age of the oldest check among the sign-ins in use, in the worker where it is oldest.",
+        "Age of the oldest revocation check of a sign-in in use, in the worker with the oldest.",
     ),
-    Metric("revocation_watched", "gauge", (), "sum", "Sign-ins in use that Cognito is asked about."),
+    Metric("revocation_watched", "gauge", (), "sum", "Sign-ins in use that are checked for revocation."),
     Metric(
-        "revocation_denied", "gauge", (), "max", "Sign-ins and users denied, in the worker with the most."
+        "revocation_denied", "gauge", (), "max", "Denied sign-ins and users, in the worker with the most."
     ),
     Metric(
         "revocation_unwatched_total",
@@ -173,7 +171,7 @@ METRICS = (
         "gauge",
         (),
         "min",
-        "1; 0 while the configuration file is invalid and the last valid configuration stays.",
+        "1; 0 while the configuration file is invalid and the last valid configuration is used.",
     ),
     Metric(
         "sessions_total",
@@ -196,8 +194,8 @@ METRICS = (
         "sum",
         "Spans by result: exported, failed (the collector did not accept them), dropped (queue full).",
     ),
-    Metric("workers", "gauge", (), "view", "Worker processes serving now."),
-    Metric("build_info", "gauge", ("version",), "view", "Always 1; the label says which version runs."),
+    Metric("workers", "gauge", (), "view", "Worker processes in service."),
+    Metric("build_info", "gauge", ("version",), "view", "Always 1; the label is the running version."),
 )
 
 _COMBINE: dict[str, Callable[[Any, Any], Any]] = {"sum": lambda a, b: a + b, "min": min, "max": max}
@@ -205,7 +203,7 @@ _GAUGE_MERGE = {metric.name: metric.merge for metric in METRICS if metric.kind =
 
 
 class Histogram:
-    """Durations counted per bucket; `counts` has one place more than `bounds`, for all above the last."""
+    """Durations counted per bucket; `counts` has one more element than `bounds`, for those above the last."""
 
     __slots__ = ("bounds", "counts", "total")
 
@@ -221,9 +219,9 @@ class Histogram:
 
 
 class WorkerMetrics:
-    """What one worker counts; the request path writes to the attributes directly.
+    """The counts of one worker; the request path writes to the attributes directly.
 
-    Label values are words from fixed sets: the reasons of gateway/errors.py, pool IDs of the configuration.
+    Label values are from fixed sets: the reasons of gateway/errors.py, pool IDs of the configuration.
     """
 
     __slots__ = (
@@ -285,7 +283,7 @@ class WorkerMetrics:
         self.config_last_reload_successful = 1
 
     def snapshot(self) -> Snapshot:
-        """All of it as JSON-able values, by the names of the table above without the prefix."""
+        """Return everything as JSON-able values, by the names of the table without prefix."""
         requests: defaultdict[tuple[str, int], int] = defaultdict(int)
         for (method, status), count in self.requests.items():
             requests[method_label(method), status] += count
@@ -324,17 +322,17 @@ class WorkerMetrics:
 
 
 def method_label(method: str) -> str:
-    """The method as a label: the client chooses it, so all but the usual ones are "other"."""
+    """Return the method as a label: clients choose it, so any unusual one is "other"."""
     return method if method in _METHODS else "other"
 
 
 def retired(snapshot: Snapshot) -> Snapshot:
-    """What remains of a worker that ended: what it counted, not what it held."""
+    """Return what remains of a worker that ended: its counters, not its gauges."""
     return {"counters": snapshot["counters"], "gauges": {}}
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
-    """One snapshot of many, by the merge rules of the table. Of none: one without series."""
+    """Merge snapshots by the rules of the table; without any, the result has no series."""
     counters: dict[str, dict[tuple[str, ...], Any]] = {}
     gauges: dict[str, dict[tuple[str, ...], Any]] = {}
     for snapshot in snapshots:
@@ -346,7 +344,7 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
 
 
 def _histogram(name: str, histogram: Histogram) -> dict[str, Series]:
-    """Counts per bucket (not cumulative) and the sum as whole nanoseconds: floats do not add up exactly."""
+    """Return counts per bucket (not cumulative), and the sum in whole nanoseconds, which add up exactly."""
     bounds = [*map(str, histogram.bounds), "+Inf"]
     return {
         f"{name}_bucket": [[[bound], n] for bound, n in zip(bounds, histogram.counts, strict=True)],

@@ -1,10 +1,10 @@
-"""Where log lines go: a bounded queue, and one thread that writes them to the stream.
+"""The log sink: a bounded queue, and one thread that writes its lines to the stream.
 
-A reader of stdout that stops reading must never stop requests, and a pipe inherited from others cannot be
-made non-blocking without changing it for them too: so a thread waits, not the event loop.
+A reader that stops reading stdout must never stop requests, and an inherited pipe cannot be made non-blocking
+without changing it for others: so a thread waits, not the event loop.
 
-Invariant: `put` never blocks and never raises. Lines the stream did not take in time are counted, and the
-count is logged when the stream moves again; a line that was taken in part never begins another one.
+Invariant: `put` never blocks and never raises. Lines that the stream did not accept in time are counted, and
+the count is logged once it accepts again; a partly written line never runs into the next one.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-# Linux's PIPE_BUF (pipe(7)): no more than this is written at once, so that the lines of several workers on
-# one pipe never mix. POSIX guarantees 512 only; platforms besides Linux mix lines above their own limit.
+# Linux's PIPE_BUF (pipe(7)): no more is written at once, so that lines of several workers on one pipe never
+# mix. POSIX guarantees only 512; other platforms may mix lines above their own limit.
 ATOMIC_WRITE = 4096
 
-# Lines waiting for a stalled reader: about 1.5 MB of usual access lines, 16 MiB of the longest.
+# Lines queued for a stalled reader: about 1.5 MB of usual access lines, 16 MiB of the longest.
 _MAX_WAITING = 4096
 
-# Seconds the thread lets lines gather before it writes them. To be woken and to write for each line costs
-# a busy worker a quarter of a request; this long nobody notices, nor loses a killed process more.
+# Seconds for which lines are gathered before they are written. Waking and writing for each line would cost a
+# busy worker a quarter of a request; such a delay is not noticeable, and a killed process loses little.
 _GATHER = 0.02
 
-# Seconds between two tries on a full non-blocking descriptor; nobody waits for it but the log.
+# Seconds between two attempts on a full non-blocking descriptor; only the log waits.
 _FULL_PAUSE = 0.05
 
 
 class Sink:
-    """Owns the writing thread; `stream` is a raw (unbuffered) one and stays open.
+    """Owns the writing thread; `stream` is raw (unbuffered) and stays open.
 
-    `dropped_line` renders the line that reports how many lines were lost.
+    `dropped_line` formats the line that reports how many lines were lost.
     """
 
     def __init__(self, stream: BinaryIO, dropped_line: Callable[[int], bytes]) -> None:
         self._stream = stream
         self._dropped_line = dropped_line
         self._waiting: deque[bytes] = deque()
-        # Whether the thread has to be woken; wrong only so that it is woken for nothing.
+        # Whether the thread has to be woken; may be stale only towards a needless wake-up.
         self._asleep = False
         self._wake = threading.Event()
         self._closed = False
         self._closing = threading.Event()
-        self._refused = 0  # lines the queue had no place for; counted by the callers
-        self._failed = 0  # lines the stream did not take; counted by the thread
+        self._refused = 0  # lines refused by the full queue; counted by callers
+        self._failed = 0  # lines not accepted by the stream; counted by the thread
         self._reported = 0
-        # The stream took a part of a line and no more: what is written next begins a new one.
+        # The stream accepted a part of a line: the next write begins with a newline.
         self._torn = False
-        # A daemon, because a write nobody reads must not keep the process from ending.
+        # A daemon, because a blocked write must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
@@ -70,7 +70,7 @@ class Sink:
             self._wake.set()
 
     def close(self, timeout: float) -> None:
-        """Write what waits, for at most `timeout` seconds; lines that come later are dropped."""
+        """Write pending lines, for at most `timeout` seconds; later ones are dropped."""
         self._closed = True
         self._closing.set()
         self._wake.set()
@@ -79,7 +79,7 @@ class Sink:
     def _run(self) -> None:
         while not self._closed or self._waiting:
             self._asleep = True
-            # Looked at after it was said: whoever puts a line now either is seen here or wakes us.
+            # Checked after setting the flag: a concurrent `put` is either seen here or wakes us.
             if not self._waiting:
                 self._wake.wait()
             self._asleep = False
@@ -91,7 +91,7 @@ class Sink:
                     self._reported += lost
 
     def _batches(self) -> Iterator[list[bytes]]:
-        """What waits, in portions that fit into one write."""
+        """Yield pending lines in batches that fit into one write."""
         batch: list[bytes] = []
         size = 0
         while self._waiting:
@@ -105,15 +105,15 @@ class Sink:
             yield batch
 
     def _write(self, data: bytes) -> int:
-        """Write these lines; returns how many of them the stream did not take whole.
+        """Write these lines; return how many of them the stream did not accept completely.
 
-        That is so for a closed pipe and a full disk; requests go on.
+        This happens for a closed pipe or a full disk; requests continue.
         """
         rest = b"\n" + data if self._torn else data
         whole = len(data)
         try:
             while rest:
-                # None: the descriptor is non-blocking (somebody else's doing) and full.
+                # None: the descriptor was made non-blocking by another process, and is full.
                 if written := self._stream.write(rest):
                     self._torn = rest[written - 1 : written] != b"\n"
                     rest = rest[written:]

@@ -1,10 +1,10 @@
-"""Where spans go: a bounded queue, and one thread that sends them to an OTLP collector.
+"""The span sender: a bounded queue, and one thread that sends spans to an OTLP collector.
 
-Imported only where `tracing` is configured; the only importer of opentelemetry. Batches are encoded and sent
-by the thread, so a collector that is slow or away costs requests nothing but the queue.
+Imported only if `tracing` is configured; the only importer of opentelemetry. The thread encodes and sends
+batches, so a slow or unavailable collector costs requests only the queue.
 
-Invariant: `put` never blocks and never raises. A span is counted once: exported, failed (the collector did
-not take it) or dropped (the queue was full).
+Invariant: `put` never blocks and never raises. A span is counted once: exported, failed (not accepted by the
+collector) or dropped (the queue was full).
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from gateway.version import VERSION
 
 _log = logging.getLogger(__name__)
 
-# Spans waiting for the thread: a second of 4,000 traced requests, two spans each, about 10 MiB.
+# Queued spans: a second of 4,000 traced requests, two spans each, about 10 MiB.
 _MAX_WAITING = 8192
-# The SDK's own batch: a collector takes it in one request.
+# The SDK's own batch size: a collector accepts it in one request.
 _BATCH = 512
 # Seconds between two looks at the queue; a full batch is sent at once.
 _PAUSE = 1.0
-# Seconds for one batch, tries again included (the SDK's default): longer only fills the queue.
+# Seconds for one batch, retries included (the SDK's default): a longer time only fills the queue.
 _TIMEOUT = 10.0
-# It says every single try; `tracing_unavailable` says it once.
+# It logs every attempt; `tracing_unavailable` is logged once.
 _EXPORTERS_LOG = "opentelemetry.exporter.otlp.proto.http.trace_exporter"
 
 
@@ -49,7 +49,7 @@ class Span(NamedTuple):
     kind: SpanKind
     trace_id: int
     span_id: int
-    # 0: it has none.
+    # 0: no parent.
     parent_id: int
     parent_is_remote: bool
     flags: int
@@ -60,7 +60,7 @@ class Span(NamedTuple):
 
 
 class _LastWords(logging.Handler):
-    """What the exporter said last: why the collector took nothing."""
+    """Keeps the exporter's last message, which says why the collector refused a batch."""
 
     said = ""
 
@@ -76,12 +76,12 @@ class SpanSender:
         self._metrics = metrics
         self._log = log
         session = requests.Session()
-        session.trust_env = False  # proxy variables are meant for others: no HTTP_PROXY, no .netrc
-        # OTEL_EXPORTER_OTLP_HEADERS, _CERTIFICATE and the like are the exporter's own to read.
+        session.trust_env = False  # proxy variables are for other programs: no HTTP_PROXY, no .netrc
+        # The exporter itself reads OTEL_EXPORTER_OTLP_HEADERS, _CERTIFICATE and the like.
         self._exporter = OTLPSpanExporter(
             endpoint=tracing.otlp_endpoint + "/v1/traces", timeout=_TIMEOUT, session=session
         )
-        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES win over the name given here.
+        # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES override this name.
         self._resource = Resource.create({"service.name": "cognito-gateway", "service.version": VERSION})
         self._scope = InstrumentationScope("cognito-gateway", VERSION)
         self._waiting: deque[Span] = deque()
@@ -94,7 +94,7 @@ class SpanSender:
             metrics.spans.setdefault(result, 0)
 
     def start(self) -> None:
-        """Idempotent."""
+        """Start the thread. Idempotent."""
         if self._thread.ident is not None:
             return
         exporters = logging.getLogger(_EXPORTERS_LOG)
@@ -112,7 +112,7 @@ class SpanSender:
             self._wake.set()
 
     def stop(self, timeout: float) -> None:
-        """Send what waits, for at most `timeout` seconds. Blocks; idempotent."""
+        """Send queued spans, for at most `timeout` seconds. Blocks; idempotent."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
@@ -130,11 +130,11 @@ class SpanSender:
     def _send(self, spans: list[Span]) -> None:
         try:
             result = self._exporter.export([self._readable(span) for span in spans])
-        except Exception:  # noqa: BLE001 - whatever it is, the next batch must get its chance
+        except Exception:  # noqa: BLE001 - the next batch must still be sent
             _log.exception("%d spans were not sent", len(spans))
             result = SpanExportResult.FAILURE
         taken = result is SpanExportResult.SUCCESS
-        # No other thread writes these two, and both have been there from the start.
+        # Only this thread writes these two counters, which exist from the start.
         self._metrics.spans["exported" if taken else "failed"] += len(spans)
         if self._away == taken:
             self._away = not taken

@@ -1,6 +1,6 @@
-"""W3C Trace Context: which trace a request belongs to, read from and written into `traceparent`. Pure.
+"""W3C Trace Context: parsing and rendering of `traceparent`. Pure.
 
-Invariant: what is not exactly a traceparent is none; then a trace of our own begins.
+Invariant: anything that is not exactly a traceparent is ignored; then a new trace begins.
 """
 
 from __future__ import annotations
@@ -8,16 +8,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-# Section 3.2.2: lower-case hexadecimal. Versions after 00 may go on behind another dash.
+# Section 3.2.2: lower-case hexadecimal. Versions after 00 may continue after another dash.
 _FORM = re.compile(rb"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 SAMPLED = 0x01
-# Level 2, section 3.2.2.5.2: the trace ID's right half is random; said on as it was heard. Others are unknown
-# to version 00 and have to be 0.
+# Level 2, section 3.2.2.5.2: the right half of the trace ID is random; passed on unchanged. Other flags are
+# unknown to version 00 and have to be 0.
 _RANDOM = 0x02
 
 
 class Parent(NamedTuple):
-    """The span that a request was made in."""
+    """The parent span of a request."""
 
     trace_id: int
     span_id: int
@@ -25,7 +25,7 @@ class Parent(NamedTuple):
 
 
 def parse(value: bytes) -> Parent | None:
-    """The parent that a header's value names; None where it is malformed (section 3.2.2)."""
+    """Parse a header value; None if it is malformed (section 3.2.2)."""
     match = _FORM.fullmatch(value)
     if match is None:
         return None
@@ -37,5 +37,5 @@ def parse(value: bytes) -> Parent | None:
 
 
 def render(trace_id: int, span_id: int, flags: int) -> bytes:
-    """The header line that names this span as the parent of what follows."""
+    """Return the header line that names this span as the parent."""
     return b"traceparent: 00-%032x-%016x-%02x\r\n" % (trace_id, span_id, flags)
