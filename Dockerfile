@@ -1,11 +1,11 @@
-# Two stages: one that installs, one that runs and holds neither pip nor a compiler.
+# Two stages: the first installs; the second runs, without pip or a compiler.
 # PYTHON_IMAGE may be any image with CPython 3.11 or newer as `python`, the same for both stages.
 ARG PYTHON_IMAGE=python:3.13-slim
 
 FROM ${PYTHON_IMAGE} AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /src
-# What changes rarely comes first: the locked dependencies are one layer, whatever happens to the source.
+# The locked dependencies come first: their layer stays cached when only the source changes.
 COPY requirements/build.txt requirements/image.txt requirements/
 RUN python -m venv /opt/build && /opt/build/bin/pip install -q --require-hashes -r requirements/build.txt \
  && python -m venv --without-pip /opt/cognito-gateway \
@@ -18,7 +18,7 @@ RUN /opt/build/bin/pip wheel -q --no-deps --no-build-isolation --no-index -w /wh
  && /opt/build/bin/pip --python /opt/cognito-gateway/bin/python install -q --no-deps --no-index /wheel/*.whl
 
 FROM ${PYTHON_IMAGE}
-# The base image's own pip and its kin are of no use to a gateway, and of some to an intruder.
+# The gateway does not need the base image's pip and similar tools, and an intruder could use them.
 RUN for each in pip setuptools wheel pkg_resources _distutils_hack; do \
       rm -rf /usr/local/lib/python3.*/site-packages/"$each"* /usr/lib/python3/dist-packages/"$each"*; \
     done \
@@ -29,12 +29,12 @@ ENV PATH=/opt/cognito-gateway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECO
 LABEL org.opencontainers.image.title="cognito-gateway" \
       org.opencontainers.image.description="A sidecar that puts Amazon Cognito in front of any HTTP API." \
       org.opencontainers.image.licenses="Apache-2.0"
-# Nobody in particular; Kubernetes wants a number to see that it is not root.
+# An unprivileged user. Kubernetes needs a number to check that it is not root.
 USER 65532:65532
 WORKDIR /
 EXPOSE 8000 9090
 STOPSIGNAL SIGTERM
-# On the probes' own listener. http.client and not urllib: proxies of the environment are not for loopback.
+# Uses the listener of the probes. http.client instead of urllib, which would use the environment's proxy.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=5s CMD ["python", "-c", "\
 import http.client as h; c = h.HTTPConnection('127.0.0.1', 9090, timeout=2); c.request('GET', '/healthz'); \
 raise SystemExit(c.getresponse().status != 200)"]

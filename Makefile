@@ -1,4 +1,4 @@
-# cognito-gateway: what one does with a checkout. `make help` lists it.
+# cognito-gateway: tasks in a checkout. `make help` lists them.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -19,55 +19,55 @@ help: ## list these targets
 
 install: $(VENV)/.run ## install the gateway into .venv
 
-demo: $(VENV)/.run ## local Cognito + sample API on 127.0.0.1:8080 + gateway on 127.0.0.1:8000
+demo: $(VENV)/.run ## run local Cognito, a sample API on 127.0.0.1:8080 and the gateway on 127.0.0.1:8000
 	@$(BIN)/cognito-gateway demo $(ARGS)
 
-test: $(VENV)/.test ## install what the tests need and run the fast ones
+test: $(VENV)/.test ## install test dependencies and run the fast tests
 	$(PYTEST) $(ARGS)
 
-test-engines: $(VENV)/.test ## the gateway beside real programs: nginx, Envoy, Chromium, Helm, the AWS CLI, Node.js …
+test-engines: $(VENV)/.test ## run tests with real programs: nginx, Envoy, Chromium, Helm, the AWS CLI, Node.js …
 	$(PYTEST) -m "engine and not slow" $(ARGS)
 
-test-slow: $(VENV)/.test ## the slow ones but the faults, and what they measured
+test-slow: $(VENV)/.test ## run the slow tests except the fault tests, and print their measurements
 	$(BIN)/python -m pytest -m "slow and not fault and not kubernetes" -rA $(ARGS)
 
-test-faults: $(VENV)/.test ## make the surroundings fail under load, and write what was seen into docs/reliability.md
+test-faults: $(VENV)/.test ## run the fault tests under load, and write the results into docs/reliability.md
 	@mkdir -p build && rm -f build/faults.jsonl
 	@touch build/faults.jsonl; \
 	FAULT_FIGURES=$(CURDIR)/build/faults.jsonl $(BIN)/python -m pytest -m "fault and not kubernetes" $(ARGS); status=$$?; \
 	$(BIN)/python -m tests.support.figures build/faults.jsonl --write && exit $$status
 
-test-kubernetes: $(VENV)/.test ## the chart in a real Kubernetes (needs root and Go), and its rows of docs/reliability.md
+test-kubernetes: $(VENV)/.test ## test the chart in a real Kubernetes (needs root and Go), and write its rows of docs/reliability.md
 	-$(PYTHON) -m tests.support.cluster.build
 	@mkdir -p build && rm -f build/kubernetes.jsonl
 	@touch build/kubernetes.jsonl; \
 	FAULT_FIGURES=$(CURDIR)/build/kubernetes.jsonl $(BIN)/python -m pytest -m kubernetes $(ARGS); status=$$?; \
 	$(BIN)/python -m tests.support.figures build/kubernetes.jsonl --write && exit $$status
 
-test-uvloop: $(VENV)/.test ## the data path and the processes once more, on uvloop
+test-uvloop: $(VENV)/.test ## run the tests of the data path and the processes on uvloop
 	$(PYTEST) -m "not slow" --uvloop tests/client tests/serve $(ARGS)
 
 # What decides who may do what, and with which headers: every branch of it is taken by a test.
 DECIDES := gateway/gate/*,gateway/policy/*,gateway/tokens/*,gateway/http/headers.py,gateway/http/forwarded.py
-coverage: $(VENV)/.test ## the fast tests, and which branches they take; fails unless gate, policy, tokens and headers have all
+coverage: $(VENV)/.test ## run the fast tests with branch coverage; fails unless gate, policy, tokens and headers are fully covered
 	$(PYTEST) --cov --cov-report= $(ARGS)
 	$(BIN)/coverage report --skip-covered
 	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(DECIDES)'
 
-soak: $(VENV)/.test ## two million requests of every kind; fails unless memory stays flat
+soak: $(VENV)/.test ## send two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)
 
-fuzz: $(VENV)/.test ## the fuzz targets, fifty times as long as in a test run
+fuzz: $(VENV)/.test ## run the fuzz targets, fifty times as long as in a test run
 	FUZZ_TIMES=50 $(PYTEST) --timeout 0 tests/fuzz $(ARGS)
 
-sslyze: .venv-sslyze/.done ## install what one test scans our TLS with, apart: it pins an older cryptography
+sslyze: .venv-sslyze/.done ## install sslyze, which one test uses, in its own environment: it pins an older cryptography
 
 .venv-sslyze/.done: requirements/sslyze.txt
 	@$(PYTHON) -m venv .venv-sslyze
 	.venv-sslyze/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/sslyze.txt
 	@touch $@
 
-lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
+lint: $(VENV)/.test ## run ruff, mypy (strict), yamllint, hadolint and shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -75,25 +75,25 @@ lint: $(VENV)/.test ## ruff, mypy strict, yamllint, hadolint, shellcheck
 	$(BIN)/hadolint Dockerfile local_cognito/Dockerfile
 	$(BIN)/shellcheck .ci/run .ci/programs .ci/helm
 
-format: $(VENV)/.test ## let ruff arrange the code
+format: $(VENV)/.test ## format the code with ruff
 	$(BIN)/ruff check --fix-only -q .
 	$(BIN)/ruff format -q .
 
-bench: $(VENV)/.run ## the gateway beside the peers installed here (nginx, haproxy, apache2, oauth2-proxy)
+bench: $(VENV)/.run ## benchmark the gateway and the installed peers (nginx, haproxy, apache2, oauth2-proxy)
 	$(BIN)/python -m bench $(ARGS)
 
-screenshots: $(VENV)/.test ## every page, narrow and wide, light and dark, into docs/screenshots (needs chromium)
+screenshots: $(VENV)/.test ## save screenshots of every page to docs/screenshots: narrow, wide, light, dark (needs chromium)
 	$(BIN)/python -m tests.pages.screenshots docs/screenshots
 
-config: $(VENV)/.run ## write the generated files under config/ again
+config: $(VENV)/.run ## regenerate the schema, the example and generated parts of the docs
 	$(BIN)/python -m gateway.config.generate
 	$(BIN)/python -m tests.support.rooms
 
-protos: $(VENV)/.test ## generate the messages of Envoy's gRPC from ext_authz.proto again
+protos: $(VENV)/.test ## regenerate the messages of Envoy's gRPC from ext_authz.proto
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/envoy/ext_authz.proto
 
 COMPILE := $(BIN)/python -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --upgrade
-lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashes and without addresses
+lock: $(VENV)/.test ## update the dependencies in requirements/*.txt, with hashes and without registry URLs
 	$(COMPILE) pyproject.toml -o requirements/run.txt
 	$(COMPILE) requirements/build.in -o requirements/build.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing pyproject.toml -o requirements/image.txt
@@ -102,13 +102,13 @@ lock: $(VENV)/.test ## choose newer dependencies: requirements/*.txt, with hashe
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
-dist: sbom ## sdist and wheel in dist/, and what they bring along (sbom)
+dist: sbom ## build sdist and wheels in dist/, with the software bill of materials (sbom)
 	rm -f dist/*.whl dist/*.tar.gz
 	$(BIN)/python -m build --no-isolation
 	$(BIN)/python -m build --no-isolation --wheel --outdir dist local_cognito
 
 # Of an environment that holds what the image holds, and nothing else: so the graph and the licenses are known.
-sbom: $(VENV)/.test ## every package of the image with version and license, as CycloneDX, in dist/
+sbom: $(VENV)/.test ## list every package of the image with version and license, as CycloneDX, in dist/
 	rm -rf build/sbom
 	$(BIN)/python -m venv --without-pip build/sbom
 	$(PIP) --python build/sbom/bin/python install --require-hashes -r requirements/image.txt
@@ -117,7 +117,7 @@ sbom: $(VENV)/.test ## every package of the image with version and license, as C
 	$(BIN)/cyclonedx-py environment build/sbom/bin/python --pyproject build/sbom/pyproject.toml \
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
-clean: ## remove what these targets made
+clean: ## remove everything that these targets created
 	rm -rf $(VENV) .venv-sslyze build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).

@@ -78,7 +78,7 @@ def _cost(entry: Mapping[str, Any] | None, name: str) -> str:
     if name == OURS:
         return f"**{value}**"
     factor = entry["ours_to_it"]
-    return value if factor is None else f"{value} (ours ÷ it {factor:.2f})"
+    return value if factor is None else f"{value} (ratio {factor:.2f})"
 
 
 def _bars(works: Sequence[Mapping[str, Any]]) -> str:
@@ -92,7 +92,7 @@ def _bars(works: Sequence[Mapping[str, Any]]) -> str:
         for bar in work["bars"]
         if bar["value"] is not None
     ]
-    head = [["", "bar", "measured"], ["---", "--:", "--:"]]
+    head = [["", "target", "measured"], ["---", "--:", "--:"]]
     return "\n".join(_row(row) for row in [*head, *rows]) if rows else ""
 
 

@@ -76,7 +76,7 @@ def table(outcome: Outcome) -> str:
         return _aligned(outcome, _figures_down(outcome))
     heading = ["", *(column.heading for column in outcome.columns)]
     if outcome.headline is not None:
-        heading += [f"{outcome.headline.heading}, range", "ours ÷ it"]
+        heading += [f"{outcome.headline.heading}, range", "ours ÷ peer"]
     rows = [heading]
     for entry in outcome.measured():
         middle = medians(entry.rounds)

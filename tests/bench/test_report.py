@@ -33,7 +33,7 @@ def test_the_table_shows_medians_ratios_and_who_is_missing(outcome: Any) -> None
     text = table(outcome)
     lines = text.splitlines()
     assert lines[0] == "one warm token (medians of 2 rounds)"
-    assert lines[1].split() == ["CPU", "µs/req", "req/s", "CPU", "µs/req,", "range", "ours", "÷", "it"]
+    assert lines[1].split() == ["CPU", "µs/req", "req/s", "CPU", "µs/req,", "range", "ours", "÷", "peer"]
     assert lines[2].split() == ["cognito-gateway", "0.1", "40.0", "20,000", "40.0", "–", "40.0"]
     assert lines[3].split() == ["HAProxy", "2.6", "50.0", "18,000", "50.0", "–", "50.0", "0.80"]
     assert "Lax cannot check: wrong token_use" in lines
@@ -102,7 +102,7 @@ def test_the_readme_gets_what_the_run_found(outcome: Any) -> None:
     written = json.loads(json.dumps(as_json([outcome], run)))
     lines = section(written).splitlines()
     assert lines[0] == "| CPU µs per request | cognito-gateway 0.1 | HAProxy 2.6 | Lax |"
-    assert lines[2] == "| one warm token | **40.0** | 50.0 (ours ÷ it 0.80) | 10.0 (ours ÷ it 4.00) |"
+    assert lines[2] == "| one warm token | **40.0** | 50.0 (ratio 0.80) | 10.0 (ratio 4.00) |"
     assert "| one warm token: CPU ÷ HAProxy | ≤ 0.85 | 0.80 |" in lines
     assert "| one warm token: CPU | ≤ 39 | 40.00 (missed) |" in lines
     assert not any("never" in line for line in lines)
