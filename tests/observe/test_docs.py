@@ -145,7 +145,7 @@ def test_reasons_are_documented_with_their_status() -> None:
 
 
 def test_every_reason_says_what_to_do() -> None:
-    for heading in ("Reasons", "Reasons that are no refusal"):
+    for heading in ("Reasons", "Reasons that are not refusals"):
         for reason, (_, meaning, advice) in rows(REASONS_PAGE, heading).items():
             assert meaning, reason
             assert advice, reason
@@ -170,7 +170,7 @@ def other_reasons() -> set[str]:
 
 
 def test_reasons_that_are_no_refusal_are_documented() -> None:
-    assert rows(REASONS_PAGE, "Reasons that are no refusal").keys() == other_reasons()
+    assert rows(REASONS_PAGE, "Reasons that are not refusals").keys() == other_reasons()
 
 
 @pytest.mark.parametrize("page", [METRICS_PAGE, LOGS_PAGE, REASONS_PAGE], ids=["metrics", "logs", "reasons"])
