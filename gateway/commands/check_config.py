@@ -1,4 +1,4 @@
-"""The `check-config` command: every mistake in a configuration, each with its line."""
+"""The `check-config` command: reports every mistake in a configuration with its line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
-    """Print mistakes and warnings; return 0 where there is no mistake, else 1."""
+    """Print mistakes and warnings; return 1 if there is a mistake, else 0."""
     from gateway.config.load import examine
     from gateway.serve.file_checks import check_contents
 

@@ -1,4 +1,4 @@
-"""The `completion` command: the script by which a shell completes commands, flags and file names."""
+"""The `completion` command: prints the completion script for a shell."""
 
 from __future__ import annotations
 

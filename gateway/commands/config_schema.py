@@ -1,4 +1,4 @@
-"""The `config-schema` command: the JSON Schema of the configuration, for editors."""
+"""The `config-schema` command: prints the JSON Schema of the configuration, for editors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ EXAMPLE = "config-schema > gateway.schema.json"
 
 
 def add_flags(_: Parser) -> None:
-    """There are none."""
+    """Add nothing: the command has no flags."""
 
 
 def run(_: argparse.Namespace, __: Environ) -> int:

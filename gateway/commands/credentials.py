@@ -1,7 +1,7 @@
-"""The `credentials` command: a signed-in user's ID token for temporary AWS credentials.
+"""The `credentials` command: exchanges a user's ID token for temporary AWS credentials.
 
-`--format process` is what the AWS CLI's `credential_process` reads, so that a profile can be a user of the
-pool. Invariant: stdout carries the credentials and nothing else; they are kept nowhere.
+`--format process` is the format of the AWS CLI's `credential_process`, so that a profile can stand for a user
+of the pool. Invariant: stdout contains the credentials and nothing else; they are not stored.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
     """Print the credentials; return 0. Raises GatewayError."""
     from gateway.aws.identity_pool import IdentityPool, role_of
 
-    # The AWS CLI runs `credential_process` with its own standard input.
+    # The AWS CLI runs `credential_process` with the standard input of its own process.
     at_terminal = arguments.output == "process"
     request = sign_in_request("credentials", arguments, environ, at_terminal=at_terminal)
     address = address_of(request)
@@ -97,8 +97,8 @@ def _configured(request: SignInRequest, user_pool_id: str) -> str:
 
 
 def _render(given: Credentials, output: str) -> str:
-    """For a shell (`eval`), for machines, or for the AWS CLI (its user guide, "Sourcing credentials with an
-    external process")."""
+    """Return the output for a shell (`eval`), for programs, or for the AWS CLI (its user guide, "Sourcing
+    credentials with an external process")."""
     if output == "env":
         return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in _environment(given).items())
     answer: dict[str, object] = {

@@ -1,7 +1,7 @@
-"""The `demo` command: local Cognito, sample API and gateway in one process, on loopback, with a seeded user.
+"""The `demo` command: local Cognito, sample API and gateway in one process on loopback, with a seeded user.
 
-Invariant: it leaves nothing behind, neither a file nor a process; SIGINT (one Ctrl-C) and SIGTERM end it with
-exit code 0.
+Invariant: it leaves neither files nor processes behind; SIGINT (one Ctrl-C) and SIGTERM end it with exit code
+0.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 EXAMPLE = "demo --port 8000"
 
 _HOST = "127.0.0.1"
-# The ports INTERFACE.md names; a taken one is replaced by a free one.
+# The ports promised by INTERFACE.md; if one is in use, a free one replaces it.
 _COGNITO_PORT, _API_PORT, _METRICS_PORT = 9229, 8080, 9090
 
 
@@ -45,7 +45,7 @@ def add_flags(parser: Parser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Seeded:
-    """The seed's one pool, client and user, as the commands need them."""
+    """The seed's pool, client and user."""
 
     pool_id: str
     client_id: str
@@ -55,7 +55,7 @@ class Seeded:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Where everything listens."""
+    """The URLs of all servers."""
 
     gateway: str
     metrics: str
@@ -64,10 +64,10 @@ class Running:
 
 
 def run(arguments: argparse.Namespace, _: Environ) -> int:
-    """Run until SIGINT or SIGTERM, then return 0; raises GatewayError when the gateway's port is taken."""
+    """Run until SIGINT or SIGTERM; return 0. Raises GatewayError if the gateway's port is in use."""
     require_local_cognito("demo")
     if not _is_free(arguments.port):
-        raise GatewayError(f"demo: port {arguments.port} on {_HOST} is taken: name another with --port")
+        raise GatewayError(f"demo: port {arguments.port} on {_HOST} is in use: choose another with --port")
     asyncio.run(_demo(arguments.port))
     return 0
 
@@ -114,7 +114,7 @@ async def _api() -> AsyncIterator[str]:
 
     from local_cognito.sample_api import application as sample_api
 
-    # Short: an event stream that somebody still watches does not hold up the end.
+    # Short, so that an open event stream does not delay the exit.
     runner = web.AppRunner(sample_api(), access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
@@ -142,7 +142,7 @@ def _is_free(port: int) -> bool:
 
 
 def _free_port(preferred: int) -> int:
-    """The preferred port, or a free one when it is taken or 0."""
+    """Return the preferred port, or a free one if it is in use or 0."""
     if preferred and _is_free(preferred):
         return preferred
     with socket.create_server((_HOST, 0)) as probe:
@@ -151,7 +151,7 @@ def _free_port(preferred: int) -> int:
 
 
 def seeded_by(document: dict[str, Any]) -> Seeded:
-    """The first pool of a seed, with its first client and user."""
+    """Return the first pool of a seed, with its first client and user."""
     pool = document["UserPools"][0]
     user = pool["Users"][0]
     return Seeded(pool["Id"], pool["Clients"][0]["ClientId"], user["Username"], user["Password"])
@@ -162,7 +162,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def _config(running: Running, seeded: Seeded, folder: str) -> Config:
-    """What the demo serves by, with its files in `folder`, which lasts as long as the demo."""
+    """Return the demo's configuration, with its files in `folder`, which exists as long as the demo."""
     import yaml
 
     from gateway.config.load import load
@@ -188,7 +188,7 @@ def _config(running: Running, seeded: Seeded, folder: str) -> Config:
         "routes": [{"path": "/api/v1/status", "methods": ["GET"], "auth": "none"}],
         "metrics": {"address": running.metrics.removeprefix("http://")},
         "log": {"format": "text"},
-        # Without one the log would warn, after everything else that the demo prints.
+        # Without one a warning would be logged after the demo's output.
         "sign_in": {"session": {"secret_file": str(secret)}},
     }
     path = Path(folder) / "gateway.yaml"
@@ -197,11 +197,11 @@ def _config(running: Running, seeded: Seeded, folder: str) -> Config:
 
 
 def banner(running: Running, seeded: Seeded, *, has_aws_cli: bool) -> str:
-    """What the demo prints once everything listens; every `$ ` line works in a shell without AWS settings."""
+    """Return the text printed once everything listens; every `$ ` line works without AWS settings."""
     config_url = f"{running.gateway}/api/v1/config"
     json_header = '-H "Content-Type: application/json"'
     getting = {"the AWS CLI": _aws_command(running, seeded), "this program": _token_command(running, seeded)}
-    # What is missing would leave the variable empty, and the next line would be refused for that.
+    # A missing program would leave the variable empty, and the next command would be refused.
     first, second = getting if has_aws_cli else reversed(getting)
     lines = [
         f"gateway        {running.gateway}   metrics and probes {running.metrics}",
@@ -227,12 +227,12 @@ def banner(running: Running, seeded: Seeded, *, has_aws_cli: bool) -> str:
 
 
 def _instead(url: str, preferred: int) -> str:
-    return "" if url.endswith(f":{preferred}") else f"   (port {preferred} is taken)"
+    return "" if url.endswith(f":{preferred}") else f"   (port {preferred} is in use)"
 
 
 def _aws_command(running: Running, seeded: Seeded) -> str:
     parameters = json.dumps({"USERNAME": seeded.username, "PASSWORD": seeded.password}, separators=(",", ":"))
-    # The local Cognito believes any credentials; the CLI insists on having some.
+    # The local Cognito accepts any credentials; the CLI requires some.
     return (
         "AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local "
         f"aws --endpoint-url {running.cognito} --region {seeded.pool_id.partition('_')[0]} "

@@ -1,7 +1,8 @@
-"""The `doctor` command: the configuration beside the world as it is, and what to do about each difference.
+"""The `doctor` command: compares the configuration with the actual resources, and says how to fix each
+difference.
 
-What it knows stands in checkup/; here are its flags and the words for people.
-Invariant: it only looks; 1 when something is broken, 0 with warnings alone.
+The checks are in checkup/; here are the flags and the output.
+Invariant: it changes nothing; exit code 1 if something is broken, 0 with warnings only.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
-    """Print each finding when it is there; return 1 where something is broken, else 0.
+    """Print each finding as soon as it is known; return 1 if something is broken, else 0.
 
     Raises ConfigurationError.
     """
@@ -67,7 +68,7 @@ def _examine(config: Config, path: Path, *, profile: str | None, region: str | N
         yield broken(
             "configuration",
             "names no user pool",
-            "whatever needs a token is answered 503",
+            "every request that needs a token is answered 503",
             f"cognito-gateway setup --write {path}",
         )
     for pool in config.cognito.user_pools:
@@ -90,4 +91,4 @@ def _summary(findings: list[Finding]) -> str:
     count = {level: sum(each.level == level for each in findings) for level in _MARKS}
     warnings = "warning" if count["warning"] == 1 else "warnings"
     told = f"{count['broken']} broken, {count['warning']} {warnings}"
-    return told + (f", {count['unknown']} could not be looked at" if count["unknown"] else "")
+    return told + (f", {count['unknown']} could not be checked" if count["unknown"] else "")

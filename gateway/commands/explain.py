@@ -1,8 +1,7 @@
-"""The `explain` command: why the gateway would take this token or not, without calling the API.
+"""The `explain` command: why the gateway would accept or refuse this token, without calling the API.
 
-The checks are those of gateway/tokens/explain.py; this reads the configuration and the key sets, and prints.
-Invariant: the token's signature is never printed, and nothing is sent anywhere but a request for the public
-keys.
+The checks are those of gateway/tokens/explain.py; this command reads the configuration and the key sets, and
+prints. Invariant: the token's signature is never printed, and the only requests sent are for the public keys.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
     from gateway.tokens.explain import Check, Explanation, Keys
 
 EXAMPLE = "explain - < token.txt"
-# More than cognito.max_token_size can be is no token, and need not be read.
+# More than cognito.max_token_size can be set to: further input cannot be part of a token.
 _MOST_INPUT = 128 * 1024
-# Of a file name (Linux); the shortest token is longer.
+# The longest file name on Linux; the shortest token is longer.
 _LONGEST_NAME = 255
-# What surrounds a token that was copied from a terminal or a log of requests.
+# Prefixes of a token that was copied from a terminal or a request log.
 _PREFIXES = ("authorization:", "bearer ")
 
 
@@ -49,7 +48,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
-    """Print the explanation; return 0 where the request would be let through, else 1. Raises GatewayError."""
+    """Print the explanation; return 0 if the request would be allowed, else 1. Raises GatewayError."""
     from gateway.config.load import load
     from gateway.gate.dry_run import decide_for
     from gateway.tokens.explain import explain
@@ -68,7 +67,7 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
         max_size=config.cognito.max_token_size,
     )
     if not config.cognito.user_pools:
-        # As for requests: nobody has anything to compare a token with.
+        # As for requests: without a pool there is nothing to compare a token with.
         explanation = replace(explanation, refusal=NotConfigured("no user pool is configured"))
     decision = None
     if arguments.path is not None:
@@ -82,7 +81,7 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
 
 
 def _malformed(token: bytes) -> Explanation | None:
-    """What a request is refused with whose header holds more than one token, such as `Bearer Bearer …`."""
+    """Return the explanation for a header with more than one token, such as `Bearer Bearer …`; else None."""
     from gateway.tokens.bearer import bearer_token
     from gateway.tokens.explain import Check, Explanation
 
@@ -97,7 +96,7 @@ def _malformed(token: bytes) -> Explanation | None:
 
 
 def _token(given: str | None) -> bytes:
-    """The token that was given, else what stands on standard input. Raises GatewayError."""
+    """Return the token from the argument or standard input. Raises GatewayError."""
     text = given
     if text is None or text == "-":
         if sys.stdin.isatty():
@@ -108,14 +107,16 @@ def _token(given: str | None) -> bytes:
         if text[: len(prefix)].lower() == prefix:
             text = text[len(prefix) :].strip()
     if not text:
-        raise GatewayError("explain: no token was given: name it, or send it to stdin")
+        raise GatewayError("explain: no token: pass it as an argument or on stdin")
     if given is not None and len(text) <= _LONGEST_NAME and Path(text).is_file():
-        raise GatewayError(f"explain takes a token, and {text} is a file: cognito-gateway explain - < {text}")
+        raise GatewayError(
+            f"explain expects a token, but {text} is a file: cognito-gateway explain - < {text}"
+        )
     return text.encode("utf-8", "surrogateescape")
 
 
 async def _key_sets(config: Config) -> dict[str, Keys]:
-    """The keys of each pool, or why there are none."""
+    """Return the keys of each pool, or why there are none."""
     from gateway.keys.fetch import FetchFailed, source_of
     from gateway.tokens.jwk import KeySetRefused, read_key_set
 
@@ -131,7 +132,7 @@ async def _key_sets(config: Config) -> dict[str, Keys]:
     return {pool.id: keys for pool, keys in zip(pools, found, strict=True)}
 
 
-# --- what is printed ---------------------------------------------------------------------------------------
+# --- output -----------------------------------------------------------------------------------------------
 
 
 def _as_text(explanation: Explanation, decision: Decision | None, paint: Paint) -> str:
@@ -140,7 +141,7 @@ def _as_text(explanation: Explanation, decision: Decision | None, paint: Paint) 
     lines = [f"{paint.mark(_mark(check))} {line}" for check, line in zip(checks, told, strict=True)]
     if explanation.unverified_claims is not None:
         proven = explanation.claims is not None
-        title = "claims" if proven else "claims, unverified: do not believe them"
+        title = "claims" if proven else "claims (unverified: do not trust them)"
         lines += ["", paint.bold(title), json.dumps(explanation.unverified_claims, indent=2)]
     lines += ["", paint.bold(_verdict(explanation))]
     if decision is not None:
@@ -152,9 +153,9 @@ def _as_text(explanation: Explanation, decision: Decision | None, paint: Paint) 
 def _row(check: Check) -> tuple[str, str]:
     told = check.seen
     if check.passed is None:
-        told = f"not looked at{': ' + told if told else ''}"
+        told = f"not checked{': ' + told if told else ''}"
     elif not check.passed:
-        told = f"{told} — wanted: {check.wanted}" if check.wanted else told
+        told = f"{told} — expected: {check.wanted}" if check.wanted else told
     elif not told:
         told = check.wanted
     return check.name, told

@@ -1,4 +1,4 @@
-"""The `help` command: the program, or one command, explained as `--help` does."""
+"""The `help` command: explains the program or one command, as `--help` does."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The `local-cognito` command: the local Cognito alone, where it is installed.
+"""The `local-cognito` command: runs the local Cognito alone, if it is installed.
 
-It is a distribution apart: neither the gateway's wheel nor its image holds it.
+It is a separate distribution: neither the gateway's wheel nor its image contains it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, _: Environ) -> int:
-    """Run until SIGINT or SIGTERM, then return 0; raises ConfigurationError for a seed, and GatewayError."""
+    """Run until SIGINT or SIGTERM; return 0. Raises GatewayError, and ConfigurationError for a bad seed."""
     require_local_cognito("local-cognito")
     from local_cognito.errors import CannotRun, SeedRefused
     from local_cognito.server import run
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, _: Environ) -> int:
 
 
 def require_local_cognito(command: str) -> None:
-    """Raise GatewayError, with the command that installs it, where there is no local_cognito to import."""
+    """Raise GatewayError, with the command that installs it, if local_cognito cannot be imported."""
     if find_spec("local_cognito") is None:
         raise GatewayError(
             f"{command}: local-cognito is not installed: in a checkout of cognito-gateway run "

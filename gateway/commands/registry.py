@@ -1,4 +1,4 @@
-"""Which commands there are, with one line about each: what `--help` shows without importing any of them."""
+"""The commands with one line about each: `--help` prints them without importing any."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.commands.support.flag_parser import Parser, closest
 from gateway.commands.support.flags import NAME
 from gateway.version import DOCUMENTATION, VERSION
 
-# In the order in which the help lists them. The module has the command's name, with _ for -.
+# In the order of the help. The module has the command's name, with _ for -.
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "serve": "run the gateway",
@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 
 
 class CommandLine:
-    """The parser of argv: it knows the names of all commands, and the flags of those it was asked about."""
+    """The parser of argv: it knows all commands' names, and loads the flags of a command on demand."""
 
     def __init__(self) -> None:
         self.parser = Parser(
@@ -51,9 +51,9 @@ class CommandLine:
         }
 
     def parse(self, words: Sequence[str]) -> argparse.Namespace:
-        """Return the arguments; `run` among them is what runs the command.
+        """Return the arguments, with the command's function as `run`.
 
-        Raises SystemExit: --help (0) or wrong usage (2), which was said by then.
+        Raises SystemExit: --help (0) or wrong usage (2), already printed.
         """
         name = next((word for word in words if not word.startswith("-")), None)
         if name is not None:
@@ -64,7 +64,7 @@ class CommandLine:
         return arguments
 
     def command(self, name: str) -> Parser:
-        """Return the parser of one command, with its flags. Raises SystemExit (2) where there is none."""
+        """Return the parser of one command, with its flags. Raises SystemExit (2) if there is none."""
         if name not in self._parsers:
             close = closest(name, self._parsers)
             self.parser.error(f"unknown command: {name}" + (f" (did you mean {close}?)" if close else ""))

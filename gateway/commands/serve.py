@@ -1,4 +1,4 @@
-"""The `serve` command: the gateway itself."""
+"""The `serve` command: runs the gateway."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ EXAMPLE = "serve --config config/gateway.yaml"
 def add_flags(parser: Parser) -> None:
     config_flag(parser)
     parser.add_argument(
-        "--workers", type=workers, metavar="N|auto", help="overrides listen.workers of the configuration"
+        "--workers", type=workers, metavar="N|auto", help="overrides listen.workers from the configuration"
     )
 
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
-    """Serve until a signal; raises ConfigurationError and GatewayError."""
+    """Serve until a signal; return the exit code. Raises ConfigurationError and GatewayError."""
     from gateway.config.load import load
     from gateway.serve.reload import ConfigurationSource
     from gateway.serve.run import serve

@@ -1,7 +1,7 @@
-"""The `setup` command: the walk over what is wanted, in words for people or JSON for machines.
+"""The `setup` command: creates or completes the AWS resources, with output for people or JSON for programs.
 
-Invariant: stdout carries the outcome (YAML, JSON, a policy), stderr the progress; nothing is taken away
-without a word of consent.
+Invariant: stdout contains the result (YAML, JSON, a policy), stderr the progress; nothing is deleted without
+confirmation.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _MARKS: Mapping[str, Mark] = {
     "changed": "good",
 }
 _WORDS = {
-    "same": "is as wanted",
-    "create": "would be made",
-    "created": "made",
-    "differs": "is there, and differs; --fix would change it",
+    "same": "is up to date",
+    "create": "would be created",
+    "created": "created",
+    "differs": "exists but differs; --fix would change it",
     "change": "would be changed",
     "changed": "changed",
 }
@@ -105,18 +105,18 @@ class SetupRequest:
     fix: bool
     as_json: bool
     write: Path | None
-    # Takes `destroy`'s question as answered.
+    # Confirms `destroy` without a question.
     yes: bool
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
-    """Make or complete what is wanted, or take it away; return 0. Raises GatewayError."""
+    """Create or complete the resources, or delete them; return 0. Raises GatewayError."""
     from gateway.aws.clients import Where
     from gateway.config.egress import egress_from
 
     if arguments.domain and not arguments.callback_url:
-        raise GatewayError("setup: --domain needs --callback-url, where managed login sends people back to")
+        raise GatewayError("setup: --domain needs --callback-url, to which managed login redirects users")
     wanted = Wanted(
         name=arguments.pool_name,
         self_sign_up=arguments.self_sign_up,
@@ -125,7 +125,7 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
         logout_urls=tuple(arguments.logout_url or ()),
         identity_pool=arguments.identity_pool,
     )
-    # The AWS CLI and all other SDKs read AWS_REGION; boto3 alone knows only AWS_DEFAULT_REGION.
+    # The AWS CLI and the other SDKs read AWS_REGION; boto3 reads only AWS_DEFAULT_REGION.
     region = arguments.region or environ.get("AWS_REGION") or None
     where = Where(region, arguments.profile, arguments.endpoint_url, egress_from(environ))
     if arguments.iam_policy:
@@ -156,7 +156,7 @@ def _set_up(request: SetupRequest) -> int:
     from gateway.config.writing import check_writable
 
     aws = Aws(request.where, waiting_for)
-    # Before anything is made: where there is no region nothing can be.
+    # First, because without a region nothing can be created.
     region = aws.region
     if request.write is not None and not request.plan:
         check_writable(request.write)
@@ -170,7 +170,7 @@ def _set_up(request: SetupRequest) -> int:
     made = walk(aws, request.wanted, pool_id=request.pool_id, plan=request.plan, fix=request.fix, say=say)
     if request.plan:
         changes = sum(one.verdict in {"create", "change"} for one in told)
-        sys.stderr.write(f"{changes} of {len(told)} would change\n" if changes else "nothing to do\n")
+        sys.stderr.write(f"{changes} of {len(told)} would change\n" if changes else "no changes needed\n")
     ids = _ids(request, made, region)
     if request.as_json:
         sys.stdout.write(json.dumps(_report(told, made, ids), indent=2) + "\n")
@@ -180,14 +180,14 @@ def _set_up(request: SetupRequest) -> int:
 
 
 def _destroy(request: SetupRequest) -> int:
-    """Take away what carries this set-up's tag."""
+    """Delete the resources with the tag of this set-up."""
     from gateway.aws.clients import Aws
     from gateway.aws.provision.destroy import removals
 
     aws = Aws(request.where, waiting_for)
     every = removals(aws, request.wanted)
     for removal in every:
-        told = "is not this command's own: it stays" if removal.foreign else "would be deleted"
+        told = "was not created by this command: not deleted" if removal.foreign else "would be deleted"
         sys.stderr.write(f"{removal.title} {removal.id} {told}\n")
     ours = [removal for removal in every if not removal.foreign]
     if not ours:
@@ -207,8 +207,8 @@ def _consent(request: SetupRequest, ours: list[Removal]) -> None:
         return
     name = request.wanted.name
     if not sys.stdin.isatty():
-        raise GatewayError("setup --destroy: nobody can be asked here: add --yes")
-    sys.stderr.write(f"All users of the pool are lost with it. Type {name} to delete {len(ours)} things: ")
+        raise GatewayError("setup --destroy: not a terminal: pass --yes to confirm")
+    sys.stderr.write(f"All users of the pool will be lost. Type {name} to delete {len(ours)} resources: ")
     sys.stderr.flush()
     if sys.stdin.readline().strip() != name:
         raise GatewayError("setup --destroy: nothing was deleted")
@@ -218,7 +218,7 @@ def _line(told: StepReport, paint: Paint) -> str:
     shown = f" ({told.id})" if told.id not in {None, told.name} else ""
     mark, word = paint.mark(_MARKS[told.verdict]), _WORDS[told.verdict]
     line = f"{mark} {told.title} {paint.bold(told.name)}{shown} {word}\n"
-    lasting = [f"{each}; AWS lets nobody change this: only a new pool differs" for each in told.lasting]
+    lasting = [f"{each}; AWS does not allow this to be changed: create a new pool" for each in told.lasting]
     return line + "".join(f"    {difference}\n" for difference in (*told.differences, *lasting))
 
 
@@ -236,18 +236,18 @@ def _ids(request: SetupRequest, made: Made, region: str) -> PoolIds | None:
 
 def _domain_url(where: Where, domain: str, region: str) -> str:
     if where.local and where.endpoint_url is not None:
-        # A local Cognito answers for managed login on its own address.
+        # A local Cognito serves managed login on its own address.
         return where.endpoint_url
     return f"https://{domain}" if "." in domain else managed_login_url(domain, region)
 
 
 def _hand_over(request: SetupRequest, ids: PoolIds) -> None:
-    """The IDs, to the file that is named, or as YAML to be put there."""
+    """Write the IDs to the named file, or print them as YAML."""
     from gateway.config.writing import with_pool, write_pool
 
     if request.write is not None:
         changed = write_pool(request.write, ids, request.environ)
-        sys.stderr.write(f"{request.write}: {'has the IDs now' if changed else 'has the IDs already'}\n")
+        sys.stderr.write(f"{request.write}: {'IDs written' if changed else 'already has the IDs'}\n")
     elif not request.as_json:
         sys.stdout.write(with_pool("", ids))
 

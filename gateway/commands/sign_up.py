@@ -1,6 +1,6 @@
-"""The `sign-up` command: turns self-service sign-up of a user pool on or off.
+"""The `sign-up` command: enables or disables self-service sign-up in a user pool.
 
-Invariant: of the pool's settings exactly `AdminCreateUserConfig.AllowAdminCreateUserOnly` changes.
+Invariant: of the pool's settings only `AdminCreateUserConfig.AllowAdminCreateUserOnly` changes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def add_flags(parser: Parser) -> None:
 
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
-    """Turn self-service sign-up on or off, and print what it was and is; return 0. Raises GatewayError."""
+    """Enable or disable self-service sign-up, and print the result; return 0. Raises GatewayError."""
     from gateway.aws.clients import Aws
     from gateway.aws.pool_settings import describe_pool, update_pool
 
@@ -46,18 +46,18 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
     pool = describe_pool(aws, pool_id)
     word = "open" if enable else "closed"
     if _is_open(pool) == enable:
-        sys.stdout.write(f"{pool_id}: sign-up is {word} already, nothing was changed\n")
+        sys.stdout.write(f"{pool_id}: sign-up is already {word}, nothing was changed\n")
         return 0
     update_pool(aws, pool, {"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": not enable}})
-    who = "anyone can make an account" if enable else "only administrators can make accounts"
-    sys.stdout.write(f"{pool_id}: sign-up is {word} now: {who}\n")
+    who = "anyone can create an account" if enable else "only administrators can create accounts"
+    sys.stdout.write(f"{pool_id}: sign-up is now {word}: {who}\n")
     return 0
 
 
 def _pool(arguments: argparse.Namespace, environ: Environ) -> tuple[str, Where]:
-    """The pool that a flag names, else the configuration's first; its region is that of its ID.
+    """Return the pool from the flags, else the configuration's first; its region is in its ID.
 
-    Raises GatewayError where neither names a pool, ConfigurationError for a broken file.
+    Raises GatewayError if neither names a pool, ConfigurationError for an invalid file.
     """
     from gateway.aws.clients import Where
     from gateway.config.egress import egress_from
@@ -80,6 +80,6 @@ def _pool(arguments: argparse.Namespace, environ: Environ) -> tuple[str, Where]:
 
 
 def _is_open(pool: dict[str, object]) -> bool:
-    """Whether the described pool lets people sign up by themselves; Cognito's default is yes."""
+    """Whether the pool allows self-service sign-up; Cognito's default is yes."""
     settings = pool.get("AdminCreateUserConfig")
     return not (isinstance(settings, dict) and settings.get("AllowAdminCreateUserOnly"))

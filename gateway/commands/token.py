@@ -1,4 +1,4 @@
-"""The `token` command: sign in, answer what Cognito asks on the terminal, print the token alone."""
+"""The `token` command: signs in, answers Cognito's challenges at the terminal, prints only the token."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def add_flags(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
     """Print the token; return 0. Raises GatewayError."""
-    # JSON alone shows the refresh token.
+    # Only JSON output includes the refresh token.
     request = sign_in_request("token", arguments, environ, renewable=arguments.output == "json")
     tokens = obtain(request, address_of(request))
     sys.stdout.write(_render(tokens, arguments.output) + "\n")

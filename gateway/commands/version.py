@@ -1,4 +1,4 @@
-"""The `version` command: the versions that a report of a bug should name."""
+"""The `version` command: prints the versions for a bug report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ EXAMPLE = "version"
 
 
 def add_flags(_: Parser) -> None:
-    """There are none."""
+    """Add nothing: the command has no flags."""
 
 
 def run(_: argparse.Namespace, __: Environ) -> int:

@@ -42,9 +42,9 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
             name, "none: the path is the gateway's own", False, "never proxied: the gateway answers it"
         )
     route, need = table.match(paths[0], method), table.need(paths, method)
-    told = "none: a valid token is needed" if route is None else f"{route.path} (auth: {route.auth})"
+    told = "none: a valid token is required" if route is None else f"{route.path} (auth: {route.auth})"
     if need.auth == "none":
-        return Decision(name, told, True, "allowed (open_route): the token is not looked at")
+        return Decision(name, told, True, "allowed (open_route): the token is not checked")
     if explanation.refusal is not None:
         return Decision(name, told, False, refused_with(explanation.refusal))
     assert explanation.claims is not None, "either is set"
@@ -61,5 +61,5 @@ def _who(claims: Claims, config: Config) -> Principal:
 
 
 def refused_with(refusal: Refusal) -> str:
-    """Return a refusal in one line: status, reason and the exact words."""
+    """Return a refusal in one line: status, reason and exact cause."""
     return f"refused with {refusal.status} ({refusal.reason}): {refusal}"

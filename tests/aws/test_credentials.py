@@ -205,7 +205,7 @@ def process_command(place: Path, *flags: str) -> list[str | Path]:
     return [SCRIPT, "credentials", "--format", "process", *where, *flags]
 
 
-def test_a_password_is_asked_for_at_the_terminal_and_never_taken_from_a_pipe(place: Path) -> None:
+def test_a_password_is_read_from_the_terminal_never_from_a_pipe(place: Path) -> None:
     """With an empty cache; the AWS CLI hands its own standard input on, which may be an upload."""
     command = process_command(place, "--cache")
     code, out, err, seen = at_terminal(place, command, PASSWORD, "line of an upload\n")
@@ -219,15 +219,15 @@ def test_a_password_is_asked_for_at_the_terminal_and_never_taken_from_a_pipe(pla
     assert (code, err, seen) == (0, "", "")
 
 
-def test_without_a_terminal_it_says_what_to_do_and_leaves_the_pipe_alone(place: Path) -> None:
+def test_without_a_terminal_the_error_has_the_fix_and_the_pipe_is_not_read(place: Path) -> None:
     done = subprocess.run(
         process_command(place), env=environ(place), input=f"{PASSWORD}\n", start_new_session=True,
         capture_output=True, text=True, timeout=200, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"cognito-gateway: credentials: the password of alice (user pool {POOL}) is needed, and there is no "
-        "terminal to ask at: run the same command once in a terminal with --cache, or name --password-file\n"
+        f"cognito-gateway: credentials: the password of alice (user pool {POOL}) is needed, but there is no "
+        "terminal to ask on: run the same command once in a terminal with --cache, or pass --password-file\n"
     )
 
 
@@ -253,7 +253,7 @@ def test_the_aws_cli_asks_at_its_terminal_with_a_pipe_as_input(local: LocalCogni
     assert "Password: " in seen
 
 
-def test_what_goes_wrong_before_signing_in_is_not_called_another_command(place: Path) -> None:
+def test_errors_before_signing_in_name_the_right_command(place: Path) -> None:
     (place / "password").write_text(f"{PASSWORD} \n")
     refused = credentials(place)
     assert (refused.returncode, refused.stdout) == (1, "")

@@ -75,13 +75,13 @@ def test_what_setup_makes_is_good(tmp_path: Path) -> None:
     assert said(judge_trust(role, IDENTITY_POOL)) == {}
 
 
-CASE = "takes Jane@example.com and jane@example.com for two users"
+CASE = "treats Jane@example.com and jane@example.com as two users"
 
 
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"AdminCreateUserConfig": {}}, "anyone can make an account"),
+        ({"AdminCreateUserConfig": {}}, "anyone can create an account"),
         ({"MfaConfiguration": "OFF"}, "no second factor is required"),
         ({"DeletionProtection": "INACTIVE"}, "deletion protection is off"),
         ({"UsernameConfiguration": {"CaseSensitive": True}}, CASE),
@@ -104,12 +104,12 @@ def test_pools(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     [
         ("", "sign_in: {auth_flow: USER_SRP_AUTH}", "good", "each sign-in registers one"),
         ("", "sign_in: {auth_flow: USER_AUTH}", "warning", "USER_AUTH cannot register one"),
-        ("      domain: https://login.example.com\n", "", "warning", "managed login knows none"),
+        ("      domain: https://login.example.com\n", "", "warning", "managed login does not register them"),
         ("", "sign_in: {enabled: false}", None, ""),
     ],
 )
 @pytest.mark.parametrize("asks", [True, False])
-def test_what_it_means_that_a_pool_remembers_devices(
+def test_findings_about_remembered_devices(
     tmp_path: Path, pool: str, yaml: str, level: str | None, told: str, asks: bool
 ) -> None:
     config = configured(tmp_path, pool + yaml)
@@ -126,23 +126,27 @@ def test_what_it_means_that_a_pool_remembers_devices(
 @pytest.mark.parametrize(
     ("change", "yaml", "told"),
     [
-        ({"AutoVerifiedAttributes": []}, "", "does not verify email by itself"),
-        ({"UserAttributeUpdateSettings": {}}, "", "takes over a changed email before it is verified"),
+        ({"AutoVerifiedAttributes": []}, "", "does not verify email automatically"),
+        ({"UserAttributeUpdateSettings": {}}, "", "replaces a changed email before it is verified"),
         ({"UserAttributeUpdateSettings": {}}, "identity_headers: {email: null}", None),
         (
             {"UserAttributeUpdateSettings": {}},
             "identity_headers: {email: null}\nroutes: [{path: /x, claims: {email: a@example.com}}]",
-            "takes over a changed email before it is verified",
+            "replaces a changed email before it is verified",
         ),
-        ({}, "identity_headers: {claims: {X-Phone: phone_number}}", "does not verify phone_number by itself"),
+        (
+            {},
+            "identity_headers: {claims: {X-Phone: phone_number}}",
+            "does not verify phone_number automatically",
+        ),
         (
             {},
             "identity_headers: {unverified: send}",
-            "addresses that nobody has verified are sent to the upstream",
+            "unverified addresses are sent to the upstream",
         ),
     ],
 )
-def test_what_becomes_of_addresses(
+def test_findings_about_unverified_addresses(
     tmp_path: Path, change: dict[str, Any], yaml: str, told: str | None
 ) -> None:
     config = configured(tmp_path, yaml)
@@ -164,12 +168,12 @@ def test_the_issuer_that_the_configuration_does_not_list(tmp_path: Path) -> None
     [
         ({"ClientSecret": "s"}, "has a secret that the configuration does not name", "broken"),
         ({"ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH"]}, "does not allow USER_PASSWORD_AUTH", "broken"),
-        ({"PreventUserExistenceErrors": "LEGACY"}, "tells strangers whether a user exists", "warning"),
+        ({"PreventUserExistenceErrors": "LEGACY"}, "reveals whether a user exists", "warning"),
         ({"EnableTokenRevocation": False}, "its tokens cannot be revoked", "warning"),
-        ({"AccessTokenValidity": 8}, "its access tokens live for 8 hours", "warning"),
+        ({"AccessTokenValidity": 8}, "its access tokens are valid for 8 hours", "warning"),
         (
             {"AccessTokenValidity": 90, "TokenValidityUnits": {"AccessToken": "minutes"}},
-            "its access tokens live for 1.5 hours",
+            "its access tokens are valid for 1.5 hours",
             "warning",
         ),
     ],
@@ -187,7 +191,7 @@ def test_more_users_than_the_calls_for_revocation_suffice_for(tmp_path: Path) ->
 
     # docs/revocation.md, "Calls": 30 × 30 × 0.7.
     assert found(630, "check_every: 30s") == {}
-    told = "640 users asked about every 30 s are 30 calls a second, and calls_per_second is"
+    told = "checking 640 users every 30 s takes 30 calls a second, and calls_per_second is"
     assert found(640, "check_every: 30s") == {f"{told} 30": "warning"}
     assert found(640, "check_every: 30s, calls_per_second: 31") == {}
     assert found(640, "check_every: null") == {}
@@ -240,7 +244,7 @@ def test_nobody_signs_in_where_the_pages_are_off(tmp_path: Path) -> None:
     assert said(judge_client(MACHINE | {"ClientId": "1abc"}, config.cognito.user_pools[0], off)) == {}
 
 
-def test_managed_login_has_to_know_both_ways_back(tmp_path: Path) -> None:
+def test_managed_login_needs_both_redirect_urls(tmp_path: Path) -> None:
     config = configured(tmp_path, "      domain: https://login.example.com\n")
     listen = dataclasses.replace(config.listen, public_url="https://api.example.com")
     config, pool = dataclasses.replace(config, listen=listen), config.cognito.user_pools[0]
@@ -251,10 +255,10 @@ def test_managed_login_has_to_know_both_ways_back(tmp_path: Path) -> None:
     }
     assert said(judge_client(GOOD_CLIENT | known, pool, config)) == {}
     assert said(judge_client(GOOD_CLIENT | known | {"LogoutURLs": []}, pool, config)) == {
-        "does not know the sign-out URL https://api.example.com/oauth2/": "warning"
+        "does not allow the sign-out URL https://api.example.com/oauth2/": "warning"
     }
     assert said(judge_client(GOOD_CLIENT | known | {"CallbackURLs": []}, pool, config)) == {
-        "does not know the callback https://api.example.com/oauth2/callback": "broken"
+        "does not allow the callback URL https://api.example.com/oauth2/callback": "broken"
     }
 
 
@@ -262,28 +266,28 @@ def test_a_secret_that_the_client_does_not_have(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s\n")
     config = configured(tmp_path, "      client_secret_file: secret\n")
     assert said(judge_client(GOOD_CLIENT, config.cognito.user_pools[0], config)) == {
-        "has no secret, and the configuration names one": "broken"
+        "has no secret, but the configuration names one": "broken"
     }
 
 
 @pytest.mark.parametrize(
     ("change", "roles", "told", "level"),
     [
-        ({"CognitoIdentityProviders": []}, ROLES, "does not take tokens of 1abc", "broken"),
+        ({"CognitoIdentityProviders": []}, ROLES, "does not accept tokens of 1abc", "broken"),
         (
             {"CognitoIdentityProviders": [PROVIDER | {"ClientId": "2"}]},
             ROLES,
-            "does not take tokens of 1abc",
+            "does not accept tokens of 1abc",
             "broken",
         ),
         (
             {"CognitoIdentityProviders": [PROVIDER | {"ServerSideTokenCheck": False}]},
             ROLES,
-            "does not ask the user pool about tokens",
+            "does not check tokens with the user pool",
             "warning",
         ),
         ({"AllowUnauthenticatedIdentities": True}, ROLES, "gives AWS credentials to anyone", "warning"),
-        ({}, {}, "has no role for signed-in people", "broken"),
+        ({}, {}, "has no role for authenticated users", "broken"),
     ],
 )
 def test_identity_pools(
@@ -297,14 +301,14 @@ def test_roles() -> None:
     def judged(document: Any) -> dict[str, str]:
         return said(judge_trust({"RoleName": "r", "AssumeRolePolicyDocument": document}, IDENTITY_POOL))
 
-    nobody = {"does not trust this identity pool alone": "broken"}
+    nobody = {"does not trust only this identity pool": "broken"}
     assert judged(trust_policy("us-east-1:11111111-0000-4000-8000-000000000000")) == nobody
     nothings: tuple[Any, ...] = (None, {}, {"Statement": []})
     for nothing in nothings:
         assert judged(nothing) == nobody
     anybody = trust_policy(IDENTITY_POOL)
     del anybody["Statement"][0]["Condition"]["ForAnyValue:StringLike"]
-    assert judged(anybody) == {"can be taken by people who did not sign in": "warning"}
+    assert judged(anybody) == {"can be assumed without signing in": "warning"}
     # IAM lets a single statement stand without a list.
     single = trust_policy(IDENTITY_POOL)
     single["Statement"] = single["Statement"][0]
@@ -328,6 +332,6 @@ def test_the_clock(ahead: int, level: str) -> None:
     assert clock_finding("Fri, 15 Jan 2027 08:00:00 GMT", 1_800_000_000.5 + ahead).level == level
 
 
-def test_a_clock_nobody_tells() -> None:
+def test_an_unknown_clock() -> None:
     assert clock_finding(None, 0).level == "unknown"
     assert clock_finding("yesterday", 0).level == "unknown"

@@ -47,7 +47,7 @@ def setup(home: Path, config: bytes) -> subprocess.CompletedProcess[str]:
         ),
     ],
 )
-def test_what_is_wrong_with_it_where_and_what_to_do(tmp_path: Path, config: str | bytes, told: str) -> None:
+def test_profile_errors_name_the_place_and_the_fix(tmp_path: Path, config: str | bytes, told: str) -> None:
     done = setup(tmp_path, config if isinstance(config, bytes) else config.encode())
     assert (done.returncode, done.stdout) == (1, "")
     assert told in done.stderr

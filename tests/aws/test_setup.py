@@ -91,10 +91,10 @@ def test_everything_is_made_once(local: LocalCognito) -> None:
     assert {name: first[name] for name in first if name != "steps"} == {
         name: second[name] for name in second if name != "steps"
     }
-    assert "nothing to do" in setup(local, "--plan", *FULL).stderr
+    assert "no changes needed" in setup(local, "--plan", *FULL).stderr
 
 
-def test_what_is_made_is_what_a_gateway_needs(local: LocalCognito) -> None:
+def test_the_created_resources_fit_a_gateway(local: LocalCognito) -> None:
     answer = made(local, *FULL)
     users, identities, iam = (client(local, name) for name in ("cognito-idp", "cognito-identity", "iam"))
     pool_id, client_id = answer["user_pool_id"], answer["client_id"]
@@ -189,20 +189,20 @@ def test_jane_is_one_user_however_she_writes_her_address(local: LocalCognito) ->
     users.admin_create_user(UserPoolId=plain, Username="Jane@example.com", MessageAction="SUPPRESS")
 
 
-def test_what_can_never_be_changed_is_said_and_stops_nothing(local: LocalCognito) -> None:
+def test_an_unchangeable_difference_is_reported_and_stops_nothing(local: LocalCognito) -> None:
     """A pool of an earlier build, which left UsernameConfiguration to AWS's default."""
     users = client(local, "cognito-idp")
     users.create_user_pool(PoolName="orders", UsernameAttributes=["email"], UserPoolTags={TAG: "orders"})
     done = setup(local, "--fix")
     assert done.returncode == 0, done.stderr
     told = (
-        "    sign-in names are case-sensitive: Jane@ and jane@ are two users; AWS lets nobody change this: "
-        "only a new pool differs\n"
+        "    user names are case-sensitive: Jane@ and jane@ are two users; "
+        "AWS does not allow this to be changed: create a new pool\n"
     )
     assert told in done.stderr
     again = made(local, "--fix")
     assert verdicts(again)["user pool"] == "same"
-    assert again["steps"][0]["lasting"] == ["sign-in names are case-sensitive: Jane@ and jane@ are two users"]
+    assert again["steps"][0]["lasting"] == ["user names are case-sensitive: Jane@ and jane@ are two users"]
 
 
 CREATED = (
@@ -230,14 +230,14 @@ def test_whatever_only_creation_decides_is_decided_and_documented(
         assert members[0] - members[1] == {*fixed_pool_settings(), "AliasAttributes"}
 
 
-def test_a_pool_of_somebody_else_s_is_used_as_it_is(local: LocalCognito) -> None:
+def test_a_foreign_pool_is_used_unchanged(local: LocalCognito) -> None:
     pool = client(local, "cognito-idp").create_user_pool(PoolName="theirs")["UserPool"]
     answer = made(local, "--user-pool-id", pool["Id"])
     assert answer["user_pool_id"] == pool["Id"]
     assert verdicts(answer) == {"user pool": "differs", "app client": "created"}
 
 
-def test_two_of_one_name_are_nobody_s_guess(local: LocalCognito) -> None:
+def test_two_pools_of_one_name_are_an_error(local: LocalCognito) -> None:
     for _ in range(2):
         client(local, "cognito-idp").create_user_pool(PoolName="orders")
     done = setup(local)
@@ -245,7 +245,7 @@ def test_two_of_one_name_are_nobody_s_guess(local: LocalCognito) -> None:
     assert "2 resources are named orders (us-east-1_" in done.stderr
 
 
-def test_an_error_half_way_says_what_is_there_and_how_to_go_on(local: LocalCognito) -> None:
+def test_an_error_half_way_reports_what_exists_and_how_to_continue(local: LocalCognito) -> None:
     client(local, "cognito-idp").create_user_pool_domain(
         Domain="taken",
         UserPoolId=client(local, "cognito-idp").create_user_pool(PoolName="other")["UserPool"]["Id"],
@@ -270,15 +270,15 @@ def test_the_ids_go_into_a_file_that_then_serves(local: LocalCognito, tmp_path: 
     answer = made(local, *FULL)
     assert (pool.id, pool.client_ids) == (answer["user_pool_id"], (answer["client_id"],))
     assert (pool.domain, pool.identity_pool_id) == (answer["domain"], answer["identity_pool_id"])
-    assert "g.yaml: has the IDs already" in setup(local, *FULL, "--write", tmp_path / "g.yaml").stderr
+    assert "g.yaml: already has the IDs" in setup(local, *FULL, "--write", tmp_path / "g.yaml").stderr
 
 
-def test_destroy_takes_away_its_own_after_consent(local: LocalCognito) -> None:
+def test_destroy_deletes_its_own_resources_after_confirmation(local: LocalCognito) -> None:
     made(local, *FULL)
     refused = setup(local, "--destroy")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.splitlines()[-1] == (
-        "cognito-gateway: setup --destroy: nobody can be asked here: add --yes"
+        "cognito-gateway: setup --destroy: not a terminal: pass --yes to confirm"
     )
     assert len(local.state.pools) == 1
     plan = setup(local, "--destroy", "--plan")
@@ -292,10 +292,12 @@ def test_destroy_takes_away_its_own_after_consent(local: LocalCognito) -> None:
     assert setup(local, "--destroy", "--yes").stderr == "nothing to delete\n"
 
 
-def test_destroy_leaves_what_is_not_its_own(local: LocalCognito) -> None:
+def test_destroy_leaves_foreign_resources(local: LocalCognito) -> None:
     pool = client(local, "cognito-idp").create_user_pool(PoolName="orders")["UserPool"]
     done = setup(local, "--destroy", "--yes")
-    assert done.stderr == (f"user pool {pool['Id']} is not this command's own: it stays\nnothing to delete\n")
+    assert done.stderr == (
+        f"user pool {pool['Id']} was not created by this command: not deleted\nnothing to delete\n"
+    )
     assert pool["Id"] in local.state.pools
 
 
@@ -354,7 +356,7 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--domain", "x"], "setup: --domain needs --callback-url, where managed login sends people back to"),
+        (["--domain", "x"], "setup: --domain needs --callback-url, to which managed login redirects users"),
         (
             ["--user-pool-id", "us-east-1_Missing12"],
             "AWS refused cognito-idp:DescribeUserPool: ResourceNotFound",
@@ -368,7 +370,7 @@ def test_what_a_user_can_get_wrong(local: LocalCognito, arguments: list[str], to
 
 
 @pytest.mark.parametrize("file", ["nowhere/g.yaml", "broken.yaml", "folder"])
-def test_a_file_that_cannot_take_the_ids_is_said_before_anything_is_made(
+def test_an_unwritable_file_is_reported_before_anything_is_created(
     local: LocalCognito, tmp_path: Path, file: str
 ) -> None:
     (tmp_path / "broken.yaml").write_text("cognito: [\n")
@@ -380,7 +382,7 @@ def test_a_file_that_cannot_take_the_ids_is_said_before_anything_is_made(
     assert local.state.pools == {}
 
 
-def test_no_region_is_said_before_anything_is_made(local: LocalCognito, tmp_path: Path) -> None:
+def test_a_missing_region_is_reported_before_anything_is_created(local: LocalCognito, tmp_path: Path) -> None:
     environ = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), "") | {
         "HOME": str(tmp_path),
         "AWS_CONFIG_FILE": os.devnull,
@@ -396,7 +398,7 @@ def test_sign_up_needs_nothing_but_what_the_policy_allows(local: LocalCognito) -
         assert main(["sign-up", "enable", "--user-pool-id", pool_id, "--endpoint-url", local.url]) == code
 
 
-def test_a_gateway_that_asks_for_ever_remembers_each_operation_once(local: LocalCognito) -> None:
+def test_operations_called_repeatedly_are_remembered_once(local: LocalCognito) -> None:
     aws = Aws(Where("us-east-1", endpoint_url=local.url))
     for _ in range(3):
         aws.pages("cognito-idp", "ListUserPools", "UserPools", MaxResults=60)

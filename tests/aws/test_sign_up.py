@@ -64,16 +64,16 @@ def test_one_setting_changes_and_nothing_else(url: str, pool: dict[str, Any]) ->
     before = described(url, pool["Id"])
     done = sign_up(url, "disable", "--user-pool-id", pool["Id"])
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{pool['Id']}: sign-up is closed now: only administrators can make accounts\n"
+    assert done.stdout == f"{pool['Id']}: sign-up is now closed: only administrators can create accounts\n"
     after = described(url, pool["Id"])
     assert after.pop("AdminCreateUserConfig")["AllowAdminCreateUserOnly"] is True
     before.pop("AdminCreateUserConfig")
     assert after == before
 
     again = sign_up(url, "disable", "--user-pool-id", pool["Id"])
-    assert again.stdout == f"{pool['Id']}: sign-up is closed already, nothing was changed\n"
+    assert again.stdout == f"{pool['Id']}: sign-up is already closed, nothing was changed\n"
     done = sign_up(url, "enable", "--user-pool-id", pool["Id"])
-    assert done.stdout == f"{pool['Id']}: sign-up is open now: anyone can make an account\n"
+    assert done.stdout == f"{pool['Id']}: sign-up is now open: anyone can create an account\n"
 
 
 def test_the_pool_of_the_configuration(url: str, pool: dict[str, Any], tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_a_user_can_get_wrong(url: str, tmp_path: Path, arguments: list[str
     assert done.stderr == f"cognito-gateway: {told}\n"
 
 
-def test_nobody_there(tmp_path: Path) -> None:
+def test_an_endpoint_that_refuses_connections(tmp_path: Path) -> None:
     done = run(
         "sign-up",
         "enable",
@@ -133,7 +133,7 @@ class _Page(BaseHTTPRequestHandler):
         ["setup", "--plan", "--region", "us-east-1"],
     ],
 )
-def test_somebody_else_there(tmp_path: Path, arguments: list[str]) -> None:
+def test_another_server_at_the_endpoint(tmp_path: Path, arguments: list[str]) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), _Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         elsewhere = f"http://127.0.0.1:{server.server_port}"

@@ -14,7 +14,7 @@ SENT = st.text(st.sampled_from("abZ09-_.~%%%2bF=&&+:/?@!$'()*,;[]|<>\"{}\\^`"), 
 
 
 @given(SENT)
-def test_it_is_what_a_server_makes_of_it(query: str) -> None:
+def test_a_server_computes_the_same_signature(query: str) -> None:
     pairs = parse_qsl(query, keep_blank_values=True, encoding="latin-1")
     expected = "&".join("=".join(quote(t, safe="-_.~", encoding="latin-1") for t in pair) for pair in pairs)
     assert canonical_query(query) == expected

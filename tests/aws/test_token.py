@@ -188,14 +188,14 @@ def test_attributes_that_cognito_asks_for_come_from_a_file_or_the_next_line(
     none = token(tmp_path, *flags, stdin=passwords)
     assert (none.returncode, none.stdout) == (1, "")
     assert none.stderr == (
-        "cognito-gateway: token: stdin holds no value for the attribute given_name, which Cognito asks for "
-        "(or name --attributes-file)\n"
+        "cognito-gateway: token: stdin has no value for the attribute given_name, which Cognito requires "
+        "(or pass --attributes-file)\n"
     )
     for text in ("[]", "{", '{"given_name": 1}', "\xff"):
         (tmp_path / "a.json").write_text(text, encoding="latin-1")
         bad = token(tmp_path, *flags, "--attributes-file", str(tmp_path / "a.json"), stdin=passwords)
         assert (bad.returncode, bad.stdout) == (1, "")
-        assert "a.json: is not a JSON object of texts" in bad.stderr
+        assert "a.json: is not a JSON object of strings" in bad.stderr
     (tmp_path / "a.json").write_text('{"given_name": "Nell", "family_name": "not asked for"}')
     done = token(tmp_path, *flags, "--attributes-file", str(tmp_path / "a.json"), stdin=passwords)
     assert claims(done.stdout)["username"] == "new", done.stderr
@@ -220,7 +220,7 @@ def test_on_a_terminal_everything_is_asked_for_and_passwords_are_not_shown(
     assert process.stdin is not None
     assert process.stdout is not None
     questions = [(b"Username: ", "new"), (b"Password: ", TEMPORARY), (b"New password: ", PASSWORD)]
-    questions.append((b"Once more: ", PASSWORD))
+    questions.append((b"Repeat it: ", PASSWORD))
     shown = b""
     while read := process.stdout.read(65536):
         shown += read
@@ -306,7 +306,7 @@ def test_from_outside_a_refusal_is_one_line_and_exit_1(local: LocalCognito, tmp_
     assert "Wrong" not in done.stderr
     done = token(tmp_path, "--username", "alice", *flags(local), stdin="")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "stdin holds no password" in done.stderr
+    assert "stdin has no password" in done.stderr
 
 
 def test_the_admin_flow_against_aws_needs_real_credentials(tmp_path: Path) -> None:

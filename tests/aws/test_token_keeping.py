@@ -135,7 +135,7 @@ def test_files_that_others_could_read_or_write_are_not_used(local: LocalCognito,
     kept.rename(elsewhere)
     kept.symlink_to(elsewhere)
     assert token(local, tmp_path, "--cache", stdin="").stderr == (
-        "cognito-gateway: token: stdin holds no password\n"
+        "cognito-gateway: token: stdin has no password\n"
     )
 
 
@@ -166,7 +166,7 @@ def test_an_old_token_is_renewed_and_not_handed_out(local: LocalCognito, tmp_pat
         age(refresh=worthless)
         none = token(local, tmp_path, "--cache", stdin="")
         assert none.returncode == 1
-        assert none.stderr == "cognito-gateway: token: stdin holds no password\n"
+        assert none.stderr == "cognito-gateway: token: stdin has no password\n"
     kept.write_text("{half")
     assert token(local, tmp_path, "--cache").returncode == 0
     assert json.loads(kept.read_text())["expires_at"] > time.time() + 60
@@ -175,7 +175,7 @@ def test_an_old_token_is_renewed_and_not_handed_out(local: LocalCognito, tmp_pat
 def test_refresh_renews_without_a_password(local: LocalCognito, tmp_path: Path) -> None:
     none = token(local, tmp_path, "--refresh", stdin="")
     assert none.stderr == (
-        "cognito-gateway: no refresh token is kept: sign in once with --cache, then --refresh renews\n"
+        "cognito-gateway: no refresh token is stored: sign in once with --cache, then use --refresh\n"
     )
     first = claims(token(local, tmp_path, "--cache").stdout)
     renewed = token(local, tmp_path, "--refresh", stdin="")
@@ -230,7 +230,7 @@ def test_tokens_that_are_not_kept_leave_no_device_behind(tracked: LocalCognito, 
     assert claims(new["AuthenticationResult"]["AccessToken"])["username"] == "alice"
 
 
-def test_a_device_that_cannot_be_confirmed_is_told_of(
+def test_an_unconfirmed_device_is_reported(
     tracked: LocalCognito, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> dict[str, Any]:

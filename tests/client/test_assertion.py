@@ -80,7 +80,7 @@ async def test_the_upstream_verifies_who_it_is(tmp_path: Path, make: Any, algori
 
 
 @pytest.mark.parametrize("trusted", ["[]", "[127.0.0.1]"])
-async def test_nobody_is_handed_their_own(tmp_path: Path, trusted: str) -> None:
+async def test_no_client_receives_its_assertion(tmp_path: Path, trusted: str) -> None:
     listen = f"trusted_proxies: {trusted}"
     async with running(tmp_path, settings(tmp_path, curve()), listen_lines=listen) as gateway:
         # With it they could go past the gateway, and past its routes, to an upstream that believes it.
@@ -150,7 +150,7 @@ async def test_the_keys_are_for_reading_and_there_only_when_configured(tmp_path:
         assert (await once(gateway.port, get("/oauth2/jwks.json"))).status == 404
 
 
-async def test_a_new_key_takes_over_and_both_are_published(tmp_path: Path) -> None:
+async def test_a_new_key_signs_and_both_are_published(tmp_path: Path) -> None:
     old, new = curve(), rsa_key()
     async with running(tmp_path, settings(tmp_path, old)) as gateway:
         async with await Client.connect(gateway.port) as client:
@@ -222,7 +222,7 @@ def test_one_is_used_until_a_quarter_of_its_life_is_left(tmp_path: Path) -> None
     assert payload(second)["jti"] != payload(first)["jti"]
 
 
-def test_none_outlives_its_token_nor_is_made_anew_for_every_request_at_its_end(tmp_path: Path) -> None:
+def test_no_assertion_outlives_its_token_or_is_signed_for_every_request_at_its_end(tmp_path: Path) -> None:
     assertion = signer(configuration(tmp_path, curve(), more=", lifetime: 100s")).assertion(of(1030.0))
     first = assertion.line(1000.0)
     assert payload(first)["exp"] == 1030
@@ -247,7 +247,7 @@ def test_hostile_claims_stay_claims(tmp_path: Path) -> None:
     assert payload(line)["groups"] == [hostile, "a,b"]
 
 
-def test_who_it_is_for_and_from_by_default(tmp_path: Path) -> None:
+def test_the_default_audience_and_issuer(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     for upstream, audience in (
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
@@ -282,7 +282,7 @@ def test_the_same_file_is_the_same_signer_and_another_is_not(tmp_path: Path) -> 
         (b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "an unreadable private key"),
     ],
 )
-def test_a_key_file_that_cannot_be_used_says_so(tmp_path: Path, content: bytes, told: str) -> None:
+def test_an_unusable_key_file_is_reported(tmp_path: Path, content: bytes, told: str) -> None:
     with pytest.raises(GatewayError, match=told) as caught:
         signer(configuration(tmp_path, content))
     assert str(tmp_path / "a.key") in str(caught.value)

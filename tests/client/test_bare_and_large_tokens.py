@@ -35,7 +35,7 @@ async def test_a_token_without_bearer_is_named(tmp_path: Path) -> None:
         assert token not in str(gateway.log())
 
 
-async def test_a_token_that_groups_made_large_has_its_own_reason_and_limit(tmp_path: Path) -> None:
+async def test_a_token_with_many_groups_has_a_separate_reason_and_limit(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         large = gateway.bearer(**GROUPS)
         assert 17_000 < len(large) < 24_000

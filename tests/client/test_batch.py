@@ -124,7 +124,9 @@ async def test_each_is_answered_as_it_would_be_alone(tmp_path: Path, batches: li
         await settled(gateway)
 
 
-async def test_each_reaches_the_upstream_as_who_it_is(tmp_path: Path, batches: list[int]) -> None:
+async def test_each_request_reaches_the_upstream_with_its_identity(
+    tmp_path: Path, batches: list[int]
+) -> None:
     async with running(tmp_path) as gateway:
         names = [f"subject-{number}" for number in range(20)]
         requests = [get(f"/{name}", gateway.bearer(sub=name)) for name in names]
@@ -317,7 +319,7 @@ async def test_no_more_wait_than_the_bound() -> None:
     assert [name for what, name in book if what == "verified"] == list(range(MOST + 1))
 
 
-async def test_the_same_token_comes_last_and_anew() -> None:
+async def test_the_same_token_is_decided_last_and_again() -> None:
     batch, book = Batch(Outbox()), list[tuple[str, int]]()
     for name, digest in enumerate((b"a", b"b", b"a", b"a")):
         batch.add(*item(name, book, digest))
@@ -331,7 +333,7 @@ async def test_the_same_token_comes_last_and_anew() -> None:
 
 @pytest.mark.parametrize("more", [(), ("abort",)], ids=["", "in its end too"])
 @pytest.mark.parametrize("where", ["decode", "verify", "verified"])
-async def test_one_that_breaks_off_is_ended_and_the_others_go_on(where: str, more: tuple[str, ...]) -> None:
+async def test_a_failed_request_does_not_stop_the_others(where: str, more: tuple[str, ...]) -> None:
     told: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
     batch, book = Batch(Outbox()), list[tuple[str, int]]()

@@ -100,7 +100,7 @@ async def cache(folder: Path, name: str, gateway: Running) -> AsyncIterator[int]
 
 @pytest.mark.engine
 @pytest.mark.parametrize("name", ["nginx", "apache2"])
-async def test_a_shared_cache_shows_nobody_anothers_data(tmp_path: Path, name: str) -> None:
+async def test_a_shared_cache_leaks_no_users_data(tmp_path: Path, name: str) -> None:
     async with (
         running(tmp_path, ROUTES, upstream=Upstream(script=who_asks)) as gateway,
         cache(tmp_path, name, gateway) as port,
@@ -158,7 +158,7 @@ async def test_a_response_opened_by_a_cookie_is_private_unless_the_upstream_deci
             assert len(reply.all("cache-control")) == said.lower().count(b"cache-control")
 
 
-async def test_where_credentials_are_looked_at_the_response_says_so(tmp_path: Path) -> None:
+async def test_responses_vary_where_credentials_are_checked(tmp_path: Path) -> None:
     async with running(tmp_path, ROUTES) as gateway:
         browser = Browser(gateway.port)
         assert (await browser.get("/maybe/a")).all("vary") == ["Authorization, Cookie"]

@@ -20,7 +20,7 @@ LATER = datetime.timedelta(days=30)
 
 
 @pytest.mark.parametrize(("shift", "told"), [(LONG_AGO, "expired at "), (LATER, "is not valid before ")])
-async def test_it_never_takes_the_place_of_a_valid_one(
+async def test_an_expired_certificate_never_replaces_a_valid_one(
     tmp_path: Path, shift: datetime.timedelta, told: str
 ) -> None:
     async with serving(tmp_path) as (gateway, authority):
@@ -41,7 +41,9 @@ async def test_it_never_takes_the_place_of_a_valid_one(
         assert told in str(events[0]["exact"])
 
 
-async def test_at_start_it_is_served_with_a_warning_until_a_better_one_comes(tmp_path: Path) -> None:
+async def test_at_start_an_expired_certificate_is_served_with_a_warning_until_replaced(
+    tmp_path: Path,
+) -> None:
     authority = Authority(tmp_path)
     install(tmp_path, authority.sign("old", "127.0.0.1", shift=LONG_AGO))
     tls = f"tls: {{certificate_file: {tmp_path}/live.crt, key_file: {tmp_path}/live.key}}"
@@ -80,7 +82,7 @@ def test_check_config_warns(tmp_path: Path) -> None:
     assert len(both) == 2
 
 
-def test_what_holds_and_what_does_not(tmp_path: Path) -> None:
+def test_which_certificates_are_valid(tmp_path: Path) -> None:
     day = Validity(100.0, 200.0)
     assert (day.problem(100.0), day.problem(200.0)) == (None, None)
     assert day.problem(201.0) == "expired at 1970-01-01T00:03:20Z"

@@ -113,7 +113,7 @@ async def test_the_upstream_fails_and_the_page_may_know(tmp_path: Path) -> None:
         assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (502, APP)
 
 
-async def test_the_upstreams_answers_get_ours_where_it_has_none_of_its_own(tmp_path: Path) -> None:
+async def test_upstream_responses_without_cors_headers_get_ours(tmp_path: Path) -> None:
     yaml = CORS.replace("}\n", ", allow_credentials: true, expose_headers: [X-Total, ETag]}\n") + ROUTES
     own = b"HTTP/1.1 200 OK\r\naccess-control-ALLOW-origin: https://theirs.test\r\nContent-Length: 0\r\n\r\n"
     upstream = Upstream()
@@ -147,7 +147,7 @@ async def test_null_only_where_it_is_listed(tmp_path: Path) -> None:
         assert (await preflight(gateway, "/x", "null")).get("Access-Control-Allow-Origin") == "null"
 
 
-async def test_pages_of_ours_are_read_by_nobody_else(tmp_path: Path) -> None:
+async def test_our_pages_are_not_readable_by_other_origins(tmp_path: Path) -> None:
     async with running(tmp_path, CORS.replace("}\n", ", allow_credentials: true}\n")) as gateway:
         reply = await once(gateway.port, get("/oauth2/nothing", f"Origin: {APP}", "Accept: text/html"))
         assert (reply.get("Content-Type") or "").startswith("text/html")
@@ -165,7 +165,7 @@ async def test_without_cors_preflights_are_requests_as_any_other(tmp_path: Path)
         assert gateway.upstream.last.request_line == b"OPTIONS /open/x HTTP/1.1"
 
 
-async def test_a_reload_takes_it_away(tmp_path: Path) -> None:
+async def test_a_reload_disables_cors(tmp_path: Path) -> None:
     async with running(tmp_path, CORS + ROUTES) as gateway, await Client.connect(gateway.port) as client:
         head = get("/open/x", f"Origin: {APP}", *ASKS, method="OPTIONS")
         assert (await client.ask(head)).status == 204

@@ -32,7 +32,9 @@ def events(head: bytes, *, framed: bool = True) -> object:
 
 
 @pytest.mark.parametrize("kind", [b"text/event-stream", b"Text/Event-Stream;charset=utf-8"])
-async def test_a_stream_ends_with_its_token_and_its_connection_goes_on(tmp_path: Path, kind: bytes) -> None:
+async def test_a_stream_ends_with_its_token_and_its_connection_stays_open(
+    tmp_path: Path, kind: bytes
+) -> None:
     head = b"Content-Type: %b\r\nTransfer-Encoding: chunked\r\n" % kind
     upstream = Upstream(script=events(head))  # type: ignore[arg-type]
     async with running(tmp_path, upstream=upstream) as gateway, await Client.connect(gateway.port) as client:
@@ -74,7 +76,7 @@ async def test_the_silence_of_a_stream_is_limited_before_that(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("what", ["length", "HTTP/1.0", "no stream", "off", "anonymous"])
-async def test_what_ends_how(tmp_path: Path, what: str) -> None:
+async def test_how_each_stream_ends(tmp_path: Path, what: str) -> None:
     length = b"Content-Type: text/event-stream\r\nContent-Length: 1000000\r\n"
     plain = b"Content-Type: text/plain\r\nTransfer-Encoding: chunked\r\n"
     head = {"length": length, "no stream": plain}.get(what, CHUNKED)

@@ -57,7 +57,7 @@ def test_the_chain(value: str, client: str | None, clean: str | None) -> None:
         assert PROXIES.chain(value.encode("latin-1")) == (client, None if clean is None else clean.encode())
 
 
-def test_what_a_client_wrote_at_length_is_cut() -> None:
+def test_a_long_forwarded_header_is_truncated() -> None:
     long = b"192.0.2.7, " * 3000 + b"198.51.100.2, 10.1.1.1"
     client, clean = PROXIES.chain(long)
     assert client == "198.51.100.2"
@@ -66,7 +66,7 @@ def test_what_a_client_wrote_at_length_is_cut() -> None:
 
 
 @given(st.text(alphabet='0123456789abcdef.:[]%," _\x00', max_size=80))
-def test_whatever_is_said_an_address_comes_of_it_or_nothing(value: str) -> None:
+def test_any_forwarded_header_yields_an_address_or_nothing(value: str) -> None:
     client, clean = PROXIES.chain(value.encode())
     assert (client is None) == (clean is None)
     assert clean is None or not set(clean) - set(b"0123456789abcdef.:, ")

@@ -280,7 +280,7 @@ async def test_a_body_that_breaks_while_another_request_is_served(tmp_path: Path
         (line(b"GET /public/a HTTP/1.1", b"X-Latin: \xe9", b"X-Tab: a\tb", b"X-Empty:"), b"/public/a"),
     ],
 )  # fmt: skip
-async def test_what_is_unusual_but_clear_passes(tmp_path: Path, sent: bytes, target: bytes) -> None:
+async def test_unusual_but_unambiguous_framing_passes(tmp_path: Path, sent: bytes, target: bytes) -> None:
     async with gateway_of(tmp_path) as gateway:
         reply = await once(gateway.port, sent)
         assert reply.status == 200
@@ -301,7 +301,7 @@ async def test_a_body_that_looks_like_a_request_stays_a_body(tmp_path: Path) -> 
             assert gateway.upstream.last.body == SMUGGLED
 
 
-async def test_a_refused_request_takes_its_body_along(tmp_path: Path) -> None:
+async def test_a_refused_requests_body_is_discarded(tmp_path: Path) -> None:
     """A body that nobody reads must not be read as the next request."""
     async with gateway_of(tmp_path) as gateway:
         for framing in (b"Content-Length: %d" % len(SMUGGLED), CHUNKED):
@@ -382,7 +382,7 @@ async def test_trailers_and_extensions_go_no_further(tmp_path: Path) -> None:
                 assert gateway.upstream.last.get("X-Auth-Request-User") is None
 
 
-async def test_a_refusal_behind_good_requests_comes_in_its_turn(tmp_path: Path) -> None:
+async def test_a_refusal_after_good_requests_is_answered_in_order(tmp_path: Path) -> None:
     async with gateway_of(tmp_path) as gateway:
         async with await Client.connect(gateway.port) as client:
             await client.send(get("/public/1"))

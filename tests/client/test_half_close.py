@@ -127,7 +127,7 @@ async def test_without_grace_every_request_ends_at_once(tmp_path: Path) -> None:
 
 
 @on_both_loops
-async def test_what_is_not_whole_is_not_answered(tmp_path: Path) -> None:
+async def test_an_incomplete_request_is_not_answered(tmp_path: Path) -> None:
     counted = get("/", "Content-Length: 10", method="POST") + b"abc"
     chunked = get("/", "Transfer-Encoding: chunked", method="POST") + b"3\r\nabc\r\n"
     async with running(tmp_path, OPEN, listen_lines="half_close_grace: 1m") as gateway:

@@ -134,7 +134,7 @@ async def test_what_repeated_heads_take_is_bounded_for_all_together(tmp_path: Pa
 
 
 @on_both_loops
-async def test_requests_whose_answers_nobody_takes_stay_with_the_kernel(tmp_path: Path) -> None:
+async def test_requests_of_a_client_that_reads_nothing_stay_in_the_kernel(tmp_path: Path) -> None:
     async with running(tmp_path, "log: {access: false, level: error}\n") as gateway:
         async with await Client.connect(gateway.port) as client:
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -150,7 +150,7 @@ async def test_requests_whose_answers_nobody_takes_stay_with_the_kernel(tmp_path
 
 
 @on_both_loops
-async def test_reading_goes_on_once_what_was_held_is_served(tmp_path: Path) -> None:
+async def test_reading_continues_once_held_requests_are_served(tmp_path: Path) -> None:
     """Also where the last request that was held has to wait for its answer: its token is new."""
     async with running(tmp_path) as gateway, await Client.connect(gateway.port) as client:
         for number in range(20):
@@ -178,7 +178,7 @@ async def test_requests_behind_a_slow_one_stay_with_the_kernel(tmp_path: Path) -
 
 @pytest.mark.usefixtures("counting")
 @pytest.mark.parametrize("kind", ["counted", "chunked", "chunks of one byte"])
-async def test_a_body_that_nobody_takes_stays_with_the_kernel(tmp_path: Path, kind: str) -> None:
+async def test_a_body_that_is_not_read_stays_in_the_kernel(tmp_path: Path, kind: str) -> None:
     """What is between reader and writer here; what the upstream's connection holds comes on top."""
     may = asyncio.Event()
 

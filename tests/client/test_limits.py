@@ -122,7 +122,7 @@ async def test_a_slow_head_is_answered_408(tmp_path: Path) -> None:
         await settled(gateway)
 
 
-async def test_a_connection_that_says_nothing_is_closed(tmp_path: Path) -> None:
+async def test_a_silent_connection_is_closed(tmp_path: Path) -> None:
     async with running(tmp_path, OPEN, listen_lines="header_timeout: 100ms, idle_timeout: 60s") as gateway:
         began = time.monotonic()
         async with await Client.connect(gateway.port) as client:
@@ -230,7 +230,7 @@ async def test_when_the_upstream_is_fully_used_requests_wait_then_get_503(tmp_pa
         await settled(gateway)
 
 
-async def test_who_waited_and_left_takes_no_connection(tmp_path: Path) -> None:
+async def test_a_client_that_left_the_queue_takes_no_connection(tmp_path: Path) -> None:
     release = asyncio.Event()
 
     async def slow(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -258,7 +258,7 @@ async def test_who_waited_and_left_takes_no_connection(tmp_path: Path) -> None:
 # --- slow readers ---
 
 
-async def test_a_client_that_stops_reading_does_not_live_for_ever(tmp_path: Path) -> None:
+async def test_a_client_that_stops_reading_is_closed(tmp_path: Path) -> None:
     async def endless(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
         while True:

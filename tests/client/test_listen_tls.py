@@ -139,7 +139,7 @@ async def test_a_broken_pair_keeps_the_old_one(tmp_path: Path) -> None:
 
 
 @on_both_loops
-async def test_an_authority_taken_out_is_trusted_no_more(tmp_path: Path) -> None:
+async def test_a_removed_authority_is_no_longer_trusted(tmp_path: Path) -> None:
     """Neither with a certificate of it, nor by resuming a session that began with one."""
     old, new = Authority(tmp_path, "old"), Authority(tmp_path, "new")
     shutil.copy(old.file, tmp_path / "clients.pem")
@@ -380,7 +380,7 @@ async def test_an_authority_file_without_certificates_is_one_sentence(tmp_path: 
             pass
 
 
-def test_nobody_is_asked_for_a_password(tmp_path: Path) -> None:
+def test_an_encrypted_key_does_not_prompt(tmp_path: Path) -> None:
     """OpenSSL would stop and ask at the terminal; a service started from one would hang there."""
     pair = Authority(tmp_path).sign("gateway", "127.0.0.1")
     key = serialization.load_pem_private_key(pair.key.read_bytes(), None)

@@ -66,7 +66,7 @@ async def test_another_spelling_of_it_is_ours_and_nothing(tmp_path: Path, target
         assert gateway.upstream.requests == []
 
 
-async def test_a_cache_keeps_apart_what_a_trusted_proxy_said(tmp_path: Path) -> None:
+async def test_a_cache_separates_responses_by_forwarded_headers(tmp_path: Path) -> None:
     trusted = "trusted_proxies: [127.0.0.0/8]"
     target, told = "/.well-known/oauth-protected-resource", "X-Forwarded-Host: shop.test"
     async with running(tmp_path, listen_lines=trusted) as gateway:

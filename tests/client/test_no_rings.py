@@ -115,7 +115,7 @@ async def test_a_connection_that_ended_is_gone(tmp_path: Path, life: tuple[bytes
 
 
 @pytest.mark.usefixtures("uncollected")
-async def test_what_was_never_connected_is_gone(tmp_path: Path) -> None:
+async def test_a_failed_connection_is_freed(tmp_path: Path) -> None:
     async with running(tmp_path, OPEN, upstream_url=f"http://127.0.0.1:{free_port()}") as gateway:
         for _ in range(5):
             assert (await once(gateway.port, get("/"))).status == 502

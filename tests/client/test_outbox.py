@@ -25,7 +25,7 @@ class Note:
         self.book.append(self.name)
 
 
-async def test_what_is_held_leaves_at_the_end_of_the_turn_in_order() -> None:
+async def test_held_data_is_written_in_order_at_the_end_of_the_turn() -> None:
     outbox, book = Outbox(), list[int]()
     for name in range(3):
         outbox.add(Note(name, book))
@@ -114,7 +114,7 @@ async def test_an_answer_before_the_question_left_answers_nothing() -> None:
         assert upstream.requests == []
 
 
-async def test_what_is_written_after_what_is_held_comes_after_it() -> None:
+async def test_later_writes_follow_held_data() -> None:
     async with Upstream().running() as upstream:
         pool, asker, connection = await lent(upstream)
         connection.post(REQUEST[:10], Outbox())
@@ -127,7 +127,7 @@ async def test_what_is_written_after_what_is_held_comes_after_it() -> None:
         await asyncio.wait_for(pool.gone.wait(), 20)
 
 
-async def test_a_request_nobody_waits_for_any_more_is_not_sent() -> None:
+async def test_an_abandoned_request_is_not_sent() -> None:
     async with Upstream().running() as upstream:
         pool, _, connection = await lent(upstream)
         connection.post(REQUEST, Outbox())

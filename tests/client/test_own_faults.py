@@ -86,7 +86,7 @@ STAGES = [
     ("yaml", "owner", "name"),
     [(LIMITED, Limits, "count"), *((yaml, *stage) for yaml in ("", LIMITED) for stage in STAGES)],
 )
-async def test_a_stage_that_raises_lets_nobody_in(
+async def test_a_stage_that_raises_fails_closed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, yaml: str, owner: object, name: str
 ) -> None:
     async with running(tmp_path, yaml) as gateway:

@@ -38,7 +38,7 @@ async def test_an_ambiguous_path_is_a_400(tmp_path: Path, target: str) -> None:
         *("/public%20/a", "/aXb", "/%61%64min", "/public%E2%80%8B/a", "/ public".replace(" ", "%20")),
     ],
 )
-async def test_what_is_not_open_needs_a_token(tmp_path: Path, target: str) -> None:
+async def test_a_path_that_is_not_open_needs_a_token(tmp_path: Path, target: str) -> None:
     async with running(tmp_path, ROUTES) as gateway:
         assert (await once(gateway.port, get(target))).status == 401
         assert gateway.upstream.requests == []
@@ -49,7 +49,7 @@ async def test_what_is_not_open_needs_a_token(tmp_path: Path, target: str) -> No
 @pytest.mark.parametrize(
     "target", ["/public/a%20b?q=%0d%0a&r=//..;", "/public/caf%C3%A9", "/%70ublic/%23", "/a.b"]
 )
-async def test_an_open_path_goes_on_untouched(tmp_path: Path, target: str) -> None:
+async def test_an_open_path_is_forwarded_unchanged(tmp_path: Path, target: str) -> None:
     async with running(tmp_path, ROUTES) as gateway:
         assert (await once(gateway.port, get(target))).status == 200
         assert gateway.upstream.last.target == target.encode()
@@ -58,7 +58,7 @@ async def test_an_open_path_goes_on_untouched(tmp_path: Path, target: str) -> No
 @pytest.mark.parametrize(
     "target", ["/oauth2/nothing", "/oauth2", "/oauth2/../public/", "/%6fauth2/x", "/oauth2/x?y"]
 )
-async def test_what_is_reserved_is_never_proxied(tmp_path: Path, target: str) -> None:
+async def test_a_reserved_path_is_never_proxied(tmp_path: Path, target: str) -> None:
     async with running(tmp_path, "routes: [{path: '/**', auth: none}]\n") as gateway:
         assert (await once(gateway.port, get(target, gateway.bearer()))).status in {400, 404}
         assert gateway.upstream.requests == []
@@ -80,7 +80,7 @@ routes:
         *("//admin", "/%2fadmin", "/;x/admin", "/public\\admin", "/public/%00"),
     ],
 )
-async def test_what_no_switch_lets_through(tmp_path: Path, target: str) -> None:
+async def test_paths_that_no_setting_allows(tmp_path: Path, target: str) -> None:
     async with running(tmp_path, PASSING) as gateway:
         assert (await once(gateway.port, get(target, gateway.bearer()))).status == 400
         assert gateway.upstream.requests == []
@@ -106,14 +106,14 @@ async def test_the_admins_path_in_any_reading_is_the_admins(tmp_path: Path, targ
 @pytest.mark.parametrize(
     "target", ["/public/a%2Fb", "/public/a%5Cb", "/public//b", "/public/a;v=1/b;w", "/public/a%3Bb"]
 )
-async def test_what_is_open_in_every_reading_goes_on_untouched(tmp_path: Path, target: str) -> None:
+async def test_a_path_open_in_every_reading_is_forwarded_unchanged(tmp_path: Path, target: str) -> None:
     async with running(tmp_path, PASSING) as gateway:
         assert (await once(gateway.port, get(target))).status == 200
         assert gateway.upstream.last.target == target.encode()
 
 
 @pytest.mark.parametrize("target", ["/public;x", "/public%2fa", "/public;/../a", "/public/a;b"])
-async def test_what_is_open_in_one_reading_only_is_not_open(tmp_path: Path, target: str) -> None:
+async def test_a_path_open_in_only_one_reading_is_not_open(tmp_path: Path, target: str) -> None:
     routes = "routes: [{path: /public, auth: none}, {path: '/public/a;b', auth: none}]\n"
     async with running(tmp_path, "paths: {encoded_slash: pass, semicolon: pass}\n" + routes) as gateway:
         assert (await once(gateway.port, get(target))).status in {400, 401}
@@ -127,7 +127,7 @@ async def test_what_is_open_in_one_reading_only_is_not_open(tmp_path: Path, targ
         *("/oauth2;", "/.well-known;x/oauth-protected-resource", "/.well-known%2foauth-protected-resource/a"),
     ],
 )
-async def test_what_is_reserved_in_any_reading_is_never_proxied(tmp_path: Path, target: str) -> None:
+async def test_a_path_reserved_in_any_reading_is_never_proxied(tmp_path: Path, target: str) -> None:
     yaml = PASSING.partition("routes:")[0] + "routes: [{path: '/**', auth: none}]\n"
     async with running(tmp_path, yaml) as gateway:
         assert (await once(gateway.port, get(target))).status in {400, 404}

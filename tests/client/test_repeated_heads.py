@@ -31,7 +31,7 @@ async def test_each_request_has_its_own_target_body_and_request_id(tmp_path: Pat
                 assert each.get("X-Hop") is None
 
 
-async def test_another_head_on_the_same_connection_is_read_as_what_it_is(tmp_path: Path) -> None:
+async def test_a_different_head_on_the_same_connection_is_parsed(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         bearer, other = gateway.bearer(), gateway.bearer(sub="somebody-else")
         async with await Client.connect(gateway.port) as client:
@@ -75,7 +75,7 @@ async def test_large_heads_are_not_kept_for_idle_clients(tmp_path: Path) -> None
                     await asyncio.sleep(0.01)
 
 
-async def test_another_configuration_reads_the_same_head_anew(tmp_path: Path) -> None:
+async def test_a_new_configuration_parses_the_same_head_again(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         request = get("/", gateway.bearer(), "X-User: mallory")
         async with await Client.connect(gateway.port) as client:

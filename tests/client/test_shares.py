@@ -55,7 +55,7 @@ def test_no_client_has_the_last_place(places: int, steps: list[tuple[Holder, boo
         assert shares.admits(Holder("", "192.0.2.9"))
 
 
-def test_giving_back_what_nobody_has_changes_nothing() -> None:
+def test_returning_an_unknown_share_changes_nothing() -> None:
     shares = Shares(4)
     shares.give(ONE)
     assert shares.taken == 0
@@ -79,7 +79,7 @@ def test_one_client_does_not_fill_the_queue() -> None:
     assert not queue.add(THREE, 1), "full is full"
 
 
-def test_who_may_have_none_now_does_not_hold_up_the_others() -> None:
+def test_a_holder_at_its_limit_does_not_block_the_others() -> None:
     queue, shares = FairQueue[str](10), Shares(10)
     while shares.admits(ONE):
         shares.take(ONE)
@@ -90,7 +90,7 @@ def test_who_may_have_none_now_does_not_hold_up_the_others() -> None:
     assert len(queue) == 1
 
 
-def test_who_leaves_waits_no_more() -> None:
+def test_a_cancelled_waiter_leaves_the_queue() -> None:
     queue: FairQueue[str] = FairQueue(10)
     assert queue.add(ONE, "a")
     assert queue.remove(ONE, "a")

@@ -29,7 +29,7 @@ def reachable(start: State) -> AbstractSet[State]:
     return found
 
 
-def test_every_state_is_declared_and_leads_to_the_end() -> None:
+def test_every_state_is_declared_and_reaches_closed() -> None:
     assert TRANSITIONS.keys() == set(State)
     assert reachable(State.NEW) == set(State) - {State.NEW}
     for state in set(State) - {State.CLOSED}:
@@ -45,7 +45,7 @@ def test_nothing_is_served_once_the_end_has_begun() -> None:
     assert reachable(State.TUNNEL) == {State.CLOSING, State.CLOSED}
 
 
-async def test_a_connection_says_what_it_is_doing(tmp_path: Path) -> None:
+async def test_a_connections_repr_shows_its_state(tmp_path: Path) -> None:
     async with running(tmp_path, OPEN) as gateway, await Client.connect(gateway.port) as client:
         await until(lambda: gateway.worker.connections)
         (connection,) = gateway.worker.connections

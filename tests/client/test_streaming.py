@@ -134,9 +134,7 @@ async def test_an_event_stream_arrives_as_it_is_sent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("word", [True, False])
-async def test_the_upstream_says_when_to_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: bool
-) -> None:
+async def test_a_100_continue_is_relayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, word: bool) -> None:
     if word:
         monkeypatch.setattr(upload, "CONTINUE_AFTER", 3600.0)
 

@@ -83,7 +83,7 @@ async def test_names_with_other_signs_are_dropped_unless_they_are_to_pass(tmp_pa
         assert await reached(gateway, odd + forged) == {"api-key"}
 
 
-async def test_what_the_configuration_passes_passes_in_its_spelling(tmp_path: Path) -> None:
+async def test_configured_names_pass_in_their_spelling(tmp_path: Path) -> None:
     rules = "request_headers: {pass: [Remote-User, SCRIPT_NAME, X-Webauth-User]}\n"
     async with running(tmp_path, rules + ROUTES) as gateway:
         passed = ["remote-user: evil", "SCRIPT_NAME: evil", "X-WebAuth-User: evil"]
@@ -102,14 +102,14 @@ async def test_what_the_configuration_passes_passes_in_its_spelling(tmp_path: Pa
         ("no name", "is not a header name"),
     ],
 )
-async def test_what_cannot_pass_is_a_mistake(tmp_path: Path, name: str, told: str) -> None:
+async def test_names_that_cannot_pass_are_mistakes(tmp_path: Path, name: str, told: str) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(f"identity_headers: {{user: X-Who}}\nrequest_headers: {{pass: ['{name}']}}\n")
     with pytest.raises(Exception, match=told):
         load(path, {})
 
 
-async def test_what_passes_anyway_is_a_warning(tmp_path: Path) -> None:
+async def test_names_that_pass_anyway_are_warnings(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text("request_headers: {pass: [X-Color]}\n")
     (warning,) = [line for line in load(path, {}).warnings if "pass" in str(line)]

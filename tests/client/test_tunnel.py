@@ -95,7 +95,7 @@ async def test_other_protocols_are_not_offered(tmp_path: Path, protocol: str) ->
         assert gateway.upstream.last.get("HTTP2-Settings") is None
 
 
-async def test_a_switch_nobody_asked_for_is_a_broken_answer(tmp_path: Path) -> None:
+async def test_an_unrequested_101_is_a_broken_response(tmp_path: Path) -> None:
     async with running(tmp_path, upstream=Upstream(answer=SWITCH)) as gateway:
         async with await Client.connect(gateway.port) as client:
             assert (await client.ask(get("/", gateway.bearer()))).status == 502
@@ -217,7 +217,7 @@ async def test_silence_ends_a_tunnel(tmp_path: Path) -> None:
         await until(lambda: gateway.upstream.open == 0)
 
 
-async def test_draining_says_going_away(tmp_path: Path) -> None:
+async def test_draining_sends_going_away(tmp_path: Path) -> None:
     async with running(tmp_path, upstream=Upstream(script=echo)) as gateway:
         async with opened(gateway) as client:
             stopping = asyncio.create_task(gateway.worker.stop())
@@ -233,7 +233,7 @@ async def half_closed(received: Received, reader: asyncio.StreamReader, writer: 
     writer.close()
 
 
-async def test_what_ends_a_tunnel_after_the_upstream_has_said_all_ends_nothing_else(tmp_path: Path) -> None:
+async def test_a_tunnel_ended_after_the_upstreams_close_affects_nothing_else(tmp_path: Path) -> None:
     async with running(tmp_path, upstream=Upstream(script=half_closed)) as gateway:
         async with opened(gateway) as client, opened(gateway) as other:
             assert await client.reader.read() == await other.reader.read() == b"\x82\x01x"

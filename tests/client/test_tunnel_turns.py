@@ -94,7 +94,7 @@ class Side:
 
 
 @pytest.mark.parametrize("sender", ["client", "upstream"])
-async def test_who_sends_without_pause_is_read_again_in_the_next_turn(sender: str) -> None:
+async def test_a_client_that_sends_without_pause_is_read_in_the_next_turn(sender: str) -> None:
     client, upstream = Side(), Side()
     tunnel = Tunnel(client, upstream, idle=60, expires_at=None, watch=None)  # type: ignore[arg-type]
     feed = tunnel.client_data if sender == "client" else tunnel.upstream_data
@@ -134,7 +134,7 @@ async def test_a_large_message_passes_both_ways(tmp_path: Path) -> None:
 
 
 @on_both_loops
-async def test_what_a_stalled_client_does_not_take_stays_with_the_upstream(tmp_path: Path) -> None:
+async def test_data_for_a_stalled_client_stays_with_the_upstream(tmp_path: Path) -> None:
     async def endless(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(SWITCH)
         while not writer.is_closing():

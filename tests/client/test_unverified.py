@@ -28,7 +28,7 @@ def bearer(gateway: Running, **changes: Any) -> str:
 
 
 @pytest.mark.parametrize("verified", [False, ABSENT, None, "false", "no", 1, 0, [True]])
-async def test_what_is_not_verified_names_nobody(tmp_path: Path, verified: object) -> None:
+async def test_an_unverified_address_is_no_identity(tmp_path: Path, verified: object) -> None:
     yaml = f"identity_headers: {{{HEADERS}}}\n{ROUTES}"
     async with running(tmp_path, yaml, pool_lines=BOTH) as gateway:
         token = bearer(gateway, email_verified=verified, phone_number_verified=verified)
@@ -43,7 +43,7 @@ async def test_what_is_not_verified_names_nobody(tmp_path: Path, verified: objec
 
 
 @pytest.mark.parametrize("verified", [True, "true"])
-async def test_what_is_verified_does(tmp_path: Path, verified: object) -> None:
+async def test_a_verified_address_is_an_identity(tmp_path: Path, verified: object) -> None:
     yaml = f"identity_headers: {{{HEADERS}}}\n{ROUTES}"
     async with running(tmp_path, yaml, pool_lines=BOTH) as gateway:
         token = bearer(gateway, email_verified=verified, phone_number_verified=verified)
@@ -69,7 +69,7 @@ async def test_an_access_token_cannot_bring_it_either(tmp_path: Path) -> None:
         assert gateway.upstream.last.all("X-Mail") == []
 
 
-async def test_the_configuration_can_want_it(tmp_path: Path) -> None:
+async def test_sending_unverified_addresses_can_be_enabled(tmp_path: Path) -> None:
     yaml = f"identity_headers: {{{HEADERS}, unverified: send}}\n{ROUTES}"
     async with running(tmp_path, yaml, pool_lines=BOTH) as gateway:
         token = bearer(gateway, email_verified=False, phone_number_verified=False)

@@ -138,7 +138,7 @@ async def test_bytes_behind_an_answer_never_reach_anybody(tmp_path: Path) -> Non
         await settled(gateway)
 
 
-async def test_an_answer_nobody_asked_for_closes_the_idle_connection(tmp_path: Path) -> None:
+async def test_an_unrequested_response_closes_the_idle_connection(tmp_path: Path) -> None:
     async def late(_: Received, __: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(OK)
         await writer.drain()
@@ -176,7 +176,7 @@ async def test_silence_is_a_504(tmp_path: Path) -> None:
         await until(lambda: gateway.upstream.open == 0)
 
 
-async def test_nobody_listens_is_a_502(tmp_path: Path) -> None:
+async def test_connection_refused_is_a_502(tmp_path: Path) -> None:
     with socket.socket() as taken:
         # Bound and not listening: a connection to it is refused.
         taken.bind(("127.0.0.1", 0))
@@ -199,7 +199,7 @@ async def test_nobody_listens_is_a_502(tmp_path: Path) -> None:
         (get("/", "Content-Length: 2", method="PATCH") + b"ab", 1),
     ],
 )
-async def test_only_what_may_be_repeated_is_sent_again(tmp_path: Path, request_: bytes, times: int) -> None:
+async def test_only_repeatable_requests_are_retried(tmp_path: Path, request_: bytes, times: int) -> None:
     """The kept-alive connection dies just as the request is on its way."""
     seen: list[bytes] = []
 

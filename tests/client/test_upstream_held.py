@@ -108,7 +108,7 @@ async def asking(loop: asyncio.AbstractEventLoop, port: int, request: bytes) -> 
     [b"Content-Length: 1000000000\r\n\r\n", b"Transfer-Encoding: chunked\r\n\r\n"],
     ids=["counted", "chunked"],
 )
-async def test_a_response_that_nobody_reads(tmp_path: Path, body: bytes) -> None:
+async def test_a_response_that_is_not_read(tmp_path: Path, body: bytes) -> None:
     async with RawUpstream(sends=True, body=body).running() as upstream:
         url = f"http://127.0.0.1:{upstream.port}"
         async with running(tmp_path, OPEN, upstream_url=url) as gateway:

@@ -47,7 +47,7 @@ LENGTHS = {
 
 @pytest.mark.parametrize("pieces", [1, 1000], ids=["at once", "byte by byte"])
 @pytest.mark.parametrize("answer", LENGTHS.values(), ids=LENGTHS.keys())
-async def test_one_length_that_stands_there_twice(tmp_path: Path, answer: bytes, pieces: int) -> None:
+async def test_a_duplicated_equal_content_length(tmp_path: Path, answer: bytes, pieces: int) -> None:
     """RFC 9112 section 6.3 rule 5: one valid value. Towards the client it stands there once."""
     upstream = Upstream(script=in_pieces(answer, pieces))
     async with running(tmp_path, OPEN, upstream=upstream) as gateway:

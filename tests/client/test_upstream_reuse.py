@@ -125,7 +125,7 @@ async def test_a_late_body_reaches_no_other_principal(tmp_path: Path, delay: flo
                 assert (await two.ask(theirs, method="HEAD")).status == 200
 
 
-async def test_a_thousand_heads_and_as_many_who_leave_keep_no_port_waiting(tmp_path: Path) -> None:
+async def test_a_thousand_head_requests_and_disconnects_leave_no_port_in_time_wait(tmp_path: Path) -> None:
     """Each would wait for a minute; there are 28,000 to an upstream on another host."""
     async with Upstream(answer=BODYLESS["HEAD, length"][1]).running() as upstream:
         async with running(tmp_path, OPEN, upstream_url=upstream.url) as gateway:
@@ -192,7 +192,7 @@ async def test_no_post_is_lost_to_node_closing_an_idle_connection(tmp_path: Path
 
 @pytest.mark.engine
 @pytest.mark.parametrize("server", [gunicorn, uvicorn], ids=["gunicorn", "uvicorn"])
-async def test_no_post_is_lost_to_a_server_that_says_nothing(tmp_path: Path, server: RealServer) -> None:
+async def test_no_post_is_lost_to_a_server_that_closes_silently(tmp_path: Path, server: RealServer) -> None:
     """They close after a second here; by default gunicorn does after 2 s, and uvicorn after 5 s."""
     async with server(tmp_path) as port:
         url, lines = f"http://127.0.0.1:{port}", "keep_alive_timeout: 600ms"

@@ -80,7 +80,7 @@ async def test_each_address_is_a_client(tmp_path: Path) -> None:
             assert (late.status, late.get("retry-after")) == (503, "1")
 
 
-async def test_who_has_more_than_enough_waits_for_its_own_places(tmp_path: Path) -> None:
+async def test_a_client_over_its_share_waits_for_its_own_connections(tmp_path: Path) -> None:
     """A burst of one client is served whole, a share at a time."""
 
     async def brief(received: Received, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

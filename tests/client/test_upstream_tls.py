@@ -68,7 +68,7 @@ async def test_a_name_is_verified_as_a_name(tmp_path: Path) -> None:
 
 
 @on_both_loops
-async def test_server_name_is_what_counts_where_it_is_given(tmp_path: Path) -> None:
+async def test_a_configured_server_name_is_verified(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     upstream = upstream_for(authority, "api.internal")
     asked: list[str | None] = []

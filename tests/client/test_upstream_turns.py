@@ -60,7 +60,7 @@ class Counting:
 
 
 @on_both_loops
-async def test_chunks_of_one_byte_hold_nobody_up(tmp_path: Path) -> None:
+async def test_chunks_of_one_byte_delay_no_other_client(tmp_path: Path) -> None:
     """libuv would read up to 32 times in one turn, 10,000 chunks each time: a sixth of a second."""
     pieces = 600_000
 

@@ -378,7 +378,7 @@ def without(streams: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_a_closed_output_is_one_sentence() -> None:
-    told = "cognito-gateway: standard output is closed: lead it into a file, or to /dev/null\n"
+    told = "cognito-gateway: standard output is closed: redirect it to a file or /dev/null\n"
     for command in ("version", "config-schema"):
         done = without(">&-", command)
         assert (done.returncode, done.stderr) == (1, told)
@@ -392,7 +392,7 @@ def test_what_goes_wrong_is_not_printed_where_a_token_is_expected() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert without("2>&-", "nonsense").stdout == ""
     done = without("<&-", "token", *pool)
-    assert (done.returncode, done.stderr) == (1, "cognito-gateway: token: stdin holds no password\n")
+    assert (done.returncode, done.stderr) == (1, "cognito-gateway: token: stdin has no password\n")
 
 
 def test_an_interrupt_is_quiet(tmp_path: Path) -> None:

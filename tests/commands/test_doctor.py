@@ -215,7 +215,7 @@ def test_an_http_upstream_that_is_called_by_https(url: str, pool: dict[str, str]
     with api() as at:
         (told,) = upstream_findings(url, pool, tmp_path, at.replace("http:", "https:"))
     assert told.startswith("broken: TLS handshake failed: the server does not speak TLS on this port")
-    assert "write http://" in told
+    assert "use http://" in told
 
 
 def test_an_upstream_that_wants_a_client_certificate(url: str, pool: dict[str, str], tmp_path: Path) -> None:

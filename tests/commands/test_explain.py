@@ -59,9 +59,9 @@ def test_a_bad_token_with_all_that_is_wrong(place: Path) -> None:
     done = explain(place, token=token)
     assert (done.returncode, done.stderr) == (1, "")
     lines = done.stdout.splitlines()
-    assert f"✗ client     client_id 2other — wanted: {CLIENT_ID}" in lines
+    assert f"✗ client     client_id 2other — expected: {CLIENT_ID}" in lines
     assert any(
-        line.startswith("✗ expiry     exp 20") and " ago — wanted: after now 20" in line for line in lines
+        line.startswith("✗ expiry     exp 20") and " ago — expected: after now 20" in line for line in lines
     )
     assert "✓ signature  holds" in lines
     assert lines[-1].startswith("refused with 401 (wrong_client): ")
@@ -92,7 +92,7 @@ def test_what_is_no_token_at_all(place: Path) -> None:
     assert "✗ form" in done.stdout
     nothing = explain(place, token=b"\n")
     assert nothing.returncode == 1
-    assert nothing.stderr == "cognito-gateway: explain: no token was given: name it, or send it to stdin\n"
+    assert nothing.stderr == "cognito-gateway: explain: no token: pass it as an argument or on stdin\n"
 
 
 def test_keys_that_cannot_be_had(place: Path) -> None:
@@ -116,8 +116,8 @@ routes:
 @pytest.mark.parametrize(
     ("path", "code", "route", "told"),
     [
-        ("/orders?x=1", 0, "none: a valid token is needed", "allowed (valid_token)"),
-        ("/status", 0, "/status (auth: none)", "allowed (open_route): the token is not looked at"),
+        ("/orders?x=1", 0, "none: a valid token is required", "allowed (valid_token)"),
+        ("/status", 0, "/status (auth: none)", "allowed (open_route): the token is not checked"),
         (
             "/admin/users",
             1,

@@ -59,7 +59,7 @@ def test_sign_up_changes_one_setting(url: str, made: dict[str, Any]) -> None:
     pool_id = made["user_pool_id"]
     code, out, err = command("sign-up", "enable", "--user-pool-id", pool_id, "--endpoint-url", url)
     assert (code, err) == (0, "")
-    assert out == f"{pool_id}: sign-up is open now: anyone can make an account\n"
+    assert out == f"{pool_id}: sign-up is now open: anyone can create an account\n"
     pool = local_cognito.client(url).describe_user_pool(UserPoolId=pool_id)["UserPool"]
     assert pool["AdminCreateUserConfig"]["AllowAdminCreateUserOnly"] is False
     assert pool["AutoVerifiedAttributes"] == ["email"]

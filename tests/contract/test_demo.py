@@ -96,7 +96,9 @@ def test_taken_ports_are_replaced_and_sigterm_ends_it(tmp_path: Path) -> None:
         except OSError:
             pass  # somebody else holds it: taken all the same
         with demo(tmp_path, free_port()) as (process, printed):
-            api = re.search(r"^sample API +http://127\.0\.0\.1:(\d+) +\(port 8080 is taken\)$", printed, re.M)
+            api = re.search(
+                r"^sample API +http://127\.0\.0\.1:(\d+) +\(port 8080 is in use\)$", printed, re.M
+            )
             assert api is not None
             assert api[1] != "8080"
             process.send_signal(signal.SIGTERM)

@@ -287,7 +287,7 @@ def test_a_deleted_clients_tokens_and_sessions_are_dead(cognito: Cognito) -> Non
     assert cognito.sign_in_refused()[0] == "ResourceNotFoundException"
 
 
-def test_sending_back_all_that_is_told_meets_the_two_names_of_one_setting(cognito: Cognito) -> None:
+def test_sending_back_the_description_handles_both_names_of_a_setting(cognito: Cognito) -> None:
     """As at Cognito: whoever updates a pool must leave one of them out, and else loses nothing."""
     told = cognito.call("DescribeUserPool", UserPoolId=cognito.pool_id)["UserPool"]
     settings = {name: told[name] for name in told if name in OPERATIONS["UpdateUserPool"].fields}
@@ -320,7 +320,7 @@ def test_a_null_member_is_an_absent_one(cognito: Cognito, settings: dict[str, An
     assert with_nulls["Policies"]["SignInPolicy"] == without["Policies"]["SignInPolicy"]
 
 
-def test_only_what_is_verified_at_all_is_kept_until_it_is_verified(cognito: Cognito) -> None:
+def test_only_verifiable_attributes_are_kept_until_verified(cognito: Cognito) -> None:
     settings = {"UserAttributeUpdateSettings": {"AttributesRequireVerificationBeforeUpdate": ["email"]}}
     told = (
         "InvalidParameterException",

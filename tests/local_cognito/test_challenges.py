@@ -33,7 +33,7 @@ def response(cognito: Cognito, session: str, name: str = "bob", **more: str) -> 
     }
 
 
-def test_the_challenge_says_whom_and_what_it_is_about(bob: dict[str, Any]) -> None:
+def test_the_challenge_names_the_user_and_the_subject(bob: dict[str, Any]) -> None:
     assert bob["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
     parameters = bob["ChallengeParameters"]
     assert parameters["USER_ID_FOR_SRP"] == "bob"

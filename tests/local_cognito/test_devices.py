@@ -149,7 +149,7 @@ def test_only_a_password_proved_by_srp_gives_a_device(cognito: Cognito, flow: st
         ({"DeviceSecretVerifierConfig": verifier(b"\x02" * 386)}, "Invalid PasswordVerifier in"),
     ],
 )
-def test_what_confirms_no_device(cognito: Cognito, changes: dict[str, Any], told: str) -> None:
+def test_requests_that_confirm_no_device(cognito: Cognito, changes: dict[str, Any], told: str) -> None:
     at = Tracked(cognito)
     tokens = at.sign_in()
     code, message = cognito.refused("ConfirmDevice", **at.confirmation(tokens, **changes))
@@ -168,7 +168,7 @@ def test_a_device_is_confirmed_once_and_by_its_own_sign_in(cognito: Cognito) -> 
     assert cognito.refused("ConfirmDevice", **at.confirmation(tokens))[0] == "DeviceKeyExistsException"
 
 
-def test_a_pool_that_asks_remembers_when_told_to(cognito: Cognito) -> None:
+def test_an_opt_in_pool_remembers_on_request(cognito: Cognito) -> None:
     at = Tracked(cognito, {"DeviceOnlyRememberedOnUserPrompt": True})
     tokens = at.sign_in()
     key = tokens["NewDeviceMetadata"]["DeviceKey"]

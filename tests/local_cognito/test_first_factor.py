@@ -107,7 +107,7 @@ def test_an_a_that_would_sign_in_without_a_password_is_refused(flows: Flows, pub
     assert refusal == ("InvalidParameterException", "Invalid SRP_A")
 
 
-def test_srp_counts_for_the_lockout_for_somebody_and_for_nobody(flows: Flows) -> None:
+def test_srp_counts_for_the_lockout_of_existing_and_unknown_users(flows: Flows) -> None:
     for name in ("dora@example.com", "nobody@example.com"):
         seen = []
         for _ in range(6):
@@ -116,7 +116,7 @@ def test_srp_counts_for_the_lockout_for_somebody_and_for_nobody(flows: Flows) ->
         assert seen == [WRONG] * 5 + [EXCEEDED]
 
 
-def test_srp_shows_nothing_of_who_exists(flows: Flows) -> None:
+def test_srp_does_not_reveal_who_exists(flows: Flows) -> None:
     client = SrpClient(flows.pool_id, PASSWORD)
     first, second, other = (
         flows.start("USER_SRP_AUTH", name, SRP_A=client.public)["ChallengeParameters"]
@@ -171,7 +171,7 @@ def test_a_code_by_mail_signs_in_once(flows: Flows) -> None:
     assert flows.refused(asked, USERNAME=name, EMAIL_OTP_CODE=code)[1].endswith("session is expired.")
 
 
-def test_choosing_shows_nothing_of_who_exists(flows: Flows) -> None:
+def test_choosing_does_not_reveal_who_exists(flows: Flows) -> None:
     nobody = "nobody@example.com"
     asked = flows.start("USER_AUTH", nobody)
     assert asked["AvailableChallenges"] == flows.start("USER_AUTH")["AvailableChallenges"]

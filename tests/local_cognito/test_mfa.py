@@ -210,7 +210,7 @@ def test_another_users_mfa_session_is_refused(mfa: Mfa) -> None:
     assert mfa.cognito.refused("RespondToAuthChallenge", **request)[0] == "NotAuthorizedException"
 
 
-def test_pool_settings_are_told_and_must_be_possible(cognito: Cognito) -> None:
+def test_pool_settings_are_described_and_validated(cognito: Cognito) -> None:
     where = {"UserPoolId": cognito.pool_id}
     assert cognito.call("GetUserPoolMfaConfig", **where) == {"MfaConfiguration": "OFF"}
     nothing = cognito.refused("SetUserPoolMfaConfig", **where, MfaConfiguration="ON")

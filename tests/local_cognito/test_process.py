@@ -105,7 +105,7 @@ def test_a_refused_seed_is_named_and_nothing_listens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["demo", "local-cognito"])
-def test_the_gateway_says_how_to_install_it(command: str) -> None:
+def test_the_gateway_prints_how_to_install_it(command: str) -> None:
     """In an interpreter that does not find the package; tests/deploy/test_dist.py runs what it says."""
     hidden = "import sys; sys.modules['local_cognito'] = None"
     program = f"{hidden}; from gateway.cli import main; sys.exit(main([{command!r}]))"

@@ -105,7 +105,9 @@ def test_a_simulated_destination_does_not_change(cognito: Cognito, hiding: str) 
 
 
 @pytest.mark.parametrize("change", ["disabled", "unverified", "temporary"])
-def test_who_cannot_recover_is_told_or_hidden(cognito: Cognito, hiding: str, change: str) -> None:
+def test_users_who_cannot_recover_get_an_error_or_are_hidden(
+    cognito: Cognito, hiding: str, change: str
+) -> None:
     attributes = VERIFIED[:1] if change == "unverified" else VERIFIED
     cognito.new_user("dora", None if change == "temporary" else PASSWORD, UserAttributes=attributes)
     if change == "disabled":

@@ -28,7 +28,7 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-async def test_config_tells_who_the_gateway_says_is_asking(url: str, http: aiohttp.ClientSession) -> None:
+async def test_config_shows_the_identity_from_the_gateway(url: str, http: aiohttp.ClientSession) -> None:
     headers = {"X-Auth-Request-User": "sub-1", "X-Auth-Request-Groups": "admins,users", "X-Other": "x"}
     async with http.get(URL(url + "/api/v1/config?a=%2F", encoded=True), headers=headers) as answer:
         body = await answer.json()

@@ -123,7 +123,7 @@ def test_a_secret_hash_for_a_client_without_secret_is_refused(cognito: Cognito) 
     assert cognito.sign_in_refused(SECRET_HASH="AAAA")[0] == "NotAuthorizedException"
 
 
-def test_unknown_users_are_told_apart_only_when_the_client_says_so(cognito: Cognito) -> None:
+def test_unknown_users_are_revealed_only_if_the_client_allows_it(cognito: Cognito) -> None:
     assert cognito.sign_in_refused("nobody") == ("UserNotFoundException", "User does not exist.")
     hiding = cognito.new_client(PreventUserExistenceErrors="ENABLED")
     assert cognito.sign_in_refused("nobody", client_id=hiding) == WRONG
@@ -131,7 +131,7 @@ def test_unknown_users_are_told_apart_only_when_the_client_says_so(cognito: Cogn
 
 
 @pytest.mark.parametrize("name", ["alice", "nobody"])
-def test_the_lockout_tells_no_more_than_the_password_does(cognito: Cognito, name: str) -> None:
+def test_the_lockout_reveals_no_more_than_the_password_does(cognito: Cognito, name: str) -> None:
     hiding = cognito.new_client(PreventUserExistenceErrors="ENABLED")
     answers = [cognito.sign_in_refused(name, "Wrong-Password-1", client_id=hiding) for _ in range(6)]
     assert answers == [WRONG] * 5 + [EXCEEDED]

@@ -170,7 +170,7 @@ async def second_demo(folder: Path, first: dict[str, int]) -> None:
         assert not set(ports.values()) & set(first.values())
         for name in ("local Cognito", "sample API"):
             line = next(line for line in printed.splitlines() if line.startswith(name))
-            assert line.endswith(f"(port {PORTS[name]} is taken)")
+            assert line.endswith(f"(port {PORTS[name]} is in use)")
         lines = [line[2:] for line in printed.splitlines() if line.startswith("$ ")]
         shown = await asyncio.to_thread(pasted, [lines[3], lines[1]], folder)
         assert json.loads(shown)["service"] == "sample-api"

@@ -112,7 +112,7 @@ async def test_where_no_code_can_reset_it_the_person_is_led_on(tmp_path: Path) -
         assert "Choose a new password before you sign in" in owner.text
 
 
-async def test_signing_in_does_not_tell_whose_sign_up_it_was(tmp_path: Path) -> None:
+async def test_signing_in_does_not_reveal_whose_sign_up_it_was(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         seen: list[list[Any]] = []
         for email in (ALICE, "bobby@example.com"):  # as long, and so is what is sealed
@@ -147,7 +147,7 @@ async def test_wrong_codes_never_meet_a_limit_that_only_some_names_have(
 # --- the sign-up form --------------------------------------------------------------------------------------
 
 
-async def test_a_name_made_of_cognito_s_own_words_closes_nothing(tmp_path: Path) -> None:
+async def test_a_user_name_made_of_cognitos_words_changes_no_outcome(tmp_path: Path) -> None:
     async with site(tmp_path, seeded=seed(pool=OWN_NAMES)) as at:
         browser = at.browser()
         for words in (
@@ -164,7 +164,7 @@ async def test_a_name_made_of_cognito_s_own_words_closes_nothing(tmp_path: Path)
         assert all(line["level"] == "info" for line in await at.logged("form_refused", 3))
 
 
-async def test_sign_up_takes_no_attribute_but_those_it_asks_for(tmp_path: Path) -> None:
+async def test_sign_up_accepts_only_the_attributes_it_asks_for(tmp_path: Path) -> None:
     schema = {
         "Schema": [{"Name": "role", "AttributeDataType": "String"}, {"Name": "email", "Required": True}]
     }
@@ -203,7 +203,7 @@ async def test_sign_up_mails_are_counted_by_where_they_go(tmp_path: Path) -> Non
 # --- characters in passwords ---
 
 
-async def test_spaces_inside_a_password_are_taken_and_at_an_end_refused_everywhere(tmp_path: Path) -> None:
+async def test_spaces_are_accepted_inside_passwords_and_refused_at_either_end(tmp_path: Path) -> None:
     first = {"Username": "new@example.com", "Password": TEMPORARY, "Status": "FORCE_CHANGE_PASSWORD"}
     phrase, refused = "Correct horse 1", "begin or end with a space"
     async with site(tmp_path, seeded=seed(first)) as at:
@@ -305,7 +305,7 @@ async def test_a_used_key_of_an_authenticator_is_shown_no_more(tmp_path: Path) -
 # --- managed login -----------------------------------------------------------------------------------------
 
 
-async def test_with_managed_login_no_form_of_ours_takes_a_password(tmp_path: Path) -> None:
+async def test_with_managed_login_no_gateway_form_accepts_a_password(tmp_path: Path) -> None:
     first = {"Username": BOB, "Password": TEMPORARY, "Status": "FORCE_CHANGE_PASSWORD", "Attributes": {}}
     async with site(tmp_path, seeded=seed(first)) as at:
         # What was begun before goes on nowhere either.
@@ -373,9 +373,7 @@ async def test_two_addresses_that_flood_keep_no_third_out(tmp_path: Path) -> Non
         assert set(await asyncio.gather(*flood)) <= {400, 503}
 
 
-async def test_what_cognito_was_asked_is_counted_whatever_it_said(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_attempt_at_cognito_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.pages.turn.ASKED", Limit("asked", 3))
     async with site(tmp_path) as at:
         for number in range(4):
@@ -385,7 +383,7 @@ async def test_what_cognito_was_asked_is_counted_whatever_it_said(
             assert reply.status == (200 if number < 3 else 429)
 
 
-def test_what_is_quoted_here_is_what_the_local_cognito_quotes() -> None:
+def test_the_quoted_texts_are_those_of_the_local_cognito() -> None:
     """Else the test of the names made of Cognito's words shows nothing."""
     from local_cognito.shapes import Field, check
 

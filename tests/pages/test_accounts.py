@@ -70,7 +70,7 @@ async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("named", [False, True], ids=["address", "name"])
-async def test_a_name_that_is_taken_gets_the_same_answer(
+async def test_a_taken_name_gets_the_same_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
     monkeypatch.setattr("gateway.pages.sign_up.RESEND_AFTER", -1.0)
@@ -93,7 +93,7 @@ async def test_a_name_that_is_taken_gets_the_same_answer(
         assert len(at.local.state.outbox) == 2, "to the new account alone"
 
 
-async def test_who_signs_in_unconfirmed_is_led_to_the_code(tmp_path: Path) -> None:
+async def test_an_unconfirmed_user_is_asked_for_the_code(tmp_path: Path) -> None:
     users = {"Username": BOB, "Password": PASSWORD, "Status": "UNCONFIRMED", "Attributes": {"email": BOB}}
     async with site(tmp_path, seeded=seed(users)) as at:
         browser = at.browser()
@@ -174,7 +174,9 @@ async def test_a_closed_sign_up_is_learnt_where_the_settings_cannot_be_read(
         assert "sign_up" not in browser.text
 
 
-async def test_what_the_pool_misses_is_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_attributes_required_by_the_pool_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _no_credentials(monkeypatch)
     wants = {"Schema": [{"Name": "given_name", "Required": True}, {"Name": "email", "Required": True}]}
     async with site(tmp_path, seeded=seed_without_alice(wants)) as at:
@@ -213,7 +215,7 @@ async def test_a_forgotten_password_is_replaced(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("errors", ["ENABLED", "LEGACY"])
-async def test_a_forgotten_password_tells_nobody_who_has_an_account(tmp_path: Path, errors: str) -> None:
+async def test_a_forgotten_password_does_not_reveal_who_has_an_account(tmp_path: Path, errors: str) -> None:
     async with site(tmp_path, seeded=seed(PreventUserExistenceErrors=errors)) as at:
         pages = []
         for username in (ALICE, "nobody@example.com"):
@@ -228,7 +230,7 @@ async def test_a_forgotten_password_tells_nobody_who_has_an_account(tmp_path: Pa
 
 @pytest.mark.parametrize("page", ["forgot_password", "confirm"])
 @pytest.mark.parametrize("name", ["\N{GRINNING FACE}" * 5000, "not a name"])
-async def test_a_name_that_nobody_can_have_gets_a_sentence(tmp_path: Path, page: str, name: str) -> None:
+async def test_an_impossible_name_gets_a_sentence(tmp_path: Path, page: str, name: str) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
         await browser.open(f"/oauth2/{page}")
@@ -267,7 +269,7 @@ async def test_a_code_may_come_with_another_browser(tmp_path: Path) -> None:
         assert "Your password is changed" in other.text
 
 
-async def test_a_gateway_that_does_not_fit_its_pool_says_so_and_logs_why(tmp_path: Path) -> None:
+async def test_a_mismatch_with_the_pool_is_shown_and_logged(tmp_path: Path) -> None:
     async with site(tmp_path, seeded=seed(ExplicitAuthFlows=["ALLOW_USER_SRP_AUTH"])) as at:
         browser = at.browser()
         await browser.open("/oauth2/sign_in")

@@ -19,7 +19,7 @@ def test_a_limit_holds_and_ends() -> None:
     assert counted.wait(ALICE, WINDOW) == 0
 
 
-def test_whoever_is_right_begins_anew() -> None:
+def test_a_success_resets_the_count() -> None:
     counted = Attempts()
     for _ in range(PERSON.most):
         counted.count(ALICE, 0)
@@ -35,7 +35,7 @@ def test_an_address_is_counted_over_all_names() -> None:
     assert counted.wait([(ADDRESS, "10.0.0.2"), (PERSON, "new")], 1) == 0
 
 
-def test_what_was_nothing_wrong_is_taken_back() -> None:
+def test_an_attempt_that_was_not_wrong_is_uncounted() -> None:
     counted = Attempts()
     for second in range(PERSON.most):
         counted.count(ALICE, second)

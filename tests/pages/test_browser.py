@@ -122,7 +122,7 @@ async def test_a_script_adds_what_is_convenient(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["/wiki/[x]|y^z?p=C:\\Users&q=a|b", "/100%25/a'b?x=%25zz&y=[1]"])
-async def test_every_page_is_come_back_to(tmp_path: Path, target: str) -> None:
+async def test_signing_in_returns_to_every_page(tmp_path: Path, target: str) -> None:
     async with site(tmp_path) as at, chromium() as browser, looking(browser) as page:
         await page.goto(at.url + target)
         sent = await page.evaluate("new URLSearchParams(location.search).get('return_to')")
@@ -150,7 +150,7 @@ PAGES = {
 }
 
 
-async def test_forms_under_a_strict_referrer_policy_are_taken_and_sandboxed_ones_are_not(
+async def test_forms_under_a_strict_referrer_policy_are_accepted_and_sandboxed_ones_are_not(
     tmp_path: Path,
 ) -> None:
     async with site(tmp_path) as at, chromium() as browser:
@@ -249,7 +249,7 @@ async def test_a_script_on_the_apis_pages_sees_no_token(tmp_path: Path, isolated
         await page.context.close()
 
 
-async def test_a_late_response_makes_nobody_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_late_response_changes_no_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two workers, by their ports: a browser's cookies are of the host."""
     # Every request renews its session.
     monkeypatch.setattr("gateway.sessions.session._AHEAD", float("inf"))
@@ -336,7 +336,7 @@ async def another_worker(at: Site) -> AsyncIterator[str]:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("journey", JOURNEYS, ids=lambda journey: journey.__name__.strip("_"))
-async def test_every_page_is_for_everybody(width: str, scheme: str, journey: object) -> None:
+async def test_every_page_is_accessible(width: str, scheme: str, journey: object) -> None:
     seen = []
 
     async def look(name: str) -> None:

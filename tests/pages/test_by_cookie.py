@@ -30,7 +30,7 @@ async def test_a_session_opens_the_api_and_stays_here(tmp_path: Path) -> None:
         assert gateway.worker.metrics.token_cache_hits == 2, "checks and cache are those of bearers"
 
 
-async def test_the_upstream_gets_the_token_where_it_is_told_to(tmp_path: Path) -> None:
+async def test_the_upstream_gets_the_token_if_configured(tmp_path: Path) -> None:
     async with running(tmp_path, upstream_lines="forward_token: true") as gateway:
         session = a_session(gateway.key)
         browser = await signed_in(gateway, session)
@@ -77,7 +77,7 @@ async def test_open_routes_do_not_look(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
-async def test_what_changes_something_must_come_from_our_own_pages(
+async def test_state_changing_requests_must_come_from_the_same_origin(
     tmp_path: Path, method: str, lines: list[str], status: int
 ) -> None:
     async with running(tmp_path) as gateway:
@@ -132,7 +132,7 @@ async def test_navigation_is_sent_to_sign_in_and_programs_are_not(tmp_path: Path
         assert away.get("location") in {None, "/oauth2/sign_in"}
 
 
-async def test_without_pages_nobody_is_sent_anywhere_and_cookies_are_nothing(tmp_path: Path) -> None:
+async def test_without_pages_there_is_no_redirect_and_cookies_are_ignored(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         browser = await signed_in(gateway)
     async with running(tmp_path, "sign_in: {enabled: false}\n") as gateway:
@@ -209,7 +209,7 @@ async def test_another_proxy_asks_about_a_request_with_a_session(tmp_path: Path)
         assert await ask("GET", HTML) == 401, "never a redirect: its proxy decides"
 
 
-async def test_id_tokens_where_the_pool_wants_them(tmp_path: Path) -> None:
+async def test_id_tokens_if_the_pool_requires_them(tmp_path: Path) -> None:
     async with running(tmp_path, pool_lines="token_use: [id]") as gateway:
         browser = await signed_in(gateway)
         assert (await browser.get("/api")).status == 200
@@ -301,7 +301,7 @@ async def test_forms_of_pages_that_send_no_referrer_are_the_sites_own(tmp_path: 
             assert (reply.status == 403) == (status == 403), lines  # Cognito is away here: 502
 
 
-async def test_a_websocket_of_nobody_in_particular_is_refused(tmp_path: Path) -> None:
+async def test_an_anonymous_websocket_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         browser = await signed_in(gateway)
         upgrade = (
@@ -313,7 +313,7 @@ async def test_a_websocket_of_nobody_in_particular_is_refused(tmp_path: Path) ->
         assert (await browser.get("/ws", *upgrade, *NULL, *TOP)).status == 403
 
 
-async def test_what_a_library_asks_for_is_not_sent_to_sign_in(tmp_path: Path) -> None:
+async def test_a_librarys_request_is_not_redirected_to_sign_in(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         browser = Browser(gateway.port)
         script = "X-Requested-With: XMLHttpRequest"

@@ -27,7 +27,7 @@ async def named_session(gateway: Running, browser: Browser, base: str) -> None:
 
 
 @pytest.mark.parametrize("base", ["cognito_gateway-2", "api2", "API_two"])
-async def test_with_a_name_each_both_sessions_go_on(tmp_path: Path, base: str) -> None:
+async def test_distinct_cookie_names_keep_both_sessions(tmp_path: Path, base: str) -> None:
     other = f"sign_in: {{session: {{cookie_name: {base}}}}}\n"
     async with running(tmp_path) as one, running(tmp_path, other) as two:
         browser = Browser(one.port)
@@ -58,7 +58,7 @@ async def test_a_session_that_does_not_open_is_left_to_the_gateway_it_is_of(tmp_
 
 
 @pytest.mark.parametrize("name", ["a", "api-2", "session"])
-def test_a_name_takes_nothing_of_an_upstreams(name: str) -> None:
+def test_a_cookie_name_leaves_the_upstreams_cookies_alone(name: str) -> None:
     theirs = f"{name}b=1; x{name}_session=2; {name[:-1]}=3; c={name}_session".encode()
     assert OwnCookies(name).part(theirs) == (theirs, [])
 

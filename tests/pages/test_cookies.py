@@ -34,7 +34,7 @@ def test_a_cookie_is_for_this_host_alone() -> None:
 
 @pytest.mark.parametrize("secure", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 3900, 3901, 12_000, longest()])
-def test_long_values_are_split_and_come_back(secure: bool, size: int) -> None:
+def test_long_values_are_split_and_joined(secure: bool, size: int) -> None:
     value = "v" * size
     lines = Cookies([], secure=secure).set_split("session", value, max_age=60)
     assert all(len(line) < 4096 for line in lines)
@@ -53,7 +53,7 @@ def test_a_shorter_value_clears_the_parts_of_a_longer_one() -> None:
     assert sent_back(lines, jar) == [b"cognito_gateway_session=1.w"]
 
 
-def test_on_https_a_cookie_without_the_host_prefix_is_nobodys() -> None:
+def test_on_https_a_cookie_without_the_host_prefix_is_ignored() -> None:
     planted = [b"cognito_gateway_session=1.evil"]
     assert Cookies(planted, secure=True).joined("session") is None
     assert Cookies([b"__Host-cognito_gateway_session=1.ours"], secure=False).joined("session") is None
@@ -79,12 +79,12 @@ def test_counts_that_lie_are_no_value(count: int, rest: str) -> None:
     ["cognito_gateway", "COGNITO_GATEWAY_session", "cognito.gateway_session", "cognito-gateway",
      "__Host-cognito_gateway_x", "__host-Cognito_Gateway", "__Secure-cognito_gateway", "cognito gateway"],
 )  # fmt: skip
-def test_no_spelling_of_ours_goes_on(name: str) -> None:
+def test_no_spelling_of_our_cookies_is_forwarded(name: str) -> None:
     rest, own = OwnCookies().part(f"a=1; {name}=s; b=2".encode())
     assert rest == b"a=1; b=2"
     assert own == [f"{name}=s".encode()]
 
 
-def test_names_that_only_hold_ours_go_on() -> None:
+def test_cookies_whose_names_contain_ours_are_forwarded() -> None:
     value = b"my_cognito_gateway=1; cognitogateway=2; x=cognito_gateway"
     assert OwnCookies().part(value) == (value, [])

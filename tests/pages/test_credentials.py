@@ -56,7 +56,7 @@ async def test_for_a_session(tmp_path: Path) -> None:
         assert identities.asked == [session.id_token]
 
 
-async def test_no_other_origin_is_given_them_by_cookie(tmp_path: Path) -> None:
+async def test_no_other_origin_gets_them_by_cookie(tmp_path: Path) -> None:
     """Not even one that `cors` trusts with its visitors' cookies."""
     yaml = "cors: {allow_origins: ['https://app.test'], allow_credentials: true}\n"
     async with running(tmp_path, yaml, pool_lines=POOL_LINES) as gateway:
@@ -92,7 +92,7 @@ async def test_for_an_id_token_and_for_nothing_else(tmp_path: Path) -> None:
         assert len(identities.asked) == 1
 
 
-async def test_who_brings_an_access_token_is_told_what_is_needed(tmp_path: Path) -> None:
+async def test_an_access_token_is_refused_with_what_is_needed(tmp_path: Path) -> None:
     async with running(tmp_path, pool_lines=POOL_LINES) as gateway:
         reply = await Browser(gateway.port).get("/oauth2/credentials", gateway.bearer())
         assert (reply.status, json.loads(reply.body)["detail"]) == (401, NEEDED)
@@ -179,7 +179,7 @@ def test_their_repr_shows_no_secret() -> None:
     assert "hunter" not in shown
 
 
-async def test_from_an_identity_pool_to_credentials_that_sts_knows(tmp_path: Path) -> None:
+async def test_credentials_from_an_identity_pool_work_with_sts(tmp_path: Path) -> None:
     async with site(tmp_path, identity_pool=True) as place:
         browser = place.browser()
         await place.sign_in(browser)

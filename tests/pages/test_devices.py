@@ -106,7 +106,7 @@ async def test_a_session_is_renewed_with_its_device(
         assert line["exact"] == "NotAuthorizedException"
 
 
-async def test_it_goes_on_where_refresh_tokens_rotate(tmp_path: Path) -> None:
+async def test_devices_work_with_refresh_token_rotation(tmp_path: Path) -> None:
     rotation = {"Feature": "ENABLED", "RetryGracePeriodSeconds": 0}
     flows = ["ALLOW_USER_SRP_AUTH"]
     async with tracked(tmp_path, ExplicitAuthFlows=flows, RefreshTokenRotation=rotation) as at:
@@ -132,7 +132,7 @@ async def test_a_second_factor_comes_before_the_device(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("everywhere", ["", "yes"])
-async def test_who_signs_out_leaves_no_device_behind(tmp_path: Path, everywhere: str) -> None:
+async def test_signing_out_forgets_the_device(tmp_path: Path, everywhere: str) -> None:
     async with tracked(tmp_path) as at:
         browser = await sign_in(at)
         other = (await session_of(at, await sign_in(at))).device_key
@@ -143,7 +143,7 @@ async def test_who_signs_out_leaves_no_device_behind(tmp_path: Path, everywhere:
         assert list(devices(at)) == [other]
 
 
-async def test_a_device_that_cannot_be_confirmed_keeps_nobody_out(
+async def test_an_unconfirmed_device_does_not_prevent_the_sign_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: Any) -> dict[str, Any]:

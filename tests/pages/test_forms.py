@@ -15,14 +15,14 @@ _TEXT = st.text(st.characters(exclude_characters="\0", codec="utf-8"))
 
 
 @given(st.dictionaries(_TEXT.filter(bool), _TEXT, max_size=20))
-def test_what_browsers_write_is_read(fields: dict[str, str]) -> None:
+def test_forms_of_browsers_are_parsed(fields: dict[str, str]) -> None:
     assert parse_fields(urlencode(fields)) == fields
 
 
 @pytest.mark.parametrize(
     "text", ["a=1&a=2", "a=%zz", "a=%", "a=%ff", "a=ä", "a=%00", "&".join(f"a{n}=" for n in range(101))]
 )
-def test_what_two_readers_could_read_differently_is_refused(text: str) -> None:
+def test_ambiguous_forms_are_refused(text: str) -> None:
     with pytest.raises(MalformedForm):
         parse_fields(text)
 

@@ -28,7 +28,7 @@ def value_of(browser: Browser, name: str) -> str:
     return html.unescape(match[1])
 
 
-async def test_who_one_is_and_what_opens_the_api(tmp_path: Path) -> None:
+async def test_the_home_page_shows_the_user_and_the_api(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = await signed_in(at)
         for shown in ("Alice Example", ALICE, "admins", "editors", "us-east-1_Pages1234"):
@@ -57,7 +57,7 @@ SCRIPTS = [
 PERSON = ("Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-Site: same-origin")
 
 
-async def test_no_script_is_given_a_token_or_keys_or_the_set_up_form(tmp_path: Path) -> None:
+async def test_no_script_gets_a_token_or_keys_or_the_set_up_form(tmp_path: Path) -> None:
     """One that runs on the API's pages: it has the session's cookie, and the form token of every page."""
     async with site(tmp_path, seeded=with_identity_pool(seed())) as at:
         browser = await signed_in(at)
@@ -85,7 +85,7 @@ async def test_no_script_is_given_a_token_or_keys_or_the_set_up_form(tmp_path: P
         assert reasons == {"navigation_only"}
 
 
-async def test_over_https_nobody_is_taken_for_a_person_unasked(tmp_path: Path) -> None:
+async def test_over_https_only_navigations_count_as_people(tmp_path: Path) -> None:
     async with site(tmp_path, listen_lines="public_url: 'https://api.test'") as at:
         browser = await signed_in(at)
         origin = "Origin: https://api.test"
@@ -185,7 +185,7 @@ async def test_a_new_password(tmp_path: Path) -> None:
         assert stranger.location == "/oauth2/sign_in?return_to=/oauth2/change_password"
 
 
-async def test_who_was_signed_out_elsewhere_cannot_change_it(tmp_path: Path) -> None:
+async def test_a_user_signed_out_elsewhere_cannot_change_it(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = await signed_in(at)
         await browser.open("/oauth2/change_password")

@@ -20,7 +20,7 @@ from tests.support.wire import get, once
 
 
 @pytest.mark.parametrize("store", ["cookie", "memory"])
-async def test_a_reload_keeps_sessions_and_what_was_ended(tmp_path: Path, store: str) -> None:
+async def test_a_reload_keeps_sessions_and_sign_outs(tmp_path: Path, store: str) -> None:
     async with served(tmp_path, store) as (gateway, cognito):
         browser, ended = await signed_in(gateway), await signed_in(gateway)
         renewed = await signed_in(gateway, old(gateway))

@@ -101,7 +101,7 @@ async def workers(tmp_path: Path, store: str) -> AsyncIterator[Workers]:
 
 
 @pytest.mark.parametrize("store", STORES)
-async def test_a_late_renewal_brings_nobody_back(tmp_path: Path, store: str) -> None:
+async def test_a_late_renewal_revives_no_session(tmp_path: Path, store: str) -> None:
     async with workers(tmp_path, store) as at:
         browser = await signed_in(at.one, old(at.one))
         slow = await at.slow(browser)
@@ -148,7 +148,7 @@ async def test_a_late_response_to_a_dead_session_leaves_the_next_one_alone(
 
 
 @pytest.mark.parametrize("store", STORES)
-async def test_only_our_own_pages_clear_what_is_dead(tmp_path: Path, store: str) -> None:
+async def test_only_our_pages_clear_dead_cookies(tmp_path: Path, store: str) -> None:
     async with workers(tmp_path, store) as at:
         browser = await signed_in(at.one, a_session(at.one.key, lifetime=-5))
         at.cognito.error = CognitoRefused("NotAuthorizedException", "refused")

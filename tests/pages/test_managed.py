@@ -82,7 +82,7 @@ async def test_tabs_are_bounded_and_the_newest_stay(tmp_path: Path) -> None:
         lambda query: {**query, "code": ""},
     ],
 )
-async def test_what_was_not_sent_for_is_refused(tmp_path: Path, change: object) -> None:
+async def test_an_unexpected_callback_is_refused(tmp_path: Path, change: object) -> None:
     assert callable(change)
     async with site(tmp_path) as place:
         browser = place.browser()
@@ -214,7 +214,7 @@ REASONS = [
 ]
 
 
-async def test_what_the_provider_says_is_shown_as_text_and_logged(tmp_path: Path) -> None:
+async def test_a_providers_error_is_shown_as_text_and_logged(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
         for why in REASONS:
@@ -240,7 +240,7 @@ async def test_what_the_provider_says_is_shown_as_text_and_logged(tmp_path: Path
         assert b"555" not in reply.body, "only who asked hears an answer"
 
 
-async def test_six_tabs_and_all_lead_on(tmp_path: Path) -> None:
+async def test_six_tabs_can_all_continue(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
         asked = [await place.leave(browser, f"/tab{number}") for number in range(6)]
@@ -310,7 +310,7 @@ async def test_where_sessions_cannot_be_kept_for_a_moment_the_destination_is(tmp
             assert (await browser.get("/wanted")).status == 200
 
 
-async def test_what_nobody_asked_for_begins_no_sign_in(tmp_path: Path) -> None:
+async def test_a_speculative_request_begins_no_sign_in(tmp_path: Path) -> None:
     """Browsers that fetch ahead, and link checkers: five of their states would push out a real tab's."""
     async with site(tmp_path) as place:
         browser = place.browser()
@@ -382,7 +382,7 @@ async def test_the_scope_openid_is_needed_and_named(tmp_path: Path) -> None:
         assert "cognito_gateway_session" not in browser.jar
 
 
-async def test_without_cognito_it_says_so(tmp_path: Path) -> None:
+async def test_an_unavailable_cognito_is_reported(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
         target = await place.come_back(await place.leave(browser))
@@ -391,7 +391,7 @@ async def test_without_cognito_it_says_so(tmp_path: Path) -> None:
         assert (reply.status, reply.get("retry-after")) == (503, "5")
 
 
-async def test_signing_out_leads_through_cognito_and_ends_the_refresh_token(tmp_path: Path) -> None:
+async def test_signing_out_goes_through_cognito_and_ends_the_refresh_token(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
         await place.sign_in(browser)
@@ -410,7 +410,7 @@ async def test_signing_out_leads_through_cognito_and_ends_the_refresh_token(tmp_
         assert line["revoked"] is True
 
 
-async def test_what_cannot_be_signed_out_everywhere_is_signed_out_here(tmp_path: Path) -> None:
+async def test_without_a_global_sign_out_the_session_still_ends(tmp_path: Path) -> None:
     """A console's client: its tokens lack the scope that GlobalSignOut wants."""
     async with site(tmp_path, AllowedOAuthScopes=["openid", "email"]) as place:
         browser = place.browser()
@@ -435,7 +435,7 @@ async def test_what_cannot_be_signed_out_everywhere_is_signed_out_here(tmp_path:
             )
 
 
-async def test_signing_out_leads_through_cognito_and_on_to_the_page_that_was_asked_for(
+async def test_signing_out_goes_through_cognito_to_the_requested_page(
     tmp_path: Path,
 ) -> None:
     async with site(tmp_path) as place:

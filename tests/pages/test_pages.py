@@ -79,7 +79,7 @@ async def test_an_answer_names_its_line_in_the_log(tmp_path: Path) -> None:
         assert (kept.status, kept.get("x-request-id")) == (200, None)
 
 
-async def test_other_methods_are_told_which_there_are(tmp_path: Path) -> None:
+async def test_other_methods_get_an_allow_header(tmp_path: Path) -> None:
     async with running(tmp_path) as gateway:
         reply = await once(gateway.port, get("/oauth2/userinfo", "Content-Length: 0", method="DELETE"))
         assert (reply.status, reply.get("allow")) == (405, "GET, HEAD")

@@ -45,7 +45,7 @@ def test_the_verdict_is_cognitos(policy: Policy, password: str) -> None:
 
 
 @given(passwords)
-def test_without_a_policy_only_what_no_pool_takes_is_refused(password: str) -> None:
+def test_without_a_policy_only_universal_rules_apply(password: str) -> None:
     assert (broken(None, password) is None) == (password == password.strip())
 
 

@@ -85,7 +85,7 @@ async def test_a_renewal_in_vain_hides_no_sign_out(tmp_path: Path, redis: RedisS
         await first
 
 
-async def test_while_redis_is_away_nobody_is_signed_out(tmp_path: Path, redis: RedisServer) -> None:
+async def test_without_redis_no_user_is_signed_out(tmp_path: Path, redis: RedisServer) -> None:
     async with running(tmp_path, shared(redis)) as gateway:
         browser, unseen = await signed_in(gateway), await signed_in(gateway)
         assert (await browser.get("/api")).status == 200

@@ -40,7 +40,7 @@ def test_paths_of_this_site_stay(wanted: str) -> None:
 
 
 @given(st.text(max_size=50) | st.text("/\\%25fFcC09aA:.@?# \t", max_size=12))
-def test_no_text_leads_away(wanted: str) -> None:
+def test_no_return_to_leaves_the_origin(wanted: str) -> None:
     joined = urlsplit(urljoin("https://good.example/oauth2/sign_in", return_path(wanted)))
     assert (joined.scheme, joined.netloc) == ("https", "good.example")
 

@@ -18,7 +18,7 @@ NOW = 1_800_000_000.0
 
 
 @given(st.binary(max_size=5000), st.binary(max_size=40))
-def test_what_was_sealed_opens_under_its_binding(data: bytes, binding: bytes) -> None:
+def test_a_sealed_value_opens_under_its_binding(data: bytes, binding: bytes) -> None:
     sealer = Sealer([NEW], "session")
     text = sealer.seal(data, until=NOW + 10, binding=binding)
     assert sealer.open(text, now=NOW, binding=binding) == data

@@ -36,7 +36,7 @@ async def test_tokens_are_renewed_before_they_end_and_the_browser_hears_of_it(
         assert gateway.worker.metrics.session_renewals["success"] == 1
 
 
-async def test_what_caches_keep_brings_nobody_a_cookie(tmp_path: Path) -> None:
+async def test_cached_responses_set_no_cookie(tmp_path: Path) -> None:
     """A cache in between would hand one visitor's session to all who ask for the style sheet after them."""
     async with served(tmp_path) as (gateway, cognito):
         browser = await signed_in(gateway, old(gateway))
@@ -125,7 +125,7 @@ async def test_without_cognito_a_session_lives_as_long_as_its_token(tmp_path: Pa
         assert (await browser.get("/api")).status == 401
 
 
-async def test_a_session_whose_tokens_ended_comes_back_with_cognito(
+async def test_a_session_with_expired_tokens_recovers_with_cognito(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.sessions.lifecycle._RETRY", 0.5)
@@ -140,7 +140,7 @@ async def test_a_session_whose_tokens_ended_comes_back_with_cognito(
         assert (await browser.get("/api")).status == 200
 
 
-async def test_tokens_of_somebody_else_are_not_taken(tmp_path: Path) -> None:
+async def test_another_users_tokens_are_not_accepted(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
         cognito.changes = {"sub": "somebody-else"}
         browser = await signed_in(gateway, old(gateway))
@@ -179,7 +179,7 @@ async def test_signing_out_everywhere_and_back_to_where_one_was(tmp_path: Path) 
         assert (evil.status, evil.get("location")) == (303, "/oauth2/sign_in?notice=signed_out")
 
 
-async def test_signing_out_says_when_cognito_was_not_told(tmp_path: Path) -> None:
+async def test_signing_out_reports_that_cognito_was_unavailable(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
         browser = await signed_in(gateway)
         cognito.error = GatewayError("cannot reach Cognito")
@@ -189,7 +189,7 @@ async def test_signing_out_says_when_cognito_was_not_told(tmp_path: Path) -> Non
         assert (await browser.get("/api")).status == 401
 
 
-async def test_who_closes_the_window_at_once_is_signed_out_at_cognito_too(tmp_path: Path) -> None:
+async def test_closing_the_window_at_once_still_signs_out_at_cognito(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
         browser = await signed_in(gateway)
         body = f"csrf={await form_token(gateway, browser)}"
@@ -206,7 +206,7 @@ async def test_who_closes_the_window_at_once_is_signed_out_at_cognito_too(tmp_pa
         assert (line["revoked"], len(cognito.revoked)) == (True, 1)
 
 
-async def test_signing_out_ends_what_authenticates_nobody_at_the_moment(tmp_path: Path) -> None:
+async def test_signing_out_ends_a_session_that_is_not_valid_now(tmp_path: Path) -> None:
     async with served(tmp_path) as (gateway, cognito):
         cognito.error = CognitoRefused("TooManyRequestsException", "later")
         browser = await signed_in(gateway, a_session(gateway.key, lifetime=-5))

@@ -75,7 +75,7 @@ async def test_api_requests_are_pointed_to_the_page(tmp_path: Path) -> None:
         assert (seen.status, seen.get("location")) == (302, "/oauth2/")
 
 
-async def test_nobody_is_known_before_it_is_connected(tmp_path: Path) -> None:
+async def test_no_user_is_known_before_setup(tmp_path: Path) -> None:
     async with site(tmp_path, pools=False) as at:
         for target in ("/oauth2/userinfo", "/oauth2/credentials", "/oauth2/auth"):
             for lines in ([], ["Authorization: Bearer a.b.c"]):
@@ -84,7 +84,7 @@ async def test_nobody_is_known_before_it_is_connected(tmp_path: Path) -> None:
                 assert reply.get("link") == '<http://api.test/oauth2/>; rel="help"'
 
 
-async def test_without_a_folder_the_page_shows_what_to_write(tmp_path: Path) -> None:
+async def test_without_a_state_directory_the_page_shows_the_yaml(tmp_path: Path) -> None:
     async with site(tmp_path, pools=False) as at:
         browser = await form_of(at)
         await browser.submit(**GOOD, setup_code=await code_of(at))
@@ -126,7 +126,7 @@ async def test_the_answer_is_stored_served_and_closed(tmp_path: Path) -> None:
     (tmp_path / "state" / "connection.yaml").unlink()
 
 
-async def test_nobody_else_may_change_it(tmp_path: Path) -> None:
+async def test_only_the_admin_may_change_it(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     store(tmp_path / "state", connection_text(setup_form.PoolConnection(**GOOD).as_pool))
     # alice is an editor, but editors are not named; and a code does not open it again.
@@ -211,7 +211,9 @@ async def test_each_field_has_its_sentence(
         ("ForbiddenException", "", "does not accept this app client (ForbiddenException)"),
     ],
 )
-def test_what_the_refusal_of_nobody_says_about_a_client(code: str, message: str, told: str | None) -> None:
+def test_the_refusal_of_an_unknown_user_describes_the_client(
+    code: str, message: str, told: str | None
+) -> None:
     verdict = verdict_of(CognitoRefused(code, "refused", message), "USER_PASSWORD_AUTH")
     assert verdict is None if told is None else told in str(verdict)
 
@@ -320,7 +322,7 @@ async def test_a_session_without_its_password_changes_nothing(tmp_path: Path) ->
         assert stored_file(tmp_path / "state").read_text().endswith(text)
 
 
-async def test_an_admin_with_a_second_factor_gives_the_password_alone(tmp_path: Path) -> None:
+async def test_an_admin_with_a_second_factor_enters_only_the_password(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     store(tmp_path / "state", connection_text(setup_form.PoolConnection(**GOOD).as_pool))
     lines = "state_dir: state, admin_groups: [admins]"
@@ -337,7 +339,7 @@ async def test_an_admin_with_a_second_factor_gives_the_password_alone(tmp_path: 
         assert line["result"] == "connected"
 
 
-async def test_an_admin_s_change_names_who_made_it(tmp_path: Path) -> None:
+async def test_an_admins_change_is_logged_with_the_admin(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     store(tmp_path / "state", connection_text(setup_form.PoolConnection(**GOOD).as_pool))
     document = seed()
@@ -389,7 +391,7 @@ def write(folder: Path, stored: str | None, pools: str = "[]") -> Path:
     return path
 
 
-def test_the_stored_pool_stands_in(tmp_path: Path) -> None:
+def test_the_stored_pool_is_used(tmp_path: Path) -> None:
     path = write(tmp_path, connection_text({"id": POOL, "client_ids": ["c"], "identity_pool_id": ""}))
     config, report = examine(path, {})
     assert config is not None, report.lines
@@ -398,7 +400,7 @@ def test_the_stored_pool_stands_in(tmp_path: Path) -> None:
     assert stored_file(tmp_path / "state") in files_of(config)
 
 
-def test_a_file_that_names_pools_wins_and_says_so(tmp_path: Path) -> None:
+def test_pools_in_the_file_override_the_stored_one_with_a_warning(tmp_path: Path) -> None:
     path = write(
         tmp_path, connection_text({"id": POOL, "client_ids": ["c"]}), f"[{{id: {POOL}, client_ids: [d]}}]"
     )

@@ -11,7 +11,7 @@ from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Browser, seed
 from tests.support.wire import Upstream, get, once
 
 
-async def test_any_worker_takes_the_code_and_all_serve_the_pool(tmp_path: Path) -> None:
+async def test_any_worker_accepts_the_code_and_all_serve_the_pool(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     upstream = Upstream()
     with local_cognito.running(seed()) as local:

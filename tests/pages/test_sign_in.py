@@ -77,7 +77,7 @@ async def test_wrong_passwords_and_unknown_users_look_alike(tmp_path: Path) -> N
             assert len(seen) == 1
 
 
-async def test_what_is_left_out_is_said_beside_its_field(tmp_path: Path) -> None:
+async def test_a_missing_value_is_shown_at_its_field(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
@@ -109,7 +109,7 @@ async def test_attempts_are_limited_before_cognito_is_asked(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("set_by", [-2 * WINDOW, 2 * WINDOW])
-async def test_who_sets_the_clock_neither_forgives_nor_prolongs(
+async def test_a_changed_clock_neither_forgives_nor_prolongs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, set_by: float
 ) -> None:
     async with site(tmp_path) as at:
@@ -297,7 +297,7 @@ async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> Non
         assert browser.location == "/oauth2/"
 
 
-async def test_a_stranger_s_five_codes_keep_nobody_out(tmp_path: Path) -> None:
+async def test_a_strangers_five_codes_lock_out_no_user(tmp_path: Path) -> None:
     """Whoever signs in by codes alone was locked out by five requests from anywhere."""
     trusted = "trusted_proxies: ['127.0.0.1/32']"
     choice = {**CHOICE, "Users": [PASSWORDLESS]}
@@ -344,7 +344,7 @@ async def test_codes_that_were_used_are_not_counted(tmp_path: Path) -> None:
             assert browser.location == "/oauth2/"
 
 
-async def test_choice_based_sign_in_tells_nobody_who_has_an_account(tmp_path: Path) -> None:
+async def test_choice_based_sign_in_does_not_reveal_who_has_an_account(tmp_path: Path) -> None:
     async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
@@ -422,7 +422,7 @@ async def test_addresses_are_not_shown(tmp_path: Path, target: str) -> None:
         assert "alert" not in browser.text
 
 
-async def test_what_was_typed_is_shown_escaped(tmp_path: Path) -> None:
+async def test_input_is_shown_escaped(tmp_path: Path) -> None:
     evil = '"><script>alert(1)</script>'
     async with site(tmp_path) as at:
         browser = at.browser()
@@ -453,7 +453,7 @@ async def test_pages_carry_their_guards_and_hold_no_inline_code(tmp_path: Path) 
             assert not re.search(r"<style|style=|<script(?! src=)| on[a-z]+=", browser.text)
 
 
-async def test_assets_are_kept_for_ever_under_names_of_their_content(tmp_path: Path) -> None:
+async def test_assets_are_immutable_under_content_hashes(tmp_path: Path) -> None:
     async with site(tmp_path) as at:
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
@@ -480,7 +480,7 @@ async def test_a_form_without_its_token_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", sorted(path for path, methods in routes().items() if "POST" in methods))
-async def test_no_form_is_taken_from_another_site_or_browser(tmp_path: Path, path: str) -> None:
+async def test_no_form_is_accepted_from_another_site_or_browser(tmp_path: Path, path: str) -> None:
     """Every form there is: without its token, with another browser's, and with its own from elsewhere."""
     async with site(tmp_path) as at:
         browser, other = at.browser(), at.browser()

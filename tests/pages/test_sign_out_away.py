@@ -41,7 +41,7 @@ async def refused(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("store", STORES)
-async def test_a_sign_out_is_in_force_at_once_and_told_later(
+async def test_a_sign_out_is_effective_at_once_and_propagated_later(
     tmp_path: Path, redis: RedisServer, store: str
 ) -> None:
     yaml = yaml_of(store, tmp_path, redis)
@@ -117,9 +117,7 @@ async def test_a_copy_is_refused_before_redis_has_heard_of_it(tmp_path: Path, re
             assert (await thief.copy().get("/api")).status == 401
 
 
-async def test_who_signs_in_while_redis_is_away_ends_the_session_before(
-    tmp_path: Path, redis: RedisServer
-) -> None:
+async def test_signing_in_without_redis_ends_the_previous_session(tmp_path: Path, redis: RedisServer) -> None:
     """Sessions in cookies do not depend on Redis."""
     async with site(tmp_path, yaml_of("cookie", tmp_path, redis)) as place:
         browser = place.browser()
@@ -135,7 +133,7 @@ async def test_who_signs_in_while_redis_is_away_ends_the_session_before(
         await logged(place.gateway, "sign_out_completed", 1)
 
 
-async def test_what_never_reaches_redis_is_in_the_log(tmp_path: Path, redis: RedisServer) -> None:
+async def test_a_sign_out_that_never_reaches_redis_is_logged(tmp_path: Path, redis: RedisServer) -> None:
     async with running(tmp_path, yaml_of("redis", tmp_path, redis)) as gateway:
         play(gateway, Cognito(gateway))
         browser = await signed_in(gateway)

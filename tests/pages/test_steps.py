@@ -42,7 +42,7 @@ def test_codes_lose_their_spaces(name: str, member: str) -> None:
     assert plan(asked, {"code": " "}) == Wrong({"code": "Enter the code"})
 
 
-def test_where_a_code_went_is_said() -> None:
+def test_the_destination_of_a_code_is_shown() -> None:
     assert "a***@e***" in (view(challenge("EMAIL_OTP", CODE_DELIVERY_DESTINATION="a***@e***"), {}).lead or "")
 
 
@@ -50,7 +50,7 @@ def test_an_answer_of_ones_own_stays_as_typed() -> None:
     assert plan(challenge("CUSTOM_CHALLENGE"), {"code": "my  answer"}) == StepAnswer({"ANSWER": "my  answer"})
 
 
-def test_a_new_password_comes_with_what_the_pool_misses() -> None:
+def test_a_new_password_is_sent_with_missing_attributes() -> None:
     asked = challenge(
         "NEW_PASSWORD_REQUIRED",
         requiredAttributes=json.dumps(["userAttributes.name", "userAttributes.email"]),
@@ -110,7 +110,7 @@ def test_an_authenticator_is_set_up_with_six_digits() -> None:
     ],
     ids=lambda asked: f"{asked.name} {asked.choices}",
 )
-def test_what_no_form_can_answer_is_said(asked: Challenge) -> None:
+def test_an_unsupported_challenge_is_reported(asked: Challenge) -> None:
     assert view(asked, {}).kind == "unknown"
     assert isinstance(plan(asked, {"code": "123456", "password": "x"}), Wrong)
 
@@ -126,7 +126,7 @@ def test_a_step_survives_being_kept(username: str, session: str, parameters: dic
 
 
 @given(st.binary())
-def test_what_was_not_kept_by_this_version_is_nothing(data: bytes) -> None:
+def test_another_versions_step_is_ignored(data: bytes) -> None:
     assert sign_in_steps.decode(data) is None or data.startswith(b"[")
 
 

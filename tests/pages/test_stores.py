@@ -51,7 +51,7 @@ async def store_of(kind: str, request: pytest.FixtureRequest, folder: Path) -> A
 
 
 @pytest.mark.parametrize("kind", KEPT)
-async def test_what_is_kept_is_found_by_its_ticket_alone(
+async def test_a_session_is_found_only_by_its_ticket(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     now, session, other = time.time(), a_session(KEY), a_session(KEY)
@@ -64,7 +64,7 @@ async def test_what_is_kept_is_found_by_its_ticket_alone(
 
 
 @pytest.mark.parametrize("kind", KEPT)
-async def test_it_ends_when_it_was_told_to(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+async def test_a_session_expires(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     now = time.time()
     async with store_of(kind, request, tmp_path) as store:
         ticket = await store.keep(a_session(KEY), until=now + 60)
@@ -73,9 +73,7 @@ async def test_it_ends_when_it_was_told_to(kind: str, request: pytest.FixtureReq
 
 
 @pytest.mark.parametrize("kind", KEPT)
-async def test_new_tokens_take_the_place_of_the_old(
-    kind: str, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
+async def test_new_tokens_replace_the_old(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     now, session = time.time(), a_session(KEY)
     new = replace(session, refresh="another", renewed=now + 1)
     async with store_of(kind, request, tmp_path) as store:
@@ -87,7 +85,7 @@ async def test_new_tokens_take_the_place_of_the_old(
 
 
 @pytest.mark.parametrize("kind", KEPT)
-async def test_what_was_ended_is_gone_and_cannot_be_renewed(
+async def test_an_ended_session_is_gone_and_cannot_be_renewed(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     now, session = time.time(), a_session(KEY)
@@ -111,7 +109,7 @@ async def test_redis_holds_nothing_that_can_be_read(redis: RedisServer, tmp_path
                 assert 0 < await client.command("PTTL", key) <= 61_000
 
 
-async def test_without_redis_it_says_so(tmp_path: Path) -> None:
+async def test_without_redis_it_reports_that(tmp_path: Path) -> None:
     with logging_to(tmp_path, Lines()) as log:
         async with redis_at("redis://127.0.0.1:1", log, timeout=0.5) as client:
             with pytest.raises(StoreUnavailable):
@@ -172,7 +170,7 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not ended.covers(a_session(KEY, pool_id="e", subject="e", now=now + 2)), "it began later"
 
 
-async def test_a_thousand_sign_ins_of_one_user_push_nobody_else_out() -> None:
+async def test_a_thousand_sign_ins_of_one_user_evict_no_other_user() -> None:
     now, store = time.time(), MemoryStore()
     others = [await store.keep(a_session(KEY, subject=f"other-{n}"), until=now + 60) for n in range(3)]
     mine = [await store.keep(a_session(KEY), until=now + 60) for _ in range(1000)]
@@ -190,7 +188,7 @@ async def test_a_thousand_sign_ins_of_one_user_push_nobody_else_out() -> None:
 @pytest.mark.parametrize(
     "spoil", [lambda d: b"", lambda d: d[:-1], lambda d: b"x" + d, lambda d: zlib.compress(b"{}")]
 )
-def test_what_another_version_wrote_is_no_session(spoil: Callable[[bytes], bytes]) -> None:
+def test_another_versions_entry_is_no_session(spoil: Callable[[bytes], bytes]) -> None:
     data = encode(a_session(KEY))
     assert isinstance(decode(data), Session)
     assert decode(spoil(data)) is None
@@ -231,7 +229,7 @@ GARBAGE = [
 ]
 
 
-async def test_what_others_wrote_under_our_keys_opens_nothing(redis: RedisServer, tmp_path: Path) -> None:
+async def test_foreign_entries_under_our_keys_open_no_session(redis: RedisServer, tmp_path: Path) -> None:
     now = time.time()
     with logging_to(tmp_path, Lines()) as log:
         async with redis_at(redis.url, log) as client:

@@ -63,7 +63,7 @@ async def test_an_address_has_its_share_and_others_take_turns() -> None:
     threads.close()
 
 
-async def test_whoever_leaves_keeps_no_place() -> None:
+async def test_a_cancelled_caller_leaves_the_queue() -> None:
     threads, go = Threads(), threading.Event()
     waiting = [asyncio.create_task(threads.run(lambda: go.wait(60), by="192.0.2.1")) for _ in range(20)]
     await asyncio.sleep(0)

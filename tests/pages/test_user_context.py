@@ -49,7 +49,7 @@ async def test_cognito_hears_nothing_unless_it_is_asked_for(tmp_path: Path) -> N
         assert not at.local.state.user_contexts
 
 
-def test_a_client_without_a_secret_cannot_say_who_its_users_are(tmp_path: Path) -> None:
+def test_a_client_without_a_secret_cannot_send_user_context(tmp_path: Path) -> None:
     path = tmp_path / "gateway.yaml"
     path.write_text(POOL + "sign_in: {user_context: true}\n")
     with pytest.raises(ConfigurationError, match="needs the app client's secret"):

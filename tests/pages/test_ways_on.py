@@ -30,7 +30,7 @@ async def enter(page: Page, password: str = PASSWORD) -> None:
     await page.keyboard.press("Enter")
 
 
-async def test_the_front_page_leads_back_to_the_front_page(tmp_path: Path) -> None:
+async def test_signing_in_from_the_front_page_returns_there(tmp_path: Path) -> None:
     async with opened(tmp_path) as (at, page):
         await page.goto(f"{at.url}/")
         await enter(page)
@@ -62,7 +62,7 @@ async def test_choice_based_sign_in_has_a_way_for_forgotten_passwords(tmp_path: 
         ("/slow", 504, "The application isn't responding", "Try again"),
     ],
 )
-async def test_who_opens_the_api_gets_a_page(
+async def test_a_browser_at_the_api_gets_a_page(
     tmp_path: Path, target: str, status: int, heading: str, button: str
 ) -> None:
     routes = "routes: [{path: /admin, groups: [nobody]}]\n"
@@ -91,7 +91,7 @@ async def test_who_opens_the_api_gets_a_page(
         assert plain == "application/problem+json"
 
 
-async def test_what_was_sent_without_a_session_is_told_of(tmp_path: Path) -> None:
+async def test_a_form_without_a_session_explains_what_happened(tmp_path: Path) -> None:
     async with opened(tmp_path, more="routes: [{path: /form, auth: none}]\n") as (at, page):
 
         async def script(received: Received, _: object, writer: asyncio.StreamWriter) -> None:
@@ -169,7 +169,7 @@ async def test_the_authenticators_key_can_be_read_and_opened(tmp_path: Path) -> 
             assert f"secret={key}&" in address
 
 
-async def test_a_password_that_must_be_reset_is_with_a_code_that_comes(tmp_path: Path) -> None:
+async def test_a_required_password_reset_sends_a_code(tmp_path: Path) -> None:
     async with opened(tmp_path) as (at, page):
         at.local.call("AdminResetUserPassword", UserPoolId=POOL, Username=ALICE)
         sent = len(at.local.state.outbox)

@@ -48,7 +48,7 @@ def test_signing_in(error: GatewayError, told: refusal_texts.RefusalText) -> Non
         GatewayError("cannot reach Cognito"),
     ],
 )
-def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: GatewayError) -> None:
+def test_an_operators_mistake_is_a_fault_without_details(error: GatewayError) -> None:
     for tell in (
         refusal_texts.sign_in,
         refusal_texts.challenge,
@@ -63,7 +63,7 @@ def test_what_the_operator_must_mend_is_a_fault_and_names_nothing(error: Gateway
 
 
 @pytest.mark.parametrize("code", ["InternalErrorException", "ServiceUnavailableException", "503"])
-def test_a_cognito_that_is_unwell_is_not_said_to_be_misconfigured(code: str) -> None:
+def test_an_unavailable_cognito_is_not_reported_as_misconfigured(code: str) -> None:
     for tell in (
         refusal_texts.sign_in,
         refusal_texts.challenge,
@@ -76,7 +76,7 @@ def test_a_cognito_that_is_unwell_is_not_said_to_be_misconfigured(code: str) -> 
         assert told.sentence == "The sign-in service is unavailable at the moment. Try again in a minute."
 
 
-def test_a_quota_of_the_account_s_is_nobody_s_guess() -> None:
+def test_an_account_quota_is_not_the_users_attempt_limit() -> None:
     for tell in (
         refusal_texts.sign_in,
         refusal_texts.challenge,
@@ -89,7 +89,7 @@ def test_a_quota_of_the_account_s_is_nobody_s_guess() -> None:
         assert told != TOO_MANY, "what was counted is taken back"
 
 
-def test_where_a_sign_in_goes_on() -> None:
+def test_where_a_sign_in_continues() -> None:
     assert refusal_texts.sign_in(refused("UserNotConfirmedException")).next == "confirm"
     assert refusal_texts.sign_in(refused("PasswordResetRequiredException")).next == "reset"
     for error in (
@@ -102,7 +102,7 @@ def test_where_a_sign_in_goes_on() -> None:
     assert refusal_texts.change_password(revoked).next == "again"
 
 
-def test_a_password_is_refused_beside_its_field() -> None:
+def test_a_refused_password_is_shown_at_its_field() -> None:
     message = "Password did not conform with policy: Password must have uppercase characters"
     told = refusal_texts.challenge(refused("InvalidPasswordException", message))
     assert (told.field, told.sentence) == ("new_password", "Password must have uppercase characters.")
@@ -110,7 +110,7 @@ def test_a_password_is_refused_beside_its_field() -> None:
     assert "before" in refusal_texts.code(refused("PasswordHistoryPolicyViolationException")).sentence
 
 
-def test_a_code_tells_nothing_of_the_account() -> None:
+def test_a_code_reveals_nothing_about_the_account() -> None:
     errors = [
         refused("CodeMismatchException", "Invalid verification code provided, please try again."),
         refused("ExpiredCodeException", "Invalid code provided, please request a code again."),
@@ -159,7 +159,7 @@ _TELLING = [
 
 @pytest.mark.parametrize("quoted", _TELLING)
 @pytest.mark.parametrize("code", ["InvalidParameterException", "NotAuthorizedException"])
-def test_what_a_client_had_quoted_decides_nothing(code: str, quoted: str) -> None:
+def test_text_quoted_from_a_client_decides_nothing(code: str, quoted: str) -> None:
     def tell(value: str) -> list[object]:
         constraint = "failed to satisfy constraint: Member must satisfy regular expression pattern: [\\S]+"
         error = refused(code, f"1 validation error detected: Value '{value}' at 'username' {constraint}")
@@ -177,7 +177,7 @@ def test_what_a_client_had_quoted_decides_nothing(code: str, quoted: str) -> Non
     assert tell(quoted) == tell("a name")
 
 
-def test_a_parameter_error_is_told_beside_its_field() -> None:
+def test_a_parameter_error_is_shown_at_its_field() -> None:
     def invalid(member: str) -> CognitoRefused:
         pattern = "Member must satisfy regular expression pattern: ^[\\S]+.*[\\S]+$"
         return refused(
@@ -214,7 +214,7 @@ def test_a_parameter_error_is_told_beside_its_field() -> None:
 # --- attributes --------------------------------------------------------------------------------------------
 
 
-def test_what_a_pool_misses_is_read_from_its_refusal() -> None:
+def test_missing_attributes_are_read_from_the_refusal() -> None:
     message = (
         "Attributes did not conform to the schema: given_name: The attribute is required\n"
         "custom:tenant: The attribute custom:tenant is required\n"

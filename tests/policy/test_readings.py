@@ -177,7 +177,7 @@ def test_the_readings_of_a_path(raw_path: str, paths: Paths, expected: set[str])
         *("/%25%32%66", "/a%3", "/%c0%af", "/a/%3b..;/%2e%2e"),
     ],
 )
-def test_what_no_switch_lets_through(raw_path: str) -> None:
+def test_paths_that_no_setting_allows(raw_path: str) -> None:
     with pytest.raises(AmbiguousPath):
         readings(raw_path, EVERYTHING)
 

@@ -85,7 +85,7 @@ async def test_proxy_variables_are_ignored(server: KeyServer, monkeypatch: pytes
     assert await HttpSource(server.url).read() == DOCUMENT
 
 
-async def test_nobody_there() -> None:
+async def test_a_refused_connection() -> None:
     with pytest.raises(FetchFailed) as caught:
         await HttpSource(f"http://127.0.0.1:{free_port()}/").read()
     assert caught.value.reason == "unreachable"

@@ -137,7 +137,7 @@ def lasting(found: Mapping[str, Any]) -> list[str]:
     if found.get("UsernameAttributes", []) != ["email"]:
         found_differences.append("users do not sign in by email address alone")
     if is_case_sensitive(found):
-        found_differences.append("sign-in names are case-sensitive: Jane@ and jane@ are two users")
+        found_differences.append("user names are case-sensitive: Jane@ and jane@ are two users")
     return found_differences
 
 

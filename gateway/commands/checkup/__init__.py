@@ -1,1 +1,1 @@
-"""What doctor knows about AWS: pools, clients, identity pools, compared with the configuration."""
+"""Checks for `doctor`: the configuration against AWS, the key endpoint, the file system and the upstream."""

@@ -1,4 +1,4 @@
-"""The files with secrets that a configuration names: may others on this machine read them?"""
+"""Checks of the secret files that a configuration names: existence and permissions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gateway.serve.reload import files_of
 
 
 def look_at_files(config: Config) -> Iterator[Finding]:
-    """Find out of each file whether it is there, and who may read it."""
+    """Yield a finding for each file: whether it can be read, and by whom."""
     tls = [each for each in (config.listen.tls, config.upstream.tls) if each is not None]
     keys = [each.key_file for each in tls if each.key_file is not None]
     for path in dict.fromkeys([*files_of(config), *keys]):
@@ -24,9 +24,9 @@ def _file(path: Path) -> Finding:
         mode = path.stat().st_mode & 0o777
     except OSError as error:
         return broken(
-            str(path), f"cannot be read: {system_said(error)}", "it is named as a secret", "put it there"
+            str(path), f"cannot be read: {system_said(error)}", "the configuration names it", "create it"
         )
     if mode & 0o077:
-        why = "everyone with an account on this machine can read the secret"
+        why = "every user of this machine can read the secret"
         return warning(str(path), f"can be read by others (mode {mode:04o})", why, f"chmod 600 {path}")
-    return good(str(path), "is readable by its owner alone")
+    return good(str(path), "is readable only by its owner")

@@ -1,6 +1,6 @@
-"""One thing that `doctor` found: what, why it matters, and what to do.
+"""A finding of `doctor`: the problem, why it matters, and the fix.
 
-Invariant: whatever is not good says how it is mended.
+Invariant: every finding that is not good has a fix.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-# broken: requests fail or access is wrong now; warning: works, and is risky or will surprise; unknown: could
-# not be looked at.
+# broken: requests fail, or access is wrong now; warning: works, but is risky or surprising; unknown: could
+# not be checked.
 Level = Literal["good", "warning", "broken", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`about`: what it is about, e.g. a pool's ID."""
+    """`about`: its subject, for example a pool's ID."""
 
     level: Level
     about: str
@@ -37,4 +37,4 @@ def broken(about: str, what: str, why: str, fix: str) -> Finding:
 
 
 def unknown(about: str, what: str, fix: str) -> Finding:
-    return Finding("unknown", about, what, "it was not compared", fix)
+    return Finding("unknown", about, what, "it could not be compared", fix)

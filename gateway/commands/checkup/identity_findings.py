@@ -1,6 +1,6 @@
-"""An identity pool and the role it hands out, against what the configuration expects. Pure.
+"""Checks of an identity pool and its role against the configuration. Pure.
 
-Invariant: descriptions are only read.
+Invariant: descriptions are not modified.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Described = Mapping[str, Any]
 
 
 def judge_identity_pool(described: Described, roles: Described, pool: UserPool) -> Iterator[Finding]:
-    """Whether signed-in people of this pool, and only they, get credentials."""
+    """Check that signed-in users of this pool, and only they, get credentials."""
     about = f"identity pool {pool.identity_pool_id}"
-    yield good(about, f"exists, called {described.get('IdentityPoolName')}")
+    yield good(about, f"exists with the name {described.get('IdentityPoolName')}")
     name = f"cognito-idp.{pool.region}.amazonaws.com/{pool.id}"
     providers = [
         each for each in described.get("CognitoIdentityProviders", []) if each.get("ProviderName") == name
@@ -27,35 +27,35 @@ def judge_identity_pool(described: Described, roles: Described, pool: UserPool) 
     if unknown:
         yield broken(
             about,
-            f"does not take tokens of {', '.join(sorted(unknown))}",
-            "people who signed in with it get no AWS credentials",
+            f"does not accept tokens of {', '.join(sorted(unknown))}",
+            "users who signed in with that client get no AWS credentials",
             "cognito-gateway setup --identity-pool --fix, or add the provider in the console",
         )
     if any(not each.get("ServerSideTokenCheck") for each in providers):
         yield warning(
             about,
-            "does not ask the user pool about tokens",
-            "signed-out and disabled users get AWS credentials until their token expires",
-            "switch ServerSideTokenCheck on: cognito-gateway setup --identity-pool --fix",
+            "does not check tokens with the user pool",
+            "signed-out and disabled users get AWS credentials until their tokens expire",
+            "enable ServerSideTokenCheck: cognito-gateway setup --identity-pool --fix",
         )
     if described.get("AllowUnauthenticatedIdentities"):
         yield warning(
             about,
             "gives AWS credentials to anyone",
             "unauthenticated identities are allowed",
-            "switch guest access off, unless strangers are meant to have its role",
+            "disable guest access, unless anonymous users are meant to have its role",
         )
     if not roles.get("Roles", {}).get("authenticated"):
         yield broken(
             about,
-            "has no role for signed-in people",
+            "has no role for authenticated users",
             "GetCredentialsForIdentity answers InvalidIdentityPoolConfigurationException",
             "cognito-gateway setup --identity-pool",
         )
 
 
 def judge_trust(role: Described, identity_pool_id: str) -> Iterator[Finding]:
-    """Whether the role can be taken through this identity pool, and through no other."""
+    """Check that the role can be assumed through this identity pool, and through no other."""
     about = f"IAM role {role.get('RoleName')}"
     document = role.get("AssumeRolePolicyDocument")
     statements = document.get("Statement", []) if isinstance(document, Mapping) else []
@@ -70,19 +70,19 @@ def judge_trust(role: Described, identity_pool_id: str) -> Iterator[Finding]:
     if not ours:
         yield broken(
             about,
-            "does not trust this identity pool alone",
-            "its aud condition names another or is missing: credentials are refused, or anyone gets them",
+            "does not trust only this identity pool",
+            "its aud condition is missing or names another: credentials are refused, or anyone gets them",
             "cognito-gateway setup --identity-pool --fix",
         )
     elif all(_values(each, f"{whom}:amr") != {"authenticated"} for each in ours):
         yield warning(
             about,
-            "can be taken by people who did not sign in",
+            "can be assumed without signing in",
             "its trust policy has no amr condition for authenticated identities",
             "cognito-gateway setup --identity-pool --fix",
         )
     else:
-        yield good(about, "trusts signed-in people of this identity pool")
+        yield good(about, "trusts authenticated users of this identity pool")
 
 
 def _federated(statement: Any, whom: str) -> bool:
@@ -91,7 +91,7 @@ def _federated(statement: Any, whom: str) -> bool:
 
 
 def _values(statement: Mapping[str, Any], key: str) -> set[str]:
-    """What the conditions on this key let through, whatever their operator."""
+    """Return the values that the conditions on this key accept, whatever their operator."""
     found: set[str] = set()
     for tests in statement.get("Condition", {}).values():
         value = tests.get(key)

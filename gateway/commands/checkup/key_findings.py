@@ -1,4 +1,4 @@
-"""The public keys of a pool as they can be read now, and our clock beside that of their server."""
+"""Checks of a pool's public keys, and of our clock against the key endpoint's."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from gateway.outgoing.aws_http import AwsHttp
 from gateway.tokens.claims import MAX_CLOCK_AHEAD
 from gateway.tokens.jwk import KeySetRefused, read_key_set
 
-# Seconds between our clock and the key endpoint's that are nobody's fault: a Date header has whole seconds.
+# Seconds of tolerated difference: a Date header has whole seconds.
 _CLOCK_WARNS = 5.0
 
 
 async def look_at_keys(pool: UserPool, egress: Egress) -> list[Finding]:
-    """Return what a read of the pool's key set shows, and what its Date header says about our clock."""
+    """Read the pool's key set; return findings about it and about our clock, by its Date header."""
     about = f"keys of {pool.id}"
     where = str(pool.jwks_file or pool.jwks_url)
     try:
         keys, ignored = read_key_set(await source_of(pool, egress).read())
     except (FetchFailed, KeySetRefused) as error:
         why = "no token of this pool can be verified: 503"
-        # A failed read names its place itself.
+        # FetchFailed names its source itself.
         told = str(error) if isinstance(error, FetchFailed) else f"{where}: {error}"
         return [broken(about, f"could not be fetched: {told}", why, "check the address and the network")]
     found = [good(about, f"{len(keys)} at {where}: {', '.join(sorted(keys))}")]
@@ -36,7 +36,7 @@ async def look_at_keys(pool: UserPool, egress: Egress) -> list[Finding]:
         warning(
             f"key {name} of {pool.id}",
             f"cannot be used: {reason}",
-            "a token signed with it is refused (unknown_key)",
+            "tokens signed with it are refused (unknown_key)",
             "if the pool issues such tokens, report it as a bug; in a jwks_file, remove the key",
         )
         for name, reason in ignored
@@ -47,7 +47,7 @@ async def look_at_keys(pool: UserPool, egress: Egress) -> list[Finding]:
 
 
 async def _date(url: str, egress: Egress) -> str | None:
-    """The Date header of the key endpoint: AWS's clock, without credentials."""
+    """Return the key endpoint's Date header: AWS's clock, read without credentials."""
     http = AwsHttp(egress)
     try:
         async with asyncio.timeout(TOTAL_TIMEOUT):
@@ -62,17 +62,17 @@ async def _date(url: str, egress: Egress) -> str | None:
 
 
 def clock_finding(date: str | None, now: float) -> Finding:
-    """How far our clock is from the one behind this Date header (RFC 9110 section 6.6.1). Pure."""
+    """Compare our clock with a Date header (RFC 9110 section 6.6.1). Pure."""
     try:
         theirs = parsedate_to_datetime(date or "").timestamp()
     except ValueError:
-        return unknown("clock", "the key endpoint tells no time", "compare the clock by hand: date -u")
-    # A Date header is cut to whole seconds: half a second later is the best guess.
+        return unknown("clock", "the key endpoint sends no valid Date header", "check the clock: date -u")
+    # A Date header is truncated to seconds: half a second later is the best estimate.
     skew = now - (theirs + 0.5)
     told = f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} Cognito's"
-    fix = "have it set by NTP: timedatectl set-ntp true, or the host's chrony"
+    fix = "synchronize it by NTP: timedatectl set-ntp true, or the host's chrony"
     if -skew > MAX_CLOCK_AHEAD:
-        return broken("clock", told, "fresh tokens seem to be from the future and are refused", fix)
+        return broken("clock", told, "new tokens appear to be from the future and are refused", fix)
     if abs(skew) > _CLOCK_WARNS:
-        return warning("clock", told, "tokens end so much too early or too late", fix)
+        return warning("clock", told, "tokens expire too early or too late by as much", fix)
     return good("clock", "agrees with Cognito's")

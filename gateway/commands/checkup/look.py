@@ -1,6 +1,6 @@
-"""Asks AWS about everything the configuration names, and has it judged.
+"""Queries AWS about everything the configuration names, and runs the checks.
 
-Invariant: one thing that cannot be asked about becomes one finding, and never hides the others.
+Invariant: a failed query is one finding, and never hides the others.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from gateway.config.model import Config, UserPool
 from gateway.errors import GatewayError
 from gateway.terminal import waiting_for
 
-_SIGN_IN = "name AWS credentials that may look, with --profile; `setup --iam-policy` prints what they need"
+_SIGN_IN = "pass --profile with credentials that can read them; `setup --iam-policy` prints the permissions"
 
 
 def look(config: Config, pool: UserPool, *, profile: str | None, region: str | None) -> Iterator[Finding]:
-    """Everything about one configured pool that AWS tells. Raises nothing a user can cause."""
+    """Yield all findings about one configured pool. Raises nothing that a user can cause."""
     try:
         where = Where(region or pool.region, profile, config.cognito.endpoint_url, config.cognito.egress)
         aws = Aws(where, waiting_for)
@@ -29,7 +29,7 @@ def look(config: Config, pool: UserPool, *, profile: str | None, region: str | N
         yield unknown("AWS", str(error), _SIGN_IN)
         return
     about = f"user pool {pool.id}"
-    fix = "check the ID, and that the pool is of this account and Region (before the underscore)"
+    fix = "check the ID, and that the pool is in this account and Region (the part before the underscore)"
     described = yield from _ask(about, fix, lambda: describe_pool(aws, pool.id))
     if described is None:
         return
@@ -49,7 +49,7 @@ def _client(aws: Aws, config: Config, pool: UserPool, client_id: str) -> Iterato
 
 def _identity(aws: Aws, pool: UserPool, identity_pool_id: str) -> Iterator[Finding]:
     about = f"identity pool {identity_pool_id}"
-    fix = "check identity_pool_id, or make one with `cognito-gateway setup --identity-pool`"
+    fix = "check identity_pool_id, or create one with `cognito-gateway setup --identity-pool`"
     described = yield from _ask(
         about,
         fix,
@@ -70,7 +70,7 @@ def _identity(aws: Aws, pool: UserPool, identity_pool_id: str) -> Iterator[Findi
         name = arn.rpartition("/")[2]
         role = yield from _ask(
             f"IAM role {name}",
-            "make it again with `cognito-gateway setup --identity-pool`",
+            "create it again with `cognito-gateway setup --identity-pool`",
             lambda: aws.call("iam", "GetRole", RoleName=name)["Role"],
         )
         if role is not None:
@@ -80,12 +80,12 @@ def _identity(aws: Aws, pool: UserPool, identity_pool_id: str) -> Iterator[Findi
 def _ask(
     about: str, fix: str, call: Callable[[], dict[str, Any]]
 ) -> Generator[Finding, None, dict[str, Any] | None]:
-    """The answer; where there is none, a finding that says so and None."""
+    """Return the response; after an error, yield a finding about it and return None."""
     try:
         return call()
     except AwsRefused as refused:
         if refused.missing:
-            yield broken(about, "does not exist here", "what depends on it is refused", fix)
+            yield broken(about, "does not exist here", "everything that depends on it is refused", fix)
         else:
             yield unknown(about, str(refused), _SIGN_IN)
     except GatewayError as error:

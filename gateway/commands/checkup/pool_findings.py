@@ -1,6 +1,6 @@
-"""A user pool and its app clients, as AWS describes them, against what the configuration expects. Pure.
+"""Checks of a user pool and its app clients, as AWS describes them, against the configuration. Pure.
 
-Invariant: descriptions are only read; a client's secret is looked at for its presence alone.
+Invariant: descriptions are not modified; of a client's secret, only its presence is checked.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ _FLOWS = {
 }
 # UserRead, requests per second for a whole account and Region (AWS, "Quotas in Amazon Cognito").
 _USER_READ = 120
-# A check is due again after so much of check_every on average (docs/revocation.md, "Calls").
+# A check is due again after this share of check_every on average (docs/revocation.md, "Calls").
 _DUE = 0.7
 
 
 def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator[Finding]:
-    """What the pool's own settings mean for the gateway in front of the API."""
+    """Check the pool's own settings."""
     about = f"user pool {pool.id}"
-    yield good(about, f"exists in {pool.region}, called {described.get('Name')}")
+    yield good(about, f"exists in {pool.region} with the name {described.get('Name')}")
     if not described.get("AdminCreateUserConfig", {}).get("AllowAdminCreateUserOnly"):
         yield warning(
             about,
-            "anyone can make an account",
-            "a valid token is all that a route without groups or scopes asks for",
-            f"cognito-gateway sign-up disable --user-pool-id {pool.id}, or ask for groups on the routes",
+            "anyone can create an account",
+            "any valid token is accepted on routes without groups or scopes",
+            f"cognito-gateway sign-up disable --user-pool-id {pool.id}, or require groups on the routes",
         )
     else:
-        yield good(about, "only administrators make accounts")
+        yield good(about, "only administrators create accounts")
     if described.get("MfaConfiguration", "OFF") == "OFF":
         yield warning(
             about,
@@ -53,7 +53,7 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
         yield warning(
             about,
             "deletion protection is off",
-            "a deleted pool takes all its users along",
+            "deleting the pool deletes all its users",
             f"console: user pool {pool.id}, Settings, Deletion protection",
         )
     if is_case_sensitive(described) and "email" in (
@@ -62,10 +62,10 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
     ):
         yield warning(
             about,
-            "takes Jane@example.com and jane@example.com for two users",
-            "its sign-in names are case-sensitive (AWS's default): people with a capital letter in their "
-            "address see that their password is wrong, and can sign up a second time",
-            "nobody can change that: make a new pool (cognito-gateway setup), and import the users there",
+            "treats Jane@example.com and jane@example.com as two users",
+            "its user names are case-sensitive (AWS's default): users with a capital letter in their address "
+            "are told that their password is wrong, and can sign up a second time",
+            "this cannot be changed: create a new pool (cognito-gateway setup), and import the users there",
         )
     if described.get("DeviceConfiguration") and config.sign_in.enabled:
         yield _devices(described, pool, config, about)
@@ -75,12 +75,12 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
 
 
 def _devices(described: Described, pool: UserPool, config: Config, about: str) -> Finding:
-    """What it means here that the pool ties refresh tokens to a confirmed device."""
+    """Check sessions in a pool that binds refresh tokens to a confirmed device."""
     turn_off = f"console: user pool {described.get('Id')}, Sign-in, Device tracking: Don't remember"
     if pool.domain is not None:
         return warning(
             about,
-            "remembers devices, and managed login knows none",
+            "remembers devices, and managed login does not register them",
             "AWS does not document whether refresh tokens of managed login need a device key here: if "
             "sessions end with their first access token, this is why",
             turn_off,
@@ -98,14 +98,14 @@ def _devices(described: Described, pool: UserPool, config: Config, about: str) -
 
 
 def _verification(described: Described, config: Config, about: str) -> Iterator[Finding]:
-    """What becomes of the addresses that users write into their accounts."""
+    """Check the verification of users' addresses."""
     headers = config.identity_headers
     if headers.send_unverified:
         yield warning(
             about,
-            "addresses that nobody has verified are sent to the upstream",
-            "identity_headers.unverified is send: users can enter anyone's address as their own",
-            "leave identity_headers.unverified out, or have the upstream look at email_verified",
+            "unverified addresses are sent to the upstream",
+            "identity_headers.unverified is send: users can claim anyone's address",
+            "remove identity_headers.unverified, or have the upstream check email_verified",
         )
         return
     said = {"email": headers.email is not None} | {claim: True for _, claim in headers.claims}
@@ -117,16 +117,16 @@ def _verification(described: Described, config: Config, about: str) -> Iterator[
         if attribute not in described.get("AutoVerifiedAttributes", []):
             yield warning(
                 about,
-                f"does not verify {attribute} by itself",
-                "what is not verified is not sent to the upstream, and fits no claim rule",
+                f"does not verify {attribute} automatically",
+                "an unverified value is not sent to the upstream, and matches no claim rule",
                 f"console: user pool {described.get('Id')}, Sign-up, Attribute verification; or verify it "
                 "by admin-update-user-attributes",
             )
         elif attribute not in kept:
             yield warning(
                 about,
-                f"takes over a changed {attribute} before it is verified",
-                "its user has none for the upstream until they enter the code",
+                f"replaces a changed {attribute} before it is verified",
+                "the user's value is not sent to the upstream until they enter the code",
                 f"console: user pool {described.get('Id')}, Sign-up, Keep original attribute value active "
                 "when an update is pending",
             )
@@ -143,38 +143,38 @@ def _issuer(described: Described, pool: UserPool, about: str) -> Iterator[Findin
             about,
             f"issues tokens as {issuer}, which issuers does not list",
             "every token is refused as wrong_issuer",
-            f"add {issuer} to cognito.user_pools[].issuers, or leave the key out",
+            f"add {issuer} to cognito.user_pools[].issuers, or remove the key",
         )
 
 
 def _quota(described: Described, config: Config, about: str) -> Iterator[Finding]:
-    """Whether the calls that the gateway may make, for all pools, are enough for this one's users alone."""
+    """Check that the calls allowed for all pools are enough for this pool's users alone."""
     revocation, users = config.cognito.revocation, described.get("EstimatedNumberOfUsers", 0)
     every, granted = revocation.check_every, revocation.calls_per_second
     if every is None or users / (every * _DUE) <= granted:
         return
     yield warning(
         about,
-        f"{users} users asked about every {every:g} s are {users / (every * _DUE):.0f} calls a second, "
+        f"checking {users} users every {every:g} s takes {users / (every * _DUE):.0f} calls a second, "
         f"and calls_per_second is {granted:g}",
-        "were they all active at once, revoked users would keep access for longer than check_every says",
+        "if all are active at once, revoked users keep access for longer than check_every",
         "raise cognito.revocation.check_every, or calls_per_second; above AWS's quota UserRead, by default "
-        f"{_USER_READ} a second for the whole account, it has to be raised at AWS first",
+        f"{_USER_READ} a second for the whole account, request an increase from AWS first",
     )
 
 
 def judge_client(described: Described, pool: UserPool, config: Config) -> Iterator[Finding]:
-    """What one app client's settings mean for tokens and for signing in."""
+    """Check one app client's settings for tokens and sign-in."""
     client_id = described["ClientId"]
     about = f"app client {client_id}"
-    yield good(about, f"exists, called {described.get('ClientName')}")
-    # People sign in with the first one; the tokens of the others, of machines often, are only verified.
+    yield good(about, f"exists with the name {described.get('ClientName')}")
+    # Users sign in with the first client; tokens of the others, often machines, are only verified.
     if client_id == pool.client_ids[0]:
         yield from _signing_in(described, pool, config, about)
     if described.get("PreventUserExistenceErrors") != "ENABLED":
         yield warning(
             about,
-            "tells strangers whether a user exists",
+            "reveals whether a user exists",
             "PreventUserExistenceErrors is not ENABLED, so wrong passwords and unknown users differ",
             "cognito-gateway setup --fix, or the client's setting Prevent user existence errors",
         )
@@ -182,7 +182,7 @@ def judge_client(described: Described, pool: UserPool, config: Config) -> Iterat
         yield warning(
             about,
             "its tokens cannot be revoked",
-            "they carry no origin_jti, so signing out takes nothing away before they expire",
+            "they have no origin_jti, so after a sign-out they are valid until they expire",
             "cognito-gateway setup --fix, or the client's setting Enable token revocation",
         )
     yield from _life(described, config, about)
@@ -206,7 +206,7 @@ def _signing_in(described: Described, pool: UserPool, config: Config, about: str
 
 
 def _rotation(described: Described, config: Config, about: str) -> Iterator[Finding]:
-    """Whether each refresh token works once only, where several workers may use the same one at a time."""
+    """Check that single-use refresh tokens are not used by several workers at the same time."""
     rotation = described.get("RefreshTokenRotation") or {}
     if rotation.get("Feature") != "ENABLED" or rotation.get("RetryGracePeriodSeconds", 0) > 0:
         return
@@ -214,8 +214,8 @@ def _rotation(described: Described, config: Config, about: str) -> Iterator[Find
         yield warning(
             about,
             "rotates refresh tokens without a grace period",
-            "workers (and replicas) renew a cookie session independently: of parallel requests at the same "
-            "time one renews it, and the others end it",
+            "workers (and replicas) renew a cookie session independently: of simultaneous requests "
+            "one renews it, and the others end it",
             "set the client's RetryGracePeriodSeconds to 10 or more, or sign_in.session.store to redis",
         )
 
@@ -224,10 +224,10 @@ def _user_context(described: Described, config: Config, about: str) -> Iterator[
     if config.sign_in.user_context and not described.get("EnablePropagateAdditionalUserContextData"):
         yield broken(
             about,
-            "does not accept the users' own addresses",
-            "sign_in.user_context is on, and Cognito takes them from this client only with its setting "
+            "does not accept the users' own IP addresses",
+            "sign_in.user_context is on, and Cognito accepts them from this client only with the setting "
             "EnablePropagateAdditionalUserContextData",
-            "turn the setting on (Accept additional user context data), or sign_in.user_context off",
+            "enable the setting (Accept additional user context data), or disable sign_in.user_context",
         )
 
 
@@ -239,14 +239,14 @@ def _secret(described: Described, pool: UserPool, config: Config, about: str) ->
             about,
             "has a secret that the configuration does not name",
             "signing in and refreshing fail without it; verifying tokens does not need it",
-            "name its file as client_secret_file, or a variable of the environment as client_secret",
+            "set client_secret_file to its file, or client_secret to an environment variable",
         )
     elif knows and not has:
         yield broken(
             about,
-            "has no secret, and the configuration names one",
-            "Cognito refuses a secret it did not give",
-            "leave client_secret_file and client_secret out",
+            "has no secret, but the configuration names one",
+            "Cognito refuses requests with a secret of a client without one",
+            "remove client_secret_file and client_secret",
         )
 
 
@@ -256,12 +256,12 @@ def _life(described: Described, config: Config, about: str) -> Iterator[Finding]
     if seconds > _USUAL_LIFE and config.cognito.revocation.check_every is None:
         yield warning(
             about,
-            f"its access tokens live for {seconds / 3600:g} hours",
-            "so long a signed-out or disabled user keeps access",
+            f"its access tokens are valid for {seconds / 3600:g} hours",
+            "signed-out and disabled users keep access for that long",
             "shorten AccessTokenValidity, or set cognito.revocation.check_every",
         )
     else:
-        yield good(about, f"its access tokens live for {seconds / 60:g} minutes")
+        yield good(about, f"its access tokens are valid for {seconds / 60:g} minutes")
 
 
 def _callback(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
@@ -272,17 +272,17 @@ def _callback(described: Described, pool: UserPool, config: Config, about: str) 
     if callback not in described.get("CallbackURLs", []):
         yield broken(
             about,
-            f"does not know the callback {callback}",
-            "managed login refuses to send people back",
+            f"does not allow the callback URL {callback}",
+            "managed login refuses to redirect users back",
             f"add {callback} to the client's allowed callback URLs",
         )
-    # Where sign_out.py sends people back to.
+    # The URL that sign_out.py redirects users to.
     after = f"{base.rstrip('/')}{config.sign_in.prefix}/"
     if after not in described.get("LogoutURLs", []):
         yield warning(
             about,
-            f"does not know the sign-out URL {after}",
-            "who signs out is shown an error of Cognito's, and stays signed in at managed login",
+            f"does not allow the sign-out URL {after}",
+            "users who sign out see an error from Cognito, and stay signed in at managed login",
             f"add {after} to the client's allowed sign-out URLs",
         )
     if "code" not in described.get("AllowedOAuthFlows", []):

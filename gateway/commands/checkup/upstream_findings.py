@@ -1,7 +1,7 @@
-"""The upstream as `doctor` finds it: address, connection, TLS handshake, and one HTTP request through both.
+"""Checks of the upstream: address, connection, TLS handshake, and one HTTP request.
 
-All of it as requests are served: with the configured `upstream.tls` and `upstream.host_header`. Invariant: it
-sends one GET of `/` without credentials, reads at most the head of the answer, and ends within a bound.
+All as for real requests: with the configured `upstream.tls` and `upstream.host_header`. Invariant: it sends
+one GET of `/` without credentials, reads at most the head of the response, and ends within a time limit.
 """
 
 from __future__ import annotations
@@ -21,26 +21,28 @@ from gateway.terminal import waiting_for
 from gateway.tls.causes import plain
 from gateway.tls.contexts import client_context
 
-# Seconds to connect, and for the handshake; a healthy upstream on loopback takes a millisecond.
+# Seconds to connect, and for the handshake; a healthy upstream on loopback needs a millisecond.
 _CONNECT_TIMEOUT = 2.0
-# Seconds for the head of the answer: an API may well take some for a page nobody asks for.
+# Seconds for the response head: an API may need some for a path that is rarely used.
 _ANSWER_TIMEOUT = 5.0
 _ALL_FAIL = "every request is answered 502"
 
 
 def look_at_upstream(config: Config) -> Iterator[Finding]:
-    """Find out whether requests would be served, and whether others reach the upstream directly."""
+    """Check that requests would be served, and that the upstream is not reachable past the gateway."""
     upstream = config.upstream
     about = f"upstream {upstream.address}"
     try:
         with waiting_for(f"the address of {upstream.host}"):
             addresses = _addresses(upstream)
     except OSError as error:
-        yield broken(about, f"has no address: {plain(error)}", _ALL_FAIL, "check the name in upstream.url")
+        yield broken(
+            about, f"has no address: {plain(error)}", _ALL_FAIL, "check the host name in upstream.url"
+        )
         return
     with waiting_for(f"the upstream {upstream.address}"):
         outcomes = [_outcome(config, address) for address in addresses]
-    # One address that serves is enough: the gateway takes that one.
+    # One address that works is enough: the gateway uses that one.
     yield next((each for each in outcomes if each.level != "broken"), outcomes[0])
     loopback = upstream.unix is None and all(
         ip_address(str(each.where[0])).is_loopback for each in addresses if isinstance(each.where, tuple)
@@ -80,7 +82,7 @@ def _outcome(config: Config, place: _Place) -> Finding:
         try:
             context = client_context(upstream.tls or ClientTls())
         except GatewayError as error:
-            return broken(about, f"cannot be called: {error}", _ALL_FAIL, "give a file that can be used")
+            return broken(about, f"cannot be called: {error}", _ALL_FAIL, "correct that file")
         name = (upstream.tls.server_name if upstream.tls is not None else None) or upstream.host
         try:
             with context.wrap_socket(plain_socket, server_hostname=name) as secured:
@@ -95,12 +97,12 @@ def _tls_fix(error: OSError, name: str) -> str:
             return f"set upstream.tls.server_name to a name in its certificate: {name} is not one"
         return "set upstream.tls.ca_file to the certificate of the authority that signed the upstream's"
     if "does not speak TLS" in plain(error):
-        return "write http:// in upstream.url, or the port where it speaks TLS"
-    return "look into the upstream's log; upstream.tls.certificate_file is what it may ask for"
+        return "use http:// in upstream.url, or the port for TLS"
+    return "check the upstream's log; it may require upstream.tls.certificate_file"
 
 
 def _asked(about: str, connection: socket.socket, config: Config) -> Finding:
-    """One GET. Any status is an answer: what `/` is to this API is not our business."""
+    """Send one GET. Any status is a success: what `/` means to this API is unknown."""
     connection.settimeout(_ANSWER_TIMEOUT)
     request = (
         f"GET / HTTP/1.1\r\nHost: {host_of(config)}\r\n"
@@ -112,45 +114,45 @@ def _asked(about: str, connection: socket.socket, config: Config) -> Finding:
         answer.begin()
     except TimeoutError:
         why = "such requests are answered 504 after upstream.response_timeout"
-        fix = "see what the API does with GET /, which needs no answer from anybody else"
+        fix = "check what the API does with GET /"
         return warning(about, f"did not answer GET / within {_ANSWER_TIMEOUT:g} s", why, fix)
     except http.client.HTTPException:
         fix = "check the port in upstream.url"
         if config.upstream.scheme == "http":
-            fix += "; where it speaks TLS, write https:// there"
+            fix += "; for TLS, use https:// there"
         return broken(about, "does not answer in HTTP/1.1", _ALL_FAIL, fix)
     except OSError as error:
-        fix = "look into the upstream's log; with TLS, it may ask for upstream.tls.certificate_file"
+        fix = "check the upstream's log; with TLS, it may require upstream.tls.certificate_file"
         return broken(about, f"ended the connection without an answer: {plain(error)}", _ALL_FAIL, fix)
     if config.upstream.scheme == "http" and answer.status == http.HTTPStatus.BAD_REQUEST:
-        why = "where that is its answer to everything, no request is served"
+        why = "if that is its answer to everything, no request is served"
         return warning(
-            about, "answers GET / with 400", why, "where it expects TLS, write https:// in upstream.url"
+            about, "answers GET / with 400", why, "if it expects TLS, use https:// in upstream.url"
         )
     return good(about, f"answers GET / with {answer.status}")
 
 
 def _around(port: int) -> Finding:
-    """Whether the upstream also answers on an address that others can reach."""
+    """Check that the upstream does not answer on an address that others can reach."""
     about = f"upstream port {port}"
     address = _own_address()
     if address is None:
-        return unknown(about, "this machine has no address but loopback", "look from another machine")
+        return unknown(about, "this machine has only loopback addresses", "check from another machine")
     if _connects(address, port):
         return warning(
             about,
-            f"answers on {address} too",
+            f"also answers on {address}",
             "clients that reach that address bypass the gateway and need no token",
-            "have it listen on 127.0.0.1 only, or close the port by a firewall or a NetworkPolicy",
+            "make it listen on 127.0.0.1 only, or block the port with a firewall or a NetworkPolicy",
         )
-    return good(about, f"does not answer on {address}: nobody bypasses the gateway there")
+    return good(about, f"does not answer on {address}: the gateway cannot be bypassed there")
 
 
 def _own_address() -> str | None:
-    """The address that other machines would see. Nothing is sent: connecting UDP only chooses a route."""
+    """Return the address seen by other machines. Nothing is sent: connecting UDP only selects a route."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            # RFC 5737: documentation addresses, nobody's.
+            # RFC 5737: an address reserved for documentation.
             probe.connect(("192.0.2.1", 9))
         except OSError:
             return None

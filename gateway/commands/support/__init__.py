@@ -1,1 +1,1 @@
-"""What several commands share: the parser and its flags, the person at the terminal, signing in there."""
+"""Support for commands: the parser, common flags, the console, and signing in at the terminal."""

@@ -1,4 +1,4 @@
-"""Asks the person who runs a command: on the terminal, or line by line from standard input.
+"""The console: asks the user on the terminal, or reads answers line by line from standard input.
 
 Invariant: prompts never go to standard output, a secret is not echoed, and an answer is never empty.
 """
@@ -15,12 +15,12 @@ from pathlib import Path
 
 from gateway.errors import GatewayError, system_said
 
-# Characters; Cognito's longest are tokens, of some KB.
+# Characters; Cognito's longest are tokens, of a few KB.
 _LONGEST_SECRET = 65_536
 
 
 class Console:
-    """`command` stands before what goes wrong. Reads standard input, a terminal or not."""
+    """Reads standard input, a terminal or not. Error messages begin with `command`."""
 
     def __init__(self, command: str) -> None:
         self._command = command
@@ -33,13 +33,13 @@ class Console:
         sys.stderr.write(text + "\n")
 
     def line(self, prompt: str, what: str) -> str:
-        """`what` names the answer where there is none. Without a terminal there is no prompt."""
+        """Ask for a line; without a terminal there is no prompt. `what` names the answer in errors."""
         if self.interactive:
             sys.stderr.write(prompt)
             sys.stderr.flush()
         line = sys.stdin.readline().rstrip("\r\n")
         if not line:
-            raise GatewayError(f"{self._command}: stdin holds no {what}")
+            raise GatewayError(f"{self._command}: stdin has no {what}")
         return line
 
     def secret(self, prompt: str, what: str) -> str:
@@ -48,10 +48,10 @@ class Console:
         try:
             return getpass.getpass(prompt, stream=sys.stderr)
         except EOFError:
-            raise GatewayError(f"{self._command}: no {what} was given") from None
+            raise GatewayError(f"{self._command}: no {what} was entered") from None
 
     def choice(self, title: str, choices: Sequence[str]) -> str:
-        """One of these, by its number or its name."""
+        """Return one of the choices, entered by number or name."""
         if self.interactive:
             self.say(title)
             for number, each in enumerate(choices, 1):
@@ -61,18 +61,20 @@ class Console:
             return choices[int(given) - 1]
         if given in choices:
             return given
-        raise GatewayError(f"{self._command}: {given[:40]!r} is none of {', '.join(choices)}")
+        raise GatewayError(
+            f"{self._command}: invalid choice {given[:40]!r} (choose from {', '.join(choices)})"
+        )
 
 
 class TerminalConsole(Console):
-    """Asks on the controlling terminal and nowhere else: for programs whose standard input is not ours.
+    """Uses only the controlling terminal: for programs whose standard input belongs to another program.
 
-    The AWS CLI runs `credential_process` with its own standard input, which may be what somebody uploads, and
-    shows our standard error only when we fail.
+    The AWS CLI runs `credential_process` with its own standard input, which may be the file of an upload, and
+    shows our standard error only if we fail.
     """
 
     def __init__(self, command: str, *, waits_for: str) -> None:
-        """`waits_for` is said on standard error before the first question."""
+        """`waits_for` is printed on standard error before the first question."""
         super().__init__(command)
         self._waits_for: str | None = waits_for
 
@@ -91,7 +93,7 @@ class TerminalConsole(Console):
 
     def _ask(self, prompt: str, what: str, *, echo: bool) -> str:
         with self._terminal() as terminal:
-            # The prompt comes second: what is typed in answer to it must not be flushed.
+            # The prompt after the flush, so that an answer to the prompt is not flushed.
             with _echo(terminal, on=echo):
                 os.write(terminal, prompt.encode())
                 typed = _read_line(terminal)
@@ -102,7 +104,7 @@ class TerminalConsole(Console):
         except UnicodeDecodeError:
             raise GatewayError(f"{self._command}: the {what} is not UTF-8 text") from None
         if not line:
-            raise GatewayError(f"{self._command}: no {what} was given")
+            raise GatewayError(f"{self._command}: no {what} was entered")
         return line
 
     @contextlib.contextmanager
@@ -112,8 +114,8 @@ class TerminalConsole(Console):
         except OSError:
             wanted = self._waits_for or "an answer"
             raise GatewayError(
-                f"{self._command}: {wanted} is needed, and there is no terminal to ask at: run the same "
-                "command once in a terminal with --cache, or name --password-file"
+                f"{self._command}: {wanted} is needed, but there is no terminal to ask on: run the same "
+                "command once in a terminal with --cache, or pass --password-file"
             ) from None
         try:
             if self._waits_for is not None:
@@ -127,22 +129,22 @@ class TerminalConsole(Console):
 
 @contextlib.contextmanager
 def _echo(terminal: int, *, on: bool) -> Iterator[None]:
-    """Line by line, and without echo where a secret is typed; afterwards as it was."""
+    """Set canonical mode, without echo for a secret; restore the settings afterwards."""
     before = termios.tcgetattr(terminal)
     wanted = termios.tcgetattr(terminal)
     wanted[3] |= termios.ICANON | termios.ISIG
     wanted[3] = wanted[3] | termios.ECHO if on else wanted[3] & ~termios.ECHO
-    # TCSAFLUSH: what was typed before the question is not its answer.
+    # TCSAFLUSH: what was typed before the question is not an answer to it.
     termios.tcsetattr(terminal, termios.TCSAFLUSH, wanted)
     try:
         yield
     finally:
-        # Not TCSAFLUSH: the answer to the next question may have been typed already.
+        # Not TCSAFLUSH: the answer to the next question may already have been typed.
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
 def _read_line(terminal: int) -> bytes:
-    """In canonical mode a read ends with the line, or returns nothing at Ctrl-D."""
+    """Read a line. In canonical mode a read ends with the line, or returns nothing at Ctrl-D."""
     data = b""
     while not data.endswith(b"\n") and len(data) < _LONGEST_SECRET:
         piece = os.read(terminal, 4096)
@@ -153,9 +155,9 @@ def _read_line(terminal: int) -> bytes:
 
 
 def first_line(path: Path, name: str) -> str:
-    """Of a file that holds one secret; `name` is the flag or key that names it."""
+    """Return the first line of a file with one secret; `name`: the flag or key that names the file."""
     try:
-        # No more than that: it may be the wrong file, and that may have no end.
+        # Bounded: it may be the wrong file, and endless.
         with path.open(encoding="utf-8") as file:
             text = file.readline(_LONGEST_SECRET + 1)
     except OSError as error:

@@ -1,6 +1,6 @@
-"""An argument parser that suggests what a misspelt flag may have meant, and shows the usage of its command.
+"""An argument parser that suggests corrections for misspelt flags, and prints the usage of the command.
 
-Invariant: wrong usage exits with 2, usage and one sentence on standard error, nothing on standard output.
+Invariant: wrong usage exits with 2, usage and one sentence on standard error, and nothing on standard output.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ N = TypeVar("N")
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's, with suggestions; knows which of its arguments name files, for completion."""
+    """argparse's parser with suggestions; knows which arguments are file names, for completion."""
 
     def __init__(self, **options: Any) -> None:
-        # Set first: argparse adds --help while it is being made.
+        # Before the base class, whose constructor adds --help.
         self.flags: list[str] = []
         self.files: list[argparse.Action] = []
         super().__init__(**{"allow_abbrev": False, **options})
@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         return action
 
     def add_mutually_exclusive_group(self, **options: Any) -> Any:
-        """Record the flags of the group as well: argparse adds them without asking the parser."""
+        """Also record the group's flags: argparse adds them without calling the parser."""
         group = super().add_mutually_exclusive_group(**options)
         add = group.add_argument
 
@@ -41,11 +41,11 @@ class Parser(argparse.ArgumentParser):
         group.add_argument = recorded  # type: ignore[method-assign]  # argparse has no other place to hook in
         return group
 
-    # argparse overloads this method by the type of the namespace, which stays what it was.
+    # argparse overloads this method by the type of the namespace, which is unchanged.
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """Refuse what is left over here, where the command is known, and not in the parser above."""
+        """Reject unknown arguments here, in the command's parser, instead of in its parent."""
         parsed, extra = super().parse_known_args(args, namespace)
         if extra:
             self.error(f"unrecognized arguments: {' '.join(extra)}{self._meant(extra)}")
@@ -61,7 +61,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that `word` is most likely a misspelling of, or None."""
+    """Return the known word most similar to `word`, or None."""
     import difflib
 
     return next(iter(difflib.get_close_matches(word, sorted(known), n=1)), None)

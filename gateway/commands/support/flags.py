@@ -1,6 +1,6 @@
-"""Flags that several commands have, each declared once, and the kinds of arguments.
+"""Flags shared by several commands, and the types of arguments.
 
-Invariant: an argument is checked by the very function that checks the same value in a configuration.
+Invariant: an argument is validated by the same function as the corresponding value in a configuration.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Environ = Mapping[str, str]
 
 
 def config_flag(parser: Parser, *, positional: bool = True) -> None:
-    """Add --config FILE and, where no other argument stands alone, FILE with the same meaning."""
+    """Add --config FILE and, unless another argument is positional, FILE with the same meaning."""
     parser.add_argument("--config", type=Path, metavar="FILE", help=CONFIG_HELP)
     if positional:
         parser.add_argument("file", nargs="?", type=Path, metavar="FILE", help="the same as --config FILE")
@@ -51,9 +51,9 @@ def endpoint_flag(parser: Parser, default: str = "cognito.endpoint_url, then AWS
 
 
 def config_path(arguments: argparse.Namespace, environ: Environ, *, standard_input: bool = False) -> Path:
-    """Return the configuration that is named, the usual file, or ENVIRONMENT where only variables are set.
+    """Return the named configuration, the default file, or ENVIRONMENT if only variables are set.
 
-    Raises GatewayError where two files are named, or `-` is and the command cannot read standard input.
+    Raises GatewayError if two files are named, or `-` and the command cannot read standard input.
     """
     from gateway.config.environment import has_settings
     from gateway.config.load import ENVIRONMENT, STANDARD_INPUT
@@ -71,7 +71,7 @@ def config_path(arguments: argparse.Namespace, environ: Environ, *, standard_inp
 
 
 def config_path_if_any(arguments: argparse.Namespace, environ: Environ) -> Path | None:
-    """Return the configuration only where one is named, or stands in its usual place."""
+    """Return the configuration only if one is named, or the default file exists."""
     path = config_path(arguments, environ)
     return None if path == CONFIG_FILE and not path.exists() else path
 
@@ -102,7 +102,7 @@ def method(text: str) -> str:
 
 
 def _usage(parse: Callable[[str], object], text: str) -> str:
-    """The text itself, once `parse` has taken it; argparse shows its sentence and the usage."""
+    """Return the text if `parse` accepts it; argparse prints the error and the usage."""
     try:
         parse(text)
     except ValueError as error:

@@ -1,7 +1,7 @@
-"""Signs in at a user pool from the terminal, for the commands that need a user's tokens.
+"""Sign-in at a user pool from the terminal, for commands that need a user's tokens.
 
-Invariant: a password comes from a prompt, from stdin or from a file, never from an argument; prompts go to
-the terminal.
+Invariant: a password comes from a prompt, stdin or a file, never from an argument; prompts go to the
+terminal.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def sign_in_flags(parser: Parser) -> None:
-    """Add how to sign in, and at which pool."""
+    """Add the flags that choose how and at which pool to sign in."""
     parser.add_argument("--username", metavar="U", help="default: prompt")
     parser.add_argument(
         "--flow",
@@ -76,9 +76,9 @@ def sign_in_flags(parser: Parser) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
-    """What is asked of a sign-in. What is None comes from the configuration, or is asked for."""
+    """The options of a sign-in. None: from the configuration, or by a prompt."""
 
-    # The command whose name stands before what goes wrong.
+    # Prefix of error messages.
     command: str
     config_path: Path | None
     username: str | None
@@ -89,15 +89,15 @@ class SignInRequest:
     region: str | None
     profile: str | None
     endpoint_url: str | None
-    # Keep the tokens in the user's state folder, and take them from there while they last.
+    # Store the tokens in the user's state directory, and reuse them while they are valid.
     keep: bool = False
-    # New tokens for the kept refresh token.
+    # Renew the tokens with the stored refresh token.
     refresh: bool = False
-    # The refresh token will be used: where the pool remembers devices, one is confirmed.
+    # The refresh token will be used: in a pool that remembers devices, one must be confirmed.
     renewable: bool = False
-    # Standard input is another program's: whatever must be asked is asked on the controlling terminal.
+    # Standard input belongs to another program: prompts go to the controlling terminal.
     at_terminal: bool = False
-    # Values for attributes that Cognito asks for with a new password; None: asked for.
+    # Values for attributes that a new password needs; None: by a prompt.
     attributes_file: Path | None = None
     # For ${NAME} in the configuration.
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -111,7 +111,7 @@ def sign_in_request(
     renewable: bool = False,
     at_terminal: bool = False,
 ) -> SignInRequest:
-    """Return what the flags of `sign_in_flags` ask for; tokens that are kept are renewable."""
+    """Return the request from the flags of `sign_in_flags`; stored tokens are renewable."""
     keep = arguments.keep or arguments.refresh
     return SignInRequest(
         command=command,
@@ -134,7 +134,7 @@ def sign_in_request(
 
 
 def obtain(request: SignInRequest, address: PoolAddress) -> Tokens:
-    """Return kept tokens or renewed ones, where that is asked for, else those of a sign-in.
+    """Return stored or renewed tokens if requested, else those of a new sign-in.
 
     Raises GatewayError.
     """
@@ -160,12 +160,12 @@ def _sign_in(address: PoolAddress, request: SignInRequest) -> Tokens:
     attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
     while isinstance(outcome, Challenge):
         outcome = answer(pool, outcome, console, attributes)
-    # Tokens that nobody keeps are not renewed, and leave no device behind.
+    # Tokens that are not stored are not renewed, and need no device.
     return _with_device(pool, outcome, request.command) if request.renewable else outcome
 
 
 def _with_device(pool: UserPoolClient, tokens: Tokens, command: str) -> Tokens:
-    """In a pool that remembers devices, the tokens with the key of a confirmed one."""
+    """Confirm a device in a pool that remembers devices; return the tokens with its key."""
     try:
         return pool.confirm_device(tokens)
     except GatewayError as error:
@@ -186,27 +186,27 @@ def _console(request: SignInRequest, address: PoolAddress) -> Console:
 
 
 def _renewed(address: PoolAddress, request: SignInRequest, kept: KeptTokens) -> Tokens | None:
-    """New tokens for the kept refresh token, without a password; None where that leads nowhere."""
+    """Renew the tokens with the stored refresh token; None if that is not possible."""
     from gateway.aws.cognito_client import CognitoClient
     from gateway.aws.renewal import Renewal
 
     refresh = kept.refresh_token()
     if refresh is None:
         if request.refresh:
-            raise GatewayError("no refresh token is kept: sign in once with --cache, then --refresh renews")
+            raise GatewayError("no refresh token is stored: sign in once with --cache, then use --refresh")
         return None
     try:
         renewal = Renewal(address, CognitoClient(address, "password", waiting_for))
         return renewal.renew(refresh, kept.internal_name(), kept.device_key())
     except CognitoRefused:
-        # Signed out, or its time is over: a password is left, unless renewing was all that was wanted.
+        # Signed out or expired: sign in with the password, unless only a renewal was requested.
         if request.refresh:
             raise
         return None
 
 
 def address_of(request: SignInRequest) -> PoolAddress:
-    """Return the pool and client that flags name, or the configuration. Raises GatewayError."""
+    """Return the pool and client from the flags, or from the configuration. Raises GatewayError."""
     from gateway.config.load import load
 
     given = PoolAddress(
@@ -220,7 +220,7 @@ def address_of(request: SignInRequest) -> PoolAddress:
     if given.user_pool_id and given.client_id:
         return given
     if request.config_path is None:
-        raise GatewayError("which user pool? name --user-pool-id and --client-id, or a --config")
+        raise GatewayError("which user pool? pass --user-pool-id and --client-id, or --config")
     return _completed(given, load(request.config_path, request.environ).config, request.config_path)
 
 
@@ -231,7 +231,7 @@ def _completed(given: PoolAddress, config: Config, path: Path) -> PoolAddress:
     elif given.client_id:
         pools = tuple(pool for pool in pools if given.client_id in pool.client_ids)
     if not pools:
-        raise GatewayError(f"{path} has no such user pool: name --user-pool-id and --client-id")
+        raise GatewayError(f"{path} has no such user pool: pass --user-pool-id and --client-id")
     pool = pools[0]
     secret = pool.client_secret_file
     return replace(

@@ -42,7 +42,7 @@ async def test_a_browser_signs_in_once_and_needs_no_password_again(login: Login)
         ({"redirect_uri": "http://evil.example/"}, "redirect_mismatch"),
     ],
 )
-async def test_without_a_redirect_uri_to_trust_the_page_says_it(
+async def test_without_a_valid_redirect_uri_the_page_shows_the_error(
     login: Login, changes: dict[str, str | None], word: str
 ) -> None:
     for path in ("/oauth2/authorize", "/login"):
@@ -91,7 +91,7 @@ async def test_a_client_without_managed_login_is_refused(login: Login) -> None:
     assert (status, "unauthorized_client" in text) == (400, True)
 
 
-async def test_wrong_passwords_are_told_alike_and_lock(login: Login) -> None:
+async def test_wrong_passwords_get_the_same_answer_and_lock(login: Login) -> None:
     for name in ("alice", "nobody"):
         for _ in range(5):
             status, page, headers = await login.sign_in(name, "Wrong-Password-1")
@@ -101,7 +101,7 @@ async def test_wrong_passwords_are_told_alike_and_lock(login: Login) -> None:
         assert "Password attempts exceeded" in (await login.sign_in(name))[1]
 
 
-async def test_what_was_typed_is_shown_as_text(login: Login) -> None:
+async def test_input_is_shown_as_text(login: Login) -> None:
     _, page, _ = await login.sign_in('"><script>alert(1)</script>', "x")
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -171,7 +171,7 @@ async def test_signing_out_ends_the_browser_session_and_goes_where_it_may(login:
     assert (await login.authorize())[2]["Location"].startswith("/login?")
 
 
-async def test_signing_out_may_lead_to_the_next_sign_in(login: Login) -> None:
+async def test_signing_out_may_redirect_to_the_next_sign_in(login: Login) -> None:
     await login.code()
     status, _, headers = await login.get("/logout", login.query())
     assert status == 302
