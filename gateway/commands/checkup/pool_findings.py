@@ -64,7 +64,7 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
             about,
             "treats Jane@example.com and jane@example.com as two users",
             "its user names are case-sensitive (AWS's default): users with a capital letter in their address "
-            "are told that their password is wrong, and can sign up a second time",
+            "are refused as if their password were wrong, and can sign up again",
             "this cannot be changed: create a new pool (cognito-gateway setup), and import the users there",
         )
     if described.get("DeviceConfiguration") and config.sign_in.enabled:
