@@ -62,7 +62,7 @@ class CognitoClient:
             with waiting("AWS credentials" if foreign else self._waits_for):
                 self._client = _connect(address, signed=flow == "admin")
         except (BotoCoreError, ValueError) as error:
-            raise explain(error, endpoint=address.endpoint_url, egress=address.egress) from error
+            raise explain(error, endpoint=address.endpoint_url, egress=address.egress, flow=flow) from error
 
     def seen_from(self, client: str) -> CognitoClient:
         """Return a copy for one user, whose IP address is sent to Cognito."""
@@ -80,7 +80,9 @@ class CognitoClient:
         except ClientError as error:
             raise refused(error, client_id=self.address.client_id, flow=self.flow) from None
         except BotoCoreError as error:
-            raise explain(error, endpoint=self.address.endpoint_url, egress=self.address.egress) from None
+            raise explain(
+                error, endpoint=self.address.endpoint_url, egress=self.address.egress, flow=self.flow
+            ) from None
         return answer
 
     def secret_hash(self, username: str, name: str = "SECRET_HASH") -> dict[str, str]:

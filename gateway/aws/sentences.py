@@ -108,20 +108,28 @@ def shown(message: str) -> str:
 
 
 def explain(
-    error: BotoCoreError | ValueError, *, endpoint: str | None, egress: Egress = DIRECT
+    error: BotoCoreError | ValueError,
+    *,
+    endpoint: str | None,
+    egress: Egress = DIRECT,
+    flow: Flow | None = None,
 ) -> GatewayError:
-    """Return why a request could not be made or got no response."""
+    """Return why a request could not be made or got no response; `flow` of a sign-in, if it is one."""
     where = endpoint or "AWS"
     on_the_way = explain_egress(error, egress)
     if on_the_way is not None:
         return on_the_way
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        instead = "; --flow password needs none" if flow == "admin" else ""
         return NoAwsCredentials(
             "no AWS credentials found: name a profile with --profile, or set AWS_ACCESS_KEY_ID and "
-            "AWS_SECRET_ACCESS_KEY (signing in with --flow password needs none)"
+            f"AWS_SECRET_ACCESS_KEY{instead}"
         )
     if isinstance(error, ProfileNotFound):
-        return NoAwsCredentials("the AWS profile does not exist: check --profile and ~/.aws/config")
+        profile = error.kwargs.get("profile")
+        return NoAwsCredentials(
+            f"the AWS profile {profile} does not exist: check --profile and ~/.aws/config"
+        )
     if isinstance(error, (ConfigParseError, InvalidConfigError, CredentialRetrievalError)):
         return NoAwsCredentials(_configured_badly(error))
     if isinstance(error, (SSOError, TokenRetrievalError)):

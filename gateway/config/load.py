@@ -91,4 +91,14 @@ def _bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(source.LARGEST_FILE + 1)
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot read the configuration: {system_said(error)}") from None
+        told = f"{path}: cannot read the configuration: {system_said(error)}{_instead(path, error)}"
+        raise ConfigurationError(told) from None
+
+
+def _instead(path: Path, error: OSError) -> str:
+    """Return what to do where another file is needed."""
+    if isinstance(error, IsADirectoryError):
+        return ": name a file in it"
+    if isinstance(error, FileNotFoundError):
+        return f": name the file with --config, or have `cognito-gateway setup --write {path}` write one"
+    return ""

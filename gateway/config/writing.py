@@ -68,9 +68,14 @@ def _ended(text: str) -> str:
 def check_writable(path: Path) -> None:
     """Check that `write_pool` can work, before IDs exist that could be lost. Raises GatewayError."""
     _with_pool_of(path, PoolIds(_EXAMPLE_POOL, "example"))
+    if not path.parent.is_dir():
+        raise GatewayError(
+            f"{path}: cannot be written (no such folder): create {path.parent} first (mkdir -p)"
+        )
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        message = "not writable by this user" if path.parent.is_dir() else "no such folder"
-        raise GatewayError(f"{path}: cannot be written ({message}): name another file with --write")
+        raise GatewayError(
+            f"{path}: cannot be written (not writable by this user): name another file with --write"
+        )
 
 
 def write_pool(path: Path, ids: PoolIds, environ: Mapping[str, str]) -> bool:

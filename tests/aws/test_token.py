@@ -315,6 +315,7 @@ def test_the_admin_flow_against_aws_needs_real_credentials(tmp_path: Path) -> No
     done = token(tmp_path, "--username", "alice", "--flow", "admin", *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert "no AWS credentials found" in done.stderr
+    assert "--flow password needs none" in done.stderr
 
 
 def test_the_client_secret_comes_from_its_file(local: LocalCognito, tmp_path: Path) -> None:

@@ -92,6 +92,33 @@ def test_a_secret_that_was_pasted_in_place_of_its_files_name_is_not_repeated(tmp
     assert secret[:20] not in done.stderr
 
 
+def test_a_configuration_that_is_not_there(tmp_path: Path) -> None:
+    """Each of the commands that need one says how to come by it, and the way works."""
+    for command in ("serve", "check-config", "doctor", "explain"):
+        done = run(SCRIPT, command, cwd=tmp_path)
+        assert done.returncode == 1
+        (line,) = done.stderr.splitlines()
+        assert line.startswith(
+            "config/gateway.yaml: cannot read the configuration: no such file or directory: "
+        )
+        assert line.endswith("`cognito-gateway setup --write config/gateway.yaml` write one")
+    setup = ("setup", "--region", "us-east-1", "--write", "config/gateway.yaml")
+    done = run(SCRIPT, *setup, "--endpoint-url", "http://127.0.0.1:1", cwd=tmp_path)
+    assert "no such folder): create config first" in done.stderr
+    done = run(SCRIPT, "serve", tmp_path, cwd=tmp_path)
+    assert done.stderr.endswith("is a directory: name a file in it\n")
+
+
+def test_aws_credentials_that_are_missing(tmp_path: Path) -> None:
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    done = run(SCRIPT, "setup", "--plan", "--region", "us-east-1", cwd=tmp_path, environ=nothing)
+    assert "no AWS credentials found: name a profile with --profile" in done.stderr
+    # That is for signing in.
+    assert "--flow" not in done.stderr
+    done = run(SCRIPT, "setup", "--plan", "--region", "us-east-1", "--profile", "mine", environ=nothing)
+    assert "the AWS profile mine does not exist" in done.stderr
+
+
 # --- a terminal of another encoding, an interrupt at a prompt ----------------------------------------------
 
 
