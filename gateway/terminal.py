@@ -101,7 +101,7 @@ def wrapped(text: str, *, indent: int) -> str:
 
 @contextlib.contextmanager
 def waiting_for(what: str) -> Iterator[None]:
-    """Say on standard error, if that is a terminal, what a block waits for that takes longer than 2 s."""
+    """Report on standard error, if that is a terminal, what a block waits for after 2 s."""
     if not sys.stderr.isatty():
         yield
         return

@@ -105,3 +105,42 @@ def test_help_is_plain() -> None:
     assert stumbles(line.parser.format_help()) == []
     for each in line.commands().values():
         assert stumbles(each.format_help()) == []
+
+
+# The first words of docstrings: what a call does. A new verb is added here; anything else is rewritten.
+VERBS = frozenset(
+    re.findall(
+        r"[A-Z][a-z]+",
+        """
+    Abort Accept Act Add Adopt Allow Announce Answer Apply Ask Authenticate Begin Bind Break Build Call
+    Cancel Change Check Clear Close Collect Compare Complete Connect Consume Continue Count Create Decide
+    Declare Decode Delete Deny Derive Do Drain Drop Enable Encode End Exclude Extend Fail Feed Fetch Find
+    Flush Forget Format Generate Handle Hold Judge Keep Leave Lend Let Listen Load Log Make Mark Merge Parse
+    Pass Pause Print Put Queue Raise Read Record Redeem Redirect Refresh Refuse Register Reject Release
+    Reload Remember Remove Render Renew Replace Report Requeue Reset Resolve Resume Retry Return Revoke
+    Round Run Send Serialise Serve Set Settle Sign Sort Split Start Stop Store Switch Take Turn Uncount Use
+    Verify Wait Warn Wrap Write Yield
+        """,
+    )
+)
+
+
+def public_functions(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Yield the public functions and methods of a module that are no properties."""
+    for each in ast.iter_child_nodes(node):
+        if isinstance(each, ast.ClassDef) and not each.name.startswith("_"):
+            yield from public_functions(each)
+        elif isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            is_property = any("property" in ast.unparse(decorator) for decorator in each.decorator_list)
+            if not each.name.startswith("_") and not is_property:
+                yield each
+
+
+def test_docstrings_of_public_functions_start_with_a_verb() -> None:
+    found = {
+        f"{path.relative_to(ROOT)}:{each.lineno}: {docstring.splitlines()[0]}"
+        for path in (ROOT / "gateway").rglob("*.py")
+        for each in public_functions(ast.parse(path.read_text(encoding="utf-8")))
+        if (docstring := ast.get_docstring(each)) and docstring.split()[0].rstrip(".,:") not in VERBS
+    }
+    assert found == set()

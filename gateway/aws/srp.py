@@ -90,7 +90,7 @@ def device_password() -> str:
 
 
 def device_verifier(group_key: str, device_key: str, password: str) -> dict[str, str]:
-    """The DeviceSecretVerifierConfig that registers a device (developer guide, "Getting a device key")."""
+    """Return the DeviceSecretVerifierConfig of a device (developer guide, "Getting a device key")."""
     salt = secrets.randbits(_SALT_BITS)
     inner = hashlib.sha256(f"{group_key}{device_key}:{password}".encode()).digest()
     verifier = pow(G, _number(_bytes(salt) + inner), N)

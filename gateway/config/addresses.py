@@ -206,7 +206,7 @@ def trusted(text: str) -> str:
 
 
 def resource(text: str) -> str:
-    """The URL of a protected resource (RFC 8707 section 2), which tokens are bound to."""
+    """Parse the URL of a protected resource (RFC 8707 section 2), to which tokens are bound."""
     trusted(text)
     if not all(_SEGMENT.fullmatch(segment) for segment in url(text).path.removesuffix("/").split("/")[1:]):
         raise ValueError(
@@ -216,7 +216,7 @@ def resource(text: str) -> str:
 
 
 def redirect_uri(text: str) -> str:
-    """Where a client takes an authorization code (RFC 6749 section 3.1.2): absolute, without a fragment."""
+    """Parse a client's redirect URI (RFC 6749 section 3.1.2): absolute, without a fragment."""
     match = _REDIRECT.fullmatch(text)
     if match is None:
         raise ValueError(f"{shown(text)} is not an absolute URI of printable ASCII without a fragment")

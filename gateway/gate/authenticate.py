@@ -398,7 +398,7 @@ class Authenticator:
 
 
 def sealed_name(digest: bytes) -> bytes:
-    """Under which name a token of ours is remembered: no other token's SHA-256."""
+    """Return the cache key of a sealed token, which no other token's SHA-256 equals."""
     return b"sealed " + digest
 
 

@@ -143,7 +143,7 @@ class FrontDoor:
     # --- the log ---
 
     def refused(self, request: Request, error: OAuthError) -> None:
-        """A client is told what it did wrong."""
+        """Record and log an error that is returned to a client."""
         request.decision = "error" if error.status >= 500 else "refused"
         request.reason = OAuthRefused.reason
         if not self._logged.take(address_key(request.client), request.started).allowed:

@@ -74,7 +74,7 @@ def signed_in(page: PageRequest, sealer: Sealer, pending: Pending, session: Sess
 
 
 def forget(page: PageRequest, pending: Pending) -> None:
-    """It is decided."""
+    """Clear a pending authorization that was decided."""
     page.set_cookies += page.cookies.clear_split(_COOKIE + pending.tab)
 
 

@@ -18,7 +18,7 @@ from gateway.sessions.page_request import PageRequest
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET."""
+    """Answer GET: start the authorization, and redirect to sign-in or consent."""
     door = portal.mcp
     if door is None:
         raise NotFound

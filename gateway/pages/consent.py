@@ -22,7 +22,7 @@ from gateway.sessions.replicas import StoreUnavailable
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """GET: who asks for what; or first the sign-in that is lacking."""
+    """Answer GET: show client and scopes for consent, or redirect to the sign-in that is missing."""
     _, waiting = _waiting(portal, page, page.query.get("request", ""))
     if waiting.session is None:
         return see_other(sign_in_address(portal, page, waiting))
@@ -50,7 +50,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
-    """POST: allowed, or not."""
+    """Answer POST: complete the authorization as the user decided."""
     door, waiting = _waiting(portal, page, page.form.get("request", ""))
     session = waiting.session
     if session is None:
