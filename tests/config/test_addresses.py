@@ -43,7 +43,7 @@ def test_any_text_is_an_address_or_a_mistake_on_one_line(parse: object, text: st
 
 
 @given(st.sampled_from(["http", "https"]), st.one_of(NAMES, IPV4), st.integers(1, 65535))
-def test_a_url_comes_apart(scheme: str, host: str, port: int) -> None:
+def test_a_url_is_split_into_its_parts(scheme: str, host: str, port: int) -> None:
     assert addresses.url(f"{scheme}://{host}:{port}/a/b") == Url(scheme, host, port, "/a/b")
     assert addresses.url(f"{scheme}://{host}") == Url(scheme, host, None, "")
 

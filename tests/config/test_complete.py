@@ -47,7 +47,7 @@ def test_a_pool_has_both_of_awss_issuers_and_the_keys_of_the_first(tmp_path: Pat
     assert (pool.token_use, pool.client_ids) == (("access",), ("1testing23456789",))
 
 
-def test_an_endpoint_of_ones_own_issues_under_its_own_name(tmp_path: Path) -> None:
+def test_another_endpoint_issues_tokens_under_its_own_name(tmp_path: Path) -> None:
     found = config(tmp_path, POOL + "  endpoint_url: http://127.0.0.1:9229/\n").cognito
     assert found.endpoint_url == "http://127.0.0.1:9229"
     assert found.user_pools[0].issuers == ("http://127.0.0.1:9229/ap-south-1_TestPool1",)

@@ -51,7 +51,7 @@ def test_origins_that_are_accepted(tmp_path: Path) -> None:
     assert (found.max_age, found.allow_credentials, found.expose_headers) == (600.0, False, ())
 
 
-def test_everybody_with_cookies_is_a_mistake(tmp_path: Path) -> None:
+def test_any_origin_with_credentials_is_a_mistake(tmp_path: Path) -> None:
     assert said(
         tmp_path, "cors:\n  allow_origins: ['*', 'https://a.example']\n  allow_credentials: true\n"
     ) == [

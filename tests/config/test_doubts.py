@@ -46,11 +46,11 @@ def warned(folder: Path, pools: str, endpoint: str = "") -> list[str]:
         ("[{id: us-gov-west-1_Xy12, client_ids: [3n4b5urk1ft4fl3mg5e62d9ado]}]", []),
     ],
 )
-def test_ids_that_are_hardly_meant(tmp_path: Path, pools: str, told: list[str]) -> None:
+def test_doubtful_ids_are_warned_about(tmp_path: Path, pools: str, told: list[str]) -> None:
     assert warned(tmp_path, pools) == told
 
 
-def test_what_stands_in_the_place_of_aws_has_ids_of_any_form(tmp_path: Path) -> None:
+def test_emulators_may_use_ids_of_any_form(tmp_path: Path) -> None:
     local = "  endpoint_url: http://127.0.0.1:9229\n"
     assert warned(tmp_path, "[{id: local_Xy12, client_ids: [abc]}]", local) == []
     url = "http://127.0.0.1:9/keys"

@@ -40,13 +40,13 @@ def test_every_file_must_be_there(tmp_path: Path) -> None:
     ]
 
 
-def test_absolute_files_are_taken_as_they_are(tmp_path: Path) -> None:
+def test_absolute_paths_are_unchanged(tmp_path: Path) -> None:
     (tmp_path / "j.json").write_text("{}")
     assert _told(Path("/nowhere"), POOL + f"      jwks_file: {tmp_path}/j.json\n") == []
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True), (0o604, True)])
-def test_secrets_that_others_may_read(tmp_path: Path, mode: int, warned: bool) -> None:
+def test_secrets_readable_by_others_are_warned_about(tmp_path: Path, mode: int, warned: bool) -> None:
     (tmp_path / "s").write_text("x")
     (tmp_path / "s").chmod(mode)
     told = _told(tmp_path, "sign_in:\n  session:\n    secret_file: s\n")
@@ -78,7 +78,7 @@ def test_pinned_keys_beside_a_key_url(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to give a file away")
 @pytest.mark.parametrize(("mode", "warned"), [(0o440, False), (0o400, False), (0o460, True), (0o444, True)])
-def test_a_secret_of_somebody_else_may_be_read_by_a_group(tmp_path: Path, mode: int, warned: bool) -> None:
+def test_a_secret_of_another_owner_may_be_group_readable(tmp_path: Path, mode: int, warned: bool) -> None:
     """As Kubernetes mounts it: root's, and ours by the pod's fsGroup."""
     secret = tmp_path / "s"
     secret.touch()

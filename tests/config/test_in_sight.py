@@ -17,7 +17,7 @@ def nothing(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
-def test_nothing_is_in_sight(tmp_path: Path) -> None:
+def test_no_credentials_are_detected(tmp_path: Path) -> None:
     assert not credentials_in_sight(nothing(tmp_path), None)
     assert not credentials_in_sight(nothing(tmp_path, AWS_ACCESS_KEY_ID=""), "https://cognito.example.com")
     assert not credentials_in_sight({"HOME": str(tmp_path)}, None)
@@ -28,11 +28,11 @@ def test_nothing_is_in_sight(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"]
 )
-def test_a_variable_shows_some(tmp_path: Path, name: str) -> None:
+def test_credentials_in_a_variable_are_detected(tmp_path: Path, name: str) -> None:
     assert credentials_in_sight(nothing(tmp_path, **{name: "x"}), None)
 
 
-def test_a_file_shows_some(tmp_path: Path) -> None:
+def test_credentials_in_a_file_are_detected(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("[default]\n")
     assert credentials_in_sight(nothing(tmp_path), None)
     (tmp_path / ".aws").mkdir()
@@ -40,6 +40,6 @@ def test_a_file_shows_some(tmp_path: Path) -> None:
     assert credentials_in_sight({"HOME": str(tmp_path)}, None)
 
 
-def test_a_local_cognito_needs_none(tmp_path: Path) -> None:
+def test_a_local_cognito_needs_no_credentials(tmp_path: Path) -> None:
     assert credentials_in_sight(nothing(tmp_path), "http://127.0.0.1:9229")
     assert credentials_in_sight(nothing(tmp_path), "http://localhost:9229")

@@ -14,7 +14,7 @@ NAMES = st.from_regex(r"\A[A-Z_][A-Z0-9_]{0,8}\Z")
 
 
 @given(st.text())
-def test_a_text_with_its_dollars_doubled_is_itself(text: str) -> None:
+def test_doubled_dollars_are_literal(text: str) -> None:
     assert interpolate(text.replace("$", "$$"), {}) == text
 
 

@@ -12,7 +12,7 @@ from gateway.config.environment import single_values, variable
 from tests.support.config_files import POOL, config, said
 
 
-def test_a_flag_beats_the_environment_which_beats_the_file(tmp_path: Path) -> None:
+def test_a_flag_overrides_the_environment_which_overrides_the_file(tmp_path: Path) -> None:
     text = "listen:\n  address: :1\nlog:\n  level: error\nmetrics:\n  path: /m\n"
     environ = {"COGNITO_GATEWAY_LISTEN__ADDRESS": ":2", "COGNITO_GATEWAY_LOG__LEVEL": "debug"}
     found = config(tmp_path, text, environ, listen__address=":3")
@@ -82,7 +82,7 @@ def test_mistakes_name_the_variable_or_the_flag_and_stand_behind_the_file(tmp_pa
     ]
 
 
-def test_what_kubernetes_sets_for_a_service_of_our_name_is_left_alone(tmp_path: Path) -> None:
+def test_service_variables_of_kubernetes_are_ignored(tmp_path: Path) -> None:
     environ = {
         "COGNITO_GATEWAY_CONFIG": "x",
         "COGNITO_GATEWAY_PORT": "tcp://10.0.0.1:80",

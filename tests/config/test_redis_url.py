@@ -76,7 +76,7 @@ def test_any_text_is_a_place_or_a_mistake(text: str) -> None:
 
 
 @given(SECRETS, SECRETS)
-def test_a_password_comes_through_whole_and_is_never_shown(user: str, password: str) -> None:
+def test_a_password_is_parsed_completely_and_never_shown(user: str, password: str) -> None:
     place = redis_place(f"redis://{quote(user, safe='')}:{quote(password, safe='')}@host")
     assert (place.username, place.password) == (user, password)
     assert repr(place) == "<RedisPlace host:6379/0>"

@@ -50,13 +50,13 @@ routes:
 """
 
 
-def test_another_pool_is_added_behind_those_that_are_there() -> None:
+def test_another_pool_is_appended() -> None:
     after = with_pool(COMMENTED, IDS)
     added = "    - id: eu-west-1_New123456\n      client_ids: [1new2client]\n"
     assert after == COMMENTED.replace("        - 1old\n", "        - 1old\n" + added)
 
 
-def test_a_pool_that_is_there_is_completed() -> None:
+def test_an_existing_pool_is_completed() -> None:
     before = "cognito:\n  user_pools:\n    - id: eu-west-1_New123456 # it\n      client_ids: [1old] # first\n"
     after = with_pool(before, FULL)
     assert after == (

@@ -176,7 +176,7 @@ async def test_every_way_in_takes_the_same_steps(
 
 
 @pytest.mark.parametrize("method", ["GET", "OPTIONS"])
-async def test_a_path_of_ours_is_never_proxied_whoever_proxies(
+async def test_the_gateways_own_paths_are_never_proxied(
     tmp_path: Path, taken: list[str], method: str
 ) -> None:
     listen = "trusted_proxies: [127.0.0.1]"

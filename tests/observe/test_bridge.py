@@ -22,7 +22,7 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbGljZSJ9abcdefgh.c2lnbmF0dXJlc2lnbmF0d
         "b'Set-Cookie': b'session=c2VjcmV0'",
     ],
 )
-def test_credentials_are_cut_out(text: str) -> None:
+def test_credentials_are_redacted(text: str) -> None:
     cut = redact(text)
     assert "[redacted]" in cut
     for secret in (TOKEN[:12], TOKEN[-12:], "YWxpY2U6U0VDUkVU", "c2VjcmV0"):
@@ -66,7 +66,7 @@ def test_a_circle_of_causes_ends() -> None:
     assert describe_exception(one).endswith("ValueError: one")
 
 
-def test_a_message_whose_arguments_do_not_fit_fails_nobody() -> None:
+def test_a_log_call_with_wrong_arguments_does_not_raise() -> None:
     events: list[dict[str, str]] = []
 
     def event(name: str, level: str, **fields: str) -> None:

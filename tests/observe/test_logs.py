@@ -247,7 +247,7 @@ def lines() -> Iterator[Callable[[], list[dict[str, Any]]]]:
     log.close(30)
 
 
-def test_pythons_own_log_is_led_into_ours(lines: Callable[[], list[dict[str, Any]]]) -> None:
+def test_pythons_logging_is_forwarded_to_the_log(lines: Callable[[], list[dict[str, Any]]]) -> None:
     logging.getLogger("asyncio").info("not this")
     logging.getLogger("asyncio").warning("slow %s", "callback")
     logging.getLogger("aiohttp.server").critical("bad")
@@ -284,7 +284,7 @@ async def test_what_asyncio_reports_arrives(lines: Callable[[], list[dict[str, A
     assert record["exception"] == "OSError: gone"
 
 
-def test_a_closed_log_lets_go_of_pythons_log() -> None:
+def test_a_closed_log_detaches_from_pythons_logging() -> None:
     before = list(logging.getLogger().handlers)
     written(lambda log: log.event("probe"))
     assert logging.getLogger().handlers == before

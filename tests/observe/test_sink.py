@@ -72,7 +72,7 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
     assert sink.dropped == 0
 
 
-def test_a_stalled_reader_stops_nobody_and_learns_what_it_missed(pipe: Pipe) -> None:
+def test_a_stalled_reader_blocks_nothing_and_is_told_the_number_of_lost_lines(pipe: Pipe) -> None:
     sink = Sink(pipe.stream, dropped_line)
     # Nobody reads: where a line waited for that, it would be for ever.
     for number in range(10_000):

@@ -56,7 +56,7 @@ def test_what_no_route_matches_needs_a_token() -> None:
     assert decide(need_of(None), who_of(), NOW) == "valid_token"
 
 
-def test_an_unknown_word_opens_nothing() -> None:
+def test_an_unknown_reason_is_refused() -> None:
     with pytest.raises(NoCredentials):
         decide(Need("None"), None, NOW)  # type: ignore[arg-type]  # what a bug would bring
 
@@ -66,7 +66,7 @@ def test_open_routes_say_so(auth: Auth, reason: str) -> None:
     assert decide(needing(auth), None, NOW) == reason
 
 
-def test_any_of_the_groups_will_do() -> None:
+def test_any_of_the_groups_suffices() -> None:
     need = needing(groups=("admins", "ops"))
     assert decide(need, who_of(claims_of(groups=("users", "ops"))), NOW) == "valid_token"
     for groups in ((), ("users",), ("Admins",), ("admins ",), ("admins,ops",)):

@@ -58,7 +58,7 @@ def test_it_is_the_bucket_that_textbooks_draw(rule: RateRule, pauses: list[float
 
 
 @given(RULES, PAUSES)
-def test_who_waits_as_told_is_let_in(rule: RateRule, pauses: list[float]) -> None:
+def test_a_client_that_obeys_retry_after_is_allowed(rule: RateRule, pauses: list[float]) -> None:
     buckets: Buckets[str] = Buckets(rule)
     for now in arrivals(pauses):
         allowance = buckets.take("k", now)

@@ -43,7 +43,7 @@ async def test_it_is_the_same_rule(server: RedisServer, log: Logger, rule: RateR
             assert taken.retry_after == pytest.approx(local.retry_after, abs=2.0)
 
 
-async def test_it_flows_back_by_the_clock_of_redis(server: RedisServer, log: Logger) -> None:
+async def test_a_bucket_refills_by_the_clock_of_redis(server: RedisServer, log: Logger) -> None:
     async with redis_at(server.url, log) as redis:
         buckets = shared(redis, RateRule(1, 1))
         assert (await buckets.take("k")).allowed

@@ -59,7 +59,9 @@ async def test_a_script_runs_also_after_redis_forgot_it(server: RedisServer, log
         assert await redis.run(script, ["n"], [3]) == 5
 
 
-async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: Logger, lines: Lines) -> None:
+async def test_an_outage_costs_no_time_and_recovery_is_noticed(
+    server: RedisServer, log: Logger, lines: Lines
+) -> None:
     async with redis_at(server.url, log) as redis:
         await redis.set("k", 1, ttl=30)
         server.kill()
@@ -94,7 +96,7 @@ async def test_away_costs_no_time_and_back_is_noticed(server: RedisServer, log: 
     ]
 
 
-async def test_a_hiccup_is_not_logged(server: RedisServer, log: Logger, lines: Lines) -> None:
+async def test_a_brief_failure_is_not_logged(server: RedisServer, log: Logger, lines: Lines) -> None:
     async with redis_at(server.url, log, timeout=1.0) as redis:
         await redis.set("k", 1, ttl=30)
         server.pause()
@@ -133,7 +135,7 @@ async def test_a_restart_between_two_calls_is_no_failure(server: RedisServer, lo
         assert not redis.unavailable
 
 
-async def test_a_silent_one_costs_one_timeout(server: RedisServer, log: Logger) -> None:
+async def test_a_silent_redis_costs_one_timeout(server: RedisServer, log: Logger) -> None:
     timeout = 0.5
     async with redis_at(server.url, log, timeout=timeout) as redis:
         await redis.set("k", "mine", ttl=30)
@@ -165,7 +167,9 @@ async def test_the_loop_is_never_blocked(server: RedisServer, log: Logger) -> No
         assert turns > 10
 
 
-async def test_an_error_of_redis_is_no_absence_and_quotes_nothing(server: RedisServer, log: Logger) -> None:
+async def test_a_redis_error_is_not_an_absent_key_and_quotes_nothing(
+    server: RedisServer, log: Logger
+) -> None:
     async with redis_at(server.url, log) as redis:
         await redis.set("k", "hunter2", ttl=30)
         with pytest.raises(RedisUnavailable) as refused:
@@ -231,7 +235,7 @@ async def test_over_tls_the_name_is_checked(tmp_path: Path, log: Logger) -> None
                 assert refused.value.reason == "unreachable"
 
 
-async def test_one_that_was_silent_over_tls_is_found_again(tmp_path: Path, log: Logger) -> None:
+async def test_a_redis_that_was_silent_over_tls_is_reconnected(tmp_path: Path, log: Logger) -> None:
     """Its idle connections cannot be closed in time: a closure alert of TLS is waited for."""
     with over_tls(tmp_path) as (server, url):
         async with redis_at(url, log, timeout=1.0) as redis:
@@ -247,7 +251,7 @@ async def test_one_that_was_silent_over_tls_is_found_again(tmp_path: Path, log: 
             assert await redis.get("k") is None
 
 
-async def test_one_that_is_silent_over_tls_can_be_closed(tmp_path: Path, log: Logger) -> None:
+async def test_a_redis_that_is_silent_over_tls_can_be_closed(tmp_path: Path, log: Logger) -> None:
     with over_tls(tmp_path) as (server, url):
         redis = Redis(url, log=log, timeout=1.0)
         await redis.get("k")
@@ -310,7 +314,7 @@ async def test_one_holds_it_at_a_time(server: RedisServer, log: Logger) -> None:
         assert not await holder.renew()
 
 
-async def test_a_holder_that_died_is_gone_and_one_that_renews_is_not(
+async def test_a_dead_holder_loses_the_lock_and_a_renewing_one_keeps_it(
     server: RedisServer, log: Logger
 ) -> None:
     async with redis_at(server.url, log) as redis:

@@ -97,7 +97,7 @@ async def test_no_garbage_keeps_cognito_from_being_asked(redis: Redis) -> None:
             assert (found.kind, found.cause) == ("denied", "disabled"), (name, what)
 
 
-async def test_a_claim_that_does_not_end_is_nobodys(redis: Redis) -> None:
+async def test_a_claim_without_expiry_counts_as_absent(redis: Redis) -> None:
     verdicts = RedisVerdicts(redis, check_every=4.0, calls_per_second=10_000.0)
     for command in (("SET", "asking"), ("SETEX", "3600", "asking")):
         await put(redis, f"{PREFIX}checked:{FAMILY}", command)
@@ -109,7 +109,7 @@ async def test_a_claim_that_does_not_end_is_nobodys(redis: Redis) -> None:
     assert found.kind == "busy"
 
 
-async def test_calls_that_are_used_up_for_years_are_not(redis: Redis) -> None:
+async def test_an_implausible_exhausted_budget_is_ignored(redis: Redis) -> None:
     verdicts = RedisVerdicts(redis, check_every=4.0, calls_per_second=2.0)
     await put(redis, PREFIX + "calls", ("SET", f"{FUTURE * 1e6:.0f}"))
     kinds = [await verdicts.claim(f"f{number}", SUBJECT, issued_at=1.0) for number in range(5)]
@@ -161,7 +161,7 @@ async def test_no_garbage_holds_a_lease_for_long(redis: Redis) -> None:
         assert await mine.release()
 
 
-async def test_a_server_that_answers_something_else_is_away_and_raises_nothing(log: Logger) -> None:
+async def test_a_server_that_is_not_redis_counts_as_unavailable(log: Logger) -> None:
     """No Redis at all, but something that speaks its protocol."""
     answers = [
         b"*0\r\n",

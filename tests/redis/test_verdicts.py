@@ -42,7 +42,7 @@ async def claim(verdicts: RedisVerdicts, family: str = FAMILY, issued_at: float 
     return "nobody" if found is None else found.kind
 
 
-async def test_one_asks_and_the_others_hear_of_it(verdicts: RedisVerdicts) -> None:
+async def test_one_worker_checks_and_the_others_get_the_result(verdicts: RedisVerdicts) -> None:
     kinds = Counter(await asyncio.gather(*(claim(verdicts) for _ in range(20))))
     assert kinds == {"ask": 1, "busy": 19}
     await verdicts.settle(FAMILY)
@@ -55,7 +55,7 @@ async def test_one_asks_and_the_others_hear_of_it(verdicts: RedisVerdicts) -> No
     assert await claim(verdicts) == "ask"
 
 
-async def test_who_could_not_ask_leaves_it_to_the_next(verdicts: RedisVerdicts) -> None:
+async def test_a_failed_check_is_left_to_the_next_worker(verdicts: RedisVerdicts) -> None:
     assert await claim(verdicts) == "ask"
     await verdicts.give_up(FAMILY)
     assert await claim(verdicts) == "ask"
@@ -92,7 +92,7 @@ async def test_all_replicas_together_keep_to_the_calls(verdicts: RedisVerdicts) 
         assert 0 < found.seconds <= 0.02
 
 
-async def test_away_nobody_can_tell(verdicts: RedisVerdicts, server: RedisServer) -> None:
+async def test_during_an_outage_the_result_is_unknown(verdicts: RedisVerdicts, server: RedisServer) -> None:
     server.kill()
     assert await claim(verdicts) == "nobody"
     await verdicts.settle(FAMILY)

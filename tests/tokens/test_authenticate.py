@@ -353,7 +353,7 @@ async def test_recognised_after_the_first_time_only(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"Bearer", b"Bearer ", b"Basic dTpw", b"bearer \xff", b"Bearer a, b"])
-async def test_recognise_leaves_the_rest_to_the_long_way(gate: Gate, value: bytes) -> None:
+async def test_recognise_leaves_unknown_tokens_to_the_slow_path(gate: Gate, value: bytes) -> None:
     assert gate.authenticator.recognise(token_hash(value), time.time()) is None
     assert gate.counted == (0, 0)
 
@@ -370,7 +370,7 @@ async def test_another_spelling_of_the_same_signature_is_another_token(gate: Gat
             await gate.ask(spelling)
 
 
-async def test_a_remembered_token_expires_on_time(gate: Gate) -> None:
+async def test_a_cached_token_expires_on_time(gate: Gate) -> None:
     token = sign(ACCESS, access_claims(now=1_000_000, lifetime=300))
     await gate.ask(token, 1_000_100)
     assert gate.recognise(token, 1_000_299.9) is not None
@@ -388,7 +388,7 @@ async def test_leeway_counts_for_remembered_tokens_as_for_others(server: KeyServ
         assert gate.recognise(token, 1_000_310) is None
 
 
-async def test_a_withdrawn_key_takes_its_remembered_tokens_along(config: Config, server: KeyServer) -> None:
+async def test_a_withdrawn_key_drops_its_cached_tokens(config: Config, server: KeyServer) -> None:
     async with Gate(config, timing=REFRESHING).running() as gate:
         withdrawn, kept = sign(ACCESS, access_claims()), sign(ID, access_claims())
         await gate.ask(withdrawn)
@@ -401,7 +401,7 @@ async def test_a_withdrawn_key_takes_its_remembered_tokens_along(config: Config,
             await gate.ask(withdrawn)
 
 
-async def test_a_flood_of_random_tokens_pushes_nothing_out(gate: Gate) -> None:
+async def test_a_flood_of_random_tokens_evicts_nothing(gate: Gate) -> None:
     good = sign(ACCESS, access_claims())
     principal = await gate.ask(good)
     body, _, signature = good.rpartition(b".")

@@ -58,7 +58,7 @@ def test_expiry_is_looked_at_on_every_hit(keys: Keys) -> None:
     assert len(cache) == 0
 
 
-def test_a_key_that_leaves_takes_its_tokens_along(keys: Keys) -> None:
+def test_a_withdrawn_key_drops_its_tokens(keys: Keys) -> None:
     cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token")
     del keys.current[POOL, "one"]
@@ -109,7 +109,7 @@ def test_when_all_are_in_use_a_new_one_still_gets_in(keys: Keys) -> None:
     assert len(cache) == 1000
 
 
-def test_those_whose_time_is_over_make_room_before_any_other(keys: Keys) -> None:
+def test_expired_entries_are_evicted_first(keys: Keys) -> None:
     cache: TokenCache[str] = TokenCache(keys, max_size=1000 * 8)
     for number in range(500):
         put(cache, b"%08d" % number, until=100.0)

@@ -15,7 +15,7 @@ def kind(commons: Commons, now: float, family: str = FAMILY, issued_at: float = 
     return commons.claim(family, SUBJECT, issued_at=issued_at, now=now).kind
 
 
-def test_one_asks_and_the_others_hear_of_it() -> None:
+def test_one_worker_checks_and_the_others_get_the_result() -> None:
     commons = Commons(10.0, 1000.0)
     assert Counter(kind(commons, 1.0) for _ in range(20)) == {"ask": 1, "busy": 19}
     commons.settle(FAMILY, 1.2)
@@ -25,7 +25,7 @@ def test_one_asks_and_the_others_hear_of_it() -> None:
     assert kind(commons, 6.3) == "ask"
 
 
-def test_who_could_not_ask_or_died_leaves_it_to_the_next() -> None:
+def test_a_failed_or_dead_check_is_left_to_the_next_worker() -> None:
     commons = Commons(10.0, 1000.0)
     assert kind(commons, 1.0) == "ask"
     commons.give_up(FAMILY)

@@ -34,7 +34,7 @@ def claims(**changes: Any) -> Claims:
     return Claims(**{**known, **changes})
 
 
-def test_what_is_revoked_together() -> None:
+def test_tokens_of_one_sign_in_are_revoked_together() -> None:
     assert family_key(claims()) == family_key(claims(jti="other")) == "pool/origin_jti/o"
     assert family_key(claims(origin_jti=None)) == "pool/jti/j"
     assert family_key(claims(origin_jti=None, jti=None)) == subject_key("pool", "sub") == "pool/sub/sub"
@@ -42,7 +42,7 @@ def test_what_is_revoked_together() -> None:
     assert len(family_key(claims(origin_jti="o" * 10_000))) < 400
 
 
-def test_a_sign_in_is_denied_with_all_its_tokens_and_nobody_else() -> None:
+def test_denying_a_sign_in_denies_all_its_tokens_and_no_others() -> None:
     denied = DenyList()
     assert denied.find(claims()) is None
     assert denied.deny(family_key(claims()), REVOKED, 0.0)
@@ -89,5 +89,5 @@ def test_it_is_bounded_and_the_oldest_go_first() -> None:
         ({"scopes": frozenset({"openid"})}, "no_scope"),
     ],
 )
-def test_who_cannot_be_asked_about(changes: dict[str, Any], reason: str | None) -> None:
+def test_tokens_that_cannot_be_checked(changes: dict[str, Any], reason: str | None) -> None:
     assert unaskable(claims(**changes)) == reason

@@ -111,7 +111,7 @@ def test_another_pool_is_named_before_its_keys_are_looked_for(keypair: KeyPair, 
     assert issuer_of(POOL_ID) in issuer.wanted
 
 
-def test_no_key_and_no_keys_are_told_apart(keypair: KeyPair) -> None:
+def test_an_unknown_key_and_missing_keys_are_distinguished(keypair: KeyPair) -> None:
     token = sign(keypair, access_claims(now=NOW))
     other = read_key_set(key_set_document(KeyPair.generate("another")))
     assert isinstance(explained(token, other).refusal, UnknownKey)
@@ -127,7 +127,7 @@ def test_an_ignored_key_is_named_with_its_reason(keypair: KeyPair) -> None:
     assert str(answer.refusal) == "the key of the token's kid is ignored: use is not sig"
 
 
-def test_the_token_is_not_in_what_is_told(keypair: KeyPair, keys: KeySet) -> None:
+def test_errors_do_not_contain_the_token(keypair: KeyPair, keys: KeySet) -> None:
     token = sign(keypair, access_claims(now=NOW))
     signature = token.rpartition(b".")[2].decode()
     assert signature[:20] not in repr(explained(token, keys))

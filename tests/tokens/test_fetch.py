@@ -56,7 +56,7 @@ async def test_says_what_it_wants_and_nothing_else(server: KeyServer) -> None:
 
 
 @pytest.mark.parametrize("mode", BROKEN)
-async def test_a_broken_answer_is_no_key_set_and_ends_in_time(server: KeyServer, mode: str) -> None:
+async def test_a_malformed_response_is_rejected_in_time(server: KeyServer, mode: str) -> None:
     server.mode = mode
     # What does not end by itself goes on for 20 s and more.
     timeout = 0.3 if REASONS.get(mode) == "timeout" else 10.0
@@ -97,7 +97,7 @@ async def test_plain_http_where_tls_is_expected(server: KeyServer) -> None:
     assert caught.value.reason == "unreachable"
 
 
-async def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
+async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pem").write_bytes(self_signed())
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(tmp_path / "pem")

@@ -62,7 +62,7 @@ def test_what_says_nothing_about_a_token_is_a_failure(status: int, document: byt
 
 
 @given(st.integers(201, 599), st.binary(max_size=300))
-def test_no_document_is_taken_for_a_yes(status: int, document: bytes) -> None:
+def test_no_error_document_is_read_as_success(status: int, document: bytes) -> None:
     with contextlib.suppress(CheckFailed):
         assert judge(status, document) is not TokenStatus.HOLDS
 
@@ -88,7 +88,7 @@ async def ask(url: str, timeout: float = 20.0) -> TokenStatus:
         await api.close()
 
 
-async def test_the_question_on_the_wire() -> None:
+async def test_the_request_on_the_wire() -> None:
     seen: list[tuple[str, str, dict[str, str], bytes]] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -167,5 +167,5 @@ async def test_silence_length_and_absence_are_failures_that_quote_nothing() -> N
         ("eusc-de-east-1", "https://cognito-idp.eusc-de-east-1.amazonaws.eu/"),
     ],
 )
-def test_where_aws_is_asked(region: str, url: str) -> None:
+def test_the_url_of_the_cognito_api(region: str, url: str) -> None:
     assert UserPoolApi(None).url(region) == url

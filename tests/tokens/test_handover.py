@@ -111,7 +111,7 @@ def test_a_file_and_a_url_are_different_places() -> None:
 # --- what the heir does with it ---------------------------------------------------------------------------
 
 
-async def test_an_heir_serves_known_keys_while_cognito_is_down_and_says_that_it_knows_no_others() -> None:
+async def test_a_new_worker_serves_inherited_keys_while_cognito_is_down() -> None:
     events = Recorder()
     key_sets = KeySets([POOL], events=events, timing=QUICK)
     key_sets.take_over([handed(ONE)])
@@ -126,7 +126,7 @@ async def test_an_heir_serves_known_keys_while_cognito_is_down_and_says_that_it_
 
 
 @pytest.mark.parametrize("age", [0.0, 86_400.0])
-async def test_an_heir_fetches_at_once_whatever_it_was_given(age: float) -> None:
+async def test_a_new_worker_fetches_at_once_despite_inherited_keys(age: float) -> None:
     async with KeyServer(key_set_document(NEW)).running() as server:
         pool = pool_of(server)
         key_sets = KeySets([pool], events=Recorder(), timing=QUICK)
@@ -177,7 +177,7 @@ async def test_what_does_not_parse_is_left_whole_and_said(document: str) -> None
     assert events.count("not taken over") == 1
 
 
-async def test_only_usable_keys_are_handed_on_and_an_heir_looks_for_itself() -> None:
+async def test_only_usable_keys_are_handed_over_and_parsed_again() -> None:
     events = Recorder()
     key_sets = KeySets([POOL], events=events, timing=QUICK)
     key_sets.take_over(
@@ -206,7 +206,7 @@ async def test_what_a_worker_has_it_keeps() -> None:
     assert events.count("taken over") == 1
 
 
-async def test_another_pools_and_another_places_are_left() -> None:
+async def test_key_sets_of_other_pools_and_places_are_skipped() -> None:
     key_sets = KeySets([POOL], events=Recorder(), timing=QUICK)
     key_sets.take_over(
         [

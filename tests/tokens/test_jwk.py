@@ -51,7 +51,7 @@ def test_thumbprint_is_that_of_rfc_7638() -> None:
     assert key.thumbprint == "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 
 
-def test_thumbprint_tells_keys_apart_and_not_their_names(keypair: KeyPair) -> None:
+def test_thumbprints_distinguish_keys_and_ignore_names(keypair: KeyPair) -> None:
     keys = parse_key_set(key_set_document(keypair, keypair.jwk(kid="renamed"), KeyPair.generate("second")))
     assert keys["first"].thumbprint == keys["renamed"].thumbprint != keys["second"].thumbprint
     digest = hashlib.sha256(
@@ -179,7 +179,7 @@ def test_of_keys_with_one_name_none_is_used(keypair: KeyPair) -> None:
             read_key_set(json.dumps({"keys": [keypair.jwk(), other]}).encode())
 
 
-def test_names_are_told_apart_exactly(keypair: KeyPair) -> None:
+def test_names_are_distinguished_exactly(keypair: KeyPair) -> None:
     """A kid is compared as a token's is: case and percent signs are other names (RFC 7517 section 4.5)."""
     names = ["first", "First", "%66irst", "first."]
     assert list(parse_key_set(key_set_document(*(keypair.jwk(kid=name) for name in names)))) == names

@@ -172,7 +172,7 @@ async def test_a_burst_after_a_quiet_time_costs_two_fetches(server: KeyServer) -
         assert server.fetches == 1 + 2 + 1
 
 
-async def test_valid_tokens_feel_nothing_of_a_flood(server: KeyServer) -> None:
+async def test_a_flood_does_not_affect_valid_tokens(server: KeyServer) -> None:
     async with started(pool_of(server), timeout=60.0) as (key_sets, _):
         await ready(key_sets)
         server.mode = "hang"
@@ -259,7 +259,7 @@ async def test_an_unknown_kid_is_401_while_fresh_and_503_when_refetching_fails(s
         assert await outcome(key_sets, "a") is UnknownKey
 
 
-async def test_a_client_that_goes_away_cancels_nothing_but_itself(server: KeyServer) -> None:
+async def test_a_client_that_disconnects_cancels_only_its_own_wait(server: KeyServer) -> None:
     async with started(pool_of(server)) as (key_sets, _):
         await ready(key_sets)
         server.document, server.mode, server.slowness = key_set_document(NEW), "slow", 0.15
@@ -272,7 +272,7 @@ async def test_a_client_that_goes_away_cancels_nothing_but_itself(server: KeySer
         assert server.fetches == 2
 
 
-async def test_a_refresh_takes_withdrawn_keys_away_and_keeps_the_others(server: KeyServer) -> None:
+async def test_a_refresh_drops_withdrawn_keys_and_keeps_the_others(server: KeyServer) -> None:
     async with started(pool_of(server), timing=REFRESHING) as (key_sets, events):
         await ready(key_sets)
         two = key_sets.key(POOL_ID, "two")
@@ -324,7 +324,7 @@ async def test_never_started_never_hangs(server: KeyServer) -> None:
     assert server.fetches == 0
 
 
-async def test_a_report_that_fails_does_not_end_the_fetching(server: KeyServer) -> None:
+async def test_a_failing_report_does_not_stop_fetching(server: KeyServer) -> None:
     class FullDisk(Recorder):
         def key_set_loaded(self, pool_id: str, keys: int, *, ignored: int, changed: bool) -> None:
             super().key_set_loaded(pool_id, keys, ignored=ignored, changed=changed)
@@ -425,7 +425,7 @@ async def test_an_unusable_key_is_ignored_and_the_others_rotate(server: KeyServe
         assert events.count("failed") == 0
 
 
-async def test_a_name_that_became_two_keys_verifies_nothing_more(server: KeyServer) -> None:
+async def test_a_duplicated_kid_verifies_nothing(server: KeyServer) -> None:
     async with started(pool_of(server), timing=REFRESHING) as (key_sets, events):
         await ready(key_sets)
         server.document = key_set_document(ONE, TWO, KeyPair.generate("one", serial=1))

@@ -45,7 +45,7 @@ def test_the_first_look_is_at_once_and_the_next_in_good_time() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 20), st.floats(0, 0.999)), min_size=1, max_size=60))
-def test_whoever_is_used_is_looked_at_within_the_time(steps: list[tuple[float, float]]) -> None:
+def test_a_used_family_is_checked_within_check_every(steps: list[tuple[float, float]]) -> None:
     world, now = World(), 0.0
     families = {key: world.watch(key, now) for key in "abc"}
     world.used = set(families)
@@ -59,7 +59,7 @@ def test_whoever_is_used_is_looked_at_within_the_time(steps: list[tuple[float, f
     assert len(world.schedule) == 3
 
 
-def test_one_that_rests_is_looked_at_until_the_time_is_over_and_then_forgotten_whole() -> None:
+def test_an_idle_family_is_checked_until_its_time_is_over_and_then_forgotten() -> None:
     world = World()
     family = world.watch("a", 0.0)
     world.used = {"a"}
@@ -93,7 +93,7 @@ def test_the_token_that_lives_longest_stands_for_all() -> None:
     assert "refreshed" not in repr(family) + repr(world.schedule)
 
 
-def test_text_is_bounded() -> None:
+def test_token_text_is_bounded() -> None:
     world = World(max_text=25)
     for key in "abcde":
         world.watch(key, 0.0)
@@ -106,7 +106,7 @@ def test_text_is_bounded() -> None:
     assert world.schedule.text == 25
 
 
-def test_those_who_wait_longest_come_first() -> None:
+def test_the_longest_waiting_families_come_first() -> None:
     world = World()
     for number, key in enumerate("abcd"):
         world.watch(key, float(number))
@@ -121,7 +121,7 @@ def test_those_who_wait_longest_come_first() -> None:
     assert order == ["a", "b", "d", "c"]
 
 
-def test_one_that_was_not_asked_about_keeps_its_place_and_one_that_failed_comes_after_the_others() -> None:
+def test_an_unchecked_family_keeps_its_place_and_a_failed_one_is_requeued_last() -> None:
     world = World()
     world.watch("a", 0.0)
     world.watch("b", 1.0)
@@ -137,7 +137,7 @@ def test_one_that_was_not_asked_about_keeps_its_place_and_one_that_failed_comes_
     assert world.schedule.next(5.0) is first
 
 
-def test_dropped_while_it_was_asked_about_it_does_not_come_back() -> None:
+def test_a_family_dropped_during_a_check_is_not_requeued() -> None:
     world = World()
     family = world.watch("a", 0.0)
     world.used = {"a"}

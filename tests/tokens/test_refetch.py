@@ -38,7 +38,7 @@ def test_while_the_first_fetch_is_under_way_requests_wait() -> None:
     assert policy.ask("a", 0.1) is Ask.WAIT
 
 
-def test_only_one_is_told_to_fetch() -> None:
+def test_only_one_caller_starts_the_fetch() -> None:
     policy = loaded()
     assert [policy.ask(kid, 1.0) for kid in "abc"] == [Ask.FETCH, Ask.WAIT, Ask.WAIT]
 
@@ -77,7 +77,7 @@ def test_while_fetching_fails_unknown_kids_cause_no_fetch() -> None:
     assert {policy.ask(str(n), 300.0 + n / 10) for n in range(1000)} == {Ask.NO_KEYS}
 
 
-def test_while_a_retry_is_under_way_nobody_is_held_up() -> None:
+def test_a_retry_in_progress_delays_no_request() -> None:
     policy = RefetchPolicy(TIMING)
     policy.begin(0.0)
     policy.fail(0.0, 0.0)
@@ -127,7 +127,7 @@ STEPS = st.lists(st.tuples(st.floats(0.0, 4.0), st.integers(0, 30), st.booleans(
 
 @settings(deadline=None)
 @given(STEPS)
-def test_no_order_of_unknown_kids_beats_the_cooldown(steps: list[tuple[float, int, bool]]) -> None:
+def test_no_order_of_unknown_kids_evades_the_cooldown(steps: list[tuple[float, int, bool]]) -> None:
     policy, now, began = loaded(), 0.0, [0.0]
     asked: str | None = None
     for pause, number, lands in steps:

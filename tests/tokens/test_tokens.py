@@ -128,7 +128,7 @@ def test_nobody_writes_into_all_claims(check: Check) -> None:
     assert claims.every["sub"] == claims.subject != "mallory"
 
 
-def test_a_dot_leads_into_an_object(check: Check) -> None:
+def test_a_dot_names_a_member_of_an_object(check: Check) -> None:
     act = {"sub": "agent", "act": {"sub": "first"}}
     said = access_claims(now=NOW, act=act) | {"a.b": "exact", "a": {"b": "in"}}
     names = ["act.sub", "act.act.sub", "act.none", "sub.x", "a.b", "act.sub.x", "act."]

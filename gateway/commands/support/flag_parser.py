@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
         return action
 
     def add_mutually_exclusive_group(self, **options: Any) -> Any:
-        """Also record the group's flags: argparse adds them without calling the parser."""
+        """Record the group's flags too: argparse adds them without calling the parser."""
         group = super().add_mutually_exclusive_group(**options)
         add = group.add_argument
 
