@@ -289,6 +289,50 @@ def test_no_two_modules_share_a_name() -> None:
     assert {name: where for name, where in folders.items() if len(where) > 1} == SHARED_NAMES
 
 
+# What may be set from outside, by the expression before the attribute. Parts are wired by their constructors
+# alone: what outlives another is given a function that asks for the newest.
+SET_FROM_OUTSIDE = {
+    "records that are filled while one request is served": {
+        *("answer", "asked.request", "page", "page.request", "refusal", "request", "self._request"),
+        *("self._served.request", "served.request", "shown"),
+    },
+    "heads that a parser fills, and those of a request that another proxy names": {"head", "scanned"},
+    "entries of the writer's own table": {"entry", "family", "live", "place", "tally"},
+    "connections of the pool, which lends and takes them back": {"connection"},
+    "state of a part that has one owner, which the owner sets": {
+        *("flow", "self._budget", "self._flow", "self._pace", "self._reader", "self._writer", "served"),
+        "upstream",
+    },
+    "the deadline of the client's connection (client/client_side.py)": {
+        "client",
+        "self._client",
+        "self.client",
+    },
+    "counters": {"by.metrics", "metrics", "self._metrics", "self.metrics"},
+    "what is being made: a copy, nodes of a document, what setup has made so far": {
+        *("entries[0]", "made", "other", "section"),
+    },
+    "objects of libraries": {
+        *("action", "context", "exporters", "group", "parser", "session", "spec", "timer", "yaml"),
+    },
+}
+
+
+def test_nothing_is_set_on_an_object_after_its_construction() -> None:
+    found: dict[str, set[str]] = {}
+    for path in MODULES:
+        if path.stem.endswith("_pb2"):
+            continue  # generated
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                owner = ast.unparse(node.value)
+                if owner not in {"self", "cls"}:
+                    found.setdefault(owner, set()).add(f"{name_of(path)}:{node.lineno}")
+    known = set().union(*SET_FROM_OUTSIDE.values())
+    assert {owner: where for owner, where in found.items() if owner not in known} == {}
+    assert known - found.keys() == set(), "nothing is set there any more"
+
+
 def test_no_two_public_classes_share_a_name() -> None:
     places: dict[str, set[str]] = {}
     for path in MODULES:

@@ -13,6 +13,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.client.client_side import ClientSide
@@ -21,7 +22,7 @@ from gateway.upstream.connection import TUNNEL_READ, UpstreamConnection
 
 if TYPE_CHECKING:
     from gateway.http.request import Request
-    from gateway.http.streams import StreamEntry
+    from gateway.http.streams import Stream, StreamEntry
 
 # RFC 6455 section 7.4.1: 1008, "policy violation", is the code closest to "your token has expired"; on 1001,
 # "going away", clients reconnect, to another server.
@@ -120,10 +121,9 @@ def tunnel_for(
             # The user's other requests are refused within check_every: this is as fast, with a margin.
             watch = Watch(every / 10, holds)
     idle = config.upstream.idle_timeout
-    tunnel = Tunnel(client, upstream, idle=idle, expires_at=expires_at, watch=watch)
-    if request.peer.streams is not None:
-        tunnel.place = request.peer.streams.enter(request, tunnel)
-    return tunnel
+    streams = request.peer.streams
+    enter = None if streams is None else partial(streams.enter, request)
+    return Tunnel(client, upstream, idle=idle, expires_at=expires_at, watch=watch, enter=enter)
 
 
 class Tunnel:
@@ -139,11 +139,11 @@ class Tunnel:
         "_farewell",
         "_idle",
         "_look_at",
+        "_place",
         "_quiet_until",
         "_upstream",
         "_upstream_done",
         "_watch",
-        "place",
     )
 
     def __init__(
@@ -154,9 +154,10 @@ class Tunnel:
         idle: float,
         expires_at: float | None,
         watch: Watch | None,
+        enter: Callable[[Stream], StreamEntry | None] | None = None,
     ) -> None:
         """`idle`: seconds of silence on both sides that end it. `expires_at`: epoch time that ends it.
-        `watch`: None if revocation is not checked."""
+        `watch`: None if revocation is not checked. `enter` puts it among the streams that a sign-out ends."""
         self._client = client
         self._upstream = upstream
         self._idle = idle
@@ -172,8 +173,8 @@ class Tunnel:
         # The upstream has ended its side, and the client was informed.
         self._upstream_done = False
         self._ended = False
-        # Its entry among the streams that a sign-out ends; None: opened without signing in.
-        self.place: StreamEntry | None = None
+        # None: opened without signing in.
+        self._place = None if enter is None else enter(self)
         self._wait()
 
     def _wait(self) -> None:
@@ -288,8 +289,8 @@ class Tunnel:
             self.close(SIGNED_OUT)
 
     def _leave(self) -> None:
-        if self.place is not None:
-            self.place.leave()
+        if self._place is not None:
+            self._place.leave()
 
     def _eof(self) -> None:
         """Count the end of one side; the other may still send (RFC 9293 section 3.6)."""

@@ -150,13 +150,15 @@ class Authenticator:
         describe: Callable[[Claims], bytes],
         assertion: Callable[[Claims], Callable[[float], bytes]] | None = None,
         metrics: WorkerMetrics,
+        cache: TokenCache[Principal],
         revocation: RevocationWatch | None = None,
-        cache_size: int | None = None,
+        access_of: Callable[[bytes], bytes | None] | None = None,
         sealed: SealedTokens | None = None,
     ) -> None:
-        """`cache_size`: bytes of cached tokens, if fewer than configured.
+        """`revocation` watches the tokens of `cache`. `sealed`: None if no sealed tokens are accepted.
 
-        `sealed`: None if no sealed tokens are accepted.
+        `access_of`: an ID token → the access token issued with it, if a session has both: Cognito can only be
+        asked about the access token, and the result applies to both.
         """
         # Public where a Verification reads them.
         self.key_sets = key_sets
@@ -168,16 +170,10 @@ class Authenticator:
         self._rules_by_issuer = _rules_by_issuer(config.cognito.user_pools)
         self._named = config.claims_in_routes
         self._send_unverified = config.identity_headers.send_unverified
-        self.cache: TokenCache[Principal] = TokenCache(
-            key_sets.key, max_size=cache_size or config.cognito.token_cache_size
-        )
+        self.cache = cache
         self._revocation = revocation
         self.sealed = sealed
-        # An ID token → the access token issued with it, if a session has both: Cognito can only be asked
-        # about the access token, and the result applies to both.
-        self.access_of: Callable[[bytes], bytes | None] | None = None
-        if revocation is not None:
-            revocation.watch_over(self.cache)
+        self._access_token_of = access_of
 
     def recognise(self, digest: bytes | None, now: float) -> Principal | None:
         """Return the principal of a token verified before; None: unknown, use `begin`. Never raises.
@@ -348,9 +344,9 @@ class Authenticator:
 
     def _access_of(self, claims: Claims, token: bytes) -> bytes | None:
         """Return the access token about which Cognito can be asked in place of an ID token, or None."""
-        if claims.token_use != "id" or self.access_of is None:  # noqa: S105 - not a password
+        if claims.token_use != "id" or self._access_token_of is None:  # noqa: S105 - not a password
             return None
-        return self.access_of(token)
+        return self._access_token_of(token)
 
     def _verified(self, access: bytes, key: VerificationKey, now: float) -> Claims:
         """Verify an access token, whether or not its pool accepts access tokens. Raises InvalidToken."""

@@ -93,13 +93,21 @@ class StreamEntry:
 class Streams:
     """The registry of one process: it outlives configurations, as streams do."""
 
-    def __init__(self) -> None:
-        # Whether these Authorization values are still accepted by the newest configuration.
-        self.holds: Callable[[Sequence[bytes]], bool] = lambda _: True
-        # Passes a sign-out to the other workers; None if there are none.
-        self.tell: Callable[[SignOut], None] | None = None
-        # Passes another worker's sign-out to the sessions (sessions/lifecycle.py).
-        self.also: Callable[[SignOut], None] | None = None
+    def __init__(
+        self,
+        *,
+        holds: Callable[[Sequence[bytes]], bool] = lambda _: True,
+        tell: Callable[[SignOut], None] | None = None,
+        heard: Callable[[SignOut], None] | None = None,
+    ) -> None:
+        """`holds`: whether these values of Authorization still let in, by the newest configuration.
+
+        `tell` passes a sign-out here on to the other workers, if there are any; `heard` is called with one
+        that another worker saw: the sessions must know of it too (sessions/lifecycle.py).
+        """
+        self.holds = holds
+        self._tell = tell
+        self._heard = heard
         self._open: dict[tuple[str, str], set[StreamEntry]] = {}
         self._signed_out: OrderedDict[tuple[str, str], deque[SignOut]] = OrderedDict()
 
@@ -135,14 +143,14 @@ class Streams:
         """End the streams of this session, or of the user if no session is named, in all workers."""
         sign_out = SignOut(pool_id, subject, session, origin_jti, time.monotonic())
         self.end_here(sign_out)
-        if self.tell is not None:
-            self.tell(sign_out)
+        if self._tell is not None:
+            self._tell(sign_out)
 
     def hear(self, sign_out: SignOut) -> None:
         """End the streams of a sign-out that another worker saw."""
         self.end_here(sign_out)
-        if self.also is not None:
-            self.also(sign_out)
+        if self._heard is not None:
+            self._heard(sign_out)
 
     def end_here(self, sign_out: SignOut) -> None:
         """End the streams of a sign-out in this process only."""

@@ -90,13 +90,18 @@ class _PoolKeys:
         timing: Timing,
         events: KeySetReport,
         clock: Callable[[], float],
+        *,
+        previous: _PoolKeys | None,
     ) -> None:
+        """`previous`: the same pool's under the configuration before."""
         self.pool = pool
-        self.keys: dict[str, VerificationKey] = {}
+        # Of the same place. For a reload while Cognito is down: the last good keys must not be lost.
+        kept = previous if previous is not None and place_of(previous.pool) == place_of(pool) else None
+        self.keys: dict[str, VerificationKey] = {} if kept is None else kept.keys
         # Name → why, for the ignored keys of the same document.
-        self.ignored: dict[str, str] = {}
+        self.ignored: dict[str, str] = {} if kept is None else kept.ignored
         # These keys with the time of their fetch, for another worker to start with.
-        self.handed: HandedOver | None = None
+        self.handed: HandedOver | None = None if kept is None else kept.handed
         self.trouble = _NOT_YET
         self._source = source
         self._events = events
@@ -225,7 +230,9 @@ class KeySets:
         clock: Callable[[], float] = time.monotonic,
         timing: Timing | None = None,
         timeout: float = TOTAL_TIMEOUT,
+        previous: KeySets | None = None,
     ) -> None:
+        """`previous`: keys that it holds for the same pools from the same places are adopted."""
         self._pools: dict[str, _PoolKeys] = {}
         for pool in pools:
             source: KeySetSource
@@ -234,7 +241,8 @@ class KeySets:
                 source, usual = FileSource(pool.jwks_file), Timing(refresh=FILE_REFRESH)
             else:
                 source, usual = HttpSource(pool.jwks_url, egress, timeout=timeout), Timing()
-            self._pools[pool.id] = _PoolKeys(pool, source, timing or usual, events, clock)
+            before = None if previous is None else previous._pools.get(pool.id)
+            self._pools[pool.id] = _PoolKeys(pool, source, timing or usual, events, clock, previous=before)
 
     async def start(self) -> None:
         """Start fetching in the background: never fails, never waits for the network."""
@@ -244,16 +252,6 @@ class KeySets:
     async def stop(self) -> None:
         """Stop all fetching; pending calls of `find` raise NoKeys. Keys already fetched stay usable."""
         await asyncio.gather(*(keys.stop() for keys in self._pools.values()))
-
-    def inherit(self, previous: KeySets) -> None:
-        """Adopt the keys that `previous` holds for the same pools from the same places.
-
-        For a reload while Cognito is down: the last good keys must not be lost with the old configuration.
-        """
-        for pool_id, keys in self._pools.items():
-            old = previous._pools.get(pool_id)
-            if old is not None and place_of(old.pool) == place_of(keys.pool):
-                keys.keys, keys.ignored, keys.handed = old.keys, old.ignored, old.handed
 
     def take_over(self, handed: Sequence[HandedOver]) -> None:
         """Adopt what other workers have read for the same pools from the same places, for pools without keys.

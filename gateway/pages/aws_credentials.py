@@ -41,18 +41,19 @@ _AWAY = frozenset(
 class CredentialsCache:
     """Exchanges ID tokens for credentials at the identity pools. Owned by the portal."""
 
-    def __init__(self, config: Cognito, threads: Threads) -> None:
+    def __init__(
+        self, config: Cognito, threads: Threads, *, previous: CredentialsCache | None = None
+    ) -> None:
+        """`previous`: that of a configuration with the same `cognito` section."""
         self._config = config
         self._threads = threads
-        self.pools: dict[str, IdentityPool] = {}
+        self.pools: dict[str, IdentityPool] = {} if previous is None else previous.pools
         self._making = threading.Lock()
         # Each with the time from which new ones are requested.
-        self._kept: OrderedDict[bytes, tuple[Credentials, float]] = OrderedDict()
+        self._kept: OrderedDict[bytes, tuple[Credentials, float]] = (
+            OrderedDict() if previous is None else previous._kept
+        )
         self._asked: dict[bytes, asyncio.Task[Credentials]] = {}
-
-    def inherit(self, previous: CredentialsCache) -> None:
-        """Take over the credentials obtained under a configuration with the same `cognito` section."""
-        self.pools, self._kept = previous.pools, previous._kept
 
     async def of(self, pool: UserPool, id_token: str, *, role: str | None = None, now: float) -> Credentials:
         """Return the credentials of a *verified* ID token in this role. `now` is epoch seconds.

@@ -77,11 +77,18 @@ class Built:
         self.store = self._same_store(previous) or self._new_store(sealers)
         users = Users(config.cognito, self.threads)
         prover = Prover(key_sets, leeway=config.cognito.clock_leeway, max_token=config.cognito.max_token_size)
-        self.sessions = Sessions(
-            config, self.store, users, prover, ended=self.ended, streams=streams, metrics=metrics, log=log
+        kept = previous is not None and self._same_sessions(previous)
+        self.sessions: Sessions = Sessions(
+            config,
+            self.store,
+            users,
+            prover,
+            ended=self.ended,
+            streams=streams,
+            metrics=metrics,
+            log=log,
+            previous=previous.sessions if previous is not None and kept else None,
         )
-        if previous is not None and self._same_sessions(previous):
-            self.sessions.inherit(previous.sessions)
         self.pages: Pages = Pages(
             config,
             self.threads,
@@ -90,9 +97,12 @@ class Built:
             once=once,
             previous=None if previous is None else previous.pages,
         )
-        self.credentials = CredentialsCache(config.cognito, self.threads)
-        if previous is not None and config.cognito == previous.config.cognito:
-            self.credentials.inherit(previous.credentials)
+        same = previous is not None and config.cognito == previous.config.cognito
+        self.credentials: CredentialsCache = CredentialsCache(
+            config.cognito,
+            self.threads,
+            previous=previous.credentials if previous is not None and same else None,
+        )
         self._codes: Codes = self._same_codes(previous) or self._new_codes()
         self.mcp = self._new_door(sealed, users, prover, log)
         portal = Portal(

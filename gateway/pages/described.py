@@ -55,20 +55,19 @@ class Described:
 class Settings:
     """The settings of one pool, read on demand. `ask` runs in a thread."""
 
-    def __init__(self, pool_id: str, ask: Callable[[], Described], threads: Threads) -> None:
+    def __init__(
+        self, pool_id: str, ask: Callable[[], Described], threads: Threads, *, previous: Settings | None
+    ) -> None:
+        """`previous`: those read under a configuration that has the same entry for this pool."""
         self._pool_id = pool_id
         self._ask = ask
         self._threads = threads
-        self._described: Described | None = None
-        self._until = 0.0
+        self._described: Described | None = None if previous is None else previous._described
+        self._until: float = 0.0 if previous is None else previous._until
         self._asking: asyncio.Task[None] | None = None
         # Set when the settings are known, or known to be unreadable.
         self.settled = asyncio.Event()
-
-    def inherit(self, previous: Settings) -> None:
-        """Take over the settings read under a configuration that has the same entry for this pool."""
-        self._described, self._until = previous._described, previous._until
-        if previous.settled.is_set():
+        if previous is not None and previous.settled.is_set():
             self.settled.set()
 
     def begin(self) -> None:

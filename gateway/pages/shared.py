@@ -55,14 +55,15 @@ class Pages:
         self._renderer: Renderer | None = None if previous is None else previous._renderer
         self._loading = asyncio.Lock()
         self.threads = threads
-        self.pools = {
-            pool.id: UserPoolAccess(pool, config.cognito, config.sign_in, self.threads)
+        same = previous is not None and previous.config.cognito == config.cognito
+        before = previous.pools if previous is not None and same else {}
+        self.pools: dict[str, UserPoolAccess] = {
+            pool.id: UserPoolAccess(
+                pool, config.cognito, config.sign_in, threads, previous=before.get(pool.id)
+            )
             for pool in config.cognito.sign_in_pools
         }
         self._reading: asyncio.Task[None] | None = None
-        if previous is not None and previous.config.cognito == config.cognito:
-            for pool_id, pool in self.pools.items():
-                pool.settings.inherit(previous.pools[pool_id].settings)
 
     def start(self, ready: Callable[[], bool]) -> None:
         """Start reading the pools' settings, once `ready` says that the gateway can decide.

@@ -38,7 +38,16 @@ FLOWS: Mapping[str, Flow] = {
 class UserPoolAccess:
     """One user pool with its first app client."""
 
-    def __init__(self, configured: UserPool, cognito: Cognito, sign_in: SignIn, threads: Threads) -> None:
+    def __init__(
+        self,
+        configured: UserPool,
+        cognito: Cognito,
+        sign_in: SignIn,
+        threads: Threads,
+        *,
+        previous: UserPoolAccess | None,
+    ) -> None:
+        """`previous`: that of a configuration with the same `cognito` section."""
         self.id = configured.id
         self.domain = configured.domain
         self.flow: Flow = FLOWS[sign_in.auth_flow]
@@ -47,7 +56,8 @@ class UserPoolAccess:
         self._threads = threads
         self._adapter: Adapter | None = None
         self._accounts: Accounts | None = None
-        self.settings = Settings(self.id, self._ask, threads)
+        before = None if previous is None else previous.settings
+        self.settings: Settings = Settings(self.id, self._ask, threads, previous=before)
         self._user_context = sign_in.user_context
         self._never = sign_in.sign_up == "never"
         # Set when Cognito refused sign-up for this pool; until then a pool with unknown settings is tried.

@@ -26,6 +26,7 @@ class Ledger:
         self,
         check_every: float,
         *,
+        remembered: TokenCache[Principal],
         denied: DenyList,
         pace: Pace,
         leeway: float,
@@ -39,7 +40,7 @@ class Ledger:
         self.schedule = Schedule(check_every, in_use=self._in_use, dropped=self._dropped)
         # Set when a family may be due.
         self.wake = asyncio.Event()
-        self.remembered: TokenCache[Principal] | None = None
+        self.remembered = remembered
         self._leeway = leeway
         self._log = log
         # Family → set when its status is known; only where requests wait for it.
@@ -76,7 +77,7 @@ class Ledger:
 
     def forget_stale(self) -> None:
         """Drop the cached tokens of stale families, which stay watched, so that they are admitted again."""
-        if self.pace.silent and self.remembered is not None:
+        if self.pace.silent:
             for family in self.schedule:
                 if self.is_stale(family):
                     for digest in family.digests:
@@ -85,7 +86,7 @@ class Ledger:
     def _in_use(self, family: Family) -> bool:
         used, family.used = family.used, False
         for digest in list(family.digests):
-            seen = self.remembered.used(digest) if self.remembered is not None else None
+            seen = self.remembered.used(digest)
             if seen is None:
                 # Evicted from the cache, and with it the record of its use.
                 family.digests.discard(digest)
@@ -94,9 +95,8 @@ class Ledger:
         return used
 
     def _dropped(self, family: Family) -> None:
-        if self.remembered is not None:
-            for digest in family.digests:
-                self.remembered.forget(digest)
+        for digest in family.digests:
+            self.remembered.forget(digest)
         family.digests.clear()
         self.tell(family)
 
@@ -131,8 +131,7 @@ class Ledger:
 
     def _purge(self) -> None:
         self._purging = False
-        if self.remembered is not None:
-            self.remembered.forget_where(lambda proven: self.denied.find(proven.claims) is not None)
+        self.remembered.forget_where(lambda proven: self.denied.find(proven.claims) is not None)
 
     def __repr__(self) -> str:
         return f"<Ledger of {self.schedule!r}, {self.denied!r}>"

@@ -27,19 +27,24 @@ MAX_FAMILIES = 65_536
 class Commons:
     """The shared state of one configuration. `now` is monotonic time."""
 
-    def __init__(self, check_every: float, calls_per_second: float, *, leeway: float = 0.0) -> None:
+    def __init__(
+        self,
+        check_every: float,
+        calls_per_second: float,
+        *,
+        leeway: float = 0.0,
+        previous: Commons | None = None,
+    ) -> None:
+        """Denials and recent checks of `previous` are adopted."""
         self._fresh = check_every * FRESH
         self._kept = max(self._fresh, ASKING)
         self._budget = Budget(calls_per_second)
         self._leeway = leeway
-        self._denied = DenyList()
+        self._denied: DenyList = DenyList() if previous is None else previous._denied
         # Family → when it was recorded, and whether a check began then or confirmed it. Ordered by that time.
-        self._families: OrderedDict[str, tuple[float, bool]] = OrderedDict()
-
-    def inherit(self, previous: Commons) -> None:
-        """Adopt denials and recent checks."""
-        self._denied = previous._denied
-        self._families = previous._families
+        self._families: OrderedDict[str, tuple[float, bool]] = (
+            OrderedDict() if previous is None else previous._families
+        )
 
     def claim(self, family: str, subject: str, *, issued_at: float, now: float) -> Claim:
         """Return what is known of a family; with kind `ask` the caller is to check it."""

@@ -47,6 +47,7 @@ class RevocationWatch:
     def __init__(
         self,
         config: Cognito,
+        remembered: TokenCache[Principal],
         *,
         workers: int,
         metrics: WorkerMetrics,
@@ -55,7 +56,8 @@ class RevocationWatch:
         previous: RevocationWatch | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`workers` is the number of workers that share the calls, if `shared` does not count them.
+        """`remembered` is the cache whose tokens are watched; `workers` the number of workers that share the
+        calls, if `shared` does not count them.
 
         Denials of `previous` are kept.
         """
@@ -68,6 +70,7 @@ class RevocationWatch:
         pace = Pace(settings.calls_per_second, parties=alone if shared is None else 1)
         self.ledger: Ledger = Ledger(
             settings.check_every,
+            remembered=remembered,
             denied=DenyList() if previous is None else previous.ledger.denied,
             pace=pace,
             leeway=config.clock_leeway,
@@ -84,10 +87,6 @@ class RevocationWatch:
             log=log,
             shared=shared,
         )
-
-    def watch_over(self, remembered: TokenCache[Principal]) -> None:
-        """Set the cache whose tokens are watched."""
-        self.ledger.remembered = remembered
 
     async def start(self) -> None:
         await self.checker.start()

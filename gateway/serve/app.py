@@ -5,8 +5,7 @@ Invariant: what a gateway shares with its predecessor is stopped by the last of 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gateway.config.model import Config
@@ -35,13 +34,17 @@ from gateway.serve.aws_signing import signer_of
 from gateway.serve.revocation_wiring import revocation_of
 from gateway.sessions.secrets import make_secret, secrets_of
 from gateway.tls.rotation import upstream_tls
+from gateway.tokens.cache import TokenCache
+from gateway.tokens.principal import Principal
 from gateway.upstream.connection_pool import UpstreamPool
 
 if TYPE_CHECKING:
     from gateway.gate.tracer import Tracer
     from gateway.mcp.sealed_tokens import SealedTokens
     from gateway.pages.build import Built
-    from gateway.sessions.lifecycle import Sessions
+
+
+AccessOf = Callable[[bytes], bytes | None]
 
 
 class Gateway:
@@ -60,15 +63,22 @@ class Gateway:
         secret: bytes | None = None,
         once: Once | None = None,
         previous: Gateway | None = None,
+        streams: Streams | None = None,
+        access_of: AccessOf | None = None,
         verdicts: SharedVerdicts | None = None,
         token_cache_size: int | None = None,
     ) -> None:
         """`token_cache_size`: replaces the configured one if memory is short. `secret`: seals cookies if the
-        configuration names no file; None: one shared by this process's gateways."""
+        configuration names no file; None: one shared by this process's gateways.
+
+        `streams`, `access_of` and `verdicts` are process-wide: with `previous`, its own are used.
+        """
         self.config = config
         self.request_ids = RequestIds()
         # Process-wide: open streams outlive the configuration under which they began.
-        self.streams: Streams = Streams() if previous is None else previous.streams
+        if previous is not None:
+            streams = previous.streams
+        self.streams: Streams = Streams() if streams is None else streams
         self._metrics = metrics
         self._log = log
         # None: tracing is off.
@@ -85,13 +95,18 @@ class Gateway:
         self.key_sets = self._same_key_sets(previous) or self._new_key_sets(previous)
         # Verdicts on revocation shared between workers; None: there are no other workers.
         self._verdicts: SharedVerdicts | None = previous._verdicts if previous is not None else verdicts
+        # Asks the sessions of the newest configuration: the authenticator may outlive this one.
+        self._access_of: AccessOf | None = previous._access_of if previous is not None else access_of
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self._sealed = self._new_sealed()
         kept = self._same_authenticator(previous)
         # None: revocation is not checked. Belongs to the authenticator, whose tokens it watches.
         before: RevocationWatch | None = None if previous is None else previous.revocation
-        self.revocation: RevocationWatch | None = before if kept else self._new_revocation(before)
-        self.authenticator = kept or self._new_authenticator(token_cache_size)
+        cache: TokenCache[Principal] = TokenCache(
+            self.key_sets.key, max_size=token_cache_size or config.cognito.token_cache_size
+        )
+        self.revocation: RevocationWatch | None = before if kept else self._new_revocation(cache, before)
+        self.authenticator = kept or self._new_authenticator(cache)
         self._once: Once = once or (previous._once if previous is not None else Once.make())
         self.portal = self._new_portal(previous) if config.sign_in.enabled else None
         # None: the upstream is not an AWS service.
@@ -101,15 +116,6 @@ class Gateway:
         cors = None if config.cors is None else CorsPolicy(config.cors)
         self._peers = Peers(config, cors, self.tracer, self.streams)
         self.gate = self._new_gate(cors)
-        # Last: streams and authenticator may be in use by the previous gateway, and must not change if this
-        # fails.
-        self._connect(self.authenticator, None if self.portal is None else self.portal.sessions)
-
-    def _connect(self, authenticator: Authenticator, sessions: Sessions | None) -> None:
-        """Connect what outlives a configuration to the newest one."""
-        self.streams.holds = lambda credentials: authenticator.holds(credentials, time.time())
-        self.streams.also = None if sessions is None else sessions.heard
-        authenticator.access_of = None if sessions is None else sessions.access_of
 
     async def start(self) -> None:
         """Start fetching the key sets and watching files, without waiting for them. Raises nothing."""
@@ -163,10 +169,12 @@ class Gateway:
 
     def _new_key_sets(self, previous: Gateway | None) -> KeySets:
         cognito = self.config.cognito
-        made = KeySets(cognito.user_pools, cognito.egress, events=KeySetReport(self._metrics, self._log))
-        if previous is not None:
-            made.inherit(previous.key_sets)
-        return made
+        return KeySets(
+            cognito.user_pools,
+            cognito.egress,
+            events=KeySetReport(self._metrics, self._log),
+            previous=None if previous is None else previous.key_sets,
+        )
 
     def _same_authenticator(self, previous: Gateway | None) -> Authenticator | None:
         """With its cached tokens, if everything that their verdicts depend on is unchanged."""
@@ -192,19 +200,6 @@ class Gateway:
 
         return SealedTokens(secrets_of(self.config, self._secret), mcp.resource)
 
-    def _new_authenticator(self, cache_size: int | None) -> Authenticator:
-        config = self.config
-        return Authenticator(
-            config,
-            self.key_sets,
-            describe=lambda claims: identity_lines(claims, config.identity_headers),
-            assertion=None if self._signer is None else self._signer.line_for,
-            metrics=self._metrics,
-            revocation=self.revocation,
-            cache_size=cache_size,
-            sealed=self._sealed,
-        )
-
     def _same_limits(self, previous: Gateway | None) -> Limits | None:
         """With their counters."""
         if previous is None or previous.config.rate_limit != self.config.rate_limit:
@@ -221,9 +216,31 @@ class Gateway:
             people=lambda: None if self.portal is None else self.portal.for_people,
         )
 
-    def _new_revocation(self, before: RevocationWatch | None) -> RevocationWatch | None:
+    def _new_authenticator(self, cache: TokenCache[Principal]) -> Authenticator:
+        # Not the gateway itself, which the authenticator may outlive.
+        headers = self.config.identity_headers
+        return Authenticator(
+            self.config,
+            self.key_sets,
+            describe=lambda claims: identity_lines(claims, headers),
+            assertion=None if self._signer is None else self._signer.line_for,
+            metrics=self._metrics,
+            cache=cache,
+            revocation=self.revocation,
+            access_of=self._access_of,
+            sealed=self._sealed,
+        )
+
+    def _new_revocation(
+        self, cache: TokenCache[Principal], before: RevocationWatch | None
+    ) -> RevocationWatch | None:
         return revocation_of(
-            self.config, metrics=self._metrics, log=self._log, previous=before, verdicts=self._verdicts
+            self.config,
+            cache,
+            metrics=self._metrics,
+            log=self._log,
+            previous=before,
+            verdicts=self._verdicts,
         )
 
     def _new_limits(self) -> Limits | None:

@@ -10,10 +10,13 @@ from gateway.revocation.redis_verdicts import RedisVerdicts
 from gateway.revocation.sharing import SharedVerdicts
 from gateway.revocation.watch import RevocationWatch
 from gateway.serve.cpus import usable_cpus
+from gateway.tokens.cache import TokenCache
+from gateway.tokens.principal import Principal
 
 
 def revocation_of(
     config: Config,
+    remembered: TokenCache[Principal],
     *,
     metrics: WorkerMetrics,
     log: Logger,
@@ -36,6 +39,7 @@ def revocation_of(
         )
     return RevocationWatch(
         config.cognito,
+        remembered,
         # Without shared verdicts each worker asks Cognito itself; all share one quota.
         workers=usable_cpus() if workers == "auto" else workers,
         metrics=metrics,

@@ -24,6 +24,7 @@ from gateway.config.extras import not_installed
 from gateway.config.model import Config
 from gateway.errors import GatewayError
 from gateway.http.request_parser import C_PARSER_MISSING, has_c_parser
+from gateway.http.streams import SignOut, Streams
 from gateway.keys.handover import HandedOver
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
@@ -79,6 +80,7 @@ class Server:
         once: Once | None = None,
         keys: Sequence[HandedOver] = (),
         verdicts: SharedVerdicts | None = None,
+        tell_sign_out: Callable[[SignOut], None] | None = None,
         capacity: Capacity | None = None,
     ) -> None:
         """`keys`: key sets that other workers have fetched; `verdicts`: revocation verdicts shared with
@@ -97,6 +99,9 @@ class Server:
             secret=secret,
             once=once,
             token_cache_size=self._capacity.tokens,
+            # What outlives a configuration asks the newest one.
+            streams=Streams(holds=self._holds, tell=tell_sign_out, heard=self._heard_sign_out),
+            access_of=self._access_of,
             verdicts=verdicts,
         )
         self.app.key_sets.take_over(keys)
@@ -122,6 +127,16 @@ class Server:
         self._sweeper: asyncio.Task[None] | None = None
         # Gateways of replaced configurations → when they are stopped at the latest.
         self.replaced: dict[Gateway, float] = {}
+
+    def _holds(self, credentials: Sequence[bytes]) -> bool:
+        return self.app.authenticator.holds(credentials, time.time())
+
+    def _heard_sign_out(self, sign_out: SignOut) -> None:
+        if self.app.portal is not None:
+            self.app.portal.sessions.heard(sign_out)
+
+    def _access_of(self, id_token: bytes) -> bytes | None:
+        return None if self.app.portal is None else self.app.portal.sessions.access_of(id_token)
 
     async def start(self, sockets: Sequence[socket.socket]) -> None:
         """Serve connections on these listening sockets, which are closed in the end.

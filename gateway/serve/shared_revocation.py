@@ -39,9 +39,8 @@ class Counter:
             settings.check_every,
             settings.calls_per_second / settings.replicas,
             leeway=config.cognito.clock_leeway,
+            previous=previous,
         )
-        if previous is not None:
-            self._commons.inherit(previous)
 
     def hear(self, message: Message) -> Mapping[str, object] | None:
         """Return the answer to a worker's message, if it needs one."""

@@ -92,8 +92,8 @@ class _Child:
                 once=Once(order["once"]),
                 keys=self._handed_over,
                 verdicts=self._verdicts,
+                tell_sign_out=self._tell_sign_out,
             )
-            self._server.app.streams.tell = self._tell_sign_out
             await self._server.start([socket.socket(fileno=number) for number in order["sockets"]])
         except GatewayError as error:
             self.channel.send({"kind": "failed", "sentence": str(error)})

@@ -46,8 +46,10 @@ class Ending:
         max_age: float,
         metrics: WorkerMetrics,
         log: Logger,
+        previous: Ending | None,
         clock: Callable[[], float],
     ) -> None:
+        """What `previous` has not finished goes on here."""
         self._store = store
         self._revoking = revoking
         self._ended = ended
@@ -57,7 +59,9 @@ class Ending:
         self._metrics = metrics
         self._log = log
         self._clock = clock
-        self.unfinished = Unfinished(self._finish, log, clock)
+        self.unfinished: Unfinished = (
+            Unfinished(self._finish, log, clock) if previous is None else previous.unfinished
+        )
 
     def covers(self, ticket: str) -> bool:
         """Return whether this ticket's session was signed out here, but perhaps not yet in the store."""
@@ -157,14 +161,7 @@ class Ending:
     def resume(self) -> None:
         """Continue with unfinished sign-outs, unless a task does already."""
         if len(self.unfinished) and not self.unfinished.working:
-            self.unfinished.working = True
-            self._spawn(self._work())
-
-    async def _work(self) -> None:
-        try:
-            await self.unfinished.work()
-        finally:
-            self.unfinished.working = False
+            self._spawn(self.unfinished.work())
 
     async def _finish(self, waiting: PendingSignOut) -> None:
         session = waiting.session

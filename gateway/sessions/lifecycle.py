@@ -66,8 +66,12 @@ class Sessions:
         streams: Streams,
         metrics: WorkerMetrics,
         log: Logger,
+        previous: Sessions | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """`previous`: sessions of a configuration with the same session settings; they and their renewals in
+        progress are adopted.
+        """
         self._pools = {pool.id: pool for pool in config.cognito.sign_in_pools}
         self._max_age = config.sign_in.session.max_age
         self._base = base = config.sign_in.session.cookie_name
@@ -86,11 +90,15 @@ class Sessions:
         self.renewing = Renewing(store, users, prover, clock)
         self.revoking = Revoking(users, log)
         # By the digest of the cookies: the session, and the ticket they carried.
-        self._seen: OrderedDict[bytes, tuple[Live, str]] = OrderedDict()
+        self._seen: OrderedDict[bytes, tuple[Live, str]] = (
+            OrderedDict() if previous is None else previous._seen
+        )
         # All sessions in `_seen`, by ID: a sign-out has to find them.
-        self.live: WeakValueDictionary[str, Live] = WeakValueDictionary()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._ending = Ending(
+        self.live: WeakValueDictionary[str, Live] = (
+            WeakValueDictionary() if previous is None else previous.live
+        )
+        self._tasks: set[asyncio.Task[Any]] = set() if previous is None else previous._tasks
+        self._ending: Ending = Ending(
             store,
             self.revoking,
             ended,
@@ -99,13 +107,9 @@ class Sessions:
             max_age=self._max_age,
             metrics=metrics,
             log=log,
+            previous=None if previous is None else previous._ending,
             clock=clock,
         )
-
-    def inherit(self, previous: Sessions) -> None:
-        """Adopt sessions of a configuration with the same session settings, and renewals in progress."""
-        self._seen, self.live, self._tasks = previous._seen, previous.live, previous._tasks
-        self._ending.unfinished = previous._ending.unfinished
 
     async def stop(self, keep: Sequence[Sessions] = ()) -> None:
         """Stop tasks in progress, unless one of `keep` shares them. Idempotent."""

@@ -70,10 +70,16 @@ class Unfinished:
         return bool(self._waiting) and hashed(ticket) in self._waiting
 
     async def work(self) -> None:
-        """Retry until the list is empty."""
-        while self._waiting:
-            await asyncio.sleep(_PAUSE)
-            await self.attempt()
+        """Retry until the list is empty; return at once if another task does."""
+        if self.working:
+            return
+        self.working = True
+        try:
+            while self._waiting:
+                await asyncio.sleep(_PAUSE)
+                await self.attempt()
+        finally:
+            self.working = False
 
     async def attempt(self) -> None:
         """Send all sign-outs to the store, stopping when it is unavailable."""

@@ -29,7 +29,7 @@ from gateway.upstream.outbox import Outbox
 from tests.support.running import Running, running
 from tests.support.settling import settled
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
-from tests.support.verifying import config_of
+from tests.support.verifying import cache_of, config_of
 from tests.support.waiting import until
 from tests.support.wire import Client, Reply, get, once
 
@@ -374,7 +374,14 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def authenticator(config: Config) -> Authenticator:
-    return Authenticator(config, Keys(), describe=lambda _: b"", metrics=WorkerMetrics())  # type: ignore[arg-type]
+    keys = Keys()
+    return Authenticator(
+        config,
+        keys,  # type: ignore[arg-type]
+        describe=lambda _: b"",
+        metrics=WorkerMetrics(),
+        cache=cache_of(keys.key),
+    )
 
 
 def alone(asked: Authenticator, token: bytes) -> Outcome:

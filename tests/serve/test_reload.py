@@ -104,12 +104,9 @@ async def test_what_did_not_change_stays_warm(tmp_path: Path) -> None:
     )
     assert fourth.authenticator is not third.authenticator
     assert fourth.key_sets is third.key_sets
-    # Nobody asks the sessions of pages that are turned off.
-    assert fourth.authenticator.access_of is not None
     pageless = dataclasses.replace(fourth.config, sign_in=dataclasses.replace(config.sign_in, enabled=False))
     fifth = Gateway(pageless, metrics=metrics, log=log, previous=fourth)
     assert fifth.authenticator is fourth.authenticator
-    assert fifth.authenticator.access_of is None
     for gateway in (second, third, fourth, fifth):
         await gateway.stop()
     log.close()

@@ -25,6 +25,7 @@ from tests.support.ports import free_port
 from tests.support.redis_server import RedisServer, redis_server
 from tests.support.shared_redis import Lines
 from tests.support.tunnels import UPGRADE, echo
+from tests.support.verifying import cache_of
 from tests.support.waiting import Lag, until
 from tests.support.wire import Client, Reply, Upstream, get, once
 
@@ -551,7 +552,7 @@ def test_workers_and_replicas_share_the_calls(tmp_path: Path, workers: int, repl
     )
     config = load(path, {}).config
     log = configure(config.log, Lines())  # type: ignore[arg-type]  # a raw stream is all it needs
-    made = revocation_of(config, metrics=WorkerMetrics(), log=log, previous=None)
+    made = revocation_of(config, cache_of(lambda *_: None), metrics=WorkerMetrics(), log=log, previous=None)
     log.close()
     assert made is not None
     pace, taken = made.ledger.pace, 0

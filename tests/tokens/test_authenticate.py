@@ -56,7 +56,7 @@ from tests.support.tokens import (
     sign,
     updated_issuer_of,
 )
-from tests.support.verifying import config_of
+from tests.support.verifying import cache_of, config_of
 
 ACCESS, ID, NEW, STRANGER = (KeyPair.generate(name) for name in ("access", "id", "new", "stranger"))
 OTHER_POOL_ID, OTHER_CLIENT_ID = "eu-west-1_Zyxwvutsr", "2other3456789"
@@ -84,7 +84,9 @@ class Gate:
     ) -> None:
         self.metrics = WorkerMetrics()
         self.key_sets = KeySets(config.cognito.user_pools, events=Recorder(), timing=timing, timeout=10.0)
-        self.authenticator = Authenticator(config, self.key_sets, describe=describe, metrics=self.metrics)
+        self.authenticator = Authenticator(
+            config, self.key_sets, describe=describe, metrics=self.metrics, cache=cache_of(self.key_sets.key)
+        )
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Gate]:
@@ -417,7 +419,13 @@ async def test_what_one_configuration_remembers_another_does_not_know(gate: Gate
     token = sign(ACCESS, access_claims())
     await gate.ask(token)
     stricter = config_of(tmp_path, {"id": POOL_ID, "client_ids": [OTHER_CLIENT_ID]})
-    authenticator = Authenticator(stricter, gate.key_sets, describe=lambda _: b"", metrics=gate.metrics)
+    authenticator = Authenticator(
+        stricter,
+        gate.key_sets,
+        describe=lambda _: b"",
+        metrics=gate.metrics,
+        cache=cache_of(gate.key_sets.key),
+    )
     digest = token_hash(b"Bearer " + token)
     assert authenticator.recognise(digest, time.time()) is None
     with pytest.raises(WrongClient):

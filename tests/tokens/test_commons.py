@@ -54,9 +54,7 @@ def test_who_is_denied_is_denied_to_all_and_through_a_reload() -> None:
 
 
 def reloaded(commons: Commons) -> Commons:
-    made = Commons(20.0, 1000.0)
-    made.inherit(commons)
-    return made
+    return Commons(20.0, 1000.0, previous=commons)
 
 
 def test_all_together_keep_to_the_calls() -> None:

@@ -151,8 +151,7 @@ async def test_what_was_fetched_is_handed_over_and_what_was_handed_over_keeps_it
             server.mode = "error"
             heir = KeySets([pool_of(server)], events=Recorder(), timing=QUICK)
             heir.take_over([first])
-            reloaded = KeySets([pool_of(server)], events=Recorder(), timing=QUICK)
-            reloaded.inherit(heir)
+            reloaded = KeySets([pool_of(server)], events=Recorder(), timing=QUICK, previous=heir)
             # From hand to hand, and no younger.
             assert key_sets.handed_over() == heir.handed_over() == reloaded.handed_over() == [first]
 

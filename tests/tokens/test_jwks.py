@@ -346,8 +346,7 @@ async def test_a_reload_while_cognito_is_down_keeps_the_keys(server: KeyServer) 
         events = Recorder()
         elsewhere = dataclasses.replace(pool_of(server), jwks_url=server.url + "?other")
         for pool, kept in ((pool_of(server), True), (elsewhere, False), (pool_of(server, "x_y"), False)):
-            new = KeySets([pool], events=events, timing=QUICK)
-            new.inherit(old)
+            new = KeySets([pool], events=events, timing=QUICK, previous=old)
             await new.start()
             assert (not new.ready()) == kept
             assert (new.key(pool.id, "one") is old.key(POOL_ID, "one")) == kept
@@ -440,8 +439,7 @@ async def test_a_reload_does_not_name_the_same_keys_again(server: KeyServer) -> 
     async with started(pool_of(server)) as (key_sets, events):
         await ready(key_sets)
         assert events.count("ignored") == 1
-        again = KeySets([pool_of(server)], events=events, timing=QUICK)
-        again.inherit(key_sets)
+        again = KeySets([pool_of(server)], events=events, timing=QUICK, previous=key_sets)
         await again.start()
         await until(lambda: events.count("loaded") == 2)
         await again.stop()
