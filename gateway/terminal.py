@@ -63,9 +63,6 @@ class Paint:
     def bold(self, text: str) -> str:
         return self._in("1", text)
 
-    def dim(self, text: str) -> str:
-        return self._in("2", text)
-
     def _in(self, code: str, text: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colours and text else text
 

@@ -333,6 +333,50 @@ def test_nothing_is_set_on_an_object_after_its_construction() -> None:
     assert known - found.keys() == set(), "nothing is set there any more"
 
 
+# Names that libraries look for, and those that only tests and people at a prompt read.
+USED_ELSEWHERE = {
+    "asyncio": {"is_reading"},
+    "httptools": {
+        *("on_body", "on_header", "on_headers_complete", "on_message_begin", "on_message_complete"),
+        "on_status",
+    },
+    "logging": {"emit"},
+    "redis": {"get_credentials_async"},
+    "tests": {"IMPLIED", "grpc_port", "metrics_port", "remembers"},
+}
+
+
+def test_every_function_class_and_constant_is_used() -> None:
+    """By its name, anywhere in the package: what is left over after a change would otherwise stay."""
+    used: set[str] = set()
+    defined: dict[str, str] = {}
+    for path in MODULES:
+        if path.stem.endswith("_pb2"):
+            continue
+        tree = ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
+                used.add(node.id)
+            elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                used.add(node.attr)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined[node.name] = f"{name_of(path)}:{node.lineno}"
+        for node in tree.body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            defined |= {
+                each.id: f"{name_of(path)}:{node.lineno}" for each in targets if isinstance(each, ast.Name)
+            }
+    pages = "".join(path.read_text() for path in PACKAGE.rglob("*.html"))
+    exempt = set().union(*USED_ELSEWHERE.values())
+    unused = {
+        name: where
+        for name, where in defined.items()
+        if name not in used | exempt and not name.startswith("__") and not re.search(rf"\b{name}\b", pages)
+    }
+    assert unused == {}
+    assert exempt <= defined.keys() - used, "used, or gone"
+
+
 def test_no_two_public_classes_share_a_name() -> None:
     places: dict[str, set[str]] = {}
     for path in MODULES:

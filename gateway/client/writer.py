@@ -7,15 +7,12 @@ that an answer was cut.
 from __future__ import annotations
 
 import asyncio
-import struct
 import sys
 from socket import SO_LINGER, SOL_SOCKET
 
-from gateway.upstream.kernel import send_room
+from gateway.upstream.kernel import RESET, send_room
 from gateway.upstream.outbox import Outbox
 
-# struct linger {on, 0 s}: closing sends RST and discards unsent data.
-_RESET = struct.pack("ii", 1, 0)
 # Unsent bytes above which nothing more is fetched for this client. asyncio's default of 64 KiB would come on
 # top of what the upstream's connection reads at once; nginx's proxy_buffers hold 64 KiB in all.
 _HIGH_WATER = 32 * 1024
@@ -103,7 +100,7 @@ class ClientWriter:
         self.flush()
         sock = self.transport.get_extra_info("socket")
         if reset and sock is not None:
-            sock.setsockopt(SOL_SOCKET, SO_LINGER, _RESET)
+            sock.setsockopt(SOL_SOCKET, SO_LINGER, RESET)
         self.transport.abort()
 
     def close(self) -> None:

@@ -14,7 +14,6 @@ _OTHER = "\0"
 _MOST_STEPS = 5_000
 
 Methods = frozenset[str] | None
-_State = frozenset[tuple[int, int]]  # (pattern, position)
 
 
 def dead_routes(routes: Sequence[tuple[str, Methods]]) -> Iterator[tuple[int, tuple[int, ...]]]:

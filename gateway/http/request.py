@@ -17,6 +17,7 @@ from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 
 from gateway.errors import BadRequest, MethodNotAllowed
 from gateway.http.headers import HeaderTable, Scanned, scan
+from gateway.observe.metrics import USUAL_METHODS
 from gateway.policy.decide import Need
 from gateway.policy.paths import split_target
 
@@ -35,7 +36,6 @@ valid_hosts: set[bytes] = set()
 _REMEMBERED_HOSTS = 256
 # RFC 9110 section 5.6.2 allows more characters and lower case. Stricter: as routes name methods.
 _METHOD = re.compile(r"[A-Z][A-Z0-9_-]{0,31}", re.ASCII)
-_USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # RFC 9112 section 3.2.2: a server accepts the absolute-form too.
 _ABSOLUTE = re.compile(r"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 
@@ -231,7 +231,7 @@ class Request:
             self.request_id = scanned.request_id
         if scanned.client is not None:
             self.client = scanned.client
-        if self.method not in _USUAL_METHODS:
+        if self.method not in USUAL_METHODS:
             check_method(self.method)
         host = scanned.host
         if host is not None and host not in valid_hosts:

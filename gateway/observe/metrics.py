@@ -23,7 +23,7 @@ PREFIX = "cognito_gateway_"
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 
 # RFC 9110 section 9.3 without CONNECT and TRACE, which are refused, plus PATCH (RFC 5789).
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+USUAL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 # JSON-able: {"counters" | "gauges": {metric: [[label values, number], …]}}
 Snapshot: TypeAlias = dict[str, Any]
@@ -323,7 +323,7 @@ class WorkerMetrics:
 
 def method_label(method: str) -> str:
     """Return the method as a label: clients choose it, so any unusual one is "other"."""
-    return method if method in _METHODS else "other"
+    return method if method in USUAL_METHODS else "other"
 
 
 def retired(snapshot: Snapshot) -> Snapshot:

@@ -5,7 +5,6 @@ Invariant: what is shown does not depend on whether the account exists.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Literal
 
 from gateway.aws.values import CognitoRefused
@@ -20,7 +19,6 @@ from gateway.sessions.page_request import PageRequest
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
-_BETWEEN_DIGITS = re.compile(r"[\s-]+")
 # Errors that reveal whether an account exists: answered as if a code had been sent.
 _TELLING = frozenset(
     {
@@ -59,11 +57,6 @@ async def must_reset(turn: Turn, username: str) -> Answer:
         except GatewayError as error:
             turn.report("forgot_password", error, refusal_texts.sending(error))
     return see_other(f"{turn.page.prefix}/reset_password?notice={notice}")
-
-
-def clean(code: str) -> str:
-    """Remove the spaces and dashes that e-mails and people put into a code."""
-    return _BETWEEN_DIGITS.sub("", code)
 
 
 def destination_of(account: Account) -> str:

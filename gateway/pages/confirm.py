@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
-from gateway.pages.codes import awaited, clean, destination_of, not_told
+from gateway.pages.codes import awaited, destination_of, not_told
 from gateway.pages.kept import Account, forget_account, keep_account, kept_account
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in import NO_USERNAME
+from gateway.pages.sign_in_steps import clean
 from gateway.pages.sign_up import RESEND_AFTER
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest

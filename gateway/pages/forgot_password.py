@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
-from gateway.pages.codes import awaited, clean, not_told
+from gateway.pages.codes import awaited, not_told
 from gateway.pages.kept import Account, keep_account, kept_account
 from gateway.pages.password_rules import broken, rules
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.renewed import reset_everywhere
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in import NO_USERNAME
+from gateway.pages.sign_in_steps import clean
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
 

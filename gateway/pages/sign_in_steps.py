@@ -170,8 +170,7 @@ def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
         return Wrong({"choice": "Choose one of these"})
     code = form.get("code", "")
     if shown.numeric:
-        # E-mails and apps group the digits, "123 456", and people type them so.
-        code = _BETWEEN_DIGITS.sub("", code)
+        code = clean(code)
     if not code:
         return Wrong({"code": "Enter the code" if shown.numeric else "Enter an answer"})
     if shown.kind == "authenticator":
@@ -205,14 +204,14 @@ def sends(planned: Planned) -> bool:
     return isinstance(planned, StepAnswer) and planned.members.get("ANSWER") in _MESSAGES
 
 
+def clean(code: str) -> str:
+    """Remove the spaces and dashes that e-mails, apps and people put between a code's digits."""
+    return _BETWEEN_DIGITS.sub("", code)
+
+
 def asks_for_message(challenge: Challenge) -> bool:
     """Return whether a right answer proves that a message arrived."""
     return challenge.name in _MESSAGES
-
-
-def can_continue(challenge: Challenge) -> bool:
-    """Return whether a form can answer the challenge at all."""
-    return view(challenge, {}).kind != "unknown"
 
 
 def needs_authenticator(challenge: Challenge) -> bool:

@@ -94,10 +94,6 @@ class RevocationWatch:
     async def stop(self) -> None:
         await self.checker.stop()
 
-    def is_denied(self, claims: Claims) -> bool:
-        """Return whether claims verified earlier, such as a session's, are denied."""
-        return self.ledger.denied.find(claims) is not None
-
     def admit(self, claims: Claims, token: bytes, digest: bytes, now: float) -> Admission:
         """Decide about a token that has just been verified. `now` is Unix time.
 

@@ -17,8 +17,9 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
-# struct linger {on, 0 s}: closing sends RST, which leaves no port in TIME_WAIT (RFC 9293 section 3.6.1).
-_RESET = struct.pack("ii", 1, 0)
+# struct linger {on, 0 s}: closing sends RST and discards unsent data, which leaves no port in TIME_WAIT
+# (RFC 9293 section 3.6.1).
+RESET = struct.pack("ii", 1, 0)
 # Seconds without an acknowledgement after which a connection is dead: five retransmissions. Linux's default
 # is 15 minutes (tcp_retries2), during which each pooled connection to a vanished host would cost a request
 # its timeout.
@@ -63,7 +64,7 @@ def reset_at_close(transport: asyncio.BaseTransport) -> None:
     sock = _socket_of(transport)
     if sock is not None:
         with contextlib.suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
 
 
 def send_room(transport: asyncio.BaseTransport) -> int:
