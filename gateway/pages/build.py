@@ -77,7 +77,6 @@ class Built:
         self.store = self._same_store(previous) or self._new_store(sealers)
         users = Users(config.cognito, self.threads)
         prover = Prover(key_sets, leeway=config.cognito.clock_leeway, max_token=config.cognito.max_token_size)
-        kept = previous is not None and self._same_sessions(previous)
         self.sessions: Sessions = Sessions(
             config,
             self.store,
@@ -87,21 +86,12 @@ class Built:
             streams=streams,
             metrics=metrics,
             log=log,
-            previous=previous.sessions if previous is not None and kept else None,
+            previous=self._same_sessions(previous),
         )
-        self.pages: Pages = Pages(
-            config,
-            self.threads,
-            log,
-            secret=secret,
-            once=once,
-            previous=None if previous is None else previous.pages,
-        )
-        same = previous is not None and config.cognito == previous.config.cognito
+        pages = None if previous is None else previous.pages
+        self.pages: Pages = Pages(config, self.threads, log, secret=secret, once=once, previous=pages)
         self.credentials: CredentialsCache = CredentialsCache(
-            config.cognito,
-            self.threads,
-            previous=previous.credentials if previous is not None and same else None,
+            config.cognito, self.threads, previous=self._same_credentials(previous)
         )
         self._codes: Codes = self._same_codes(previous) or self._new_codes()
         self.mcp = self._new_door(sealed, users, prover, log)
@@ -179,14 +169,21 @@ class Built:
         if not any(other.threads is self.threads for other in keep):
             self.threads.close()
 
-    def _same_sessions(self, previous: Built) -> bool:
-        """Return whether sessions cached under the previous configuration are valid under this one."""
+    def _same_sessions(self, previous: Built | None) -> Sessions | None:
+        """Return the previous sessions if those that they cache are valid under this configuration."""
+        if previous is None:
+            return None
         now, before = self.config, previous.config
         if (now.cognito, now.sign_in.session) != (before.cognito, before.sign_in.session):
-            return False
+            return None
         # A secret that was removed, perhaps because it leaked, opens no cookie any more; sessions it opened
         # before must not stay cached either.
-        return now.sign_in.session.store != "cookie" or set(previous._secrets) <= set(self._secrets)
+        kept = now.sign_in.session.store != "cookie" or set(previous._secrets) <= set(self._secrets)
+        return previous.sessions if kept else None
+
+    def _same_credentials(self, previous: Built | None) -> CredentialsCache | None:
+        same = previous is not None and previous.config.cognito == self.config.cognito
+        return previous.credentials if previous is not None and same else None
 
     def _same_redis(self, previous: Built | None) -> Redis | None:
         if previous is None:

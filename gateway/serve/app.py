@@ -82,12 +82,7 @@ class Gateway:
         self._metrics = metrics
         self._log = log
         # None: tracing is off.
-        self.tracer: Tracer | None = tracer_of(
-            config,
-            metrics=metrics,
-            log=log,
-            previous=None if previous is None else (previous.config, previous.tracer),
-        )
+        self.tracer: Tracer | None = self._new_tracer(previous)
         self.record = self._new_record()
         self.pool = self._same_pool(previous) or self._new_pool()
         assertion = config.identity_headers.assertion
@@ -205,6 +200,10 @@ class Gateway:
         if previous is None or previous.config.rate_limit != self.config.rate_limit:
             return None
         return previous.limits
+
+    def _new_tracer(self, previous: Gateway | None) -> Tracer | None:
+        before = None if previous is None else (previous.config, previous.tracer)
+        return tracer_of(self.config, metrics=self._metrics, log=self._log, previous=before)
 
     def _new_record(self) -> Record:
         return Record(
