@@ -1,4 +1,4 @@
-"""A bare Debian, made by mmdebstrap: the base of images, and the machine of somebody who has nothing yet."""
+"""A minimal Debian, created by mmdebstrap: the base of images, and a machine without anything installed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 # The machine's settings for reaching its package index, if any.
 _CARRIED = (Path("/etc/ssl/certs/ca-certificates.crt"), Path("/etc/pip.conf"))
 _NETWORK = (Path("/etc/resolv.conf"), Path("/etc/hosts"))
-# Variables of the same kind: settings of pip, roots, proxies.
+# Environment variables for the same purpose: settings of pip, certificates, proxies.
 _VARIABLES = ("PIP_", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy")
 _MOUNTS = """
 mount -t proc proc "$0/proc"
@@ -24,7 +24,7 @@ exec chroot "$0" env -i "$@"
 
 
 def make_debian(target: Path, packages: Sequence[str], hooks: Sequence[str] = ()) -> None:
-    """Make Debian 12 with these packages and what they cannot do without: in a folder, or in a .tar file."""
+    """Create Debian 12 with these packages and their dependencies, in a directory or a .tar file."""
     carried = [f"upload {path} {path}" for path in _CARRIED if path.exists()]
     subprocess.run(
         [
@@ -42,7 +42,7 @@ def make_debian(target: Path, packages: Sequence[str], hooks: Sequence[str] = ()
 
 
 class Machine:
-    """A root whose commands see nothing of this machine but its network; their processes end with them."""
+    """Run commands in a root that shares only the network with this machine; its processes end with it."""
 
     def __init__(self, root: Path, packages: Sequence[str]) -> None:
         make_debian(root, packages)
@@ -53,13 +53,13 @@ class Machine:
             "PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             **{name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
         }
-        # A folder of this machine is not there.
+        # This machine's directory does not exist there.
         self.environ.pop("PIP_FIND_LINKS", None)
         for path in _NETWORK:
             shutil.copyfile(path, root / path.relative_to("/"))
 
     def command(self, script: str, *, cwd: str = "/root", **environ: str) -> list[str | Path]:
-        """What runs these lines there, in a shell without settings."""
+        """Return the command that runs these lines there, in a shell without settings."""
         variables = [f"{name}={value}" for name, value in (self.environ | environ).items()]
         return [
             *("unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-euc", _MOUNTS, self.root),
@@ -69,7 +69,7 @@ class Machine:
     def run(
         self, script: str, *, cwd: str = "/root", stdin: str = "", **environ: str
     ) -> subprocess.CompletedProcess[str]:
-        """Run lines that end by themselves; AssertionError where they fail."""
+        """Run lines to their end. Raises AssertionError if they fail."""
         done = subprocess.run(
             self.command(script, cwd=cwd, **environ),
             input=stdin,

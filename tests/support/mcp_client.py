@@ -1,4 +1,4 @@
-"""An MCP client made of sockets, and the person in front of it: each step of the way by itself."""
+"""An MCP client over raw sockets, and its user: each step separately."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ async def post(port: int, target: str, body: str, *lines: str, kind: str) -> Rep
 
 @dataclass
 class McpProgram:
-    """Registers itself, sends a person away, redeems codes."""
+    """Registers, redirects the user, redeems codes."""
 
     port: int
     client_id: str = ""
@@ -39,7 +39,7 @@ class McpProgram:
         return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
     async def register(self, **members: Any) -> Reply:
-        """Ask for a client ID, and keep it where there is one."""
+        """Register; keep the client ID if there is one."""
         document = {"redirect_uris": [self.redirect_uri], "client_name": "Probe", **members}
         reply = await post(self.port, "/oauth2/register", json.dumps(document), kind="application/json")
         if reply.status == 201:
@@ -47,7 +47,7 @@ class McpProgram:
         return reply
 
     def authorize(self, **changes: str | None) -> str:
-        """Where the person is sent; a change to None leaves the parameter out."""
+        """Return the authorization request's address; a change to None omits the parameter."""
         query = {
             "response_type": "code",
             "client_id": self.client_id,
@@ -88,21 +88,21 @@ async def registered(at: Site, **members: Any) -> McpProgram:
 
 
 async def asked(program: McpProgram, browser: Browser, **changes: str | None) -> Reply:
-    """The consent page, after the person has signed in at our own pages."""
+    """Sign in on the gateway's pages; return the consent page."""
     await browser.open(program.authorize(**changes))
     assert 'name="password"' in browser.text, browser.text
     return await browser.submit(username=ALICE, password=PASSWORD)
 
 
 def answer_of(reply: Reply) -> dict[str, str]:
-    """What a redirect to the client says."""
+    """Return the parameters of a redirect to the client."""
     assert reply.status == 303, reply.body
     location = urlsplit(reply.get("location") or "")
     return dict(parse_qsl(location.query))
 
 
 async def code_of(program: McpProgram, browser: Browser, **changes: str | None) -> str:
-    """A code, after the whole way through the pages."""
+    """Return a code, after all steps through the pages."""
     page = await asked(program, browser, **changes)
     assert page.status == 200, page.body
     answer = answer_of(await browser.submit(decision="allow"))

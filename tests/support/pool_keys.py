@@ -1,4 +1,4 @@
-"""Keys for the pools of local Cognitos, which tests borrow: to make a pool's two takes 0.1 s of CPU."""
+"""Keys for the pools of local Cognitos, reused between tests: creating a pool's two costs 0.1 s of CPU."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator
 
 from local_cognito import keys
 
-# Those at hand that are left alone, so that none comes back soon: a Cognito that a test starts after another
-# one ended has other keys.
+# The number of keys that stay unused, so that none is reused soon: a Cognito started after another one has
+# different keys.
 _AT_REST = 6
 _free: deque[keys.PoolKeys] = deque()
 
 
 @contextlib.contextmanager
 def lent() -> Iterator[Callable[[], keys.PoolKeys]]:
-    """A `make_keys` whose pairs nobody else in this process has, until the block ends."""
+    """Lend a `make_keys` whose keys have no other user in this process until the block ends."""
     taken: list[keys.PoolKeys] = []
 
     def make() -> keys.PoolKeys:

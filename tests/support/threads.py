@@ -1,4 +1,4 @@
-"""What is asynchronous and outlives a test: in an event loop of its own, in a thread."""
+"""Asynchronous contexts that outlive a test, in an event loop in a separate thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 @contextmanager
 def in_a_thread(manager: AbstractAsyncContextManager[T]) -> Iterator[T]:
-    """What the manager gives, for fixtures of modules: each test has an event loop that ends with it."""
+    """Return the value of the context manager, for module fixtures: a test's event loop ends with the
+    test."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="in-a-thread")
     thread.start()
