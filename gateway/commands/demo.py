@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 EXAMPLE = "demo --port 8000"
 
 _HOST = "127.0.0.1"
-# The ports promised by INTERFACE.md; if one is in use, a free one replaces it.
+# The documented ports; if one is in use, a free one replaces it.
 _COGNITO_PORT, _API_PORT, _METRICS_PORT = 9229, 8080, 9090
 
 

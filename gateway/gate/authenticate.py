@@ -203,9 +203,10 @@ class Authenticator:
         return Verification(self, token, digest, now, known)
 
     def _begin_sealed(self, sealed: SealedTokens, token: bytes, now: float) -> Verification:
-        """The way of one of our own tokens: Cognito's, which is inside, takes every step of its own.
+        """Start the verification of a sealed token: Cognito's token inside takes every step.
 
-        Raises TokenMalformed where it was sealed for somebody else."""
+        Raises TokenMalformed if it was sealed for another resource.
+        """
         name = sealed_name(sha256(token).digest())
         known = self.cache.get(name, now)
         if known is not None:

@@ -20,7 +20,7 @@ from gateway.sessions.replicas import reached
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 
-# Seconds (RFC 6749 section 4.1.2: at most ten minutes; INTERFACE's promise). The client is waiting for it.
+# Seconds (RFC 6749 section 4.1.2: at most ten minutes). The client is waiting for it.
 LIFE = 60.0
 # Of all in memory, and of one person: 6 KiB each. A person who allows a ninth client within a minute ends
 # their first code, and nobody else's.

@@ -1,4 +1,4 @@
-"""ATTACKS "Headers", claims as header values: what the upstream's socket receives, byte by byte."""
+"""Claims as identity headers: what the upstream's socket receives, byte by byte."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ATTACKS "Paths", byte by byte: none of them reaches what needs a token."""
+"""Ambiguous paths, byte by byte: none of them reaches what needs a token."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ COMMANDS = [
     if language == "sh"
     for line in block.splitlines()
 ]
-# The demo's ports that INTERFACE names; only the gateway's is never replaced.
+# The documented ports of the demo; only the gateway's is never replaced.
 PORTS = {"gateway": 8000, "metrics": 9090, "local Cognito": 9229, "sample API": 8080}
 
 # The README's commands, and the tests below that run them.
