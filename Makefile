@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench sslyze screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench sslyze mcp screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,7 @@ lock: $(VENV)/.test ## update the dependencies in requirements/*.txt, with hashe
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing pyproject.toml -o requirements/image.txt
 	$(COMPILE) -c requirements/run.txt local_cognito/pyproject.toml -o requirements/local_cognito.txt
 	$(COMPILE) requirements/sslyze.in -o requirements/sslyze.txt
+	$(COMPILE) requirements/mcp.in -o requirements/mcp.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
@@ -118,7 +119,7 @@ sbom: $(VENV)/.test ## list every package of the image with version and license,
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove everything that these targets created
-	rm -rf $(VENV) .venv-sslyze build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
+	rm -rf $(VENV) .venv-sslyze .venv-mcp build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:

@@ -215,6 +215,14 @@ def resource(text: str) -> str:
     return text
 
 
+def document_host(text: str) -> str:
+    """A host of client documents: a name of the public Internet, without a port, in lower case."""
+    name = host_name(text)
+    if ":" in name or name.replace(".", "").isdigit() or "." not in name.strip("."):
+        raise ValueError(f"{shown(text)} must be a public host name such as client.example.com")
+    return name.removesuffix(".")
+
+
 def redirect_uri(text: str) -> str:
     """Parse a client's redirect URI (RFC 6749 section 3.1.2): absolute, without a fragment."""
     match = _REDIRECT.fullmatch(text)

@@ -18,6 +18,9 @@ def check_mcp(typed: Typed, report: Report) -> None:
     section = typed.values["mcp"]
     if section is None:
         return
+    if section["registration"] == "native":
+        _native(typed, report, section["resource"])
+        return
     sign_in, listen = typed.values["sign_in"], typed.values["listen"]
     if not sign_in["enabled"]:
         report.mistake(typed.place("mcp"), "mcp", "needs sign_in.enabled: true, whose pages sign users in")
@@ -46,6 +49,18 @@ def _resource(typed: Typed, report: Report, resource: str | None, prefix: str | 
         told = (
             f"lies under {prefix} or /.well-known, which are the gateway's own: name a path of the upstream"
         )
+        report.mistake(typed.place(key), key, told)
+
+
+def _native(typed: Typed, report: Report, resource: str | None) -> None:
+    """Clients that the pool registers are in no list: their tokens get in by their audience alone."""
+    pools = [pool for pool in typed.values["cognito"]["user_pools"] or () if pool is not None]
+    if resource is None or not pools:
+        return
+    bound = [pool for pool in pools if pool["clients"] == "bound" and resource in (pool["audiences"] or ())]
+    if not bound:
+        key = "mcp.registration"
+        told = f"native needs a user pool with clients: bound and {resource} in its audiences"
         report.mistake(typed.place(key), key, told)
 
 

@@ -169,6 +169,7 @@ COOKIE_NAME = named(
     "^[A-Za-z0-9][A-Za-z0-9_-]*$",
 )
 HOST_HEADER = named("`preserve`, `upstream` or a host name", addresses.host_header)
+DOCUMENT_HOST = named("host name", addresses.document_host)
 HOST_NAME = named("host name", addresses.host_name)
 
 # YAML can spell half of a surrogate pair ("\\ud800"); file names cannot contain one.

@@ -23,11 +23,29 @@ class Mcp(Declared):
         "Where clients may send people besides loopback addresses: whole URIs, compared exactly.",
         example="[https://client.example.com/callback]",
     )
+    client_documents: tuple[str, ...] = key(
+        ListOf(s.DOCUMENT_HOST),
+        (),
+        "Hosts whose client ID metadata documents are fetched. Strangers cause these requests, so "
+        "none by default.",
+        example="[client.example.com]",
+    )
+    registration: Literal["gateway", "native"] = key(
+        s.choice("gateway", "native"),
+        "gateway",
+        "gateway: clients register and sign in here. native: they are sent to the user pool, which registers "
+        "clients itself.",
+    )
     tokens: Literal["sealed", "cognito"] = key(
         s.choice("sealed", "cognito"),
         "sealed",
         "sealed: access tokens that no other API of the pool accepts. cognito: the pool's own.",
     )
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether this gateway is the authorization server."""
+        return self.registration == "gateway"
 
     @property
     def origin(self) -> str:

@@ -88,7 +88,7 @@ class Gate:
         self._sign = sign
         self._mcp = mcp
         # Where tokens of ours may be used; None: nowhere, for there are none.
-        self._sealed_at = None if config.mcp is None else config.mcp.path
+        self._sealed_at = config.mcp.path if config.mcp is not None and config.mcp.signs_in else None
         # Raw paths, as in `needs`: whether they lie there.
         self._inside: dict[str, bool] = {}
         # (method, raw path) → what its route needs; never for what `judge` answers itself.

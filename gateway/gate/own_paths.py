@@ -27,7 +27,8 @@ class OwnPaths:
         self._routes = routes
         self._signer = signer
         self._prefix = config.sign_in.prefix
-        self._kept = (WELL_KNOWN, self._prefix, *(() if config.mcp is None else _SERVER_METADATA))
+        signs_in = config.mcp is not None and config.mcp.signs_in
+        self._kept = (WELL_KNOWN, self._prefix, *(_SERVER_METADATA if signs_in else ()))
         # The path of the assertions' keys; None if there are none.
         self._keys = None if signer is None else f"{self._prefix}/jwks.json"
 

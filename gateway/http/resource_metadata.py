@@ -67,7 +67,8 @@ def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) ->
     if mcp is not None and (not path or _covers(mcp, path)):
         # Older clients ask at the root, whatever the resource's path.
         document["resource"] = mcp.resource
-        servers = [(config.listen.public_url or mcp.origin).rstrip("/")]
+        if mcp.signs_in:
+            servers = [(config.listen.public_url or mcp.origin).rstrip("/")]
     if servers:
         document["authorization_servers"] = servers
     if scopes:

@@ -105,6 +105,7 @@ class McpEndpoints:
             "scopes_supported": list(self._door.scopes),
             # RFC 9207 section 3.
             "authorization_response_iss_parameter_supported": True,
+            **({"client_id_metadata_document_supported": True} if self._door.takes_documents else {}),
         }
 
     # --- registration ---

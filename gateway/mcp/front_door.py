@@ -10,6 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, Mcp, UserPool
@@ -33,9 +34,21 @@ from gateway.sessions.proof import Prover
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 
+if TYPE_CHECKING:
+    from gateway.mcp.client_documents import ClientDocuments
+
 _ID_BYTES = 16
 # Refusals of one address that the log has one by one: a broken client says the same again and again.
 _LOGGED = RateRule(1.0, 20)
+
+
+def _documents(mcp: Mcp) -> ClientDocuments | None:
+    if not mcp.client_documents:
+        return None
+    # An HTTP client and roots: loaded where somebody wants them.
+    from gateway.mcp.client_documents import ClientDocuments  # noqa: PLC0415
+
+    return ClientDocuments(mcp.client_documents)
 
 
 class FrontDoor:
@@ -52,7 +65,9 @@ class FrontDoor:
         prover: Prover,
         log: Logger,
         clock: Callable[[], float] = time.time,
+        documents: ClientDocuments | None = None,
     ) -> None:
+        """`documents`: made by the configuration where None."""
         self.mcp = mcp
         self.issuer = (config.listen.public_url or mcp.origin).rstrip("/")
         self.scopes: Sequence[str] = RouteTable(config.routes).scopes("")
@@ -63,10 +78,22 @@ class FrontDoor:
         self._prefix = config.sign_in.prefix
         self._prover = prover
         self._clients = Sealer(tokens.secrets, "mcp client")
+        # None: no host is listed.
+        self._documents = documents or _documents(mcp)
         self._pending = Sealer(tokens.secrets, "mcp authorization")
         self._log = log
         self._logged: Buckets[str] = Buckets(_LOGGED)
         self._clock = clock
+
+    @property
+    def takes_documents(self) -> bool:
+        """Whether a client's ID may be the address of a document."""
+        return self._documents is not None
+
+    async def stop(self) -> None:
+        """End what is being fetched. Idempotent."""
+        if self._documents is not None:
+            await self._documents.stop()
 
     # --- clients ---
 
@@ -76,14 +103,19 @@ class FrontDoor:
 
     async def client(self, client_id: str) -> McpClient:
         """Return the client of this ID. Raises AuthorizationRefused."""
+        if self._documents is not None and client_id.startswith("https://"):
+            return await self._documents.client(client_id)
         client = mcp_clients.opened(self._clients, client_id, self._clock())
         if client is None:
             raise AuthorizationRefused("client_id is missing, or was not given here")
         return client
 
     def may_redirect(self, client: McpClient, uri: str) -> bool:
-        """Return whether the configuration still lists what a client registered."""
-        return mcp_clients.is_loopback_redirect(uri) or uri in self.mcp.redirect_uris
+        """Return whether people may be sent there: to their own machine, to what the configuration lists, or
+        to the host of the client's document."""
+        if mcp_clients.is_loopback_redirect(uri) or uri in self.mcp.redirect_uris:
+            return True
+        return client.host != "" and uri.startswith(f"https://{client.host}/")
 
     # --- an authorization's way ---
 

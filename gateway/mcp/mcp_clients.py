@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.errors import AuthorizationRefused
 from gateway.mcp.oauth_error import OAuthError
 from gateway.sessions.sealing import Sealer
 
@@ -23,6 +24,8 @@ NEVER = 253402300799.0
 # What clients register: one or two URIs, and a name. The ID travels in addresses and in a cookie.
 _MOST_URIS, _LONGEST_URI, _LONGEST_NAME = 10, 1024, 100
 _LONGEST_ALL = 2048
+# A document is written by an operator whom ours trusts, and fetched once.
+_MOST_DOCUMENT_URIS = 50
 # RFC 8252 section 7.3: http, a literal loopback address; `localhost` as well (section 8.3 advises against
 # it), for most MCP clients register it. Behind the port a path or a query begins, or nothing.
 _LOOPBACK = re.compile(
@@ -37,6 +40,8 @@ class McpClient:
     id: str
     unverified_name: str
     redirect_uris: tuple[str, ...]
+    # Where its document is (client_documents.py); empty for one that registered.
+    host: str = ""
 
     @property
     def digest(self) -> str:
@@ -83,6 +88,20 @@ def registered(document: Mapping[str, object], allowed: Collection[str]) -> tupl
 def shown_name(name: str) -> str:
     """Return a client's name on one line, and no longer than a line: what is left out says nothing."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:_LONGEST_NAME]
+
+
+def document_client(client_id: str, host: str, document: Mapping[str, object]) -> McpClient:
+    """Return the client that a document at this address describes. Raises AuthorizationRefused."""
+    name, uris = document.get("client_name", ""), document.get("redirect_uris")
+    # The draft's section 4.1: compared as strings, or one host's document could speak for another client.
+    if document.get("client_id") != client_id:
+        raise AuthorizationRefused("the client document has another client_id than its address")
+    if document.get("token_endpoint_auth_method", "none") != "none":
+        raise AuthorizationRefused("the client of the document is none without a secret or key")
+    if not isinstance(name, str) or not isinstance(uris, list) or len(uris) > _MOST_DOCUMENT_URIS:
+        raise AuthorizationRefused("the client document has no usable name or redirect_uris")
+    usable = tuple(uri for uri in uris if isinstance(uri, str) and len(uri) <= _LONGEST_URI)
+    return McpClient(client_id, shown_name(name), usable, host)
 
 
 def seal(sealer: Sealer, name: str, uris: Sequence[str]) -> str:

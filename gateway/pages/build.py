@@ -163,6 +163,8 @@ class Built:
         """Release everything that is not shared with one of `keep`. Idempotent."""
         await self.sessions.stop([other.sessions for other in keep])
         self.pages.close()
+        if self.mcp is not None:
+            await self.mcp.stop()
         await self.credentials.stop()
         if self.redis is not None and not any(other.redis is self.redis for other in keep):
             await self.redis.close()

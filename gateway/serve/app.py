@@ -189,7 +189,7 @@ class Gateway:
     def _new_sealed(self) -> SealedTokens | None:
         """Return what opens the tokens of MCP clients; None: there are none. Raises GatewayError."""
         mcp = self.config.mcp
-        if mcp is None or not self.config.sign_in.enabled:
+        if mcp is None or not mcp.signs_in or not self.config.sign_in.enabled:
             return None
         from gateway.mcp.sealed_tokens import SealedTokens  # noqa: PLC0415 - only where it is configured
 

@@ -1,0 +1,1 @@
+"""The official MCP client and server, and fastmcp's: run by `make mcp`'s interpreter, never imported here."""
