@@ -25,6 +25,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from gateway.errors import AuthorizationRefused
 from gateway.mcp.mcp_clients import McpClient, document_client
 from gateway.policy.rate import Buckets, RateRule
+from gateway.tls.outgoing_context import client_context
 from gateway.tokens import strict_json
 from gateway.version import VERSION
 
@@ -61,7 +62,7 @@ class ClientDocuments:
         """`resolve`, `port` and `context`: what a test puts in the place of the Internet's."""
         self._hosts = frozenset(hosts)
         self._resolver = _Pinned(resolve or public_addresses, port)
-        self._context = context or ssl.create_default_context()
+        self._context = context or client_context(None, "")
         self._clock = clock
         self._fetches: Buckets[str] = Buckets(_FETCHES)
         self._kept: OrderedDict[str, tuple[McpClient | str, float]] = OrderedDict()
