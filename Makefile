@@ -67,6 +67,13 @@ sslyze: .venv-sslyze/.done ## install sslyze, which one test uses, in its own en
 	.venv-sslyze/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/sslyze.txt
 	@touch $@
 
+mcp: .venv-mcp/.done ## install the MCP clients and server that tests use, in their own environment
+
+.venv-mcp/.done: requirements/mcp.txt
+	@$(PYTHON) -m venv .venv-mcp
+	.venv-mcp/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/mcp.txt
+	@touch $@
+
 lint: $(VENV)/.test ## run ruff, mypy (strict), yamllint, hadolint and shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
