@@ -49,6 +49,7 @@ def add_flags(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
     """Print the explanation; return 0 if the request would be allowed, else 1. Raises GatewayError."""
+    from gateway.commands.support.unsealing import opened
     from gateway.config.load import load
     from gateway.gate.dry_run import decide_for
     from gateway.tokens.explain import explain
@@ -56,22 +57,31 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
     config = load(config_path(arguments, environ), environ).config
     token = _token(arguments.token)
     malformed = _malformed(token)
+    inside = opened(config, token, time.time())
     with waiting_for("the keys of " + ", ".join(pool.id for pool in config.cognito.user_pools)):
         keys = asyncio.run(_key_sets(config))
-    explanation = malformed or explain(
-        token,
-        config.cognito.user_pools,
-        keys,
-        now=time.time(),
-        leeway=config.cognito.clock_leeway,
-        max_size=config.cognito.max_token_size,
+    explanation = (
+        malformed
+        or inside.failed
+        or explain(
+            inside.token,
+            config.cognito.user_pools,
+            keys,
+            now=time.time(),
+            leeway=config.cognito.clock_leeway,
+            max_size=config.cognito.max_token_size,
+        )
     )
+    explanation = inside.applied(explanation) if inside.failed is None else explanation
     if not config.cognito.user_pools:
         # As for requests: without a pool there is nothing to compare a token with.
         explanation = replace(explanation, refusal=NotConfigured("no user pool is configured"))
     decision = None
     if arguments.path is not None:
-        decision = decide_for(config, arguments.method, arguments.path, explanation, time.time())
+        sealed = inside.check is not None
+        decision = decide_for(
+            config, arguments.method, arguments.path, explanation, time.time(), sealed=sealed
+        )
     if arguments.json:
         sys.stdout.write(_as_json(explanation, decision))
     else:

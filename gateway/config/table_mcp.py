@@ -53,6 +53,10 @@ class Mcp(Declared):
         parts = urlsplit(self.resource)
         return f"{parts.scheme}://{parts.netloc}"
 
+    def covers(self, path: str) -> bool:
+        """Return whether a path is that of the resource, or below it."""
+        return path == self.path or path.startswith(f"{self.path}/")
+
     @property
     def path(self) -> str:
         """The path of the resource, without a slash at its end."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.config.model import Config
-from gateway.errors import Refusal
+from gateway.errors import Refusal, WrongAudience
 from gateway.gate.own_paths import OwnPaths
 from gateway.policy.decide import decide
 from gateway.policy.paths import split_target
@@ -29,8 +29,12 @@ class Decision:
     told: str
 
 
-def decide_for(config: Config, method: str, target: str, explanation: Explanation, now: float) -> Decision:
-    """Decide by the gateway's own steps: every reading of the path, the strictest need, the decision."""
+def decide_for(
+    config: Config, method: str, target: str, explanation: Explanation, now: float, *, sealed: bool = False
+) -> Decision:
+    """Decide by the gateway's own steps: every reading of the path, the strictest need, the decision.
+
+    `sealed`: the token is an MCP client's, good for one resource."""
     name = f"{method} {target}"
     try:
         paths = readings(split_target(target)[0], config.paths)
@@ -48,6 +52,8 @@ def decide_for(config: Config, method: str, target: str, explanation: Explanatio
     if explanation.refusal is not None:
         return Decision(name, told, False, refused_with(explanation.refusal))
     assert explanation.claims is not None, "either is set"
+    if sealed and config.mcp is not None and not all(map(config.mcp.covers, paths)):
+        return Decision(name, told, False, refused_with(WrongAudience("the path is outside mcp.resource")))
     try:
         reason = decide(need, _who(explanation.claims, config), now)
     except Refusal as refusal:

@@ -42,7 +42,7 @@ def metadata_url(request: Request | Asked, public_url: str | None, mcp: Mcp | No
     Section 3.3: the document's `resource` must be the requested URL, so the path is included where it can be
     quoted. Everything below the resource of MCP clients is that one resource.
     """
-    if mcp is not None and _covers(mcp, request.raw_path):
+    if mcp is not None and mcp.covers(request.raw_path):
         return mcp.origin + WELL_KNOWN + mcp.path
     origin = public_origin(request, public_url)
     if origin is None:
@@ -64,7 +64,7 @@ def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) ->
     servers = [pool.issuers[0] for pool in config.cognito.user_pools]
     path, mcp = request.raw_path[len(WELL_KNOWN) :], config.mcp
     document: dict[str, object] = {"resource": origin + (path or "/")}
-    if mcp is not None and (not path or _covers(mcp, path)):
+    if mcp is not None and (not path or mcp.covers(path)):
         # Older clients ask at the root, whatever the resource's path.
         document["resource"] = mcp.resource
         if mcp.signs_in:
@@ -80,8 +80,3 @@ def metadata(request: Request | Asked, config: Config, scopes: Sequence[str]) ->
         # `resource` is built from these: a cache must not serve one name's document to another.
         headers.append((b"Vary", b"X-Forwarded-Host, X-Forwarded-Proto"))
     return json_answer(document, headers=headers)
-
-
-def _covers(mcp: Mcp, raw_path: str) -> bool:
-    """Return whether a path is the resource of MCP clients, or lies below it."""
-    return raw_path.startswith(mcp.path) and raw_path[len(mcp.path) : len(mcp.path) + 1] in {"", "/"}

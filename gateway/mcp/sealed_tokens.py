@@ -24,10 +24,12 @@ class Unsealed(NamedTuple):
     """`token` is Cognito's and not verified yet; of its scopes those that were consented to count."""
 
     token: bytes
+    # The client's digest.
+    client: str
     scopes: frozenset[str]
 
     def __repr__(self) -> str:
-        return f"<Unsealed for {sorted(self.scopes)}>"
+        return f"<Unsealed for {self.client}>"
 
 
 class SealedTokens:
@@ -52,8 +54,8 @@ class SealedTokens:
         if data is None:
             raise TokenMalformed("sealed for another gateway or resource, or with a secret that is gone")
         inflate = zlib.decompressobj()
-        access, _, *scopes = json.loads(inflate.decompress(data, _MOST))
-        return Unsealed(access.encode("ascii"), frozenset(scopes))
+        access, client, *scopes = json.loads(inflate.decompress(data, _MOST))
+        return Unsealed(access.encode("ascii"), client, frozenset(scopes))
 
     def __eq__(self, other: object) -> bool:
         """Whether what one sealed the other opens, and nothing else."""

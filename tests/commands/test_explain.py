@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.mcp.sealed_tokens import SealedTokens
 from tests.support.commands import run
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 
@@ -185,3 +186,36 @@ def test_a_bad_token_decides_before_the_route_does(place: Path) -> None:
         r"refused with 401 \(token_expired\): exp passed \d+ s ago", done.stdout.splitlines()[-1]
     )
     assert explain(place, "--path", "/status", token=b"rubbish").returncode == 0
+
+
+def test_a_sealed_token_of_an_mcp_client(place: Path) -> None:
+    """What is inside is explained, with the scopes that were consented to, and where it may be used."""
+    secret, resource = b"a" * 44, "https://api.example.com/mcp"
+    (place / "secret").write_bytes(secret + b"\n")
+    file = place / "g.yaml"
+    bare = file.read_text()
+    more = f"mcp: {{resource: '{resource}'}}\nsign_in: {{session: {{secret_file: secret}}}}\n"
+    file.write_text(f"{bare}{more}routes: [{{path: /mcp/admin, scopes: [tools/admin]}}]\n")
+    inside = sign(KEY, access_claims(scope="tools/read tools/admin")).decode()
+    token = SealedTokens([secret], resource).seal(inside, client="c" * 32, scopes=["tools/read"])
+    done = explain(place, token)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"for MCP client {'c' * 32}, tools/read, at {resource} and below" in done.stdout
+    assert inside.rpartition(".")[2] not in done.stdout
+    for path, code, told in (
+        ("/mcp/tools", 0, "allowed (valid_token)"),
+        ("/mcp/admin", 1, "insufficient_scope"),
+        ("/api", 1, "wrong_audience"),
+    ):
+        done = explain(place, "--path", path, token)
+        assert done.returncode == code, done.stdout
+        assert told in done.stdout
+    for broken in (
+        token[:-5] + "AAAAA",
+        SealedTokens([b"b" * 44], resource).seal(inside, client="c", scopes=[]),
+    ):
+        done = explain(place, broken)
+        assert done.returncode == 1
+        assert "sealed for another gateway or resource" in done.stdout
+    file.write_text(bare)
+    assert "mcp is not configured" in explain(place, token).stdout
