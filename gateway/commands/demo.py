@@ -41,6 +41,7 @@ _COGNITO_PORT, _API_PORT, _METRICS_PORT = 9229, 8080, 9090
 
 def add_flags(parser: Parser) -> None:
     parser.add_argument("--port", type=port, default=8000, help="the gateway's port (default: 8000)")
+    parser.add_argument("--mcp", action="store_true", help="guard a sample MCP server too, at /mcp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,11 @@ def run(arguments: argparse.Namespace, _: Environ) -> int:
     require_local_cognito("demo")
     if not _is_free(arguments.port):
         raise GatewayError(f"demo: port {arguments.port} on {_HOST} is in use: choose another with --port")
-    asyncio.run(_demo(arguments.port))
+    asyncio.run(_demo(arguments.port, with_mcp=arguments.mcp))
     return 0
 
 
-async def _demo(port: int) -> None:
+async def _demo(port: int, *, with_mcp: bool) -> None:
     from gateway.serve.worker import Worker
     from local_cognito.seed import DEMO, read
 
@@ -84,14 +85,17 @@ async def _demo(port: int) -> None:
     async with contextlib.AsyncExitStack() as stack:
         with waiting_for("the local Cognito, the sample API and the gateway to start"):
             cognito = await stack.enter_async_context(_cognito(document))
-            api = await stack.enter_async_context(_api())
+            api = await stack.enter_async_context(_api(with_mcp=with_mcp))
             metrics = f"http://{_HOST}:{_free_port(_METRICS_PORT)}"
             running = Running(f"http://{_HOST}:{_free_port(port)}", metrics, cognito, api)
             seeded = seeded_by(document)
-            worker = Worker(_config(running, seeded, stack.enter_context(_folder())), source="the demo")
+            config = _config(running, seeded, stack.enter_context(_folder()), with_mcp=with_mcp)
+            worker = Worker(config, source="the demo")
             await worker.start()
             stack.push_async_callback(worker.stop)
-        sys.stdout.write(banner(running, seeded, has_aws_cli=shutil.which("aws") is not None))
+        sys.stdout.write(
+            banner(running, seeded, has_aws_cli=shutil.which("aws") is not None, with_mcp=with_mcp)
+        )
         sys.stdout.flush()
         await ended.wait()
 
@@ -109,13 +113,17 @@ async def _cognito(document: dict[str, Any]) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def _api() -> AsyncIterator[str]:
+async def _api(*, with_mcp: bool) -> AsyncIterator[str]:
     from aiohttp import web
 
     from local_cognito.sample_api import application as sample_api
+    from local_cognito.sample_mcp import add_routes
 
+    served = sample_api()
+    if with_mcp:
+        add_routes(served)
     # Short, so that an open event stream does not delay the exit.
-    runner = web.AppRunner(sample_api(), access_log=None, shutdown_timeout=0.2)
+    runner = web.AppRunner(served, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     try:
         await _start("sample API", _API_PORT, lambda port: web.TCPSite(runner, _HOST, port).start())
@@ -161,7 +169,7 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="cognito-gateway-demo-")
 
 
-def _config(running: Running, seeded: Seeded, folder: str) -> Config:
+def _config(running: Running, seeded: Seeded, folder: str, *, with_mcp: bool) -> Config:
     """Return the demo's configuration, with its files in `folder`, which exists as long as the demo."""
     import yaml
 
@@ -190,13 +198,14 @@ def _config(running: Running, seeded: Seeded, folder: str) -> Config:
         "log": {"format": "text"},
         # Without one a warning would be logged after the demo's output.
         "sign_in": {"session": {"secret_file": str(secret)}},
+        "mcp": {"resource": f"{running.gateway}/mcp"} if with_mcp else None,
     }
     path = Path(folder) / "gateway.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return load(path, {}).config
 
 
-def banner(running: Running, seeded: Seeded, *, has_aws_cli: bool) -> str:
+def banner(running: Running, seeded: Seeded, *, has_aws_cli: bool, with_mcp: bool = False) -> str:
     """Return the text printed once everything listens; every `$ ` line works without AWS settings."""
     config_url = f"{running.gateway}/api/v1/config"
     json_header = '-H "Content-Type: application/json"'
@@ -221,9 +230,22 @@ def banner(running: Running, seeded: Seeded, *, has_aws_cli: bool) -> str:
         f"Or get the token with {second}:",
         f"$ TOKEN=$({getting[second]})",
         "",
+        *(_mcp_lines(running) if with_mcp else ()),
         "Ctrl-C stops everything.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _mcp_lines(running: Running) -> list[str]:
+    return [
+        f"The MCP server is {running.gateway}/mcp, with one tool, whoami. Give this URL to an MCP client: it",
+        "registers itself and opens a browser, where you sign in as the user above and allow it. Its first",
+        "requests are these:",
+        f"$ curl -s -i -X POST {running.gateway}/mcp",
+        f"$ curl -s {running.gateway}/.well-known/oauth-protected-resource/mcp",
+        f"$ curl -s {running.gateway}/.well-known/oauth-authorization-server",
+        "",
+    ]
 
 
 def _instead(url: str, preferred: int) -> str:

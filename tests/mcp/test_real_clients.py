@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.demos import taking_turns
 from tests.support.ports import free_port
 from tests.support.site import ALICE, PASSWORD, Site, site
 from tests.support.waiting import PATIENCE
@@ -50,10 +56,10 @@ async def guarded(folder: Path, more: str = "") -> AsyncIterator[Site]:
         await process.wait()
 
 
-async def ran(program: str, at: Site) -> Any:
+async def ran(program: str, url: str, *more: str, user: tuple[str, str] = (ALICE, PASSWORD)) -> Any:
     """What a client printed, after it went the whole way."""
     process = await asyncio.create_subprocess_exec(
-        *(PYTHON, PROGRAMS / program, at.url, ALICE, PASSWORD),
+        *(str(PYTHON), str(PROGRAMS / program), url, *user, *more),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
@@ -64,7 +70,7 @@ async def ran(program: str, at: Site) -> Any:
 
 async def test_the_official_client(tmp_path: Path) -> None:
     async with guarded(tmp_path) as at:
-        result = await ran("official_client.py", at)
+        result = await ran("official_client.py", at.url)
     way = {
         "first": ["add", "42"],
         "second": ["add", "42"],
@@ -78,4 +84,42 @@ async def test_the_official_client(tmp_path: Path) -> None:
 
 async def test_fastmcps_client(tmp_path: Path) -> None:
     async with guarded(tmp_path) as at:
-        assert await ran("fast_client.py", at) == {"tools": ["add"], "sum": "42", "signed_in": 1}
+        result = await ran("fast_client.py", at.url)
+    assert result == {"tools": ["add"], "said": "42", "signed_in": 1}
+
+
+async def test_the_demos_mcp_server(tmp_path: Path) -> None:
+    port = free_port()
+    with taking_turns():
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gateway", "demo", "--port", str(port), "--mcp"),
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "TMPDIR": str(tmp_path)},
+        )
+        assert process.stdout is not None
+        try:
+            printed = ""
+            async with asyncio.timeout(PATIENCE):
+                while "Ctrl-C stops everything." not in printed:
+                    line = (await process.stdout.readline()).decode()
+                    assert line, printed
+                    printed += line
+            known = re.search(r"user +(\S+) +password +(\S+)", printed)
+            assert known is not None
+            url = f"http://127.0.0.1:{port}"
+            result = await ran("fast_client.py", url, "whoami", user=(known[1], known[2]))
+            pasted = [
+                line[2:] for line in printed.splitlines() if line.startswith("$ curl") and "mcp" in line
+            ]
+            refused, resource = [
+                subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True).stdout
+                for line in pasted
+            ]
+        finally:
+            process.send_signal(signal.SIGINT)
+            ended = await process.wait()
+    assert ended == 0
+    assert result["tools"] == ["whoami"]
+    assert json.loads(result["said"])["user"]
+    assert refused.startswith("HTTP/1.1 401 ")
+    assert json.loads(resource)["authorization_servers"] == [url]

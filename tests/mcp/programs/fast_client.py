@@ -1,6 +1,6 @@
 """fastmcp's client, the whole way, with its own listener for the redirect.
 
-`fast_client.py ORIGIN USERNAME PASSWORD`; prints what happened as JSON.
+`fast_client.py ORIGIN USERNAME PASSWORD [TOOL]`; prints what happened as JSON.
 """
 
 from __future__ import annotations
@@ -37,13 +37,14 @@ class Headless(OAuth):
 
 
 async def main() -> None:
-    origin, username, password = sys.argv[1:]
+    origin, username, password, *others = sys.argv[1:]
+    tool, arguments = (others[0], {}) if others else ("add", {"one": 20, "other": 22})
     auth = Headless(client_name="fast client")
     auth.person = Person(username, password)
     async with Client(f"{origin}/mcp", auth=auth) as client:
         tools = [tool.name for tool in await client.list_tools()]
-        added = await client.call_tool("add", {"one": 20, "other": 22})
-    print(json.dumps({"tools": tools, "sum": added.content[0].text, "signed_in": auth.person.times}))
+        answer = await client.call_tool(tool, arguments)
+    print(json.dumps({"tools": tools, "said": answer.content[0].text, "signed_in": auth.person.times}))
 
 
 if __name__ == "__main__":
