@@ -154,7 +154,7 @@ class FrontDoor:
             refresh=tokens.refresh,
             device_key=tokens.device_key,
         )
-        pending.signed_in(page, self._pending, waiting, session)
+        pending.signed_in(page, self._pending, waiting, session, proven.id.email or session.username)
         self._told("mcp_sign_in", page, session, waiting)
 
     async def allow(self, page: PageRequest, waiting: Pending, session: Session) -> str:

@@ -29,6 +29,7 @@ from gateway.sessions.renewing import FINAL
 from gateway.sessions.replicas import StoreUnavailable
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
+from gateway.tokens.claims import decode
 
 PREFIX = "mcp_rt_"
 # What a token has left at least when it is handed out (seconds): a person may have thought for minutes, and
@@ -60,6 +61,7 @@ class Issuing:
     ) -> None:
         self._pools = {pool.id: pool for pool in config.cognito.sign_in_pools}
         self._mcp = mcp
+        self._max_token = config.cognito.max_token_size
         self._tokens = tokens
         self._refresh = Sealer(tokens.secrets, "mcp refresh token")
         self._codes = codes
@@ -160,9 +162,13 @@ class Issuing:
         self, session: Session, client: McpClient, scopes: tuple[str, ...], granted: tuple[str, ...]
     ) -> dict[str, object]:
         """RFC 6749 section 5.1."""
-        access = session.access
+        access, named = session.access, scopes
         if self._mcp.tokens == "sealed":
             access = self._tokens.seal(access, client=client.digest, scopes=scopes)
+        else:
+            # It has those of the app client, whatever was consented to.
+            claims = decode(access.encode("ascii"), self._max_token).unverified_claims
+            named = tuple(str(claims.get("scope", "")).split())
         answer: dict[str, object] = {
             "access_token": access,
             "token_type": "Bearer",
@@ -170,8 +176,8 @@ class Issuing:
         }
         if session.refresh:
             answer["refresh_token"] = self._sealed(session, client, granted)
-        if scopes:
-            answer["scope"] = " ".join(scopes)
+        if named:
+            answer["scope"] = " ".join(named)
         return answer
 
     def _sealed(self, session: Session, client: McpClient, scopes: tuple[str, ...]) -> str:

@@ -41,6 +41,8 @@ class Pending:
     began: float
     authorization: Authorization
     session: Session | None = None
+    # What the person knows themselves by: their e-mail address, where there is one.
+    user: str = ""
 
     @property
     def return_to(self) -> str:
@@ -68,9 +70,9 @@ def found(page: PageRequest, sealer: Sealer, tab: str) -> Pending | None:
     return _opened(page, sealer, tab)
 
 
-def signed_in(page: PageRequest, sealer: Sealer, pending: Pending, session: Session) -> None:
+def signed_in(page: PageRequest, sealer: Sealer, pending: Pending, session: Session, user: str) -> None:
     """Keep it with the tokens of its sign-in."""
-    _keep(page, sealer, replace(pending, session=session))
+    _keep(page, sealer, replace(pending, session=session, user=user))
 
 
 def forget(page: PageRequest, pending: Pending) -> None:
@@ -131,4 +133,5 @@ def _decoded(data: bytes) -> Pending:
         members["began"],
         Authorization(**{**asked, "scopes": tuple(asked["scopes"])}),
         form.of_members(session),
+        members["user"],
     )

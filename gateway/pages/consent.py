@@ -36,7 +36,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
         redirect_to=_place(asked.redirect_uri),
         resource=portal.config.mcp.resource if portal.config.mcp else "",
         scopes=asked.scopes,
-        user=waiting.session.username,
+        user=waiting.user,
         kept={"request": waiting.tab},
     )
     # Browsers look at the redirect behind a form as well (CSP level 3, form-action).

@@ -240,7 +240,7 @@ async def test_what_the_consent_page_shows_and_allows(tmp_path: Path) -> None:
         assert "\u202e" not in browser.text
         assert "127.0.0.1:3334" in browser.text
         assert RESOURCE in browser.text
-        assert "Signed in as" in browser.text
+        assert ALICE in browser.text
         assert "<script" not in browser.text
         policy = page.get("content-security-policy") or ""
         assert "script-src 'none'" in policy
@@ -279,4 +279,5 @@ async def test_cognitos_own_tokens_where_that_is_configured(tmp_path: Path) -> N
     async with site(tmp_path, more=more) as at:
         tokens = await tokens_of(await registered(at), at.browser())
         assert decode(tokens["access_token"].encode()).unverified_claims["client_id"] == CLIENT
+        assert tokens["scope"] == "aws.cognito.signin.user.admin"
         assert (await call(at.worker.port, tokens["access_token"], "/other")).status == 200
