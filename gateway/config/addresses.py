@@ -216,7 +216,7 @@ def resource(text: str) -> str:
 
 
 def document_host(text: str) -> str:
-    """A host of client documents: a name of the public Internet, without a port, in lower case."""
+    """Return the host of client documents: a public name in lower case, without a port."""
     name = host_name(text)
     if ":" in name or name.replace(".", "").isdigit() or "." not in name.strip("."):
         raise ValueError(f"{shown(text)} must be a public host name such as client.example.com")

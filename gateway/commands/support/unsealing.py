@@ -45,7 +45,7 @@ class Opened:
 
 
 def opened(config: Config, token: bytes, now: float) -> Opened:
-    """Open a sealed token; any other is returned as it is. Raises GatewayError for an unreadable secret."""
+    """Return a sealed token opened, and any other unchanged. Raises GatewayError for an unreadable secret."""
     if not token.startswith(PREFIX):
         return Opened(token)
     mcp, file = config.mcp, config.sign_in.session.secret_file
