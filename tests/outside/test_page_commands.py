@@ -80,6 +80,7 @@ NOT_RUN: dict[tuple[str, str], str] = {
         "local-cognito.md",
         r".*",
     ): "tests/local_cognito/test_docs.py runs the page's examples",
+    ("kubernetes.md", r"make test-kubernetes"): "starts a cluster for minutes; CI runs it",
     ("performance.md", r".*"): "takes minutes and measures; tests/bench runs each part of it for an instant",
     ("reliability.md", r".*"): "takes minutes; tests/faults is what it runs",
 }
