@@ -512,7 +512,7 @@ async def test_replicas_ask_once_and_all_know(
         end(cognito, "GlobalSignOut", alice, "alice")
         took = await asyncio.gather(*(gateway.refuses(alice.access, 3.0) for gateway in both))
         # Redis is a process of its own, which has to get its turns, too.
-        assert max(took) < CHECK_EVERY + 0.5
+        assert max(took) < 2 * CHECK_EVERY
         assert sum(gateway.checks.get("revoked", 0) for gateway in both) == 1
         keys = redis.ask("KEYS cognito_gateway:revocation:*")
         assert b"denied:" in keys
