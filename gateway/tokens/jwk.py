@@ -166,7 +166,7 @@ def _parse_key(jwk: object) -> VerificationKey:
     try:
         # Only members checked above: PyJWT would read more of the document's object.
         public_key = PyJWK({"kty": "RSA", "alg": "RS256", "e": _PUBLIC_EXPONENT, "n": n}).key
-    except InvalidKeyError:
+    except InvalidKeyError:  # pragma: no cover - nothing that passed our checks; a newer PyJWT may check more
         raise KeySetRefused("n is not an RSA modulus") from None
     return VerificationKey(kid, public_key, (modulus.bit_length() + 7) // 8, _thumbprint(n))
 

@@ -106,6 +106,8 @@ async def test_everything_in_redis_ends_by_itself(verdicts: RedisVerdicts, serve
     await verdicts.settle(FAMILY)
     await verdicts.deny(SUBJECT, Denial("deleted", 1.0))
     keys = [line for line in server.ask("KEYS *").split(b"\r\n") if line.startswith(b"cognito_gateway")]
-    assert len(keys) == 3
+    # The count of calls ends after some 20 ms, and may have done so.
+    assert 2 <= len(keys) <= 3
     for key in keys:
-        assert int(server.ask(f"PTTL {key.decode()}").strip(b":\r\n")) > 0
+        # -1: it never ends; -2: it has ended meanwhile.
+        assert int(server.ask(f"PTTL {key.decode()}").strip(b":\r\n")) != -1
