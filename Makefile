@@ -51,8 +51,8 @@ test-uvloop: $(VENV)/.test ## run the tests of the data path and the processes o
 DECIDES := gateway/gate/*,gateway/policy/*,gateway/tokens/*,gateway/http/headers.py,gateway/http/forwarded.py
 coverage: $(VENV)/.test ## run the fast tests with branch coverage; fails unless gate, policy, tokens and headers are fully covered
 	$(PYTEST) --cov --cov-report= $(ARGS)
-	$(BIN)/coverage report --skip-covered
-	$(BIN)/coverage report --skip-covered --show-missing --fail-under=100 --include='$(DECIDES)'
+	$(BIN)/coverage report
+	$(BIN)/coverage report --fail-under=100 --include='$(DECIDES)'
 
 soak: $(VENV)/.test ## send two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)
