@@ -310,9 +310,7 @@ def _check_audience(claims: dict[str, object], client_id: str, rules: PoolRules,
     if found is None:
         if not listed:
             raise WrongClient(f"client_id {shown(client_id)} is not in client_ids, and there is no aud")
-        if rules.require_audience:
-            raise WrongAudience("aud is missing, and require_audience is set")
-        return
+        raise WrongAudience("aud is missing, and require_audience is set")
     if names_us(found, client_id, rules, listed=listed):
         return
     said = "a list" if isinstance(claims["aud"], list) else shown(claims["aud"])

@@ -12,10 +12,13 @@ from gateway.gate.limits import Limits
 from gateway.gate.refusals import Refusals
 from gateway.keys.key_sets import KeySets
 from gateway.observe.metrics import WorkerMetrics
+from gateway.tokens.claims import decode, verify
+from gateway.tokens.jwk import read_key_set
 from tests.support.assertions import curve, settings
 from tests.support.key_sets import Recorder
 from tests.support.shared_redis import Lines, logging_to
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
+from tests.support.verifying import cache_of
 
 
 async def test_states_are_shown_and_secrets_are_not(tmp_path: Path) -> None:
@@ -29,7 +32,9 @@ async def test_states_are_shown_and_secrets_are_not(tmp_path: Path) -> None:
     )
     config, metrics = load(file, {}).config, WorkerMetrics()
     key_sets = KeySets(config.cognito.user_pools, events=Recorder(), timing=None, timeout=10.0)
-    authenticator = Authenticator(config, key_sets, describe=lambda _: b"", metrics=metrics)
+    authenticator = Authenticator(
+        config, key_sets, describe=lambda _: b"", metrics=metrics, cache=cache_of(key_sets.key)
+    )
     token = sign(key, access_claims(sub="the-subject"))
     verification = authenticator.begin([b"Bearer " + token], None, time.time())
     assert repr(verification) == f"<Verification by {authenticator!r}>"
@@ -38,6 +43,10 @@ async def test_states_are_shown_and_secrets_are_not(tmp_path: Path) -> None:
     assert config.identity_headers.assertion is not None
     signer = Signer(config, config.identity_headers.assertion)
     assert repr(signer).startswith("<Signer ES256, key ")
+    (verifying,) = read_key_set(key_set_document(key)).keys.values()
+    unverified = decode(token)
+    claims = verify(unverified, verifying, authenticator.rules(unverified), now=time.time())
+    assert repr(signer.assertion(claims)) == f"<Assertion for {claims!r}>"
 
     assert config.rate_limit is not None
     with logging_to(tmp_path, Lines()) as log:

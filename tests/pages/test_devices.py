@@ -156,5 +156,5 @@ async def test_an_unconfirmed_device_does_not_prevent_the_sign_in(
         assert (await browser.open("/api")).status == 200
         (line,) = await at.logged("device_unconfirmed")
         assert (line["level"], line["pool"]) == ("warning", POOL)
-        assert "too many requests" in line["exact"]
+        assert "throttling requests" in line["exact"]
         assert (await session_of(at, browser)).device_key == ""

@@ -257,7 +257,7 @@ async def test_codes_by_message_and_the_choice_between_them(tmp_path: Path) -> N
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         await browser.submit(username="bob@example.com", password=PASSWORD)
-        assert "How do you want to prove" in browser.text
+        assert "How do you want to verify your identity" in browser.text
         await browser.submit(choice="SMS_MFA")
         assert "text message to" in browser.text
         assert "9934" in browser.text
