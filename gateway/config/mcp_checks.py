@@ -67,6 +67,9 @@ def _native(typed: Typed, report: Report, resource: str | None) -> None:
 def _pools(typed: Typed, report: Report, resource: Sequence[str]) -> None:
     """`resource`: the segments of its path."""
     pools = [pool for pool in typed.values["cognito"]["user_pools"] or () if pool is not None]
+    if pools and not any(pool["client_ids"] for pool in pools):
+        told = "needs a user pool with client_ids: nobody could sign in for an MCP client"
+        report.mistake(typed.place("mcp"), "mcp", told)
     routes = [route for route in typed.values["routes"] or () if route is not None]
     needs_scopes = any(route["scopes"] and _meets(route["path"] or "", resource) for route in routes)
     for index, pool in enumerate(pools):

@@ -1,0 +1,49 @@
+"""What `check-config` says about the section `mcp` beside the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.config.load import examine
+
+POOL = "id: us-east-1_AbCdEfGhJ, client_ids: [abcde12345]"
+BOUND = "id: us-east-1_AbCdEfGhJ, clients: bound, audiences: ['https://api.test/mcp']"
+MCP = "resource: 'https://api.test/mcp'"
+
+
+def said(folder: Path, mcp: str, *, pool: str = POOL, more: str = "") -> str:
+    path = folder / "gateway.yaml"
+    path.write_text(f"cognito: {{user_pools: [{{{pool}}}]}}\nmcp: {{{mcp}}}\n{more}")
+    _, report = examine(path, {})
+    return "\n".join(report.lines)
+
+
+@pytest.mark.parametrize(
+    ("mcp", "pool", "more", "told"),
+    [
+        (MCP, POOL, "sign_in: {enabled: false}\n", "needs sign_in.enabled: true"),
+        (MCP, f"{POOL}, token_use: [id]", "", "mcp needs access"),
+        (MCP, BOUND, "", "needs a user pool with client_ids"),
+        ("resource: 'https://api.test/oauth2/mcp'", POOL, "", "the gateway's own"),
+        ("resource: 'http://api.test/mcp'", POOL, "", "must be https"),
+        ("resource: 'https://api.test/a/../mcp'", POOL, "", "between single slashes"),
+        (f"{MCP}, redirect_uris: ['javascript:x']", POOL, "", "browsers run or read"),
+        (f"{MCP}, redirect_uris: ['http://app.example/cb']", POOL, "", "must be https"),
+        (f"{MCP}, client_documents: [127.0.0.1]", POOL, "", "must be a public host name"),
+        (f"{MCP}, registration: native", POOL, "", "native needs a user pool with clients: bound"),
+        (MCP, POOL, "", "warning: mcp: sign_in.session.secret_file is not set"),
+        (MCP, POOL, "routes: [{path: /mcp/**, scopes: [a/b]}]\n", "MCP clients of this pool get 403 there"),
+    ],
+)
+def test_what_does_not_fit(tmp_path: Path, mcp: str, pool: str, more: str, told: str) -> None:
+    assert told in said(tmp_path, mcp, pool=pool, more=more)
+
+
+def test_what_fits(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("a" * 44)
+    (tmp_path / "keys").chmod(0o600)
+    sign_in = "sign_in: {session: {secret_file: keys}}\n"
+    assert said(tmp_path, MCP, more=sign_in + "routes: [{path: /api/**, scopes: [a/b]}]\n") == ""
+    assert said(tmp_path, f"{MCP}, registration: native", pool=BOUND, more=sign_in).count("mcp") == 0
