@@ -14,7 +14,7 @@ from gateway.config.shapes import ListOf
 class Mcp(Declared):
     resource: str = required(
         s.RESOURCE,
-        "The URL of the MCP server, as clients have it. What is handed out is good at this path and below.",
+        "The URL that people enter in their MCP clients. Issued tokens are valid at this path and below it.",
         example="https://api.example.com/mcp",
     )
     redirect_uris: tuple[str, ...] = key(
