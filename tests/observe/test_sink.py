@@ -172,11 +172,11 @@ def test_a_disk_that_was_full_for_a_while_has_no_line_that_begins_within_another
             torn.append(line)
     # The one on which the disk became full, and no other.
     assert len(torn) <= 1
-    assert whole[-2]["number"] == 31
     numbers = [each["number"] for each in whole if "number" in each]
-    assert numbers == [*range(len(numbers) - 1), 31]
+    assert numbers == sorted(numbers)
+    assert numbers[-1] == 31
     # Each line is there, or counted as lost.
-    assert whole[-1]["lost"] == 32 - len(numbers)
+    assert sum(each["lost"] for each in whole if "lost" in each) == 32 - len(numbers)
 
 
 def test_a_descriptor_that_is_non_blocking_gets_every_line(pipe: Pipe) -> None:

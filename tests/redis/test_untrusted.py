@@ -35,7 +35,7 @@ STRINGS = [
     "9" * 400,
     "x" * 100_000,
     f"{FUTURE * 1e6:.0f}",
-    f"{(time.time() + 100) * 1e6:.0f}",
+    f"{(time.time() + 3600) * 1e6:.0f}",
     "asking",
     "[]",
     "{}",
