@@ -98,6 +98,11 @@ finds nothing left to cut.
 {{- if eq (include "cognito-gateway.native" .) "true" -}}
 - {{ include "cognito-gateway.container" . | nindent 2 | trim }}
   restartPolicy: Always
+  # Kubernetes starts the application when this has succeeded: it may ask the gateway from its first moment.
+  startupProbe:
+    tcpSocket: {port: gateway}
+    periodSeconds: 1
+    failureThreshold: 120
   lifecycle:
     preStop:
       exec:
