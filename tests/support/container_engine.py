@@ -101,6 +101,9 @@ def running(directory: Path) -> Iterator[Engine]:
         process.terminate()
         process.wait(180)
         log.close()
+        # It leaves its network mounted, and a folder with a mount in it cannot be removed.
+        for left in (directory / "exec" / "netns").glob("*"):
+            subprocess.run(["umount", left], check=True)
 
 
 def make_base_image(engine: Engine, directory: Path) -> None:

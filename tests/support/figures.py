@@ -56,6 +56,8 @@ CLUSTER: dict[str, str] = {
     "eviction": "an eviction",
     "scale-down": "two replicas become one",
     "node drain": "the node is drained, and takes pods again",
+    "container killed": "`kill -9` of one of two gateways' containers",
+    "worker stopped in a pod": "one of two workers of the only pod hangs (SIGSTOP)",
 }
 ROWS = {**LOOPBACK, **CLUSTER}
 TABLES = {

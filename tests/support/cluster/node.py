@@ -23,6 +23,8 @@ from tests.support.cluster import names
 from tests.support.cluster.build import programs
 
 ADDRESS = "10.10.0.1"
+# Where the rest of the world is, for pods.
+OUTSIDE = "10.10.0.254"
 API = f"https://{ADDRESS}:6443"
 NODE = "node1"
 SERVICES, DNS = "10.96.0.0/16", "10.96.0.10"
@@ -55,11 +57,15 @@ kernel/keys/root_maxkeys 1000000
 kernel/keys/root_maxbytes 25000000
 LIST
 ip link set lo up
-ip link add node0 type veth peer name node0-peer
-ip link set node0-peer up
+ip netns add outside
+ip link add node0 type veth peer name node0-peer netns outside
 ip addr add {address}/24 dev node0
 ip link set node0 up
-ip route add default via 10.10.0.254
+ip route add default via {outside}
+ip -n outside link set lo up
+ip -n outside addr add {outside}/24 dev node0-peer
+ip -n outside link set node0-peer up
+ip -n outside route add {pods} via {address}
 echo 1 > /proc/sys/net/ipv4/ip_forward
 """
 
@@ -181,6 +187,10 @@ class Node:
         """The command, inside all of the node's namespaces."""
         return ["nsenter", "-t", str(self.pid), "-n", "-p", "-m", f"--wd={self.folder}", *words]
 
+    def outside(self, *words: str | Path) -> list[str | Path]:
+        """The command, in the network beyond the node's interface."""
+        return ["nsenter", f"--net=/proc/{self.pid}/root/run/netns/outside", *words]
+
     # --- the API server ---
 
     def start(self) -> None:
@@ -203,7 +213,7 @@ class Node:
         children = Path(f"/proc/{self._outer.pid}/task/{self._outer.pid}/children")
         _wait(30, "the namespaces", lambda: bool(children.read_text().strip()))
         self.pid = int(children.read_text())
-        setup = _SETUP.format(folder=self.folder, address=ADDRESS)
+        setup = _SETUP.format(folder=self.folder, address=ADDRESS, outside=OUTSIDE, pods=PODS)
         subprocess.run(self.enter("bash", "-c", setup), check=True)
         key = self.folder / "pki" / "sa.key"
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
@@ -325,6 +335,10 @@ class Node:
             *("--kubeconfig", self.folder / "kubeconfig" / "admin", "--hostname-override", NODE),
         )
 
+    def kill_container(self, container: str) -> None:
+        """SIGKILL, as the kernel sends it: not even the kubelet knows before."""
+        self._inside("ctr", "--namespace", "k8s.io", "task", "kill", "--signal", "SIGKILL", container)
+
     # --- the end ---
 
     def stop(self) -> None:
@@ -397,8 +411,8 @@ def _make_group(name: str) -> None:
     for hierarchy in _hierarchies():
         group = hierarchy / name
         group.mkdir()
-        if (hierarchy / "cgroup.controllers").exists():
-            # Version 2: whoever is above says what is counted below.
+        if hierarchy == _CGROUPS:
+            # Version 2 alone: the parent says what is counted below.
             (hierarchy / "cgroup.subtree_control").write_text("+cpuset +cpu +io +memory +pids")
             continue
         for each in ("cpuset.cpus", "cpuset.mems"):

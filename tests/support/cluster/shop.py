@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -160,6 +162,21 @@ class Shop(Release):
         except AssertionError as error:
             seen = self.kubectl("describe", "pods")[-4000:] + self.kubectl("get", "events")[-3000:]
             raise AssertionError(f"{error}\n{seen}") from None
+        self._reached(name)
+
+    def _reached(self, name: str, seconds: float = 60) -> None:
+        """A Service leads to a pod that is ready a moment after that is known."""
+        until = time.monotonic() + seconds
+        for each in self.get("services", f"--field-selector=metadata.name={name}"):
+            address = (each["spec"]["clusterIP"], each["spec"]["ports"][0]["port"])
+            while True:
+                try:
+                    socket.create_connection(address, timeout=10).close()
+                    break
+                except OSError:
+                    if time.monotonic() > until:
+                        raise
+                    time.sleep(0.2)
 
     def pods(self, *, app: str = "", ready: bool = True) -> list[Object]:
         label = f"app={app}" if app else "app.kubernetes.io/instance=shop,app.kubernetes.io/component!=test"

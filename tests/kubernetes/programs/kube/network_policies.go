@@ -31,7 +31,7 @@ func newNetworkPoliciesCommand() *cobra.Command {
 		controller, err := networkpolicy.NewController(client,
 			all.Networking().V1().NetworkPolicies(), all.Core().V1().Namespaces(), all.Core().V1().Pods(),
 			nil, nil, nil, nil,
-			networkpolicy.Config{QueueID: 100, NodeName: node, NRIdisabled: true})
+			networkpolicy.Config{QueueID: 100, NodeName: node})
 		if err != nil {
 			return err
 		}
