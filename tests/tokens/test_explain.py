@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from gateway.config.model import UserPool
@@ -131,3 +133,15 @@ def test_errors_do_not_contain_the_token(keypair: KeyPair, keys: KeySet) -> None
     token = sign(keypair, access_claims(now=NOW))
     signature = token.rpartition(b".")[2].decode()
     assert signature[:20] not in repr(explained(token, keys))
+
+
+def test_a_client_that_registered_itself_is_judged_by_its_audience(keypair: KeyPair, keys: KeySet) -> None:
+    bound = dataclasses.replace(pool("access"), clients="bound", audiences=("https://api.test",))
+    for aud, passed in (("https://api.test", True), ("https://other.test", False)):
+        token = sign(keypair, access_claims(client_id="2registered9", aud=aud, now=NOW))
+        checks = {
+            each.name: each for each in explain(token, [bound], {POOL_ID: keys}, now=NOW, leeway=0.0).checks
+        }
+        assert checks["client"].passed
+        assert "any client whose token names one of audiences" in checks["client"].wanted
+        assert checks["audience"].passed is passed
