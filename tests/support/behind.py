@@ -46,10 +46,11 @@ NAMED_AWAY = (
 class Front:
     """A proxy on `port`, in front of `upstream`, that asks `gateway` for decisions."""
 
-    def __init__(self, port: int, gateway: Running, upstream: Upstream) -> None:
+    def __init__(self, port: int, gateway: Running, upstream: Upstream, kind: str = "") -> None:
         self.port = port
         self.gateway = gateway
         self.upstream = upstream
+        self.kind = kind
 
     async def ask(self, target: str, *lines: str, method: str = "GET") -> Reply:
         return await once(self.port, get(target, *lines, "Connection: close", method=method), method=method)
@@ -184,9 +185,26 @@ class Front:
         assert self.upstream.last.body == b"hello"
 
     async def the_endpoint_is_nobodys_business(self) -> None:
-        for target in ("/oauth2/auth", "/oauth2/auth/public/x", "/oauth2/auth?x"):
-            reply = await self.ask(target, self.gateway.bearer())
-            assert (target, reply.status) == (target, 404)
+        """The response to it has an identity, or a signed assertion, that the API trusts."""
+        exact = (
+            *("/oauth2/auth", "/oauth2/auth/", "/oauth2/auth/public/x", "/oauth2/auth/api", "/oauth2/auth?x"),
+            *("/oauth2/auth/admin/x?/", "http://api.test/oauth2/auth/api"),
+        )
+        # What some of them read as the same path, and none may pass on as that.
+        other = (
+            *("/oauth2/%61uth", "/oauth2/%61uth/api", "/oauth2/auth%2fapi", "/oauth2//auth/api"),
+            *("//oauth2/auth/api", "/oauth2/./auth/api", "/x/../oauth2/auth/api", "/public/../oauth2/auth"),
+            *("/oauth2/AUTH/api", "/oauth2/auth;x/api", "/oauth2/x/..%2fauth", "/oauth2\\auth"),
+        )
+        before = len(self.upstream.requests)
+        naming = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api")
+        for target in (*exact, *other):
+            for lines, method in (((), "GET"), ((), "POST"), (naming, "GET")):
+                reply = await self.ask(target, self.gateway.bearer(), *lines, method=method)
+                expected = {404} if target in exact else {400, 401, 403, 404}
+                assert reply.status in expected, (target, method, lines, reply.status)
+                assert b"x-auth-request-" not in reply.head.lower()
+        assert len(self.upstream.requests) == before
         assert (await self.ask("/oauth2/nothing")).status == 404
 
     async def what_servers_believe_ends_here(self) -> None:
