@@ -20,6 +20,7 @@ import yaml
 
 from gateway.config.load import load
 from tests.support import recipes
+from tests.support.assertions import curve, settings
 from tests.support.behind import Front
 from tests.support.engines import missing, starts
 from tests.support.forward_auth import ROUTES, TRUSTED, documented, proxy
@@ -37,7 +38,7 @@ pytestmark = pytest.mark.engine
 # Tests with `front` run in its event loop.
 shared = pytest.mark.asyncio(loop_scope="module")
 
-_OURS, _GRPC, _HTTP = 4, 5, 6
+_OURS, _GRPC, _HTTP = 5, 6, 7
 _MANAGER = "envoy.filters.network.http_connection_manager"
 
 
@@ -105,7 +106,8 @@ async def front(
 ) -> AsyncIterator[Front]:
     """One Envoy of each kind for all tests that leave it and its gateway as they were."""
     upstream, kind, folder = Upstream(), request.param, tmp_path_factory.mktemp("envoy")
-    more = "ext_authz: {grpc_address: '127.0.0.1:0'}\ncors: {allow_origins: ['http://app.test']}\n" + ROUTES
+    more = "ext_authz: {grpc_address: '127.0.0.1:0'}\ncors: {allow_origins: ['http://app.test']}\n"
+    more += settings(folder, curve()) + ROUTES
     # Over gRPC the addresses that are trusted are those of Envoy's clients.
     trusted = TRUSTED if kind == "http" else ""
     async with running(folder, more, listen_lines=trusted) as gateway, upstream.running():

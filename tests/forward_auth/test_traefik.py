@@ -1,4 +1,4 @@
-"""Traefik's forwardAuth, by a client that does what its source does; no Traefik can be had where these run.
+"""Traefik's forwardAuth, by a client that does what its source does; no Traefik is installed where these run.
 
 Read in pkg/middlewares/auth/forward.go: `forward_request` is its `writeHeader` with `authRequestHeaders`,
 `sent_on` what it does with a 2xx and `authResponseHeadersRegex`.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
-from tests.support.behind import CLIENTS_OWN, MISLEADING
-from tests.support.forward_auth import asked_gateway, documented
+from tests.support.assertions import HEADER, curve, settings
+from tests.support.behind import CLIENTS_OWN, ENDPOINTS, MISLEADING
+from tests.support.forward_auth import ROUTES, asked_gateway, documented
 from tests.support.wire import Reply, get, once
 
 Headers = dict[str, list[str]]
@@ -106,6 +109,50 @@ async def test_traefiks_requests_get_the_routes_verdicts_and_identity(tmp_path: 
             }  # fmt: skip
 
 
+def routed(http: dict[str, Any], path: str) -> tuple[str, str]:
+    """The service and the path that Traefik sends a client's request to.
+
+    Of the routers that match, the one with the highest priority, which is else its rule's length; `Path` and
+    `PathPrefix` compare strings (pkg/muxer/http/matcher.go).
+    """
+    found = []
+    for router in http["routers"].values():
+        terms = re.findall(r"(Path|PathPrefix)\(`([^`]*)`\)", router["rule"])
+        assert " || ".join(f"{kind}(`{value}`)" for kind, value in terms) == router["rule"]
+        if any(path == value if kind == "Path" else path.startswith(value) for kind, value in terms):
+            found.append((router.get("priority", len(router["rule"])), router))
+    router = max(found, key=lambda each: each[0])[1]
+    for name in router.get("middlewares", ()):
+        path = http["middlewares"][name].get("replacePath", {}).get("path", path)
+    return router["service"], path
+
+
+async def test_a_client_never_gets_the_answer_that_is_for_traefik(tmp_path: Path) -> None:
+    http = yaml.safe_load(documented("yaml", 2))["http"]
+    more = settings(tmp_path, curve()) + ROUTES
+    naming = ("X-Forwarded-Method: GET", "X-Forwarded-Uri: /api")
+    assert routed(http, "/api")[0] == routed(http, "/oauth2")[0] == "api"
+    assert routed(http, "/oauth2/sign_in") == ("cognito-gateway", "/oauth2/sign_in")
+    async with asked_gateway(tmp_path, more) as gateway:
+        told = await once(gateway.port, get("/oauth2/auth/api", gateway.bearer()))
+        assert (told.status, bool(told.get(HEADER))) == (200, True)
+        for target in ENDPOINTS:
+            # Versions differ in whether they match the path as it came, or decoded.
+            raw, mark, query = target.partition("?")
+            for seen in {raw, unquote(raw)}:
+                service, path = routed(http, seen)
+                if service == "api":
+                    continue
+                sent = (path if path != seen else raw) + mark + query
+                for lines in ((), naming):
+                    reply = await once(gateway.port, get(sent, gateway.bearer(), *lines))
+                    assert reply.status in {400, 401, 403, 404}, (target, seen, lines, reply.status)
+                    assert b"x-auth-request-" not in reply.head.lower()
+                    assert reply.get(HEADER) is None
+                if seen == "/oauth2/auth" or seen.startswith("/oauth2/auth/"):
+                    assert (service, path, reply.status) == ("cognito-gateway", "/oauth2/nothing-there", 404)
+
+
 def test_the_labels_say_what_the_file_says() -> None:
     middlewares = yaml.safe_load(documented("yaml", 2))["http"]["middlewares"]
     labels = yaml.safe_load(documented("yaml", 3))["labels"]
@@ -119,3 +166,12 @@ def test_the_labels_say_what_the_file_says() -> None:
     assert asked.split(",") == forward["authRequestHeaders"]
     assert middlewares["without-token"]["headers"]["customRequestHeaders"] == {"Authorization": ""}
     assert labels[f"{prefix}without-token.headers.customrequestheaders.Authorization"] == ""
+    ours = yaml.safe_load(documented("yaml", 4))["labels"]
+    replaced = middlewares["nothing-there"]["replacePath"]["path"]
+    assert ours[f"{prefix}nothing-there.replacepath.path"] == replaced
+    for name, router in yaml.safe_load(documented("yaml", 2))["http"]["routers"].items():
+        said = {"middlewares": ",".join(router.get("middlewares", ()))}
+        said |= {key: str(value) for key, value in router.items() if key != "middlewares"}
+        if name != "api":
+            for key, value in said.items():
+                assert ours.get(f"traefik.http.routers.{name}.{key}", "") == value
