@@ -1,1 +1,1 @@
-"""The authorization server that MCP clients find: who they are, what they are given, and for whom."""
+"""The authorization server for MCP clients: registration, authorization, codes and sealed tokens."""

@@ -1,6 +1,6 @@
-"""One authorization request (RFC 6749 section 4.1.1), checked; and where its answer goes. Pure.
+"""Checks on an authorization request (RFC 6749 section 4.1.1), and the address its answer goes to. Pure.
 
-Invariant: nobody is redirected before client and redirect URI hold, PKCE is S256, and the resource is ours.
+Invariant: no redirect before client and redirect URI are verified; PKCE is S256; the resource is ours.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from gateway.errors import AuthorizationRefused
 from gateway.mcp.mcp_clients import McpClient
 from gateway.mcp.oauth_error import OAuthError
 
-# RFC 7636 section 4.2: a SHA-256 in base64url; section 4.1: what one of it is made.
+# RFC 7636 section 4.2: a SHA-256 in base64url; section 4.1: the verifier it is computed from.
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
-# RFC 6749 appendix A.5: printable ASCII. Longer ones do not fit into a cookie beside the rest.
+# RFC 6749 appendix A.5: printable ASCII. A longer state does not fit into the cookie.
 _STATE = re.compile(r"[ -~]{0,1024}")
 
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What a person is asked to allow. `scopes`: those of the request that this gateway knows."""
+    """What a user is asked to allow. `scopes`: the requested scopes that this gateway knows."""
 
     client: str
     unverified_name: str
@@ -36,21 +36,21 @@ class Authorization:
     state: str | None = field(repr=False, default=None)
 
     def address(self, issuer: str, **answer: str) -> str:
-        """Return the redirect URI with the answer in its query: with the state as it came, and with the
-        issuer (RFC 9207), so that a client of several servers knows whose answer it is."""
+        """Return the redirect URI with the answer, the unchanged state and the issuer in its query (RFC 9207:
+        a client of several servers can tell which one answered)."""
         return redirect_address(self.redirect_uri, self.state, issuer, **answer)
 
 
 def redirect_address(redirect_uri: str, state: str | None, issuer: str, **answer: str) -> str:
-    """Return where an answer goes; the redirect URI keeps a query of its own (RFC 6749 section 3.1.2)."""
+    """Return the address of an answer; the query of the redirect URI is kept (RFC 6749 section 3.1.2)."""
     query = urlencode({**answer, **({} if state is None else {"state": state}), "iss": issuer})
     return f"{redirect_uri}{'&' if urlsplit(redirect_uri).query else '?'}{query}"
 
 
 def redirect_of(fields: Mapping[str, str], client: McpClient) -> str:
-    """Return the redirect URI of a request. Raises AuthorizationRefused: then nobody is sent anywhere."""
+    """Return the redirect URI of a request. Raises AuthorizationRefused, which is never a redirect."""
     uri = fields.get("redirect_uri")
-    # Required (OAuth 2.1 section 4.1.1 where there are several): one that is not named cannot be compared.
+    # Stricter than RFC 6749, which lets a client with one redirect URI leave it out.
     if uri is None or not client.may_redirect_to(uri):
         raise AuthorizationRefused("redirect_uri is missing, or not one that the client registered")
     return uri
@@ -59,7 +59,7 @@ def redirect_of(fields: Mapping[str, str], client: McpClient) -> str:
 def read(
     fields: Mapping[str, str], client: McpClient, *, resource: str, scopes: Sequence[str]
 ) -> Authorization:
-    """Return the request of a client whose redirect URI holds; `scopes`: all that routes ask for.
+    """Return the request of a client with a verified redirect URI; `scopes`: all that routes ask for.
 
     Raises OAuthError, which goes to the redirect URI.
     """
@@ -79,14 +79,14 @@ def read(
         unverified_name=client.unverified_name,
         redirect_uri=fields["redirect_uri"],
         challenge=fields["code_challenge"],
-        # RFC 6749 section 3.3: what is not known here is left out; without any, all there are.
+        # RFC 6749 section 3.3: unknown scopes are ignored; a request without scopes gets all of them.
         scopes=tuple(scope for scope in scopes if not asked or scope in asked),
         state=state,
     )
 
 
 def need_resource(fields: Mapping[str, str], resource: str, *, required: bool) -> None:
-    """Check whom the token is for (RFC 8707 section 2). Raises OAuthError."""
+    """Check that the token is requested for this resource (RFC 8707 section 2). Raises OAuthError."""
     wanted = fields.get("resource")
     if wanted is None and not required:
         return
@@ -95,14 +95,14 @@ def need_resource(fields: Mapping[str, str], resource: str, *, required: bool) -
 
 
 def _normal(url: str) -> str:
-    """RFC 3986 section 6.2: scheme and host in any case. Clients do and do not end it with a slash."""
+    """RFC 3986 section 6.2: scheme and host in any case. Some clients append a slash."""
     scheme, mark, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme.lower()}{mark}{host.lower()}{slash}{path}".removesuffix("/")
 
 
 def proves(verifier: str, challenge: str) -> bool:
-    """Return whether this is what the challenge was made of (RFC 7636 section 4.6)."""
+    """Return whether the challenge was computed from this verifier (RFC 7636 section 4.6)."""
     if not _VERIFIER.fullmatch(verifier):
         return False
     digest = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode("ascii")).digest()).rstrip(b"=")

@@ -1,8 +1,8 @@
-"""Authorization codes: each stands for what a person allowed, once, for a minute.
+"""Authorization codes: each stands for one grant, can be redeemed once, and expires after a minute.
 
-A code is random and long; what it stands for is kept under its hash, in this process's memory or, for
-replicas, sealed in Redis. Invariant: of several who bring the same code one gets what it stands for, and what
-is kept is bounded in number and in time.
+A code is random; its grant is kept under the code's hash, in memory or, for replicas, sealed in Redis.
+Invariant: a code is redeemed at most once, however many requests present it, and the grants kept are bounded
+in number and in time.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from gateway.sessions.replicas import reached
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 
-# Seconds (RFC 6749 section 4.1.2: at most ten minutes). The client is waiting for it.
+# Seconds (RFC 6749 section 4.1.2: at most ten minutes). Clients redeem a code at once.
 LIFE = 60.0
-# Of all in memory, and of one person: 6 KiB each. A person who allows a ninth client within a minute ends
-# their first code, and nobody else's.
+# Grants in memory, in total and for each user: 6 KiB each. A user who allows a ninth client within a minute
+# loses their own oldest code, and no other user does.
 MOST, MOST_OF_ONE = 4096, 8
 _BYTES = 32
 _KEY = "cognito_gateway:mcp_code:"
-# Bytes of a sealed one: a session of usual tokens takes 7,000.
+# Bytes of a sealed grant: one with usual tokens takes 7,000.
 _LARGEST = 384 * 1024
 
-# What lies there is untrusted input: a value of another type or length counts as absent. GETDEL is Redis 6.2.
+# The value is untrusted input: another type or length counts as absent. GETDEL needs Redis 6.2.
 _TAKE = Script("""
 local value = redis.pcall('GETRANGE', KEYS[1], 0, ARGV[1])
 redis.call('DEL', KEYS[1])
@@ -41,7 +41,7 @@ return false
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What was allowed, and to whom; `client` is its digest."""
+    """What a user allowed a client; `client` is its digest."""
 
     client: str
     redirect_uri: str
@@ -51,19 +51,19 @@ class Granted:
 
 
 class Codes(Protocol):
-    """Where codes are kept; each method raises StoreUnavailable. Implementations: MemoryCodes, RedisCodes."""
+    """A store of codes; each method raises StoreUnavailable. Implementations: MemoryCodes, RedisCodes."""
 
     async def keep(self, granted: Granted, now: float) -> str:
-        """Return a new code for it."""
+        """Return a new code for this grant."""
         ...
 
     async def take(self, code: str, now: float) -> Granted | None:
-        """Return what a code stands for, and forget it; None: nothing, or nothing any more."""
+        """Return and delete the grant of a code; None if there is none, or it has expired."""
         ...
 
 
 class MemoryCodes:
-    """Those of one process."""
+    """The codes of one process, in memory."""
 
     def __init__(self) -> None:
         # By the code's hash, oldest first.
@@ -102,7 +102,7 @@ class MemoryCodes:
 
 
 class RedisCodes:
-    """Those of all replicas: sealed with a key made of the code, which Redis never sees."""
+    """The codes of all replicas, in Redis: sealed with a key derived from the code, unknown to Redis."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
@@ -132,7 +132,7 @@ def _granted(members: dict[str, Any]) -> Granted | None:
     try:
         return Granted(**{**members, "scopes": tuple(members["scopes"]), "session": session})
     except (TypeError, KeyError):
-        return None  # another version of this program wrote it
+        return None  # written by another version
 
 
 def _hashed(code: str) -> str:

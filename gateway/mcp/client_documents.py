@@ -1,7 +1,7 @@
-"""Client ID metadata documents: a client whose ID is the address of a document about it.
+"""Client ID metadata documents: the client ID is the URL of a document that describes the client.
 
-Specification: draft-ietf-oauth-client-id-metadata-document. Each fetch is made on a stranger's word, so only
-hosts that the operator lists are asked, and never at an address inside. Invariant: a fetch goes to port 443
+Specification: draft-ietf-oauth-client-id-metadata-document. Any client can cause a fetch, so only hosts that
+the operator lists are contacted, and never at a private address. Invariant: a fetch goes to port 443
 of a public address under TLS with the listed name, follows no redirect, and is bounded in bytes, in time and
 in number.
 """
@@ -29,26 +29,26 @@ from gateway.tls.outgoing_context import client_context
 from gateway.tokens import strict_json
 from gateway.version import VERSION
 
-# Bytes and seconds: the draft advises 5 KB; a person waits.
+# Bytes (the draft advises 5 KB) and seconds (a user is waiting).
 _MOST, TIMEOUT = 16 * 1024, 5.0
 _PORT = 443
-# Seconds for which a document is believed, and a failure.
+# Seconds for which a document and a failure are cached.
 _KEPT, _FAILED = 600.0, 30.0
-# Of these so many are remembered, whoever asks for them.
+# Documents and failures cached, whatever clients ask for.
 _MOST_KEPT = 256
 # Fetches from one host: one a second, and ten at once. Real clients have one document each.
 _FETCHES = RateRule(1.0, 10)
-# What stands for another address than it seems: NAT64 (RFC 6052) and 6to4 (RFC 3056) hold IPv4 addresses.
+# Addresses that embed an IPv4 address: NAT64 (RFC 6052) and 6to4 (RFC 3056).
 _DISGUISED = tuple(map(IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")))
 
 _LONGEST = 512
 
-# Gives the addresses of a name, as texts.
+# Resolves a name to addresses, as texts.
 Resolve = Callable[[str], Awaitable[Sequence[str]]]
 
 
 class ClientDocuments:
-    """Those of the listed hosts, fetched when they are needed."""
+    """The documents of the listed hosts, fetched on demand."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class ClientDocuments:
         context: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`resolve`, `port` and `context`: what a test puts in the place of the Internet's."""
+        """`resolve`, `port` and `context`: replaced by tests, which have no Internet."""
         self._hosts = frozenset(hosts)
         self._resolver = _Pinned(resolve or public_addresses, port)
         self._context = context or client_context(None, "")
@@ -83,16 +83,16 @@ class ClientDocuments:
             fetching = asyncio.create_task(self._fetched(client_id, host), name="client document")
             self._fetching[client_id] = fetching
             fetching.add_done_callback(partial(self._done, client_id))
-        # Whoever leaves stops nothing: others wait for it too, and it ends by itself.
+        # A cancelled caller does not cancel the fetch: other callers may be waiting for it.
         return await asyncio.shield(fetching)
 
     def _done(self, client_id: str, fetching: asyncio.Task[McpClient]) -> None:
         self._fetching.pop(client_id, None)
         if not fetching.cancelled():
-            fetching.exception()  # looked at, where whoever asked has left
+            fetching.exception()  # retrieved, in case every caller was cancelled
 
     async def stop(self) -> None:
-        """End what is under way. Idempotent."""
+        """Cancel all fetches. Idempotent."""
         tasks = list(self._fetching.values())
         for task in tasks:
             task.cancel()

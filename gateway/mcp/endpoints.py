@@ -1,4 +1,4 @@
-"""What MCP clients ask for without a browser: metadata, registration, tokens.
+"""The endpoints that MCP clients call without a browser: metadata, registration and tokens.
 
 Any origin may call these (CORS without credentials): a client may run in a page, and nothing here looks at a
 cookie. Invariant: nothing is kept for who registers, and every answer but metadata is `no-store`.
@@ -30,16 +30,16 @@ from gateway.tokens import strict_json
 
 SERVER_METADATA = "/.well-known/oauth-authorization-server"
 OPENID_METADATA = "/.well-known/openid-configuration"
-# RFC 7591: some names and URIs; clients send logos' addresses and contacts as well, which nobody reads.
+# Bytes of a registration (RFC 7591): names and URIs; logos and contacts are ignored.
 _MOST = 16 * 1024
-# As long as a change of the configuration may go unseen.
+# Clients may miss a change of the configuration for this long.
 _KEPT = b"public, max-age=300"
 _ANY_ORIGIN = (b"Access-Control-Allow-Origin", b"*")
 _NO_STORE = (b"Cache-Control", b"no-store")
 
 
 class McpEndpoints:
-    """One configuration's."""
+    """The endpoints of one configuration."""
 
     def __init__(self, config: Config, door: FrontDoor, routes: RouteTable) -> None:
         self._config = config
@@ -50,7 +50,7 @@ class McpEndpoints:
         self._within = config.listen.header_timeout
 
     def has(self, paths: Sequence[str]) -> bool:
-        """Return whether a request's readings are one path, and it is answered here."""
+        """Return whether a request has a single reading of its path, and that path is answered here."""
         path = paths[0]
         return len(paths) == 1 and (
             path in {self._register, self._token, OPENID_METADATA}
@@ -124,7 +124,7 @@ class McpEndpoints:
         return document
 
     def _registered(self, document: Mapping[str, object]) -> dict[str, object]:
-        """RFC 7591 section 3.2.1: what is registered, which may be less than was asked for."""
+        """Answer with what is registered, which may be less than was requested (RFC 7591 section 3.2.1)."""
         name, uris = mcp_clients.registered(document, self._door.mcp.redirect_uris)
         answer: dict[str, object] = {
             "client_id": self._door.register(name, uris),
@@ -167,7 +167,7 @@ class McpEndpoints:
 
 
 def _preflight(method: str) -> Answer:
-    """The Fetch standard's CORS-preflight: clients send MCP-Protocol-Version along."""
+    """Answer a CORS preflight (Fetch standard); clients send MCP-Protocol-Version."""
     headers: HeaderLines = [
         (b"Access-Control-Allow-Methods", method.encode("ascii")),
         (b"Access-Control-Allow-Headers", b"content-type, mcp-protocol-version"),
@@ -177,7 +177,7 @@ def _preflight(method: str) -> Answer:
 
 
 def _open(answer: Answer, request: Request) -> Answer:
-    """For pages of every origin, which send no cookies along."""
+    """Allow scripts of every origin, without cookies, to read the answer."""
     present = {name.lower() for name, _ in answer.headers}
     wanted = (_ANY_ORIGIN, _NO_STORE, (b"X-Content-Type-Options", b"nosniff"))
     answer.headers += [header for header in wanted if header[0].lower() not in present]

@@ -1,8 +1,8 @@
-"""The authorization server of one configuration: its clients, what is pending, and what it hands out.
+"""The authorization server of one configuration: its clients, pending authorizations and issued tokens.
 
-Made by gateway/pages/build.py; its endpoints (endpoints.py) and two pages (pages/authorize.py,
-pages/consent.py) share it. Invariant: the tokens of a sign-in for a client go to that client and make no
-session of the browser's.
+gateway/pages/build.py creates it; the endpoints (endpoints.py) and two pages (pages/authorize.py,
+pages/consent.py) share it. Invariant: the tokens of a sign-in for a client go to that client and never become
+a session of the browser.
 """
 
 from __future__ import annotations
@@ -38,21 +38,21 @@ if TYPE_CHECKING:
     from gateway.mcp.client_documents import ClientDocuments
 
 _ID_BYTES = 16
-# Refusals of one address that the log has one by one: a broken client says the same again and again.
+# Refusals logged for each address: a broken client repeats the same request.
 _LOGGED = RateRule(1.0, 20)
 
 
 def _documents(mcp: Mcp) -> ClientDocuments | None:
     if not mcp.client_documents:
         return None
-    # An HTTP client and roots: loaded where somebody wants them.
+    # Loads an HTTP client and CA roots: only where documents are configured.
     from gateway.mcp.client_documents import ClientDocuments  # noqa: PLC0415
 
     return ClientDocuments(mcp.client_documents)
 
 
 class FrontDoor:
-    """`issuer` is what clients call the authorization server, `scopes` all that routes may need."""
+    """`issuer` is the identifier of the authorization server; `scopes` are all that routes may require."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class FrontDoor:
         clock: Callable[[], float] = time.time,
         documents: ClientDocuments | None = None,
     ) -> None:
-        """`documents`: made by the configuration where None."""
+        """`documents`: created from the configuration if None."""
         self.mcp = mcp
         self.issuer = (config.listen.public_url or mcp.origin).rstrip("/")
         self.scopes: Sequence[str] = RouteTable(config.routes).scopes("")
@@ -87,18 +87,18 @@ class FrontDoor:
 
     @property
     def takes_documents(self) -> bool:
-        """Whether a client's ID may be the address of a document."""
+        """Whether a client ID may be the URL of a metadata document."""
         return self._documents is not None
 
     async def stop(self) -> None:
-        """End what is being fetched. Idempotent."""
+        """Cancel all fetches. Idempotent."""
         if self._documents is not None:
             await self._documents.stop()
 
     # --- clients ---
 
     def register(self, name: str, uris: Sequence[str]) -> str:
-        """Return the client ID of a registration that was checked."""
+        """Return the client ID of a validated registration."""
         return mcp_clients.seal(self._clients, name, uris)
 
     async def client(self, client_id: str) -> McpClient:
@@ -107,24 +107,24 @@ class FrontDoor:
             return await self._documents.client(client_id)
         client = mcp_clients.opened(self._clients, client_id, self._clock())
         if client is None:
-            raise AuthorizationRefused("client_id is missing, or was not given here")
+            raise AuthorizationRefused("client_id is missing, or was not issued by this gateway")
         return client
 
     def may_redirect(self, client: McpClient, uri: str) -> bool:
-        """Return whether people may be sent there: to their own machine, to what the configuration lists, or
-        to the host of the client's document."""
+        """Return whether a redirect is allowed: to the user's own machine, to a URI that the configuration
+        lists, or to the host of the client's document."""
         if mcp_clients.is_loopback_redirect(uri) or uri in self.mcp.redirect_uris:
             return True
         return client.host != "" and uri.startswith(f"https://{client.host}/")
 
-    # --- an authorization's way ---
+    # --- one authorization, from request to code ---
 
     def begin(self, page: PageRequest, authorization: Authorization) -> Pending:
-        """Keep an authorization with the browser until somebody has signed in and decided."""
+        """Keep an authorization in the browser until the user has signed in and decided."""
         return pending.begin(page, self._pending, authorization)
 
     def pending(self, page: PageRequest, tab: str) -> Pending | None:
-        """Return the authorization of this name, if this browser began it."""
+        """Return the authorization of this tab, if this browser began it."""
         return pending.found(page, self._pending, tab)
 
     def is_for_client(self, return_to: str) -> bool:
@@ -132,12 +132,12 @@ class FrontDoor:
         return pending.tab_of(return_to, self._prefix) is not None
 
     def pending_of(self, page: PageRequest, return_to: str) -> Pending | None:
-        """Return the authorization that a sign-in with this return address is for; None: it is for none."""
+        """Return the authorization that a sign-in with this return address belongs to, or None."""
         tab = pending.tab_of(return_to, self._prefix)
         return None if tab is None else self.pending(page, tab)
 
     async def signed_in(self, page: PageRequest, waiting: Pending, pool: UserPool, tokens: Tokens) -> None:
-        """Keep the tokens of a sign-in for the authorization that it was for. Raises InvalidToken, NoKeys."""
+        """Keep the tokens of a sign-in for its authorization. Raises InvalidToken, NoKeys."""
         now = self._clock()
         proven = await self._prover.pair(pool, tokens.access, tokens.id, now=now)
         session = Session(
@@ -155,21 +155,21 @@ class FrontDoor:
             device_key=tokens.device_key,
         )
         pending.signed_in(page, self._pending, waiting, session, proven.id.email or session.username)
-        self._told("mcp_sign_in", page, session, waiting)
+        self._audit("mcp_sign_in", page, session, waiting)
 
     async def allow(self, page: PageRequest, waiting: Pending, session: Session) -> str:
-        """Return where the client gets its code. Raises StoreUnavailable."""
+        """Return the redirect that gives the client its code. Raises StoreUnavailable."""
         asked = waiting.authorization
         granted = Granted(asked.client, asked.redirect_uri, asked.challenge, asked.scopes, session)
         code = await self.codes.keep(granted, self._clock())
         pending.forget(page, waiting)
-        self._told("mcp_consent", page, session, waiting)
+        self._audit("mcp_consent", page, session, waiting)
         return asked.address(self.issuer, code=code)
 
     def deny(self, page: PageRequest, waiting: Pending, session: Session) -> str:
-        """Return where the client hears of it (RFC 6749 section 4.1.2.1)."""
+        """Return the redirect that reports the denial to the client (RFC 6749 section 4.1.2.1)."""
         pending.forget(page, waiting)
-        self._told("mcp_denied", page, session, waiting)
+        self._audit("mcp_denied", page, session, waiting)
         return waiting.authorization.address(self.issuer, error="access_denied")
 
     # --- the log ---
@@ -188,7 +188,7 @@ class FrontDoor:
             exact=redact(error.sentence),
         )
 
-    def _told(self, event: str, page: PageRequest, session: Session, waiting: Pending) -> None:
+    def _audit(self, event: str, page: PageRequest, session: Session, waiting: Pending) -> None:
         self._log.event(
             event,
             request_id=page.request_id,

@@ -1,8 +1,8 @@
-"""The token endpoint's two grants: a code, or a refresh token, for tokens (RFC 6749 sections 4.1.3 and 6).
+"""The two grants of the token endpoint: authorization code and refresh token (RFC 6749 sections 4.1.3 and 6).
 
-A refresh token is Cognito's, sealed together with whom it was given to: another client's is refused here, and
-Cognito is not asked. Invariant: what is handed out was verified just now, belongs to this client alone, and
-carries no scope that was not consented to.
+A refresh token is Cognito's, sealed together with the client it was issued to: another client's is refused
+without a call to Cognito. Invariant: every token issued was verified just before, belongs to one client, and
+carries no scope beyond those consented to.
 """
 
 from __future__ import annotations
@@ -32,20 +32,19 @@ from gateway.sessions.session import Session
 from gateway.tokens.claims import decode
 
 PREFIX = "mcp_rt_"
-# What a token has left at least when it is handed out (seconds): a person may have thought for minutes, and
-# a client asks with it at once.
+# Least remaining lifetime of an issued token (seconds): the user may have taken minutes to consent.
 _LEAST = 60.0
-# Bytes of JSON behind a sealed refresh token; Cognito's takes 2,000.
+# Bytes of JSON in a sealed refresh token; Cognito's takes 2,000.
 _MOST = 64 * 1024
-# Renewals of one user, for all their clients: an access token lives five minutes at least. Beyond this a
-# client that goes round in circles would keep others from Cognito.
+# Renewals for each user, over all their clients: an access token lives at least five minutes. A client that
+# renews in a loop would otherwise use up the quota of calls to Cognito.
 _RENEWALS = RateRule(0.2, 60)
-# A replica or Redis that restarts is there again in a second.
+# Retry-After, in seconds: Redis is usually back after one; Cognito may need longer.
 _SOON, _LATER = 1, 5
 
 
 class Issuing:
-    """One configuration's."""
+    """The token endpoint of one configuration."""
 
     def __init__(
         self,
@@ -72,46 +71,46 @@ class Issuing:
         self._renewals: Buckets[tuple[str, str]] = Buckets(_RENEWALS)
 
     async def by_code(self, fields: Mapping[str, str], client: McpClient) -> dict[str, object]:
-        """Return the answer to a code. Raises OAuthError."""
+        """Return the tokens for an authorization code. Raises OAuthError."""
         try:
-            # Who brings a code ends it, whatever is wrong with the rest: nobody tries twice.
+            # Presenting a code consumes it, whatever else is wrong: there is no second attempt.
             granted = await self._codes.take(fields.get("code", ""), self._clock())
         except StoreUnavailable:
             raise OAuthError("temporarily_unavailable", "Try again.", status=503, retry_after=_SOON) from None
         if granted is None:
             raise OAuthError("invalid_grant", "The code is unknown, used or older than a minute.")
         if granted.client != client.digest:
-            raise OAuthError("invalid_grant", "The code was given to another client.")
+            raise OAuthError("invalid_grant", "The code was issued to another client.")
         if granted.redirect_uri != fields.get("redirect_uri"):
-            raise OAuthError("invalid_grant", "redirect_uri is not the one of the authorization request.")
+            raise OAuthError("invalid_grant", "redirect_uri differs from that of the authorization request.")
         if not proves(fields.get("code_verifier", ""), granted.challenge):
-            raise OAuthError("invalid_grant", "code_verifier is not what code_challenge was made of.")
+            raise OAuthError("invalid_grant", "code_verifier does not match code_challenge.")
         need_resource(fields, self._mcp.resource, required=False)
         session = granted.session
         if session.expires - self._clock() < _LEAST:
             session = await self._renewed(session)
-        self._told("mcp_tokens_issued", session, client)
+        self._audit("mcp_tokens_issued", session, client)
         return self._answer(session, client, granted.scopes, granted.scopes)
 
     async def by_refresh_token(self, fields: Mapping[str, str], client: McpClient) -> dict[str, object]:
-        """Return the answer to a refresh token. Raises OAuthError."""
+        """Return new tokens for a refresh token. Raises OAuthError."""
         session, granted = self._opened(fields.get("refresh_token", ""), client)
         need_resource(fields, self._mcp.resource, required=False)
         scopes = granted
         if asked := fields.get("scope", "").split():
             if not set(asked) <= set(granted):
                 # RFC 6749 section 6.
-                raise OAuthError("invalid_scope", "scope holds more than was consented to.")
+                raise OAuthError("invalid_scope", "scope exceeds what the user consented to.")
             scopes = tuple(scope for scope in granted if scope in asked)
         renewed = await self._renewed(session)
-        self._told("mcp_tokens_renewed", renewed, client)
+        self._audit("mcp_tokens_renewed", renewed, client)
         return self._answer(renewed, client, scopes, granted)
 
     async def _renewed(self, session: Session) -> Session:
         """Return the session with new tokens, verified. Raises OAuthError."""
         pool = self._pools.get(session.pool_id)
         if pool is None or not session.refresh:
-            raise OAuthError("invalid_grant", "The sign-in is over.")
+            raise OAuthError("invalid_grant", "The sign-in has ended.")
         allowance = self._renewals.take((session.pool_id, session.subject), self._clock())
         if not allowance.allowed:
             raise OAuthError(
@@ -125,7 +124,7 @@ class Issuing:
             proven = await self._prover.pair(pool, tokens.access, tokens.id, now=self._clock())
         except CognitoRefused as refused:
             if refused.code in FINAL and not refused.of_the_client:
-                raise OAuthError("invalid_grant", "Cognito gives this sign-in no more tokens.") from None
+                raise OAuthError("invalid_grant", "The sign-in has ended at Cognito.") from None
             raise self._failed(session, refused.code) from None
         except GatewayError as error:
             raise self._failed(session, str(error)) from None
@@ -145,7 +144,7 @@ class Issuing:
         )
 
     def _failed(self, session: Session, exact: str) -> OAuthError:
-        """Return what the client hears of a fault that is not its own."""
+        """Log a failed renewal, and return the error for the client, which did not cause it."""
         self._log.event(
             "refresh_failed",
             level="warning",
@@ -155,18 +154,18 @@ class Issuing:
             exact=exact,
         )
         return OAuthError(
-            "temporarily_unavailable", "Cognito cannot be asked: try again.", status=503, retry_after=_LATER
+            "temporarily_unavailable", "Cognito is unavailable: try again.", status=503, retry_after=_LATER
         )
 
     def _answer(
         self, session: Session, client: McpClient, scopes: tuple[str, ...], granted: tuple[str, ...]
     ) -> dict[str, object]:
-        """RFC 6749 section 5.1."""
+        """Return the token response (RFC 6749 section 5.1)."""
         access, named = session.access, scopes
         if self._mcp.tokens == "sealed":
             access = self._tokens.seal(access, client=client.digest, scopes=scopes)
         else:
-            # It has those of the app client, whatever was consented to.
+            # Cognito's own token has the scopes of the app client, whatever was consented to.
             claims = decode(access.encode("ascii"), self._max_token).unverified_claims
             named = tuple(str(claims.get("scope", "")).split())
         answer: dict[str, object] = {
@@ -181,7 +180,7 @@ class Issuing:
         return answer
 
     def _sealed(self, session: Session, client: McpClient, scopes: tuple[str, ...]) -> str:
-        # The access token lives on its own.
+        # The access token is issued separately.
         members = asdict(replace(session, access="", id_token=""))
         data = zlib.compress(json.dumps([members, *scopes], separators=(",", ":")).encode("ascii"), 6)
         return PREFIX + self._refresh.seal(data, until=NEVER, binding=self._binding(client))
@@ -197,13 +196,15 @@ class Issuing:
             members, *scopes = json.loads(zlib.decompressobj().decompress(data, _MOST))
             session = form.of_members(members)
         if session is None:
-            raise OAuthError("invalid_grant", "The refresh token is not this client's.")
+            raise OAuthError(
+                "invalid_grant", "The refresh token is invalid, or was issued to another client."
+            )
         return session, tuple(scopes)
 
     def _binding(self, client: McpClient) -> bytes:
         return f"{client.digest} {self._mcp.resource}".encode("ascii")
 
-    def _told(self, event: str, session: Session, client: McpClient) -> None:
+    def _audit(self, event: str, session: Session, client: McpClient) -> None:
         self._log.event(event, pool=session.pool_id, subject=session.subject, mcp_client=client.digest)
 
     def __repr__(self) -> str:

@@ -1,8 +1,7 @@
-"""MCP clients: what one says of itself when it registers, sealed into its client ID (RFC 7591). Pure.
+"""MCP clients: each registration is sealed into its client ID (RFC 7591). Pure.
 
-Nothing is kept for a client: who registers a million of them has a million texts. Invariant: people are sent
-back only to a loopback address that the client registered, on any port, or to a URI that the configuration
-lists.
+Nothing is stored: a million registrations cost no memory. Invariant: users are redirected only to a loopback
+address that the client registered, on any port, or to a URI that the configuration lists.
 """
 
 from __future__ import annotations
@@ -18,16 +17,16 @@ from gateway.mcp.oauth_error import OAuthError
 from gateway.sessions.sealing import Sealer
 
 PREFIX = "mcp_client_"
-# A registration has no end (RFC 7591 knows one for secrets only): a client keeps its ID for years. The year
-# 9999; taking a key out of the secret's file ends all that it sealed.
+# A registration does not expire (RFC 7591 limits secrets only): clients keep their ID for years. The year
+# 9999; removing a key from the secret file invalidates all that it sealed.
 NEVER = 253402300799.0
-# What clients register: one or two URIs, and a name. The ID travels in addresses and in a cookie.
+# Clients register a name and one or two URIs. The ID travels in URLs and in a cookie.
 _MOST_URIS, _LONGEST_URI, _LONGEST_NAME = 10, 1024, 100
 _LONGEST_ALL = 2048
-# A document is written by an operator whom ours trusts, and fetched once.
+# Documents come from hosts that the operator lists, and are cached.
 _MOST_DOCUMENT_URIS = 50
-# RFC 8252 section 7.3: http, a literal loopback address; `localhost` as well (section 8.3 advises against
-# it), for most MCP clients register it. Behind the port a path or a query begins, or nothing.
+# RFC 8252 section 7.3: http, a literal loopback address; `localhost` too (section 8.3 advises against
+# it), because most MCP clients register it. A path, a query or nothing follows the port.
 _LOOPBACK = re.compile(
     r"http://(127\.0\.0\.1|\[::1\]|localhost)(?::[0-9]{1,5})?((?:[/?][!$-;=?-Z\[\]_a-z~]*)?)"
 )
@@ -35,22 +34,22 @@ _LOOPBACK = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class McpClient:
-    """`unverified_name` is what it calls itself: anybody may call themselves anything."""
+    """A client. `unverified_name` is its own claim and proves nothing."""
 
     id: str
     unverified_name: str
     redirect_uris: tuple[str, ...]
-    # Where its document is (client_documents.py); empty for one that registered.
+    # The host of its document (client_documents.py); empty for a registered client.
     host: str = ""
 
     @property
     def digest(self) -> str:
-        """What codes and refresh tokens are bound to, in place of the ID, which is long."""
+        """A short hash of the ID, which codes and refresh tokens are bound to."""
         return hashlib.sha256(self.id.encode()).hexdigest()[:32]
 
     def may_redirect_to(self, uri: str) -> bool:
-        """Return whether it registered this URI (RFC 6749 section 3.1.2.3), or a loopback one but for
-        its port (RFC 8252 section 7.3)."""
+        """Return whether the client registered this URI (RFC 6749 section 3.1.2.3), or a loopback URI that
+        differs in its port only (RFC 8252 section 7.3)."""
         return uri in self.redirect_uris or (
             (wanted := _loopback(uri)) is not None
             and any(_loopback(registered) == wanted for registered in self.redirect_uris)
@@ -58,15 +57,15 @@ class McpClient:
 
 
 def is_loopback_redirect(uri: str) -> bool:
-    """Return whether only a program on the user's own machine can be at this URI."""
+    """Return whether a redirect to this URI stays on the user's own machine."""
     return _loopback(uri) is not None
 
 
 def registered(document: Mapping[str, object], allowed: Collection[str]) -> tuple[str, list[str]]:
     """Return the name and the redirect URIs of a registration; `allowed`: URIs besides loopback ones.
 
-    Raises OAuthError with a code of RFC 7591 section 3.2.2. What else clients ask for is replaced by what
-    there is (section 3.2.1), as all of them understand.
+    Raises OAuthError with a code of RFC 7591 section 3.2.2. Other requested metadata is replaced by
+    what this server supports (section 3.2.1).
     """
     name = document.get("client_name", "")
     if not isinstance(name, str):
@@ -86,18 +85,20 @@ def registered(document: Mapping[str, object], allowed: Collection[str]) -> tupl
 
 
 def shown_name(name: str) -> str:
-    """Return a client's name on one line, and no longer than a line: what is left out says nothing."""
+    """Return a client's name as one short line, without unprintable characters."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:_LONGEST_NAME]
 
 
 def document_client(client_id: str, host: str, document: Mapping[str, object]) -> McpClient:
     """Return the client that a document at this address describes. Raises AuthorizationRefused."""
     name, uris = document.get("client_name", ""), document.get("redirect_uris")
-    # The draft's section 4.1: compared as strings, or one host's document could speak for another client.
+    # The draft's section 4.1: compared as strings, or a document could describe another client.
     if document.get("client_id") != client_id:
-        raise AuthorizationRefused("the client document has another client_id than its address")
+        raise AuthorizationRefused("client_id in the client document differs from its URL")
     if document.get("token_endpoint_auth_method", "none") != "none":
-        raise AuthorizationRefused("the client of the document is none without a secret or key")
+        raise AuthorizationRefused(
+            "the client document asks for a secret or key; only public clients are accepted"
+        )
     if not isinstance(name, str) or not isinstance(uris, list) or len(uris) > _MOST_DOCUMENT_URIS:
         raise AuthorizationRefused("the client document has no usable name or redirect_uris")
     usable = tuple(uri for uri in uris if isinstance(uri, str) and len(uri) <= _LONGEST_URI)
@@ -105,12 +106,12 @@ def document_client(client_id: str, host: str, document: Mapping[str, object]) -
 
 
 def seal(sealer: Sealer, name: str, uris: Sequence[str]) -> str:
-    """Return the client ID of this registration."""
+    """Return the client ID of a registration."""
     return PREFIX + sealer.seal(json.dumps([name, *uris]).encode("ascii"), until=NEVER)
 
 
 def opened(sealer: Sealer, client_id: str, now: float) -> McpClient | None:
-    """Return the client of this ID; None: it was not sealed here."""
+    """Return the client of this ID, or None if this gateway did not issue it."""
     if not client_id.startswith(PREFIX):
         return None
     data = sealer.open(client_id.removeprefix(PREFIX), now=now)
@@ -121,6 +122,6 @@ def opened(sealer: Sealer, client_id: str, now: float) -> McpClient | None:
 
 
 def _loopback(uri: str) -> tuple[str, str] | None:
-    """Return host and rest of a loopback redirect URI; None: it is none."""
+    """Return host and path of a loopback redirect URI, or None if it is another URI."""
     match = _LOOPBACK.fullmatch(uri)
     return None if match is None else (match[1], match[2])

@@ -1,4 +1,4 @@
-"""How an OAuth client is refused: an error code of RFC 6749, 7591 or 8707, and one sentence.
+"""Errors for OAuth clients: a code of RFC 6749, 7591 or 8707, and one sentence.
 
 Invariant: no text here holds a token, a code or a secret; the sentences are ours.
 """

@@ -1,7 +1,8 @@
-"""Authorizations on their way: a sealed cookie for each, from /authorize to the answer to the client.
+"""Pending authorizations: a sealed cookie for each, from /authorize to the redirect to the client.
 
-It holds what is asked, and after the sign-in the tokens of that sign-in, so that nothing is kept here for who
-has not decided. Invariant: an authorization goes on in the browser in which it began, within minutes, once.
+The cookie holds the request and, after sign-in, its tokens, so that the gateway stores nothing for users who
+have not decided. Invariant: an authorization continues only in the browser that began it, within minutes, and
+ends once.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.session import Session
 
-# Seconds, as for managed login: a sign-in may want a phone, and a person reads what they are asked.
+# Seconds, as for managed login: signing in may need a phone, and reading the consent page takes time.
 LIFE = 900.0
-# Of a browser at a time, and bytes of their cookies: beside a session in a head of 32 KiB. One with tokens
-# takes some 5,000.
+# Pending authorizations of a browser, and bytes of their cookies, which share a 32 KiB head with a session.
+# One with tokens takes some 5,000.
 _MOST, _MOST_BYTES = 3, 11_000
 _COOKIE = "mcp_"
 _TAB = re.compile(r"[0-9a-f]{16}")
 _NAME = re.compile(_COOKIE + "([0-9a-f]{16})(?:_[0-9])?")
 _RETURN = re.compile(r"/consent\?request=([0-9a-f]{16})")
-# Bytes of JSON behind a seal: three tokens of the largest kind take less.
+# Bytes of JSON in a sealed cookie: three tokens of the largest kind take less.
 _LARGEST = 256 * 1024
 
 

@@ -1,7 +1,7 @@
-"""Access tokens for MCP clients: one of Cognito's, sealed together with whom it is for. Pure.
+"""Access tokens for MCP clients: a Cognito access token, sealed for one client and one resource. Pure.
 
-Whoever receives one can use it here and nowhere else: no other API of the pool can open it. Invariant: `open`
-returns what `seal` was given for this very resource under a secret that is still in force, or raises.
+An MCP server that receives one cannot use it at another API of the pool, which cannot open it. Invariant:
+`open` returns what `seal` sealed for the same resource with a secret that is still configured, or raises.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from gateway.mcp.mcp_clients import NEVER
 from gateway.sessions.sealing import Sealer
 
 PREFIX = b"mcp_at_"
-# Bytes of JSON behind a seal; the largest token that the configuration lets in has 64 KiB.
+# Bytes of JSON in a sealed token; the largest token that the configuration accepts has 64 KiB.
 _MOST = 96 * 1024
 
 
 class Unsealed(NamedTuple):
-    """`token` is Cognito's and not verified yet; of its scopes those that were consented to count."""
+    """`token` is Cognito's, not verified yet; only its consented scopes count."""
 
     token: bytes
     # The client's digest.
@@ -33,7 +33,7 @@ class Unsealed(NamedTuple):
 
 
 class SealedTokens:
-    """Those of one gateway and one resource."""
+    """The sealed tokens of one gateway and one resource."""
 
     def __init__(self, secrets: Sequence[bytes], resource: str) -> None:
         """`secrets`: newest first (gateway/sessions/secrets.py)."""
@@ -42,23 +42,23 @@ class SealedTokens:
         self._binding = resource.encode("ascii")
 
     def seal(self, access: str, *, client: str, scopes: Iterable[str]) -> str:
-        """Return the token for the client of this digest. Its end is that of the one inside."""
+        """Return the token for the client of this digest. It expires when the token inside does."""
         data = json.dumps([access, client, *scopes], separators=(",", ":")).encode("ascii")
         sealed = self._sealer.seal(zlib.compress(data, 6), until=NEVER, binding=self._binding)
         return PREFIX.decode("ascii") + sealed
 
     def open(self, token: bytes, now: float) -> Unsealed:
-        """Return what is inside. Raises TokenMalformed where nothing of ours is."""
+        """Return the token inside. Raises TokenMalformed if this gateway did not seal it."""
         text = token.removeprefix(PREFIX).decode("latin-1")
         data = self._sealer.open(text, now=now, binding=self._binding)
         if data is None:
-            raise TokenMalformed("sealed for another gateway or resource, or with a secret that is gone")
+            raise TokenMalformed("sealed for another gateway or resource, or with a secret that was removed")
         inflate = zlib.decompressobj()
         access, client, *scopes = json.loads(inflate.decompress(data, _MOST))
         return Unsealed(access.encode("ascii"), client, frozenset(scopes))
 
     def __eq__(self, other: object) -> bool:
-        """Whether what one sealed the other opens, and nothing else."""
+        """Return whether both open exactly the same tokens."""
         if not isinstance(other, SealedTokens):
             return NotImplemented
         return (self.secrets, self._binding) == (other.secrets, other._binding)

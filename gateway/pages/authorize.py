@@ -1,7 +1,7 @@
-"""`/authorize`: where an MCP client sends a person, to sign in and then to be asked (pages/consent.py).
+"""`/authorize`: MCP clients send users here to sign in and then to consent (pages/consent.py).
 
-Invariant: nobody is sent on to an address that the client did not register; what is wrong with the rest is
-the client's to hear (RFC 6749 section 4.1.2.1).
+Invariant: no redirect to an address that the client did not register; other errors are reported to the client
+by redirect (RFC 6749 section 4.1.2.1).
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     client = await door.client(page.query.get("client_id", ""))
     uri = redirect_of(page.query, client)
     if not door.may_redirect(client, uri):
-        raise AuthorizationRefused("the configuration does not list the redirect URI any more")
+        raise AuthorizationRefused("the configuration no longer lists the redirect URI")
     try:
         authorization = read(page.query, client, resource=door.mcp.resource, scopes=door.scopes)
     except OAuthError as error:
         door.refused(page.request, error)
-        told = {"error": error.error, "error_description": error.sentence}
-        return see_other(redirect_address(uri, page.query.get("state"), door.issuer, **told))
+        reported = {"error": error.error, "error_description": error.sentence}
+        return see_other(redirect_address(uri, page.query.get("state"), door.issuer, **reported))
     return see_other(sign_in_address(portal, page, door.begin(page, authorization)))
 
 
 def sign_in_address(portal: Portal, page: PageRequest, waiting: Pending) -> str:
-    """Return where a person signs in for this authorization, whoever is signed in already: the tokens of the
-    browser's session are its own."""
+    """Return the address of a new sign-in for this authorization, even if the browser has a session: its
+    tokens are never given to a client."""
     portal.need_pool()
     pools = portal.config.cognito.sign_in_pools
     managed = len(pools) == 1 and pools[0].domain is not None

@@ -1,7 +1,7 @@
-"""`/consent`: may this application use the MCP server as the user who has just signed in for it?
+"""`/consent`: asks the user who has just signed in whether an application may use the MCP server as them.
 
-Invariant: the client gets a code only for a form of this page,
-sent by the browser that began, in which the person chose to allow it.
+Invariant: the client gets a code only when the browser that began the authorization submits this page's form
+with the user's choice to allow it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
         user=waiting.user,
         kept={"request": waiting.tab},
     )
-    # Browsers look at the redirect behind a form as well (CSP level 3, form-action).
+    # Browsers apply form-action to the redirect after a form as well (CSP level 3).
     answer.headers.append(
         (
             b"Content-Security-Policy",
@@ -72,18 +72,18 @@ def _waiting(portal: Portal, page: PageRequest, tab: str) -> tuple[FrontDoor, Pe
         raise NotFound
     waiting = portal.mcp.pending(page, tab)
     if waiting is None:
-        raise AuthorizationExpired("no authorization of this browser is on its way under that name")
+        raise AuthorizationExpired("this browser has no pending authorization of that name")
     return portal.mcp, waiting
 
 
 def _place(uri: str) -> str:
-    """Return the part of a redirect URI that says where one goes: a host, or an application's own scheme."""
+    """Return the part of a redirect URI that names its target: a host, or an application's own scheme."""
     parts = urlsplit(uri)
     return parts.netloc if parts.scheme in {"http", "https"} else f"{parts.scheme}:"
 
 
 def _source(uri: str) -> str:
-    """Return the CSP source that covers a redirect URI; its grammar knows no IPv6 address."""
+    """Return the CSP source that covers a redirect URI; CSP's grammar has no IPv6 addresses."""
     parts = urlsplit(uri)
     web = parts.scheme in {"http", "https"} and "[" not in parts.netloc
     return f"{parts.scheme}://{parts.netloc}" if web else f"{parts.scheme}:"
