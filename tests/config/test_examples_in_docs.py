@@ -15,6 +15,7 @@ PAGES = (
     "cors.md",
     "machine-clients.md",
     "migrating.md",
+    "private-network.md",
     "routes.md",
     "start.md",
     "tracing.md",
@@ -34,7 +35,8 @@ def examples() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in examples()])
 def test_an_example_has_no_mistake_and_no_warning(tmp_path: Path, text: str) -> None:
-    (tmp_path / "assertion.key").touch(mode=0o600)  # which one of them names
+    for name in ("assertion.key", "jwks.json"):  # which examples name
+        (tmp_path / name).touch(mode=0o600)
     # The IDs of the examples are warned about, for who leaves them in.
     text = text.replace("ap-south-1_AbCdEfGhI", POOL_ID).replace("1example23456789", CLIENT_ID)
     assert said(tmp_path, text) == []

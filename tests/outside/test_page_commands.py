@@ -81,6 +81,11 @@ NOT_RUN: dict[tuple[str, str], str] = {
         r".*",
     ): "tests/local_cognito/test_docs.py runs the page's examples",
     ("kubernetes.md", r"make test-kubernetes"): "starts a cluster for minutes; CI runs it",
+    (
+        "forward-auth.md",
+        r"\.venv/bin/python -m pytest .*",
+    ): "is a test run itself, which `make test-engines` includes",
+    ("private-network.md", r"curl .*"): "asks AWS; tests reach loopback alone",
     ("performance.md", r".*"): "takes minutes and measures; tests/bench runs each part of it for an instant",
     ("reliability.md", r".*"): "takes minutes; tests/faults is what it runs",
 }
