@@ -49,6 +49,7 @@ FOREIGN = {
     "error_page",
     "expires_in",
     "forward_auth",
+    "http_service",
     "jwt_verify",
     "limit_req",
     "mod_cache",
@@ -57,7 +58,9 @@ FOREIGN = {
     "recover_data_from_signature",
     "remove_on_match",
     "request_header",
+    "retry_policy",
     "sock_def_readable",
+    "status_on_error",
 }
 
 # Logger.event itself, the two records that are written without it, and those whose name is an argument.
