@@ -281,3 +281,33 @@ async def test_cognitos_own_tokens_where_that_is_configured(tmp_path: Path) -> N
         assert decode(tokens["access_token"].encode()).unverified_claims["client_id"] == CLIENT
         assert tokens["scope"] == "aws.cognito.signin.user.admin"
         assert (await call(at.worker.port, tokens["access_token"], "/other")).status == 200
+
+
+async def test_paths_of_sealed_tokens_that_are_remembered_are_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.gate.judge._REMEMBERED_TARGETS", 3)
+    async with site(tmp_path, more=MCP) as at:
+        token = (await tokens_of(await registered(at), at.browser()))["access_token"]
+        for number in (*range(8), *range(8)):
+            assert (await call(at.worker.port, token, f"/mcp/{number}")).status == 200
+            assert (await call(at.worker.port, token, f"/other/{number}")).status == 401
+        # Longer than any that is remembered.
+        for _ in range(2):
+            assert (await call(at.worker.port, token, "/mcp/" + "a" * 400)).status == 200
+            assert (await call(at.worker.port, token, "/other/" + "a" * 400)).status == 401
+
+
+async def test_a_sealed_token_behind_several_spaces(tmp_path: Path) -> None:
+    async with site(tmp_path, more=MCP) as at:
+        token = (await tokens_of(await registered(at), at.browser()))["access_token"]
+        for line in (f"Authorization: Bearer {token}", *[f"Authorization: Bearer   {token}"] * 2):
+            assert (await once(at.worker.port, get("/mcp", line))).status == 200
+            assert (await once(at.worker.port, get("/other", line))).status == 401
+
+
+async def test_the_endpoints_count_towards_the_rate_limit(tmp_path: Path) -> None:
+    limit = "rate_limit: {requests_per_second: 0.001, burst: 2}\n"
+    async with site(tmp_path, more=MCP + limit) as at:
+        answers = [(await once(at.worker.port, get(SERVER))).status for _ in range(3)]
+    assert answers == [200, 200, 429]

@@ -136,7 +136,7 @@ async def test_a_restart_between_two_calls_is_no_failure(server: RedisServer, lo
 
 
 async def test_a_silent_redis_costs_one_timeout(server: RedisServer, log: Logger) -> None:
-    timeout = 0.5
+    timeout = 1.5
     async with redis_at(server.url, log, timeout=timeout) as redis:
         await redis.set("k", "mine", ttl=30)
         server.pause()
