@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidToken, TokenPayloadRefused, WrongAudience, WrongClient
-from gateway.tokens.claims import Claims, PoolRules, decode, verify
+from gateway.tokens.claims import Claims, PoolRules, decode, limited, verify
 from gateway.tokens.jwk import read_key_set
 from tests.support.tokens import (
     ABSENT,
@@ -99,3 +99,14 @@ def test_id_tokens_name_their_client_as_before() -> None:
     for aud in (API, OTHER_CLIENT, [CLIENT_ID]):
         with pytest.raises(WrongClient):
             verify(decode(sign(KEYPAIR, id_claims(now=NOW, aud=aud))), KEY, rules, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("scope", "kept"),
+    [("openid orders/read", "orders/read"), ("openid", ""), (ABSENT, None)],
+)
+def test_consented_scopes_limit_those_of_a_token(scope: Any, kept: str | None) -> None:
+    token = sign(KEYPAIR, access_claims(scope=scope, now=NOW))
+    claims = limited(verify(decode(token), KEY, LISTED, now=NOW), frozenset({"orders/read", "orders/write"}))
+    assert claims.scopes == frozenset((kept or "").split())
+    assert claims.every.get("scope") == kept

@@ -10,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -39,6 +39,7 @@ from gateway.gate.authenticate import Authenticator
 from gateway.keys.key_sets import KeySets
 from gateway.keys.refetch import Timing
 from gateway.observe.metrics import WorkerMetrics
+from gateway.revocation.watch import Admission, RevocationWatch
 from gateway.tokens.bearer import bearer_token, token_hash
 from gateway.tokens.cache import weight
 from gateway.tokens.claims import Claims
@@ -432,6 +433,59 @@ async def test_what_one_configuration_remembers_another_does_not_know(gate: Gate
     assert authenticator.recognise(digest, time.time()) is None
     with pytest.raises(WrongClient):
         authenticator.authenticate_now([b"Bearer " + token], digest, time.time())
+
+
+async def test_only_its_own_expiry_leaves_a_token_held(gate: Gate) -> None:
+    now = time.time()
+    for claims, held in (
+        (access_claims(now=now), True),
+        (access_claims(now=now - 86_400), True),
+        (access_claims(now=now, client_id=OTHER_CLIENT_ID), False),
+    ):
+        assert gate.authenticator.holds([b"Bearer " + sign(ACCESS, claims)], now) is held
+
+
+class Admitting:
+    """A revocation that decides so about every token."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission = admission
+
+    def admit(self, *_: object) -> Admission:
+        return self.admission
+
+
+def watched(gate: Gate, config: Config, admission: Admission, access: bytes | None = None) -> Authenticator:
+    return Authenticator(
+        config,
+        gate.key_sets,
+        describe=lambda _: b"",
+        metrics=gate.metrics,
+        cache=cache_of(gate.key_sets.key),
+        revocation=cast(RevocationWatch, Admitting(admission)),
+        access_of=None if access is None else lambda _: access,
+    )
+
+
+async def test_a_token_that_cannot_be_watched_is_not_remembered(gate: Gate, config: Config) -> None:
+    token, now = sign(ACCESS, access_claims()), time.time()
+    digest = token_hash(b"Bearer " + token)
+    for admission, remembered in ((Admission.ONCE, False), (Admission.KNOWN, True)):
+        authenticator = watched(gate, config, admission)
+        assert authenticator.authenticate_now([b"Bearer " + token], digest, now) is not None
+        assert (authenticator.recognise(digest, now) is not None) is remembered
+
+
+async def test_an_id_token_waits_for_the_key_of_its_access_token(server: KeyServer, tmp_path: Path) -> None:
+    config = config_of(
+        tmp_path, {"id": POOL_ID, "client_ids": [CLIENT_ID], "jwks_url": server.url, "token_use": ["id"]}
+    )
+    async with Gate(config).running() as gate:
+        token = sign(ID, id_claims())
+        for key, ready_now in ((ACCESS, True), (NEW, False)):
+            authenticator = watched(gate, config, Admission.KNOWN, sign(key, access_claims()))
+            found = authenticator.authenticate_now([b"Bearer " + token], None, time.time())
+            assert (found is not None) is ready_now
 
 
 async def test_nothing_secret_in_a_repr(gate: Gate) -> None:
