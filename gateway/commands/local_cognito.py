@@ -47,7 +47,9 @@ def run(arguments: argparse.Namespace, _: Environ) -> int:
 
 def require_local_cognito(command: str) -> None:
     """Raise GatewayError, with the command that installs it, if local_cognito cannot be imported."""
-    if find_spec("local_cognito") is None:
+    found = find_spec("local_cognito")
+    # In a checkout, its folder of this name is found as a namespace, which has no origin.
+    if found is None or found.origin is None:
         raise GatewayError(
             f"{command}: local-cognito is not installed: in a checkout of cognito-gateway run "
             f"{shlex.quote(sys.executable)} -m pip install ./local_cognito"

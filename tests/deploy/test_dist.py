@@ -152,7 +152,7 @@ def test_the_commands_work_without_a_source_tree(installed: Path, tmp_path: Path
             done = run(*command, *arguments, cwd=tmp_path, environ=OWN)
             assert done.returncode == 0, done.stderr
             # The file has the IDs of the example, and only that is to be said about it.
-            assert all("is the ID of the example" in line for line in done.stderr.splitlines())
+            assert all("is the example's ID" in line for line in done.stderr.splitlines())
             assert done.stdout.startswith(said)
 
 
