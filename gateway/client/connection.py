@@ -178,7 +178,7 @@ class ClientConnection(asyncio.BufferedProtocol):
         self._writer.connected(cast(asyncio.Transport, transport))
         self._flow.connected(cast(asyncio.Transport, transport))
         peername = transport.get_extra_info("peername")
-        # A unix socket has no peer address; whoever may open it is as trusted as a loopback client.
+        # A unix socket has no peer address; a process that may open it is as trusted as a loopback client.
         self.address = peername[0] if isinstance(peername, tuple) else "127.0.0.1"
         self.secure = transport.get_extra_info("ssl_object") is not None
         self.server.connections.add(self)

@@ -21,7 +21,7 @@ from gateway.http.request import Request
 from gateway.http.request_parser import BodyBroken
 from gateway.upstream.connection import UpstreamConnection
 
-# Seconds to wait for an upstream's 100 before the client is told to continue (RFC 9110 section 10.1.1 leaves
+# Seconds to wait for an upstream's 100 before the client gets a 100 (RFC 9110 section 10.1.1 leaves
 # this to us; curl stops waiting after 1 s as well).
 CONTINUE_AFTER = 1.0
 

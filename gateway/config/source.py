@@ -226,13 +226,13 @@ def _repair(error: yaml.YAMLError, text: str, line: int) -> tuple[str | None, st
     indentation = written[: len(written) - len(written.lstrip())]
     column = getattr(getattr(error, "problem_mark", None), "column", len(written))
     if "\t" in indentation or written[column : column + 1] == "\t":
-        mended, message = written.replace("\t", "  "), "indented with a tab: YAML allows spaces only"
+        fixed, message = written.replace("\t", "  "), "indented with a tab: YAML allows spaces only"
     else:
-        mended = _BARE_REFERENCE.sub(r'"\1"', written)
+        fixed = _BARE_REFERENCE.sub(r'"\1"', written)
         message = 'inside [ ] and { } a reference must be quoted: "${NAME}"'
-    if mended == written:
+    if fixed == written:
         return None, _say(error, text)
-    lines[line - 1] = mended
+    lines[line - 1] = fixed
     return "\n".join(lines), message
 
 

@@ -37,7 +37,7 @@ class RefusalText:
 
 WRONG = RefusalText("Incorrect username or password.")
 TOO_MANY = RefusalText("Too many attempts. Try again later.", status=429)
-# The AWS account's own quota, whoever calls: not a failed attempt of this user.
+# The AWS account's own quota, shared by all callers: not a failed attempt of this user.
 _THROTTLED = replace(TOO_MANY, fault=True)
 OUT_OF_DATE = RefusalText("This page has expired. Sign in again.", next="again")
 _UNREACHABLE = RefusalText(

@@ -70,7 +70,7 @@ def place(local: LocalCognito, tmp_path: Path) -> Path:
         fix=False,
         say=lambda told: None,
     )
-    # The role's identity pool is told of the seed's client as well.
+    # The role's identity pool knows the client of the seed as well.
     client(local, "cognito-identity").update_identity_pool(
         IdentityPoolId=made.identity_pool_id,
         IdentityPoolName="tokens",

@@ -51,7 +51,7 @@ def client(local: LocalCognito, service: str) -> Any:
 
 
 def setup(local: LocalCognito, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """In this process: starting boto3 anew takes longer than all that the command does."""
+    """In this process: loading boto3 again takes longer than all that the command does."""
     where = ("--endpoint-url", local.url, "--region", REGION, "--pool-name", "orders")
     words = ["setup", *where, *map(str, arguments)]
     out, err = io.StringIO(), io.StringIO()
@@ -148,7 +148,7 @@ def test_half_made_things_are_completed(local: LocalCognito, gone: list[str]) ->
     again = verdicts(made(local, *FULL))
     assert {step for step, verdict in again.items() if verdict == "created"} == set(gone)
     if "app client" in gone or "identity pool" in gone:
-        # What hangs on the lost one still names it: said, and mended when asked to.
+        # What hangs on the lost one still names it: reported, and fixed on request.
         assert "differs" in again.values()
         made(local, *FULL, "--fix")
     assert set(verdicts(made(local, *FULL)).values()) == {"same"}
@@ -317,7 +317,7 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
 
     there = go(wanted)
     go(wanted, plan=True)
-    # Everything that can be made to differ, mended.
+    # Everything that can differ, fixed.
     open_to_all = Wanted(
         **{name: getattr(wanted, name) for name in wanted.__slots__} | {"self_sign_up": True}
     )

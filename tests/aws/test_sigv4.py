@@ -1,4 +1,4 @@
-"""The query in a signature: what a server that decodes and encodes anew comes to, whatever was sent."""
+"""The query in a signature is what a server computes that decodes and encodes it again."""
 
 from __future__ import annotations
 

@@ -221,7 +221,7 @@ def test_where_the_pool_remembers_devices_kept_tokens_are_renewed_with_theirs(
 def test_tokens_that_are_not_kept_leave_no_device_behind(tracked: LocalCognito, tmp_path: Path) -> None:
     assert token(tracked, tmp_path, "--flow", "srp").returncode == 0
     assert devices(tracked) == []
-    # Whoever prints the refresh token wants to use it.
+    # A user who prints the refresh token wants to use it.
     shown = json.loads(token(tracked, tmp_path, "--flow", "srp", "--json").stdout)
     assert [shown["DeviceKey"]] == devices(tracked)
     new = local_cognito.client(tracked.url).get_tokens_from_refresh_token(

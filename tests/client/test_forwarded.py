@@ -1,4 +1,4 @@
-"""What a trusted proxy says of its client: one clean address, scheme and host, the same for whoever asks."""
+"""What a trusted proxy says about its client: one clean address, scheme and host for every reader."""
 
 from __future__ import annotations
 

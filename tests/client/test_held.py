@@ -63,7 +63,7 @@ class Pouring:
 async def each_holds(gateway: Running, data: bytes, served: int, *, rest: float = 2.5) -> float:
     """Bytes that each of some clients that sent this takes, `rest` seconds after `served` requests of it."""
     metrics = gateway.worker.metrics
-    # What is made once, whoever comes first, is not a client's.
+    # What is made once, for the first client, is not a client's.
     first = await raw(gateway.port, data)
     await until(lambda: sum(metrics.requests.values()) == served)
     before = allocated()

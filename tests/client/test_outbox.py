@@ -108,7 +108,7 @@ async def test_an_answer_before_the_question_left_answers_nothing() -> None:
         connection.data_received(OK)
         assert len(asker.failed) == 1
         assert asker.statuses == []
-        assert not connection.answered  # so that whoever asked may ask elsewhere
+        assert not connection.answered  # so that the caller may try another connection
         await asyncio.wait_for(pool.gone.wait(), 20)
         assert pool.returned == 0
         assert upstream.requests == []

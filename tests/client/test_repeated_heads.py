@@ -1,4 +1,4 @@
-"""A client that says the same again is understood from what it said before, and judged anew each time."""
+"""A client that repeats its head is parsed from the cached one, and judged again each time."""
 
 from __future__ import annotations
 

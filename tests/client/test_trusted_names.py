@@ -14,7 +14,7 @@ from tests.support.wire import Client, Upstream, get
 
 ROUTES = "routes: [{path: '/open/**', auth: none}]\n"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream-identity.md"
-# Ours to write anew: whoever is believed, there is one of each.
+# The gateway writes these: there is one of each, whichever proxy is trusted.
 WRITTEN = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"}
 
 

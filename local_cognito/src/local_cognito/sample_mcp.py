@@ -1,7 +1,7 @@
 """The sample MCP server behind the gateway in `demo --mcp`: one tool that says who is asking.
 
 MCP's streamable HTTP without sessions: a request is answered in JSON, a notification with 202. Invariant: as
-the sample API, it trusts whoever reaches it; the gateway in front is what keeps strangers out.
+the sample API, it trusts every caller; the gateway in front is what keeps strangers out.
 """
 
 from __future__ import annotations
