@@ -88,7 +88,7 @@ async def test_many_clients_without_pause(tmp_path: Path) -> None:
 
 @on_both_loops
 async def test_a_body_in_chunks_of_one_byte(tmp_path: Path) -> None:
-    """Each is 1 µs of the parser's time, and as much of whoever reads it."""
+    """Each is 1 µs of the parser's time, and as much of the reader's."""
     received = 0
 
     async def count(head: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -320,7 +320,7 @@ async def test_the_kernel_notices_an_upstream_that_vanished(tmp_path: Path, kind
             await client.send({"small": get("/"), "upload": b"x", "tunnel": b""}[kind])
             assert (await client.reply()).status == (101 if kind == "tunnel" else 200)
             if kind != "tunnel":
-                # For whoever uses the connection next.
+                # For the next request on the connection.
                 await until(lambda: timeouts(gateway.upstream.port) == {10_000})
 
 

@@ -202,7 +202,7 @@ async def test_a_mebibyte_both_ways(tmp_path: Path) -> None:
 
 @on_both_loops
 async def test_a_body_without_a_length_ends_with_tls_or_it_is_cut(tmp_path: Path) -> None:
-    """RFC 9112 section 9.8: whoever can cut the connection must not be able to cut the answer unseen."""
+    """RFC 9112 section 9.8: an attacker who cuts the connection must not cut the response unnoticed."""
     authority = Authority(tmp_path)
     upstream = upstream_for(authority, "127.0.0.1")
 

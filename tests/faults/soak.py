@@ -277,7 +277,7 @@ def _counted(right: bool, reply: object) -> int:
 async def soak(folder: Path, requests: int, without: Collection[str] = ()) -> Figures:
     """So many requests through one worker. Raises Wrong for the first answer that is not right.
 
-    `without`: actors that have the day off, for whoever looks for what makes memory grow.
+    `without`: actors that have the day off, to find what makes memory grow.
     """
     key = KeyPair.generate("key-1")
     figures = Figures()

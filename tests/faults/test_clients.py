@@ -125,7 +125,7 @@ async def load(gateway: Running) -> AsyncIterator[Board]:
 
 @contextlib.asynccontextmanager
 async def crowd_of(gateway: Running, phase: Phase) -> AsyncIterator[list[Client]]:
-    """So many clients, each in that phase; whoever is left is gone in the end."""
+    """So many clients, each in that phase; in the end all are gone."""
     crowd = await asyncio.gather(*(Client.connect(gateway.port) for _ in range(CROWD)))
     try:
         await asyncio.gather(*(phase(client) for client in crowd))

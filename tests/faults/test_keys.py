@@ -148,7 +148,7 @@ async def test_without_any_keys_every_answer_is_a_clean_503(tmp_path: Path, figu
                 return board.statuses[503] >= 1000
 
             await until(many, seconds=120)
-            # Whoever needs no keys is served; whoever shows none is told so.
+            # Requests that need no keys are served; those without a token get a 401.
             assert (await served.ask("/open")).status == 200
             assert (await served.ask("/api/1/none")).status == 401
             reply = await served.bearer(clients.tokens[0], "/api/1/none")

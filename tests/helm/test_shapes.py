@@ -245,7 +245,7 @@ def test_the_network_policies_close_every_way_round(helm: str) -> None:
 
 
 def test_a_route_says_what_the_api_would_fill_in(helm: str) -> None:
-    """Argo CD compares lists whole: a default that the API adds would be a difference for ever."""
+    """Argo CD compares lists whole: a default that the API adds would always be a difference."""
     all_ = objects(shape(helm, "standalone-autoscaled"))
     spec, service = one(all_, "HTTPRoute")["spec"], one(all_, "Service")
     (parent,), (rule,) = spec["parentRefs"], spec["rules"]

@@ -1,6 +1,6 @@
 """The API in the cluster: answers with what it was asked for, and stops at once when told.
 
-So whoever still asks then is refused, and a test sees it.
+So requests that still arrive then are refused, and a test sees it.
 `python orders.py [unix:PATH | HOST:PORT]`, in the gateway's own image; of the standard library alone.
 """
 

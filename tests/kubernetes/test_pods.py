@@ -111,7 +111,7 @@ async def test_another_chart_takes_the_sidecar_in(pods: Node, helm: str, tmp_pat
 
 @pytest.mark.parametrize("native", [True, False], ids=["native", "plain"])
 def test_a_job_completes_although_its_sidecar_runs(pods: Node, native: bool) -> None:
-    """A native sidecar ends with the Job; a plain one would keep it running for ever."""
+    """A native sidecar ends with the Job; a plain one would keep it running."""
     name = f"job-{'native' if native else 'plain'}"
     with shop(pods, name, orders=False) as made:
         made.put(sidecar(native=native, replicaCount=0))

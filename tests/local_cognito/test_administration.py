@@ -288,7 +288,7 @@ def test_a_deleted_clients_tokens_and_sessions_are_dead(cognito: Cognito) -> Non
 
 
 def test_sending_back_the_description_handles_both_names_of_a_setting(cognito: Cognito) -> None:
-    """As at Cognito: whoever updates a pool must leave one of them out, and else loses nothing."""
+    """As at Cognito: an update must leave one of them out, and loses nothing else."""
     told = cognito.call("DescribeUserPool", UserPoolId=cognito.pool_id)["UserPool"]
     settings = {name: told[name] for name in told if name in OPERATIONS["UpdateUserPool"].fields}
     refusal = cognito.refused("UpdateUserPool", UserPoolId=cognito.pool_id, **settings)

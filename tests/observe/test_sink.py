@@ -74,7 +74,7 @@ def test_lines_arrive_in_order(pipe: Pipe) -> None:
 
 def test_a_stalled_reader_blocks_nothing_and_is_told_the_number_of_lost_lines(pipe: Pipe) -> None:
     sink = Sink(pipe.stream, dropped_line)
-    # Nobody reads: where a line waited for that, it would be for ever.
+    # Nobody reads: a line that waited for a reader would wait indefinitely.
     for number in range(10_000):
         sink.put(b"%0100d\n" % number)
     assert sink.dropped > 1000
@@ -90,7 +90,7 @@ def test_closing_waits_for_a_stalled_reader_only_so_long(pipe: Pipe) -> None:
         sink.put(b"%0100d\n" % number)
     started = time.monotonic()
     sink.close(0.1)
-    assert time.monotonic() - started < 10  # it would be for ever
+    assert time.monotonic() - started < 10  # it would wait indefinitely
     sink.put(b"late\n")
     assert sink.dropped == 1
     # The thread is seen off before the descriptors are: their numbers are the next test's.

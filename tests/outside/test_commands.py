@@ -1,4 +1,4 @@
-"""The commands, as whoever types them sees them: exit codes, usage, one sentence for what went wrong."""
+"""The commands, as their users see them: exit codes, usage, one sentence for what went wrong."""
 
 from __future__ import annotations
 

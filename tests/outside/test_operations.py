@@ -1,4 +1,4 @@
-"""Running it: several workers, signals, reloads, as whoever operates it sees them."""
+"""Running it: several workers, signals, reloads, as an operator sees them."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ FORM = '<form method="post" action="ORIGIN/save"TARGET><input name="a" value="b"
 PAGES = {
     # A page of the application with `Referrer-Policy: no-referrer`.
     "/strict": FORM.replace("TARGET", ""),
-    # What strangers wrote, in a frame that must not act for whoever looks at it.
+    # What strangers wrote, in a frame that must not act for its viewer.
     "/boxed": '<iframe sandbox="allow-forms allow-scripts" src="/inner"></iframe>',
     "/inner": FORM.replace("TARGET", ""),
     "/escaping": '<iframe sandbox="allow-forms allow-scripts allow-top-navigation" src="/outward"></iframe>',

@@ -453,7 +453,7 @@ async def test_signing_out_goes_through_cognito_to_the_requested_page(
 
 
 async def test_without_a_session_of_ours_cognitos_ends_all_the_same(tmp_path: Path) -> None:
-    """Or the next page would open without a password, for whoever sits there then."""
+    """Or the next page would open without a password, for the next person at this browser."""
     async with site(tmp_path) as place:
         browser = place.browser()
         await place.sign_in(browser)

@@ -42,7 +42,7 @@ async def test_one_renewal_among_replicas_however_slow(
         there = Browser(two.port, here.jar)
         asking = [browser.copy().get("/api") for browser in (here, there) for _ in range(5)]
         assert {reply.status for reply in await asyncio.gather(*asking)} == {200}
-        assert len(cognito.renewed) == 1, "whoever waits takes the lock as soon as nobody holds it"
+        assert len(cognito.renewed) == 1, "a waiting replica takes the lock as soon as it is free"
         renewals = [gateway.worker.metrics.session_renewals for gateway in (one, two)]
         assert sorted(name for each in renewals for name in each) == ["elsewhere", "success"]
 

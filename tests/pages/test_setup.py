@@ -70,7 +70,7 @@ async def test_api_requests_are_pointed_to_the_page(tmp_path: Path) -> None:
         problem = json.loads(reply.body)
         assert "/oauth2/" in problem["detail"]
         assert reply.get("link") == '<http://api.test/oauth2/>; rel="help"'
-        # Whoever looks at it with a browser is led there.
+        # A browser is redirected there.
         seen = await once(at.worker.port, get("/app", HTML))
         assert (seen.status, seen.get("location")) == (302, "/oauth2/")
 

@@ -298,7 +298,7 @@ async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> Non
 
 
 async def test_a_strangers_five_codes_lock_out_no_user(tmp_path: Path) -> None:
-    """Whoever signs in by codes alone was locked out by five requests from anywhere."""
+    """A user who signs in by codes alone was locked out by five requests from anywhere."""
     trusted = "trusted_proxies: ['127.0.0.1/32']"
     choice = {**CHOICE, "Users": [PASSWORDLESS]}
     document = seed(pool=choice)

@@ -214,7 +214,7 @@ async def test_sessions_in_cookies_are_ended_for_all_replicas(redis: RedisServer
             await here.end(ticket, session, until=now + 60)
             assert await there.find(ticket, now=now) is None
             other = await here.keep(a_session(KEY), until=now + 60)
-        # Both are closed now: whoever is not known to have been ended goes on.
+        # Both are closed now: a session that is not known to have ended continues.
         assert await there.find(other, now=now) is not None
         assert await here.find(ticket, now=now) is None
 

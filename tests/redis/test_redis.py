@@ -69,7 +69,7 @@ async def test_an_outage_costs_no_time_and_recovery_is_noticed(
             await redis.get("k")
         assert first.value.reason == "unreachable"
         assert redis.unavailable
-        # Not one of them asks: whoever asks waits, and lets this task run.
+        # None of them asks: a caller that asks waits, and lets this task run.
         turns = 0
 
         async def turning() -> None:

@@ -1,4 +1,4 @@
-"""An upstream that is AWS: what reaches it is signed here, and the signature worked out anew there."""
+"""An upstream that is AWS: what reaches it is signed here, and the signature computed again there."""
 
 from __future__ import annotations
 

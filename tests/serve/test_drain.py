@@ -127,7 +127,7 @@ async def test_new_requests_are_served_during_the_delay(tmp_path: Path, workers:
         running.served.signal(signal.SIGTERM)
         await running.event("draining")
         assert (await running.served.probe()).status == 503
-        # Whoever keeps connections for the next request, as proxies do, has to look for another place.
+        # Clients that keep connections, as proxies do, have to open another one elsewhere.
         reply = await idle.ask(get("/"))
         assert (reply.status, reply.get("connection")) == (200, "close")
         assert await idle.closed()

@@ -207,11 +207,11 @@ async def test_a_changed_file_is_swapped_in_and_a_broken_one_is_not(tmp_path: Pa
         await running.counted("cognito_gateway_config_last_reload_successful", 0)
         assert await running.reloads("failure") == 1
 
-        # Mended to what is running anyway.
+        # Fixed to what is running already.
         running.rewrite(OPEN + "\nlog: {level: loud}\nnonsense: 1", CLOSED)
-        mended = await running.event("config_reload", 3)
+        fixed = await running.event("config_reload", 3)
         # What is served has been that file all the time.
-        assert (mended["result"], mended["old_checksum"], mended["new_checksum"]) == (
+        assert (fixed["result"], fixed["old_checksum"], fixed["new_checksum"]) == (
             "unchanged",
             sums[1],
             sums[1],

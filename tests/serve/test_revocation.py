@@ -58,7 +58,7 @@ SEED: dict[str, Any] = {
                 {
                     "ProviderName": f"cognito-idp.us-east-1.amazonaws.com/{POOL}",
                     "ClientId": CLIENT,
-                    # AWS's default: it gives credentials for an ID token of whoever has signed out.
+                    # AWS's default: it gives credentials for an ID token of a user who has signed out.
                     "ServerSideTokenCheck": False,
                 }
             ],
@@ -476,7 +476,7 @@ async def test_who_is_denied_stays_so_through_a_reload(tmp_path: Path, cognito: 
         await gateway.worker.reload(load(path, {}).config)
         assert gateway.worker.app is not before
         assert [await gateway.status(each.access) for each in (alice, bob)] == [401, 200]
-        # Whoever is in use is watched under the new one.
+        # Sign-ins in use are watched under the new one.
         end(cognito, "GlobalSignOut", bob, "bob")
         await gateway.refuses(bob.access, 2 * CHECK_EVERY + 0.5)
 
@@ -507,7 +507,7 @@ async def test_replicas_ask_once_and_all_know(
             await asyncio.sleep(0.05)
             asked = sum(gateway.checks.get("active", 0) for gateway in both)
             told = sum(gateway.checks.get("shared", 0) for gateway in both)
-        # One question in 0.6 to 0.8 s, whoever asks; both would have asked twice as often.
+        # One question in 0.6 to 0.8 s, whichever worker asks; both would have asked twice as often.
         assert asked <= 1 + (time.monotonic() - began) / (0.6 * CHECK_EVERY)
         end(cognito, "GlobalSignOut", alice, "alice")
         took = await asyncio.gather(*(gateway.refuses(alice.access, 3.0) for gateway in both))

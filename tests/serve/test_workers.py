@@ -62,7 +62,7 @@ async def test_a_killed_worker_is_replaced_and_nothing_is_uncounted(tmp_path: Pa
         before = await counters(running.served)
         victim = running.workers[0]
         os.kill(victim, signal.SIGKILL)
-        # Whoever is sent to the dead one's socket waits for its successor.
+        # Connections to the dead worker's socket wait for its successor.
         replies = await asyncio.gather(*(running.served.ask("/") for _ in range(20)))
         assert {reply.status for reply in replies} == {200}
         ended = await running.event("worker_exited")
