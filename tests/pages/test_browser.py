@@ -83,7 +83,7 @@ async def test_without_a_script_everything_is_there(tmp_path: Path) -> None:
         await page.fill("#code", app_code(secret))
         await page.click("text=Continue")
         await page.wait_for_selector("h1:text-is('Alice Example')")
-        assert "ends at" in await page.inner_text("#token-title + p")
+        assert "expires at" in await page.inner_text("#token-title + p")
         await page.click("text=Show token")
         token = await page.input_value("#token")
         assert token.count(".") == 2
