@@ -99,7 +99,8 @@ def hold(port: int, kind: str, tokens: Sequence[str], connections: int) -> list[
     held: list[socket.socket] = []
     for index in range(connections):
         with contextlib.suppress(OSError, ValueError):
-            sock = connect(port, index)
+            # One that has no answer within a second stands all the same.
+            sock = connect(port, index, timeout=1.0)
             held.append(sock)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
