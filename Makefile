@@ -95,6 +95,7 @@ screenshots: $(VENV)/.test ## save screenshots of every page to docs/screenshots
 config: $(VENV)/.run ## regenerate the schema, the example and generated parts of the docs
 	$(BIN)/python -m gateway.config.generate
 	$(BIN)/python -m tests.support.rooms
+	$(BIN)/python -m tests.support.recipes
 
 protos: $(VENV)/.test ## regenerate the messages of Envoy's gRPC from ext_authz.proto
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/envoy/ext_authz.proto

@@ -14,7 +14,7 @@ class CheckRequest(_message.Message):
     def __init__(self, attributes: _Optional[_Union[AttributeContext, _Mapping]] = ...) -> None: ...
 
 class AttributeContext(_message.Message):
-    __slots__ = ("source", "request")
+    __slots__ = ("source", "request", "context_extensions")
     class Peer(_message.Message):
         __slots__ = ("address",)
         ADDRESS_FIELD_NUMBER: _ClassVar[int]
@@ -51,11 +51,20 @@ class AttributeContext(_message.Message):
         protocol: str
         header_map: HeaderMap
         def __init__(self, id: _Optional[str] = ..., method: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., path: _Optional[str] = ..., host: _Optional[str] = ..., scheme: _Optional[str] = ..., protocol: _Optional[str] = ..., header_map: _Optional[_Union[HeaderMap, _Mapping]] = ...) -> None: ...
+    class ContextExtensionsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     REQUEST_FIELD_NUMBER: _ClassVar[int]
+    CONTEXT_EXTENSIONS_FIELD_NUMBER: _ClassVar[int]
     source: AttributeContext.Peer
     request: AttributeContext.Request
-    def __init__(self, source: _Optional[_Union[AttributeContext.Peer, _Mapping]] = ..., request: _Optional[_Union[AttributeContext.Request, _Mapping]] = ...) -> None: ...
+    context_extensions: _containers.ScalarMap[str, str]
+    def __init__(self, source: _Optional[_Union[AttributeContext.Peer, _Mapping]] = ..., request: _Optional[_Union[AttributeContext.Request, _Mapping]] = ..., context_extensions: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Address(_message.Message):
     __slots__ = ("socket_address", "pipe", "envoy_internal_address")

@@ -85,6 +85,10 @@ class GrpcListener:
             peer = decider.peer(messages.client_address(check), secure=messages.secure(check))
         except ValueError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the source has no IP address")
+        try:
+            messages.redirects(check)
+        except ValueError as unknown:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(unknown))
         request = Request(peer, decider.request_ids.next(), time.monotonic())
         decider.record.began(request)
         try:

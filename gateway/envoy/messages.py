@@ -55,6 +55,17 @@ def secure(check: CheckRequest) -> bool:
     return bool(check.attributes.request.http.scheme == "https")
 
 
+def redirects(check: CheckRequest) -> bool:
+    """Return whether people are redirected to sign in: the `endpoint` of Envoy's route, named as over HTTP.
+
+    Raises ValueError for an unknown one.
+    """
+    endpoint = check.attributes.context_extensions.get("endpoint", "auth")
+    if endpoint not in {"auth", "auth-or-sign-in"}:
+        raise ValueError("context_extensions: endpoint is neither auth nor auth-or-sign-in")
+    return bool(endpoint == "auth-or-sign-in")
+
+
 def unread(request: Request, check: CheckRequest) -> Asked:
     """Return the request of a message that could not be read, for the log."""
     method = check.attributes.request.http.method
@@ -81,7 +92,17 @@ def read(request: Request, check: CheckRequest) -> Asked:
         raise BadRequest("Host is not a host") from None
     check_host(head.host)
     raw_path, query = split_target(http.path)
-    return Asked(request, http.method, raw_path, query, head, head.authorization, False, elsewhere=True)
+    return Asked(
+        request,
+        http.method,
+        raw_path,
+        query,
+        head,
+        head.authorization,
+        False,
+        elsewhere=True,
+        redirects=redirects(check),
+    )
 
 
 def _refuse_second_host(http: AttributeContext.HttpRequest) -> None:

@@ -9,7 +9,7 @@ Invariant: a forward auth request is answered and never forwarded.
 from __future__ import annotations
 
 from gateway.errors import NotFound
-from gateway.gate.forward_auth import about, allowed, asks, original
+from gateway.gate.forward_auth import about, allowed, endpoint_of, original
 from gateway.gate.judge import Gate
 from gateway.gate.steps import Steps
 from gateway.gate.verdict import Verdict
@@ -20,17 +20,20 @@ from gateway.policy.decide import VALID_TOKEN
 
 def for_client(gate: Gate, request: Request) -> Steps[Verdict]:
     """Judge a request that came on a client connection."""
-    if request.raw_path.startswith(gate.endpoint) and asks(request.raw_path, gate.endpoint):
-        return _for_proxy(gate, request)
+    if request.raw_path.startswith(gate.endpoint):
+        endpoint = endpoint_of(request.raw_path, gate.endpoint)
+        if endpoint is not None:
+            return _for_proxy(gate, request, endpoint)
     return gate.judge(request.asked())
 
 
-def _for_proxy(gate: Gate, request: Request) -> Steps[Answer]:
+def _for_proxy(gate: Gate, request: Request, endpoint: str) -> Steps[Answer]:
     """Judge the request that another proxy asks about; untrusted peers may only ask about a token."""
     trusted = request.peer.trusted
-    if not trusted and request.raw_path != gate.endpoint:
+    if not trusted and request.raw_path != endpoint:
         raise NotFound
-    asked = request.original = request.asked()._replace(elsewhere=True, need=VALID_TOKEN)
-    if trusted and (named := original(request, gate.endpoint)) is not None:
-        asked = request.original = about(request, named)
+    # Nobody is redirected back to a request that is not named.
+    asked = request.original = request.asked()._replace(elsewhere=True, need=VALID_TOKEN, redirects=False)
+    if trusted and (named := original(request, endpoint)) is not None:
+        asked = request.original = about(request, named, redirects=endpoint != gate.endpoint)
     return allowed(request, (yield from gate.judge(asked)))

@@ -32,6 +32,8 @@ _NAMES = frozenset(name for pair in _PAIRS for name in pair)
 # RFC 3986 sections 3.1, 3.2: a scheme, an authority without userinfo, and a path that begins with a slash.
 # nginx accepts a Host with `?` or `#`, which moves the path in `$scheme://$http_host$request_uri`.
 _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f:.]+\](?::[0-9]{0,5})?)(/.*)")
+# After the endpoint's path: where people are redirected to sign in.
+_WITH_SIGN_IN = "-or-sign-in"
 # The response is valid only as long as the token, whose expiry the proxy does not know.
 _UNCACHED = (b"Cache-Control", b"no-store")
 
@@ -50,9 +52,12 @@ class Original(NamedTuple):
         return self.method, self.raw_path, self.query
 
 
-def asks(raw_path: str, endpoint: str) -> bool:
-    """Return whether a path is `endpoint` or below it, where proxies ask."""
-    return raw_path.startswith(endpoint) and raw_path[len(endpoint) : len(endpoint) + 1] in {"", "/"}
+def endpoint_of(raw_path: str, endpoint: str) -> str | None:
+    """Return which of the two endpoints, where proxies ask, a path is or lies below; None if neither."""
+    for each in (endpoint, endpoint + _WITH_SIGN_IN):
+        if raw_path.startswith(each) and raw_path[len(each) : len(each) + 1] in {"", "/"}:
+            return each
+    return None
 
 
 def original(request: Request, endpoint: str) -> Original | None:
@@ -75,14 +80,22 @@ def original(request: Request, endpoint: str) -> Original | None:
     return named[0]
 
 
-def about(request: Request, named: Original) -> Asked:
+def about(request: Request, named: Original, *, redirects: bool = False) -> Asked:
     """Return the original request, with the headers of the asking one, which are its client's."""
     head = request.head
     if named.host is not None:
         head = copy(head)
         head.forwarded_host, head.forwarded_proto = named.host, named.proto
     return Asked(
-        request, named.method, named.raw_path, named.query, head, request.credentials, request.upgrade, True
+        request,
+        named.method,
+        named.raw_path,
+        named.query,
+        head,
+        request.credentials,
+        request.upgrade,
+        elsewhere=True,
+        redirects=redirects,
     )
 
 

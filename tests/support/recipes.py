@@ -1,16 +1,19 @@
 """The trusted header names (gateway/config/trusted_names.py), in the syntax with which each proxy removes
 them.
 
-The recipes in docs/forward-auth.md contain these texts; after a change of the list,
-`python -m tests.support.recipes` prints them.
+`python -m tests.support.recipes` (`make config`) writes them into the recipes of docs/forward-auth.md.
 """
 
 from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Callable
+from pathlib import Path
 
 from gateway.config.trusted_names import GROUPS
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "forward-auth.md"
 
 # The recipes set these themselves and overwrite the client's.
 WRITTEN = frozenset({"x-forwarded-for", "x-forwarded-proto", "x-forwarded-host"})
@@ -40,13 +43,15 @@ TRAEFIKS = frozenset(
         "x-real-ip",
     }
 )
-IDENTITY = "x-auth-request-*"
+IDENTITY = ("x-auth-request-*", "x-gateway-jwt-assertion")
+# A list's lines in a recipe, between the line that ends with this and the line of the other.
+BEGINS, ENDS = "The list begins:", "# The list ends."
 
 
 def members() -> list[str]:
     """Return names and prefixes, except those that begin with a special character: odd names are removed by a
     separate rule."""
-    every = [IDENTITY] + [member for group in GROUPS for member in group.members]
+    every = [*IDENTITY, *(member for group in GROUPS for member in group.members)]
     return [member for member in every if member[0].isalnum()]
 
 
@@ -83,7 +88,7 @@ def caddy() -> str:
 
 def haproxy() -> str:
     lines = ["    http-request del-header [^a-z0-9-] -m reg"]
-    groups = [(IDENTITY,), *(group.members for group in GROUPS)]
+    groups = [IDENTITY, *(group.members for group in GROUPS)]
     lines += [f"    http-request del-header ^({_alternatives(group)})$ -m reg" for group in groups]
     return "\n".join(lines) + "\n"
 
@@ -113,6 +118,34 @@ def _alternatives(group: tuple[str, ...] | list[str]) -> str:
     return "|".join(re.sub(r"\*$", ".*", member) for member in plain)
 
 
+# By the language of the recipe's block; Traefik's is one value, of a file and of labels.
+RENDERED: dict[str, Callable[[], str]] = {
+    "nginx": nginx,
+    "caddyfile": caddy,
+    "haproxy": haproxy,
+    "yaml": envoy,
+}
+_TRAEFIKS = re.compile(r'(authResponseHeadersRegex: ")[^"]*(?=")')
+
+
+def rewritten(document: str) -> str:
+    """Return docs/forward-auth.md with the lists of names as they are now.
+
+    Raises ValueError if a recipe has no place for its list.
+    """
+    for language, render in RENDERED.items():
+        place = re.compile(rf"(?ms)(^```{language}\n(?:(?!^```$).)*?{BEGINS}\n).*?(?=^\s*{ENDS}$)")
+        found = list(place.finditer(document))
+        if len(found) != 1:
+            raise ValueError(f"{len(found)} recipes in place of one have the list in {language}")
+        document = document[: found[0].end(1)] + render() + document[found[0].end() :]
+    # Compose reads `$` as a variable, and `$$` as a sign.
+    values = iter((traefik(), traefik().replace("$", "$$")))
+    document, count = _TRAEFIKS.subn(lambda found: found[1] + next(values), document)
+    if count != 2:
+        raise ValueError(f"{count} places in place of two have Traefik's expression")
+    return document
+
+
 if __name__ == "__main__":
-    for render in (nginx, caddy, haproxy, traefik, envoy):
-        print(f"--- {render.__name__}\n{render()}")
+    DOCUMENT.write_text(rewritten(DOCUMENT.read_text(encoding="utf-8")), encoding="utf-8")
