@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from local_cognito import keys
+from tests.support.aws_client import Aws, serving_boto3
 from tests.support.emulator import Cognito
 
 
@@ -16,3 +19,10 @@ def pool_keys() -> keys.PoolKeys:
 @pytest.fixture
 def cognito(pool_keys: keys.PoolKeys) -> Cognito:
     return Cognito(pool_keys)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[Aws]:
+    """Shared, since a boto3 client costs half a second: a test makes its own pool."""
+    with serving_boto3() as shared:
+        yield shared

@@ -15,7 +15,8 @@ from local_cognito.attributes import check_attributes, claim_aliases, required_a
 from local_cognito.clients import check_secret_hash, check_writable
 from local_cognito.errors import invalid_parameter, not_authorized
 from local_cognito.sessions import Turn, find_session
-from local_cognito.state import AuthSession, State, User
+from local_cognito.state import State, User
+from local_cognito.state_sign_in import AuthSession
 from local_cognito.users import set_password
 
 Request = Mapping[str, Any]

@@ -20,6 +20,7 @@ from local_cognito.state import Client, Pool, State, new_client_id, new_client_s
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
+CLIENT_TOKEN = "ALLOW_CLIENT_TOKEN_AUTH"  # noqa: S105  a flow, not a password
 _DEFAULT_FLOWS = ["ALLOW_CUSTOM_AUTH", "ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 # kind: (member, default value, default unit, minimum and maximum in seconds). Developer guide, "token
@@ -40,6 +41,7 @@ def create_client(state: State, request: Request, now: float, client_id: str | N
     settings = _settings(request)
     check_oauth(pool, settings, secret)
     _check_user_context(settings, secret)
+    _check_client_token(settings, secret)
     client = Client(client_id or new_client_id(), secret, settings, now, now)
     pool.clients[client.id] = client
     return {"UserPoolClient": _describe(pool, client)}
@@ -55,6 +57,7 @@ def update_client(state: State, request: Request, now: float) -> Answer:
     settings = _settings({"ClientName": client.settings["ClientName"], **request})
     check_oauth(pool, settings, client.secret)
     _check_user_context(settings, client.secret)
+    _check_client_token(settings, client.secret)
     client.settings = settings
     client.modified = now
     return {"UserPoolClient": _describe(pool, client)}
@@ -148,6 +151,17 @@ def _check_user_context(settings: Mapping[str, Any], secret: str | None) -> None
         raise invalid_parameter(
             "EnablePropagateAdditionalUserContextData can only be enabled for a client with a secret."
         )
+
+
+def _check_client_token(settings: Mapping[str, Any], secret: str | None) -> None:
+    """Check a client for GetClientToken: a secret, and no other flow (API reference, GetClientToken)."""
+    flows = settings["ExplicitAuthFlows"]
+    if CLIENT_TOKEN not in flows:
+        return
+    if len(flows) > 1:
+        raise invalid_parameter(f"{CLIENT_TOKEN} must be the only one of ExplicitAuthFlows.")
+    if secret is None:
+        raise invalid_parameter(f"{CLIENT_TOKEN} can only be enabled for a client with a secret.")
 
 
 def _settings(request: Request) -> dict[str, Any]:

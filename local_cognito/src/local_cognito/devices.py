@@ -17,7 +17,8 @@ from typing import Any
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized, not_found
 from local_cognito.pages import page
 from local_cognito.srp import N, Verifier
-from local_cognito.state import Device, Grant, Pool, State, User
+from local_cognito.state import Device, Pool, State, User
+from local_cognito.state_sign_in import Grant
 from local_cognito.tokens import read_access_token
 
 Request = Mapping[str, Any]

@@ -166,6 +166,8 @@ AUTH_FLOWS = (
     "ALLOW_USER_AUTH",
     "ALLOW_TOKEN_EXCHANGE_DELEGATION",
     "ALLOW_TOKEN_EXCHANGE_IMPERSONATION",
+    # Not in the model's list of values, but in its documentation of GetClientToken.
+    "ALLOW_CLIENT_TOKEN_AUTH",
 )
 _UNIT = Field(str, values=("seconds", "minutes", "hours", "days"))
 _ATTRIBUTE_NAMES = Field(list, item=Field(str, minimum=1, maximum=2048))
@@ -317,12 +319,26 @@ _CHALLENGE = Field(
 # Used by risk analysis and analytics, which are not emulated; clients send them routinely.
 CONTEXT: dict[str, Field] = {"ClientMetadata": METADATA, "AnalyticsMetadata": FREE}
 
+_ENCODED = Field(str, maximum=131072)
+# Recorded (GET /_contexts).
+USER_CONTEXT = Field(dict, members={"IpAddress": Field(str, maximum=131072), "EncodedData": _ENCODED})
+_ADMIN_CONTEXT = Field(
+    dict,
+    members={
+        "IpAddress": Field(str, True),
+        "ServerName": Field(str, True),
+        "ServerPath": Field(str, True),
+        "HttpHeaders": Field(list, True),
+        "EncodedData": _ENCODED,
+    },
+)
+
 INITIATE_AUTH: Fields = {
     **CONTEXT,
     "AuthFlow": _FLOW,
     "AuthParameters": _SECRETS,
     "ClientId": CLIENT_ID,
-    "UserContextData": FREE,
+    "UserContextData": USER_CONTEXT,
 }
 ADMIN_INITIATE_AUTH: Fields = {
     **CONTEXT,
@@ -330,7 +346,7 @@ ADMIN_INITIATE_AUTH: Fields = {
     "ClientId": CLIENT_ID,
     "AuthFlow": _FLOW,
     "AuthParameters": _SECRETS,
-    "ContextData": FREE,
+    "ContextData": _ADMIN_CONTEXT,
 }
 RESPOND: Fields = {
     **CONTEXT,
@@ -338,7 +354,7 @@ RESPOND: Fields = {
     "ChallengeName": _CHALLENGE,
     "Session": SESSION,
     "ChallengeResponses": _SECRETS,
-    "UserContextData": FREE,
+    "UserContextData": USER_CONTEXT,
 }
 ADMIN_RESPOND: Fields = {
     **CONTEXT,
@@ -347,12 +363,12 @@ ADMIN_RESPOND: Fields = {
     "ChallengeName": _CHALLENGE,
     "Session": SESSION,
     "ChallengeResponses": _SECRETS,
-    "ContextData": FREE,
+    "ContextData": _ADMIN_CONTEXT,
 }
 ACCESS_TOKEN: Fields = {"AccessToken": TOKEN}
 REVOKE_TOKEN: Fields = {
     "Token": TOKEN,
     "ClientId": CLIENT_ID,
     "ClientSecret": Field(str, pattern=r"[\w+]+", minimum=24, maximum=64, secret=True),
-    "RevokeAssociatedSessions": Field(str, only=("NONE",)),
+    "RevokeAssociatedSessions": Field(str, values=("NONE", "LINKED")),
 }

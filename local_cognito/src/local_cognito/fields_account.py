@@ -9,11 +9,11 @@ from local_cognito.fields import (
     ATTRIBUTES,
     CLIENT_ID,
     CONTEXT,
-    FREE,
     METADATA,
     NEW_PASSWORD,
     PASSWORD,
     TOKEN,
+    USER_CONTEXT,
     USER_ONLY,
     USERNAME,
     Fields,
@@ -30,7 +30,7 @@ _NAMED: Fields = {
     "ClientId": CLIENT_ID,
     "SecretHash": _SECRET_HASH,
     "Username": USERNAME,
-    "UserContextData": FREE,
+    "UserContextData": USER_CONTEXT,
 }
 SIGN_UP: Fields = {
     **_NAMED,

@@ -22,7 +22,8 @@ from local_cognito.delivery import simulated, to_attribute
 from local_cognito.errors import AwsError, invalid_parameter, wrong_password
 from local_cognito.mfa import after_password, answer_of, check_sent_code, methods_of, send_code, signed_in
 from local_cognito.sessions import Turn, open_session
-from local_cognito.state import FORCE_CHANGE_PASSWORD, AuthSession, Pool, User, find_user
+from local_cognito.state import FORCE_CHANGE_PASSWORD, Pool, User, find_user
+from local_cognito.state_sign_in import AuthSession
 
 Answer = dict[str, Any]
 Answers = Mapping[str, str]

@@ -16,8 +16,10 @@ from local_cognito.attributes import required_and_missing
 from local_cognito.delivery import masked, to_attribute
 from local_cognito.devices import new_device
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized
+from local_cognito.session_tracking import begin_token_session
 from local_cognito.sessions import Turn, open_session
-from local_cognito.state import FORCE_CHANGE_PASSWORD, AuthSession, Delivery, Pool, User
+from local_cognito.state import FORCE_CHANGE_PASSWORD, Delivery, Pool, User
+from local_cognito.state_sign_in import AuthSession
 from local_cognito.tokens import authentication_result, new_grant
 
 Answer = dict[str, Any]
@@ -33,6 +35,7 @@ def signed_in(turn: Turn, user: User) -> Answer:
     if turn.managed:
         return {"SignedIn": user.username}
     grant = new_grant(turn.pool, turn.client, user, turn.now)
+    begin_token_session(turn.state, turn.pool, grant, turn.now)
     device = new_device(turn.pool, grant) if turn.by_srp else {}
     result = authentication_result(turn.state, turn.pool, turn.client, user, grant, now=turn.now)
     return {

@@ -15,16 +15,19 @@ from local_cognito import (
     devices,
     fields,
     groups,
+    machines,
     mfa_settings,
     own_attributes,
     pools,
     recovery,
     refreshing,
+    session_settings,
     sign_in,
     sign_up,
     signed_in,
     software_token,
     tags,
+    user_sessions,
     users,
 )
 from local_cognito import fields_account as account
@@ -32,9 +35,10 @@ from local_cognito import fields_device as device
 from local_cognito import fields_domain as domain
 from local_cognito import fields_identity as identity
 from local_cognito import fields_mfa as mfa
+from local_cognito import fields_session as session
 from local_cognito.identity.operations import IDENTITY_OPERATIONS
 from local_cognito.oauth import domains
-from local_cognito.state import State
+from local_cognito.state import Caller, State
 from local_cognito.table import Operation, find, run
 
 OPERATIONS: dict[str, Operation] = {
@@ -118,6 +122,24 @@ OPERATIONS: dict[str, Operation] = {
     "GlobalSignOut": Operation(fields.ACCESS_TOKEN, signed_in.global_sign_out, signed=False),
     "AdminUserGlobalSignOut": Operation(fields.USER_ONLY, signed_in.admin_user_global_sign_out),
     "RevokeToken": Operation(fields.REVOKE_TOKEN, signed_in.revoke_token, signed=False),
+    "ListUserSessions": Operation(session.LIST, user_sessions.list_user_sessions, signed=False),
+    "RevokeUserSession": Operation(session.REVOKE, user_sessions.revoke_user_session, signed=False),
+    "AdminListUserSessions": Operation(session.ADMIN_LIST, user_sessions.admin_list_user_sessions),
+    "AdminRevokeUserSession": Operation(session.ADMIN_REVOKE, user_sessions.admin_revoke_user_session),
+    "GetUserPoolSessionConfiguration": Operation(
+        fields.POOL_ONLY, session_settings.get_user_pool_session_configuration
+    ),
+    "SetUserPoolSessionConfiguration": Operation(
+        session.SET_POOL, session_settings.set_user_pool_session_configuration
+    ),
+    "GetUserPoolClientSessionConfiguration": Operation(
+        fields.CLIENT_ONLY, session_settings.get_user_pool_client_session_configuration
+    ),
+    "SetUserPoolClientSessionConfiguration": Operation(
+        session.SET_CLIENT, session_settings.set_user_pool_client_session_configuration
+    ),
+    # AWS does not evaluate the signature (API reference): the client's secret authorizes the call.
+    "GetClientToken": Operation(session.CLIENT_TOKEN, machines.get_client_token, signed=False),
     "ConfirmDevice": Operation(device.CONFIRM, devices.confirm_device, signed=False),
     "GetDevice": Operation(device.ONE, devices.get_device, signed=False),
     "ListDevices": Operation(device.LIST, devices.list_devices, signed=False),
@@ -146,5 +168,6 @@ def call(state: State, name: str, request: Mapping[str, Any], now: float) -> dic
 
     A name that both services have (TagResource and the like) is the user pools'.
     """
+    state.caller = Caller(signed=True)
     table = OPERATIONS if name in OPERATIONS else IDENTITY_OPERATIONS
-    return run(find(table, name), state, request, now)
+    return run(name, find(table, name), state, request, now)

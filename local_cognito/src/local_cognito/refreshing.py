@@ -13,7 +13,9 @@ from local_cognito.accounts import check_account
 from local_cognito.clients import check_secret_hash, refresh_enabled, rotation
 from local_cognito.devices import check_device
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized
-from local_cognito.state import Client, Grant, Pool, State, User, find_user
+from local_cognito.session_tracking import touch
+from local_cognito.state import Client, Pool, State, User, find_user
+from local_cognito.state_sign_in import Grant
 from local_cognito.tokens import authentication_result, new_refresh_token
 
 Request = Mapping[str, Any]
@@ -37,6 +39,7 @@ def refresh(state: State, pool: Pool, client: Client, parameters: Mapping[str, s
     check_secret_hash(client, grant.username, parameters.get("SECRET_HASH"))
     user = refreshable(pool, client, token, now)[1]
     check_device(pool, user, grant, parameters.get("DEVICE_KEY"), now)
+    touch(state, grant.tracked, now)
     return {
         "ChallengeParameters": {},
         "AuthenticationResult": authentication_result(state, pool, client, user, grant, now=now),
@@ -49,6 +52,7 @@ def get_tokens_from_refresh_token(state: State, request: Request, now: float) ->
         raise not_authorized(f"Unable to verify the secret of client {client.id}")
     grant, user = refreshable(pool, client, request["RefreshToken"], now)
     check_device(pool, user, grant, request.get("DeviceKey"), now)
+    touch(state, grant.tracked, now)
     result = authentication_result(state, pool, client, user, grant, now=now)
     new = rotate(pool, client, grant, request["RefreshToken"], now)
     return {"AuthenticationResult": {**result, **({"RefreshToken": new} if new else {})}}

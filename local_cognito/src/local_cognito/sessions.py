@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from local_cognito.errors import not_authorized
-from local_cognito.state import AuthSession, Client, Pool, State
+from local_cognito.state import Client, Pool, State
+from local_cognito.state_sign_in import AuthSession
 
 # Wrong codes per session: enough for typos, too few for guessing.
 _TRIES = 5

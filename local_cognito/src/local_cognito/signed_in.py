@@ -12,6 +12,7 @@ from typing import Any
 from local_cognito.attributes import as_list
 from local_cognito.clients import readable
 from local_cognito.errors import AwsError
+from local_cognito.session_tracking import end_sso
 from local_cognito.state import State, get_user
 from local_cognito.tokens import is_signed_token, read_access_token, revoke, revoke_all
 from local_cognito.users import mfa_of
@@ -59,4 +60,7 @@ def revoke_token(state: State, request: Request, now: float) -> Answer:
     if grant.client_id != client.id:
         raise AwsError("UnauthorizedException", "The token was not issued to this client")
     revoke(grant)
+    # API reference, RevokeToken: only the SSO session, not the other token sessions that came through it.
+    if request.get("RevokeAssociatedSessions") == "LINKED" and grant.tracked is not None:
+        end_sso(pool, grant.tracked.origin)
     return {}

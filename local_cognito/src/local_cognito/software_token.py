@@ -11,7 +11,8 @@ from typing import Any
 from local_cognito import totp
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized
 from local_cognito.sessions import Turn, check_alive, open_session
-from local_cognito.state import AuthSession, Pool, State, User
+from local_cognito.state import Pool, State, User
+from local_cognito.state_sign_in import AuthSession
 from local_cognito.tokens import read_access_token
 
 Request = Mapping[str, Any]

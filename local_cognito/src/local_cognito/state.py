@@ -17,7 +17,9 @@ from typing import Any
 from local_cognito.errors import AwsError, not_found
 from local_cognito.keys import PoolKeys
 from local_cognito.passwords import PasswordHash, PasswordPolicy
-from local_cognito.srp import Exchange, Verifier
+from local_cognito.srp import Verifier
+from local_cognito.state_identity import Credentials, IdentityPool, Role
+from local_cognito.state_sign_in import AuthCode, AuthSession, BrowserSession, Grant
 
 # 12 zeros, an account that cannot exist, mark ARNs as fictitious.
 ACCOUNT = "000000000000"
@@ -25,6 +27,15 @@ CONFIRMED = "CONFIRMED"
 UNCONFIRMED = "UNCONFIRMED"
 FORCE_CHANGE_PASSWORD = "FORCE_CHANGE_PASSWORD"  # noqa: S105  a status, not a password
 RESET_REQUIRED = "RESET_REQUIRED"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sent the request under way: address, user agent, and whether it carried an AWS signature."""
+
+    address: str | None = None
+    agent: str | None = None
+    signed: bool = False
 
 
 @dataclass(slots=True)
@@ -35,6 +46,8 @@ class Client:
     settings: dict[str, Any]
     created: float
     modified: float
+    # How long it reuses an SSO session silently (SetUserPoolClientSessionConfiguration).
+    sso_minutes: int = 60
 
 
 @dataclass(slots=True)
@@ -97,75 +110,6 @@ class Attempts:
 
 
 @dataclass(slots=True)
-class AuthSession:
-    """The state between two steps of a sign-in, bound to user, client and challenge."""
-
-    username: str
-    client_id: str
-    challenge: str
-    expires: float
-    used: bool = False
-    # The name as sent by the client, for challenges that do not reveal the internal one.
-    called: str | None = None
-    # Wrong codes so far, and the code that was sent.
-    failures: int = 0
-    code: str | None = field(default=None, repr=False)
-    srp: Exchange | None = field(default=None, repr=False)
-    # The options of SELECT_CHALLENGE and SELECT_MFA_TYPE.
-    choices: tuple[str, ...] = ()
-    # Whether this is a second factor, and whether MFA_SETUP's token has been verified.
-    second: bool = False
-    verified: bool = False
-    # Whether this sign-in proved the password by SRP.
-    by_srp: bool = False
-
-
-@dataclass(slots=True)
-class Grant:
-    """One sign-in: its refresh token and every access and ID token issued from it."""
-
-    event_id: str
-    origin_jti: str
-    username: str
-    client_id: str
-    auth_time: int
-    refresh_token: str = field(repr=False)
-    refresh_expires: float
-    forget_at: float
-    # Replaced refresh tokens → until when they are still accepted.
-    rotated: dict[str, float] = field(default_factory=dict, repr=False)
-    revoked: bool = False
-    # Sign-ins through the API have this one scope; managed login has others.
-    scopes: tuple[str, ...] = ("aws.cognito.signin.user.admin",)
-    managed: bool = False
-    # The device key that NewDeviceMetadata assigned, in pools that track devices.
-    device_key: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AuthCode:
-    """An authorization code of managed login, and what it was issued for."""
-
-    client_id: str
-    username: str
-    redirect_uri: str
-    scopes: tuple[str, ...]
-    nonce: str | None
-    challenge: str | None
-    auth_time: int
-    expires: float
-
-
-@dataclass(frozen=True, slots=True)
-class BrowserSession:
-    """A managed login session of one browser."""
-
-    username: str
-    auth_time: int
-    expires: float
-
-
-@dataclass(slots=True)
 class Message:
     """An e-mail or text message that Cognito would have sent."""
 
@@ -215,6 +159,9 @@ class Pool:
     modified: float
     # Keys before rotation, newest first: tokens signed with them are still valid.
     old_keys: list[PoolKeys] = field(default_factory=list)
+    # Set by SetUserPoolSessionConfiguration.
+    tracks_sessions: bool = False
+    sessions_per_user: int = 20
     # Set by SetUserPoolMfaConfig; SMS is enabled by SmsConfiguration.
     software_token_mfa: bool = False
     email_mfa: dict[str, Any] | None = None
@@ -267,50 +214,6 @@ class Pool:
 
 
 @dataclass(slots=True)
-class Identity:
-    """An identity of an identity pool, by provider and subject; None: a guest."""
-
-    login: tuple[str, str] | None
-
-
-@dataclass(slots=True)
-class IdentityPool:
-    id: str
-    settings: dict[str, Any]
-    tags: dict[str, str] = field(default_factory=dict)
-    # authenticated and unauthenticated → role ARN; `provider:client` → role mapping.
-    roles: dict[str, str] = field(default_factory=dict)
-    role_mappings: dict[str, dict[str, Any]] = field(default_factory=dict)
-    identities: dict[str, Identity] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class Role:
-    """An IAM role; the documents are JSON text."""
-
-    name: str
-    arn: str
-    role_id: str
-    path: str
-    trust: str
-    description: str | None
-    max_session: int
-    created: float
-    tags: dict[str, str]
-    policies: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Temporary credentials issued for a role (by name)."""
-
-    secret: str = field(repr=False)
-    session_token: str = field(repr=False)
-    expires: float
-    role: str
-
-
-@dataclass(slots=True)
 class State:
     region: str
     # The origin that clients use: the start of every issuer.
@@ -324,8 +227,11 @@ class State:
     credentials: dict[str, Credentials] = field(default_factory=dict, repr=False)
     # Bounded: a server may run for long without anyone reading it.
     outbox: deque[Message] = field(default_factory=lambda: deque(maxlen=1000))
-    # UserContextData of the applications, oldest first.
+    # UserContextData and ContextData that applications sent, oldest first.
     user_contexts: deque[Mapping[str, Any]] = field(default_factory=lambda: deque(maxlen=1000))
+
+    # Operations are synchronous: no other request changes it meanwhile.
+    caller: Caller = field(default_factory=Caller)
 
     def issuer(self, pool: Pool) -> str:
         return f"{self.url}/{pool.id}"

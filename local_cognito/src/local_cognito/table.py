@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from local_cognito.contexts import record
 from local_cognito.errors import AwsError
 from local_cognito.fields import Fields
 from local_cognito.shapes import check
@@ -28,8 +29,9 @@ def find(table: Mapping[str, Operation], name: str) -> Operation:
     return operation
 
 
-def run(operation: Operation, state: State, request: Mapping[str, Any], now: float) -> dict[str, Any]:
+def run(
+    name: str, operation: Operation, state: State, request: Mapping[str, Any], now: float
+) -> dict[str, Any]:
     given = check(operation.fields, request)
-    if "UserContextData" in given:
-        state.user_contexts.append(given["UserContextData"])
+    record(state, name, given, now)
     return operation.run(state, given, now)

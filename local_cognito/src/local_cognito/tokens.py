@@ -22,7 +22,8 @@ from local_cognito.clients import lifetime, readable
 from local_cognito.errors import not_authorized
 from local_cognito.keys import SigningKey
 from local_cognito.membership import of_user, preferred_role
-from local_cognito.state import Client, Grant, Pool, State, User, find_user, forget_expired
+from local_cognito.state import Client, Pool, State, User, find_user, forget_expired
+from local_cognito.state_sign_in import Grant
 
 # Sign-ins between two clean-ups of expired entries.
 _FORGET_EVERY = 500

@@ -16,6 +16,7 @@ from typing import Any
 from aiohttp import web
 
 from local_cognito import operations
+from local_cognito.callers import caller_of
 from local_cognito.errors import AwsError
 from local_cognito.hooks import Hooks, middleware
 from local_cognito.hooks import add_routes as hook_routes
@@ -56,6 +57,7 @@ def application(state: State, clock: Callable[[], float], hooks: Hooks) -> web.A
     app.router.add_post("/", wire.api)
     oauth.add_routes(app, state, clock)
     app.router.add_get("/_outbox", wire.outbox)
+    app.router.add_get("/_contexts", wire.contexts)
     app.router.add_get("/{pool}/.well-known/jwks.json", wire.jwks)
     app.router.add_get("/{pool}/.well-known/openid-configuration", wire.openid_configuration)
     return app
@@ -95,7 +97,8 @@ class _Wire:
             _check_signature(request.headers, service.signing_name)
         body = _parse(await request.read())
         await self._keys_made()
-        return run(operation, self._state, body, self._clock())
+        self._state.caller = caller_of(request, signed="Authorization" in request.headers)
+        return run(name, operation, self._state, body, self._clock())
 
     async def _query(self, request: web.Request) -> web.Response:
         headers = {name.lower(): ",".join(request.headers.getall(name)) for name in request.headers}
@@ -113,6 +116,11 @@ class _Wire:
             return web.json_response({"message": "The outbox answers on loopback names only."}, status=403)
         query = request.query
         return web.json_response(messages(self._state, query.get("username"), query.get("kind")))
+
+    async def contexts(self, request: web.Request) -> web.Response:
+        if not asked_on_loopback(request.headers.get("Host", "")):
+            return web.json_response({"message": "The contexts answer on loopback names only."}, status=403)
+        return web.json_response(list(self._state.user_contexts))
 
     async def jwks(self, request: web.Request) -> web.Response:
         pool = self._pool(request)

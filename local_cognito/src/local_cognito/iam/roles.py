@@ -15,7 +15,8 @@ from urllib.parse import quote
 
 from local_cognito.errors import AwsError
 from local_cognito.iam.query import items, required
-from local_cognito.state import ACCOUNT, Role, State
+from local_cognito.state import ACCOUNT, State
+from local_cognito.state_identity import Role
 
 Fields = Mapping[str, str]
 Result = dict[str, Any] | None

@@ -15,7 +15,8 @@ from typing import Any
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized, not_found
 from local_cognito.iam.trust import trusts
 from local_cognito.identity.pools import existing
-from local_cognito.state import Credentials, Identity, IdentityPool, State
+from local_cognito.state import State
+from local_cognito.state_identity import Credentials, Identity, IdentityPool
 from local_cognito.tokens import read_id_token
 
 Request = Mapping[str, Any]

@@ -11,7 +11,8 @@ from typing import Any
 
 from local_cognito.errors import AwsError, invalid_parameter, not_found
 from local_cognito.pages import page
-from local_cognito.state import ACCOUNT, IdentityPool, State
+from local_cognito.state import ACCOUNT, State
+from local_cognito.state_identity import IdentityPool
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]

@@ -12,7 +12,9 @@ import hmac
 import secrets
 
 from local_cognito.oauth.authorize import Ask
-from local_cognito.state import AuthCode, BrowserSession, Client, Pool, User
+from local_cognito.session_tracking import begin_sso_session
+from local_cognito.state import Client, Pool, State, User
+from local_cognito.state_sign_in import AuthCode, BrowserSession
 
 _CODE_SECONDS = 300
 # Seconds. Developer guide: lifetime of the managed login cookie.
@@ -34,6 +36,7 @@ def issue(ask: Ask, session: BrowserSession, now: float) -> str:
         challenge=ask.code_challenge,
         auth_time=session.auth_time,
         expires=now + _CODE_SECONDS,
+        origin=session.tracked.id if session.tracked is not None else None,
     )
     return code
 
@@ -59,18 +62,24 @@ def redeem(
     return found
 
 
-def open_browser(pool: Pool, user: User, now: float) -> tuple[str, BrowserSession]:
+def open_browser(state: State, ask: Ask, user: User, now: float) -> tuple[str, BrowserSession]:
     """Open a browser session; return the cookie's value and the session."""
-    key = secrets.token_urlsafe(32)
-    session = BrowserSession(user.username, int(now), now + _BROWSER_SECONDS)
+    pool, key = ask.pool, secrets.token_urlsafe(32)
+    seconds = max(each.sso_minutes for each in pool.clients.values()) * 60 if pool.tracks_sessions else 0
+    session = BrowserSession(user.username, int(now), now + max(seconds, _BROWSER_SECONDS))
+    begin_sso_session(state, pool, ask.client, session, now)
     pool.browsers[key] = session
     return key, session
 
 
-def browser(pool: Pool, cookie: str | None, now: float) -> BrowserSession | None:
-    """Return this browser's session, if its account may still sign in."""
+def browser(ask: Ask, cookie: str | None, now: float) -> BrowserSession | None:
+    """Return this browser's session, if its account may still sign in and this client reuses it."""
+    pool = ask.pool
     session = pool.browsers.get(cookie or "")
     if session is None or now >= session.expires:
+        return None
+    # Measured from the last fresh authentication (API reference, ClientSSOSessionConfigType).
+    if pool.tracks_sessions and now >= session.auth_time + ask.client.sso_minutes * 60:
         return None
     user = pool.users.get(pool.fold(session.username))
     return session if user is not None and user.enabled else None

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from local_cognito.callers import caller_of
 from local_cognito.errors import AwsError
 from local_cognito.oauth import codes, hosted, html, token_endpoint
 from local_cognito.oauth.authorize import Ask, NotHere, SendBack, read, redirect
@@ -46,7 +47,7 @@ class _Endpoints:
         ask = self._ask(request)
         if not isinstance(ask, Ask):
             return ask
-        session = codes.browser(ask.pool, request.cookies.get(_cookie(ask.pool)), self._clock())
+        session = codes.browser(ask, request.cookies.get(_cookie(ask.pool)), self._clock())
         if session is not None and ask.prompt != "login":
             return _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
         # OpenID Connect Core section 3.1.2.1: with `none`, no page may be shown.
@@ -67,13 +68,15 @@ class _Endpoints:
             return self._page(
                 request, hosted.first_step(ask, error="The form has expired: please try again.")
             )
-        outcome = hosted.submit(self._state, ask, form, self._clock())
+        now, self._state.caller = self._clock(), caller_of(request)
+        outcome = hosted.submit(self._state, ask, form, now)
         if isinstance(outcome, hosted.Step):
             return self._page(request, outcome)
-        key, session = codes.open_browser(ask.pool, outcome, self._clock())
-        answer = _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
+        key, session = codes.open_browser(self._state, ask, outcome, now)
+        answer = _to(redirect(ask, {"code": codes.issue(ask, session, now)}))
         # Without Secure, which Cognito's has: this server speaks plain HTTP on loopback.
-        answer.set_cookie(_cookie(ask.pool), key, httponly=True, samesite="Lax", path="/", max_age=3600)
+        lifetime = int(session.expires - now)
+        answer.set_cookie(_cookie(ask.pool), key, httponly=True, samesite="Lax", path="/", max_age=lifetime)
         answer.del_cookie(_CSRF, path="/login")
         return answer
 
@@ -83,6 +86,7 @@ class _Endpoints:
             if form is None:
                 raise OAuthError("invalid_request", f"the body is not {_FORM} without repeated parameters")
             authorization = request.headers.get("Authorization")
+            self._state.caller = caller_of(request)
             answer = token_endpoint.token(self._state, form, authorization, self._clock())
         except OAuthError as error:
             return _oauth_error(error)

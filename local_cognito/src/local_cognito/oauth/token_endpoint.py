@@ -18,8 +18,10 @@ from local_cognito.devices import check_device
 from local_cognito.errors import AwsError
 from local_cognito.oauth.codes import BadCode, redeem
 from local_cognito.refreshing import refreshable, rotate
+from local_cognito.session_tracking import begin_token_session, touch
 from local_cognito.signed_in import revoke_token
-from local_cognito.state import Client, Grant, Pool, State, find_user
+from local_cognito.state import Client, Pool, State, find_user
+from local_cognito.state_sign_in import Grant
 from local_cognito.tokens import authentication_result, client_credentials_token, is_signed_token, new_grant
 
 Answer = dict[str, Any]
@@ -104,6 +106,7 @@ def _authorization_code(state: State, pool: Pool, client: Client, form: Form, no
         raise OAuthError("invalid_grant")
     grant = new_grant(pool, client, user, now)
     grant.scopes, grant.auth_time, grant.managed = code.scopes, code.auth_time, True
+    begin_token_session(state, pool, grant, now, origin=code.origin)
     result = authentication_result(state, pool, client, user, grant, now=now, nonce=code.nonce)
     return _answer(result, grant, refresh_token=grant.refresh_token)
 
@@ -117,6 +120,7 @@ def _refresh(state: State, pool: Pool, client: Client, form: Form, now: float) -
         check_device(pool, user, grant, form.get("device_key"), now)
     except AwsError:
         raise OAuthError("invalid_grant") from None
+    touch(state, grant.tracked, now)
     result = authentication_result(state, pool, client, user, grant, now=now)
     return _answer(result, grant, refresh_token=rotate(pool, client, grant, presented, now))
 
