@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench sslyze mcp screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench sslyze mcp peers screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,19 @@ mcp: .venv-mcp/.done ## install the MCP clients and server that tests use, in th
 	.venv-mcp/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/mcp.txt
 	@touch $@
 
+peers: .venv-peers/.done ## install the servers and clients of others that tests use, and the JARs of those in Java, beside .venv
+
+PEERS := tests/client/programs
+.venv-peers/.done: requirements/peers.txt $(PEERS)/pom.xml $(PEERS)/jars.sha256
+	@$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/peers.txt
+	@rm -rf .venv-peers/jars .venv-peers/new
+	mvn -B -q -f $(PEERS)/pom.xml org.apache.maven.plugins:maven-dependency-plugin:3.11.0:copy-dependencies -DoutputDirectory=$(CURDIR)/.venv-peers/new
+	cd .venv-peers/new && ls *.jar | sort > ../jars.list && sha256sum --quiet --strict -c $(CURDIR)/$(PEERS)/jars.sha256
+	@sed 's/^[^ ]*  //' $(PEERS)/jars.sha256 | sort | cmp - .venv-peers/jars.list
+	@mv .venv-peers/new .venv-peers/jars
+	@touch $@
+
 lint: $(VENV)/.test ## run ruff, mypy (strict), yamllint, hadolint and shellcheck
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -108,6 +121,7 @@ lock: $(VENV)/.test ## update the dependencies in requirements/*.txt, with hashe
 	$(COMPILE) -c requirements/run.txt local_cognito/pyproject.toml -o requirements/local_cognito.txt
 	$(COMPILE) requirements/sslyze.in -o requirements/sslyze.txt
 	$(COMPILE) requirements/mcp.in -o requirements/mcp.txt
+	$(COMPILE) requirements/peers.in -o requirements/peers.txt
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
@@ -127,7 +141,7 @@ sbom: $(VENV)/.test ## list every package of the image with version and license,
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove everything that these targets created
-	rm -rf $(VENV) .venv-sslyze .venv-mcp build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
+	rm -rf $(VENV) .venv-sslyze .venv-mcp .venv-peers build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:
