@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 from gateway.config.scalars import shown
 
+_PRINTABLE = re.compile(r"[!#-&(-;=?-~]{1,2048}")
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>\[[^\]/?#]*\]|[^:/?#\[\]]*)(?::(?P<port>[0-9]*))?(?P<path>/[!-~]*)?",
     re.ASCII,
@@ -202,6 +203,15 @@ def trusted(text: str) -> str:
     # RFC 7517 section 8 with RFC 9110 section 4.2.2: keys are as authentic as the connection they arrive on.
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.host)):
         raise ValueError(f"{shown(text)} must be https, or http on a loopback address")
+    return text
+
+
+def web_page(text: str) -> str:
+    """Parse the https URL of a page that the gateway's own pages link to; it may have query and fragment."""
+    if not _PRINTABLE.fullmatch(text):
+        raise ValueError(f"{shown(text)} must be printable ASCII without blanks, quotes or angle brackets")
+    if url(re.split("[?#]", text, maxsplit=1)[0]).scheme != "https":
+        raise ValueError(f"{shown(text)} must begin with https://")
     return text
 
 

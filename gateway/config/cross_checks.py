@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.config import addresses, complete
+from gateway.config.appearance_checks import check_appearance
 from gateway.config.egress import egress_of
 from gateway.config.likely import client_doubt, pool_doubt
 from gateway.config.mcp_checks import check_mcp
@@ -29,6 +30,7 @@ def check(typed: Typed, report: Report) -> None:
     _pools(typed, report)
     _doubts(typed, report)
     check_mcp(typed, report)
+    check_appearance(typed, report)
     _identity_headers(typed, report)
     _passed_headers(typed, report)
     _listeners(typed, report)

@@ -2,7 +2,7 @@
 
 Durations are seconds (float), sizes are bytes (int), addresses and URLs are parsed. Nothing below
 gateway/serve/app.py sees any other form of it (typed → completed → running). The classes are declared in
-table.py, table_http.py and table_access.py; import them from here only.
+table.py and table_*.py; import them from here only.
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from gateway.config.table_access import (
     IdentityHeaders,
     Revocation,
     Route,
-    SessionSettings,
-    SignIn,
     TokenUse,
     UserPool,
 )
@@ -38,10 +36,12 @@ from gateway.config.table_http import (
     Upstream,
 )
 from gateway.config.table_mcp import Mcp
+from gateway.config.table_sign_in import Appearance, SessionSettings, SignIn
 
 __all__ = [
     "DIRECT",
     "Address",
+    "Appearance",
     "AssertionSettings",
     "Auth",
     "ClientTls",

@@ -172,6 +172,15 @@ HOST_HEADER = named("`preserve`, `upstream` or a host name", addresses.host_head
 DOCUMENT_HOST = named("host name", addresses.document_host)
 HOST_NAME = named("host name", addresses.host_name)
 
+WEB_PAGE = named("URL: https", addresses.web_page, "^https://")
+TITLE = named(
+    "text",
+    scalars.shaped(r"(?! )[^\0-\x1f\x7f\ud800-\udfff]{1,60}(?<! )", "1 to 60 characters on one line", 60),
+)
+COLOR = named(
+    "color `#rrggbb`", scalars.shaped(r"#[0-9A-Fa-f]{6}", "a color such as #0b6e4f", 7), "^#[0-9A-Fa-f]{6}$"
+)
+
 # YAML can spell half of a surrogate pair ("\\ud800"); file names cannot contain one.
 FILE = named("file", _path(scalars.shaped(r"[^\0\ud800-\udfff]+", "a file's path", 4096)))
 FOLDER = named("folder", _path(scalars.shaped(r"[^\0\ud800-\udfff]+", "a folder's path", 4096)))

@@ -2,7 +2,7 @@
 
 The completed configuration, validation, defaults, JSON Schema, config/gateway.example.yaml,
 docs/configuration.md, the names of environment variables and the suggestions for unknown keys are all derived
-from here alone. The sections are in table_http.py and table_access.py.
+from here alone. The sections are in the other modules table_*.py.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from gateway.config import table_access as access
 from gateway.config import table_http as http
 from gateway.config import table_mcp as mcp_table
+from gateway.config import table_sign_in as sign_in_table
 from gateway.config.declare import Declared, key, nested, optional, section, section_of
 from gateway.config.shapes import ListOf
 
@@ -46,7 +47,9 @@ class Config(Declared):
         "MCP clients sign in here, with nothing configured by hand: docs/mcp.md. null: the gateway is no "
         "authorization server.",
     )
-    sign_in: access.SignIn = nested(access.SignIn, "Sign-in pages for browsers, and their sessions.")
+    sign_in: sign_in_table.SignIn = nested(
+        sign_in_table.SignIn, "Sign-in pages for browsers, and their sessions."
+    )
     rate_limit: http.RateLimit = nested(
         http.RateLimit,
         "A token bucket per principal, or per client address where nobody is signed in; docs/rate-limits.md.",

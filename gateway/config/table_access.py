@@ -1,4 +1,4 @@
-"""Schema, part two: user pools, revocation, routes, identity headers, sign-in and sessions."""
+"""Schema, part two: user pools, revocation, routes, identity headers."""
 
 from __future__ import annotations
 
@@ -325,77 +325,3 @@ class IdentityHeaders(Declared):
     def send_unverified(self) -> bool:
         """Whether attributes that Cognito has not verified are sent, and satisfy rules."""
         return self.unverified == "send"
-
-
-@section
-class SessionSettings(Declared):
-    store: Literal["cookie", "memory", "redis"] = key(
-        s.choice("cookie", "memory", "redis"),
-        "cookie",
-        "cookie: encrypted, in the browser. memory: lost on restart. redis: shared between replicas.",
-    )
-    redis_url: str | None = optional(
-        s.REDIS,
-        "The Redis that stores sessions. With store: cookie, it only shares sign-outs between replicas.",
-        secret=True,
-    )
-    redis_password_file: Path | None = optional(
-        s.FILE, "The Redis password, if it is not in redis_url; read again for every new connection."
-    )
-    secret_file: Path | None = optional(
-        s.FILE,
-        "Keys that seal cookies, one per line, newest first. null: generated at start; restarts end "
-        "sessions.",
-        example="/etc/keys/session.keys",
-    )
-    cookie_name: str = key(
-        s.COOKIE_NAME,
-        "cognito_gateway",
-        "The prefix of the gateway's cookies; use another for a second gateway on the same host name.",
-    )
-    max_age: float = key(
-        s.duration("1m", "87600h"), "12h", "How long a session lasts before the user has to sign in again."
-    )
-
-
-@section
-class SignIn(Declared):
-    enabled: bool = key(s.BOOLEAN, "true", "false: no pages; browsers get 401 like API clients.")
-    prefix: str = key(
-        s.PREFIX,
-        "/oauth2",
-        "Paths under this prefix belong to the gateway and are never proxied, even with the pages off.",
-    )
-    auth_flow: Literal["USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"] = key(
-        s.choice("USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH"),
-        "USER_PASSWORD_AUTH",
-        "The sign-in flow for passwords; the app client must allow it.",
-    )
-    user_context: bool = key(
-        s.BOOLEAN,
-        "false",
-        "true: send each user's own address to Cognito, subject to listen.trusted_proxies, for threat "
-        "protection. The app client needs a secret and the setting EnablePropagateAdditionalUserContextData.",
-    )
-    sign_up: Literal["auto", "never"] = key(
-        s.choice("auto", "never"), "auto", "auto: as the pool allows. never: the page is hidden."
-    )
-    sign_up_attributes: tuple[str, ...] = key(
-        ListOf(s.ATTRIBUTE),
-        (),
-        "Attributes the sign-up form asks for beyond those the pool requires; it accepts no others.",
-        example="[given_name, 'custom:company']",
-    )
-    show_tokens: bool = key(
-        s.BOOLEAN, "true", "Whether the pages show users their own access token and AWS credentials."
-    )
-    session: SessionSettings = nested(SessionSettings, "Sessions of signed-in browsers.")
-    state_dir: Path | None = optional(
-        s.FOLDER, "Where the set-up page stores its settings. null: it shows the YAML and writes nothing."
-    )
-    admin_groups: tuple[str, ...] = key(
-        ListOf(s.GROUP),
-        (),
-        "Users in any of these groups may change stored settings on the set-up page. Empty: nobody.",
-        example="[admins]",
-    )

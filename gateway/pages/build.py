@@ -148,7 +148,14 @@ class Built:
         it."""
         if self._is_ours(request) and not isinstance(refusal, RateLimited):
             return None
-        return error_page(request, refusal, plain, prefix=self.config.sign_in.prefix)
+        return error_page(
+            self.pages.look,
+            request,
+            refusal,
+            plain,
+            prefix=self.config.sign_in.prefix,
+            origin=public_origin(request, self.config.listen.public_url) or "",
+        )
 
     def _is_ours(self, request: Request | Asked) -> bool:
         prefix = self.config.sign_in.prefix

@@ -59,7 +59,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         return see_other(door.deny(page, waiting, session))
     attempts, keys = portal.pages.attempts, [(CONSENT, f"{session.pool_id}\0{session.subject}")]
     if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
-        return respond.message("Try again later", [told.sentence], status=told.status, prefix=page.prefix)
+        return portal.pages.message(page, "Try again later", [told.sentence], status=told.status)
     attempts.count(keys, page.moment)
     try:
         return see_other(await door.allow(page, waiting, session))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gateway.errors import (
     BadRequest,
@@ -38,13 +38,14 @@ from gateway.sessions.cookies import Cookies
 from gateway.sessions.page_request import SIGN_OUT, PageRequest
 
 if TYPE_CHECKING:
-    from gateway.pages.page_routes import Handler, Routes
+    from gateway.pages.page_routes import Routes
 
 # Pages that only make sense signed out, and those that only make sense signed in.
 _SIGNING_IN = frozenset(
     {"/sign_in", "/challenge", "/sign_up", "/confirm", "/forgot_password", "/reset_password"}
 )
 _SIGNED_IN = frozenset({"/", "/change_password", "/setup"})
+Served = TypeVar("Served")
 # How a refusal is rendered for programs, counted and logged (gate/record.py).
 Refuse = Callable[[Request, Refusal], Answer]
 
@@ -110,16 +111,17 @@ class Dispatcher:
         )
 
     async def _handled(self, page: PageRequest) -> Answer:
+        if assets.is_asset(page.path):
+            # Shared files: a cache would store a renewed session's cookie together with one.
+            return _handler({"GET": self._portal.pages.look.serve}, page.method)(page)
         methods = self._routes.get(page.path)
         if methods is None:
             raise NotFound
         handler = _handler(methods, page.method)
-        # Files are shared: a cache would store a renewed session's cookie together with one.
-        if not assets.is_asset(page.path):
-            if prefetches(page.request):
-                # Not a person's request yet: a sign-in started here would replace the one in progress.
-                raise NoCredentials("fetched ahead")
-            await self._welcome(page)
+        if prefetches(page.request):
+            # Not a person's request yet: a sign-in started here would replace the one in progress.
+            raise NoCredentials("fetched ahead")
+        await self._welcome(page)
         if page.method == "POST":
             try:
                 await self._take_form(page)
@@ -168,7 +170,13 @@ class Dispatcher:
         if plain.status < 400:
             return plain
         shown = respond.message(
-            refusal.title, [refusal.detail], status=plain.status, prefix=self._config.sign_in.prefix
+            self._portal.pages.look,
+            refusal.title,
+            [refusal.detail],
+            status=plain.status,
+            prefix=self._config.sign_in.prefix,
+            origin=public_origin(request, self._config.listen.public_url) or "",
+            request_id=request.request_id.decode("ascii"),
         )
         kept = [header for header in plain.headers if header[0].lower() != b"content-type"]
         shown.headers += kept
@@ -180,7 +188,7 @@ class Dispatcher:
         return [pool.domain for pool in self._config.cognito.sign_in_pools if pool.domain is not None]
 
 
-def _handler(methods: Mapping[str, Handler], method: str) -> Handler:
+def _handler(methods: Mapping[str, Served], method: str) -> Served:
     handler = methods.get("GET" if method == "HEAD" else method)
     if handler is None:
         refusal = MethodNotAllowed(f"method {method} on a page that has {sorted(methods)}")

@@ -20,6 +20,7 @@ from gateway.http.answers import Answer
 from gateway.http.navigation import seen_by_a_person
 from gateway.http.request import Request
 from gateway.pages import respond
+from gateway.pages.appearance import Look
 from gateway.pages.return_to import page_wanted
 
 _NOT_OURS = "The application isn't responding"
@@ -33,16 +34,21 @@ _SAID = {
 }
 
 
-def error_page(request: Request, refusal: Refusal, plain: Answer, *, prefix: str) -> Answer | None:
+def error_page(
+    look: Look, request: Request, refusal: Refusal, plain: Answer, *, prefix: str, origin: str
+) -> Answer | None:
     """Return the page in place of `plain`, whose headers it keeps; None if this is not a navigation."""
     if not request.method or not seen_by_a_person(request):
         return None
     title, sentence = _said(refusal, plain.status)
     page = respond.message(
+        look,
         title,
-        [sentence, f"Request {request.request_id.decode('ascii')}"],
+        [sentence],
         status=plain.status,
         prefix=prefix,
+        origin=origin,
+        request_id=request.request_id.decode("ascii"),
         back=_onward(request, refusal, prefix),
     )
     page.headers += [header for header in plain.headers if header[0].lower() != b"content-type"]

@@ -56,7 +56,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
         badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
     if page.session is None or page.principal is None:
-        return signed_out.come_back(page, portal.sealers.login) or see_other(page.prefix + "/sign_in")
+        return signed_out.come_back(portal, page) or see_other(page.prefix + "/sign_in")
     return await _portal(portal, page, page.session)
 
 

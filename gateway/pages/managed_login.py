@@ -102,7 +102,7 @@ async def callback(portal: Portal, page: PageRequest) -> Answer:
     # A state can be replayed while its cookie lives, and each replay would call Cognito.
     attempts, keys = portal.pages.attempts, [by_address(ADDRESS, page.client)]
     if refusal_text := refusal_texts.wait(attempts.wait(keys, page.moment)):
-        return _wait(page, refusal_text)
+        return _wait(portal, page, refusal_text)
     attempts.count(keys, page.moment)
     try:
         if not page.query.get("code"):
@@ -178,11 +178,9 @@ def at_hash(access_token: str) -> str:
     return base64.urlsafe_b64encode(half).rstrip(b"=").decode("ascii")
 
 
-def _wait(page: PageRequest, refusal_text: RefusalText) -> Answer:
+def _wait(portal: Portal, page: PageRequest, refusal_text: RefusalText) -> Answer:
     page.request.decision, page.request.reason = "refused", SignInRefused.reason
-    answer = respond.message(
-        "Sign-in failed", [refusal_text.sentence], status=refusal_text.status, prefix=page.prefix
-    )
+    answer = portal.pages.message(page, "Sign-in failed", [refusal_text.sentence], status=refusal_text.status)
     assert refusal_text.retry_after is not None, "of our own count, which knows"
     answer.headers.append((b"Retry-After", b"%d" % refusal_text.retry_after))
     return answer
@@ -216,8 +214,8 @@ def _again(
     page.request.decision = "error" if refusal.status >= 500 else "refused"
     page.request.reason = refusal.reason
     sentences = [f"The sign-in service says: {said}"] if said else [refusal.detail]
-    answer = respond.message(
-        refusal.title, sentences, status=refusal.status, prefix=page.prefix, back=("Try again", again)
+    answer = portal.pages.message(
+        page, refusal.title, sentences, status=refusal.status, back=("Try again", again)
     )
     if refusal.retry_after is not None:
         answer.headers.append((b"Retry-After", b"%d" % refusal.retry_after))

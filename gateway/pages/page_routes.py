@@ -13,7 +13,6 @@ from gateway.errors import NavigationOnly
 from gateway.http.answers import Answer
 from gateway.http.navigation import shown_to_a_person
 from gateway.pages import (
-    assets,
     authorize,
     challenge,
     change_password,
@@ -65,5 +64,4 @@ def routes() -> Routes:
         "/start": {"GET": managed_login.start},
         "/sign_up": {"GET": sign_up.show, "POST": sign_up.submit},
         "/userinfo": {"GET": userinfo.userinfo},
-        **{asset.path: {"GET": asset.serve} for asset in assets.load().values()},
     }

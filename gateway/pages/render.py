@@ -1,7 +1,8 @@
 """Rendering of pages with Jinja2: autoescape, undefined names are errors, and the context all pages share.
 
 Loading takes some 50 ms (the engine and its templates), so it happens once, for the first page, in a thread.
-Invariant: nothing in a page is markup unless one of our templates or the QR code generator wrote it.
+Invariant: nothing in a page is markup unless one of our templates, brand.py or the QR code generator wrote
+it.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
 
 from gateway.http.answers import Answer
-from gateway.pages import assets
+from gateway.pages.appearance import Look
 from gateway.pages.badge import Badge
+from gateway.pages.brand import foot, icons, mark
 from gateway.pages.respond import html
 from gateway.sessions.page_request import PageRequest
 
@@ -43,10 +46,10 @@ class Renderer:
         self._templates: Mapping[str, Template] = {
             file.stem: environment.get_template(file.name) for file in sorted(_FOLDER.glob("*.html"))
         }
-        self.assets = assets.load()
 
     def page(
         self,
+        look: Look,
         page: PageRequest,
         template: str,
         title: str,
@@ -59,11 +62,14 @@ class Renderer:
         """Render a template. `context`: what it needs beyond the shared context."""
 
         def asset(name: str) -> str:
-            return page.prefix + self.assets[name].path
+            return page.prefix + look.path(name)
 
         shared: dict[str, Any] = {
             "title": title,
-            "site": page.origin.partition("://")[2],
+            "site": look.title(page.origin),
+            "icons": Markup(icons(look, page.prefix)),  # noqa: S704 - brand.py escapes
+            "mark": Markup(mark(look, page.prefix)),  # noqa: S704
+            "foot": Markup(foot(look)),  # noqa: S704
             "prefix": page.prefix,
             "here": page.prefix + page.path,
             "csrf": page.csrf,

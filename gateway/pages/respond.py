@@ -11,9 +11,25 @@ from collections.abc import Sequence
 from html import escape
 
 from gateway.http.answers import Answer
-from gateway.pages import assets
+from gateway.pages.appearance import Look
+from gateway.pages.brand import foot, icons, mark
 
 _HTML = "text/html; charset=utf-8"
+# Features that browsers grant to a page by default or on request, by their names in Chromium and Firefox.
+# Copying (clipboard-write) and passkeys stay with ourselves, as is the default.
+_DENIED = (
+    *(
+        "accelerometer",
+        "autoplay",
+        "camera",
+        "display-capture",
+        "encrypted-media",
+        "fullscreen",
+        "geolocation",
+    ),
+    *("gyroscope", "magnetometer", "microphone", "midi", "payment", "screen-wake-lock", "usb"),
+)
+_PERMISSIONS = ", ".join(f"{name}=()" for name in _DENIED).encode("ascii")
 
 
 def html(text: str, *, status: int = 200) -> Answer:
@@ -27,24 +43,37 @@ def see_other(location: str) -> Answer:
 
 
 def message(
-    title: str, sentences: Sequence[str], *, status: int, prefix: str, back: tuple[str, str] | None = None
+    look: Look,
+    title: str,
+    sentences: Sequence[str],
+    *,
+    status: int,
+    prefix: str,
+    origin: str,
+    request_id: str | None = None,
+    back: tuple[str, str] | None = None,
 ) -> Answer:
     """Return a page with a message and a link. `back`: its text and address, by default the portal.
 
-    It uses no template, so that a broken template engine cannot prevent it.
+    `request_id` leads from a complaint to the log. It uses no template, so that a broken template engine
+    cannot prevent it.
     """
-    text, address = back or ("Back", f"{prefix}/")
-    body = "".join(f"<p>{escape(sentence)}</p>" for sentence in sentences)
-    style, icon = (prefix + assets.load()[name].path for name in ("pages.css", "icon.svg"))
+    text, address = back or ("Your account", f"{prefix}/")
+    body = "".join(f'<p class="keep">{escape(sentence)}</p>\n' for sentence in sentences)
+    if request_id is not None:
+        body += f'<p class="small quiet keep">Request {escape(request_id)}</p>\n'
+    site = look.title(origin)
     return html(
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<meta name="color-scheme" content="light dark">\n<title>{escape(title)}</title>\n'
-        f'<link rel="icon" href="{escape(icon)}" type="image/svg+xml">\n'
-        f'<link rel="stylesheet" href="{escape(style)}">\n</head>\n<body>\n<main class="middle">\n'
-        f'<section class="card stack" aria-labelledby="title">\n<h1 id="title">{escape(title)}</h1>\n{body}\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="robots" content="noindex">\n'
+        f"<title>{escape(f'{title} · {site}' if site else title)}</title>\n{icons(look, prefix)}"
+        f'<link rel="stylesheet" href="{escape(prefix + look.path("pages.css"))}">\n</head>\n<body>\n'
+        f'<header class="top">\n<a class="brand" href="{escape(prefix)}/">{mark(look, prefix)}'
+        f'<span dir="auto">{escape(site)}</span></a>\n</header>\n<main class="middle">\n'
+        f'<section class="card stack" aria-labelledby="title">\n<h1 id="title">{escape(title)}</h1>\n{body}'
         f'<a class="button full" href="{escape(address)}">{escape(text)}</a>\n'
-        "</section>\n</main>\n</body>\n</html>\n",
+        f"</section>\n</main>\n{foot(look)}</body>\n</html>\n",
         status=status,
     )
 
@@ -71,6 +100,8 @@ def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = 
         # Immutable files set their own.
         (b"Cache-Control", b"no-store"),
         (b"X-Content-Type-Options", b"nosniff"),
+        # Nothing here needs them, not even what a style sheet or an extension of the page's adds.
+        (b"Permissions-Policy", _PERMISSIONS),
         # No other origin embeds our pages, not even a sibling domain.
         (b"Cross-Origin-Resource-Policy", b"same-origin"),
         # A window opened by a script of the API's pages is isolated from it, so the script cannot read it.

@@ -8,13 +8,15 @@ gateway is ready.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gateway.config.model import Config
 from gateway.errors import NotFound
 from gateway.http.answers import Answer
 from gateway.observe.logs import Logger
+from gateway.pages import respond
+from gateway.pages.appearance import Look, look_of
 from gateway.pages.attempts import Attempts
 from gateway.pages.once import Once
 from gateway.pages.setup_code import SetupCode
@@ -52,6 +54,7 @@ class Pages:
         self.setup_code = SetupCode(secret, once)
         # A reload resets no attempts and does not compile the templates again.
         self.attempts: Attempts = Attempts() if previous is None else previous.attempts
+        self.look: Look = look_of(config.sign_in.appearance)
         self._renderer: Renderer | None = None if previous is None else previous._renderer
         self._loading = asyncio.Lock()
         self.threads = threads
@@ -99,10 +102,31 @@ class Pages:
         **context: Any,
     ) -> Answer:
         """Return a page. `context` as in render.Renderer.page, `retry_after` in seconds."""
-        answer = (await self.renderer()).page(page, template, title, status=status, **context)
+        answer = (await self.renderer()).page(self.look, page, template, title, status=status, **context)
         if retry_after is not None:
             answer.headers.append((b"Retry-After", b"%d" % retry_after))
         return answer
+
+    def message(
+        self,
+        page: PageRequest,
+        title: str,
+        sentences: Sequence[str],
+        *,
+        status: int,
+        back: tuple[str, str] | None = None,
+    ) -> Answer:
+        """Return a page with a message, as respond.message; a failure has the request's ID."""
+        return respond.message(
+            self.look,
+            title,
+            sentences,
+            status=status,
+            prefix=page.prefix,
+            origin=page.origin,
+            request_id=page.request_id,
+            back=back,
+        )
 
     async def renderer(self) -> Renderer:
         async with self._loading:

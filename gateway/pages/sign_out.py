@@ -51,7 +51,7 @@ async def sign_out(portal: Portal, page: PageRequest) -> Answer:
     if unsaid:
         sentences = [SENTENCES[each] for each in unsaid]
         back = ("Continue", onward(page, wanted))
-        return respond.message("Signed out here", sentences, status=502, prefix=page.prefix, back=back)
+        return portal.pages.message(page, "Signed out here", sentences, status=502, back=back)
     return respond.see_other(onward(page, wanted))
 
 

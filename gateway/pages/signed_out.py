@@ -6,12 +6,15 @@ Invariant: the cookie's content was sealed by this gateway, and is used once.
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from gateway.http.answers import Answer
 from gateway.pages import respond
 from gateway.pages.return_to import return_path
 from gateway.sessions.page_request import PageRequest
-from gateway.sessions.sealing import Sealer
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
 
 # The cookie's name without its prefix, and its life in seconds: Cognito redirects at once.
 AFTER = "after"
@@ -38,13 +41,13 @@ def onward(page: PageRequest, wanted: str) -> str:
     return f"{page.prefix}/sign_in?notice=signed_out" if wanted == "/" else wanted
 
 
-def come_back(page: PageRequest, sealer: Sealer) -> Answer | None:
+def come_back(portal: Portal, page: PageRequest) -> Answer | None:
     """Answer a browser that returns from /logout; None for any other request."""
     sealed = page.cookies.joined(AFTER)
     if sealed is None:
         return None
     page.set_cookies += page.cookies.clear_split(AFTER)
-    data = sealer.open(sealed, now=page.now, binding=AFTER.encode("ascii"))
+    data = portal.sealers.login.open(sealed, now=page.now, binding=AFTER.encode("ascii"))
     if data is None:
         return None
     after = json.loads(data)
@@ -52,6 +55,4 @@ def come_back(page: PageRequest, sealer: Sealer) -> Answer | None:
     if not after["unsaid"]:
         return respond.see_other(wanted)
     sentences = [SENTENCES[each] for each in after["unsaid"] if each in SENTENCES]
-    return respond.message(
-        "Signed out here", sentences, status=502, prefix=page.prefix, back=("Continue", wanted)
-    )
+    return portal.pages.message(page, "Signed out here", sentences, status=502, back=("Continue", wanted))

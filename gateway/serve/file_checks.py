@@ -65,6 +65,10 @@ def _readers(config: Config) -> Iterator[Reader]:
         from gateway.sessions.secrets import read_secrets
 
         yield lambda: read_secrets(secrets)
+    if config.sign_in.enabled:
+        from gateway.pages.appearance import look_of
+
+        yield lambda: look_of(config.sign_in.appearance)
 
 
 def _certificates(config: Config) -> Iterator[tuple[str, str, bool]]:

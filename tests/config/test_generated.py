@@ -97,6 +97,14 @@ sign_in:
   prefix: /oauth2
   auth_flow: USER_PASSWORD_AUTH    # or USER_SRP_AUTH, USER_AUTH
   sign_up: auto                    # auto = as the pool allows; never = page hidden
+  appearance:
+    name: null
+    logo_file: null
+    accent: null
+    css_file: null
+    terms_url: null
+    privacy_url: null
+    support_url: null
   session:
     store: cookie                  # cookie (sealed) | memory | redis
     redis_url: null
@@ -165,7 +173,9 @@ def test_the_example_is_all_defaults_and_names_every_key(tmp_path: Path) -> None
 def test_the_examples_in_the_example_are_right_but_for_what_is_not_built(tmp_path: Path) -> None:
     for name in ("tls.crt", "tls.key", "assertion.key", "session.keys"):
         (tmp_path / name).touch(mode=0o600)
-    assert said(tmp_path, re.sub("/etc/(tls|keys)/", "", example(live=True))) == []
+    for name in ("logo.svg", "logo-dark.svg", "pages.css"):
+        (tmp_path / name).touch()
+    assert said(tmp_path, re.sub("/etc/(tls|keys|looks)/", "", example(live=True))) == []
 
 
 def test_every_key_is_in_the_documentation() -> None:

@@ -42,7 +42,7 @@ async def test_cached_responses_set_no_cookie(tmp_path: Path) -> None:
         browser = await signed_in(gateway, old(gateway))
         ended = await signed_in(gateway, old(gateway, created=time.time() - 13 * 3600))
         for visitor in (browser, ended):
-            for asset in assets.load().values():
+            for asset in assets.built_in().values():
                 reply = await visitor.get(f"/oauth2{asset.path}")
                 assert (reply.status, reply.all("set-cookie")) == (200, [])
                 assert "public" in reply.all("cache-control")[0]

@@ -301,6 +301,28 @@ WRONG: dict[str, tuple[str, list[str]]] = {
             "F:5: identity_headers.claims.X-B: must not be empty",
         ],
     ),
+    "looks": (
+        "sign_in:\n  appearance:\n    accent: '#FFCC00'\n    accent_dark: '#333333'\n"
+        "    terms_url: http://a.example\n    logo_dark_file: /dev/null\n    name: ' '\n",
+        [
+            "F:3: sign_in.appearance.accent: #FFCC00 has a contrast of 1.3:1 with the background or button "
+            "text of light pages, and text needs 4.5:1: choose a darker color, such as #8a6e00",
+            "F:4: sign_in.appearance.accent_dark: #333333 has a contrast of 1.3:1 with the background or button "
+            "text of dark pages, and text needs 4.5:1: choose a lighter color, such as #959595",
+            "F:5: sign_in.appearance.terms_url: 'http://a.example' must begin with https://",
+            "F:6: sign_in.appearance.logo_dark_file: needs logo_file, for light pages",
+            "F:7: sign_in.appearance.name: ' ' is not 1 to 60 characters on one line",
+        ],
+    ),
+    "looks of another form": (
+        "sign_in:\n  appearance: {accent: blue, accent_dark: '#fff', support_url: 'https://a.example/<b>'}\n",
+        [
+            "F:2: sign_in.appearance.accent: 'blue' is not a color such as #0b6e4f",
+            "F:2: sign_in.appearance.accent_dark: '#fff' is not a color such as #0b6e4f",
+            "F:2: sign_in.appearance.support_url: 'https://a.example/<b>' must be printable ASCII without "
+            "blanks, quotes or angle brackets",
+        ],
+    ),
     "prefixes": (
         "sign_in:\n  prefix: /\n",
         ["F:2: sign_in.prefix: '/' would reserve every path: choose a prefix such as /oauth2"],
