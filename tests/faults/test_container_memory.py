@@ -14,6 +14,7 @@ import struct
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,8 @@ TLS = (("hello", 3_000), ("idle_tls", 2_000))
 PUSHED = {"stuck_upload", "stalled_socket"}
 # Seconds that an attack stays once it stands: the sweep has looked at it several times.
 STAYS = 3.0
+# Connections that are opened at the same time.
+ATTACKERS = 32
 _PIECE = bytes(64 * 1024)
 _RESET = struct.pack("ii", 1, 0)
 
@@ -96,8 +99,9 @@ async def stalling(folder: Path) -> AsyncIterator[str]:
 
 def hold(port: int, kind: str, tokens: Sequence[str], connections: int) -> list[socket.socket]:
     """As many as the gateway lets stand; refused and ended ones are the attacker's loss."""
-    held: list[socket.socket] = []
-    for index in range(connections):
+
+    def one(index: int) -> list[socket.socket]:
+        held: list[socket.socket] = []
         with contextlib.suppress(OSError, ValueError):
             # One that has no answer within a second stands all the same.
             sock = connect(port, index, timeout=1.0)
@@ -106,6 +110,11 @@ def hold(port: int, kind: str, tokens: Sequence[str], connections: int) -> list[
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             held[-1] = HOLD[kind](sock, tokens[index % len(tokens)]) or sock
+        return held
+
+    # Those that wait for an answer wait together.
+    with ThreadPoolExecutor(ATTACKERS) as attackers:
+        held = [sock for socks in attackers.map(one, range(connections)) for sock in socks]
     if kind in PUSHED:
         push(held)
     return held
