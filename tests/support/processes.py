@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.ports import free_port
-from tests.support.programs import SCRIPT, Served, configuration, pinned, serving, started, until
+from tests.support.programs import SCRIPT, Served, configuration, few_roots, pinned, serving, started, until
 from tests.support.tokens import KeyPair
 from tests.support.wire import OK, Received, Upstream, read_body
 
@@ -155,7 +155,8 @@ async def held_at_start(
             configuration(port=port, metrics_port=metrics_port, upstream=upstream.url, pools=pools, more=more)
         )
         command: list[str | Path] = [SCRIPT, "serve", "--config", path, "--workers", "2"]
-        async with started(folder, command, environ={"PYTHONPATH": str(folder)}) as program:
+        environ = few_roots(folder, {"PYTHONPATH": str(folder)})
+        async with started(folder, command, environ=environ) as program:
             served = Served(program.process, program.out, program.err, port, metrics_port)
             running = Fleet(served, upstream, slow, path)
             await until(lambda: are_held(folder, workers), seconds=60)
