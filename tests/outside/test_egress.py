@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,12 @@ from gateway.errors import CognitoUnavailable, SignInRefused
 from gateway.keys.fetch import FetchFailed, HttpSource
 from gateway.pages.token_endpoint import redeem
 from local_cognito.server import LocalCognito
-from tests.support import local_cognito
+from tests.support import commands, local_cognito
 from tests.support.connect_proxy import ConnectProxy
 from tests.support.ports import free_port
-from tests.support.programs import SCRIPT, Served, run, serving, until
+from tests.support.programs import Served, environment, serving, until
 from tests.support.site import Browser
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Upstream
 
 POOL, CLIENT, ALICE, PASSWORD = "us-east-1_Egress123", "egressclient", "alice@example.com", "Correct-Horse-1"
@@ -101,8 +103,14 @@ async def served(
         yield running, upstream
 
 
+def run(
+    *arguments: str | Path, given: str = "", environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    return commands.run(*arguments, given=given, environ=environment(**(environ or {})))
+
+
 def signed_in(company: Company, environ: dict[str, str], *flags: str | Path) -> str:
-    done = run(SCRIPT, "token", "--username", ALICE, *flags, stdin=f"{PASSWORD}\n", environ=environ)
+    done = run("token", "--username", ALICE, *flags, given=f"{PASSWORD}\n", environ=environ)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -146,7 +154,7 @@ async def test_keys_sign_in_and_revocation_go_through_the_proxy_and_the_upstream
 
 async def test_roots_are_read_again_when_their_file_changes(company: Company, tmp_path: Path) -> None:
     roots = tmp_path / "roots.pem"
-    source = HttpSource(JWKS, egress_of(company.proxy.url, roots, {}))
+    source = HttpSource(JWKS, egress_of(company.proxy.url, roots, {}), timeout=PATIENCE)
     with pytest.raises(FetchFailed, match=f": cognito.ca_file {roots}: no such file or directory$"):
         await source.read()
     roots.write_bytes(company.proxy.authority.file.read_bytes())
@@ -156,7 +164,7 @@ async def test_roots_are_read_again_when_their_file_changes(company: Company, tm
 async def test_a_private_ca_without_key_identifiers_is_trusted_on_every_interpreter(company: Company) -> None:
     """Its certificates are such: VERIFY_X509_STRICT, 3.13's default, refuses them (docs/tls.md)."""
     egress = egress_of(company.proxy.url, company.proxy.authority.file, {})
-    assert b'"keys"' in await HttpSource(JWKS, egress).read()
+    assert b'"keys"' in await HttpSource(JWKS, egress, timeout=PATIENCE).read()
 
 
 async def test_the_token_endpoint_is_reached_through_the_proxy(company: Company) -> None:
@@ -187,24 +195,24 @@ def test_every_command_takes_the_proxy_and_the_roots(company: Company) -> None:
     assert signed_in(company, environ, *flags).count(".") == 2
     path = company.configuration()
     token = signed_in(company, environ, "--config", path)
-    explained = run(SCRIPT, "explain", "--config", path, token, environ=environ)
+    explained = run("explain", "--config", path, token, environ=environ)
     assert explained.returncode == 0, explained.stdout
     made = run(
-        SCRIPT, "setup", "--json", "--region", "us-east-1", "--pool-name", "another", "--identity-pool",
+        "setup", "--json", "--region", "us-east-1", "--pool-name", "another", "--identity-pool",
         environ=environ,
     )  # fmt: skip
     assert made.returncode == 0, made.stderr
-    closed = run(SCRIPT, "sign-up", "disable", "--user-pool-id", POOL, environ=environ)
+    closed = run("sign-up", "disable", "--user-pool-id", POOL, environ=environ)
     assert closed.returncode == 0, closed.stderr
-    looked = run(SCRIPT, "doctor", "--json", "--config", path, environ=environ)
+    looked = run("doctor", "--json", "--config", path, environ=environ)
     found = {each["about"]: each for each in json.loads(looked.stdout)["findings"]}
     assert found[f"keys of {POOL}"]["level"] == "good"
     assert found["clock"]["level"] == "good"
     assert found[f"user pool {POOL}"]["level"] != "unknown"
     given = run(
-        SCRIPT, "credentials", "--username", ALICE, "--identity-pool-id",
+        "credentials", "--username", ALICE, "--identity-pool-id",
         json.loads(made.stdout)["identity_pool_id"], "--config", path,
-        stdin=f"{PASSWORD}\n", environ=environ,
+        given=f"{PASSWORD}\n", environ=environ,
     )  # fmt: skip
     # The new identity pool belongs to another user pool: AWS's refusal is what came back.
     assert "NotAuthorizedException" in given.stderr, given.stderr
@@ -216,7 +224,7 @@ def test_ssl_cert_file_is_taken_by_both_stacks(company: Company) -> None:
     environ["SSL_CERT_FILE"] = str(company.proxy.authority.file)
     path = company.configuration()
     token = signed_in(company, environ, "--config", path)
-    assert run(SCRIPT, "explain", "--config", path, token, environ=environ).returncode == 0
+    assert run("explain", "--config", path, token, environ=environ).returncode == 0
 
 
 def test_a_proxy_with_a_password(tmp_path: Path) -> None:
@@ -228,18 +236,16 @@ def test_a_proxy_with_a_password(tmp_path: Path) -> None:
         path = company.configuration()
         with_password = {**company.environ, "HTTPS_PROXY": proxy.url.replace("//", "//us%40er:p%3Aw@")}
         token = signed_in(company, with_password, "--config", path)
-        assert run(SCRIPT, "explain", "--config", path, token, environ=with_password).returncode == 0
+        assert run("explain", "--config", path, token, environ=with_password).returncode == 0
         assert proxy.refused == 0
         # Without it, each stack says who refused.
-        told = run(
-            SCRIPT, "token", "--username", ALICE, "--config", path, stdin="x\n", environ=company.environ
-        )
+        told = run("token", "--username", ALICE, "--config", path, given="x\n", environ=company.environ)
         assert (told.returncode, told.stderr) == (
             1,
             f"cognito-gateway: the proxy {proxy.url} (HTTPS_PROXY) cannot be reached or refuses CONNECT: "
             "check it and its credentials\n",
         )
-        explained = run(SCRIPT, "explain", "--config", path, token, environ=company.environ)
+        explained = run("explain", "--config", path, token, environ=company.environ)
         assert f"the proxy {proxy.url} (HTTPS_PROXY) answered 407 to CONNECT" in explained.stdout
         assert "p%3Aw" not in told.stderr + explained.stdout
 
@@ -257,9 +263,9 @@ def test_a_tls_error_names_the_roots_and_the_setting(
         environ[variable] = str(other)
         named = f"{named} ({other})"
     path = company.configuration()
-    told = run(SCRIPT, "token", "--username", ALICE, "--config", path, stdin="x\n", environ=environ)
-    explained = run(SCRIPT, "explain", "--config", path, "a.b.c", environ=environ)
-    looked = run(SCRIPT, "doctor", "--json", "--config", path, environ=environ)
+    told = run("token", "--username", ALICE, "--config", path, given="x\n", environ=environ)
+    explained = run("explain", "--config", path, "a.b.c", environ=environ)
+    looked = run("doctor", "--json", "--config", path, environ=environ)
     (keys,) = [each for each in json.loads(looked.stdout)["findings"] if each["about"] == f"keys of {POOL}"]
     for text in (told.stderr, keys["what"]):
         assert "certificate verify failed: " in text
@@ -272,9 +278,9 @@ def test_a_tls_error_names_the_roots_and_the_setting(
 def test_a_ca_file_that_cannot_be_used(company: Company) -> None:
     empty = company.folder / "empty.pem"
     empty.write_text("nothing\n")
-    checked = run(SCRIPT, "check-config", company.configuration(f"ca_file: {empty}"))
+    checked = run("check-config", company.configuration(f"ca_file: {empty}"))
     assert checked.returncode == 1
     assert f"cognito.ca_file: {empty}: contains no readable certificate: use PEM" in checked.stderr
-    warned = run(SCRIPT, "check-config", company.configuration(), environ={"AWS_CA_BUNDLE": "/nowhere.pem"})
+    warned = run("check-config", company.configuration(), environ={"AWS_CA_BUNDLE": "/nowhere.pem"})
     assert warned.returncode == 0
     assert "warning: cognito.ca_file: AWS_CA_BUNDLE /nowhere.pem: no such file or directory" in warned.stderr

@@ -19,6 +19,7 @@ from gateway.tokens.jwk import MAX_DOCUMENT_SIZE, KeySetRefused, parse_key_set
 from tests.support.key_server import BROKEN, KeyServer
 from tests.support.ports import free_port
 from tests.support.tokens import KeyPair, key_set_document
+from tests.support.waiting import PATIENCE
 
 DOCUMENT = key_set_document(KeyPair.generate("one"))
 
@@ -43,11 +44,11 @@ async def server() -> AsyncIterator[KeyServer]:
 
 
 async def test_reads_the_document(server: KeyServer) -> None:
-    assert await HttpSource(server.url).read() == DOCUMENT
+    assert await HttpSource(server.url, timeout=PATIENCE).read() == DOCUMENT
 
 
 async def test_says_what_it_wants_and_nothing_else(server: KeyServer) -> None:
-    await HttpSource(server.url).read()
+    await HttpSource(server.url, timeout=PATIENCE).read()
     (headers,) = server.headers
     assert headers["Accept"] == "application/jwk-set+json, application/json"
     assert headers["Accept-Encoding"] == "identity"
@@ -73,7 +74,7 @@ async def test_a_malformed_response_is_rejected_in_time(server: KeyServer, mode:
 async def test_a_redirect_is_not_followed(server: KeyServer) -> None:
     server.mode = "redirect"
     with pytest.raises(FetchFailed):
-        await HttpSource(server.url).read()
+        await HttpSource(server.url, timeout=PATIENCE).read()
     assert server.redirected == 0
 
 
@@ -82,18 +83,18 @@ async def test_proxy_variables_are_ignored(server: KeyServer, monkeypatch: pytes
         monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert await HttpSource(server.url).read() == DOCUMENT
+    assert await HttpSource(server.url, timeout=PATIENCE).read() == DOCUMENT
 
 
 async def test_a_refused_connection() -> None:
     with pytest.raises(FetchFailed) as caught:
-        await HttpSource(f"http://127.0.0.1:{free_port()}/").read()
+        await HttpSource(f"http://127.0.0.1:{free_port()}/", timeout=PATIENCE).read()
     assert caught.value.reason == "unreachable"
 
 
 async def test_plain_http_where_tls_is_expected(server: KeyServer) -> None:
     with pytest.raises(FetchFailed) as caught:
-        await HttpSource(server.url.replace("http:", "https:")).read()
+        await HttpSource(server.url.replace("http:", "https:"), timeout=PATIENCE).read()
     assert caught.value.reason == "unreachable"
 
 
@@ -104,7 +105,7 @@ async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
     async with KeyServer(DOCUMENT).running(tls) as server:
         url = server.url.replace("http:", "https:")
         with pytest.raises(FetchFailed) as caught:
-            await HttpSource(url).read()
+            await HttpSource(url, timeout=PATIENCE).read()
         assert str(caught.value).startswith(f"{url}: certificate verify failed: ")
         assert "set cognito.ca_file" in str(caught.value)
         assert server.fetches == 0
@@ -113,7 +114,7 @@ async def test_an_untrusted_certificate_is_refused(tmp_path: Path) -> None:
 async def test_the_largest_document(server: KeyServer, tmp_path: Path) -> None:
     server.document = DOCUMENT.ljust(MAX_DOCUMENT_SIZE)
     (tmp_path / "jwks.json").write_bytes(server.document)
-    assert await HttpSource(server.url).read() == server.document
+    assert await HttpSource(server.url, timeout=PATIENCE).read() == server.document
     assert await FileSource(tmp_path / "jwks.json").read() == server.document
 
 
