@@ -7,26 +7,37 @@ Starting Python and importing boto3 costs half a second of CPU each time. Tests 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 ROOT = Path(__file__).parents[2]
 PRELOADED = (
     "boto3",
     "botocore.session",
+    "encodings.idna",
     "gateway.aws.clients",
+    "gateway.aws.renewal",
+    "gateway.aws.user_pool",
+    "gateway.commands.checkup.look",
     "gateway.commands.credentials",
     "gateway.commands.doctor",
     "gateway.commands.explain",
     "gateway.commands.setup",
     "gateway.commands.sign_up",
+    "gateway.commands.support.unsealing",
     "gateway.commands.token",
+    "gateway.config.load",
+    "gateway.gate.dry_run",
+    "gateway.serve.reload",
+    "gateway.tokens.explain",
 )
 
 
@@ -91,13 +102,26 @@ def serve() -> None:
 
     for name in PRELOADED:
         import_module(name)
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin:
         job = json.loads(line)
         pid = os.fork()
         if pid == 0:
             _become(job)
-            sys.exit(main(job["words"]))
+            _end(main, job["words"])
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _end(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> NoReturn:
+    """End with the command's exit code; Python's own way to end takes a quarter of a second of CPU."""
+    try:
+        code = main(words)
+    except SystemExit as exit_:
+        code = exit_.code if isinstance(exit_.code, int) else exit_.code is not None
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _become(job: Mapping[str, object]) -> None:
