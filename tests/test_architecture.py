@@ -201,7 +201,7 @@ def test_only_the_commands_read_the_environment() -> None:
     assert readers <= {"gateway.cli"}
 
 
-def test_what_differs_between_interpreters_is_called_in_one_place() -> None:
+def test_functions_that_differ_between_interpreters_are_called_in_one_place() -> None:
     texts = {name_of(path): path.read_text() for path in MODULES}
     reporters = {name for name, text in texts.items() if ".call_exception_handler(" in text}
     assert reporters == {"gateway.observe.bugs"}

@@ -65,7 +65,7 @@ def said(findings: Iterable[Finding]) -> dict[str, str]:
     return {finding.what: finding.level for finding in found}
 
 
-def test_what_setup_makes_is_good(tmp_path: Path) -> None:
+def test_the_pool_that_setup_makes_is_good(tmp_path: Path) -> None:
     config = configured(tmp_path)
     pool = config.cognito.user_pools[0]
     assert said(judge_pool(GOOD_POOL, pool, config)) == {}

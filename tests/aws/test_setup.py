@@ -363,7 +363,9 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
         ),
     ],
 )
-def test_what_a_user_can_get_wrong(local: LocalCognito, arguments: list[str], told: str) -> None:
+def test_mistakes_of_the_user_are_one_sentence_each(
+    local: LocalCognito, arguments: list[str], told: str
+) -> None:
     done = setup(local, *arguments)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"cognito-gateway: {told}")

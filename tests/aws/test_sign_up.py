@@ -95,7 +95,9 @@ def test_the_pool_of_the_configuration(url: str, pool: dict[str, Any], tmp_path:
         ),
     ],
 )
-def test_what_a_user_can_get_wrong(url: str, tmp_path: Path, arguments: list[str], told: str) -> None:
+def test_mistakes_of_the_user_are_one_sentence_each(
+    url: str, tmp_path: Path, arguments: list[str], told: str
+) -> None:
     done = run("sign-up", *arguments, "--endpoint-url", url, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == f"cognito-gateway: {told}\n"

@@ -273,7 +273,7 @@ def test_ids_and_endpoint_come_from_the_configuration(local: LocalCognito, tmp_p
         ({"password_file": Path("/nonexistent")}, "cannot be read"),
     ],
 )
-def test_what_goes_wrong_is_one_sentence(
+def test_each_failure_is_one_sentence(
     local: LocalCognito, tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     changes = dict(changes)

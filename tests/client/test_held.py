@@ -125,7 +125,7 @@ async def test_a_client_that_asked_once_has_nothing_kept_from_then_on(tmp_path: 
 
 
 @pytest.mark.usefixtures("counting")
-async def test_what_repeated_heads_take_is_bounded_for_all_together(tmp_path: Path) -> None:
+async def test_memory_for_repeated_heads_is_bounded_for_all_together(tmp_path: Path) -> None:
     """Each would take 24 KiB for a second and a half after the last one."""
     granted = Capacity(connections=1000, bytes=1024 * KIB, tokens=1024 * KIB)
     async with running(tmp_path, OPEN + "log: {access: false}\n", capacity=granted) as gateway:

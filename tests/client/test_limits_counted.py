@@ -128,7 +128,7 @@ CASES: dict[str, tuple[str, str, Case, int, Upstream | None]] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-async def test_what_ends_at_a_limit_is_counted_by_its_key(
+async def test_connections_ended_at_a_limit_are_counted_by_its_key(
     tmp_path: Path, case: tuple[str, str, Case, int, Upstream | None]
 ) -> None:
     key, lines, happens, status, upstream = case

@@ -388,7 +388,7 @@ def test_a_closed_output_is_one_sentence() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_goes_wrong_is_not_printed_where_a_token_is_expected() -> None:
+def test_errors_are_not_printed_where_a_token_is_expected() -> None:
     pool = ("--username", "alice", "--user-pool-id", "us-east-1_LocalDemo", "--client-id", "1demo2client")
     done = without("2>&-", "token", *pool)
     assert (done.returncode, done.stdout) == (1, "")

@@ -99,7 +99,9 @@ def test_all_is_well(url: str, pool: dict[str, str], tmp_path: Path) -> None:
     assert "1 warnings" not in text.stdout
 
 
-def test_what_is_broken_is_said_and_is_1(url: str, pool: dict[str, str], tmp_path: Path) -> None:
+def test_broken_things_are_reported_and_the_exit_code_is_1(
+    url: str, pool: dict[str, str], tmp_path: Path
+) -> None:
     nobody = f"http://127.0.0.1:{free_port()}"
     path = configuration(tmp_path, url, pool["user_pool_id"], "1nobody", nobody)
     code, found = doctor(path)

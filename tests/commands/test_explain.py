@@ -86,7 +86,7 @@ def test_the_signature_is_cut(place: Path) -> None:
         assert signature[:16] not in done.stdout + done.stderr
 
 
-def test_what_is_no_token_at_all(place: Path) -> None:
+def test_text_that_is_no_token_is_refused_without_its_control_characters(place: Path) -> None:
     done = explain(place, token=b"hello\x1b[31m")
     assert (done.returncode, done.stderr) == (1, "")
     assert "\x1b" not in done.stdout

@@ -56,7 +56,7 @@ def test_another_endpoint_issues_tokens_under_its_own_name(tmp_path: Path) -> No
     )
 
 
-def test_what_is_written_out_is_not_completed(tmp_path: Path) -> None:
+def test_settings_written_in_full_are_not_completed(tmp_path: Path) -> None:
     text = POOL + "      issuers: [https://b/, https://a]\n      jwks_url: https://keys/jwks\n"
     pool = config(tmp_path, text).cognito.user_pools[0]
     assert (pool.issuers, pool.jwks_url) == (("https://b/", "https://a"), "https://keys/jwks")

@@ -21,7 +21,7 @@ from tests.support.config_files import config, said
         ("https://[0:0:0:0:0:0:0:1]:8443", "https://[::1]:8443"),
     ],
 )
-def test_what_no_browser_sends_is_a_mistake_that_says_what_it_sends(
+def test_an_origin_that_no_browser_sends_is_a_mistake_that_shows_the_right_one(
     tmp_path: Path, origin: str, sent: str
 ) -> None:
     assert said(tmp_path, f"cors: {{allow_origins: ['{origin}']}}\n") == [
@@ -32,7 +32,7 @@ def test_what_no_browser_sends_is_a_mistake_that_says_what_it_sends(
 @pytest.mark.parametrize(
     "origin", ["app.example.com", "https://*.example.com", "https://a b", "https://u:p@h"]
 )
-def test_what_is_no_origin_is_a_mistake(tmp_path: Path, origin: str) -> None:
+def test_a_value_that_is_no_origin_is_a_mistake(tmp_path: Path, origin: str) -> None:
     (line,) = said(tmp_path, f"cors: {{allow_origins: ['{origin}']}}\n")
     assert line.startswith("F:1: cors.allow_origins[0]: ")
     assert "u:p" not in line

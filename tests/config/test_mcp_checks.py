@@ -37,11 +37,13 @@ def said(folder: Path, mcp: str, *, pool: str = POOL, more: str = "") -> str:
         (MCP, POOL, "routes: [{path: /mcp/**, scopes: [a/b]}]\n", "MCP clients of this pool get 403 there"),
     ],
 )
-def test_what_does_not_fit(tmp_path: Path, mcp: str, pool: str, more: str, told: str) -> None:
+def test_settings_that_contradict_each_other_are_mistakes(
+    tmp_path: Path, mcp: str, pool: str, more: str, told: str
+) -> None:
     assert told in said(tmp_path, mcp, pool=pool, more=more)
 
 
-def test_what_fits(tmp_path: Path) -> None:
+def test_settings_that_fit_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("a" * 44)
     (tmp_path / "keys").chmod(0o600)
     sign_in = "sign_in: {session: {secret_file: keys}}\n"

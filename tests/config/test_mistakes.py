@@ -14,7 +14,7 @@ from tests.support.mistakes import WRONG
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_said_about_a_wrong_file(tmp_path: Path, name: str) -> None:
+def test_each_mistake_in_a_file_has_its_message(tmp_path: Path, name: str) -> None:
     text, lines = WRONG[name]
     assert said(tmp_path, text) == lines
 

@@ -119,7 +119,7 @@ def test_lists_are_set_by_index(tmp_path: Path) -> None:
     assert [str(route.path) for route in found.routes] == ["/status", *(f"/{n}/**" for n in range(1, 12))]
 
 
-def test_what_is_no_single_value_may_be_yaml_text(tmp_path: Path) -> None:
+def test_values_with_several_parts_may_be_yaml_text(tmp_path: Path) -> None:
     environ = {
         "COGNITO_GATEWAY_ROUTES": "[{path: /status, auth: none}, {path: /admin/**, groups: [admins]}]",
         "COGNITO_GATEWAY_ROUTES__1__GROUPS__1": "owners",

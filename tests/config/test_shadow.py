@@ -94,7 +94,7 @@ def test_a_dead_route_is_one_that_the_router_never_chooses(
         ),
     ],
 )
-def test_what_is_said_about_it(tmp_path: Path, routes: str, line: str) -> None:
+def test_a_shadowed_route_has_its_message(tmp_path: Path, routes: str, line: str) -> None:
     assert said(tmp_path, f"routes:\n  {routes}\n") == [f"F:2: warning: {line}"]
 
 

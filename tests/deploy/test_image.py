@@ -102,7 +102,7 @@ def test_it_is_nobody_s_and_holds_no_pip_and_no_compiler(engine: Engine) -> None
     assert inside(engine, "sh", "-c", "touch /x || echo refused") == "refused"
 
 
-def test_what_it_serves_with(engine: Engine) -> None:
+def test_the_image_has_all_extras_installed(engine: Engine) -> None:
     assert inside(engine, "cognito-gateway", "version").startswith("cognito-gateway ")
     # Extras cannot be installed into an image without pip: they are in it.
     extras = "import redis, grpc, gateway.envoy.listener, uvloop, jinja2, segno"
@@ -114,7 +114,7 @@ def test_what_it_serves_with(engine: Engine) -> None:
     assert "valid (user pools: 1" in checked
 
 
-def test_what_it_says_of_itself(engine: Engine) -> None:
+def test_the_image_states_its_user_entrypoint_and_labels(engine: Engine) -> None:
     config = engine.inspect(IMAGE)["Config"]
     assert isinstance(config, dict)
     assert config["User"] == "65532:65532"

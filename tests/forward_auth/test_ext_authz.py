@@ -119,7 +119,7 @@ async def test_the_upstream_gets_our_identity_and_no_spelling_of_the_clients(tmp
         assert set(response.ok_response.headers_to_remove) == {*spellings, "authorization"} - ours
 
 
-async def test_what_servers_believe_is_removed(tmp_path: Path) -> None:
+async def test_headers_that_servers_trust_are_removed(tmp_path: Path) -> None:
     believed = [name for group in GROUPS for name in (*group.names, *group.known)]
     # Envoy's own word, written over what its client sent.
     envoys = {"x-forwarded-for", "x-forwarded-proto", "x-forwarded-client-cert", "x-envoy-internal"}

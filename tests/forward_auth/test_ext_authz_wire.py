@@ -99,7 +99,7 @@ async def test_the_numbers_are_envoys(tmp_path: Path) -> None:
     assert field(2, typed + field(2, b"")) in refused
 
 
-async def test_what_is_not_known_is_passed_over_at_every_depth(tmp_path: Path) -> None:
+async def test_unknown_members_are_skipped_at_every_depth(tmp_path: Path) -> None:
     plain = attributes(CLIENT, http(*OPEN))
     peer = field(1, field(1, field(1, field(2, "192.0.2.7") + b"".join(UNKNOWN))) + b"".join(UNKNOWN))
     strange = b"".join(UNKNOWN) + attributes(*UNKNOWN, peer, http(*UNKNOWN, *OPEN, *UNKNOWN), *UNKNOWN)
@@ -131,7 +131,7 @@ async def test_of_a_field_that_stands_twice_the_last_counts_and_messages_are_joi
     ],
     ids=["cut off", "no tag", "no UTF-8", "the end of no group"],
 )
-async def test_what_is_no_message_gets_no_verdict(
+async def test_bytes_that_are_no_message_get_no_verdict(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, question: bytes
 ) -> None:
     with pytest.raises(DecodeError):

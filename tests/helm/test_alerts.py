@@ -57,7 +57,7 @@ def test_every_section_says_what_it_means_and_what_to_check() -> None:
 
 
 @pytest.mark.parametrize("text", [RULES.read_text(), PAGE.read_text()], ids=["rules", "page"])
-def test_what_they_name_exists(text: str) -> None:
+def test_metrics_named_by_the_alerts_exist(text: str) -> None:
     known = {PREFIX + metric.name for metric in METRICS}
     assert set(re.findall(rf"{PREFIX}[a-z_]+", text)) <= known
 

@@ -84,7 +84,7 @@ def test_kubernetes_takes_it(helm: str, name: str, kubernetes: str) -> None:
     assert refused_by_kubernetes(text, kubernetes) == []
 
 
-def test_what_kubernetes_does_not_know_is_found() -> None:
+def test_fields_unknown_to_kubernetes_are_found() -> None:
     text = shape(_any_helm(), "standalone-full")
     assert refused_by_kubernetes(text.replace("targetPort", "targetPrt"), NEWEST)
     assert refused_by_kubernetes(text.replace("kind: Ingress", "kind: Ingres"), NEWEST)

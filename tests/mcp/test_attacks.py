@@ -122,7 +122,7 @@ async def test_codes_end_and_are_bounded() -> None:
         ({"response_type": None}, "unsupported_response_type"),
     ],
 )
-async def test_what_is_wrong_is_the_clients_to_hear(
+async def test_errors_are_sent_to_the_clients_redirect(
     tmp_path: Path, changes: dict[str, str | None], error: str
 ) -> None:
     async with site(tmp_path, more=MCP) as at:

@@ -155,7 +155,7 @@ async def test_any_page_may_call_the_endpoints_beside_a_strict_cors_section(tmp_
         assert (await once(at.worker.port, get("/mcp", *other, method="OPTIONS"))).status == 403
 
 
-async def test_what_is_registered(tmp_path: Path) -> None:
+async def test_registration_accepts_only_redirects_that_are_allowed(tmp_path: Path) -> None:
     more = "mcp: {resource: 'https://api.test/mcp', redirect_uris: ['https://app.example/cb', 'cursor://x/cb']}\n"
     async with site(tmp_path, more=more) as at:
         program = McpProgram(at.worker.port)
@@ -230,7 +230,7 @@ async def test_a_person_says_no(tmp_path: Path) -> None:
         assert answer == {"error": "access_denied", "state": "a state", "iss": "https://api.test"}
 
 
-async def test_what_the_consent_page_shows_and_allows(tmp_path: Path) -> None:
+async def test_the_consent_page_shows_a_clean_name_and_allows_only_its_form(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         name = "<b>Nice\x00\n</b> & \u202eapp " + "n" * 200
         program, browser = await registered(at, client_name=name), at.browser()

@@ -277,7 +277,7 @@ def test_an_exception_is_one_field_with_its_causes(lines: Callable[[], list[dict
     assert re.search(r"KeyError: 'missing'\n(.|\n)*in fail\n(.|\n)*RuntimeError: outer$", record["exception"])
 
 
-async def test_what_asyncio_reports_arrives(lines: Callable[[], list[dict[str, Any]]]) -> None:
+async def test_reports_of_asyncio_are_logged(lines: Callable[[], list[dict[str, Any]]]) -> None:
     asyncio.get_running_loop().call_exception_handler({"message": "lost", "exception": OSError("gone")})
     (record,) = lines()
     assert record["message"].startswith("lost")

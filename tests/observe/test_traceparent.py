@@ -23,7 +23,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
         (f"cc-{TRACE}-{SPAN}-01-what-the-future-will-be-like", 1),
     ],
 )
-def test_what_is_a_parent(text: str, flags: int) -> None:
+def test_a_valid_traceparent_is_read(text: str, flags: int) -> None:
     assert parse(text.encode()) == Parent(int(TRACE, 16), int(SPAN, 16), flags)
 
 
@@ -47,12 +47,12 @@ def test_what_is_a_parent(text: str, flags: int) -> None:
         f"٠٠-{TRACE}-{SPAN}-01",
     ],
 )
-def test_what_is_none(text: str) -> None:
+def test_an_invalid_traceparent_is_ignored(text: str) -> None:
     assert parse(text.encode()) is None
 
 
 @given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 3))
-def test_what_is_written_is_read_again(trace_id: int, span_id: int, flags: int) -> None:
+def test_written_values_are_read_back(trace_id: int, span_id: int, flags: int) -> None:
     line = render(trace_id, span_id, flags)
     name, _, value = line.removesuffix(b"\r\n").partition(b": ")
     assert name == b"traceparent"

@@ -75,7 +75,7 @@ def test_help_is_0(command: str) -> None:
     ],
     ids=" ".join,
 )
-def test_what_a_user_can_cause_is_1_and_a_sentence(arguments: list[str], tmp_path: Path) -> None:
+def test_mistakes_of_the_user_end_with_1_and_one_sentence(arguments: list[str], tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("listen: ]\n")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00a")
     done = commands.run(*arguments, cwd=tmp_path, environ=environment(), given=DEMO_PASSWORD + "\n")

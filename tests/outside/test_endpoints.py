@@ -41,7 +41,7 @@ ANSWERS = {
 }
 
 
-async def test_what_each_endpoint_answers_to_each_method(bench: Bench) -> None:
+async def test_each_endpoint_answers_each_method_as_promised(bench: Bench) -> None:
     async def settled() -> bool:
         return (await bench.served.ask("/oauth2/sign_up")).status != 503
 
@@ -94,7 +94,7 @@ async def test_the_portal_sends_strangers_to_sign_in(bench: Bench) -> None:
     assert bench.upstream.requests == []
 
 
-async def test_what_only_looks_like_the_prefix_is_the_apis(bench: Bench) -> None:
+async def test_paths_that_only_resemble_the_prefix_belong_to_the_api(bench: Bench) -> None:
     for target in ("/oauth2x", "/api/oauth2/x", "/oauth"):
         assert (await bench.bearer(target)).status == 200
         assert bench.upstream.last.target == target.encode()

@@ -117,7 +117,7 @@ def imported(served: Served, *tops: str) -> set[str]:
     return {name for name in names if name.split(".")[0] in tops or name.startswith(tops)}
 
 
-async def test_what_a_request_does_not_need_is_not_loaded(tmp_path: Path) -> None:
+async def test_modules_that_no_request_needs_are_not_loaded(tmp_path: Path) -> None:
     key = KeyPair.generate("key-1")
     async with (
         Upstream().running() as upstream,

@@ -162,7 +162,7 @@ async def test_two_workers_share_the_port_and_the_metrics(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])
-async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: dict[str, str]) -> None:
+async def test_requests_in_flight_are_finished(tmp_path: Path, workers: dict[str, str]) -> None:
     asked, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(received: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -71,7 +71,7 @@ def test_the_sentence_says_what_is_missing(password: str, sentence: str) -> None
     assert broken(Policy(), password) == sentence
 
 
-def test_what_is_shown_is_what_is_asked() -> None:
+def test_the_rules_shown_are_the_pools() -> None:
     shown = rules(Policy(length=12, symbol=False))
     assert [(rule.kind, rule.least) for rule in shown.items] == [
         ("length", 12),

@@ -74,7 +74,7 @@ def lax_readings(raw_path: str) -> set[str]:
 @example("/public/%25%32%65%25%32%65/admin")
 @example("/public/%25%32%66..%25%32%66admin")
 @example("/a%2")
-def test_what_is_accepted_reads_the_same_to_every_server(raw_path: str) -> None:
+def test_accepted_requests_read_the_same_to_every_server(raw_path: str) -> None:
     try:
         path = canonical_path(raw_path)
     except AmbiguousPath:
@@ -128,7 +128,7 @@ def test_an_ambiguous_path_is_refused(raw_path: str) -> None:
 @pytest.mark.parametrize(
     "target", ["", "*", "a", "http://x/", "/a#b", "/#", "/a b", "/a\x7f", "/é", "/a\tb", "/\0"]
 )
-def test_what_is_no_origin_form_target_is_refused(target: str) -> None:
+def test_targets_not_in_origin_form_are_refused(target: str) -> None:
     with pytest.raises(BadRequest):
         split_target(target)
 

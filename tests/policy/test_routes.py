@@ -70,7 +70,7 @@ def test_the_first_route_that_fits_wins(rules: Rules, path: str, method: str) ->
 
 @settings(max_examples=600)
 @given(_RULES, st.lists(_path, min_size=1, max_size=3, unique=True), _METHODS)
-def test_what_is_needed_satisfies_every_reading_and_spelling(
+def test_the_scopes_required_satisfy_every_reading_and_spelling(
     rules: Rules, paths: list[str], method: str
 ) -> None:
     routes = routes_of(rules)

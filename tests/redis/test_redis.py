@@ -39,7 +39,7 @@ def log(tmp_path: Path, lines: Lines) -> Iterator[Logger]:
         yield made
 
 
-async def test_what_is_stored_is_there_until_its_time_is_over(server: RedisServer, log: Logger) -> None:
+async def test_a_stored_value_is_there_until_it_expires(server: RedisServer, log: Logger) -> None:
     async with redis_at(server.url, log) as redis:
         assert await redis.get("k") is None
         await redis.set("k", b"\x00\xff", ttl=30)

@@ -323,7 +323,7 @@ async def test_credentials_that_are_good_outlast_an_aws_that_is_away(tmp_path: P
         assert (await once(gateway.port, get("/a", ending))).status == 503
 
 
-async def test_what_aws_says_no_to_is_not_sent(tmp_path: Path) -> None:
+async def test_requests_without_credentials_from_aws_are_not_sent(tmp_path: Path) -> None:
     async with running(tmp_path, upstream_lines=API, pool_lines=BOTH) as gateway:
         identities, line = Identities(gateway), bearer(gateway)
         identities.error = CognitoRefused("NotAuthorizedException", "no")

@@ -22,7 +22,7 @@ def config(folder: Path, listen: str = "", upstream: str = "", more: str = "") -
     return load(file, {}).config
 
 
-def test_what_the_chart_grants_holds_all_that_is_allowed(tmp_path: Path) -> None:
+def test_the_memory_that_the_chart_grants_holds_all_that_is_allowed(tmp_path: Path) -> None:
     fit = capacity(config(tmp_path), workers=1, memory=CHART, descriptors=MANY)
     assert fit.bytes is not None
     assert 64 < fit.connections * WITH_TLS <= fit.bytes

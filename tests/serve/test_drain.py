@@ -31,7 +31,7 @@ async def refused(running: Fleet) -> bool:
 
 
 @each_way
-async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: int) -> None:
+async def test_requests_in_flight_are_finished(tmp_path: Path, workers: int) -> None:
     async with fleet(tmp_path, workers) as running:
         asking = asyncio.create_task(running.served.ask("/slow"))
         await running.slow.waiting.wait()
@@ -51,7 +51,7 @@ async def test_what_is_in_flight_is_finished(tmp_path: Path, workers: int) -> No
         assert running.events("worker_exited") == []
 
 
-async def test_what_is_in_flight_while_a_worker_still_starts_is_finished(tmp_path: Path) -> None:
+async def test_requests_in_flight_while_a_worker_still_starts_are_finished(tmp_path: Path) -> None:
     """In the worker that serves, and in the queue of the one that does not yet."""
     slow = Slow()
     async with held_at_start(tmp_path, slow) as (running, held), contextlib.AsyncExitStack() as clients:
@@ -155,7 +155,7 @@ async def test_the_second_signal_ends_it_now(tmp_path: Path, workers: int) -> No
 
 
 @each_way
-async def test_what_is_not_done_in_time_is_cut(tmp_path: Path, workers: int) -> None:
+async def test_requests_that_outlast_the_drain_are_cut(tmp_path: Path, workers: int) -> None:
     async with fleet(tmp_path, workers, drain_timeout="300ms") as running:
         asking = asyncio.create_task(running.served.ask("/slow"))
         await running.slow.waiting.wait()

@@ -90,7 +90,7 @@ async def test_a_pause_before_the_routes_opens_nothing(tmp_path: Path) -> None:
         assert len(await logged(gateway, "config_reload_deferred", 1)) == 1
 
 
-async def test_what_is_meant_is_applied_after_a_quiet_time(tmp_path: Path) -> None:
+async def test_a_file_that_stays_half_written_is_applied_after_a_quiet_time(tmp_path: Path) -> None:
     async with reloading(tmp_path) as (gateway, path, reloader):
         path.write_text(path.read_text().partition("routes:")[0])
         began = time.monotonic()
@@ -104,7 +104,7 @@ async def test_what_is_meant_is_applied_after_a_quiet_time(tmp_path: Path) -> No
         assert probe.status == 200
 
 
-async def test_what_turns_out_broken_is_no_longer_held_back(tmp_path: Path) -> None:
+async def test_a_file_that_turns_out_broken_is_no_longer_held_back(tmp_path: Path) -> None:
     async with reloading(tmp_path) as (gateway, path, _):
         path.write_text("")
         await logged(gateway, "config_reload_deferred", 1)

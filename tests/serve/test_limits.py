@@ -46,7 +46,7 @@ async def test_a_principal_has_one_bucket_whatever_token_it_shows(tmp_path: Path
         assert len(gateway.upstream.requests) == 6
 
 
-async def test_what_a_refusal_says(tmp_path: Path) -> None:
+async def test_a_refusal_names_the_limit_and_when_to_retry(tmp_path: Path) -> None:
     async with running(tmp_path, "rate_limit: {requests_per_second: 0.1, burst: 1}\n") as gateway:
         line = gateway.bearer()
         await once(gateway.port, get("/", line))

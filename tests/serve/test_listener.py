@@ -349,7 +349,9 @@ async def test_who_asks_without_pause_lets_others_have_their_turn(start: Start) 
         b"GET /healthz HTTP/1.1\r\nA: \x00",
     ],
 )
-async def test_what_is_no_request_is_refused_and_ends_the_connection(start: Start, head: bytes) -> None:
+async def test_bytes_that_are_no_request_are_refused_and_end_the_connection(
+    start: Start, head: bytes
+) -> None:
     listener = await start()
     answer = await raw(listener.port, head + b"\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400 ")

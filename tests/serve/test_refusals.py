@@ -132,7 +132,7 @@ async def test_a_part_of_the_requests_has_all_its_lines_and_the_others_none(tmp_
     assert 0 < len(by_event["request"]) < 40
 
 
-async def test_what_clients_do_wrong_on_open_paths_is_bounded_too(tmp_path: Path) -> None:
+async def test_errors_of_clients_on_open_paths_are_bounded_too(tmp_path: Path) -> None:
     """A body that is no body: their own fault, and as cheap."""
     async with running(tmp_path, "routes: [{path: /**, auth: none}]\n", upstream=Upstream()) as gateway:
         for _ in range(PLAIN + 20):

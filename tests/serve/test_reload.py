@@ -134,7 +134,7 @@ async def test_a_bug_while_reloading_is_counted_and_the_next_version_gets_its_ch
         await reloader.stop()
 
 
-async def test_what_was_built_to_see_whether_it_can_be_is_closed_again(
+async def test_objects_built_for_a_check_are_closed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[Redis] = []
@@ -253,7 +253,7 @@ async def test_a_file_that_is_only_touched_or_replaced_by_its_like_is_no_reload(
         assert await running.reloads("unchanged") == 0
 
 
-async def test_what_needs_a_restart_is_said_and_the_rest_applied(tmp_path: Path) -> None:
+async def test_settings_that_need_a_restart_are_named_and_the_rest_is_applied(tmp_path: Path) -> None:
     async with fleet(tmp_path, 2) as running:
         running.rewrite(f"127.0.0.1:{running.served.metrics_port}", "127.0.0.1:1")
         running.rewrite(OPEN, CLOSED)

@@ -66,7 +66,7 @@ def test_an_impossible_address_is_one_sentence(address: Address) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_what_reaches_a_worker_that_died_waits_for_its_successor() -> None:
+def test_connections_to_a_worker_that_died_wait_for_its_successor() -> None:
     with bound(Address("127.0.0.1", 0), 2) as made:
         dead = [socket.socket(fileno=os.dup(slot[0].fileno())) for slot in made.slots]
         clients = [socket.create_connection(("127.0.0.1", made.port), 30) for _ in range(16)]

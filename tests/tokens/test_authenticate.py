@@ -180,7 +180,7 @@ def test_bearer_token(values: list[bytes], token: bytes) -> None:
         ([b"AWS4-HMAC-SHA256 Credential=AKIA/x, SignedHeaders=host;date, Signature=0f"], NoCredentials),
     ],
 )
-def test_what_is_no_single_bearer_token(values: list[bytes], refusal: type[Refusal]) -> None:
+def test_anything_but_one_bearer_token_is_refused(values: list[bytes], refusal: type[Refusal]) -> None:
     with pytest.raises(Refusal) as caught:
         bearer_token(values)
     assert type(caught.value) is refusal
@@ -418,7 +418,9 @@ async def test_a_flood_of_random_tokens_evicts_nothing(gate: Gate) -> None:
     assert "1 tokens" in repr(gate.authenticator)
 
 
-async def test_what_one_configuration_remembers_another_does_not_know(gate: Gate, tmp_path: Path) -> None:
+async def test_tokens_remembered_by_one_configuration_are_unknown_to_another(
+    gate: Gate, tmp_path: Path
+) -> None:
     token = sign(ACCESS, access_claims())
     await gate.ask(token)
     stricter = config_of(tmp_path, {"id": POOL_ID, "client_ids": [OTHER_CLIENT_ID]})
@@ -503,7 +505,7 @@ def many(kind: str, number: int) -> list[str]:
 
 
 @pytest.mark.parametrize("large", ["", "groups", "scopes", "lines"])
-async def test_what_a_remembered_token_takes_is_no_more_than_is_counted(config: Config, large: str) -> None:
+async def test_a_remembered_token_takes_no_more_memory_than_is_counted(config: Config, large: str) -> None:
     def claims(number: int) -> dict[str, Any]:
         made = access_claims() | {name: str(uuid4()) for name in ("sub", "jti", "origin_jti")}
         if large == "groups":

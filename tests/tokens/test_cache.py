@@ -41,7 +41,7 @@ def put(
     cache.put(token, len(token), token.decode(), key=KEY, pool_id=pool_id, until=until, now=now)
 
 
-def test_what_went_in_comes_out(keys: Keys) -> None:
+def test_a_stored_principal_is_found_by_its_token_alone(keys: Keys) -> None:
     cache: TokenCache[str] = TokenCache(keys, max_size=1_000_000)
     put(cache, b"token")
     assert cache.get(b"token", 0.0) == "token"

@@ -67,7 +67,7 @@ def test_all_together_keep_to_the_calls() -> None:
     assert 0 < wait.seconds <= 0.05
 
 
-def test_what_is_remembered_is_bounded_and_ends() -> None:
+def test_remembered_verdicts_are_bounded_and_expire() -> None:
     commons = Commons(10.0, 1e9)
     for number in range(MAX_FAMILIES + 1000):
         commons.settle(f"f{number}", 1.0)

@@ -35,7 +35,7 @@ def error(kind: str, message: str = "") -> bytes:
         (error("UserNotConfirmedException"), TokenStatus.REFUSED),
     ],
 )
-def test_what_an_answer_means(document: bytes, answer: TokenStatus) -> None:
+def test_each_answer_of_cognito_has_one_meaning(document: bytes, answer: TokenStatus) -> None:
     assert judge(400, document) is answer
 
 
@@ -55,7 +55,9 @@ def test_what_an_answer_means(document: bytes, answer: TokenStatus) -> None:
         (400, b"[" * 100_000, "status"),
     ],
 )
-def test_what_says_nothing_about_a_token_is_a_failure(status: int, document: bytes, reason: str) -> None:
+def test_an_answer_that_says_nothing_about_the_token_is_a_failure(
+    status: int, document: bytes, reason: str
+) -> None:
     with pytest.raises(CheckFailed) as failed:
         judge(status, document)
     assert failed.value.reason == reason

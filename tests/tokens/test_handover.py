@@ -54,7 +54,7 @@ def handed(*keys: KeyPair, read_at: float | None = None, place: str = place_of(P
 # --- the document -----------------------------------------------------------------------------------------
 
 
-def test_what_is_rendered_is_the_keys_and_nothing_that_came_along() -> None:
+def test_the_rendered_key_set_holds_the_keys_and_nothing_else() -> None:
     keys = parse_key_set(key_set_document(ONE, TWO.jwk(x5c=["MIIB"], note="x")))
     text = render_key_set(keys.values())
     assert parse_key_set(text.encode()) == keys
@@ -139,7 +139,7 @@ async def test_a_new_worker_fetches_at_once_despite_inherited_keys(age: float) -
         await key_sets.stop()
 
 
-async def test_what_was_fetched_is_handed_over_and_what_was_handed_over_keeps_its_age() -> None:
+async def test_fetched_keys_are_handed_over_and_keep_their_age() -> None:
     async with KeyServer(key_set_document(ONE)).running() as server:
         before = time.monotonic()
         async with started(pool_of(server)) as (key_sets, _):
@@ -167,7 +167,7 @@ async def test_what_was_fetched_is_handed_over_and_what_was_handed_over_keeps_it
         key_set_document(ONE.jwk(d="AQAB")).decode(),
     ],
 )
-async def test_what_does_not_parse_is_left_whole_and_said(document: str) -> None:
+async def test_a_file_that_does_not_parse_is_left_unchanged_and_reported(document: str) -> None:
     events = Recorder()
     key_sets = KeySets([POOL], events=events, timing=QUICK)
     key_sets.take_over([dataclasses.replace(handed(), document=document)])
@@ -195,7 +195,7 @@ async def test_only_usable_keys_are_handed_over_and_parsed_again() -> None:
             assert [member["kid"] for member in json.loads(given.document)["keys"]] == ["one"]
 
 
-async def test_what_a_worker_has_it_keeps() -> None:
+async def test_a_worker_keeps_the_keys_it_has() -> None:
     events = Recorder()
     key_sets = KeySets([POOL], events=events, timing=QUICK)
     key_sets.take_over([handed(ONE)])
