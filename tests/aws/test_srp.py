@@ -28,7 +28,7 @@ def challenge(b: int, salt: int, block: bytes = b"secret block") -> dict[str, st
     }
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(a=numbers, b=st.integers(1, N - 1), salt=st.integers(0, 2**128 - 1), password=st.text(max_size=20))
 def test_the_proof_is_pycognitos(a: int, b: int, salt: int, password: str) -> None:
     theirs = aws_srp.AWSSRP("alice", password, POOL, "client", client=object())
@@ -43,6 +43,7 @@ def test_the_proof_is_pycognitos(a: int, b: int, salt: int, password: str) -> No
     assert answers["PASSWORD_CLAIM_SIGNATURE"] == signature
 
 
+@settings(max_examples=30)
 @given(group=st.text(max_size=20), password=st.text(min_size=1, max_size=60))
 def test_a_device_is_registered_as_pycognito_does_it(group: str, password: str) -> None:
     key = "us-east-1_5e0d3a9c-70b1-70e4-5f1b-8f7d9c0f2a11"

@@ -17,6 +17,9 @@ import pytest
 from bench.options import parse
 from bench.processes import Process, free_port, split_cpus
 
+# Whole runs of the benchmark.
+pytestmark = pytest.mark.engine
+
 STANDIN = Path(__file__).with_name("standin.py")
 ROOT = Path(__file__).parents[2]
 

@@ -106,6 +106,7 @@ def test_the_traced_gateway_differs_in_nothing_but_its_spans(tmp_path: Path, rou
     assert (tracing.otlp_endpoint, tracing.sample) == ("http://127.0.0.1:4318", 0.1)
 
 
+@pytest.mark.engine
 def test_a_run_measures_with_and_without_and_leaves_nothing_behind(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch"
     scratch.mkdir()

@@ -6,7 +6,7 @@ import math
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.policy.rate import (
@@ -98,7 +98,7 @@ def test_memory_is_bounded_by_number_and_by_time() -> None:
 @pytest.mark.parametrize(
     ("rate", "burst", "capacity"), [(10, 0, 10), (0.5, 0, 1), (2.5, 0, 3), (10, 50, 50), (10, 1, 1)]
 )
-def test_what_the_settings_mean(rate: float, burst: int, capacity: int) -> None:
+def test_each_setting_has_its_rule(rate: float, burst: int, capacity: int) -> None:
     assert rule_of(rate, burst) == RateRule(rate, capacity)
 
 
@@ -120,6 +120,7 @@ def test_whose_bucket_an_address_takes_from(client: str, key: str) -> None:
     assert address_key(client) == key
 
 
+@settings(max_examples=30)
 @given(st.text(max_size=400))
 def test_any_text_has_a_short_key(client: str) -> None:
     assert len(address_key(client)) <= max(MAX_NAME, 43)

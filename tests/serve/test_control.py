@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config.load import load
@@ -17,6 +17,8 @@ VALUES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), st.
 MESSAGES = st.lists(st.dictionaries(st.text(), VALUES).map(lambda fields: {**fields, "kind": "k"}))
 
 
+# A wrong cut shows within a few examples.
+@settings(max_examples=30)
 @given(messages=MESSAGES, cuts=st.lists(st.integers(0, 400)))
 def test_messages_arrive_whole_however_they_are_cut(
     messages: list[dict[str, object]], cuts: list[int]
