@@ -31,6 +31,8 @@ def test_the_access_token_has_cognitos_claims(cognito: Cognito) -> None:
         "iat",
         "jti",
         "username",
+        "acr",
+        "amr",
     }
     assert access["iss"] == f"http://127.0.0.1:9229/{cognito.pool_id}"
     assert access["scope"] == "aws.cognito.signin.user.admin"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from local_cognito import first_factor, mfa, passwords
+from local_cognito import first_factor, levels, mfa, passwords
 from local_cognito.accounts import check_account
 from local_cognito.attributes import check_attributes, claim_aliases, required_and_missing
 from local_cognito.clients import check_secret_hash, check_writable
@@ -42,10 +42,14 @@ def answer_challenge(turn: Turn, request: Request) -> Answer:
     check_secret_hash(turn.client, username, answers.get("SECRET_HASH"))
     session = find_session(turn, request, username)
     user = turn.pool.users.get(turn.pool.fold(session.username))
-    answer = _answer(replace(turn, by_srp=session.by_srp), session, user, answers)
+    answer = _answer(_resumed(turn, session), session, user, answers)
     # Used up on success only: a user whose new password violates the policy retries in the same session.
     session.used = True
     return answer
+
+
+def _resumed(turn: Turn, session: AuthSession) -> Turn:
+    return replace(turn, by_srp=session.by_srp, methods=session.methods, target=session.target)
 
 
 def _answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
@@ -86,7 +90,7 @@ def _set_up(turn: Turn, session: AuthSession, user: User, answers: Answers) -> A
     if not session.verified:
         raise invalid_parameter("Software token has not been verified in this session.")
     user.mfa.add(mfa.SOFTWARE_TOKEN)
-    return mfa.signed_in(turn, user)
+    return mfa.signed_in(turn.proved(levels.TOTP), user)
 
 
 _FIRST: dict[str, Callable[[Turn, AuthSession, User | None, Answers], Answer]] = {
@@ -96,6 +100,7 @@ _FIRST: dict[str, Callable[[Turn, AuthSession, User | None, Answers], Answer]] =
     "PASSWORD_SRP": first_factor.srp_answer,
     "EMAIL_OTP": first_factor.code_answer,
     "SMS_OTP": first_factor.code_answer,
+    "WEB_AUTHN": first_factor.passkey_answer,
 }
 _LATER: dict[str, Callable[[Turn, AuthSession, User, Answers], Answer]] = {
     "NEW_PASSWORD_REQUIRED": _new_password,

@@ -22,7 +22,7 @@ def check_oauth(pool: Pool, settings: Mapping[str, Any], secret: str | None) -> 
     """Raise the AwsError that CreateUserPoolClient would."""
     flows, scopes = settings.get("AllowedOAuthFlows") or [], settings.get("AllowedOAuthScopes") or []
     for url in (*settings.get("CallbackURLs", ()), *settings.get("LogoutURLs", ())):
-        _check_url(url)
+        check_url(url)
     default = settings.get("DefaultRedirectURI")
     if default is not None and default not in settings.get("CallbackURLs", ()):
         raise invalid_parameter("DefaultRedirectURI must be in the CallbackURLs list.")
@@ -65,7 +65,7 @@ def custom_scopes(pool: Pool) -> set[str]:
     }
 
 
-def _check_url(url: str) -> None:
+def check_url(url: str) -> None:
     """Validate a redirect URL (API reference, CallbackURLs): absolute, no fragment; http only for
     loopback."""
     try:

@@ -46,7 +46,6 @@ _PASSWORD_POLICY = Field(
         "TemporaryPasswordValidityDays": Field(int, minimum=0, maximum=365),
     },
 )
-# Passkeys are not emulated.
 _SIGN_IN_POLICY = Field(
     dict,
     members={
@@ -54,11 +53,7 @@ _SIGN_IN_POLICY = Field(
             list,
             minimum=1,
             maximum=5,
-            item=Field(
-                str,
-                values=("PASSWORD", "EMAIL_OTP", "SMS_OTP", "WEB_AUTHN"),
-                only=("PASSWORD", "EMAIL_OTP", "SMS_OTP"),
-            ),
+            item=Field(str, values=("PASSWORD", "EMAIL_OTP", "SMS_OTP", "WEB_AUTHN")),
         )
     },
 )
@@ -79,6 +74,9 @@ _SCHEMA_ATTRIBUTE = Field(
 SMS_CONFIGURATION = Field(
     dict, members={"SnsCallerArn": Field(str, True), "ExternalId": TEXT, "SnsRegion": TEXT}
 )
+
+_ACR_VALUE = Field(str, True, pattern=r"[\x21\x23-\x5B\x5D-\x7E]+", minimum=1, maximum=64)
+_ACR_LEVEL = Field(dict, members={"AcrValue": _ACR_VALUE})
 
 # Members about the look and origin of mail are stored and returned; no mail is sent.
 _POOL_SETTINGS: dict[str, Field] = {
@@ -132,6 +130,7 @@ _POOL_SETTINGS: dict[str, Field] = {
     "IssuerConfiguration": Field(
         dict, members={"Type": Field(str, True, values=("ORIGINAL", "UPDATED"), only=("ORIGINAL",))}
     ),
+    "AcrConfiguration": Field(dict, members={f"Level{level}": _ACR_LEVEL for level in range(1, 5)}),
     "UserPoolTier": Field(str, values=("LITE", "ESSENTIALS", "PLUS")),
     "DeviceConfiguration": Field(
         dict, members={"ChallengeRequiredOnNewDevice": FLAG, "DeviceOnlyRememberedOnUserPrompt": FLAG}

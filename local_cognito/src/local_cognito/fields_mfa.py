@@ -20,6 +20,7 @@ _PREFERENCES: Fields = {
     "SMSMfaSettings": _PREFERENCE,
     "SoftwareTokenMfaSettings": _PREFERENCE,
     "EmailMfaSettings": _PREFERENCE,
+    "WebAuthnMfaSettings": Field(dict, members={"Enabled": FLAG}),
 }
 PREFER: Fields = {"AccessToken": TOKEN, **_PREFERENCES}
 ADMIN_PREFER: Fields = {**USER_ONLY, **_PREFERENCES}
@@ -30,5 +31,15 @@ SET_CONFIG: Fields = {
         dict, members={"SmsAuthenticationMessage": TEXT, "SmsConfiguration": SMS_CONFIGURATION}
     ),
     "SoftwareTokenMfaConfiguration": Field(dict, members={"Enabled": FLAG}),
+    "WebAuthnConfiguration": Field(
+        dict,
+        members={
+            "RelyingPartyId": Field(str, minimum=1, maximum=127),
+            "UserVerification": Field(str, values=("required", "preferred")),
+            "FactorConfiguration": Field(
+                str, values=("SINGLE_FACTOR", "MULTI_FACTOR_WITH_USER_VERIFICATION")
+            ),
+        },
+    ),
     "EmailMfaConfiguration": Field(dict, members={"Message": TEXT, "Subject": TEXT}),
 }

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from local_cognito import passwords, srp
+from local_cognito import levels, mfa, passkeys, passwords, srp
 from local_cognito.accounts import check_account, check_lock, settle_attempt
 from local_cognito.clients import hides_users
 from local_cognito.delivery import simulated, to_attribute
@@ -28,6 +29,15 @@ from local_cognito.state_sign_in import AuthSession
 Answer = dict[str, Any]
 Answers = Mapping[str, str]
 
+# Challenge → what answering it proves; SMS_MFA and EMAIL_OTP as second factors too.
+_METHODS = {"EMAIL_OTP": levels.EMAIL, "SMS_OTP": levels.SMS, "SMS_MFA": levels.SMS}
+_PROVES = {
+    "PASSWORD": levels.PASSWORD,
+    "PASSWORD_SRP": levels.PASSWORD,
+    "EMAIL_OTP": levels.EMAIL,
+    "SMS_OTP": levels.SMS,
+    "WEB_AUTHN": levels.ROAMING,
+}
 _ATTRIBUTES = {"EMAIL_OTP": "email", "SMS_OTP": "phone_number"}
 # Seconds. Clients whose clock is off by more than a session's lifetime could not sign in at AWS either.
 _CLOCK_SKEW = 180.0
@@ -104,7 +114,11 @@ def _seconds(timestamp: str) -> float:
 
 def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Answer:
     """USER_AUTH: return the preferred challenge if available, otherwise the choice."""
-    available = _available(turn.pool, user)
+    available = [
+        factor
+        for factor in _available(turn.pool, user)
+        if _reach(turn.pool, user, (*turn.methods, _PROVES[factor])) >= turn.target
+    ]
     preferred = parameters.get("PREFERRED_CHALLENGE")
     if preferred in available:
         return _challenge(turn, name, user, preferred, parameters)
@@ -115,6 +129,19 @@ def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Ans
         "ChallengeParameters": {"USERNAME": name},
         "AvailableChallenges": available,
     }
+
+
+def best_level(turn: Turn, user: User | None) -> int:
+    """Return the highest level that the user can reach with any first factor."""
+    factors = _available(turn.pool, user)
+    return max((_reach(turn.pool, user, (*turn.methods, _PROVES[one])) for one in factors), default=0)
+
+
+def _reach(pool: Pool, user: User | None, methods: tuple[str, ...]) -> int:
+    """Return the level that these methods reach; after a password, with a second factor."""
+    if user is None or levels.PASSWORD not in methods:
+        return levels.level_of(methods)
+    return mfa.best_level(pool, user, methods)
 
 
 def chosen(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
@@ -154,10 +181,35 @@ def code_answer(turn: Turn, session: AuthSession, user: User | None, answers: An
         session.failures += 1
         raise AwsError("CodeMismatchException", "Invalid code or auth state for the user.")
     check_account(user)
-    return signed_in(turn, user)
+    return signed_in(turn.proved(_METHODS[session.challenge]), user)
+
+
+def passkey_answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
+    """Answer WEB_AUTHN."""
+    credential = answer_of(answers, "CREDENTIAL")
+    # One attempt per challenge (WebAuthn section 13.4.3).
+    session.used = True
+    if user is None:
+        raise wrong_password()
+    passkey = passkeys.check_assertion(turn.pool, user, session.assertion, credential)
+    check_account(user)
+    return signed_in(turn.proved(levels.passkey_method(passkey)), user)
 
 
 def _available(pool: Pool, user: User | None) -> list[str]:
+    factors = pool.first_factors
+    if user is not None and "WEB_AUTHN" in factors and _may_use_passkey(pool, user):
+        return [*_without_passkey(pool, user), "WEB_AUTHN"]
+    return _without_passkey(pool, user)
+
+
+def _may_use_passkey(pool: Pool, user: User) -> bool:
+    # Developer guide, "passwordless": not for users with a second factor, unless passkeys count as two.
+    one_is_enough = not methods_of(pool, user) or (user.passkey_mfa and passkeys.satisfy_mfa(pool))
+    return one_is_enough and user.status != FORCE_CHANGE_PASSWORD and bool(passkeys.usable(pool, user))
+
+
+def _without_passkey(pool: Pool, user: User | None) -> list[str]:
     factors = pool.first_factors
     found = ["PASSWORD", "PASSWORD_SRP"] if user is None or user.password is not None else []
     for name, attribute in _ATTRIBUTES.items():
@@ -185,10 +237,15 @@ def _challenge(turn: Turn, name: str, user: User | None, which: str, given: Answ
         delivery = to_attribute(user, _ATTRIBUTES[which]) if user else None
         shown = simulated(turn.pool, name)
         return send_code(turn, which, internal, delivery, second=False, called=name, shown=shown)
+    challenge, parameters = b"", {"USERNAME": name}
+    if which == "WEB_AUTHN" and user is not None:
+        challenge = passkeys.new_challenge()
+        options = passkeys.request_options(turn.pool, user, challenge)
+        parameters["CREDENTIAL_REQUEST_OPTIONS"] = json.dumps(options)
     return {
         "ChallengeName": which,
-        "Session": open_session(turn, internal, which, called=name),
-        "ChallengeParameters": {"USERNAME": name},
+        "Session": open_session(turn, internal, which, called=name, assertion=challenge),
+        "ChallengeParameters": parameters,
     }
 
 

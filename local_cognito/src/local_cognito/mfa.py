@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from local_cognito import codes, totp
+from local_cognito import codes, levels, totp
 from local_cognito.accounts import check_account
 from local_cognito.attributes import required_and_missing
 from local_cognito.delivery import masked, to_attribute
@@ -25,16 +25,21 @@ from local_cognito.tokens import authentication_result, new_grant
 Answer = dict[str, Any]
 
 SOFTWARE_TOKEN, SMS_MFA, EMAIL_OTP = "SOFTWARE_TOKEN_MFA", "SMS_MFA", "EMAIL_OTP"
+# Second factor → its method (`levels`).
+METHODS = {SOFTWARE_TOKEN: levels.TOTP, SMS_MFA: levels.SMS, EMAIL_OTP: levels.EMAIL}
 _ATTRIBUTES = {SMS_MFA: "phone_number", EMAIL_OTP: "email", "SMS_OTP": "phone_number"}
 # API reference, SELECT_MFA_TYPE: it has its own name for e-mail.
 _ANSWERS = {SMS_MFA: SMS_MFA, SOFTWARE_TOKEN: SOFTWARE_TOKEN, EMAIL_OTP: EMAIL_OTP, "EMAIL_MFA": EMAIL_OTP}
 
 
 def signed_in(turn: Turn, user: User) -> Answer:
-    """Complete a sign-in: return a new grant's tokens or, in managed login, the username."""
+    """Complete a sign-in: return a new grant's tokens or, in managed login, username and methods."""
+    if levels.level_of(turn.methods) < turn.target:
+        raise not_authorized("The requested authentication level was not reached.")
     if turn.managed:
-        return {"SignedIn": user.username}
+        return {"SignedIn": user.username, "Methods": turn.methods}
     grant = new_grant(turn.pool, turn.client, user, turn.now)
+    grant.methods = turn.methods
     begin_token_session(turn.state, turn.pool, grant, turn.now)
     device = new_device(turn.pool, grant) if turn.by_srp else {}
     result = authentication_result(turn.state, turn.pool, turn.client, user, grant, now=turn.now)
@@ -46,6 +51,7 @@ def signed_in(turn: Turn, user: User) -> Answer:
 
 def after_password(turn: Turn, user: User) -> Answer:
     """Return the step that follows a right password, by the account's state."""
+    turn = turn.proved(levels.PASSWORD)
     check_account(user)
     if user.status == FORCE_CHANGE_PASSWORD:
         if user.temporary_until is not None and turn.now >= user.temporary_until:
@@ -93,8 +99,21 @@ def methods_of(pool: Pool, user: User) -> list[str]:
     return [name for name in enabled_methods(pool) if ready[name]]
 
 
+def best_level(pool: Pool, user: User, methods: tuple[str, ...]) -> int:
+    """Return the highest level that the user can reach from these methods with a second factor."""
+    return max(
+        levels.level_of(methods),
+        *(levels.level_of((*methods, METHODS[one])) for one in methods_of(pool, user)),
+        0,
+    )
+
+
 def second_factor(turn: Turn, user: User) -> Answer:
     methods = methods_of(turn.pool, user)
+    # For a target level, only those that reach it, whichever is preferred.
+    wanted = [one for one in methods if levels.level_of((*turn.methods, METHODS[one])) >= turn.target]
+    if levels.level_of(turn.methods) < turn.target and wanted:
+        methods = wanted
     if not methods:
         return (
             signed_in(turn, user) if turn.pool.settings["MfaConfiguration"] != "ON" else _set_up(turn, user)
@@ -188,7 +207,7 @@ def check_software_token(turn: Turn, session: AuthSession, user: User, answers: 
     if step <= user.totp_step:
         raise AwsError("ExpiredCodeException", "Your software token has already been used once.")
     user.totp_step = step
-    return signed_in(turn, user)
+    return signed_in(turn.proved(levels.TOTP), user)
 
 
 def check_sent_code(session: AuthSession, given: str) -> None:

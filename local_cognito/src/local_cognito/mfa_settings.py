@@ -10,6 +10,7 @@ from typing import Any
 
 from local_cognito.errors import AwsError, invalid_parameter
 from local_cognito.mfa import EMAIL_OTP, SMS_MFA, SOFTWARE_TOKEN, enabled_methods
+from local_cognito.passkeys import MULTI_FACTOR, satisfy_mfa
 from local_cognito.pools import check_mfa
 from local_cognito.state import Pool, State, User, get_user
 from local_cognito.tokens import read_access_token
@@ -45,10 +46,20 @@ def set_user_pool_mfa_config(state: State, request: Request, now: float) -> Answ
     if email is not None:
         _check_email(pool)
     settings["MfaConfiguration"] = setting
-    check_mfa(settings, offered=sms is not None or email is not None or token)
-    pool.settings = settings
+    webauthn = _webauthn(pool, request.get("WebAuthnConfiguration", {}))
+    check_mfa(settings, webauthn, offered=sms is not None or email is not None or token)
+    pool.settings, pool.webauthn = settings, webauthn
     pool.software_token_mfa, pool.email_mfa, pool.modified = token, email, now
     return get_user_pool_mfa_config(state, request, now)
+
+
+def _webauthn(pool: Pool, given: Mapping[str, Any]) -> dict[str, Any]:
+    multi = given.get("FactorConfiguration") == MULTI_FACTOR
+    if multi and pool.settings["UserPoolTier"] == "LITE":
+        raise AwsError(
+            "FeatureUnavailableInTierException", "Passkeys as MFA need the Essentials tier or higher."
+        )
+    return {"UserVerification": "required" if multi else "preferred", **given} if given else {}
 
 
 def _check_email(pool: Pool) -> None:
@@ -72,6 +83,8 @@ def get_user_pool_mfa_config(state: State, request: Request, now: float) -> Answ
         answer["SoftwareTokenMfaConfiguration"] = {"Enabled": True}
     if pool.email_mfa is not None:
         answer["EmailMfaConfiguration"] = pool.email_mfa
+    if pool.webauthn:
+        answer["WebAuthnConfiguration"] = pool.webauthn
     return answer
 
 
@@ -105,7 +118,14 @@ def _prefer(pool: Pool, user: User, request: Request, now: float) -> Answer:
                 raise invalid_parameter(f"{method} cannot be preferred while it is not enabled.")
             methods.discard(method)
             preferred = None if preferred == method else preferred
+    passkey = request.get("WebAuthnMfaSettings", {}).get("Enabled", user.passkey_mfa)
+    if passkey and not user.passkey_mfa and not satisfy_mfa(pool):
+        raise invalid_parameter("Passkeys do not satisfy MFA in this user pool.")
+    # API reference, WebAuthnMfaSettingsType: one more method, so that nobody is locked out.
+    if passkey and not methods:
+        raise invalid_parameter("Passkey MFA needs at least one other MFA method.")
     user.mfa, user.preferred_mfa = methods, named[0] if named else preferred
+    user.passkey_mfa = passkey
     user.modified = now
     return {}
 

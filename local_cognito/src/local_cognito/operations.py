@@ -18,6 +18,7 @@ from local_cognito import (
     machines,
     mfa_settings,
     own_attributes,
+    own_passkeys,
     pools,
     recovery,
     refreshing,
@@ -35,6 +36,7 @@ from local_cognito import fields_device as device
 from local_cognito import fields_domain as domain
 from local_cognito import fields_identity as identity
 from local_cognito import fields_mfa as mfa
+from local_cognito import fields_passkey as passkey
 from local_cognito import fields_session as session
 from local_cognito.identity.operations import IDENTITY_OPERATIONS
 from local_cognito.oauth import domains
@@ -75,6 +77,17 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "ChangePassword": Operation(account.CHANGE_PASSWORD, recovery.change_password, signed=False),
     "AdminResetUserPassword": Operation(account.USER_AND_METADATA, recovery.admin_reset_user_password),
+    "StartWebAuthnRegistration": Operation(
+        fields.ACCESS_TOKEN, own_passkeys.start_web_authn_registration, signed=False
+    ),
+    "CompleteWebAuthnRegistration": Operation(
+        passkey.COMPLETE, own_passkeys.complete_web_authn_registration, signed=False
+    ),
+    "ListWebAuthnCredentials": Operation(passkey.LIST, own_passkeys.list_web_authn_credentials, signed=False),
+    "DeleteWebAuthnCredential": Operation(
+        passkey.DELETE, own_passkeys.delete_web_authn_credential, signed=False
+    ),
+    "GetUserAuthFactors": Operation(fields.ACCESS_TOKEN, own_passkeys.get_user_auth_factors, signed=False),
     "GetTokensFromRefreshToken": Operation(
         account.GET_TOKENS, refreshing.get_tokens_from_refresh_token, signed=False
     ),

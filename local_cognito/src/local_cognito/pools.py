@@ -11,7 +11,9 @@ from typing import Any
 
 from local_cognito.attributes import schema_of
 from local_cognito.errors import invalid_parameter
+from local_cognito.levels import acr_names
 from local_cognito.pages import page
+from local_cognito.passkeys import MULTI_FACTOR
 from local_cognito.passwords import PasswordPolicy
 from local_cognito.state import Pool, State, new_pool_id
 
@@ -30,7 +32,7 @@ def create_user_pool(state: State, request: Request, now: float, pool_id: str | 
             "Only one of the aliasAttributes or usernameAttributes can be set in a user pool."
         )
     settings = _settings(request)
-    check_mfa(settings, offered="SmsConfiguration" in settings)
+    check_mfa(settings, {}, offered="SmsConfiguration" in settings)
     pool = Pool(
         id=pool_id or new_pool_id(state.region),
         name=request["PoolName"],
@@ -54,7 +56,7 @@ def update_user_pool(state: State, request: Request, now: float) -> Answer:
     pool = state.pool(request["UserPoolId"])
     settings = _settings(request)
     offered = pool.software_token_mfa or pool.email_mfa is not None or "SmsConfiguration" in settings
-    check_mfa(settings, offered=offered)
+    check_mfa(settings, pool.webauthn, offered=offered)
     pool.name = request.get("PoolName", pool.name)
     pool.settings = settings
     pool.policy = _policy(request)
@@ -102,6 +104,7 @@ def _settings(request: Request) -> dict[str, Any]:
         "UserPoolTier": "ESSENTIALS",
     }
     settings.update({name: value for name, value in request.items() if name not in dropped})
+    settings["AcrConfiguration"] = acr_names(settings.get("AcrConfiguration", {}), settings["UserPoolTier"])
     kept = settings.get("UserAttributeUpdateSettings", {}).get(
         "AttributesRequireVerificationBeforeUpdate", []
     )
@@ -124,7 +127,7 @@ def _settings(request: Request) -> dict[str, Any]:
     return settings
 
 
-def check_mfa(settings: Mapping[str, Any], *, offered: bool) -> None:
+def check_mfa(settings: Mapping[str, Any], webauthn: Mapping[str, Any], *, offered: bool) -> None:
     """Check that MFA has a method, and that required MFA excludes passwordless sign-in."""
     setting = settings["MfaConfiguration"]
     if setting != "OFF" and not offered:
@@ -132,6 +135,9 @@ def check_mfa(settings: Mapping[str, Any], *, offered: bool) -> None:
     factors = settings["SignInPolicy"]["AllowedFirstAuthFactors"]
     if "PASSWORD" not in factors:
         raise invalid_parameter("AllowedFirstAuthFactors must include PASSWORD.")
+    # Passkeys that verify the user may count as two factors (API reference, WebAuthnConfigurationType).
+    if webauthn.get("FactorConfiguration") == MULTI_FACTOR:
+        factors = [factor for factor in factors if factor != "WEB_AUTHN"]
     if setting == "ON" and factors != ["PASSWORD"]:
         raise invalid_parameter(
             "MFA cannot be required where AllowedFirstAuthFactors allow passwordless sign-in."

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from local_cognito.errors import not_authorized
@@ -31,14 +31,20 @@ class Turn:
     managed: bool = False
     # Whether the password was proved by SRP: Cognito tracks the device only then.
     by_srp: bool = False
+    # What was proved so far (`levels`), and the level that the sign-in has to reach.
+    methods: tuple[str, ...] = ()
+    target: int = 0
+
+    def proved(self, method: str) -> Turn:
+        return replace(self, methods=(*self.methods, method))
 
 
 def open_session(turn: Turn, name: str, challenge: str, key: str | None = None, **more: Any) -> str:
     """Open a session and return its key. `name`: the internal username; `more`: fields of AuthSession."""
     key = key or secrets.token_urlsafe(192)
     expires = turn.now + turn.client.settings["AuthSessionValidity"] * 60
-    more.setdefault("by_srp", turn.by_srp)
-    turn.pool.sessions[key] = AuthSession(name, turn.client.id, challenge, expires, **more)
+    kept: dict[str, Any] = {"by_srp": turn.by_srp, "methods": turn.methods, "target": turn.target}
+    turn.pool.sessions[key] = AuthSession(name, turn.client.id, challenge, expires, **kept, **more)
     return key
 
 

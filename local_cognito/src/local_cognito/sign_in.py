@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from local_cognito import step_up
 from local_cognito.clients import check_secret_hash, flow_enabled
 from local_cognito.errors import AwsError, invalid_parameter
-from local_cognito.first_factor import begin_srp, by_password, choose, custom_auth, known
+from local_cognito.first_factor import begin_srp, by_password, custom_auth, known
 from local_cognito.mfa import answer_of
 from local_cognito.refreshing import refresh
 from local_cognito.sessions import Turn
@@ -56,7 +57,7 @@ def _initiate(turn: Turn, request: Request) -> Answer:
         client_public = answer_of(parameters, "SRP_A")
         return begin_srp(turn, name, known(turn, name), client_public)
     if flow == "USER_AUTH":
-        return choose(turn, name, known(turn, name), parameters)
+        return step_up.begin(turn, name, known(turn, name), parameters)
     password = answer_of(parameters, "PASSWORD")
     return by_password(turn, name, known(turn, name), password)
 

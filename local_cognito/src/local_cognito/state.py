@@ -74,6 +74,28 @@ class Device:
 
 
 @dataclass(slots=True)
+class Passkey:
+    """A registered WebAuthn credential; `data` has its ID and public key (WebAuthn section 6.5.1)."""
+
+    id: str
+    data: bytes = field(repr=False)
+    relying_party: str
+    attachment: str | None
+    transports: list[str]
+    created: float
+    counter: int
+
+
+@dataclass(frozen=True, slots=True)
+class PasskeyRequest:
+    """A registration that began: its challenge, and the client that asked for it."""
+
+    challenge: bytes = field(repr=False)
+    client_id: str
+    expires: float
+
+
+@dataclass(slots=True)
 class User:
     username: str
     sub: str
@@ -98,6 +120,10 @@ class User:
     totp_step: int = -1
     # Device key → device, in order of confirmation.
     devices: dict[str, Device] = field(default_factory=dict)
+    # Credential ID → passkey; the registration under way; whether passkeys satisfy MFA for this user.
+    passkeys: dict[str, Passkey] = field(default_factory=dict)
+    passkey_request: PasskeyRequest | None = None
+    passkey_mfa: bool = False
 
 
 @dataclass(slots=True)
@@ -165,6 +191,8 @@ class Pool:
     # Set by SetUserPoolMfaConfig; SMS is enabled by SmsConfiguration.
     software_token_mfa: bool = False
     email_mfa: dict[str, Any] | None = None
+    # WebAuthnConfiguration: the relying party, user verification, and whether passkeys satisfy MFA.
+    webauthn: dict[str, Any] = field(default_factory=dict)
     domain: str | None = None
     managed_login_version: int = 1
     # Identifier → name and scopes.

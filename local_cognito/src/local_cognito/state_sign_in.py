@@ -32,6 +32,11 @@ class AuthSession:
     verified: bool = False
     # Whether this sign-in proved the password by SRP.
     by_srp: bool = False
+    # What was proved so far (`levels`), and the level that the sign-in has to reach.
+    methods: tuple[str, ...] = ()
+    target: int = 0
+    # WEB_AUTHN's challenge.
+    assertion: bytes = field(default=b"", repr=False)
 
 
 @dataclass(slots=True)
@@ -68,6 +73,10 @@ class Grant:
     managed: bool = False
     # The device key that NewDeviceMetadata assigned, in pools that track devices.
     device_key: str | None = None
+    # What the user proved.
+    methods: tuple[str, ...] = ()
+    # The resource that access tokens are bound to (RFC 8707).
+    resource: str | None = None
     # None: the pool did not track sessions when it began.
     tracked: Tracked | None = None
 
@@ -86,6 +95,8 @@ class AuthCode:
     expires: float
     # The ID of the SSO session, where the pool tracks sessions.
     origin: str | None = None
+    methods: tuple[str, ...] = ()
+    resource: str | None = None
 
 
 @dataclass(slots=True)
@@ -95,4 +106,5 @@ class BrowserSession:
     username: str
     auth_time: int
     expires: float
+    methods: tuple[str, ...] = ()
     tracked: Tracked | None = None

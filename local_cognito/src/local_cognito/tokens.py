@@ -16,6 +16,7 @@ from typing import Any
 
 import jwt
 
+from local_cognito import levels
 from local_cognito.attributes import BOOLEANS
 from local_cognito.client_oauth import SELF_SERVICE
 from local_cognito.clients import lifetime, readable
@@ -82,6 +83,8 @@ def _access_claims(
     return {
         "sub": user.sub,
         **({"device_key": grant.device_key} if grant.device_key is not None else {}),
+        **({"aud": grant.resource} if grant.resource is not None else {}),
+        **levels.claims(pool, grant.methods),
         **_groups(pool, user),
         "iss": state.issuer(pool),
         "version": 2,
@@ -108,6 +111,7 @@ def _id_claims(
     return {
         "sub": user.sub,
         **_groups(pool, user),
+        **levels.claims(pool, grant.methods),
         **({"cognito:preferred_role": preferred} if preferred else {}),
         **({"cognito:roles": roles} if roles else {}),
         "iss": state.issuer(pool),

@@ -11,12 +11,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from local_cognito.client_oauth import SELF_SERVICE
+from local_cognito.client_oauth import SELF_SERVICE, check_url
 from local_cognito.errors import AwsError
+from local_cognito.levels import requested
 from local_cognito.state import Client, Pool, State
+from local_cognito.step_up import max_age
 
 # RFC 7636 section 4.2: base64url of a SHA-256 digest, without padding.
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_LONGEST_RESOURCE = 1024
 _NEED_OPENID = frozenset({"email", "phone", "profile"})
 
 
@@ -49,6 +52,10 @@ class Ask:
     code_challenge: str | None = None
     prompt: str | None = None
     login_hint: str | None = None
+    # The levels of acr_values, most wanted first; max_age; and the resource to bind the token to (RFC 8707).
+    levels: tuple[int, ...] = ()
+    max_age: int | None = None
+    resource: str | None = None
 
 
 def redirect(ask: Ask, parameters: dict[str, str]) -> str:
@@ -85,6 +92,9 @@ def read(state: State, query: Iterable[tuple[str, str]]) -> Ask:
         code_challenge=given.get("code_challenge"),
         prompt=given.get("prompt"),
         login_hint=given.get("login_hint"),
+        levels=_levels(pool, given.get("acr_values")),
+        max_age=_max_age(ask, given.get("max_age")),
+        resource=_resource(ask, given.get("resource")),
     )
 
 
@@ -115,6 +125,33 @@ def _check_flow(ask: Ask, given: dict[str, str]) -> None:
         raise SendBack(ask, "invalid_request", "code_challenge_method must be S256")
     if challenge is not None and _CHALLENGE.fullmatch(challenge) is None:
         raise SendBack(ask, "invalid_request", "code_challenge is not the base64url of a SHA-256")
+
+
+def _levels(pool: Pool, values: str | None) -> tuple[int, ...]:
+    """Return the levels; on the smallest tier acr_values is ignored silently (developer guide)."""
+    if values is None or pool.settings["UserPoolTier"] == "LITE":
+        return ()
+    return tuple(requested(pool, values))
+
+
+def _max_age(ask: Ask, text: str | None) -> int | None:
+    try:
+        return max_age(text)
+    except AwsError:
+        raise SendBack(ask, "invalid_request", "max_age must be a non-negative integer") from None
+
+
+def _resource(ask: Ask, resource: str | None) -> str | None:
+    """Return the resource: a URL under the rules of callback URLs (developer guide, "Resource binding")."""
+    if resource is None:
+        return None
+    try:
+        check_url(resource)
+    except AwsError:
+        raise SendBack(ask, "invalid_target", "resource is not a valid URL") from None
+    if len(resource) > _LONGEST_RESOURCE:
+        raise SendBack(ask, "invalid_target", "resource is too long")
+    return resource
 
 
 def _scopes(ask: Ask, scope: str | None) -> tuple[str, ...]:

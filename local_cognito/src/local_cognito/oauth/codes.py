@@ -36,6 +36,8 @@ def issue(ask: Ask, session: BrowserSession, now: float) -> str:
         challenge=ask.code_challenge,
         auth_time=session.auth_time,
         expires=now + _CODE_SECONDS,
+        methods=session.methods,
+        resource=ask.resource,
         origin=session.tracked.id if session.tracked is not None else None,
     )
     return code
@@ -62,11 +64,13 @@ def redeem(
     return found
 
 
-def open_browser(state: State, ask: Ask, user: User, now: float) -> tuple[str, BrowserSession]:
+def open_browser(
+    state: State, ask: Ask, user: User, now: float, methods: tuple[str, ...]
+) -> tuple[str, BrowserSession]:
     """Open a browser session; return the cookie's value and the session."""
     pool, key = ask.pool, secrets.token_urlsafe(32)
     seconds = max(each.sso_minutes for each in pool.clients.values()) * 60 if pool.tracks_sessions else 0
-    session = BrowserSession(user.username, int(now), now + max(seconds, _BROWSER_SECONDS))
+    session = BrowserSession(user.username, int(now), now + max(seconds, _BROWSER_SECONDS), methods)
     begin_sso_session(state, pool, ask.client, session, now)
     pool.browsers[key] = session
     return key, session

@@ -20,6 +20,7 @@ from local_cognito.oauth.authorize import Ask, NotHere, SendBack, read, redirect
 from local_cognito.oauth.token_endpoint import OAuthError
 from local_cognito.oauth.user_info import user_info
 from local_cognito.state import Pool, State
+from local_cognito.state_sign_in import BrowserSession
 
 _CSRF = "local-cognito-csrf"
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -47,9 +48,9 @@ class _Endpoints:
         ask = self._ask(request)
         if not isinstance(ask, Ask):
             return ask
-        session = codes.browser(ask, request.cookies.get(_cookie(ask.pool)), self._clock())
-        if session is not None and ask.prompt != "login":
-            return _to(redirect(ask, {"code": codes.issue(ask, session, self._clock())}))
+        now, session = self._clock(), self._session(request, ask)
+        if session is not None and hosted.accepts(ask, session, now):
+            return _to(redirect(ask, {"code": codes.issue(ask, session, now)}))
         # OpenID Connect Core section 3.1.2.1: with `none`, no page may be shown.
         if ask.prompt == "none":
             return _to(redirect(ask, {"error": "login_required"}))
@@ -57,7 +58,13 @@ class _Endpoints:
 
     async def login(self, request: web.Request) -> web.Response:
         ask = self._ask(request)
-        return self._page(request, hosted.first_step(ask)) if isinstance(ask, Ask) else ask
+        if not isinstance(ask, Ask):
+            return ask
+        step = hosted.begin(self._state, ask, self._session(request, ask), self._clock())
+        return self._page(request, step)
+
+    def _session(self, request: web.Request, ask: Ask) -> BrowserSession | None:
+        return codes.browser(ask, request.cookies.get(_cookie(ask.pool)), self._clock())
 
     async def submit(self, request: web.Request) -> web.Response:
         ask = self._ask(request)
@@ -72,7 +79,7 @@ class _Endpoints:
         outcome = hosted.submit(self._state, ask, form, now)
         if isinstance(outcome, hosted.Step):
             return self._page(request, outcome)
-        key, session = codes.open_browser(self._state, ask, outcome, now)
+        key, session = codes.open_browser(self._state, ask, outcome.user, now, outcome.methods)
         answer = _to(redirect(ask, {"code": codes.issue(ask, session, now)}))
         # Without Secure, which Cognito's has: this server speaks plain HTTP on loopback.
         lifetime = int(session.expires - now)

@@ -101,11 +101,13 @@ def _authorization_code(state: State, pool: Pool, client: Client, form: Form, no
         )
     except BadCode:
         raise OAuthError("invalid_grant") from None
+    _check_resource(form, code.resource)
     user = find_user(pool, code.username)
     if user is None or not user.enabled:
         raise OAuthError("invalid_grant")
     grant = new_grant(pool, client, user, now)
     grant.scopes, grant.auth_time, grant.managed = code.scopes, code.auth_time, True
+    grant.methods, grant.resource = code.methods, code.resource
     begin_token_session(state, pool, grant, now, origin=code.origin)
     result = authentication_result(state, pool, client, user, grant, now=now, nonce=code.nonce)
     return _answer(result, grant, refresh_token=grant.refresh_token)
@@ -120,6 +122,7 @@ def _refresh(state: State, pool: Pool, client: Client, form: Form, now: float) -
         check_device(pool, user, grant, form.get("device_key"), now)
     except AwsError:
         raise OAuthError("invalid_grant") from None
+    _check_resource(form, grant.resource)
     touch(state, grant.tracked, now)
     result = authentication_result(state, pool, client, user, grant, now=now)
     return _answer(result, grant, refresh_token=rotate(pool, client, grant, presented, now))
@@ -129,6 +132,8 @@ def _client_credentials(state: State, pool: Pool, client: Client, form: Form, no
     if client.secret is None:
         raise OAuthError("unauthorized_client")
     _check_flow(client, "client_credentials")
+    # Developer guide, "Resource binding": not for client credentials.
+    _check_resource(form, None)
     # A scope ceases to exist with its resource server.
     allowed = [scope for scope in client.settings["AllowedOAuthScopes"] if scope in custom_scopes(pool)]
     wanted = form.get("scope", "").split() or allowed
@@ -139,6 +144,12 @@ def _client_credentials(state: State, pool: Pool, client: Client, form: Form, no
         "expires_in": lifetime(client, "AccessToken"),
         "token_type": "Bearer",
     }
+
+
+def _check_resource(form: Form, bound: str | None) -> None:
+    """Check that a `resource` names what the sign-in is bound to (RFC 8707 section 2.2)."""
+    if form.get("resource", bound) != bound:
+        raise OAuthError("invalid_target", "resource is not the one of the authorization request")
 
 
 def _check_flow(client: Client, flow: str) -> None:
