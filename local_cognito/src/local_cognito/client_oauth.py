@@ -14,6 +14,8 @@ from local_cognito.state import Pool
 
 # The scope that lets an access token call the user pools API.
 SELF_SERVICE = "aws.cognito.signin.user.admin"
+# System-managed: registers app clients (developer guide, "Dynamic client registration").
+REGISTER_SCOPE = "aws.cognito/dcr/register"
 STANDARD_SCOPES = frozenset({"openid", "email", "phone", "profile", SELF_SERVICE})
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -58,7 +60,8 @@ def _check_client_credentials(flows: list[str], scopes: list[str], secret: str |
 
 
 def custom_scopes(pool: Pool) -> set[str]:
-    return {
+    """Return the scopes of resource servers, and Cognito's own for machines."""
+    return {REGISTER_SCOPE} | {
         f"{identifier}/{scope['ScopeName']}"
         for identifier, server in pool.resource_servers.items()
         for scope in server.get("Scopes", ())

@@ -76,6 +76,7 @@ def list_clients(state: State, request: Request, now: float) -> Answer:
     items = [
         {"ClientId": client.id, "UserPoolId": pool.id, "ClientName": client.settings["ClientName"]}
         for client in pool.clients.values()
+        if request.get("ClientType", _kind(client)) == _kind(client)
     ]
     size = request.get("MaxResults", 60)
     return page(items, size, request.get("NextToken"), names=("UserPoolClients", "NextToken"))
@@ -211,11 +212,16 @@ def _check_rotation(settings: dict[str, Any]) -> None:
     settings["RefreshTokenRotation"] = {"RetryGracePeriodSeconds": 0, **settings["RefreshTokenRotation"]}
 
 
+def _kind(client: Client) -> str:
+    return "DCR" if client.registered else "REGULAR"
+
+
 def _describe(pool: Pool, client: Client) -> Answer:
     answer = {
         **client.settings,
         "UserPoolId": pool.id,
         "ClientId": client.id,
+        "ClientType": _kind(client),
         "CreationDate": client.created,
         "LastModifiedDate": client.modified,
     }

@@ -78,6 +78,15 @@ SMS_CONFIGURATION = Field(
 _ACR_VALUE = Field(str, True, pattern=r"[\x21\x23-\x5B\x5D-\x7E]+", minimum=1, maximum=64)
 _ACR_LEVEL = Field(dict, members={"AcrValue": _ACR_VALUE})
 
+_GRANTS = Field(list, maximum=3, item=Field(str, values=("code", "implicit", "client_credentials")))
+_DCR = {
+    "EnableStatus": Field(str, values=("Enabled", "Disabled")),
+    "OpenDcrEnabled": FLAG,
+    "AuthenticatedGrantTypes": _GRANTS,
+    "OpenDcrGrantTypes": _GRANTS,
+    "AllowedScopes": Field(list, maximum=50, item=Field(str, minimum=1, maximum=256)),
+}
+
 # Members about the look and origin of mail are stored and returned; no mail is sent.
 _POOL_SETTINGS: dict[str, Field] = {
     "Policies": Field(dict, members={"PasswordPolicy": _PASSWORD_POLICY, "SignInPolicy": _SIGN_IN_POLICY}),
@@ -131,6 +140,7 @@ _POOL_SETTINGS: dict[str, Field] = {
         dict, members={"Type": Field(str, True, values=("ORIGINAL", "UPDATED"), only=("ORIGINAL",))}
     ),
     "AcrConfiguration": Field(dict, members={f"Level{level}": _ACR_LEVEL for level in range(1, 5)}),
+    "DcrConfiguration": Field(dict, members=_DCR),
     "UserPoolTier": Field(str, values=("LITE", "ESSENTIALS", "PLUS")),
     "DeviceConfiguration": Field(
         dict, members={"ChallengeRequiredOnNewDevice": FLAG, "DeviceOnlyRememberedOnUserPrompt": FLAG}
@@ -228,7 +238,7 @@ LIST_CLIENTS: Fields = {
     "UserPoolId": POOL_ID,
     "MaxResults": Field(int, minimum=1, maximum=60),
     "NextToken": PAGE,
-    "ClientType": Field(str, only=("REGULAR",)),
+    "ClientType": Field(str, values=("REGULAR", "DCR")),
 }
 
 ATTRIBUTES = Field(

@@ -12,6 +12,7 @@ from typing import Any
 from local_cognito import (
     challenges,
     clients,
+    derived_tokens,
     devices,
     fields,
     groups,
@@ -34,6 +35,7 @@ from local_cognito import (
 from local_cognito import fields_account as account
 from local_cognito import fields_device as device
 from local_cognito import fields_domain as domain
+from local_cognito import fields_exchange as derive
 from local_cognito import fields_identity as identity
 from local_cognito import fields_mfa as mfa
 from local_cognito import fields_passkey as passkey
@@ -153,6 +155,7 @@ OPERATIONS: dict[str, Operation] = {
     ),
     # AWS does not evaluate the signature (API reference): the client's secret authorizes the call.
     "GetClientToken": Operation(session.CLIENT_TOKEN, machines.get_client_token, signed=False),
+    "GetDerivedToken": Operation(derive.DERIVE, derived_tokens.get_derived_token, signed=False),
     "ConfirmDevice": Operation(device.CONFIRM, devices.confirm_device, signed=False),
     "GetDevice": Operation(device.ONE, devices.get_device, signed=False),
     "ListDevices": Operation(device.LIST, devices.list_devices, signed=False),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from local_cognito.attributes import schema_of
-from local_cognito.errors import invalid_parameter
+from local_cognito.errors import AwsError, invalid_parameter
 from local_cognito.levels import acr_names
 from local_cognito.pages import page
 from local_cognito.passkeys import MULTI_FACTOR
@@ -21,6 +21,14 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 # Immutable after creation.
+# DcrConfiguration's defaults (API reference, DcrConfigurationType).
+_REGISTRATION: dict[str, Any] = {
+    "EnableStatus": "Enabled",
+    "OpenDcrEnabled": False,
+    "AuthenticatedGrantTypes": ["code", "client_credentials"],
+    "OpenDcrGrantTypes": ["code"],
+    "AllowedScopes": [],
+}
 _FIXED = ("AliasAttributes", "UsernameAttributes", "UsernameConfiguration")
 
 
@@ -32,6 +40,7 @@ def create_user_pool(state: State, request: Request, now: float, pool_id: str | 
             "Only one of the aliasAttributes or usernameAttributes can be set in a user pool."
         )
     settings = _settings(request)
+    _check_registration(settings)
     check_mfa(settings, {}, offered="SmsConfiguration" in settings)
     pool = Pool(
         id=pool_id or new_pool_id(state.region),
@@ -55,6 +64,10 @@ def describe_user_pool(state: State, request: Request, now: float) -> Answer:
 def update_user_pool(state: State, request: Request, now: float) -> Answer:
     pool = state.pool(request["UserPoolId"])
     settings = _settings(request)
+    # API reference, UpdateUserPool: omitted, it stays as it is.
+    if "DcrConfiguration" not in request and "DcrConfiguration" in pool.settings:
+        settings["DcrConfiguration"] = pool.settings["DcrConfiguration"]
+    _check_registration(settings)
     offered = pool.software_token_mfa or pool.email_mfa is not None or "SmsConfiguration" in settings
     check_mfa(settings, pool.webauthn, offered=offered)
     pool.name = request.get("PoolName", pool.name)
@@ -105,6 +118,8 @@ def _settings(request: Request) -> dict[str, Any]:
     }
     settings.update({name: value for name, value in request.items() if name not in dropped})
     settings["AcrConfiguration"] = acr_names(settings.get("AcrConfiguration", {}), settings["UserPoolTier"])
+    if "DcrConfiguration" in settings:
+        settings["DcrConfiguration"] = {**_REGISTRATION, **settings["DcrConfiguration"]}
     kept = settings.get("UserAttributeUpdateSettings", {}).get(
         "AttributesRequireVerificationBeforeUpdate", []
     )
@@ -141,6 +156,14 @@ def check_mfa(settings: Mapping[str, Any], webauthn: Mapping[str, Any], *, offer
     if setting == "ON" and factors != ["PASSWORD"]:
         raise invalid_parameter(
             "MFA cannot be required where AllowedFirstAuthFactors allow passwordless sign-in."
+        )
+
+
+def _check_registration(settings: Mapping[str, Any]) -> None:
+    on = settings.get("DcrConfiguration", {}).get("EnableStatus") == "Enabled"
+    if on and settings["UserPoolTier"] == "LITE":
+        raise AwsError(
+            "FeatureUnavailableInTierException", "Client registration needs the Essentials tier or higher."
         )
 
 

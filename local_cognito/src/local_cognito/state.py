@@ -48,6 +48,8 @@ class Client:
     modified: float
     # How long it reuses an SSO session silently (SetUserPoolClientSessionConfiguration).
     sso_minutes: int = 60
+    # Whether an application registered it itself.
+    registered: bool = False
 
 
 @dataclass(slots=True)

@@ -77,6 +77,26 @@ def authentication_result(
     }
 
 
+def derived_token(
+    state: State,
+    pool: Pool,
+    client: Client,
+    user: User,
+    grant: Grant,
+    *,
+    use: str,
+    act: dict[str, Any] | None,
+    now: float,
+) -> str:
+    """Return a token of this sign-in for another service; `act`: who acts for the user (RFC 8693)."""
+    keys = pool.keys.result()
+    acting = {"act": act} if act is not None else {}
+    if use == "access":
+        return _sign(keys.access, {**_access_claims(state, pool, client, user, grant, now=now), **acting})
+    target = {"aud": grant.resource} if grant.resource is not None else {}
+    return _sign(keys.id, {**_id_claims(state, pool, client, user, grant, now=now), **target, **acting})
+
+
 def _access_claims(
     state: State, pool: Pool, client: Client, user: User, grant: Grant, *, now: float
 ) -> dict[str, Any]:
@@ -200,6 +220,21 @@ def _holder(pool: Pool, claims: dict[str, Any], now: float) -> tuple[Pool, User,
     if not user.enabled:
         raise not_authorized("User is disabled.")
     return pool, user, grant
+
+
+def read_token(
+    state: State, pool: Pool, token: str, use: str, now: float
+) -> tuple[dict[str, Any], User | None, Grant | None]:
+    """Return the claims of a pool's valid access or ID token, its user and its grant; a machine's has
+    neither. Raises NotAuthorizedException."""
+    signing = [keys.access if use == "access" else keys.id for keys in pool.all_keys()]
+    claims = _verified_claims(signing, token)
+    if claims is None or claims["iss"] != state.issuer(pool):
+        raise not_authorized("Invalid token")
+    if "event_id" not in claims and claims["exp"] > now:
+        return claims, None, None
+    _, user, grant = _holder(pool, claims, now)
+    return claims, user, grant
 
 
 def _verified_claims(keys: Iterable[SigningKey], token: str) -> dict[str, Any] | None:

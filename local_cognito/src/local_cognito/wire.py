@@ -23,6 +23,7 @@ from local_cognito.hooks import add_routes as hook_routes
 from local_cognito.iam import wire as iam
 from local_cognito.iam.sigv4 import Signed
 from local_cognito.oauth import http as oauth
+from local_cognito.oauth import registration
 from local_cognito.outbox import asked_on_loopback, messages
 from local_cognito.state import Pool, State
 from local_cognito.table import find, run
@@ -148,6 +149,11 @@ class _Wire:
         # Without a domain there are no endpoints.
         if pool.domain is not None:
             document |= {name: self._state.url + path for name, path in _ENDPOINTS.items()}
+        if registration.enabled(pool):
+            # Pools share an address here: with several, each has a path.
+            shared = registration.pool_for(self._state, None) is pool
+            start = self._state.url if shared else f"{self._state.url}/{pool.id}"
+            document["registration_endpoint"] = f"{start}/oauth2/register"
         return web.json_response(document)
 
     def _pool(self, request: web.Request) -> Pool | None:

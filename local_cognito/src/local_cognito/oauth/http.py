@@ -7,6 +7,7 @@ JSON; no response is cached.
 from __future__ import annotations
 
 import hmac
+import json
 import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from aiohttp import web
 
 from local_cognito.callers import caller_of
 from local_cognito.errors import AwsError
-from local_cognito.oauth import codes, hosted, html, token_endpoint
+from local_cognito.oauth import codes, hosted, html, registration, token_endpoint
 from local_cognito.oauth.authorize import Ask, NotHere, SendBack, read, redirect
 from local_cognito.oauth.token_endpoint import OAuthError
 from local_cognito.oauth.user_info import user_info
@@ -24,6 +25,7 @@ from local_cognito.state_sign_in import BrowserSession
 
 _CSRF = "local-cognito-csrf"
 _UNCACHED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+_JSON = "application/json"
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -36,6 +38,8 @@ def add_routes(app: web.Application, state: State, clock: Callable[[], float]) -
     app.router.add_get("/oauth2/userInfo", ends.user_info)
     app.router.add_post("/oauth2/userInfo", ends.user_info)
     app.router.add_post("/oauth2/revoke", ends.revoke)
+    app.router.add_post("/oauth2/register", ends.register)
+    app.router.add_post("/{pool}/oauth2/register", ends.register)
     app.router.add_get("/logout", ends.logout)
 
 
@@ -98,6 +102,24 @@ class _Endpoints:
         except OAuthError as error:
             return _oauth_error(error)
         return web.json_response(answer, headers=_UNCACHED)
+
+    async def register(self, request: web.Request) -> web.Response:
+        pool = registration.pool_for(self._state, request.match_info.get("pool"))
+        if pool is None:
+            return _oauth_error(OAuthError("invalid_request", "no single user pool here registers clients"))
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        try:
+            # RFC 7591 section 3.1: a JSON object.
+            given = json.loads(await request.read()) if request.content_type == _JSON else None
+            if not isinstance(given, dict):
+                raise OAuthError("invalid_client_metadata", "the body is not a JSON object")
+            bearer = token if scheme.lower() == "bearer" else None
+            answer = registration.register(self._state, pool, given, bearer, self._clock())
+        except (ValueError, RecursionError):
+            return _oauth_error(OAuthError("invalid_client_metadata", "the body is not JSON"))
+        except OAuthError as error:
+            return _oauth_error(error, 401 if error.error == "invalid_token" else 400)
+        return web.json_response(answer, status=201, headers=_UNCACHED)
 
     async def revoke(self, request: web.Request) -> web.Response:
         try:

@@ -14,6 +14,7 @@ from typing import Any
 
 from local_cognito.client_oauth import custom_scopes
 from local_cognito.clients import lifetime
+from local_cognito.derived_tokens import Exchange, Refused, exchange
 from local_cognito.devices import check_device
 from local_cognito.errors import AwsError
 from local_cognito.oauth.codes import BadCode, redeem
@@ -26,6 +27,11 @@ from local_cognito.tokens import authentication_result, client_credentials_token
 
 Answer = dict[str, Any]
 Form = Mapping[str, str]
+
+
+_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
+_TYPES = "urn:ietf:params:oauth:token-type:"
+_NAMES = {_TYPES + "access_token": "ACCESS_TOKEN", _TYPES + "id_token": "ID_TOKEN", _TYPES + "saml2": "SAML2"}
 
 
 class OAuthError(Exception):
@@ -47,6 +53,8 @@ def token(state: State, form: Form, authorization: str | None, now: float) -> An
         return _refresh(state, pool, client, form, now)
     if kind == "client_credentials":
         return _client_credentials(state, pool, client, form, now)
+    if kind == _EXCHANGE:
+        return _token_exchange(state, pool, client, form, now)
     raise OAuthError("unsupported_grant_type")
 
 
@@ -143,6 +151,40 @@ def _client_credentials(state: State, pool: Pool, client: Client, form: Form, no
         "access_token": client_credentials_token(state, pool, client, wanted, now),
         "expires_in": lifetime(client, "AccessToken"),
         "token_type": "Bearer",
+    }
+
+
+def _token_exchange(state: State, pool: Pool, client: Client, form: Form, now: float) -> Answer:
+    """Exchange a user's token (RFC 8693)."""
+    for name in ("subject_token", "subject_token_type"):
+        if not form.get(name):
+            raise OAuthError("invalid_request", f"{name} is missing")
+    wanted = form.get("requested_token_type", _TYPES + "access_token")
+    if wanted not in _NAMES or _NAMES[wanted] == "SAML2":
+        raise OAuthError("invalid_request", "requested_token_type is not supported")
+    asked = Exchange(
+        subject=form["subject_token"],
+        subject_type=_NAMES.get(form["subject_token_type"], ""),
+        actor=form.get("actor_token") or None,
+        actor_type=_NAMES.get(form["actor_token_type"], "") if "actor_token_type" in form else None,
+        scopes=form.get("scope", "").split() or None,
+        audience=form.get("audience"),
+        resource=form.get("resource"),
+        wanted=_NAMES[wanted],
+    )
+    try:
+        made, scopes = exchange(state, pool, client, asked, now)
+    except Refused as refusal:
+        # RFC 8693 section 2.2.2: for tokens that are not valid too.
+        error = "invalid_request" if refusal.error == "invalid_grant" else refusal.error
+        raise OAuthError(error, refusal.why) from None
+    access = asked.wanted == "ACCESS_TOKEN"
+    return {
+        "access_token": made,
+        "issued_token_type": wanted,
+        "token_type": "Bearer" if access else "N_A",
+        "expires_in": lifetime(client, "AccessToken" if access else "IdToken"),
+        "scope": " ".join(scopes),
     }
 
 
