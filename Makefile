@@ -67,11 +67,19 @@ sslyze: .venv-sslyze/.done ## install sslyze, which one test uses, in its own en
 	.venv-sslyze/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/sslyze.txt
 	@touch $@
 
-mcp: .venv-mcp/.done ## install the MCP clients and server that tests use, in their own environment
+mcp: .venv-mcp/.done .node-mcp/.done ## install the MCP clients and servers that tests use, in their own environments
 
 .venv-mcp/.done: requirements/mcp.txt
 	@$(PYTHON) -m venv .venv-mcp
 	.venv-mcp/bin/python -m pip --disable-pip-version-check -q install --require-hashes -r requirements/mcp.txt
+	@touch $@
+
+# With the Node.js that they need, which is newer than Debian's: npm only installs.
+NPM_PROGRAMS := tests/mcp/programs/package.json tests/mcp/programs/package-lock.json
+.node-mcp/.done: $(NPM_PROGRAMS)
+	@command -v npm >/dev/null || { echo "make: no program npm here: install it, e.g. with 'apt-get install npm'" >&2; exit 1; }
+	@rm -rf .node-mcp && mkdir .node-mcp && cp $(NPM_PROGRAMS) .node-mcp/
+	cd .node-mcp && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 peers: .venv-peers/.done ## install the servers and clients of others that tests use, and the JARs of those in Java, beside .venv
@@ -122,6 +130,7 @@ lock: $(VENV)/.test ## update the dependencies in requirements/*.txt, with hashe
 	$(COMPILE) requirements/sslyze.in -o requirements/sslyze.txt
 	$(COMPILE) requirements/mcp.in -o requirements/mcp.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
+	cd tests/mcp/programs && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
@@ -141,7 +150,7 @@ sbom: $(VENV)/.test ## list every package of the image with version and license,
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove everything that these targets created
-	rm -rf $(VENV) .venv-sslyze .venv-mcp .venv-peers build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
+	rm -rf $(VENV) .venv-sslyze .venv-mcp .venv-peers .node-mcp build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:
