@@ -62,6 +62,8 @@ def _examine(config: Config, path: Path, *, profile: str | None, region: str | N
     from gateway.commands.checkup.finding import broken
     from gateway.commands.checkup.key_findings import look_at_keys
     from gateway.commands.checkup.look import look
+    from gateway.commands.checkup.mcp_findings import look_at_mcp
+    from gateway.commands.checkup.redis_findings import look_at_redis
     from gateway.commands.checkup.upstream_findings import look_at_upstream
 
     if not config.cognito.user_pools:
@@ -77,6 +79,13 @@ def _examine(config: Config, path: Path, *, profile: str | None, region: str | N
         yield from keys
         yield from look(config, pool, profile=profile, region=region)
     yield from look_at_files(config)
+    with waiting_for("Redis"):
+        redis = asyncio.run(look_at_redis(config))
+    yield from redis
+    if config.mcp is not None:
+        with waiting_for(f"the documents for MCP clients at {config.mcp.origin}"):
+            documents = asyncio.run(look_at_mcp(config, config.mcp))
+        yield from documents
     yield from look_at_upstream(config)
 
 

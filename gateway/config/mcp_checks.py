@@ -37,6 +37,9 @@ def check_mcp(typed: Typed, report: Report) -> None:
         )
         report.warning(typed.place("mcp"), "mcp", told)
     _resource(typed, report, section["resource"], sign_in["prefix"])
+    _origins(typed, report, section["resource"], listen["public_url"])
+    if section["tokens"] == "cognito":
+        _audiences(typed, report, section["resource"])
     path = urlsplit(section["resource"] or "").path
     _pools(typed, report, path.removesuffix("/").split("/")[1:])
 
@@ -50,6 +53,31 @@ def _resource(typed: Typed, report: Report, resource: str | None, prefix: str | 
             f"lies under {prefix} or /.well-known, which are the gateway's own: name a path of the upstream"
         )
         report.mistake(typed.place(key), key, told)
+
+
+def _origins(typed: Typed, report: Report, resource: str | None, public_url: str | None) -> None:
+    if resource is None or public_url is None:
+        return
+    ours, theirs = (urlsplit(url)[:2] for url in (public_url, resource))
+    if ours != theirs:
+        told = (
+            f"is at another origin than listen.public_url, {public_url}: clients register and sign in "
+            "there, so both must lead to this gateway"
+        )
+        report.warning(typed.place("mcp.resource"), "mcp.resource", told)
+
+
+def _audiences(typed: Typed, report: Report, resource: str | None) -> None:
+    """Sign-ins ask for the pool's one audience: servers that verify Cognito's own tokens look for theirs."""
+    for index, pool in enumerate(typed.values["cognito"]["user_pools"] or ()):
+        audiences = (pool or {}).get("audiences") or ()
+        if resource is not None and audiences and resource not in audiences:
+            key = f"cognito.user_pools[{index}].audiences"
+            told = (
+                f"does not list {resource}: with mcp.tokens: cognito, MCP servers that compare the "
+                "audience of Cognito's tokens refuse them"
+            )
+            report.warning(typed.place(key), key, told)
 
 
 def _native(typed: Typed, report: Report, resource: str | None) -> None:

@@ -167,7 +167,12 @@ def test_the_issuer_that_the_configuration_does_not_list(tmp_path: Path) -> None
     ("change", "told", "level"),
     [
         ({"ClientSecret": "s"}, "has a secret that the configuration does not name", "broken"),
-        ({"ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH"]}, "does not allow USER_PASSWORD_AUTH", "broken"),
+        (
+            {"ExplicitAuthFlows": ["ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]},
+            "does not allow USER_PASSWORD_AUTH",
+            "broken",
+        ),
+        ({"ExplicitAuthFlows": ["ALLOW_USER_PASSWORD_AUTH"]}, "does not allow refreshing tokens", "broken"),
         ({"PreventUserExistenceErrors": "LEGACY"}, "reveals whether a user exists", "warning"),
         ({"EnableTokenRevocation": False}, "its tokens cannot be revoked", "warning"),
         ({"AccessTokenValidity": 8}, "its access tokens are valid for 8 hours", "warning"),

@@ -34,6 +34,18 @@ def said(folder: Path, mcp: str, *, pool: str = POOL, more: str = "") -> str:
         (f"{MCP}, client_documents: [127.0.0.1]", POOL, "", "must be a public host name"),
         (f"{MCP}, registration: native", POOL, "", "native needs a user pool with clients: bound"),
         (MCP, POOL, "", "warning: mcp: sign_in.session.secret_file is not set"),
+        (
+            MCP,
+            POOL,
+            "listen: {public_url: 'https://other.test'}\n",
+            "at another origin than listen.public_url",
+        ),
+        (
+            f"{MCP}, tokens: cognito",
+            f"{POOL}, audiences: ['https://api.test/other']",
+            "",
+            "user_pools[0].audiences: does not list https://api.test/mcp",
+        ),
         (MCP, POOL, "routes: [{path: /mcp/**, scopes: [a/b]}]\n", "MCP clients of this pool get 403 there"),
     ],
 )
@@ -47,5 +59,6 @@ def test_settings_that_fit_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("a" * 44)
     (tmp_path / "keys").chmod(0o600)
     sign_in = "sign_in: {session: {secret_file: keys}}\n"
-    assert said(tmp_path, MCP, more=sign_in + "routes: [{path: /api/**, scopes: [a/b]}]\n") == ""
+    same = "listen: {public_url: 'https://api.test'}\n"
+    assert said(tmp_path, MCP, more=sign_in + same + "routes: [{path: /api/**, scopes: [a/b]}]\n") == ""
     assert said(tmp_path, f"{MCP}, registration: native", pool=BOUND, more=sign_in).count("mcp") == 0

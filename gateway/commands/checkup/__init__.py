@@ -1,1 +1,1 @@
-"""Checks for `doctor`: the configuration against AWS, the key endpoint, the file system and the upstream."""
+"""Checks for `doctor`: the configuration against AWS, keys, files, Redis, MCP metadata and the upstream."""

@@ -5,7 +5,7 @@ Invariant: descriptions are not modified; of a client's secret, only its presenc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gateway.aws.provision.wanted import is_case_sensitive
@@ -202,7 +202,21 @@ def _signing_in(described: Described, pool: UserPool, config: Config, about: str
         )
     if config.sign_in.enabled:
         yield from _callback(described, pool, config, about)
+        yield from _refresh(flows, described, about)
         yield from _rotation(described, config, about)
+
+
+def _refresh(flows: Collection[str], described: Described, about: str) -> Iterator[Finding]:
+    """Check that refresh tokens work. Clients with flows of the older kind, without ALLOW_, allow them."""
+    rotates = (described.get("RefreshTokenRotation") or {}).get("Feature") == "ENABLED"
+    older = not any(flow.startswith("ALLOW_") for flow in flows)
+    if not (rotates or older or "ALLOW_REFRESH_TOKEN_AUTH" in flows):
+        yield broken(
+            about,
+            "does not allow refreshing tokens",
+            "browser sessions, and sign-ins of MCP clients, end with their first access token",
+            "add ALLOW_REFRESH_TOKEN_AUTH to the client's authentication flows, or enable token rotation",
+        )
 
 
 def _rotation(described: Described, config: Config, about: str) -> Iterator[Finding]:
@@ -265,7 +279,7 @@ def _life(described: Described, config: Config, about: str) -> Iterator[Finding]
 
 
 def _callback(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
-    base = config.listen.public_url
+    base = config.listen.public_url or (config.mcp.origin if config.mcp is not None else None)
     if pool.domain is None or base is None:
         return
     callback = f"{base.rstrip('/')}{config.sign_in.prefix}/callback"
