@@ -53,6 +53,12 @@ class Mcp(Declared):
         parts = urlsplit(self.resource)
         return f"{parts.scheme}://{parts.netloc}"
 
+    def is_at(self, host: bytes | None) -> bool:
+        """Return whether a Host header names the host and the port of the resource."""
+        usual = {"https": ":443", "http": ":80"}[urlsplit(self.resource).scheme]
+        ours, theirs = urlsplit(self.resource).netloc.lower(), (host or b"").decode("latin-1").lower()
+        return ours.removesuffix(usual) == theirs.removesuffix(usual)
+
     def covers(self, path: str) -> bool:
         """Return whether a path is that of the resource, or below it."""
         return path == self.path or path.startswith(f"{self.path}/")

@@ -102,6 +102,7 @@ def read(request: Request, check: CheckRequest) -> Asked:
         False,
         elsewhere=True,
         redirects=redirects(check),
+        host=head.host,
     )
 
 

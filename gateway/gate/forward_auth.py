@@ -39,13 +39,16 @@ _UNCACHED = (b"Cache-Control", b"no-store")
 
 
 class Original(NamedTuple):
-    """The original request as named by the proxy; `host` and `proto` only if by an absolute URL."""
+    """The original request as named by the proxy; `host` and `proto` only if by an absolute URL.
+
+    `by_path`: our own path names it (Envoy), and so our own Host is the one that the client sent."""
 
     method: str
     raw_path: str
     query: str
     host: bytes | None = None
     proto: bytes | None = None
+    by_path: bool = False
 
     @property
     def target(self) -> tuple[str, str, str]:
@@ -77,7 +80,7 @@ def original(request: Request, endpoint: str) -> Original | None:
         return None
     if len(named) > 1 and len({each.target for each in named}) > 1:
         raise OriginalRequestUnclear("the headers, or headers and path, name different requests")
-    return named[0]
+    return named[0]._replace(by_path=bool(behind))
 
 
 def about(request: Request, named: Original, *, redirects: bool = False) -> Asked:
@@ -96,6 +99,8 @@ def about(request: Request, named: Original, *, redirects: bool = False) -> Aske
         request.upgrade,
         elsewhere=True,
         redirects=redirects,
+        # Envoy passes on what its client says of X-Forwarded-Host.
+        host=request.head.host if named.by_path else head.forwarded_host or request.head.host,
     )
 
 

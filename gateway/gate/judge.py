@@ -88,7 +88,8 @@ class Gate:
         self._sign = sign
         self._mcp = mcp
         # Where tokens of ours may be used; None: nowhere, for there are none.
-        self._sealed_at = config.mcp.path if config.mcp is not None and config.mcp.signs_in else None
+        self._front_door = config.mcp if config.mcp is not None and config.mcp.signs_in else None
+        self._sealed_at = self._front_door.path if self._front_door is not None else None
         # Raw paths, as in `needs`: whether they lie there.
         self._inside: dict[str, bool] = {}
         # (method, raw path) → what its route needs; never for what `judge` answers itself.
@@ -180,9 +181,12 @@ class Gate:
     def _check_resource(self, asked: Asked) -> None:
         """Refuse a token of ours outside the resource that it is bound to (RFC 8707). Raises WrongAudience.
 
-        Where no request is named (forward auth), the token is good for none."""
+        Where no request is named (forward auth), the token is good for none. What another proxy serves at
+        another host is another API; this gateway itself has one upstream, by whatever name it is called."""
         if asked.need is not None or not self._is_inside(asked.raw_path):
             raise WrongAudience("the token is bound to mcp.resource, and this is another one")
+        if asked.elsewhere and (self._front_door is None or not self._front_door.is_at(asked.host)):
+            raise WrongAudience("the token is bound to the host of mcp.resource, and this is another one")
 
     def _is_inside(self, raw_path: str) -> bool:
         """Return whether a path is that of the resource of MCP clients, or below it, in every reading."""

@@ -208,7 +208,7 @@ class Request:
         method, path, query, upgrade = self.method, self.raw_path, self.query, self.upgrade
         # On the path of every new token: `Asked(…)` would be one more call.
         return tuple.__new__(
-            Asked, (self, method, path, query, self.head, self.credentials, upgrade, False, None, True)
+            Asked, (self, method, path, query, self.head, self.credentials, upgrade, False, None, True, None)
         )
 
     def read_head(self, message: RawRequestMessage, body: StreamReader, before: Scanned | None) -> None:
@@ -271,6 +271,8 @@ class Asked(NamedTuple):
     need: Need | None = None
     # A person who is not signed in is redirected to sign in, and then to this request.
     redirects: bool = False
+    # Where another proxy serves it: the host that its client asked for; None if the proxy did not say.
+    host: bytes | None = None
 
     @property
     def peer(self) -> Peer:
