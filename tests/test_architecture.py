@@ -46,7 +46,7 @@ FLOORS: dict[str, set[str]] = {
         *("aws", "client", "envoy", "gate", "http", "keys", "mcp", "pages", "policy", "redis", "revocation"),
         *("sessions", "tokens", "upstream"),
     },
-    "commands": BASE | {"aws", "gate", "keys", "mcp", "policy", "serve", "sessions", "tokens"},
+    "commands": BASE | {"aws", "gate", "keys", "mcp", "policy", "redis", "serve", "sessions", "tokens"},
     "cli": {"commands", "errors", "terminal", "version"},
     "__init__": set(),
     "__main__": {"cli"},

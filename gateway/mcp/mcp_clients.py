@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -25,6 +26,12 @@ _MOST_URIS, _LONGEST_URI, _LONGEST_NAME = 10, 1024, 100
 _LONGEST_ALL = 2048
 # Documents come from hosts that the operator lists, and are cached.
 _MOST_DOCUMENT_URIS = 50
+# The characters of a URI (RFC 3986 appendix A), without a fragment (RFC 6749 section 3.1.2).
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:[!$-;=?-Z\[\]_a-z~]+")
+# Printable, and yet nothing is to be seen: a name of these looks like none.
+_BLANK = frozenset("\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Combining marks on one letter; a hundred would cover the lines above and below.
+_MOST_MARKS = 3
 # RFC 8252 section 7.3: http, a literal loopback address; `localhost` too (section 8.3 advises against
 # it), because most MCP clients register it. A path, a query or nothing follows the port.
 _LOOPBACK = re.compile(
@@ -85,8 +92,13 @@ def registered(document: Mapping[str, object], allowed: Collection[str]) -> tupl
 
 
 def shown_name(name: str) -> str:
-    """Return a client's name as one short line, without unprintable characters."""
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:_LONGEST_NAME]
+    """Return a client's name as one short line that covers nothing else, without invisible characters."""
+    shown, marks = "", 0
+    for sign in name:
+        marks = marks + 1 if unicodedata.category(sign).startswith("M") else 0
+        if marks <= _MOST_MARKS:
+            shown += sign if sign.isprintable() and sign not in _BLANK else " "
+    return " ".join(shown.split())[:_LONGEST_NAME]
 
 
 def document_client(client_id: str, host: str, document: Mapping[str, object]) -> McpClient:
@@ -101,7 +113,9 @@ def document_client(client_id: str, host: str, document: Mapping[str, object]) -
         )
     if not isinstance(name, str) or not isinstance(uris, list) or len(uris) > _MOST_DOCUMENT_URIS:
         raise AuthorizationRefused("the client document has no usable name or redirect_uris")
-    usable = tuple(uri for uri in uris if isinstance(uri, str) and len(uri) <= _LONGEST_URI)
+    usable = tuple(
+        uri for uri in uris if isinstance(uri, str) and len(uri) <= _LONGEST_URI and _URI.fullmatch(uri)
+    )
     return McpClient(client_id, shown_name(name), usable, host)
 
 

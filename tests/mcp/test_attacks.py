@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from gateway.mcp.authorization_codes import LIFE, MOST, MOST_OF_ONE, Granted, MemoryCodes
 from gateway.mcp.mcp_clients import McpClient
 from tests.support.mcp_client import (
+    CALLBACK,
     MCP,
     RESOURCE,
     McpProgram,
@@ -159,6 +161,79 @@ async def test_no_open_redirect(tmp_path: Path, changes: dict[str, str | None]) 
         assert reply.get("location") is None
         assert b"evil" not in reply.body
         assert (reply.get("content-type") or "").startswith("text/html")
+
+
+ODD = (
+    "\u00e4",
+    "\u65e5",
+    "%",
+    "\x01",
+    "\r\nX-Evil: 1",
+    "a" * 5000,
+    "",
+    " ",
+    "mcp_client_",
+    "mcp_rt_\u00e4",
+    "[" * 500,
+)
+
+
+async def test_odd_values_of_every_parameter(tmp_path: Path) -> None:
+    """Each is refused by a page, by a redirect to the client, or ignored; nothing breaks out of a header."""
+    asks = ("client_id", "redirect_uri", "state", "scope", "resource", "code_challenge", "response_type")
+    redeems = ("client_id", "code", "redirect_uri", "code_verifier", "resource", "grant_type", "scope")
+    async with site(tmp_path, more=MCP) as at:
+        program = await registered(at)
+        for value in ODD:
+            for name in (*asks, "code_challenge_method", "prompt", "response_mode", "request"):
+                reply = await once(at.worker.port, get(program.authorize(**{name: value}), HTML))
+                assert reply.status in {303, 400}, (name, value)
+                assert reply.get("x-evil") is None
+                location = reply.get("location") or "/oauth2/"
+                assert location.startswith(("/oauth2/", f"{CALLBACK}?")), (name, value)
+            for name in redeems:
+                code: dict[str, str | None] = {"grant_type": "authorization_code", "code": "none"}
+                reply = await program.token(**{**code, name: value})
+                assert reply.status in {400, 401}, (name, value)
+                refresh: dict[str, str | None] = {"grant_type": "refresh_token", "refresh_token": value}
+                reply = await program.token(**{**refresh, name: value})
+                assert reply.status in {400, 401}, (name, value)
+
+
+async def test_nested_json(tmp_path: Path) -> None:
+    async with site(tmp_path, more=MCP) as at:
+        for body in (
+            "[" * 16_000,
+            '{"redirect_uris":' * 900 + "1" + "}" * 900,
+            '{"client_name": ' + "9" * 9000 + "}",
+        ):
+            reply = await post(at.worker.port, "/oauth2/register", body, kind="application/json")
+            assert error_of(reply), body[:20]
+
+
+async def test_other_ways_to_authenticate_a_client(tmp_path: Path) -> None:
+    """There are public clients alone: another client's name in a header takes nothing over."""
+    async with site(tmp_path, more=MCP) as at:
+        program, thief = await registered(at), await registered(at, client_name="Thief")
+        code = await code_of(program, at.browser())
+        basic = base64.b64encode(f"{program.client_id}:".encode()).decode()
+        form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK}
+        without = await thief.token(
+            f"Authorization: Basic {basic}", **form, client_id=None, code_verifier=program.verifier
+        )
+        assert error_of(without) == "invalid_client"
+        mixed = await thief.token(f"Authorization: Basic {basic}", **form, code_verifier=program.verifier)
+        assert error_of(mixed) == "invalid_grant"
+
+
+async def test_what_leads_to_the_client_is_neither_kept_nor_passed_on(tmp_path: Path) -> None:
+    async with site(tmp_path, more=MCP) as at:
+        program, browser = await registered(at), at.browser()
+        await asked(program, browser)
+        reply = await browser.submit(decision="allow")
+        assert reply.status == 303
+        assert reply.get("cache-control") == "no-store"
+        assert reply.get("referrer-policy") in {"no-referrer", "same-origin"}
 
 
 async def test_a_parameter_twice(tmp_path: Path) -> None:

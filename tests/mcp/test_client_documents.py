@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +36,7 @@ class Host:
     """A web server that stands where the Internet would, and how it is asked."""
 
     documents: ClientDocuments
-    answer: Callable[[web.Request], web.StreamResponse]
+    answer: Callable[[web.Request], web.StreamResponse | Awaitable[web.StreamResponse]]
     asked: list[str] = field(default_factory=list)
     now: float = 0.0
 
@@ -48,7 +48,8 @@ async def host(folder: Path, *, name: str = HOST) -> AsyncIterator[Host]:
 
     async def serve(request: web.Request) -> web.StreamResponse:
         at.asked.append(request.path)
-        return at.answer(request)
+        answer = at.answer(request)
+        return answer if isinstance(answer, web.StreamResponse) else await answer
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", serve)
@@ -115,6 +116,80 @@ async def test_documents_that_are_refused(
         at.answer = lambda _: web.json_response(DOCUMENT)
         at.now = 31.0
         assert (await at.documents.client(URL)).unverified_name == "Documented"
+
+
+UNUSABLE = [
+    f"https://{HOST}/cb\r\nX-Evil: 1",
+    f"https://{HOST}/cb#fragment",
+    f"https://{HOST}/c\u00e4",
+    f"https://{HOST}/a b",
+    f"https://{HOST}/\\evil.example",
+    f"https://{HOST}",
+    f"https://{HOST}.evil.example/cb",
+    f"https://{HOST}@evil.example/cb",
+    f"https://user@{HOST}/cb",
+    f"https://{HOST}:8443/cb",
+    f"HTTPS://{HOST}/cb",
+    f"http://{HOST}/cb",
+    "http://127.0.0.1/#fragment",
+    "javascript:alert(1)",
+]
+
+
+async def test_redirects_of_a_document_that_nobody_is_sent_to(tmp_path: Path) -> None:
+    more = f"mcp: {{resource: '{RESOURCE}', client_documents: [{HOST}]}}\n"
+    async with host(tmp_path) as at, site(tmp_path, more=more) as here:
+        at.answer = lambda _: web.json_response(
+            {**DOCUMENT, "redirect_uris": [*UNUSABLE, f"https://{HOST}/cb"]}
+        )
+        client = await at.documents.client(URL)
+        portal = here.worker.app.portal
+        assert portal is not None
+        assert portal.mcp is not None
+        for uri in UNUSABLE:
+            assert not (client.may_redirect_to(uri) and portal.mcp.may_redirect(client, uri)), uri
+        assert portal.mcp.may_redirect(client, f"https://{HOST}/cb")
+
+
+async def test_a_host_that_sends_byte_by_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.mcp.client_documents.TIMEOUT", 0.5)
+
+    async def drip(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await answer.write(b" ")
+                await asyncio.sleep(0.05)
+        return answer
+
+    async with host(tmp_path) as at:
+        at.answer = drip
+        with pytest.raises(AuthorizationRefused, match="did not come within"):
+            await at.documents.client(URL)
+
+
+async def test_a_name_that_changes_between_check_and_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: the first answer is allowed, all later ones lead inside. Only the first is used."""
+    asked: list[str] = []
+
+    async def resolve(_: str) -> Sequence[str]:
+        asked.append("127.0.0.2" if not asked else "127.0.0.1")
+        return asked[-1:]
+
+    async with host(tmp_path) as at:
+        with socket.create_server(("127.0.0.1", 0)) as inside:
+            documents = ClientDocuments([HOST], resolve=resolve, port=inside.getsockname()[1])
+            with pytest.raises(AuthorizationRefused):
+                await documents.client(URL)
+            await documents.stop()
+            inside.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                inside.accept()
+        assert asked == ["127.0.0.2"]
+        assert at.asked == []
 
 
 async def test_a_host_that_says_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

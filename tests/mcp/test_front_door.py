@@ -250,6 +250,24 @@ async def test_the_consent_page_shows_a_clean_name_and_allows_only_its_form(tmp_
         assert page.get("cache-control") == "no-store"
 
 
+NAMES = {
+    "\u3164\u2800\uffa0": "(none)",
+    "Z" + "\u0301" * 90 + "oe": "Z" + "\u0301" * 3 + "oe",
+    "\u202eevil\u2066": "evil",
+    "\u200bA\u200b\ufeffB\u00ad": "A B",
+    "\u05d0\u05d1": "\u05d0\u05d1",
+    "\U000e0041X": "X",
+}
+
+
+async def test_names_that_would_hide_or_cover_something(tmp_path: Path) -> None:
+    async with site(tmp_path, more=MCP) as at:
+        for name, shown in NAMES.items():
+            browser = at.browser()
+            await asked(await registered(at, client_name=name), browser)
+            assert f"<bdi>{shown}</bdi>" in browser.text
+
+
 async def test_any_port_of_a_loopback_redirect(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         program = await registered(at)
