@@ -226,7 +226,7 @@ async def test_other_ways_to_authenticate_a_client(tmp_path: Path) -> None:
         assert error_of(mixed) == "invalid_grant"
 
 
-async def test_what_leads_to_the_client_is_neither_kept_nor_passed_on(tmp_path: Path) -> None:
+async def test_redirects_to_the_client_are_neither_stored_nor_leaked_by_a_referrer(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         program, browser = await registered(at), at.browser()
         await asked(program, browser)
