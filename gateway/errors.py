@@ -40,7 +40,7 @@ class Refusal(Exception):
     status: ClassVar[int]
     reason: ClassVar[str]
     title: ClassVar[str]
-    detail: ClassVar[str]
+    detail: str
     # RFC 6750 section 3.1 error code; None if the challenge carries no error.
     error: ClassVar[str | None] = None
     # Whether the response carries a WWW-Authenticate challenge (RFC 6750 section 3).
@@ -254,7 +254,7 @@ class FormRefused(Refusal):
     """The form carries no anti-forgery token that this gateway issued to this browser."""
 
     status, reason = 403, "form_refused"
-    title, detail = "Form expired", "This form is too old, or was not made for this browser: open it again."
+    title, detail = "Page expired", "This page has expired. Reload it and try again."
 
 
 class OriginRefused(Refusal):
@@ -376,7 +376,7 @@ class NotFound(Refusal):
     """An unknown path under the reserved prefix, which is never proxied."""
 
     status, reason = 404, "not_found"
-    title, detail = "Not found", "There is nothing at this address."
+    title, detail = "Page not found", "There is no page at this address."
 
 
 class RateLimited(Refusal):
@@ -418,6 +418,20 @@ class CognitoUnavailable(Refusal):
     title, detail = "Service unavailable", "Cognito cannot be reached at the moment: try again."
     # The length of an outage is unknown; short enough for a person who waits.
     retry_after = 5
+
+
+class WrongUserPool(Refusal):
+    """The app client's tokens are of another user pool than the one configured with it."""
+
+    status, reason = 503, "wrong_user_pool"
+    title = "Sign-in is misconfigured"
+
+    def __init__(self, found: str, configured: str) -> None:
+        super().__init__(f"the app client issues tokens of user pool {found!r}, not of {configured}")
+        self.detail = (
+            f"Sign-in is misconfigured: the app client belongs to the user pool {found}, not to "
+            f"{configured}. Please tell your administrator."
+        )
 
 
 class SessionsUnavailable(Refusal):

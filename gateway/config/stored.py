@@ -1,12 +1,14 @@
 """The settings stored by the set-up page, a small file in `sign_in.state_dir`, used as `cognito.user_pools`.
 
-Invariant: it contains pool and client IDs and nothing else; a configuration file that names pools itself
-takes precedence; it is written atomically.
+A second file records that somebody has signed in with them. Invariant: neither contains anything but pool and
+client IDs and a digest of them; a configuration file that names pools itself takes precedence; both are
+written atomically.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from collections.abc import Mapping
@@ -22,6 +24,8 @@ from gateway.config.validate import Typed, validate
 from gateway.errors import GatewayError, system_said
 
 STORED = "connection.yaml"
+# Beside it, from the first sign-in on: the digest of the connection with which somebody signed in.
+_PROVEN = "signed-in"
 _POOLS = "cognito.user_pools"
 # Only this program reads it.
 _MODE = 0o600
@@ -72,12 +76,43 @@ def connection_text(pool: Mapping[str, Any]) -> str:
 
 def store(state_dir: Path, text: str) -> None:
     """Replace the stored file atomically, also across a crash. Raises GatewayError."""
-    path = stored_file(state_dir)
+    _write(stored_file(state_dir), "# Written by the set-up page.\n" + text)
+
+
+def proven(state_dir: Path) -> bool:
+    """Return whether somebody has signed in with the stored connection; true if there is none."""
+    try:
+        digest = _digest(stored_file(state_dir))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    try:
+        return (state_dir / _PROVEN).read_text("ascii", "replace").strip() == digest
+    except OSError:
+        return False
+
+
+def record_proof(state_dir: Path) -> None:
+    """Record that somebody has signed in with the stored connection. Raises GatewayError."""
+    try:
+        digest = _digest(stored_file(state_dir))
+    except OSError:
+        return  # deleted in the meantime
+    _write(state_dir / _PROVEN, digest + "\n")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _write(path: Path, text: str) -> None:
+    state_dir = path.parent
     try:
         number, temporary = tempfile.mkstemp(dir=state_dir, prefix=".connection-")
         try:
             with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write("# Written by the set-up page.\n" + text)
+                file.write(text)
                 file.flush()
                 os.fchmod(file.fileno(), _MODE)
                 os.fsync(file.fileno())

@@ -89,7 +89,9 @@ class Built:
             previous=self._same_sessions(previous),
         )
         pages = None if previous is None else previous.pages
-        self.pages: Pages = Pages(config, self.threads, log, secret=secret, once=once, previous=pages)
+        self.pages: Pages = Pages(
+            config, self.threads, log, secret=secret, once=once, sealer=sealers.outcome, previous=pages
+        )
         self.credentials: CredentialsCache = CredentialsCache(
             config.cognito, self.threads, previous=self._same_credentials(previous)
         )

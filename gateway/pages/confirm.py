@@ -15,7 +15,7 @@ from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
 from gateway.pages.codes import awaited, destination_of, not_told
-from gateway.pages.kept import Account, forget_account, keep_account, kept_account
+from gateway.pages.kept import Account, keep_account, kept_account
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in import NO_USERNAME
@@ -79,13 +79,7 @@ async def _new_password(turn: Turn, account: Account) -> Answer:
         await turn.ask_account(lambda accounts: accounts.forgot_password(account.username))
     except GatewayError as error:
         turn.report("confirm", error, refusal_texts.sending(error))
-        forget_account(turn.page)
-        return await turn.show(
-            "message",
-            "Your account is confirmed",
-            sentences=["Choose a new password before you sign in."],
-            link={"href": turn.link("/forgot_password"), "text": "Choose a new password"},
-        )
+        return turn.to("/forgot_password", notice="confirmed")
     reset = Account("reset", account.pool_id, account.username, return_to=account.return_to)
     keep_account(turn.page, turn.portal.sealers.challenge, reset)
     return see_other(turn.page.prefix + "/reset_password?notice=confirmed")

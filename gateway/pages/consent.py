@@ -59,7 +59,9 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         return see_other(door.deny(page, waiting, session))
     attempts, keys = portal.pages.attempts, [(CONSENT, f"{session.pool_id}\0{session.subject}")]
     if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
-        return portal.pages.message(page, "Try again later", [told.sentence], status=told.status)
+        return await portal.pages.show(
+            page, "consent", "", problem=told.sentence, status=told.status, retry_after=told.retry_after
+        )
     attempts.count(keys, page.moment)
     try:
         return see_other(await door.allow(page, waiting, session))

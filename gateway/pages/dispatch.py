@@ -17,6 +17,7 @@ from gateway.errors import (
     BadRequest,
     FormRefused,
     MethodNotAllowed,
+    NavigationOnly,
     NoCredentials,
     NotFound,
     Refusal,
@@ -26,11 +27,11 @@ from gateway.http.answers import Answer
 from gateway.http.body import read_form
 from gateway.http.forms import parse_fields
 from gateway.http.headers import value_of
-from gateway.http.navigation import accepts_html, maker_of, prefetches
+from gateway.http.navigation import accepts_html, maker_of, prefetches, seen_by_a_person
 from gateway.http.origin import normal
 from gateway.http.request import Request
 from gateway.http.resource_metadata import public_origin
-from gateway.pages import assets, respond
+from gateway.pages import assets, outcome, respond
 from gateway.pages.csrf import Guard
 from gateway.pages.portal import Portal
 from gateway.pages.sign_in_target import SignInTarget, asked
@@ -46,6 +47,8 @@ _SIGNING_IN = frozenset(
 )
 _SIGNED_IN = frozenset({"/", "/change_password", "/setup"})
 Served = TypeVar("Served")
+# What answers forms of scripts.
+_FOR_PROGRAMS = frozenset({"/credentials"})
 # How a refusal is rendered for programs, counted and logged (gate/record.py).
 Refuse = Callable[[Request, Refusal], Answer]
 
@@ -122,15 +125,45 @@ class Dispatcher:
             # Not a person's request yet: a sign-in started here would replace the one in progress.
             raise NoCredentials("fetched ahead")
         await self._welcome(page)
-        if page.method == "POST":
-            try:
-                await self._take_form(page)
-            except FormRefused:
-                onward = self._onward(page)
-                if onward is None:
-                    raise
-                return onward
-        return await handler(self._portal, page)
+        if page.method == "GET":
+            self._take_outcome(page)
+        if page.method != "POST":
+            return await handler(self._portal, page)
+        try:
+            await self._take_form(page)
+        except FormRefused as refusal:
+            # Whoever made the form: only where it leads is kept, which is checked like any link.
+            page.form = outcome.in_url(page.form)
+            return self._onward(page) or self._again(page, refusal)
+        try:
+            return await handler(self._portal, page)
+        except (NotFound, NavigationOnly):
+            raise
+        except Refusal as refusal:
+            return self._again(page, refusal)
+
+    def _take_outcome(self, page: PageRequest) -> None:
+        page.outcome = outcome.take(page, self._portal.sealers.outcome)
+        if page.outcome is not None:
+            page.form = page.outcome.form
+
+    def _again(self, page: PageRequest, refusal: Refusal) -> Answer:
+        """Redirect to the form, which shows why it was refused; raise the refusal where that cannot be.
+
+        That is: not a person's browser, or one that keeps no cookies, or no page to return to."""
+        shown = page.known_browser is not None and page.path not in _FOR_PROGRAMS
+        if not shown or not seen_by_a_person(page.request):
+            raise refusal
+        plain = self._refuse(page.request, refusal)
+        if plain.status < 400:
+            return plain
+        return outcome.redirected(
+            page,
+            self._portal.sealers.outcome,
+            problem=refusal.detail,
+            status=plain.status,
+            retry_after=refusal.retry_after,
+        )
 
     def _onward(self, page: PageRequest) -> Answer | None:
         """Return where to redirect a form whose token belongs to another state of this browser, which has

@@ -25,6 +25,7 @@ from gateway.sessions.page_request import PageRequest
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
+CONFIRMED = "Your account is confirmed. Choose a new password before you sign in."
 NOTICES: Mapping[str, str] = {
     "confirmed": "Your account is confirmed. Now choose your password: we've sent you another code for it.",
     "required": "You need a new password before you can sign in. We've sent you a code for it.",
@@ -109,13 +110,17 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
 async def _ask(
     turn: Turn, *, refusal_text: RefusalText | None = None, errors: Mapping[str, str] | None = None
 ) -> Answer:
+    # The name of a sign-in that failed just now.
+    known = kept_account(turn.page, turn.portal.sealers.challenge, "confirm")
+    username = turn.form.get("username", "") or (known.username if known else "")
     return await turn.show(
         "forgot_password",
         "Forgot your password?",
         refusal_text=refusal_text,
         errors=errors,
         lead="We'll send you a code to choose a new password.",
-        username=turn.form.get("username", "")[:128],
+        notice=CONFIRMED if turn.page.query.get("notice") == "confirmed" else None,
+        username=username[:128],
         links={"sign_in": turn.link("/sign_in")},
     )
 

@@ -1,8 +1,8 @@
 """`/`: the portal. Shows who is signed in and until when, the access token, AWS credentials and sign-out.
 
 Without a user pool it says what is missing and links to the set-up form. Invariant: a token is shown only on
-the page of its own session, only in response to our own form submitted by a person (routes.shown), and no
-browser stores the page (respond.guarded).
+the page of its own session, only after our own form was submitted by a person (routes.shown), and no browser
+stores the page (respond.guarded).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import CognitoUnavailable, CredentialsRefused, NavigationOnly
 from gateway.http.answers import Answer
+from gateway.http.navigation import shown_to_a_person
 from gateway.pages import signed_out
 from gateway.pages.badge import NOT_CONNECTED, Badge
 from gateway.pages.respond import see_other
@@ -51,23 +52,28 @@ class ShownCredentials:
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
-    """Handle GET. The page contains no token, since any script of the API's pages can fetch it."""
+    """Handle GET. The page contains no token, since any script of the API's pages can fetch it; except once,
+    after `reveal`, in a window."""
     if not portal.config.cognito.sign_in_pools:
         badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
     if page.session is None or page.principal is None:
         return signed_out.come_back(portal, page) or see_other(page.prefix + "/sign_in")
-    return await _portal(portal, page, page.session)
+    asked = (
+        page.outcome is not None and not page.outcome.refused and shown_to_a_person(page.request, page.origin)
+    )
+    return await _portal(portal, page, page.session, reveals=page.form.get("show", "") if asked else "")
 
 
 async def reveal(portal: Portal, page: PageRequest) -> Answer:
-    """Handle POST: the same page with what the field `show` names, `token` or `credentials`."""
+    """Handle POST: redirect to the same page, which shows once what the field `show` names, `token` or
+    `credentials`."""
     portal.need_pool()
     if page.session is None or page.principal is None:
         return see_other(page.prefix + "/sign_in?notice=ended")
     if not portal.config.sign_in.show_tokens:
         raise NavigationOnly("sign_in.show_tokens is false")
-    return await _portal(portal, page, page.session, reveals=page.form.get("show", ""))
+    return portal.pages.after_post(page)
 
 
 async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveals: str = "") -> Answer:
@@ -87,7 +93,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         notice=NOTICES.get(page.query.get("notice", "")),
         name=name,
         second=second,
-        initial=name[:1].upper(),
+        initial=initial(name),
         pool=session.pool_id,
         groups=groups,
         has_token=shows,
@@ -141,6 +147,11 @@ def names(session: Session, claims: Claims | None) -> tuple[str, str | None]:
     first = texts[0] if texts else session.username
     email = every.get("email")
     return first, email if isinstance(email, str) and email != first else None
+
+
+def initial(name: str) -> str:
+    """Return the letter that stands for the person: the first letter or digit of the name. Pure."""
+    return next((character for character in name if character.isalnum()), "?").upper()
 
 
 def moment(when: float, now: float) -> Moment:

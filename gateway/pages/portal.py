@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, UserPool
-from gateway.errors import AuthorizationExpired, InvalidToken, NotConfigured
+from gateway.errors import AuthorizationExpired, InvalidToken, NotConfigured, WrongUserPool
 from gateway.gate.authenticate import Authenticator
 from gateway.mcp.front_door import FrontDoor
 from gateway.pages.aws_credentials import CredentialsCache
@@ -22,7 +22,7 @@ from gateway.sessions.page_request import PageRequest
 from gateway.sessions.proof import Prover
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.threads import Threads
-from gateway.tokens.claims import Claims
+from gateway.tokens.claims import Claims, decode
 from gateway.tokens.principal import Principal
 
 
@@ -36,11 +36,15 @@ class Sealers:
     challenge: Sealer
     # Managed login between /start and /callback.
     login: Sealer
+    # A form's outcome, for the page after it.
+    outcome: Sealer
     setup: Sealer
 
     @classmethod
     def of(cls, secrets: Sequence[bytes]) -> Sealers:
-        return cls(*(Sealer(secrets, name) for name in ("session", "csrf", "challenge", "login", "setup")))
+        return cls(
+            *(Sealer(secrets, name) for name in ("session", "csrf", "challenge", "login", "outcome", "setup"))
+        )
 
 
 class Portal:
@@ -91,7 +95,17 @@ class Portal:
     async def signed_in(self, page: PageRequest, pool: UserPool, tokens: Tokens, return_to: str) -> None:
         """End a sign-in: its tokens go to the MCP client it was for, else they make a session of the browser.
 
-        Raises InvalidToken, NoKeys, SessionsUnavailable or AuthorizationExpired."""
+        Raises InvalidToken, WrongUserPool, NoKeys, SessionsUnavailable or AuthorizationExpired."""
+        try:
+            await self._signed_in(page, pool, tokens, return_to)
+        except InvalidToken:
+            unverified_issuer = decode(tokens.access.encode("ascii", "replace")).unverified_issuer
+            if unverified_issuer is None or unverified_issuer in pool.issuers:
+                raise
+            raise WrongUserPool(unverified_issuer.rpartition("/")[2][:64], pool.id) from None
+        await self.pages.first_sign_in.record()
+
+    async def _signed_in(self, page: PageRequest, pool: UserPool, tokens: Tokens, return_to: str) -> None:
         if self.mcp is None or not self.mcp.is_for_client(return_to):
             await self.sessions.begin(page, pool, tokens)
             return

@@ -56,6 +56,7 @@ class Renderer:
         *,
         status: int = 200,
         errors: Mapping[str, str] | None = None,
+        problem: str | None = None,
         badge: Badge | None = None,
         **context: Any,
     ) -> Answer:
@@ -78,7 +79,7 @@ class Renderer:
             "errors": Errors(errors or {}),
             # The field that gets the focus.
             "wrong": next(iter(errors or {}), None),
-            "problem": None,
+            "problem": problem,
             "notice": None,
             "lead": None,
             "link": None,

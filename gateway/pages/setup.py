@@ -1,8 +1,9 @@
 """`/setup`: connects an unconfigured gateway to a user pool, authorised by the set-up code from the log.
 
-Once connected, the form is closed. What it stored may be changed by a signed-in member of
-`sign_in.admin_groups` (setup_admin.py). Invariant: nothing is stored that was not checked at Cognito, a code
-stores once, and Cognito is not called for anyone without the right to use the form.
+Once somebody has signed in with the connection (first_sign_in.py), the form is closed. What it stored may be
+changed by a signed-in member of `sign_in.admin_groups` (setup_admin.py). Invariant: nothing is stored that
+was not checked at Cognito, a code stores once, and Cognito is not called for anyone without the right to use
+the form.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
 from gateway.pages.attempts import SETUP_BY_ADDRESS, Key, by_address
 from gateway.pages.badge import NOT_CONNECTED
+from gateway.pages.first_sign_in import remember, stored_here
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.setup_admin import may_change, objection
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 # What authorises the use of the form.
-Right = Literal["code", "admin"]
+Right = Literal["code", "admin", "browser"]
 WRONG_CODE = "That isn't the current setup code"
 # Times that the page checks, once a second, whether the new configuration is served, before it reports a
 # failure.
@@ -40,14 +42,17 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     looks = page.query.get("saved")
     if looks is not None:
         return await _saved(portal, page, looks)
-    right = _right(portal, page)
-    values = _stored_values(portal) if right == "admin" else {}
-    return await _form(portal, page, right, values)
+    right = await _right(portal, page)
+    if page.outcome is None:
+        return await _form(portal, page, right, {} if right == "code" else _stored_values(portal))
+    if page.outcome.refused:
+        return await _form(portal, page, right, page.form)
+    return await _checked(portal, page)
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:
     """Handle POST: check and store the connection."""
-    right, form = _right(portal, page), page.form
+    right, form = await _right(portal, page), page.form
     number = portal.pages.setup_code.number
     if right == "code" and not matches(form.get("setup_code", ""), portal.pages.setup_code.text(number)):
         return await _wrong_code(portal, page)
@@ -63,10 +68,8 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     )
     if errors:
         return await _form(portal, page, right, form, errors=errors)
-    if right == "admin":
-        return await _keep(portal, page, right, connection)
     # Used last, so that a mistyped value does not cost the code; of two concurrent requests one succeeds.
-    if not portal.pages.setup_code.use(number):
+    if right == "code" and not portal.pages.setup_code.use(number):
         return await _wrong_code(portal, page)
     try:
         return await _keep(portal, page, right, connection)
@@ -108,10 +111,7 @@ async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Poo
     text, folder = connection_text(connection.as_pool), portal.config.sign_in.state_dir
     if folder is None:
         _log(portal, page, "shown", pool=connection.user_pool_id)
-        lead = "Add this to the configuration file, then reload the gateway."
-        return await portal.pages.show(
-            page, "setup_done", "The IDs work", lead=lead, yaml=text, refresh=None, badge=NOT_CONNECTED
-        )
+        return portal.pages.after_post(page)
     try:
         await asyncio.to_thread(store, folder, text)
     except GatewayError as error:
@@ -121,13 +121,32 @@ async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Poo
         )
         return await _form(portal, page, right, page.form, refusal_text=refusal_text)
     _log(portal, page, "connected", pool=connection.user_pool_id)
+    remember(page, portal.sealers.setup, connection)
     # Every worker checks its files once a second.
     return see_other(f"{page.prefix}/setup?saved={_LOOKS}")
 
 
+async def _checked(portal: Portal, page: PageRequest) -> Answer:
+    """Show what to write into the configuration file, where the gateway has no place to store it."""
+    connection, _ = read(page.form)
+    return await portal.pages.show(
+        page,
+        "setup_done",
+        "The IDs work",
+        lead="Put this into the configuration file, in place of its cognito.user_pools, and save it. The "
+        "gateway reloads the file by itself, or on SIGHUP. Where sign_in.state_dir is set, this page saves "
+        "it for you.",
+        yaml=connection_text(connection.as_pool),
+        badge=NOT_CONNECTED,
+    )
+
+
 async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
     """Reload, without a script, until the new configuration is served; then redirect to sign-in."""
-    if portal.config.cognito.user_pools:
+    if portal.config.cognito.user_pools and stored_here(page, portal.sealers.setup) in {
+        None,
+        _served(portal),
+    }:
         return see_other(page.prefix + "/sign_in?notice=connected")
     left = int(looks) if looks.isascii() and looks.isdigit() and len(looks) < 3 else 0
     if left <= 0:
@@ -148,13 +167,15 @@ async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
     )
 
 
-def _right(portal: Portal, page: PageRequest) -> Right:
+async def _right(portal: Portal, page: PageRequest) -> Right:
     """Return what authorises the caller. Raises NotFound if nothing does: the page does not exist for
     them."""
     if not portal.config.cognito.user_pools:
         return "code"
     if may_change(portal, page):
         return "admin"
+    if not await portal.pages.first_sign_in.happened():
+        return "browser" if stored_here(page, portal.sealers.setup) == _served(portal) else "code"
     raise NotFound("the gateway is already connected, and the caller may not change the connection")
 
 
@@ -162,6 +183,11 @@ def _stored_values(portal: Portal) -> dict[str, str]:
     pool = portal.config.cognito.user_pools[0]
     values = (pool.region, pool.id, pool.client_ids[0], pool.identity_pool_id or "")
     return dict(zip(FIELDS, values, strict=True))
+
+
+def _served(portal: Portal) -> str:
+    """Return the connection in force, as it is stored."""
+    return connection_text(PoolConnection(**_stored_values(portal)).as_pool)
 
 
 def _log(
@@ -195,10 +221,11 @@ async def _form(
     refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Answer:
+    connected = bool(portal.config.cognito.user_pools)
     return await portal.pages.show(
         page,
         "setup",
-        "Connect to Cognito" if right == "code" else "Change the connection",
+        "Change the connection" if connected else "Connect to Cognito",
         status=refusal_text.status if refusal_text else 400 if errors else 200,
         retry_after=refusal_text.retry_after if refusal_text else None,
         lead="Find these in the AWS console under Amazon Cognito. We check them before saving.",
@@ -206,5 +233,7 @@ async def _form(
         problem=refusal_text.sentence if refusal_text and not refusal_text.field else None,
         values={name: values.get(name, "")[:128] for name in (*FIELDS, "setup_code")},
         asks_code=right == "code",
-        badge=NOT_CONNECTED if right == "code" else None,
+        asks_password=right == "admin",
+        cancel=f"{page.prefix}/{'' if right == 'admin' else 'sign_in'}" if connected else None,
+        badge=None if connected else NOT_CONNECTED,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.aws import phrases
@@ -55,8 +55,11 @@ class PoolConnection:
 def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, str]]:
     """Return the values as typed, and a message for each that is malformed. Pure."""
     connection = PoolConnection(*(form.get(name, "").strip() for name in FIELDS))
+    if not connection.region:
+        # A user pool's ID begins with it.
+        connection = replace(connection, region=connection.user_pool_id.partition("_")[0])
     errors = {}
-    if not _REGION.fullmatch(connection.region):
+    if form.get("region", "").strip() and not _REGION.fullmatch(connection.region):
         errors["region"] = "Enter the region's name, such as eu-central-1"
     for name, kind, wanted in (
         ("user_pool_id", shapes.POOL_ID, True),

@@ -18,10 +18,13 @@ from gateway.observe.logs import Logger
 from gateway.pages import respond
 from gateway.pages.appearance import Look, look_of
 from gateway.pages.attempts import Attempts
+from gateway.pages.first_sign_in import FirstSignIn
 from gateway.pages.once import Once
+from gateway.pages.outcome import redirected
 from gateway.pages.setup_code import SetupCode
 from gateway.pages.user_pool_access import UserPoolAccess
 from gateway.sessions.page_request import PageRequest
+from gateway.sessions.sealing import Sealer
 from gateway.sessions.threads import Threads
 
 if TYPE_CHECKING:
@@ -44,14 +47,17 @@ class Pages:
         *,
         secret: bytes,
         once: Once,
+        sealer: Sealer,
         previous: Pages | None,
     ) -> None:
-        """Build the state. `secret` and `once` are shared by all workers of this start, and by nothing
-        else."""
+        """Build the state. `sealer` seals the outcomes of forms; `secret` and `once` are shared by all
+        workers of this start, and by nothing else."""
         self.config = config
         self.log = log
         self.once = once
+        self._sealer = sealer
         self.setup_code = SetupCode(secret, once)
+        self.first_sign_in = FirstSignIn(config, log)
         # A reload resets no attempts and does not compile the templates again.
         self.attempts: Attempts = Attempts() if previous is None else previous.attempts
         self.look: Look = look_of(config.sign_in.appearance)
@@ -101,8 +107,26 @@ class Pages:
         retry_after: int | None = None,
         **context: Any,
     ) -> Answer:
-        """Return a page. `context` as in render.Renderer.page, `retry_after` in seconds."""
-        answer = (await self.renderer()).page(self.look, page, template, title, status=status, **context)
+        """Return a page; for a form with errors, a redirect to it. `context` as in render.Renderer.page,
+        `retry_after` in seconds."""
+        errors, problem = context.pop("errors", None), context.pop("problem", None)
+        if page.method == "POST" and (errors or problem):
+            return redirected(
+                page,
+                self._sealer,
+                kept=context.get("kept"),
+                errors=errors,
+                problem=problem,
+                status=status,
+                retry_after=retry_after,
+            )
+        if page.outcome is not None and page.outcome.refused:
+            # The status as well: browsers do not offer to save a password that was refused.
+            errors, problem = page.outcome.errors, page.outcome.problem
+            status, retry_after = page.outcome.status, page.outcome.retry_after
+        answer = (await self.renderer()).page(
+            self.look, page, template, title, status=status, errors=errors, problem=problem, **context
+        )
         if retry_after is not None:
             answer.headers.append((b"Retry-After", b"%d" % retry_after))
         return answer
@@ -127,6 +151,10 @@ class Pages:
             request_id=page.request_id,
             back=back,
         )
+
+    def after_post(self, page: PageRequest) -> Answer:
+        """Redirect to the page of this form, which finds what was typed in `page.outcome`."""
+        return redirected(page, self._sealer)
 
     async def renderer(self) -> Renderer:
         async with self._loading:

@@ -44,7 +44,7 @@ NOTICES: Mapping[str, str] = {
 async def show(portal: Portal, page: PageRequest) -> Answer:
     """Handle GET: show the form, or ask which user pool."""
     wanted = asked(page, portal.pages.pools)
-    if page.session is not None and page.query.get("again") != "1":
+    if page.session is not None and page.query.get("again") != "1" and page.outcome is None:
         return see_other(wanted.onward(page))  # signed in already
     if portal.pages.pools and wanted.pool_id is None:
         return await _choose(portal, page, wanted)
@@ -105,6 +105,7 @@ async def _form(
     notice: str | None = None,
 ) -> Answer:
     page = turn.page
+    problem = None if page.outcome is None else page.outcome.problem
     # A user who has just confirmed an account, or mistyped a password, need not type the username again.
     known = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice or refusal_text else None
     username = page.form.get("username", "") or (known.username if known else "")
@@ -117,9 +118,11 @@ async def _form(
         notice=notice,
         links={
             **_links(turn),
+            # Whoever connected the gateway may have given a client or pool of something else.
+            "setup": None if await turn.portal.pages.first_sign_in.happened() else f"{page.prefix}/setup",
             "sign_up": turn.link("/sign_up") if await turn.pool.offers_sign_up() else None,
             "confirm": turn.link("/confirm")
-            if refusal_text and refusal_text.sentence == refusal_texts.WRONG.sentence
+            if refusal_texts.WRONG.sentence in (problem, refusal_text and refusal_text.sentence)
             else None,
         },
         username=username[:128],

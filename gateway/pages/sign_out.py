@@ -16,7 +16,7 @@ from gateway.pages import respond
 from gateway.pages.home import names
 from gateway.pages.portal import Portal
 from gateway.pages.return_to import return_path
-from gateway.pages.signed_out import AFTER, LIFE, SENTENCES, onward
+from gateway.pages.signed_out import AFTER, LIFE, onward
 from gateway.sessions.ending import SignOutResult
 from gateway.sessions.page_request import PageRequest
 
@@ -42,16 +42,16 @@ async def sign_out(portal: Portal, page: PageRequest) -> Answer:
     everywhere = page.form.get("everywhere") == "yes"
     done = await portal.sessions.sign_out(page, everywhere=everywhere)
     wanted, unsaid = return_path(page.form.get("return_to")), _problems(done, everywhere=everywhere)
-    if pool is not None and pool.domain is not None:
-        client_id = pool.client_ids[0] if session is None else session.client_id
+    managed = pool is not None and pool.domain is not None
+    if managed or unsaid:
         text = json.dumps({"return_to": wanted, "unsaid": unsaid}).encode("ascii")
         sealed = portal.sealers.login.seal(text, until=page.now + LIFE, binding=AFTER.encode("ascii"))
         page.set_cookies += page.cookies.set_split(AFTER, sealed, max_age=LIFE)
+    if pool is not None and pool.domain is not None:
+        client_id = pool.client_ids[0] if session is None else session.client_id
         return respond.see_other(logout_url(pool.domain, client_id, page.url("/")))
     if unsaid:
-        sentences = [SENTENCES[each] for each in unsaid]
-        back = ("Continue", onward(page, wanted))
-        return portal.pages.message(page, "Signed out here", sentences, status=502, back=back)
+        return respond.see_other(f"{page.prefix}/")  # says it: signed_out.come_back
     return respond.see_other(onward(page, wanted))
 
 

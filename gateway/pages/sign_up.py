@@ -1,7 +1,7 @@
 """`/sign_up`: self-service sign-up, where the pool allows it.
 
-Invariant: a taken username gets the same answer as a free one, and no attribute is passed on that the page
-did not ask for.
+Invariant: an address that has an account gets the same answer as one that has none; a chosen name that is
+taken is said to be, as nobody could go on otherwise. No attribute is passed on that the page did not ask for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gateway.pages.kept import Account, keep_account
 from gateway.pages.password_rules import broken, rules
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
+from gateway.pages.sign_in_target import asked
 from gateway.pages.sign_up_fields import MISSING, Asking, account_of, unfilled
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
@@ -30,11 +31,14 @@ if TYPE_CHECKING:
 RESEND_AFTER = 60.0
 # Seconds to fill in the form.
 _LIFE = 3600.0
+_NAME_TAKEN = RefusalText("This username is taken. Choose another.", "username")
 _TAKEN = frozenset({"UsernameExistsException", "AliasExistsException"})
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
     """Handle GET: show the form."""
+    if page.session is not None:
+        return see_other(asked(page, portal.pages.pools).onward(page))  # signed in already
     turn = await _turn(portal, page)
     return turn if isinstance(turn, Answer) else await _form(turn, await _asking(turn))
 
@@ -118,6 +122,9 @@ async def _refused(
 ) -> Answer:
     refusal_text = refusal_texts.sign_up(error)
     code, message = (error.code, error.message) if isinstance(error, CognitoRefused) else ("", "")
+    if code == "UsernameExistsException" and _is_a_name(asking, username):
+        turn.report("sign_up", error, _NAME_TAKEN)
+        return await _form(turn, asking, refusal_text=_NAME_TAKEN)
     if code in _TAKEN:
         # Looks as if a code was sent; the account's owner knows that they have one.
         turn.report("sign_up", error, RefusalText("taken"))
@@ -132,6 +139,12 @@ async def _refused(
         refusal_text = RefusalText("Please fill in the rest as well.")
         return await _form(turn, asking.with_missing(missing), refusal_text=refusal_text)
     return await _form(turn, asking, refusal_text=refusal_text)
+
+
+def _is_a_name(asking: Asking, username: str) -> bool:
+    """Return whether the username is a name that the user chose, not an address, which is nobody's
+    business."""
+    return asking.username_optional is not None and "@" not in username and not username.startswith("+")
 
 
 async def _form(

@@ -8,6 +8,7 @@ next one.
 from __future__ import annotations
 
 from gateway.config.model import Config
+from gateway.config.stored import proven
 from gateway.observe.logs import Logger
 from gateway.pages.once import Once
 from gateway.version import PYTHON, VERSION
@@ -53,4 +54,9 @@ def announce_setup(
 
 
 def _asks(config: Config) -> bool:
-    return config.sign_in.enabled and not config.cognito.user_pools
+    sign_in, cognito = config.sign_in, config.cognito
+    if cognito.user_pools and (not cognito.stored or sign_in.state_dir is None):
+        return False
+    # Open again until somebody has signed in with what the page stored.
+    unproven = sign_in.state_dir is not None and not proven(sign_in.state_dir)
+    return sign_in.enabled and (not cognito.user_pools or unproven)

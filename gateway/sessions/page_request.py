@@ -2,7 +2,7 @@
 
 A handler takes the portal and a `PageRequest` and returns an `Answer`; cookies to set are added to
 `page.set_cookies`. Invariant: `form` is empty unless the request was a POST with a valid token and origin
-(gateway/pages/csrf.py), and nothing here came unchecked from another site.
+(gateway/pages/csrf.py) or follows such a one (`outcome`), and nothing here came unchecked from another site.
 """
 
 from __future__ import annotations
@@ -30,6 +30,24 @@ _BROWSER_BYTES = 16
 _BROWSER_TEXT = 22
 
 
+@dataclass(frozen=True, slots=True)
+class FormOutcome:
+    """What a form leaves for the page that its answer redirects to (gateway/pages/outcome.py)."""
+
+    path: str
+    # What was typed, without passwords and codes.
+    form: Fields = field(default_factory=dict, repr=False)
+    # Messages by field, and one about the whole form.
+    errors: Fields = field(default_factory=dict)
+    problem: str | None = None
+    status: int = 200
+    retry_after: int | None = None
+
+    @property
+    def refused(self) -> bool:
+        return bool(self.errors or self.problem)
+
+
 @dataclass(slots=True)
 class PageRequest:
     """A checked request for a page.
@@ -52,6 +70,8 @@ class PageRequest:
     # Makes a token for this page's forms (csrf.Guard.token).
     make_token: Callable[[PageRequest], str] = field(repr=False)
     form: Fields = field(default_factory=dict, repr=False)
+    # Of a GET: the outcome of the form that redirected here.
+    outcome: FormOutcome | None = None
     # The session of the cookies; None also if an Authorization header takes precedence.
     session: Session | None = None
     principal: Principal | None = None

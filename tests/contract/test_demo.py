@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -16,16 +17,18 @@ import pytest
 
 from tests.support.demos import taking_turns
 from tests.support.ports import free_port
+from tests.support.site import Browser
+from tests.support.waiting import PATIENCE
 
 AWS = Path(sys.executable).with_name("aws")
 
 
 @contextmanager
-def demo(folder: Path, port: int) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def demo(folder: Path, port: int, *flags: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The running demo and what it printed; its temporary files would be in the folder."""
     environ = {**os.environ, "TMPDIR": str(folder)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "gateway", "demo", "--port", str(port)],
+        [sys.executable, "-m", "gateway", "demo", "--port", str(port), *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -104,6 +107,46 @@ def test_taken_ports_are_replaced_and_sigterm_ends_it(tmp_path: Path) -> None:
             process.send_signal(signal.SIGTERM)
             # Long before drain_timeout's 30 s: nobody has to be waited for.
             assert process.wait(25) == 0
+
+
+@pytest.mark.engine
+def test_the_demo_of_the_set_up_page_can_be_connected(tmp_path: Path) -> None:
+    ports = [free_port() for _ in range(4)]
+    chosen = [
+        f"--{name}-port={port}" for name, port in zip(("cognito", "api", "metrics"), ports, strict=False)
+    ]
+    with demo(tmp_path, ports[3], "--not-configured", *chosen) as (process, begun):
+        printed = begun
+        assert f"local Cognito  http://127.0.0.1:{ports[0]}\n" in printed
+        assert process.stdout is not None
+        while (code := re.search(r" setup_code=([A-Z2-7-]+)", printed)) is None:
+            printed += process.stdout.readline()
+        named = {
+            field: re.search(rf"^  {title} +(\S+)$", printed, re.M)
+            for field, title in (
+                ("user_pool_id", "user pool ID"),
+                ("client_id", "app client ID"),
+                ("identity_pool_id", "identity pool ID"),
+            )
+        }
+        fields = {field: found[1] for field, found in named.items() if found is not None}
+        asyncio.run(connect(Browser(ports[3]), setup_code=code[1], region="", **fields))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    assert list(tmp_path.rglob("*gateway*")) == []
+
+
+async def connect(browser: Browser, **fields: str) -> None:
+    await browser.open("/oauth2/setup")
+    await browser.submit(**fields)
+    async with asyncio.timeout(PATIENCE):
+        while "connected to your user pool" not in browser.text:
+            assert 'role="alert"' not in browser.text
+            await asyncio.sleep(0.2)
+            await browser.open("/oauth2/setup?saved=5")
+    await browser.submit(username="alice@example.com", password="Wonderland-2024")
+    await browser.submit(form=1)
+    assert "AWS_SESSION_TOKEN" in browser.text
 
 
 def test_the_gateways_port_is_not_replaced(tmp_path: Path) -> None:

@@ -230,6 +230,13 @@ async def test_the_outbox_is_read_under_loopback_names_only(wire: Wire) -> None:
     for query, number in (("?username=bob@example.com", 2), ("?username=eve", 0), ("?kind=invitation", 0)):
         async with wire.session.get(wire.local.url + "/_outbox" + query) as answer:
             assert len(await answer.json()) == number
+    # A browser gets a page, in which nothing that was typed is markup.
+    async with wire.session.get(wire.local.url + "/_outbox", headers={"Accept": "text/html"}) as answer:
+        page = await answer.text()
+    assert answer.content_type == "text/html"
+    assert f'<p class="code">{sent[-1]["code"]}</p>' in page
+    assert page.count("E-mail to bob@example.com") == 2
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
     for host in ("evil.example:9229", "127.0.0.1.evil.example", "[", ""):
         async with wire.session.get(wire.local.url + "/_outbox", headers={"Host": host}) as answer:
             assert answer.status in (400, 403)

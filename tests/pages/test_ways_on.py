@@ -7,20 +7,23 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import BrowserContext, Page
 
+from gateway.serve.reload import Reloader
 from tests.support.chromium import chromium, looking
-from tests.support.site import ALICE, PASSWORD, POOL, Site, second_factors, site
+from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Site, second_factors, seed, site
 from tests.support.wire import OK, Received
 
 pytestmark = pytest.mark.engine
+OTHER = "us-east-1_Other12345"
 
 
 @asynccontextmanager
-async def opened(folder: Path, **settings: str) -> AsyncIterator[tuple[Site, Page]]:
-    async with site(folder, **settings) as at, chromium() as browser, looking(browser) as page:  # type: ignore[arg-type]
+async def opened(folder: Path, **settings: Any) -> AsyncIterator[tuple[Site, Page]]:
+    async with site(folder, **settings) as at, chromium() as browser, looking(browser) as page:
         yield at, page
 
 
@@ -195,3 +198,118 @@ async def test_a_limit_of_requests_is_a_page(tmp_path: Path) -> None:
             response = await page.goto(f"{at.url}/open")
         assert await page.inner_text("h1") == "Too many requests"
         assert "Try again in" in await page.inner_text("main")
+
+
+async def test_going_back_after_a_wrong_and_a_right_password(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (at, page):
+        await page.goto(f"{at.url}/app")
+        await enter(page, "wrong")
+        await page.wait_for_selector("[role=alert]")
+        # The page that says so is nothing that a reload would send again.
+        await page.reload()
+        assert not await page.is_visible("[role=alert]")
+        await enter(page, "wrong")
+        await page.wait_for_selector("[role=alert]")
+        assert await page.input_value("#username") == ALICE
+        await enter(page)
+        await page.wait_for_url(f"{at.url}/app")
+        await page.go_back()
+        assert page.url.startswith(at.url), "not the browser's question whether to send a form again"
+
+
+async def test_a_shown_token_is_not_asked_for_again(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (at, page):
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        await enter(page)
+        await page.click("text=Show token")
+        await page.wait_for_selector("#token")
+        await page.click("text=Open the application")
+        await page.wait_for_url(f"{at.url}/")
+        await page.go_back()
+        assert page.url.startswith(f"{at.url}/oauth2/")
+        await page.reload()
+        await page.wait_for_selector("text=Show token")
+        assert not await page.is_visible("#token")
+
+
+async def test_a_taken_username_is_said_to_be(tmp_path: Path) -> None:
+    document = seed(pool={"UsernameAttributes": []})
+    document["UserPools"][0]["Users"] = [
+        {"Username": "alice", "Password": PASSWORD, "Attributes": {"email": ALICE, "email_verified": "true"}}
+    ]
+    async with opened(tmp_path, seeded=document) as (at, page):
+        await at.settled()
+        await page.goto(f"{at.url}/oauth2/sign_up")
+        await page.fill("#attribute_username", "alice")
+        await page.fill("#attribute_email", "other@example.com")
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        error = "#attribute_username-error"
+        await page.wait_for_selector(error)
+        assert await page.inner_text(error) == "This username is taken. Choose another."
+        assert await page.input_value("#attribute_email") == "other@example.com"
+        await page.fill("#attribute_username", "somebody")
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/oauth2/confirm")
+
+
+async def test_another_browser_gets_another_code(tmp_path: Path) -> None:
+    new = {"Username": "new@example.com", "Password": PASSWORD, "Status": "UNCONFIRMED"}
+    async with opened(tmp_path, seeded=seed(new)) as (at, page):
+        await page.goto(f"{at.url}/oauth2/confirm")
+        await page.fill("#username", "new@example.com")
+        await page.click("text=Send another")
+        await page.wait_for_selector("[role=status] >> text=another code")
+        assert [message.username for message in at.local.state.outbox]
+
+
+async def test_a_connection_that_does_not_fit_can_be_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Without AWS credentials nobody can tell which pool a client belongs to.
+    monkeypatch.setattr("gateway.aws.clients.is_loopback", lambda url: False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+    document = seed()
+    first = document["UserPools"][0]
+    bob = {"Username": "bob@example.com", "Password": PASSWORD, "Attributes": {"email_verified": "true"}}
+    clients = [{**first["Clients"][0], "ClientId": "otherclient"}]
+    document["UserPools"].append({**first, "Id": OTHER, "Users": [bob], "Groups": [], "Clients": clients})
+    (tmp_path / "state").mkdir()
+    async with opened(tmp_path, seeded=document, pools=False, sign_in="state_dir: state") as (at, page):
+        reloader = Reloader(at.source, at.worker)
+        reloader.start()
+        (line,) = await at.logged("setup_code")
+        await page.goto(f"{at.url}/oauth2/setup")
+        await page.fill("#setup_code", line["setup_code"])
+        await page.fill("#user_pool_id", POOL)
+        await page.fill("#client_id", "otherclient")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#username")
+        # A user of the client's pool learns what does not fit; one of the other pool finds the way back.
+        await page.fill("#username", "bob@example.com")
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("[role=alert]")
+        said = await page.inner_text("[role=alert]")
+        assert f"the app client belongs to the user pool {OTHER}, not to {POOL}" in said
+        await page.click("text=Check the connection")
+        # The browser that stored it needs no code.
+        assert await page.input_value("#client_id") == "otherclient"
+        assert not await page.is_visible("#setup_code")
+        await page.fill("#client_id", CLIENT)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#username")
+        assert "connected" in await page.inner_text("[role=status]")
+        await enter(page)
+        await page.wait_for_selector("text=Sign out everywhere")
+        # From now on the form is closed: after a restart too, since it is recorded beside the connection.
+        response = await page.goto(f"{at.url}/oauth2/setup")
+        assert response is not None
+        assert response.status == 404
+        assert (tmp_path / "state" / "signed-in").exists()
+        await reloader.stop()

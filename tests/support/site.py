@@ -188,7 +188,7 @@ class Browser:
     async def open(self, target: str, *lines: str) -> Reply:
         """GET a page, following redirects."""
         reply = await self._send(get(target, HTML, *self._cookie(), *lines))
-        return await self._follow(target, reply)
+        return await self._follow(target, reply, *lines)
 
     async def submit(self, *lines: str, form: int = 0, **fields: str) -> Reply:
         """Post form number `form` of the current page."""
@@ -207,7 +207,7 @@ class Browser:
             method="POST",
         )
         reply = await self._send(head + body.encode("ascii"))
-        return await self._follow(target, reply)
+        return await self._follow(target, reply, *lines)
 
     def form(self, number: int = 0) -> tuple[str, dict[str, str]]:
         """Return the target of a form of the current page, and its hidden fields."""
@@ -228,7 +228,9 @@ class Browser:
                 self.cookies[name] = value
         return reply
 
-    async def _follow(self, target: str, reply: Reply) -> Reply:
+    async def _follow(self, target: str, reply: Reply, *lines: str) -> Reply:
+        # Browsers describe what is asked for with every redirect; of where it came from nothing is told here.
+        told = [line for line in lines if line.startswith(("Sec-Fetch-Mode", "Sec-Fetch-Dest"))]
         for _ in range(5):
             if reply.status != 303:
                 self.location, self.last = target, reply
@@ -237,7 +239,7 @@ class Browser:
             if not target.startswith("/oauth2"):
                 self.location, self.last = target, reply
                 return reply
-            reply = await self._send(get(target, HTML, *self._cookie()))
+            reply = await self._send(get(target, HTML, *self._cookie(), *told))
         raise AssertionError("too many redirects")
 
     def _cookie(self) -> list[str]:

@@ -69,6 +69,8 @@ for (const button of all("[data-copies]")) {
     } catch {
       done = fallback(field);
     }
+    // Of several buttons one says it: the clipboard holds one thing.
+    for (const other of all("[data-copies]")) other.dispatchEvent(new Event("uncopied"));
     button.textContent = done ? "Copied" : "Press Ctrl+C";
     status.textContent = done ? `${button.dataset.named} copied` : "Selected: press Ctrl+C to copy";
     clearTimeout(timer);
@@ -77,9 +79,23 @@ for (const button of all("[data-copies]")) {
       status.textContent = "";
     }, 2000);
   });
+  button.addEventListener("uncopied", () => {
+    clearTimeout(timer);
+    button.textContent = text;
+  });
 }
 for (const field of all("input[readonly], textarea[readonly]")) {
   field.addEventListener("focus", () => field.select());
+}
+
+// --- times as the reader's clock shows them ---
+for (const time of all("time[datetime]")) {
+  const at = new Date(time.dateTime);
+  if (Number.isNaN(at.getTime())) continue;
+  const today = at.toDateString() === new Date().toDateString();
+  const shape = today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
+  time.title = time.textContent;
+  time.textContent = new Intl.DateTimeFormat(navigator.language, shape).format(at);
 }
 
 // --- count down ---

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local_cognito import operations
+from local_cognito import inbox, operations
 from local_cognito.callers import caller_of
 from local_cognito.errors import AwsError
 from local_cognito.hooks import Hooks, middleware
@@ -116,7 +116,11 @@ class _Wire:
         if not asked_on_loopback(request.headers.get("Host", "")):
             return web.json_response({"message": "The outbox answers on loopback names only."}, status=403)
         query = request.query
-        return web.json_response(messages(self._state, query.get("username"), query.get("kind")))
+        found = messages(self._state, query.get("username"), query.get("kind"))
+        if "text/html" not in request.headers.get("Accept", ""):
+            return web.json_response(found)
+        headers = {"Content-Security-Policy": inbox.POLICY, "Cache-Control": "no-store"}
+        return web.Response(text=inbox.inbox_page(found), content_type="text/html", headers=headers)
 
     async def contexts(self, request: web.Request) -> web.Response:
         if not asked_on_loopback(request.headers.get("Host", "")):
