@@ -342,7 +342,7 @@ USED_ELSEWHERE = {
     },
     "logging": {"emit"},
     "redis": {"get_credentials_async"},
-    "tests": {"IMPLIED", "grpc_port", "metrics_port", "remembers"},
+    "tests": {"IMPLIED", "grpc_port", "remembers"},
 }
 
 

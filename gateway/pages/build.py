@@ -66,8 +66,7 @@ class Built:
         log: Logger,
         previous: Built | None,
     ) -> None:
-        """Build the portal. `secret` is used where no secret_file is configured; `sealed` is None where MCP
-        clients do not sign in here. Raises GatewayError."""
+        """Build it. `secret`: used without a secret_file; `sealed`: None without MCP. Raises GatewayError."""
         self.config = config
         self._secrets = secrets_of(config, secret)
         self.sealers = sealers = Sealers.of(self._secrets)

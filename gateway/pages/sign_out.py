@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from gateway.config.model import UserPool
 from gateway.http.answers import Answer
-from gateway.pages import respond
+from gateway.http.navigation import seen_by_a_person
+from gateway.pages import respond, signed_out
 from gateway.pages.home import names
 from gateway.pages.portal import Portal
 from gateway.pages.return_to import return_path
@@ -43,6 +44,8 @@ async def sign_out(portal: Portal, page: PageRequest) -> Answer:
     done = await portal.sessions.sign_out(page, everywhere=everywhere)
     wanted, unsaid = return_path(page.form.get("return_to")), _problems(done, everywhere=everywhere)
     managed = pool is not None and pool.domain is not None
+    if unsaid and not managed and not seen_by_a_person(page.request):
+        return signed_out.what_is_left(portal, page, onward(page, wanted), unsaid)
     if managed or unsaid:
         text = json.dumps({"return_to": wanted, "unsaid": unsaid}).encode("ascii")
         sealed = portal.sealers.login.seal(text, until=page.now + LIFE, binding=AFTER.encode("ascii"))

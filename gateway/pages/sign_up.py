@@ -19,7 +19,6 @@ from gateway.pages.kept import Account, keep_account
 from gateway.pages.password_rules import broken, rules
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
-from gateway.pages.sign_in_target import asked
 from gateway.pages.sign_up_fields import MISSING, Asking, account_of, unfilled
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
@@ -37,10 +36,12 @@ _TAKEN = frozenset({"UsernameExistsException", "AliasExistsException"})
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
     """Handle GET: show the form."""
-    if page.session is not None:
-        return see_other(asked(page, portal.pages.pools).onward(page))  # signed in already
     turn = await _turn(portal, page)
-    return turn if isinstance(turn, Answer) else await _form(turn, await _asking(turn))
+    if isinstance(turn, Answer):
+        return turn
+    if page.session is not None:
+        return see_other(turn.wanted.onward(page))  # signed in already
+    return await _form(turn, await _asking(turn))
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:

@@ -6,6 +6,7 @@ Invariant: the cookie's content was sealed by this gateway, and is used once.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gateway.http.answers import Answer
@@ -54,5 +55,10 @@ def come_back(portal: Portal, page: PageRequest) -> Answer | None:
     wanted = onward(page, return_path(after["return_to"]))
     if not after["unsaid"]:
         return respond.see_other(wanted)
-    sentences = [SENTENCES[each] for each in after["unsaid"] if each in SENTENCES]
+    return what_is_left(portal, page, wanted, after["unsaid"])
+
+
+def what_is_left(portal: Portal, page: PageRequest, wanted: str, unsaid: Sequence[str]) -> Answer:
+    """Return the page that says what could not be done, and leads to `wanted`."""
+    sentences = [SENTENCES[each] for each in unsaid if each in SENTENCES]
     return portal.pages.message(page, "Signed out here", sentences, status=502, back=("Continue", wanted))

@@ -56,6 +56,8 @@ async def test_a_sign_out_is_effective_at_once_and_propagated_later(
         token = await form_token(one, browser)
         redis.pause()
         reply = await browser.post("/oauth2/sign_out", f"csrf={token}", HTML)
+        assert (reply.status, reply.get("location")) == (303, "/oauth2/")
+        reply = await browser.get("/oauth2/", HTML)
         assert reply.status == 502
         assert b"session store could not be reached" in reply.body
         assert not [name for name in browser.jar if "session" in name]
@@ -93,6 +95,8 @@ async def test_a_session_that_cannot_be_looked_up_is_signed_out_too(
         forged = await browser.copy().post("/oauth2/sign_out", "csrf=x")
         assert forged.status == 403
         reply = await browser.post("/oauth2/sign_out", f"csrf={token}", HTML)
+        assert (reply.status, reply.get("location")) == (303, "/oauth2/")
+        reply = await browser.get("/oauth2/", HTML)
         assert reply.status == 502
         assert not [name for name in browser.jar if "session" in name]
         redis.resume()
