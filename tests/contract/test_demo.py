@@ -138,7 +138,8 @@ def test_the_demo_of_the_set_up_page_can_be_connected(tmp_path: Path) -> None:
 
 async def connect(browser: Browser, **fields: str) -> None:
     await browser.open("/oauth2/setup")
-    await browser.submit(**fields)
+    target, hidden = browser.form()
+    await browser.post(target, {**hidden, **fields})
     async with asyncio.timeout(PATIENCE):
         while "connected to your user pool" not in browser.text:
             assert 'role="alert"' not in browser.text
