@@ -53,7 +53,8 @@ async def test_signing_in_takes_a_keyboard_only(tmp_path: Path) -> None:
         for _ in range(3):
             await page.keyboard.press("Tab")
             order.append(await focused(page))
-        assert order == ["Forgot password?", "password", "Show"]
+        assert order == ["password", "Show", "Forgot password?"]
+        await page.keyboard.press("Shift+Tab")
         await page.keyboard.press("Shift+Tab")
         await page.keyboard.type("wrong")
         await page.keyboard.press("Enter")
