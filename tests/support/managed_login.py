@@ -71,6 +71,42 @@ class Site:
         return await browser.get(await self.come_back(await self.leave(browser, return_to)))
 
 
+class Person:
+    """A browser at Cognito's own pages, which keeps their cookies."""
+
+    def __init__(self, local: LocalCognito, http: aiohttp.ClientSession) -> None:
+        self.local, self.http = local, http
+        self.page = ""
+
+    async def open(self, asked: dict[str, str]) -> str:
+        """Open the authorization request; return where it ends, or "" if a page is shown."""
+        url = f"{self.local.url}/oauth2/authorize?{urlencode(asked)}"
+        async with self.http.get(url, allow_redirects=False) as answer:
+            there = await self._arrived(answer)
+        if not there.startswith("/login?"):
+            return there
+        async with self.http.get(self.local.url + there) as answer:
+            return await self._arrived(answer)
+
+    async def submit(self, **values: str) -> str:
+        """Fill in the page's form; return where it ends, or "" if another page is shown."""
+        action = unescape(re.findall(r'action="([^"]*)"', self.page)[0])
+        inputs = re.findall(r'<input[^>]*name="([^"]*)"[^>]*value="([^"]*)"', self.page)
+        form = {unescape(key): unescape(value) for key, value in inputs} | values
+        async with self.http.post(self.local.url + action, data=form, allow_redirects=False) as answer:
+            return await self._arrived(answer)
+
+    async def _arrived(self, answer: aiohttp.ClientResponse) -> str:
+        self.page = await answer.text()
+        return answer.headers.get("Location", "").removeprefix(ORIGIN)
+
+
+@contextlib.asynccontextmanager
+async def person(local: LocalCognito) -> AsyncIterator[Person]:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+        yield Person(local, http)
+
+
 @contextlib.asynccontextmanager
 async def site(
     folder: Path,
@@ -79,16 +115,18 @@ async def site(
     identity_pool: bool = False,
     domain: str | None = None,
     another: bool = False,
+    pool_lines: str = "",
     **client: Any,
 ) -> AsyncIterator[Site]:
     """Run a site. `client`: settings of the app client; `identity_pool`: with one that accepts its tokens;
-    `domain`: the URL in place of Cognito's; `another`: with a second pool."""
+    `domain`: the URL in place of Cognito's; `another`: with a second pool; `pool_lines`: more of the pool's
+    configuration."""
     async with serving() as local:
         pool_id, client_id, secret = _user_pool(local, "web", client)
-        more, domain = "", domain or local.url
+        more, domain = f", {pool_lines}" if pool_lines else "", domain or local.url
         if secret:
             (folder / "secret").write_text(secret + "\n")
-            more = f", client_secret_file: {folder}/secret"
+            more += f", client_secret_file: {folder}/secret"
         if identity_pool:
             more += f", identity_pool_id: '{_identity_pool(local, pool_id, client_id)}'"
         pools = f"{{id: {pool_id}, client_ids: [{client_id}], domain: '{domain}'{more}}}"
