@@ -27,6 +27,9 @@ that names the value and says what to do.
 {{- include "cognito-gateway.refuse.replicas" . -}}
 {{- include "cognito-gateway.refuse.service" . -}}
 {{- end -}}
+{{- if $values.gatewayApi.enabled -}}
+{{- include "cognito-gateway.refuse.route" . -}}
+{{- end -}}
 {{- $monitor := $values.metrics.serviceMonitor -}}
 {{- /* Prometheus knows longer ones (1m30s): those are not compared. */ -}}
 {{- $simple := "^[0-9]+(ms|s|m|h)$" -}}
@@ -98,5 +101,25 @@ that names the value and says what to do.
 {{- fail (printf "service.%s is for service.type: NodePort or LoadBalancer, and it is ClusterIP: leave it out, or change the type" $key) -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "cognito-gateway.refuse.route" -}}
+{{- $api := .Values.gatewayApi -}}
+{{- $asks := $api.forwardAuth -}}
+{{- if or (eq .Values.mode "include") (not $api.gatewayRef.name) -}}
+{{- fail "gatewayApi: it needs gatewayRef.name, and in mode include an HTTPRoute of your own chart" -}}
+{{- end -}}
+{{- if and $asks.by (ne .Values.mode "forward-auth") -}}
+{{- fail (printf "gatewayApi.forwardAuth.by: %s is for mode: forward-auth, and the mode is %s: in it the route leads to the gateway itself; leave it out" $asks.by .Values.mode) -}}
+{{- end -}}
+{{- if and $asks.by (not .Values.extAuthz.enabled) -}}
+{{- fail (printf "gatewayApi.forwardAuth.by: %s asks over gRPC: set extAuthz.enabled: true; over HTTP no Gateway could remove the headers that clients must not send" $asks.by) -}}
+{{- end -}}
+{{- if and $asks.signIn (ne $asks.by "securityPolicy") -}}
+{{- fail "gatewayApi.forwardAuth.signIn: only by: securityPolicy can say so to the gateway: take it, or leave signIn out" -}}
+{{- end -}}
+{{- if and $asks.by (not $asks.backendRefs) -}}
+{{- fail "gatewayApi.forwardAuth.backendRefs is empty: name the Service of the API, e.g. {name: orders, port: 3000}" -}}
 {{- end -}}
 {{- end -}}

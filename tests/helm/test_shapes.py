@@ -262,6 +262,56 @@ def test_a_route_says_what_the_api_would_fill_in(helm: str) -> None:
     assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/"}}]
 
 
+@pytest.mark.parametrize("name", ["forward-auth-gateway-api", "forward-auth-envoy-gateway"])
+def test_a_gateway_asks_about_the_api_alone(helm: str, name: str) -> None:
+    """Nobody reaches the API unasked, nor the place where verdicts are given."""
+    all_ = objects(shape(helm, name))
+    own, api = of_kind(all_, "HTTPRoute")
+    service = one(all_, "Service")
+    ports = {port["name"]: port["port"] for port in service["spec"]["ports"]}
+    decides = {
+        "group": "",
+        "kind": "Service",
+        "name": service["metadata"]["name"],
+        "port": ports["grpc-ext-authz"],
+    }
+    closed, pages = own["spec"]["rules"]
+    paths = [match["path"] for match in closed["matches"]]
+    assert paths == [
+        {"type": "PathPrefix", "value": f"/oauth2/{each}"} for each in ("auth", "auth-or-sign-in")
+    ]
+    (rewritten,) = closed["filters"]
+    assert rewritten["urlRewrite"]["path"]["replaceFullPath"] == "/oauth2/no-such-page"
+    for rule in (closed, pages):
+        (to,) = rule["backendRefs"]
+        assert (to["name"], to["port"]) == (service["metadata"]["name"], ports["http"])
+    (rule,) = api["spec"]["rules"]
+    assert rule["backendRefs"] == [
+        {"group": "", "kind": "Service", "name": "orders", "port": 3000, "weight": 1}
+    ]
+    if name == "forward-auth-gateway-api":
+        (asks,) = rule["filters"]
+        assert asks["externalAuth"] == {"protocol": "GRPC", "backendRef": decides, "grpc": {}}
+        return
+    policy = one(all_, "SecurityPolicy")["spec"]
+    (target,) = policy["targetRefs"]
+    assert (target["kind"], target["name"]) == ("HTTPRoute", api["metadata"]["name"])
+    assert policy["extAuth"]["grpc"]["backendRefs"] == [{**decides, "weight": 1}]
+    assert policy["extAuth"]["contextExtensions"] == [
+        {"name": "endpoint", "type": "Value", "value": "auth-or-sign-in"}
+    ]
+
+
+def test_a_gateways_rules_know_the_prefix_of_the_pages(helm: str) -> None:
+    words = ("--set", "config.sign_in.prefix=/login")
+    own, _ = of_kind(objects(shape(helm, "forward-auth-envoy-gateway", *words)), "HTTPRoute")
+    paths = [match["path"]["value"] for rule in own["spec"]["rules"] for match in rule["matches"]]
+    assert paths == [
+        *("/login/auth", "/login/auth-or-sign-in", "/login"),
+        "/.well-known/oauth-protected-resource",
+    ]
+
+
 def test_a_changed_configuration_is_reloaded_or_restarts(helm: str) -> None:
     def checksum(name: str, *words: str) -> Any:
         template = one(objects(shape(helm, name, *words)), "Deployment")["spec"]["template"]

@@ -12,6 +12,7 @@ from tests.support.rendering import CHART, gateway_of, objects, of_kind, one, po
 
 STANDALONE = ("-f", CHART / "ci" / "standalone.yaml")
 SIDECAR = ("-f", CHART / "ci" / "sidecar.yaml")
+GATEWAY = ("-f", CHART / "ci" / "forward-auth-gateway-api.yaml")
 FORWARD = ("-f", CHART / "ci" / "forward-auth.yaml")
 
 
@@ -30,6 +31,7 @@ FORWARD = ("-f", CHART / "ci" / "forward-auth.yaml")
         (("config.routes[0].group=a",), "at '/config/routes/0': additional properties 'group' not"),
         (("drain.delay=10",), "/drain/delay"),
         (("ingress.hosts[0]=https://orders.example.com",), "/ingress/hosts/0"),
+        (("gatewayApi.forwardAuth.by=http",), "/gatewayApi/forwardAuth/by"),
         (("gatewayApi.hostnames[0]=orders.example.com:443",), "/gatewayApi/hostnames/0"),
         (("fullnameOverride=My_Gateway",), "/fullnameOverride"),
         (("imagePullSecrets[0]=registry",), "/imagePullSecrets/0"),
@@ -45,6 +47,19 @@ def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str
     ("base", "words", "said"),
     [
         (STANDALONE, "image.repository=", "image.repository is empty: build the image"),
+        (GATEWAY, "extAuthz.enabled=false", "asks over gRPC: set extAuthz.enabled: true"),
+        (
+            GATEWAY,
+            "gatewayApi.forwardAuth.backendRefs=null",
+            "backendRefs is empty: name the Service of the API",
+        ),
+        (
+            GATEWAY,
+            "mode=standalone,upstream.url=http://orders:3000",
+            "is for mode: forward-auth, and the mode is",
+        ),
+        (GATEWAY, "gatewayApi.forwardAuth.signIn=true", "only by: securityPolicy can say so"),
+        (GATEWAY, "gatewayApi.gatewayRef.name=", "it needs gatewayRef.name"),
         (STANDALONE, "image.repository=r.example.com/orders:7", "give it without https:// and capital"),
         (STANDALONE, "image.repository=https://r.example.com/orders", "its tag as image.tag"),
         (STANDALONE, "image.repository=r.example.com/Orders", "r.example.com/Orders is no repository"),

@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from tests.support.cluster.build import programs
 from tests.support.cluster.node import Node
 from tests.support.cluster.releases import Release, namespace
-from tests.support.rendering import CHART, HELMS, SHAPES, Object, objects
+from tests.support.rendering import CHART, HELMS, SHAPES, Object, objects, of_kind, shape
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow]
 
@@ -52,7 +54,7 @@ def _live(release: Release) -> dict[tuple[str, str], Object]:
 def _left(release: Release) -> str:
     kinds = (
         "deployments,services,configmaps,serviceaccounts,ingresses,networkpolicies,poddisruptionbudgets,"
-        "horizontalpodautoscalers,httproutes,servicemonitors,prometheusrules"
+        "horizontalpodautoscalers,httproutes,servicemonitors,prometheusrules,securitypolicies"
     )
     return release.node.kubectl(
         *("get", kinds, "-A", "-l", f"app.kubernetes.io/instance={release.name}", "-o", "name")
@@ -120,3 +122,32 @@ def test_a_warning_would_be_seen(api_server: Node, helm: str) -> None:
         values = ("-f", CHART / "ci" / "standalone.yaml", "--set", "securityContext.enabled=false")
         with pytest.raises(AssertionError, match="would violate PodSecurity"):
             release.install(*values)
+
+
+def test_only_the_filter_needs_the_experimental_channel(api_server: Node) -> None:
+    """Of Gateway API, in which ExternalAuth is; every other route is one of the standard channel."""
+    release = Release(api_server, HELMS[0], "channels")
+    ways = ("standalone-autoscaled", "forward-auth-envoy-gateway", "forward-auth-gateway-api")
+    name = "httproutes.yaml"
+    with namespace(api_server, release.space):
+        try:
+            _define(api_server, programs() / "crds" / "standard" / name)
+            for way in ways[:2]:
+                _try_routes(release, way)
+            with pytest.raises(AssertionError, match="externalAuth"):
+                _try_routes(release, ways[2])
+        finally:
+            _define(api_server, programs() / "crds" / name)
+        _try_routes(release, ways[2])
+
+
+def _define(node: Node, file: Path) -> None:
+    node.kubectl("apply", "--server-side", "--force-conflicts", "-f", file)
+
+
+def _try_routes(release: Release, name: str) -> None:
+    routes = of_kind(objects(shape(release.helm, name)), "HTTPRoute")
+    assert routes
+    for each in routes:
+        each["metadata"]["namespace"] = release.space
+        release.kubectl("create", "--dry-run=server", "-f", "-", stdin=json.dumps(each))

@@ -29,17 +29,34 @@ _VERSION = {
     "gitTreeState": "clean",
     "buildDate": "1970-01-01T00:00:00Z",
 }
-# CustomResourceDefinitions of what the chart can make: module, its hash as in a go.sum, the files.
-_CRDS = {
-    "github.com/prometheus-operator/prometheus-operator@v0.85.0": (
+# CustomResourceDefinitions of what the chart can make: module, its hash as in a go.sum, the files, and in
+# which folder below `crds` they are kept.
+_CRDS = (
+    (
+        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
         "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
         "example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml",
+        "",
     ),
-    "sigs.k8s.io/gateway-api@v1.6.3": (
+    (
+        "sigs.k8s.io/gateway-api@v1.6.3",
         "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
-        "config/crd/standard/gateway.networking.k8s.io_{httproutes,gateways,gatewayclasses}.yaml",
+        "config/crd/experimental/gateway.networking.k8s.io_{httproutes,gateways,gatewayclasses}.yaml",
+        "",
     ),
-}
+    (
+        "sigs.k8s.io/gateway-api@v1.6.3",
+        "h1:lKpJa5bGlraC/QeACvCpsHLdmO6y0iKfzVl6gzaFEYc=",
+        "config/crd/standard/gateway.networking.k8s.io_{httproutes}.yaml",
+        "standard",
+    ),
+    (
+        "github.com/envoyproxy/gateway@v1.9.1",
+        "h1:vAVp6/AlBXJ1aOhp1mxL7fNEzVEfjADUguUhm2wzxQY=",
+        "charts/gateway-helm/charts/crds/crds/generated/gateway.envoyproxy.io_{securitypolicies}.yaml",
+        "",
+    ),
+)
 
 
 def cache() -> Path:
@@ -101,7 +118,7 @@ def _keep_crds(go: str, folder: Path) -> None:
     new = folder / "crds.new"
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir()
-    for module, (wanted, pattern) in _CRDS.items():
+    for module, wanted, pattern, under in _CRDS:
         done = subprocess.run(
             [go, "mod", "download", "-json", module], cwd=folder, stdout=subprocess.PIPE, check=True
         )
@@ -110,8 +127,9 @@ def _keep_crds(go: str, folder: Path) -> None:
             sys.exit(f"{module} is not what it was: {said['Sum']} in place of {wanted}")
         before, _, rest = pattern.partition("{")
         names, _, after = rest.partition("}")
+        (new / under).mkdir(exist_ok=True)
         for name in names.split(","):
-            shutil.copyfile(Path(said["Dir"]) / f"{before}{name}{after}", new / f"{name}.yaml")
+            shutil.copyfile(Path(said["Dir"]) / f"{before}{name}{after}", new / under / f"{name}.yaml")
     # The last step: its being there says that all is.
     new.rename(folder / "crds")
 
