@@ -1,58 +1,29 @@
-"""The other shapes with real pods: what they serve, how they end, and what changes reach them."""
+"""The other shapes with real pods: what they serve, and how they end."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
 import shutil
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.cluster.inside import network_of
+from tests.support.cluster.asking import ask, bearer, eventually
 from tests.support.cluster.node import Node
 from tests.support.cluster.shop import (
     PROGRAM_VOLUME,
-    Shop,
     base,
     container,
-    people,
     shop,
     sidecar,
     standalone,
 )
-from tests.support.rendering import ROOT, Object, program
-from tests.support.wire import Client, Reply, get
+from tests.support.rendering import ROOT, program
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.slow, pytest.mark.timeout(900)]
 
 OWN_CHART = Path(__file__).parents[1] / "helm" / "own_chart"
-
-
-async def ask(address: str, target: str, *lines: str, port: int = 80) -> Reply:
-    async with Client(*await asyncio.open_connection(address, port)) as client:
-        return await client.ask(get(target, *lines))
-
-
-def bearer() -> str:
-    (token,) = people(1)
-    return f"Authorization: Bearer {token}"
-
-
-def eventually(true: object, seconds: float = 120) -> None:
-    """Wait until calling it gives something true."""
-    assert callable(true)
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"not within {seconds} s"
-        time.sleep(0.5)
-
-
-# --- what is served ---
 
 
 async def test_a_sidecar_by_values_answers_and_its_application_is_reached_by_nobody(pods: Node) -> None:
@@ -140,84 +111,3 @@ def test_a_job_completes_although_its_sidecar_runs(pods: Node, native: bool) -> 
         eventually(worked)
         (seen,) = made.get("jobs")
         assert "completionTime" not in seen["status"]
-
-
-# --- what changes ---
-
-
-@pytest.fixture(scope="module")
-def changing(pods: Node) -> Iterator[Shop]:
-    with network_of(pods.pid), shop(pods, "changing") as made:
-        made.put(standalone(config={"routes": [{"path": "/open", "auth": "none"}, {"path": "/**"}]}))
-        made.rolled_out()
-        yield made
-
-
-def _checksum(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _written(made: Shop) -> str:
-    (config,) = (each for each in made.get("configmaps") if "gateway.yaml" in each["data"])
-    text = config["data"]["gateway.yaml"]
-    assert isinstance(text, str)
-    return text
-
-
-def _reloads(made: Shop) -> list[Object]:
-    (pod,) = made.pods(ready=False)
-    return [line for line in made.log(pod["metadata"]["name"]) if line["event"] == "config_reload"]
-
-
-async def test_a_changed_configmap_is_reloaded_and_a_broken_one_is_not(changing: Shop) -> None:
-    """The same pod all the time; its log has the checksums, readiness and a gauge the broken file."""
-    (pod,) = changing.pods()
-    before = _written(changing)
-    changing.put(standalone(config={"routes": [{"path": "/shut", "auth": "none"}, {"path": "/**"}]}))
-    after = _written(changing)
-    eventually(lambda: _reloads(changing))
-    seen = _reloads(changing)[0]
-    assert (seen["result"], seen["old_checksum"], seen["new_checksum"]) == (
-        "success",
-        _checksum(before),
-        _checksum(after),
-    )
-    assert (await ask(changing.address(), "/open")).status == 401
-    assert (await ask(changing.address(), "/shut")).status == 200
-
-    changing.put(standalone(config={"routes": [{"path": "no slash", "auth": "none"}]}))
-    eventually(lambda: len(_reloads(changing)) == 2)
-    failed = _reloads(changing)[1]
-    assert (failed["result"], failed["old_checksum"]) == ("failure", _checksum(after))
-    assert (await ask(changing.address(), "/shut")).status == 200
-    where = pod["status"]["podIP"]
-    probe = await ask(where, "/readyz", port=9090)
-    assert (probe.status, json.loads(probe.body)["warnings"][0]["component"]) == (200, "configuration")
-    metrics = (await ask(where, "/metrics", port=9090)).body
-    assert b"cognito_gateway_config_last_reload_successful 0.0" in metrics
-    assert [each["metadata"]["uid"] for each in changing.pods()] == [pod["metadata"]["uid"]]
-
-
-async def test_with_restart_a_broken_configuration_stops_the_rollout_at_its_first_pod(pods: Node) -> None:
-    with shop(pods, "restarting") as made:
-        made.put(standalone(configChange="restart"))
-        made.rolled_out()
-        (old,) = made.pods()
-        made.put(
-            standalone(configChange="restart", config={"routes": [{"path": "no slash", "auth": "none"}]})
-        )
-
-        def crashed() -> bool:
-            states = [
-                state
-                for pod in made.get("pods", "-l", "app.kubernetes.io/instance=shop")
-                for state in pod["status"].get("containerStatuses", [])
-            ]
-            return any(state["restartCount"] > 0 for state in states)
-
-        eventually(crashed)
-        assert old["metadata"]["uid"] in {pod["metadata"]["uid"] for pod in made.pods()}
-        assert (await ask(made.address(), "/x", bearer())).status == 200
-        made.put(standalone(configChange="restart", config={"routes": [{"path": "/**"}]}))
-        made.rolled_out()
-        assert (await ask(made.address(), "/x", bearer())).status == 200

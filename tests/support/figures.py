@@ -58,6 +58,8 @@ CLUSTER: dict[str, str] = {
     "node drain": "the node is drained, and takes pods again",
     "container killed": "`kill -9` of one of two gateways' containers",
     "worker stopped in a pod": "one of two workers of the only pod hangs (SIGSTOP)",
+    "out of memory": "one of two gateways' containers runs out of memory (OOM kill)",
+    "disk full": "the volume under `sign_in.state_dir` is full",
 }
 ROWS = {**LOOPBACK, **CLUSTER}
 TABLES = {

@@ -179,6 +179,8 @@ class Browser:
     cookies: dict[str, str] = field(default_factory=dict)
     location: str = "/"
     last: Reply | None = None
+    # Where the gateway listens.
+    at: str = "127.0.0.1"
 
     @property
     def text(self) -> str:
@@ -218,7 +220,7 @@ class Browser:
         return html.unescape(forms[number][1]).partition("#")[0], fields
 
     async def _send(self, data: bytes) -> Reply:
-        reply = await once(self.port, data)
+        reply = await once(self.port, data, at=self.at)
         for line in reply.all("set-cookie"):
             name, _, rest = line.partition("=")
             value, _, attributes = rest.partition(";")

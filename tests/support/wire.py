@@ -178,8 +178,8 @@ class Client:
         self.writer = writer
 
     @classmethod
-    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Client:
-        return cls(*await asyncio.open_connection("127.0.0.1", port, limit=2**20, ssl=tls))
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None, at: str = "127.0.0.1") -> Client:
+        return cls(*await asyncio.open_connection(at, port, limit=2**20, ssl=tls))
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -237,7 +237,14 @@ def get(target: str = "/", *lines: str, method: str = "GET", host: str = "api.te
     return "\r\n".join([f"{method} {target} HTTP/1.1", f"Host: {host}", *lines, "", ""]).encode("latin-1")
 
 
-async def once(port: int, data: bytes, *, method: str = "GET", tls: ssl.SSLContext | None = None) -> Reply:
+async def once(
+    port: int,
+    data: bytes,
+    *,
+    method: str = "GET",
+    tls: ssl.SSLContext | None = None,
+    at: str = "127.0.0.1",
+) -> Reply:
     """Send one request on a new connection."""
-    async with await Client.connect(port, tls) as client:
+    async with await Client.connect(port, tls, at) as client:
         return await client.ask(data, method=method)

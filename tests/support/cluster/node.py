@@ -282,7 +282,7 @@ class Node:
         self._run("containerd", "--config", self.folder / "containerd.toml")
         self._ready(60, "containerd", "ctr", "version")
         for image in images:
-            self._inside("ctr", "--namespace", "k8s.io", "images", "import", image)
+            self.load_image(image)
         (self.folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
         (self.folder / "kubelet.yaml").write_text(
             _KUBELET.format(folder=self.folder, group=self._group, dns=DNS, sync=sync)
@@ -334,6 +334,9 @@ class Node:
             "network-policies",
             *("--kubeconfig", self.folder / "kubeconfig" / "admin", "--hostname-override", NODE),
         )
+
+    def load_image(self, archive: Path) -> None:
+        self._inside("ctr", "--namespace", "k8s.io", "images", "import", archive)
 
     def kill_container(self, container: str) -> None:
         """SIGKILL, as the kernel sends it: not even the kubelet knows before."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -129,10 +130,16 @@ class Shop(Release):
         text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(made)})
         self.kubectl("apply", "-f", "-", stdin=text)
 
-    def prepare(self) -> None:
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "gateway-secrets"}}
+    def keep(self, files: Mapping[str, str]) -> None:
+        """Write the gateway's Secret: the key set of `KEY`, and these."""
+        every = {"jwks.json": key_set_document(KEY).decode(), **files}
+        data = {name: base64.b64encode(text.encode()).decode() for name, text in every.items()}
+        metadata = {"name": "gateway-secrets"}
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+
+    def prepare(self, secrets: Mapping[str, str] | None = None) -> None:
+        self.keep(secrets or {})
         self.apply(
-            {**secret, "stringData": {"jwks.json": key_set_document(KEY).decode()}},
             {
                 "apiVersion": "v1",
                 "kind": "ConfigMap",
@@ -186,6 +193,21 @@ class Shop(Release):
             if "deletionTimestamp" not in pod["metadata"] and (not ready or _is_ready(pod))
         ]
 
+    def states(self, container_: str = "gateway", *, app: str = "") -> list[Object]:
+        """The containers of this name, also of pods that are not ready."""
+        return [
+            state
+            for pod in self.pods(app=app, ready=False)
+            for kind in ("containerStatuses", "initContainerStatuses")
+            for state in pod["status"].get(kind, [])
+            if state["name"] == container_
+        ]
+
+    def kill(self, container_: str = "gateway", *, app: str = "") -> None:
+        """One of them, as the kernel does."""
+        first = next(each for each in self.states(container_, app=app) if "running" in each["state"])
+        self.node.kill_container(first["containerID"].rpartition("/")[2])
+
     def address(self, name: str = "shop-cognito-gateway") -> str:
         (found,) = (each for each in self.get("services") if each["metadata"]["name"] == name)
         address = found["spec"]["clusterIP"]
@@ -208,10 +230,17 @@ def people(number: int) -> list[str]:
 
 
 @contextmanager
-def shop(node: Node, space: str, *, orders: bool = True, helm: str = HELMS[0]) -> Iterator[Shop]:
+def shop(
+    node: Node,
+    space: str,
+    *,
+    orders: bool = True,
+    helm: str = HELMS[0],
+    secrets: Mapping[str, str] | None = None,
+) -> Iterator[Shop]:
     with namespace(node, space):
         made = Shop(node, helm, space)
-        made.prepare()
+        made.prepare(secrets)
         if orders:
             made.start_orders()
         yield made
