@@ -10,9 +10,13 @@ import pytest
 
 from gateway.config.load import load
 from gateway.errors import ConfigurationError
-from tests.support.mcp_client import MCP, code_of, registered
+from tests.support import local_cognito
+from tests.support.mcp_client import MCP, McpProgram, answer_of, asked, call, code_of, registered
+from tests.support.programs import serving
 from tests.support.redis_server import RedisServer, patience, redis_server
-from tests.support.site import site
+from tests.support.site import CLIENT, POOL, Browser, seed, site
+from tests.support.waiting import PATIENCE
+from tests.support.wire import Reply, Upstream
 
 pytestmark = pytest.mark.engine
 KEYS = "KEYS cognito_gateway:mcp_code:*"
@@ -72,6 +76,45 @@ async def test_without_redis_no_code_is_given_or_taken(tmp_path: Path) -> None:
             assert reply.status == 503
             assert json.loads(reply.body)["error"] == "temporarily_unavailable"
             assert reply.get("retry-after") == "1"
+
+
+async def test_worker_processes_share_codes_and_redeem_each_once(tmp_path: Path) -> None:
+    """Two workers of one `serve`: a request ID begins alike for all requests of a worker."""
+    with redis_server(tmp_path) as redis, local_cognito.running(seed()) as cognito:
+        pools = f"  endpoint_url: '{cognito.url}'\n  user_pools: [{{id: {POOL}, client_ids: [{CLIENT}]}}]"
+        more = f"sign_in: {{{_shared(tmp_path, redis.url)}}}\n{MCP}"
+        workers = {"COGNITO_GATEWAY_LISTEN__WORKERS": "2"}
+        async with (
+            Upstream().running() as upstream,
+            serving(tmp_path, upstream=upstream.url, pools=pools, more=more, environ=workers) as served,
+        ):
+            program = McpProgram(served.port)
+            assert (await program.register()).status == 201
+            crossed = False
+            async with asyncio.timeout(4 * PATIENCE):
+                while not crossed:
+                    browser = Browser(served.port)
+                    await asked(program, browser)
+                    allowed = await browser.submit(decision="allow")
+                    code = answer_of(allowed)["code"]
+                    answers = await asyncio.gather(*(program.redeem(code) for _ in range(8)))
+                    assert sorted(reply.status for reply in answers) == [200] + [400] * 7
+                    (first,) = [reply for reply in answers if reply.status == 200]
+                    crossed = _worker(first) != _worker(allowed)
+            token = json.loads(first.body)["access_token"]
+            # Whichever worker issued the token, both accept it.
+            seen: set[bytes] = set()
+            async with asyncio.timeout(PATIENCE):
+                while len(seen) < 2:
+                    replies = await asyncio.gather(*(call(served.port, token) for _ in range(16)))
+                    assert {reply.status for reply in replies} == {200}
+                    seen = {
+                        (each.get("X-Request-Id") or b"").partition(b"-")[0] for each in upstream.requests
+                    }
+
+
+def _worker(reply: Reply) -> str:
+    return (reply.get("x-request-id") or "").partition("-")[0]
 
 
 def test_several_workers_need_redis(tmp_path: Path) -> None:
