@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.support import local_cognito
 from tests.support.demos import taking_turns
+from tests.support.mcp_client import McpProgram, call, tokens_of
 from tests.support.ports import free_port
 from tests.support.programs import (
     DEMO_CLIENT,
@@ -21,7 +22,8 @@ from tests.support.programs import (
     serving,
     started,
 )
-from tests.support.wire import Upstream
+from tests.support.site import ALICE, PASSWORD, Browser
+from tests.support.wire import Upstream, get, once
 
 
 def lines_of(name: str) -> list[str]:
@@ -93,6 +95,45 @@ async def test_the_first_user_of_a_pool_that_setup_made(tmp_path: Path) -> None:
         token = token.replace("config/gateway.yaml", "gateway.yaml")
         answers = f"printf '%s\\n' '{first}' 'Another-Wonderland-1'"
         assert (await shell(tmp_path, [f"{answers} | {token}"], environ)).startswith("eyJ")
+
+
+async def test_an_mcp_server_from_a_bare_pool(tmp_path: Path) -> None:
+    """Every command of the page, with its configuration; then a client goes the whole way."""
+    text = (ROOT / "docs/mcp.md").read_text(encoding="utf-8")
+    create, secret, check, serve = lines_of("mcp.md")
+    (yaml, *_) = re.findall(r"(?ms)^```yaml\n(.*?)^```$", text)
+    pool, port = "ap-south-1_AbCdEfGhI", free_port()
+    resource = f"http://127.0.0.1:{port}/mcp"
+    user = {"Username": ALICE, "Password": PASSWORD, "Attributes": {"email": ALICE}}
+    bare = {"Id": pool, "PoolName": "bare", "Clients": [], "Users": [user]}
+    with local_cognito.running({"UserPools": [bare]}) as local:
+        async with Upstream().running() as upstream:
+            environ = exports_of("machine-clients.md") | {"AWS_ENDPOINT_URL": local.url}
+            client = (await shell(tmp_path, [create, secret], environ)).strip()
+            for old, new in {
+                "1example23456789": client,
+                "http://127.0.0.1:8080": upstream.url,
+                "https://api.example.com/mcp": resource,
+                "cognito:\n": f"cognito:\n  endpoint_url: {local.url}\n",
+            }.items():
+                assert old in yaml
+                yaml = yaml.replace(old, new)
+            (tmp_path / "gateway.yaml").write_text(yaml)
+            assert await shell(tmp_path, [check], {})
+            listen = {
+                "COGNITO_GATEWAY_LISTEN__ADDRESS": f"127.0.0.1:{port}",
+                "COGNITO_GATEWAY_METRICS__ADDRESS": "127.0.0.1:0",
+            }
+            command: list[str | Path] = [SCRIPT.parent / serve.split()[0], *serve.split()[1:]]
+            async with started(tmp_path, command, environ=listen) as program:
+                await program.says("started")
+                mcp = McpProgram(port, resource=resource)
+                assert (await mcp.register()).status == 201
+                tokens = await tokens_of(mcp, Browser(port))
+                assert (await call(port, tokens["access_token"])).status == 200
+                assert (await mcp.refresh(tokens["refresh_token"])).status == 200
+                assert (await once(port, get("/mcp"))).status == 401
+                assert await program.stop() == 0
 
 
 async def test_five_minutes(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ RUN_BY: dict[tuple[str, str], str] = {
     ): ("tests/deploy/test_image.py::test_it_starts_within_a_second_and_stops_with_0"),
     ("kubernetes.md", r"helm (template|lint) .*"): "tests/helm/test_docs.py::test_a_command_runs",
     ("machine-clients.md", r".*"): "tests/outside/test_guides.py::test_machine_clients",
+    ("mcp.md", r".*"): "tests/outside/test_guides.py::test_an_mcp_server_from_a_bare_pool",
     (
         "sessions.md",
         r"openssl rand .*",
