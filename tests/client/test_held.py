@@ -183,6 +183,8 @@ async def test_a_body_that_is_not_read_stays_in_the_kernel(tmp_path: Path, kind:
     may = asyncio.Event()
 
     async def deaf(_: Received, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Else the kernel may take all of the bytes that come in chunks of one.
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * KIB)
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await may.wait()
 

@@ -263,7 +263,7 @@ async def test_a_client_that_does_not_read_holds_no_tunnel_whose_token_expired(t
             client.transport.pause_reading()
             await client.send(get("/ws", gateway.bearer(exp=int(time.time()) + 4), *UPGRADE))
             await until(lambda: unsent() > 0)
-            held = unsent()
+            held = await at_rest(unsent)
             await until(lambda: gateway.upstream.open == 0)
             assert unsent() <= held + len(b"\x88\x0f\x03\xf0token expired")
             await until(lambda: not gateway.worker.connections)

@@ -15,7 +15,7 @@ from gateway.upstream.connection import TUNNEL_READ
 from tests.support.loops import on_both_loops
 from tests.support.running import running
 from tests.support.tunnels import SWITCH, UPGRADE
-from tests.support.waiting import at_rest
+from tests.support.waiting import at_rest, until
 from tests.support.wire import Client, Received, Upstream, get
 
 OPEN = "routes: [{path: /open, auth: none}]\n"
@@ -149,6 +149,7 @@ async def test_data_for_a_stalled_client_stays_with_the_upstream(tmp_path: Path)
         assert (await client.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # reads and writes
         (connection,) = gateway.worker.connections
+        await until(lambda: connection.unsent)
         assert await at_rest(lambda: connection.unsent) > 0
         # One read, on top of what lets reading pause.
         assert connection.unsent <= 2 * TUNNEL_READ

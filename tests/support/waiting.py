@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-# Seconds.
-PATIENCE = 30.0
+# Seconds. Some tests wait for a second of work, which may take a minute beside ten other programs.
+PATIENCE = 120.0
 
 
 async def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
