@@ -161,9 +161,9 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "make: $(PYTHON) cannot make a virtual environment: install it with 'apt-get install python3-venv'" >&2; exit 1; }
 
-$(VENV)/.run: requirements/run.txt requirements/build.txt pyproject.toml local_cognito/pyproject.toml | $(VENV)/bin/python
+$(VENV)/.run: requirements/run.txt requirements/build.txt requirements/local_cognito.txt pyproject.toml local_cognito/pyproject.toml | $(VENV)/bin/python
 	@echo "make: installing what the gateway needs into $(VENV) (about 15 s)"
-	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt
+	@$(PIP) install --require-hashes -r requirements/build.txt -r requirements/run.txt -r requirements/local_cognito.txt
 	@$(PIP) install --no-deps --no-build-isolation -e . -e ./local_cognito
 	@touch $@
 
