@@ -56,8 +56,12 @@ class Served:
         try:
             known: Verdict | None = app.gate.at_once(request)
             if known is None:
-                steps = for_client(app.gate, request)
-                wanted = next(steps)
+                judged = for_client(app.gate, request)
+                if isinstance(judged, Answer):
+                    known = judged
+                else:
+                    steps = judged
+                    wanted = next(steps)
         except StopIteration as done:
             known = done.value
         except Exception as error:  # noqa: BLE001 - whatever it is, fail closed

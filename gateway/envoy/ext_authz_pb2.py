@@ -25,53 +25,51 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgateway/envoy/ext_authz.proto\x12\x1c\x63ognito_gateway.ext_authz.v3\x1a\x1egoogle/protobuf/wrappers.proto\"R\n\x0c\x43heckRequest\x12\x42\n\nattributes\x18\x01 \x01(\x0b\x32..cognito_gateway.ext_authz.v3.AttributeContext\"\x83\x06\n\x10\x41ttributeContext\x12\x43\n\x06source\x18\x01 \x01(\x0b\x32\x33.cognito_gateway.ext_authz.v3.AttributeContext.Peer\x12G\n\x07request\x18\x04 \x01(\x0b\x32\x36.cognito_gateway.ext_authz.v3.AttributeContext.Request\x12\x61\n\x12\x63ontext_extensions\x18\n \x03(\x0b\x32\x45.cognito_gateway.ext_authz.v3.AttributeContext.ContextExtensionsEntry\x1a>\n\x04Peer\x12\x36\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32%.cognito_gateway.ext_authz.v3.Address\x1aS\n\x07Request\x12H\n\x04http\x18\x02 \x01(\x0b\x32:.cognito_gateway.ext_authz.v3.AttributeContext.HttpRequest\x1a\xae\x02\n\x0bHttpRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12X\n\x07headers\x18\x03 \x03(\x0b\x32G.cognito_gateway.ext_authz.v3.AttributeContext.HttpRequest.HeadersEntry\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x0e\n\x06scheme\x18\x06 \x01(\t\x12\x10\n\x08protocol\x18\n \x01(\t\x12;\n\nheader_map\x18\r \x01(\x0b\x32\'.cognito_gateway.ext_authz.v3.HeaderMap\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe0\x01\n\x07\x41\x64\x64ress\x12\x45\n\x0esocket_address\x18\x01 \x01(\x0b\x32+.cognito_gateway.ext_authz.v3.SocketAddressH\x00\x12\x32\n\x04pipe\x18\x02 \x01(\x0b\x32\".cognito_gateway.ext_authz.v3.PipeH\x00\x12O\n\x16\x65nvoy_internal_address\x18\x03 \x01(\x0b\x32-.cognito_gateway.ext_authz.v3.InternalAddressH\x00\x42\t\n\x07\x61\x64\x64ress\" \n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"\x14\n\x04Pipe\x12\x0c\n\x04path\x18\x01 \x01(\t\"\x11\n\x0fInternalAddress\"G\n\tHeaderMap\x12:\n\x07headers\x18\x01 \x03(\x0b\x32).cognito_gateway.ext_authz.v3.HeaderValue\"<\n\x0bHeaderValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x11\n\traw_value\x18\x03 \x01(\x0c\"\xe8\x01\n\rCheckResponse\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.cognito_gateway.ext_authz.v3.Status\x12K\n\x0f\x64\x65nied_response\x18\x02 \x01(\x0b\x32\x30.cognito_gateway.ext_authz.v3.DeniedHttpResponseH\x00\x12\x43\n\x0bok_response\x18\x03 \x01(\x0b\x32,.cognito_gateway.ext_authz.v3.OkHttpResponseH\x00\x42\x0f\n\rhttp_response\"\x16\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"\x9e\x01\n\x12\x44\x65niedHttpResponse\x12\x38\n\x06status\x18\x01 \x01(\x0b\x32(.cognito_gateway.ext_authz.v3.HttpStatus\x12@\n\x07headers\x18\x02 \x03(\x0b\x32/.cognito_gateway.ext_authz.v3.HeaderValueOption\x12\x0c\n\x04\x62ody\x18\x03 \x01(\t\"\x1a\n\nHttpStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"m\n\x0eOkHttpResponse\x12@\n\x07headers\x18\x02 \x03(\x0b\x32/.cognito_gateway.ext_authz.v3.HeaderValueOption\x12\x19\n\x11headers_to_remove\x18\x05 \x03(\t\"z\n\x11HeaderValueOption\x12\x39\n\x06header\x18\x01 \x01(\x0b\x32).cognito_gateway.ext_authz.v3.HeaderValue\x12*\n\x06\x61ppend\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.BoolValueb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dgateway/envoy/ext_authz.proto\x12\x1c\x63ognito_gateway.ext_authz.v3\x1a\x1egoogle/protobuf/wrappers.proto\"R\n\x0c\x43heckRequest\x12\x42\n\nattributes\x18\x01 \x01(\x0b\x32..cognito_gateway.ext_authz.v3.AttributeContext\"\xe7\x05\n\x10\x41ttributeContext\x12\x43\n\x06source\x18\x01 \x01(\x0b\x32\x33.cognito_gateway.ext_authz.v3.AttributeContext.Peer\x12G\n\x07request\x18\x04 \x01(\x0b\x32\x36.cognito_gateway.ext_authz.v3.AttributeContext.Request\x12\x61\n\x12\x63ontext_extensions\x18\n \x03(\x0b\x32\x45.cognito_gateway.ext_authz.v3.AttributeContext.ContextExtensionsEntry\x1a>\n\x04Peer\x12\x36\n\x07\x61\x64\x64ress\x18\x01 \x01(\x0b\x32%.cognito_gateway.ext_authz.v3.Address\x1aS\n\x07Request\x12H\n\x04http\x18\x02 \x01(\x0b\x32:.cognito_gateway.ext_authz.v3.AttributeContext.HttpRequest\x1a\xec\x01\n\x0bHttpRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x46\n\x07headers\x18\x03 \x03(\x0b\x32\x35.cognito_gateway.ext_authz.v3.AttributeContext.Header\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04host\x18\x05 \x01(\t\x12\x0e\n\x06scheme\x18\x06 \x01(\t\x12\x10\n\x08protocol\x18\n \x01(\t\x12;\n\nheader_map\x18\r \x01(\x0b\x32\'.cognito_gateway.ext_authz.v3.HeaderMap\x1a$\n\x06Header\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\x1a\x38\n\x16\x43ontextExtensionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xe0\x01\n\x07\x41\x64\x64ress\x12\x45\n\x0esocket_address\x18\x01 \x01(\x0b\x32+.cognito_gateway.ext_authz.v3.SocketAddressH\x00\x12\x32\n\x04pipe\x18\x02 \x01(\x0b\x32\".cognito_gateway.ext_authz.v3.PipeH\x00\x12O\n\x16\x65nvoy_internal_address\x18\x03 \x01(\x0b\x32-.cognito_gateway.ext_authz.v3.InternalAddressH\x00\x42\t\n\x07\x61\x64\x64ress\" \n\rSocketAddress\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\"\x14\n\x04Pipe\x12\x0c\n\x04path\x18\x01 \x01(\t\"\x11\n\x0fInternalAddress\"G\n\tHeaderMap\x12:\n\x07headers\x18\x01 \x03(\x0b\x32).cognito_gateway.ext_authz.v3.HeaderValue\"<\n\x0bHeaderValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\x12\x11\n\traw_value\x18\x03 \x01(\x0c\"\xe8\x01\n\rCheckResponse\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32$.cognito_gateway.ext_authz.v3.Status\x12K\n\x0f\x64\x65nied_response\x18\x02 \x01(\x0b\x32\x30.cognito_gateway.ext_authz.v3.DeniedHttpResponseH\x00\x12\x43\n\x0bok_response\x18\x03 \x01(\x0b\x32,.cognito_gateway.ext_authz.v3.OkHttpResponseH\x00\x42\x0f\n\rhttp_response\"\x16\n\x06Status\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"\x9e\x01\n\x12\x44\x65niedHttpResponse\x12\x38\n\x06status\x18\x01 \x01(\x0b\x32(.cognito_gateway.ext_authz.v3.HttpStatus\x12@\n\x07headers\x18\x02 \x03(\x0b\x32/.cognito_gateway.ext_authz.v3.HeaderValueOption\x12\x0c\n\x04\x62ody\x18\x03 \x01(\t\"\x1a\n\nHttpStatus\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\"m\n\x0eOkHttpResponse\x12@\n\x07headers\x18\x02 \x03(\x0b\x32/.cognito_gateway.ext_authz.v3.HeaderValueOption\x12\x19\n\x11headers_to_remove\x18\x05 \x03(\t\"z\n\x11HeaderValueOption\x12\x39\n\x06header\x18\x01 \x01(\x0b\x32).cognito_gateway.ext_authz.v3.HeaderValue\x12*\n\x06\x61ppend\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.BoolValueb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'gateway.envoy.ext_authz_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._loaded_options = None
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_options = b'8\001'
   _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._loaded_options = None
   _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_options = b'8\001'
   _globals['_CHECKREQUEST']._serialized_start=95
   _globals['_CHECKREQUEST']._serialized_end=177
   _globals['_ATTRIBUTECONTEXT']._serialized_start=180
-  _globals['_ATTRIBUTECONTEXT']._serialized_end=951
+  _globals['_ATTRIBUTECONTEXT']._serialized_end=923
   _globals['_ATTRIBUTECONTEXT_PEER']._serialized_start=441
   _globals['_ATTRIBUTECONTEXT_PEER']._serialized_end=503
   _globals['_ATTRIBUTECONTEXT_REQUEST']._serialized_start=505
   _globals['_ATTRIBUTECONTEXT_REQUEST']._serialized_end=588
   _globals['_ATTRIBUTECONTEXT_HTTPREQUEST']._serialized_start=591
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST']._serialized_end=893
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_start=847
-  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST_HEADERSENTRY']._serialized_end=893
-  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_start=895
-  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_end=951
-  _globals['_ADDRESS']._serialized_start=954
-  _globals['_ADDRESS']._serialized_end=1178
-  _globals['_SOCKETADDRESS']._serialized_start=1180
-  _globals['_SOCKETADDRESS']._serialized_end=1212
-  _globals['_PIPE']._serialized_start=1214
-  _globals['_PIPE']._serialized_end=1234
-  _globals['_INTERNALADDRESS']._serialized_start=1236
-  _globals['_INTERNALADDRESS']._serialized_end=1253
-  _globals['_HEADERMAP']._serialized_start=1255
-  _globals['_HEADERMAP']._serialized_end=1326
-  _globals['_HEADERVALUE']._serialized_start=1328
-  _globals['_HEADERVALUE']._serialized_end=1388
-  _globals['_CHECKRESPONSE']._serialized_start=1391
-  _globals['_CHECKRESPONSE']._serialized_end=1623
-  _globals['_STATUS']._serialized_start=1625
-  _globals['_STATUS']._serialized_end=1647
-  _globals['_DENIEDHTTPRESPONSE']._serialized_start=1650
-  _globals['_DENIEDHTTPRESPONSE']._serialized_end=1808
-  _globals['_HTTPSTATUS']._serialized_start=1810
-  _globals['_HTTPSTATUS']._serialized_end=1836
-  _globals['_OKHTTPRESPONSE']._serialized_start=1838
-  _globals['_OKHTTPRESPONSE']._serialized_end=1947
-  _globals['_HEADERVALUEOPTION']._serialized_start=1949
-  _globals['_HEADERVALUEOPTION']._serialized_end=2071
+  _globals['_ATTRIBUTECONTEXT_HTTPREQUEST']._serialized_end=827
+  _globals['_ATTRIBUTECONTEXT_HEADER']._serialized_start=829
+  _globals['_ATTRIBUTECONTEXT_HEADER']._serialized_end=865
+  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_start=867
+  _globals['_ATTRIBUTECONTEXT_CONTEXTEXTENSIONSENTRY']._serialized_end=923
+  _globals['_ADDRESS']._serialized_start=926
+  _globals['_ADDRESS']._serialized_end=1150
+  _globals['_SOCKETADDRESS']._serialized_start=1152
+  _globals['_SOCKETADDRESS']._serialized_end=1184
+  _globals['_PIPE']._serialized_start=1186
+  _globals['_PIPE']._serialized_end=1206
+  _globals['_INTERNALADDRESS']._serialized_start=1208
+  _globals['_INTERNALADDRESS']._serialized_end=1225
+  _globals['_HEADERMAP']._serialized_start=1227
+  _globals['_HEADERMAP']._serialized_end=1298
+  _globals['_HEADERVALUE']._serialized_start=1300
+  _globals['_HEADERVALUE']._serialized_end=1360
+  _globals['_CHECKRESPONSE']._serialized_start=1363
+  _globals['_CHECKRESPONSE']._serialized_end=1595
+  _globals['_STATUS']._serialized_start=1597
+  _globals['_STATUS']._serialized_end=1619
+  _globals['_DENIEDHTTPRESPONSE']._serialized_start=1622
+  _globals['_DENIEDHTTPRESPONSE']._serialized_end=1780
+  _globals['_HTTPSTATUS']._serialized_start=1782
+  _globals['_HTTPSTATUS']._serialized_end=1808
+  _globals['_OKHTTPRESPONSE']._serialized_start=1810
+  _globals['_OKHTTPRESPONSE']._serialized_end=1919
+  _globals['_HEADERVALUEOPTION']._serialized_start=1921
+  _globals['_HEADERVALUEOPTION']._serialized_end=2043
 # @@protoc_insertion_point(module_scope)

@@ -16,11 +16,10 @@ from google.protobuf.message import DecodeError
 
 from gateway.config.model import Address
 from gateway.envoy import messages
-from gateway.envoy.ext_authz_pb2 import CheckRequest, CheckResponse
 from gateway.errors import GatewayError, InternalError, Refusal
 from gateway.gate.application import Application
 from gateway.gate.steps import begin, finish
-from gateway.gate.verdict import Forward
+from gateway.gate.verdict import Forward, Verdict
 from gateway.http.answers import Answer
 from gateway.http.request import Request
 
@@ -50,12 +49,13 @@ class GrpcListener:
             ],
             maximum_concurrent_rpcs=_CHECKS,
         )
-        check: grpc.RpcMethodHandler[bytes, CheckResponse] = grpc.unary_unary_rpc_method_handler(
-            self._check, response_serializer=CheckResponse.SerializeToString
-        )
+        # Bytes both ways: gRPC would log a traceback for every malformed message.
+        check: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(self._check)
         self._server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(SERVICE, {"Check": check}),)
         )
+        # Responses to allowed requests (messages.allowed).
+        self._made: dict[object, bytes] = {}
         # The actual port if the configuration says 0.
         self.port = 0
 
@@ -72,47 +72,46 @@ class GrpcListener:
         """Accept no more checks; those in progress have `grace` seconds. Idempotent."""
         await self._server.stop(grace)
 
-    async def _check(
-        self, message: bytes, context: grpc.aio.ServicerContext[bytes, CheckResponse]
-    ) -> CheckResponse:
+    async def _check(self, message: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            # Not parsed by gRPC, which would log a traceback for every malformed message.
-            check = CheckRequest.FromString(message)
+            check = messages.Check(message)
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a CheckRequest")
-        decider = self._decider()
-        try:
-            peer = decider.peer(messages.client_address(check), secure=messages.secure(check))
-        except ValueError:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the source has no IP address")
-        try:
-            messages.redirects(check)
         except ValueError as unknown:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(unknown))
+        decider = self._decider()
+        try:
+            peer = decider.peer(check.address, secure=check.secure)
+        except ValueError:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the source has no IP address")
         request = Request(peer, decider.request_ids.next(), time.monotonic())
         decider.record.began(request)
         try:
-            return await _answer(decider, request, check)
+            return await self._answer(decider, request, check)
         finally:
             decider.record.ended(request)
 
-
-async def _answer(decider: Application, request: Request, check: CheckRequest) -> CheckResponse:
-    try:
-        request.original = messages.unread(request, check)
-        asked = request.original = messages.read(request, check)
-        steps = decider.gate.judge(asked)
-        verdict = await finish(steps, begin(steps))
-        if isinstance(verdict, Forward):
-            response = messages.allowed(request, check, verdict)
-            request.status = 200
-            return response
-        answer: Answer = verdict
-    except Refusal as refusal:
-        answer = decider.record.refuse(request, refusal)
-    except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
-        decider.record.failed(request, error)
-        answer = decider.record.refuse(request, InternalError())
-    request.status = answer.status
-    cors = request.peer.cors
-    return messages.denied(answer, b"" if cors is None else cors.own_lines(request, answer))
+    async def _answer(self, decider: Application, request: Request, check: messages.Check) -> bytes:
+        try:
+            try:
+                asked = request.original = messages.read(request, check)
+            except Refusal:
+                request.original = messages.unread(request, check)
+                raise
+            verdict: Verdict | None = decider.gate.at_once(request, asked)
+            if verdict is None:
+                steps = decider.gate.judge(asked)
+                verdict = await finish(steps, begin(steps))
+            if isinstance(verdict, Forward):
+                response = messages.allowed(request, check, verdict, self._made)
+                request.status = 200
+                return response
+            answer: Answer = verdict
+        except Refusal as refusal:
+            answer = decider.record.refuse(request, refusal)
+        except Exception as error:  # noqa: BLE001 - whatever it is, fail closed
+            decider.record.failed(request, error)
+            answer = decider.record.refuse(request, InternalError())
+        request.status = answer.status
+        cors = request.peer.cors
+        return messages.denied(answer, b"" if cors is None else cors.own_lines(request, answer))

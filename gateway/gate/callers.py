@@ -8,18 +8,21 @@ Invariant: a forward auth request is answered and never forwarded.
 
 from __future__ import annotations
 
-from gateway.errors import NotFound
+from gateway.errors import NotFound, Refusal
 from gateway.gate.forward_auth import about, allowed, endpoint_of, original
 from gateway.gate.judge import Gate
 from gateway.gate.steps import Steps
 from gateway.gate.verdict import Verdict
 from gateway.http.answers import Answer
-from gateway.http.request import Request
+from gateway.http.request import Asked, Request
 from gateway.policy.decide import VALID_TOKEN
 
 
-def for_client(gate: Gate, request: Request) -> Steps[Verdict]:
-    """Judge a request that came on a client connection."""
+def for_client(gate: Gate, request: Request) -> Steps[Verdict] | Answer:
+    """Judge a request that came on a client connection; what another proxy asks may be answered at once.
+
+    Raises Refusal.
+    """
     if request.raw_path.startswith(gate.endpoint):
         endpoint = endpoint_of(request.raw_path, gate.endpoint)
         if endpoint is not None:
@@ -27,13 +30,31 @@ def for_client(gate: Gate, request: Request) -> Steps[Verdict]:
     return gate.judge(request.asked())
 
 
-def _for_proxy(gate: Gate, request: Request, endpoint: str) -> Steps[Answer]:
+def _for_proxy(gate: Gate, request: Request, endpoint: str) -> Steps[Verdict] | Answer:
     """Judge the request that another proxy asks about; untrusted peers may only ask about a token."""
-    trusted = request.peer.trusted
-    if not trusted and request.raw_path != endpoint:
+    named = None
+    if request.peer.trusted:
+        try:
+            named = original(request, endpoint)
+        except Refusal:
+            request.original = _unnamed(request)
+            raise
+    elif request.raw_path != endpoint:
         raise NotFound
-    # Nobody is redirected back to a request that is not named.
-    asked = request.original = request.asked()._replace(elsewhere=True, need=VALID_TOKEN, redirects=False)
-    if trusted and (named := original(request, endpoint)) is not None:
+    if named is None:
+        asked = request.original = _unnamed(request)
+    else:
         asked = request.original = about(request, named, redirects=endpoint != gate.endpoint)
-    return allowed(request, (yield from gate.judge(asked)))
+        known = gate.at_once(request, asked)
+        if known is not None:
+            return allowed(request, known)
+    return _judged(gate, asked)
+
+
+def _judged(gate: Gate, asked: Asked) -> Steps[Verdict]:
+    return allowed(asked.request, (yield from gate.judge(asked)))
+
+
+def _unnamed(request: Request) -> Asked:
+    """Return what is asked where no request is named, to which nobody could be redirected back."""
+    return request.asked()._replace(elsewhere=True, need=VALID_TOKEN, redirects=False)

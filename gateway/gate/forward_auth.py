@@ -19,6 +19,7 @@ from gateway.gate.verdict import Verdict
 from gateway.http.answers import Answer
 from gateway.http.headers import HeaderKind
 from gateway.http.request import Asked, Request, check_host, check_method
+from gateway.observe.metrics import USUAL_METHODS
 from gateway.policy.paths import split_target
 
 # (target, method). X-Original-URI is the spelling in nginx's own documentation; ignoring it would judge an
@@ -29,6 +30,7 @@ _PAIRS = (
     (b"x-forwarded-uri", b"x-forwarded-method"),
 )
 _NAMES = frozenset(name for pair in _PAIRS for name in pair)
+_X = frozenset({b"X-", b"x-"})
 # RFC 3986 sections 3.1, 3.2: a scheme, an authority without userinfo, and a path that begins with a slash.
 # nginx accepts a Host with `?` or `#`, which moves the path in `$scheme://$http_host$request_uri`.
 _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f:.]+\](?::[0-9]{0,5})?)(/.*)")
@@ -70,8 +72,13 @@ def original(request: Request, endpoint: str) -> Original | None:
     """
     _refuse_head(request)
     headers = _naming_headers(request)
-    named = [_named(headers[target], headers.get(method)) for target, method in _PAIRS if target in headers]
     behind = request.raw_path[len(endpoint) :]
+    if not behind and len(headers) == 2:
+        # One pair, as almost always.
+        for target, method in _PAIRS:
+            if target in headers and method in headers:
+                return _named(headers[target], headers[method])
+    named = [_named(headers[target], headers.get(method)) for target, method in _PAIRS if target in headers]
     if behind:
         named.append(_original(request.method, behind + request.query))
     if not named:
@@ -151,16 +158,14 @@ def _refuse_head(request: Request) -> None:
 def _naming_headers(request: Request) -> dict[bytes, str]:
     """Return the headers that name a request, each at most once."""
     found: dict[bytes, str] = {}
-    for line in request.head.kept:
-        if line[:2] not in {b"X-", b"x-"}:
-            continue
+    for line in [line for line in request.head.kept if line[:2] in _X]:
         name, _, value = line.partition(b":")
         name = name.lower()
         if name in _NAMES:
             if name in found:
                 raise OriginalRequestUnclear(f"{name.decode('ascii')} occurs twice")
             found[name] = value.strip().decode("latin-1")
-    for token in (request.head.connection or b"").lower().split(b","):
+    for token in request.head.connection.lower().split(b",") if request.head.connection else ():
         # A client's `Connection: X-Original-URL`, forwarded by its proxy (Traefik CVE-2024-45410), would drop
         # the header as hop-by-hop and leave no request named.
         if token.strip() in _NAMES:
@@ -181,7 +186,8 @@ def _named(target: str, method: str | None) -> Original:
 
 def _original(method: str, target: str, host: bytes | None = None, proto: bytes | None = None) -> Original:
     try:
-        check_method(method)
+        if method not in USUAL_METHODS:
+            check_method(method)
     except MethodNotAllowed as refused:
         raise OriginalRequestUnclear(f"original request: {refused}") from None
     try:

@@ -248,22 +248,31 @@ class Gate:
         request.decision, request.reason = "allowed", reason
         return forward
 
-    def at_once(self, request: Request) -> Forward | None:
-        """Return what `judge` would, if target and token are cached and nothing is counted; else None."""
-        need = self.needs.get((request.method, request.raw_path))
+    def at_once(self, request: Request, asked: Asked | None = None) -> Forward | None:
+        """Return what `judge` would, if target and token are cached and nothing is counted; else None.
+
+        `asked`: the request that another proxy asks about; None: the request itself.
+        """
+        about = asked or request
+        need = self.needs.get((about.method, about.raw_path))
         if need is None or self._limits is not None:
             return None
         if need.auth == "none":
-            return self._forward(request, need, None)
+            return self._forward(request, need, None, elsewhere=asked is not None)
         if len(request.credentials) != 1:
             return None
         digest = _hash_of(request.head, request.credentials[0])
         principal = self._authenticator.recognise(digest, time.time())
         if principal is None:
-            if self._sealed_at is None or digest is None or not self._is_inside(request.raw_path):
+            # What another proxy serves may be at another host: `_check_resource` knows.
+            if self._sealed_at is None or digest is None or asked is not None:
+                return None
+            if not self._is_inside(request.raw_path):
                 return None
             principal = self._authenticator.recognise_sealed(digest, time.time())
-        return None if principal is None else self._forward(request, need, principal)
+        if principal is None:
+            return None
+        return self._forward(request, need, principal, elsewhere=asked is not None)
 
     def holds(self, request: Request) -> bool:
         """Return whether the token of an accepted request is still accepted, or has expired since."""

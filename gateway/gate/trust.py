@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from gateway.gate.tracer import Tracer
 
 
+# Peers kept for repetition; a client that keeps inventing addresses only makes the cache start over.
+_REMEMBERED = 1024
+
+
 class Peers:
     """Client addresses as one configuration sees them."""
 
@@ -33,9 +37,20 @@ class Peers:
         self._proxies = TrustedProxies(config.listen.trusted_proxies)
         self._tables = _header_tables(config, self._proxies)
         self._upstream_host = _upstream_host(config)
+        # Envoy asks about thousands of requests of one client, each with its address.
+        self._known: dict[tuple[str, bool], Peer] = {}
 
     def of(self, address: str, *, secure: bool) -> Peer:
-        """Return the peer for an address; `secure`: it uses TLS."""
+        """Return the peer for an address; `secure`: it uses TLS. Raises ValueError if it is none."""
+        known = self._known.get((address, secure))
+        if known is None:
+            known = self._new(address, secure=secure)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[address, secure] = known
+        return known
+
+    def _new(self, address: str, *, secure: bool) -> Peer:
         trusted = self._proxies.trusts(ip_address(address.partition("%")[0]))
         return Peer(
             address=address,

@@ -132,19 +132,20 @@ def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, m
 
     `head_only` omits the body, for HEAD; `more` is a run of whole header lines.
     """
-    lines = [
-        b"HTTP/1.1 %d %b\r\n" % (answer.status, reason_phrase(answer.status)),
-        b"Date: %b\r\n" % http_date(),
-    ]
-    lines += [b"%b: %b\r\n" % header for header in answer.headers]
-    lines.append(more)
-    if answer.status != 204:  # RFC 9110 section 8.6: a 204 has no Content-Length
-        lines.append(b"Content-Length: %d\r\n" % len(answer.body))
-    lines.append(connection_line(keep_alive=keep_alive, http10=http10))
-    lines.append(b"\r\n")
-    if not head_only:
-        lines.append(answer.body)
-    return b"".join(lines)
+    status = answer.status
+    lines = b"".join([b"%b: %b\r\n" % header for header in answer.headers])
+    # RFC 9110 section 8.6: a 204 has no Content-Length.
+    length = b"" if status == 204 else b"Content-Length: %d\r\n" % len(answer.body)
+    return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%b%b%b%b\r\n%b" % (
+        status,
+        reason_phrase(status),
+        http_date(),
+        lines,
+        more,
+        length,
+        connection_line(keep_alive=keep_alive, http10=http10),
+        b"" if head_only else answer.body,
+    )
 
 
 def redirect(address: str, *, request_id: str) -> Answer:
@@ -173,11 +174,11 @@ def connection_line(*, keep_alive: bool, http10: bool) -> bytes:
     return b"Connection: keep-alive\r\n" if http10 else b""
 
 
+_PHRASES = {status.value: status.phrase.encode("ascii") for status in HTTPStatus}
+
+
 def reason_phrase(status: int) -> bytes:
-    try:
-        return HTTPStatus(status).phrase.encode("ascii")
-    except ValueError:
-        return b""
+    return _PHRASES.get(status, b"")
 
 
 class _DateCache:

@@ -24,7 +24,8 @@ from tests.support.running import Running, logged, running
 def sent_on(request: CheckRequest, response: CheckResponse) -> dict[str, str]:
     """The headers that Envoy sends upstream: sets, and then removes, as its filter does."""
     assert response.status.code == 0
-    headers = dict(request.attributes.request.http.headers)
+    sent = request.attributes.request.http.headers
+    headers = {each.key.decode(): each.value.decode() for each in sent}
     for option in response.ok_response.headers:
         key, value = option.header.key.lower(), option.header.value
         # Without this field Envoy would go by another one, whose default is to append.

@@ -69,7 +69,9 @@ def check(
             )
         )
     else:
-        http.headers.update({":path": path, ":method": method, ":authority": host, **(headers or {})})
+        sent = {":path": path, ":method": method, ":authority": host, **(headers or {})}
+        for name, value in sent.items():
+            http.headers.add(key=name.encode(), value=value.encode())
     source = AttributeContext.Peer(address=Address(socket_address=SocketAddress(address=client)))
     return CheckRequest(
         attributes=AttributeContext(source=source, request=AttributeContext.Request(http=http))
