@@ -74,7 +74,7 @@ class GrpcListener:
 
     async def _check(self, message: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            check = messages.Check(message)
+            check = messages.EnvoysCheck(message)
         except DecodeError:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "not a CheckRequest")
         except ValueError as unknown:
@@ -91,7 +91,7 @@ class GrpcListener:
         finally:
             decider.record.ended(request)
 
-    async def _answer(self, decider: Application, request: Request, check: messages.Check) -> bytes:
+    async def _answer(self, decider: Application, request: Request, check: messages.EnvoysCheck) -> bytes:
         try:
             try:
                 asked = request.original = messages.read(request, check)

@@ -49,7 +49,7 @@ _UNAUTHENTICATED, _PERMISSION_DENIED, _UNAVAILABLE = 16, 7, 14
 _REMEMBERED, _REMEMBERED_LENGTH = 1024, 4096
 
 
-class Check:
+class EnvoysCheck:
     """A CheckRequest, read once: each access to a message's field costs as much as ten to an attribute."""
 
     __slots__ = ("address", "headers", "host", "method", "pairs", "path", "redirects", "secure")
@@ -79,12 +79,12 @@ class Check:
         ]
 
 
-def unread(request: Request, check: Check) -> Asked:
+def unread(request: Request, check: EnvoysCheck) -> Asked:
     """Return the request of a message that could not be read, for the log."""
     return Asked(request, check.method, "", "", request.head, request.credentials, False, elsewhere=True)
 
 
-def read(request: Request, check: Check) -> Asked:
+def read(request: Request, check: EnvoysCheck) -> Asked:
     """Return the request that is asked about; `request` gets the parts of its head that are recorded.
 
     Raises Refusal wherever `Request.read_head` does.
@@ -118,7 +118,7 @@ def read(request: Request, check: Check) -> Asked:
     )
 
 
-def _refuse_second_host(check: Check, host: bytes) -> None:
+def _refuse_second_host(check: EnvoysCheck, host: bytes) -> None:
     """Refuse a Host that differs from :authority: the upstream may use either (RFC 9113 section 8.3.1)."""
     if len(check.headers) == len(check.pairs):
         return
@@ -127,7 +127,7 @@ def _refuse_second_host(check: Check, host: bytes) -> None:
             raise BadRequest("Host and :authority name different servers")
 
 
-def allowed(request: Request, check: Check, forward: Forward, made: dict[object, bytes]) -> bytes:
+def allowed(request: Request, check: EnvoysCheck, forward: Forward, made: dict[object, bytes]) -> bytes:
     """Return the response that lets the request pass: the headers that Envoy must set and remove.
 
     `made`: earlier responses, by everything that they contain. Raises BadRequest for foreign cookies that
