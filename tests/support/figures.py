@@ -60,6 +60,7 @@ CLUSTER: dict[str, str] = {
     "worker stopped in a pod": "one of two workers of the only pod hangs (SIGSTOP)",
     "out of memory": "one of two gateways' containers runs out of memory (OOM kill)",
     "disk full": "the volume under `sign_in.state_dir` is full",
+    "redis restarts": "Redis, which three gateways share, is killed and starts again",
 }
 ROWS = {**LOOPBACK, **CLUSTER}
 TABLES = {

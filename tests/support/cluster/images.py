@@ -10,7 +10,9 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
+import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
@@ -71,15 +73,26 @@ def _kept() -> Path:
 
 def pause_archive(folder: Path) -> Path:
     """Return an archive of the image for sandboxes: one program, in the layout of `docker save`."""
-    layer = _tar({"pause": (programs() / "pause").read_bytes()}, mode=0o755)
+    return _archive(folder, "pause", {"/pause": programs() / "pause"}, "/pause")
+
+
+def program_archive(folder: Path, name: str, program: str) -> Path:
+    """Return an archive of the image NAME:local: one program of this machine, with the libraries it loads."""
+    said = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    libraries = re.findall(r"(?:=> |^\t)(/\S+)", said, re.MULTILINE)
+    return _archive(folder, name, {path: Path(path) for path in (program, *libraries)}, program)
+
+
+def _archive(folder: Path, name: str, files: dict[str, Path], entrypoint: str) -> Path:
+    layer = _tar({path.lstrip("/"): source.read_bytes() for path, source in files.items()}, mode=0o755)
     config = {
         "architecture": "amd64",
         "os": "linux",
-        "config": {"Entrypoint": ["/pause"], "User": "65535:65535"},
+        "config": {"Entrypoint": [entrypoint], "User": "65535:65535"},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": ["pause:local"], "Layers": ["layer.tar"]}]
-    archive = folder / "pause.tar"
+    manifest = [{"Config": "config.json", "RepoTags": [f"{name}:local"], "Layers": ["layer.tar"]}]
+    archive = folder / f"{name}.tar"
     archive.write_bytes(
         _tar(
             {
