@@ -76,24 +76,14 @@ def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="module")
 def emulator(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The folder that the emulator's wheel is installed in, for PYTHONPATH; the gateway has what it needs."""
+    """The folder that the emulator's wheel and its locked dependencies are installed in, for PYTHONPATH."""
     folder = tmp_path_factory.mktemp("emulator")
-    pip = (
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "-q",
-        "install",
-        "--no-deps",
-        "--no-index",
-    )
-    subprocess.run(
-        (*pip, "--target", folder, dist / f"{EMULATOR}-py3-none-any.whl"),
-        env=environment(),
-        check=True,
-        timeout=300,
-    )
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", "install", "--target", folder)
+    for command in (
+        (*pip, "--require-hashes", "-r", ROOT / "requirements/local_cognito.txt"),
+        (*pip, "--no-deps", "--no-index", dist / f"{EMULATOR}-py3-none-any.whl"),
+    ):
+        subprocess.run(command, env=environment(), check=True, timeout=900)
     return str(folder)
 
 
