@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Badge:
-    """The cloud icon: whether this gateway is connected to a user pool."""
+    """The cloud icon: whether this gateway is connected to AWS. `link`: it leads to the set-up page."""
 
     text: str
     connected: bool
     link: bool = False
 
 
-NOT_CONNECTED = Badge("Not connected", connected=False)
+NOT_CONNECTED = Badge("Not connected to AWS", connected=False)
+CONNECTED = Badge("Connected to AWS", connected=True)

@@ -33,6 +33,7 @@ from gateway.http.request import Request
 from gateway.http.resource_metadata import public_origin
 from gateway.pages import assets, outcome, respond
 from gateway.pages.csrf import Guard
+from gateway.pages.error_page import way_on
 from gateway.pages.portal import Portal
 from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.sessions.cookies import Cookies
@@ -210,6 +211,7 @@ class Dispatcher:
             prefix=self._config.sign_in.prefix,
             origin=public_origin(request, self._config.listen.public_url) or "",
             request_id=request.request_id.decode("ascii"),
+            back=way_on(request, refusal, self._config.sign_in.prefix),
         )
         kept = [header for header in plain.headers if header[0].lower() != b"content-type"]
         shown.headers += kept

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from gateway.errors import (
     Forbidden,
+    FormRefused,
     InsufficientAuthentication,
     NoCredentials,
     NotConfigured,
@@ -49,7 +50,7 @@ def error_page(
         prefix=prefix,
         origin=origin,
         request_id=request.request_id.decode("ascii"),
-        back=_onward(request, refusal, prefix),
+        back=way_on(request, refusal, prefix),
     )
     page.headers += [header for header in plain.headers if header[0].lower() != b"content-type"]
     page.close, page.reason = plain.close, plain.reason
@@ -76,10 +77,15 @@ def _while(seconds: int) -> str:
     return f"{seconds} seconds" if seconds > 1 else "a second"
 
 
-def _onward(request: Request, refusal: Refusal, prefix: str) -> tuple[str, str]:
+def way_on(request: Request, refusal: Refusal, prefix: str) -> tuple[str, str]:
+    """Return the text and the address of the link that an error page offers."""
+    if isinstance(refusal, FormRefused) and page_wanted(request.raw_path):
+        return "Reload the page", request.raw_path
     if isinstance(refusal, NoCredentials):
         return "Sign in", f"{prefix}/sign_in"
-    if isinstance(refusal, (Forbidden, InsufficientAuthentication, NotConfigured)):
+    if isinstance(refusal, NotConfigured):
+        return "Set up the gateway", f"{prefix}/"
+    if isinstance(refusal, (Forbidden, InsufficientAuthentication)):
         return "Your account", f"{prefix}/"
     again = page_wanted(request.raw_path + request.query) if request.method == "GET" else ""
     if again and (refusal.status >= 500 or isinstance(refusal, RateLimited)):

@@ -8,7 +8,7 @@ stores the page (respond.guarded).
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from gateway.errors import CognitoUnavailable, CredentialsRefused, NavigationOnl
 from gateway.http.answers import Answer
 from gateway.http.navigation import shown_to_a_person
 from gateway.pages import signed_out
-from gateway.pages.badge import NOT_CONNECTED, Badge
+from gateway.pages.badge import CONNECTED, NOT_CONNECTED
 from gateway.pages.respond import see_other
 from gateway.pages.setup_admin import may_change
 from gateway.sessions.page_request import PageRequest
@@ -55,7 +55,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     """Handle GET. The page contains no token, since any script of the API's pages can fetch it; except once,
     after `reveal`, in a window."""
     if not portal.config.cognito.sign_in_pools:
-        badge = Badge(NOT_CONNECTED.text, connected=False, link=True)
+        badge = replace(NOT_CONNECTED, link=True)
         return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
     if page.session is None or page.principal is None:
         return signed_out.come_back(portal, page) or see_other(page.prefix + "/sign_in")
@@ -89,7 +89,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         page,
         "portal",
         "Your account",
-        badge=Badge("Connected", connected=True),
+        badge=replace(CONNECTED, link=may_change(portal, page)),
         notice=NOTICES.get(page.query.get("notice", "")),
         name=name,
         second=second,

@@ -14,6 +14,7 @@ from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts, unconfirmed
 from gateway.pages.attempts import Key
+from gateway.pages.badge import CONNECTED
 from gateway.pages.codes import must_reset
 from gateway.pages.kept import kept_account
 from gateway.pages.refusal_texts import RefusalText
@@ -115,6 +116,7 @@ async def _form(
         refusal_text=refusal_text,
         errors=errors,
         lead=_lead(turn),
+        badge=CONNECTED,
         notice=notice,
         links={
             **_links(turn),
@@ -133,7 +135,9 @@ async def _form(
 async def _managed(turn: Turn) -> Answer:
     notice = NOTICES.get(turn.page.query.get("notice", ""))
     start, links = turn.link("/start"), _links(turn)
-    return await turn.show("managed", "Sign in", lead=_lead(turn), start=start, links=links, notice=notice)
+    return await turn.show(
+        "managed", "Sign in", lead=_lead(turn), badge=CONNECTED, start=start, links=links, notice=notice
+    )
 
 
 def _links(turn: Turn) -> dict[str, str | None]:
@@ -158,4 +162,4 @@ async def _choose(portal: Portal, page: PageRequest, wanted: SignInTarget) -> An
         for pool in portal.pages.pools.values()
     ]
     lead = "Which user pool is your account in?"
-    return await portal.pages.show(page, "choose_pool", "Sign in", lead=lead, pools=pools)
+    return await portal.pages.show(page, "choose_pool", "Sign in", lead=lead, badge=CONNECTED, pools=pools)

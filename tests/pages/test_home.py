@@ -7,7 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
-from gateway.pages.home import moment
+from gateway.pages.home import initial, moment
 from tests.support.site import ALICE, PASSWORD, Browser, Site, seed, site, with_identity_pool
 from tests.support.wire import get, once
 
@@ -199,3 +199,14 @@ def test_a_moment_of_today_needs_no_date() -> None:
     assert moment(now + 60, now).text == "08:01 UTC"
     assert moment(now + 86400, now).text == "16 Jan 2027, 08:00 UTC"
     assert moment(now - 5, now).seconds == 0
+
+
+def test_the_letter_for_a_picture_is_a_letter() -> None:
+    assert [initial(name) for name in ("alice", "<b>", "  ß", "🙂 7up", "#!", "李")] == [
+        "A",
+        "B",
+        "SS",
+        "7",
+        "?",
+        "李",
+    ]

@@ -449,6 +449,7 @@ async def test_pages_carry_their_guards_and_hold_no_inline_code(tmp_path: Path) 
             policy = reply.get("content-security-policy") or ""
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
+            assert "camera=(), " in (reply.get("permissions-policy") or "")
             assert reply.all("cache-control") == ["no-store"]
             assert not re.search(r"<style|style=|<script(?! src=)| on[a-z]+=", browser.text)
 

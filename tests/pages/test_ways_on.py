@@ -14,6 +14,7 @@ from playwright.async_api import BrowserContext, Page
 
 from gateway.serve.reload import Reloader
 from tests.support.chromium import chromium, looking
+from tests.support.looks import wrong_with
 from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Site, second_factors, seed, site
 from tests.support.wire import OK, Received
 
@@ -85,6 +86,7 @@ async def test_a_browser_at_the_api_gets_a_page(
         assert response is not None
         assert (response.status, await page.inner_text("h1")) == (status, heading)
         assert await page.inner_text("a.button") == button
+        assert await wrong_with(page) == []
         shown = await page.inner_text("main")
         assert f"Request {response.headers['x-request-id']}" in shown
         # Programs still get what they can read.

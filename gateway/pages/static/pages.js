@@ -55,11 +55,11 @@ const fallback = (field) => {
   field.select();
   return document.execCommand("copy");
 };
+let restore = () => {};
 for (const button of all("[data-copies]")) {
   const field = document.getElementById(button.dataset.copies);
   const status = document.getElementById("copied");
   const text = button.textContent;
-  let timer = 0;
   button.addEventListener("click", async () => {
     let done = true;
     try {
@@ -69,19 +69,17 @@ for (const button of all("[data-copies]")) {
     } catch {
       done = fallback(field);
     }
-    // Of several buttons one says it: the clipboard holds one thing.
-    for (const other of all("[data-copies]")) other.dispatchEvent(new Event("uncopied"));
+    // Only the last copy is on the clipboard.
+    restore();
     button.textContent = done ? "Copied" : "Press Ctrl+C";
     status.textContent = done ? `${button.dataset.named} copied` : "Selected: press Ctrl+C to copy";
-    clearTimeout(timer);
-    timer = setTimeout(() => {
+    const timer = setTimeout(() => restore(), 2000);
+    restore = () => {
+      clearTimeout(timer);
       button.textContent = text;
       status.textContent = "";
-    }, 2000);
-  });
-  button.addEventListener("uncopied", () => {
-    clearTimeout(timer);
-    button.textContent = text;
+      restore = () => {};
+    };
   });
 }
 for (const field of all("input[readonly], textarea[readonly]")) {
@@ -96,6 +94,16 @@ for (const time of all("time[datetime]")) {
   const shape = today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
   time.title = time.textContent;
   time.textContent = new Intl.DateTimeFormat(navigator.language, shape).format(at);
+}
+
+// --- the part of an address behind "#", which only the browser knows, survives signing in ---
+const mark = location.hash;
+if (mark && !document.getElementById(mark.slice(1))) {
+  for (const [selector, name] of [["form[method=post]", "action"], ["main a[href*='return_to=']:not([href*='/start?'])", "href"]])
+    for (const element of all(selector)) {
+      const target = element.getAttribute(name);
+      if (!target.includes("#")) element.setAttribute(name, target + mark);
+    }
 }
 
 // --- count down ---
