@@ -66,33 +66,41 @@ class MemoryCodes:
     """The codes of one process, in memory."""
 
     def __init__(self) -> None:
-        # By the code's hash, oldest first.
+        # By the code's hash, oldest first; and the hashes of each user's codes, oldest first.
         self._kept: OrderedDict[str, tuple[Granted, float]] = OrderedDict()
+        self._of: dict[tuple[str, str], list[str]] = {}
 
     async def keep(self, granted: Granted, now: float) -> str:
         code = secrets.token_urlsafe(_BYTES)
-        self._make_room(granted.session, now)
-        self._kept[_hashed(code)] = granted, now + LIFE
+        self._make_room(_user(granted), now)
+        key = _hashed(code)
+        self._kept[key] = granted, now + LIFE
+        self._of.setdefault(_user(granted), []).append(key)
         return code
 
     async def take(self, code: str, now: float) -> Granted | None:
-        granted, until = self._kept.pop(_hashed(code), (None, 0.0))
+        key = _hashed(code)
+        if key not in self._kept:
+            return None
+        granted, until = self._forget(key)
         return granted if now < until else None
 
-    def _make_room(self, session: Session, now: float) -> None:
-        for key, (_, until) in list(self._kept.items()):
-            if until > now:
-                break
-            del self._kept[key]
-        mine = [
-            key
-            for key, (granted, _) in self._kept.items()
-            if (granted.session.pool_id, granted.session.subject) == (session.pool_id, session.subject)
-        ]
-        for key in mine[: max(0, len(mine) - MOST_OF_ONE + 1)]:
-            del self._kept[key]
-        while len(self._kept) >= MOST:
-            self._kept.popitem(last=False)
+    def _make_room(self, user: tuple[str, str], now: float) -> None:
+        while self._kept and next(iter(self._kept.values()))[1] <= now:
+            self._forget(next(iter(self._kept)))
+        mine = self._of.get(user, [])
+        if len(mine) >= MOST_OF_ONE:
+            self._forget(mine[0])
+        if len(self._kept) >= MOST:
+            self._forget(next(iter(self._kept)))
+
+    def _forget(self, key: str) -> tuple[Granted, float]:
+        granted, until = self._kept.pop(key)
+        mine = self._of[_user(granted)]
+        mine.remove(key)
+        if not mine:
+            del self._of[_user(granted)]
+        return granted, until
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -133,6 +141,10 @@ def _granted(members: dict[str, Any]) -> Granted | None:
         return Granted(**{**members, "scopes": tuple(members["scopes"]), "session": session})
     except (TypeError, KeyError):
         return None  # written by another version
+
+
+def _user(granted: Granted) -> tuple[str, str]:
+    return granted.session.pool_id, granted.session.subject
 
 
 def _hashed(code: str) -> str:
