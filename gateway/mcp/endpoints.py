@@ -69,12 +69,17 @@ class McpEndpoints:
             refusal.allow = f"{method}, OPTIONS" if method == "POST" else "GET, HEAD, OPTIONS"
             raise refusal
         else:
+            result = "success"
             try:
                 answer = await self._answered(request, path)
             except OAuthError as error:
                 self._door.refused(request, error)
-                answer = error.answer()
+                answer, result = error.answer(), error.error
                 answer.reason = OAuthRefused.reason
+            if path == self._register:
+                self._door.count("registration", result)
+            elif path == self._token:
+                self._door.count("token", result)
         if not request.decision:
             request.decision, request.reason = "allowed", "own_page"
         return _open(answer, request)

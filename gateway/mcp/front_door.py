@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, Mcp, UserPool
@@ -26,6 +26,7 @@ from gateway.mcp.pending import Pending
 from gateway.mcp.sealed_tokens import SealedTokens
 from gateway.observe.bridge import redact
 from gateway.observe.logs import Logger
+from gateway.observe.metrics import WorkerMetrics
 from gateway.policy.rate import Buckets, RateRule, address_key
 from gateway.policy.routes import RouteTable
 from gateway.sessions.cognito import Users
@@ -63,6 +64,7 @@ class FrontDoor:
         codes: Codes,
         users: Users,
         prover: Prover,
+        metrics: WorkerMetrics,
         log: Logger,
         clock: Callable[[], float] = time.time,
         documents: ClientDocuments | None = None,
@@ -81,6 +83,7 @@ class FrontDoor:
         # None: no host is listed.
         self._documents = documents or _documents(mcp)
         self._pending = Sealer(tokens.secrets, "mcp authorization")
+        self._metrics = metrics
         self._log = log
         self._logged: Buckets[str] = Buckets(_LOGGED)
         self._clock = clock
@@ -163,16 +166,22 @@ class FrontDoor:
         granted = Granted(asked.client, asked.redirect_uri, asked.challenge, asked.scopes, session)
         code = await self.codes.keep(granted, self._clock())
         pending.forget(page, waiting)
+        self.count("consent", "success")
         self._audit("mcp_consent", page, session, waiting)
         return asked.address(self.issuer, code=code)
 
     def deny(self, page: PageRequest, waiting: Pending, session: Session) -> str:
         """Return the redirect that reports the denial to the client (RFC 6749 section 4.1.2.1)."""
         pending.forget(page, waiting)
+        self.count("consent", "denied")
         self._audit("mcp_denied", page, session, waiting)
         return waiting.authorization.address(self.issuer, error="access_denied")
 
-    # --- the log ---
+    # --- metrics and the log ---
+
+    def count(self, step: Literal["registration", "consent", "token"], result: str) -> None:
+        """Count one step; `result` is success, denied, or one of our error codes."""
+        self._metrics.mcp_requests[step, result] += 1
 
     def refused(self, request: Request, error: OAuthError) -> None:
         """Record and log an error that is returned to a client."""

@@ -188,6 +188,13 @@ METRICS = (
         "Renewals of a session's tokens: success, elsewhere (another replica did it), refused, failure.",
     ),
     Metric(
+        "mcp_requests_total",
+        "counter",
+        ("step", "result"),
+        "sum",
+        "MCP clients' steps (registration, consent, token), by result: success, denied or the error code.",
+    ),
+    Metric(
         "spans_total",
         "counter",
         ("result",),
@@ -234,6 +241,7 @@ class WorkerMetrics:
         "jwks_keys_ignored",
         "jwks_last_success",
         "limits_reached",
+        "mcp_requests",
         "rate_limit_errors",
         "rate_limited",
         "request_duration",
@@ -272,6 +280,7 @@ class WorkerMetrics:
         self.rate_limit_errors = 0
         self.sessions: defaultdict[str, int] = defaultdict(int)
         self.session_renewals: defaultdict[str, int] = defaultdict(int)
+        self.mcp_requests: defaultdict[tuple[str, str], int] = defaultdict(int)  # (step, result)
         self.spans: defaultdict[str, int] = defaultdict(int)
         self.revocation_checks: defaultdict[str, int] = defaultdict(int)
         self.revocation_oldest_check = 0.0  # seconds
@@ -302,6 +311,7 @@ class WorkerMetrics:
                 "rate_limit_errors_total": [[[], self.rate_limit_errors]],
                 "sessions_total": _one_label(self.sessions),
                 "session_renewals_total": _one_label(self.session_renewals),
+                "mcp_requests_total": [[list(labels), n] for labels, n in self.mcp_requests.items()],
                 "spans_total": _one_label(self.spans),
                 "revocation_checks_total": _one_label(self.revocation_checks),
                 "revocation_unwatched_total": _one_label(self.revocation_unwatched),

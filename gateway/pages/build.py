@@ -95,7 +95,7 @@ class Built:
             config.cognito, self.threads, previous=self._same_credentials(previous)
         )
         self._codes: Codes = self._same_codes(previous) or self._new_codes()
-        self.mcp = self._new_door(sealed, users, prover, log)
+        self.mcp = self._new_door(sealed, users, prover, metrics, log)
         portal = Portal(
             config,
             mcp=self.mcp,
@@ -209,14 +209,21 @@ class Built:
         return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
 
     def _new_door(
-        self, sealed: SealedTokens | None, users: Users, prover: Prover, log: Logger
+        self, sealed: SealedTokens | None, users: Users, prover: Prover, metrics: WorkerMetrics, log: Logger
     ) -> FrontDoor | None:
         """None: no MCP client signs in here."""
         mcp = self.config.mcp
         if mcp is None or sealed is None:
             return None
         return FrontDoor(
-            self.config, mcp, tokens=sealed, codes=self._codes, users=users, prover=prover, log=log
+            self.config,
+            mcp,
+            tokens=sealed,
+            codes=self._codes,
+            users=users,
+            prover=prover,
+            metrics=metrics,
+            log=log,
         )
 
     def _same_codes(self, previous: Built | None) -> Codes | None:

@@ -69,6 +69,13 @@ async def test_the_whole_way_with_our_own_pages(tmp_path: Path) -> None:
         text = at.stream.data.decode()
         for secret in (tokens["access_token"], tokens["refresh_token"], answer["code"]):
             assert secret not in text
+        assert (await program.redeem(answer["code"])).status == 400
+        assert at.worker.metrics.mcp_requests == {
+            ("registration", "success"): 1,
+            ("consent", "success"): 1,
+            ("token", "success"): 2,
+            ("token", "invalid_grant"): 1,
+        }
 
 
 async def test_with_managed_login_and_beside_a_session(tmp_path: Path) -> None:
@@ -228,6 +235,7 @@ async def test_a_person_says_no(tmp_path: Path) -> None:
         await asked(program, browser)
         answer = answer_of(await browser.submit(decision="deny"))
         assert answer == {"error": "access_denied", "state": "a state", "iss": "https://api.test"}
+        assert at.worker.metrics.mcp_requests["consent", "denied"] == 1
 
 
 async def test_the_consent_page_shows_a_clean_name_and_allows_only_its_form(tmp_path: Path) -> None:

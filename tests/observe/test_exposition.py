@@ -29,6 +29,7 @@ PROMISED = {
     "cognito_gateway_rate_limit_errors_total": ("counter", set()),
     "cognito_gateway_sessions_total": ("counter", {"event"}),
     "cognito_gateway_session_renewals_total": ("counter", {"result"}),
+    "cognito_gateway_mcp_requests_total": ("counter", {"step", "result"}),
     "cognito_gateway_spans_total": ("counter", {"result"}),
     "cognito_gateway_revocation_checks_total": ("counter", {"result"}),
     "cognito_gateway_revocation_oldest_check_seconds": ("gauge", set()),

@@ -26,6 +26,7 @@ def used_metrics() -> WorkerMetrics:
     metrics.rate_limited["principal"] += 1
     metrics.sessions["signed_in"] += 1
     metrics.session_renewals["success"] += 1
+    metrics.mcp_requests["token", "invalid_grant"] += 1
     metrics.spans["exported"] += 1
     metrics.revocation_checks["active"] += 1
     metrics.revocation_unwatched["no_user"] += 1
