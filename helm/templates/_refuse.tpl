@@ -20,15 +20,15 @@ that names the value and says what to do.
 {{- if hasKey (default dict $values.extraArgs) "config" -}}
 {{- fail "extraArgs.config: the chart mounts the file and names it: give config, or existingConfig" -}}
 {{- end -}}
+{{- if $values.gatewayApi.enabled -}}
+{{- include "cognito-gateway.refuse.route" . -}}
+{{- end -}}
 {{- if not $values.existingConfig -}}
 {{- include "cognito-gateway.refuse.config" . -}}
 {{- end -}}
 {{- if ne $values.mode "include" -}}
 {{- include "cognito-gateway.refuse.replicas" . -}}
 {{- include "cognito-gateway.refuse.service" . -}}
-{{- end -}}
-{{- if $values.gatewayApi.enabled -}}
-{{- include "cognito-gateway.refuse.route" . -}}
 {{- end -}}
 {{- $monitor := $values.metrics.serviceMonitor -}}
 {{- /* Prometheus knows longer ones (1m30s): those are not compared. */ -}}

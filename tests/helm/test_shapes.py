@@ -103,7 +103,7 @@ def test_both_helms_say_the_same(name: str) -> None:
 
 
 def _contents(folder: Path) -> dict[str, bytes]:
-    """What the secrets of the shapes hold, by file name."""
+    """What the Secrets and ConfigMaps of the shapes hold, by file name."""
     authority = Authority(folder)
     pair = authority.sign("pod", "gateway.test")
     return {
@@ -114,6 +114,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
         "client-secret": b"s" * 32 + b"\n",
         "session-secret": b"k" * 64 + b"\n",
         "redis-password": b"p" * 16 + b"\n",
+        "logo.svg": b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>',
     }
 
 

@@ -55,7 +55,7 @@ def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str
         ),
         (
             GATEWAY,
-            "mode=standalone,upstream.url=http://orders:3000",
+            "mode=standalone,upstream.url=http://orders:3000,networkPolicy.enabled=false",
             "is for mode: forward-auth, and the mode is",
         ),
         (GATEWAY, "gatewayApi.forwardAuth.signIn=true", "only by: securityPolicy can say so"),
