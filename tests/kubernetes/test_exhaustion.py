@@ -167,7 +167,13 @@ async def test_a_full_state_dir_loses_only_what_was_to_be_stored(
 
             # Connected, and full again: a change is refused, and nobody else notices.
             admin = pod.browser()
-            await admin.open("/oauth2/sign_in")
+
+            async def connected() -> bool:
+                # A gateway without a pool is ready, too: it redirects to the set-up page.
+                await admin.open("/oauth2/sign_in")
+                return admin.location == "/oauth2/sign_in"
+
+            await until(connected, seconds=90)
             await admin.submit(username=ALICE, password=PASSWORD)
             tokens = [known.token(CLIENT, ALICE) for _ in range(4)]
             load = Clients(80, tokens, host=made.address(), pause=0.02, per_connection=50)
