@@ -134,15 +134,12 @@ def allowed(request: Request, check: EnvoysCheck, forward: Forward, made: dict[o
     cannot be passed back to Envoy, and for names that cannot.
     """
     table, remove = request.peer.table, set()
-    kinds, identity = table.remembered, forward.identity
-    cookies = []
+    identity, cookies = forward.identity, []
     for name, value in check.headers:
-        kind = kinds.get(name)
-        if kind is HeaderKind.KEEP:
-            continue
+        kind = table.kind(name)
         if kind is HeaderKind.COOKIE:
             cookies.append(value)
-        elif table.removes(name) and name.lower() not in _ENVOYS:
+        elif kind is not HeaderKind.KEEP and table.removes(name) and name.lower() not in _ENVOYS:
             remove.add(name.lower())
     if forward.authorization != "all":
         authorization = request.credentials

@@ -147,7 +147,7 @@ class HeaderTable:
 
     @property
     def remembered(self) -> dict[bytes, HeaderKind]:
-        """The names classified so far; `scan` looks here first."""
+        """The names classified so far, not all of them: `kind` knows the others. `scan` looks here first."""
         return self._kinds
 
     def removes(self, name: bytes) -> bool:

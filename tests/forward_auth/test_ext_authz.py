@@ -139,6 +139,16 @@ async def test_headers_that_servers_trust_are_removed(tmp_path: Path) -> None:
         assert {*upstream} - envoys == kept - envoys - {"x-forwarded-host"}
 
 
+async def test_our_cookies_stay_here_after_a_flood_of_header_names(tmp_path: Path) -> None:
+    """More names than are remembered, before the first Cookie."""
+    async with envoy(tmp_path) as (_, stub):
+        for start in range(0, 2000, 50):
+            names = {f"x-flood-{start + number}": "1" for number in range(50)}
+            assert (await stub.Check(check("/public/x", names))).status.code == 0
+        request = check("/public/x", {"cookie": "cognito_gateway_session=x; theirs=y"})
+        assert sent_on(request, await stub.Check(request))["cookie"] == "theirs=y"
+
+
 async def test_token_other_schemes_and_our_cookies(tmp_path: Path) -> None:
     async with envoy(tmp_path) as (gateway, stub):
         token = bearer(gateway)
