@@ -55,9 +55,10 @@ class Mcp(Declared):
 
     def is_at(self, host: bytes | None) -> bool:
         """Return whether a Host header names the host and the port of the resource."""
-        usual = {"https": ":443", "http": ":80"}[urlsplit(self.resource).scheme]
-        ours, theirs = urlsplit(self.resource).netloc.lower(), (host or b"").decode("latin-1").lower()
-        return ours.removesuffix(usual) == theirs.removesuffix(usual)
+        resource = urlsplit(self.resource)
+        usual = ":443" if resource.scheme == "https" else ":80"
+        named = (host or b"").decode("latin-1").lower()
+        return named.removesuffix(usual) == resource.netloc.lower().removesuffix(usual)
 
     def covers(self, path: str) -> bool:
         """Return whether a path is that of the resource, or below it."""

@@ -27,7 +27,6 @@ from gateway.gate.verdict import Forward
 from gateway.http.answers import Answer
 from gateway.http.headers import HeaderKind, bearer_free, scan
 from gateway.http.request import Asked, Request, check_host, check_method
-from gateway.observe.metrics import USUAL_METHODS
 from gateway.policy.paths import split_target
 
 # Envoy writes these itself, replacing or extending what the client sent (HTTP connection manager, "Header
@@ -95,8 +94,7 @@ def read(request: Request, check: EnvoysCheck) -> Asked:
         request.request_id = head.request_id
     if head.client is not None:
         request.client = head.client
-    if check.method not in USUAL_METHODS:
-        check_method(check.method)
+    check_method(check.method)
     host = check.host.encode()
     _refuse_second_host(check, host)
     if not host.isascii():

@@ -19,7 +19,6 @@ from gateway.gate.verdict import Verdict
 from gateway.http.answers import Answer
 from gateway.http.headers import HeaderKind
 from gateway.http.request import Asked, Request, check_host, check_method
-from gateway.observe.metrics import USUAL_METHODS
 from gateway.policy.paths import split_target
 
 # (target, method). X-Original-URI is the spelling in nginx's own documentation; ignoring it would judge an
@@ -186,8 +185,7 @@ def _named(target: str, method: str | None) -> Original:
 
 def _original(method: str, target: str, host: bytes | None = None, proto: bytes | None = None) -> Original:
     try:
-        if method not in USUAL_METHODS:
-            check_method(method)
+        check_method(method)
     except MethodNotAllowed as refused:
         raise OriginalRequestUnclear(f"original request: {refused}") from None
     try:

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from gateway.config.model import Config
+from gateway.config.model import Config, Mcp
 from gateway.errors import (
     InvalidToken,
     MalformedAuthorization,
@@ -89,7 +89,6 @@ class Gate:
         self._mcp = mcp
         # Where tokens of ours may be used; None: nowhere, for there are none.
         self._front_door = config.mcp if config.mcp is not None and config.mcp.signs_in else None
-        self._sealed_at = self._front_door.path if self._front_door is not None else None
         # Raw paths, as in `needs`: whether they lie there.
         self._inside: dict[str, bool] = {}
         # (method, raw path) → what its route needs; never for what `judge` answers itself.
@@ -146,7 +145,7 @@ class Gate:
     def _proven(self, asked: Asked, digest: bytes | None, now: float) -> Steps[Principal | None]:
         """Return whom credentials prove that are not simply remembered. Raises Refusal."""
         request, limits, credentials = asked.request, self._limits, asked.request.credentials
-        if self._sealed_at is not None and digest is not None:
+        if self._front_door is not None and digest is not None:
             principal = self._authenticator.recognise_sealed(digest, now)
             if principal is not None:
                 self._check_resource(asked)
@@ -183,17 +182,17 @@ class Gate:
 
         Where no request is named (forward auth), the token is good for none. What another proxy serves at
         another host is another API; this gateway itself has one upstream, by whatever name it is called."""
-        if asked.need is not None or not self._is_inside(asked.raw_path):
+        door = self._front_door
+        if door is None or asked.need is not None or not self._is_inside(door, asked.raw_path):
             raise WrongAudience("the token is bound to mcp.resource, and this is another one")
-        if asked.elsewhere and (self._front_door is None or not self._front_door.is_at(asked.host)):
+        if asked.elsewhere and not door.is_at(asked.host):
             raise WrongAudience("the token is bound to the host of mcp.resource, and this is another one")
 
-    def _is_inside(self, raw_path: str) -> bool:
+    def _is_inside(self, door: Mcp, raw_path: str) -> bool:
         """Return whether a path is that of the resource of MCP clients, or below it, in every reading."""
         known = self._inside.get(raw_path)
         if known is None:
-            resource, paths = self._sealed_at, readings(raw_path, self._paths)
-            known = all(path == resource or path.startswith(f"{resource}/") for path in paths)
+            known = all(map(door.covers, readings(raw_path, self._paths)))
             if len(raw_path) <= _REMEMBERED_LENGTH:
                 if len(self._inside) >= _REMEMBERED_TARGETS:
                     self._inside.clear()
@@ -265,9 +264,10 @@ class Gate:
         principal = self._authenticator.recognise(digest, time.time())
         if principal is None:
             # What another proxy serves may be at another host: `_check_resource` knows.
-            if self._sealed_at is None or digest is None or asked is not None:
+            door = self._front_door
+            if door is None or digest is None or asked is not None:
                 return None
-            if not self._is_inside(request.raw_path):
+            if not self._is_inside(door, request.raw_path):
                 return None
             principal = self._authenticator.recognise_sealed(digest, time.time())
         if principal is None:

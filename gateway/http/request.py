@@ -290,6 +290,8 @@ def check_method(method: str) -> None:
     Methods are case-sensitive (RFC 9110 section 9.1), but not to every server: `post` is POST to Django, and
     matches no route.
     """
+    if method in USUAL_METHODS:
+        return
     if method in {"CONNECT", "TRACE"}:
         # CONNECT asks for a tunnel to anywhere; TRACE would echo what the gateway injected.
         raise MethodNotAllowed(f"method {method}")
