@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.engines import engine
 from tests.support.forward_auth import proxy
+from tests.support.fronts import AROUND_NGINX
 from tests.support.portal import Browser, signed_in
 from tests.support.ports import free_port
 from tests.support.running import Running, running
@@ -36,18 +37,7 @@ async def who_asks(received: Received, _: object, writer: asyncio.StreamWriter) 
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n" + lines + length + b"\r\n" + body)
 
 
-NGINX = """daemon off;
-master_process off;
-pid {folder}/nginx.pid;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    proxy_cache_path {folder}/cache keys_zone=shared:1m;
+NGINX = """    proxy_cache_path {folder}/cache keys_zone=shared:1m;
     server {{
         listen 127.0.0.1:{port};
         location / {{
@@ -58,9 +48,7 @@ http {{
             proxy_cache shared;
             add_header X-Cache $upstream_cache_status always;
         }}
-    }}
-}}
-"""
+    }}"""
 APACHE = """ServerName localhost
 ServerRoot {folder}
 PidFile {folder}/apache.pid
@@ -87,7 +75,7 @@ async def cache(folder: Path, name: str, gateway: Running) -> AsyncIterator[int]
     port = free_port()
     (folder / "cache").mkdir()
     config = folder / f"{name}.conf"
-    text = NGINX if name == "nginx" else APACHE
+    text = AROUND_NGINX.replace("{servers}", NGINX) if name == "nginx" else APACHE
     modules = "/usr/lib/apache2/modules"
     config.write_text(text.format(folder=folder, port=port, gateway=gateway.port, modules=modules))
     if name == "nginx":

@@ -20,7 +20,7 @@ OURS, GRPC, HTTP, SIGNING_IN = 5, 6, 7, 8
 KINDS = ("nginx", "caddy", "haproxy", "envoy-grpc", "envoy-http")
 _MANAGER = "envoy.filters.network.http_connection_manager"
 
-_AROUND_NGINX = """daemon off;
+AROUND_NGINX = """daemon off;
 master_process off;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
@@ -77,7 +77,7 @@ async def nginx(folder: Path, gateway: int, api: int, *, sign_in: bool = False) 
         asked = "proxy_pass http://gateway/oauth2/auth"
         servers = moved(servers, **{f"{asked};": f"{asked}-or-sign-in;"})
     config = folder / "nginx.conf"
-    config.write_text(_AROUND_NGINX.format(folder=folder, servers=servers))
+    config.write_text(AROUND_NGINX.format(folder=folder, servers=servers))
     command: list[str | Path] = [engine("nginx"), "-p", folder, "-e", folder / "error.log", "-c", config]
     async with proxy(folder, command, port):
         yield port

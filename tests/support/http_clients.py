@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.support.engines import engine, starts
 from tests.support.peers import PROGRAMS, go_program, jars, java, python_of_peers
 from tests.support.programs import started
+from tests.support.wire import accepting
 
 CLIENTS = (
     *("curl", "java", "apache", "fetch", "node", "go"),
@@ -106,25 +107,16 @@ class Door:
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[Door]:
         """Pass all bytes on to the target while this is entered."""
-        tasks: set[asyncio.Task[None]] = set()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            self.connections += 1
-            task = asyncio.get_running_loop().create_task(self._relay(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        server = await asyncio.start_server(accept, "127.0.0.1", 0)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in list(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with accepting(self._relay) as accept:
+            server = await asyncio.start_server(accept, "127.0.0.1", 0)
+            self.port = server.sockets[0].getsockname()[1]
+            try:
+                yield self
+            finally:
+                server.close()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._target)
         try:
             await asyncio.gather(_copy(reader, inner_writer), _copy(inner_reader, writer))

@@ -231,8 +231,8 @@ class Browser:
         return reply
 
     async def _follow(self, target: str, reply: Reply, *lines: str) -> Reply:
-        # Browsers describe what is asked for with every redirect; of where it came from nothing is told here.
-        told = [line for line in lines if line.startswith(("Sec-Fetch-Mode", "Sec-Fetch-Dest"))]
+        # Browsers repeat these two headers with every redirect.
+        repeated = [line for line in lines if line.startswith(("Sec-Fetch-Mode", "Sec-Fetch-Dest"))]
         for _ in range(5):
             if reply.status != 303:
                 self.location, self.last = target, reply
@@ -241,7 +241,7 @@ class Browser:
             if not target.startswith("/oauth2"):
                 self.location, self.last = target, reply
                 return reply
-            reply = await self._send(get(target, HTML, *self._cookie(), *told))
+            reply = await self._send(get(target, HTML, *self._cookie(), *repeated))
         raise AssertionError("too many redirects")
 
     def _cookie(self) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
@@ -27,6 +27,26 @@ UNDER_WAY = 2 * (_most("rmem") + _most("wmem")) + 4 * 2**20
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 Script = Callable[["Received", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[None, None, None]]
+Accept = Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]
+
+
+@contextlib.asynccontextmanager
+async def accepting(serve: Serve) -> AsyncIterator[Accept]:
+    """Give a server's callback, which serves each connection in a task; cancel these tasks at the end."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(serve(reader, writer))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    try:
+        yield accept
+    finally:
+        for task in list(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @dataclass
@@ -103,25 +123,16 @@ class Upstream:
 
     @contextlib.asynccontextmanager
     async def running(self, unix: Path | None = None) -> AsyncIterator[Upstream]:
-        tasks: set[asyncio.Task[None]] = set()
-
-        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-
-        if unix is not None:
-            server = await asyncio.start_unix_server(accept, unix)
-        else:
-            server = await asyncio.start_server(accept, "127.0.0.1", self.port, ssl=self.tls)
-            self.port = server.sockets[0].getsockname()[1]
-        try:
-            yield self
-        finally:
-            server.close()
-            for task in list(tasks):
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        async with accepting(self._serve) as accept:
+            if unix is not None:
+                server = await asyncio.start_unix_server(accept, unix)
+            else:
+                server = await asyncio.start_server(accept, "127.0.0.1", self.port, ssl=self.tls)
+                self.port = server.sockets[0].getsockname()[1]
+            try:
+                yield self
+            finally:
+                server.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1

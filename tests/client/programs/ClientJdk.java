@@ -18,7 +18,7 @@ public final class ClientJdk {
                 : BodyPublishers.ofByteArray(body);
             HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(work.url()))
                 .method(work.method(), publisher)
-                // Java 17 waits without end for a 100 when the answer is a 401, whoever the server is.
+                // Java 17 never stops waiting for a 100 if any server answers 401.
                 .expectContinue(work.how().equals("expect") && token != null);
             if (token != null) {
                 request.header("Authorization", "Bearer " + token);

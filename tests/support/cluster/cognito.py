@@ -23,7 +23,7 @@ CA_FILE = "/etc/cognito-gateway-secrets/cognito-ca.pem"
 
 @dataclass
 class Cognito:
-    """The emulator itself, and what a gateway in a pod is told about it."""
+    """The emulator itself, and the settings of a gateway in a pod that uses it."""
 
     local: LocalCognito
     authority: str
