@@ -133,7 +133,7 @@ class Dispatcher:
         try:
             await self._take_form(page)
         except FormRefused as refusal:
-            # Whoever made the form: only where it leads is kept, which is checked like any link.
+            # The form may be another site's: only its return address is kept, which is checked like any link.
             page.form = outcome.in_url(page.form)
             return self._onward(page) or self._again(page, refusal)
         try:

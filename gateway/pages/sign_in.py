@@ -120,7 +120,7 @@ async def _form(
         notice=notice,
         links={
             **_links(turn),
-            # Whoever connected the gateway may have given a client or pool of something else.
+            # The stored IDs may be those of another application.
             "setup": None if await turn.portal.pages.first_sign_in.happened() else f"{page.prefix}/setup",
             "sign_up": turn.link("/sign_up") if await turn.pool.offers_sign_up() else None,
             "confirm": turn.link("/confirm")

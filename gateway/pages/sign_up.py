@@ -143,8 +143,8 @@ async def _refused(
 
 
 def _is_a_name(asking: Asking, username: str) -> bool:
-    """Return whether the username is a name that the user chose, not an address, which is nobody's
-    business."""
+    """Return whether the username is a name that the user chose, not an address, whose owner stays
+    unknown."""
     return asking.username_optional is not None and "@" not in username and not username.startswith("+")
 
 
