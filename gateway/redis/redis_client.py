@@ -20,6 +20,7 @@ from gateway.config.extras import not_installed
 from gateway.config.redis_url import RedisPlace, redis_place
 from gateway.errors import ConfigurationError
 from gateway.observe.logs import Logger
+from gateway.redis.deadline import PARTS, within
 
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
@@ -31,9 +32,6 @@ T = TypeVar("T")
 # Seconds for one call, its connection included. Redis responds within 1 ms in its own network and needs some
 # 10 ms for a new TLS connection; a request should not wait longer for a rate limit than for its response.
 TIMEOUT = 0.2
-# The timeout is split into parts, each of which counts once, however long it took: so responses that arrived
-# while a busy machine gave this process no CPU are read before Redis is called slow.
-_PARTS = 4
 # Seconds between two probes while Redis is unavailable, ± a fifth. Redis restarts in about a second.
 PROBE_EVERY = 1.0
 # The maximum number of connections. Each carries one call at a time: 16 at 1 ms make 16,000 calls a second,
@@ -155,7 +153,7 @@ class Redis:
         from redis import exceptions  # noqa: PLC0415 - an extra, loaded when configured
 
         try:
-            return await _within(self._timeout, do)
+            return await within(self._timeout, do)
         except (TimeoutError, exceptions.TimeoutError):
             raise RedisUnavailable("timeout", f"no response within {self._timeout:g} s") from None
         # Before its parent, ConnectionError: a wrong password, or a user without the permission.
@@ -205,25 +203,6 @@ class Redis:
         return f"<Redis {self.place.name} {state}>"
 
 
-async def _within(seconds: float, do: Callable[[], Awaitable[T]]) -> T:
-    """Return the result of `do`. Raises TimeoutError after `seconds`, not counting stalls of the loop."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-        timers: list[asyncio.TimerHandle] = []
-
-        def passed() -> None:
-            if len(timers) < _PARTS:
-                timers.append(loop.call_later(seconds / _PARTS, passed))
-            else:
-                limit.reschedule(loop.time())
-
-        passed()
-        try:
-            return await do()
-        finally:
-            timers[-1].cancel()
-
-
 async def _closed(closing: Awaitable[None]) -> None:
     """Wait until redis-py has closed its connections, or has given up.
 
@@ -250,8 +229,8 @@ def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Cl
     options: dict[str, Any] = {
         "db": place.database,
         "protocol": 2,
-        # `_within` bounds each call, its connection included; these bound the rest, such as closing.
-        "socket_timeout": _PARTS * timeout,
+        # `within` bounds each call, its connection included; these bound the rest, such as closing.
+        "socket_timeout": PARTS * timeout,
         "socket_connect_timeout": timeout,
         # One retry: a connection that died while idle, as after a restart, is not a failure.
         "retry": Retry(NoBackoff(), 1),
@@ -259,7 +238,7 @@ def _client(place: RedisPlace, password_file: Path | None, timeout: float) -> Cl
         "driver_info": None,
         "max_connections": CONNECTIONS,
         # Seconds to wait for a free connection.
-        "timeout": _PARTS * timeout,
+        "timeout": PARTS * timeout,
     }
     if password_file is None:
         options |= {"username": place.username, "password": place.password}
