@@ -187,7 +187,7 @@ async def test_a_real_prometheus_scrapes_and_answers_every_query(tmp_path: Path)
     assert silent == {
         "Upstream errors by reason A",
         "Checks by result A",
-        *("Accepted tokens that cannot be checked A", "Sessions A", "Session renewals A"),
+        *("Accepted tokens that cannot be checked A", "Sessions A", "Session renewals A", "MCP clients A"),
         *("Rate-limited requests A", "Limits reached A", "Spans A"),
         "Time until certificates expire A",
     }
