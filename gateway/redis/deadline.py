@@ -1,8 +1,8 @@
 """A deadline for a call that does not count stalls of this process.
 
-Invariant: a call that loses its cancellation is cancelled again, a quarter of the time later. In Python 3.11,
-`asyncio.wait_for` loses one that arrives together with the result, and redis-py then waits on for a silent
-Redis.
+Invariant: no cancellation is lost. In Python 3.11, `asyncio.wait_for`, which redis-py calls, loses one that
+arrives together with the result. A late call that goes on is cancelled again, a quarter of the time later;
+the cancellation of its task is raised when the call ends.
 """
 
 from __future__ import annotations
@@ -36,10 +36,12 @@ async def within(seconds: float, do: Callable[[], Awaitable[T]]) -> T:
     try:
         return await do()
     except asyncio.CancelledError:
-        if cancelled and task.cancelling() - cancelled <= before:
+        if cancelled:
             raise TimeoutError from None
-        raise  # cancelled from outside, too
+        raise
     finally:
         timers[-1].cancel()
         for _ in range(cancelled):
             task.uncancel()
+        if task.cancelling() > before:  # from outside
+            raise asyncio.CancelledError

@@ -153,7 +153,7 @@ async def test_wrk_sends_each_of_its_share_once_and_reports_at_once(server: Any,
     result = await asyncio.to_thread(wrk.run, WRK, once, frozenset({0}))
     # It leaves as soon as the last one is on its way.
     with contextlib.suppress(TimeoutError):
-        await until(lambda: sum(server.seen.values()) == 20)
+        await until(lambda: sum(server.seen.values()) >= 20)
     assert server.seen == {f"t{number}": 1 for number in range(10, 30)}
     # Answers still on their way when the last request left are not counted by wrk: at most one a connection.
     assert 20 - 4 <= result.requests <= 20

@@ -325,7 +325,7 @@ async def test_half_a_handshake_and_idle_connections_hold_no_more_than_they_may(
         try:
             for client in clients:
                 client.sendall(b"\x16\x03\x01\x02\x00\x01")
-            await until(lambda: len(gateway.worker.handshakes) == 200)
+            await until(lambda: len(gateway.worker.handshakes) >= 200)
             held, _ = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()

@@ -93,7 +93,7 @@ async def gone(gateway: Running) -> None:
     await settled(gateway)
     # The loop has to let go, too, which takes it some turns; a ring would outlive them all.
     with contextlib.suppress(TimeoutError):
-        await until(lambda: living(*KINDS) == expected(), 10)
+        await until(lambda: living(*KINDS) == expected())
     assert living(*KINDS) == expected()
 
 

@@ -156,7 +156,7 @@ async def test_requests_that_cannot_be_ended_do_not_keep_the_worker_from_stoppin
         async with await Client.connect(gateway.port) as one, await Client.connect(gateway.port) as other:
             for client in (one, other):
                 await client.send(get("/"))
-            await until(lambda: len(gateway.upstream.requests) == 2)
+            await until(lambda: len(gateway.upstream.requests) >= 2)
             monkeypatch.setattr(Record, "ended", broken)
             await asyncio.wait_for(gateway.worker.stop(), 30)
             assert await one.closed()

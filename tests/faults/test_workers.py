@@ -69,7 +69,7 @@ async def test_a_worker_is_lost_with_what_it_held_and_nothing_else(
         assert {failure.connection for failure in board.failures} <= held
         assert len(board.failures) <= len(held)
         assert board.slowest < PATIENCE
-        ended = [line for line in served.log if line["event"] == "worker_exited"]
+        ended = await served.logged("worker_exited", 3)
         assert [line["cause"] for line in ended] == ["died" if fault == "killed" else "hung"] * 3
         # Lost with a worker: what it counted since its last report, a quarter of a second before.
         samples = await served.samples()

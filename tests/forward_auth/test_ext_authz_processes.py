@@ -46,7 +46,7 @@ async def test_every_worker_listens_and_a_dead_one_is_replaced(tmp_path: Path) -
         async def reloaded() -> bool:
             return await gateway.reloads("success") == 1
 
-        await until(reloaded, seconds=60)
+        await until(reloaded)
         for _ in range(20):
             assert await status(port) == 401
         # In the sum of all workers, but for what the killed one did not report any more.

@@ -153,7 +153,7 @@ async def served(folder: Path, at: Gateway, key: KeyPair) -> AsyncIterator[Progr
     command: list[str | Path] = [SCRIPT, "serve", "--config", folder / "gateway.yaml"]
     async with started(folder, command, name="serve") as program:
         probed = Served(program.process, program.out, program.err, at.port, at.metrics_port)
-        await until(probed.is_ready, seconds=90)
+        await until(probed.is_ready)
         yield program
 
 
@@ -174,7 +174,7 @@ async def test_a_killed_or_hanging_gateway_is_a_503_and_another_takes_over(tmp_p
         killed = await stack.enter_async_context(served(tmp_path / "first", first, key))
         async with served(tmp_path / "second", second, key) as other:
             port = await stack.enter_async_context(envoy(tmp_path, kind, upstream.port, first, second))
-            await until(decides, seconds=60)
+            await until(decides)
             os.killpg(killed.pid, signal.SIGKILL)
             # Health checks and outlier detection have this long.
             await asyncio.sleep(2)
@@ -185,12 +185,12 @@ async def test_a_killed_or_hanging_gateway_is_a_503_and_another_takes_over(tmp_p
             assert set(await asyncio.gather(status("/public/x"), status())) == {503}
             assert len(upstream.requests) == before
             os.killpg(other.pid, signal.SIGCONT)
-            await until(decides, seconds=60)
+            await until(decides)
         before = len(upstream.requests)
         assert set(await asyncio.gather(status("/public/x"), status())) == {503}
         assert len(upstream.requests) == before
         async with served(tmp_path / "second", second, key):
-            await until(decides, seconds=60)
+            await until(decides)
 
 
 def validated(folder: Path, config: dict[str, Any]) -> subprocess.CompletedProcess[str]:

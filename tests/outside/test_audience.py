@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.programs import SCRIPT, run, serving, until
+from tests.support.programs import SCRIPT, run, serving
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, key_set_document, sign
 from tests.support.wire import Upstream
 
@@ -36,11 +36,8 @@ async def test_clients_that_are_bound(tmp_path: Path, listed: str) -> None:
             assert reply.status == 401
             assert 'error="invalid_token"' in reply.all("WWW-Authenticate")[0]
 
-        async def logged() -> bool:
-            failures = [line["reason"] for line in served.log if line["event"] == "auth_failure"]
-            return failures == list(refused)
-
-        await until(logged, seconds=60)
+        failures = await served.logged("auth_failure", len(refused))
+        assert [line["reason"] for line in failures] == list(refused)
         page = await served.ask("/oauth2/sign_in", "Accept: text/html", "Sec-Fetch-Mode: navigate")
         assert page.status == (200 if listed else 404)
         assert len(upstream.requests) == 1

@@ -145,7 +145,7 @@ async def test_keys_sign_in_and_revocation_go_through_the_proxy_and_the_upstream
         async def out() -> bool:
             return (await browser.open("/app")).status != 200
 
-        await until(out, seconds=30)
+        await until(out)
         assert upstream.connections
     assert company.proxy.hosts == {IDP}
     # Nothing on loopback was asked of it: not the upstream, not the metrics.

@@ -46,7 +46,7 @@ async def test_each_endpoint_answers_each_method_as_promised(bench: Bench) -> No
         return (await bench.served.ask("/oauth2/sign_up")).status != 503
 
     # Nobody may read the pool's settings; until that is known, sign-up is not offered.
-    await until(settled, seconds=90)
+    await until(settled)
     seen = {}
     for path in ANSWERS:
         got = await bench.served.ask(path)

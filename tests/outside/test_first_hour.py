@@ -26,17 +26,6 @@ from tests.support.promises import Bench
 from tests.support.terminal import Terminal
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, access_claims, issuer_of, sign
 
-
-async def logged(served: Served, event: str, count: int = 1) -> list[dict[str, Any]]:
-    """The records of this event, once there are so many."""
-
-    async def enough() -> bool:
-        return [line["event"] for line in served.log].count(event) >= count
-
-    await until(enough, seconds=60)
-    return [line for line in served.log if line["event"] == event]
-
-
 # --- what was read -----------------------------------------------------------------------------------------
 
 
@@ -47,7 +36,7 @@ async def test_the_start_names_configuration_pools_and_upstream(tmp_path: Path, 
     async with serving(
         tmp_path, upstream="http://127.0.0.1:1", pools=pools, more=routes + more, ready=False
     ) as served:
-        (line,) = await logged(served, "started")
+        (line,) = await served.logged("started")
         assert line["configuration"] == str(tmp_path / "gateway.yaml")
         assert line["user_pools"] == [POOL_ID]
         assert line["upstream"] == "http://127.0.0.1:1"
@@ -72,8 +61,8 @@ async def test_the_start_of_several_workers_and_of_the_environment_alone(tmp_pat
         )
     try:
         served = Served(process, out, out, port, metrics)
-        await until(served.is_listening, seconds=90)
-        (line,) = await logged(served, "started")
+        await until(served.is_listening)
+        (line,) = await served.logged("started")
         assert (line["configuration"], line["workers"]) == ("the environment", 2)
         assert (line["user_pools"], line["upstream"]) == ([], "unix:/run/api.sock")
     finally:
@@ -117,7 +106,7 @@ async def test_a_key_set_that_cannot_be_fetched_names_its_address_and_cause_and_
     url = f"http://127.0.0.1:{free_port()}/keys"
     pools = f"  user_pools: [{{id: {POOL_ID}, client_ids: [{CLIENT_ID}], jwks_url: '{url}'}}]"
     async with serving(tmp_path, upstream="http://127.0.0.1:1", pools=pools, ready=False) as served:
-        lines = await logged(served, "key_set_fetch_failed", 2)
+        lines = await served.logged("key_set_fetch_failed", 2)
     assert [line["exact"] for line in lines[:2]] == [f"{url}: connection refused"] * 2
     assert "doctor" in lines[0]["hint"]
     assert lines[1]["hint"] is None
@@ -142,7 +131,7 @@ async def test_an_upstream_that_cannot_be_reached_is_named_with_its_cause(
         async with serving(tmp_path, upstream=upstream, pools=pinned(tmp_path, key)) as served:
             for _ in range(2):
                 assert (await served.bearer(sign(key, access_claims()))).status == 502
-            lines = await logged(served, "request_failed", 2)
+            lines = await served.logged("request_failed", 2)
     cause = "the server does not speak TLS" if scheme == "https" else "connection refused"
     assert [line["exact"][: len(upstream) + 2 + len(cause)] for line in lines] == [f"{upstream}: {cause}"] * 2
     assert [line["hint"] is None for line in lines] == [False, True]
@@ -158,7 +147,7 @@ async def test_an_upstream_with_the_wrong_certificate_is_named_with_its_cause(tm
         upstream = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         async with serving(tmp_path, upstream=upstream, pools=pinned(tmp_path, key)) as served:
             assert (await served.bearer(sign(key, access_claims()))).status == 502
-            (line,) = await logged(served, "request_failed")
+            (line,) = await served.logged("request_failed")
     assert line["exact"].startswith(f"{upstream}: certificate verify failed: ")
 
 

@@ -94,6 +94,6 @@ async def test_a_new_key_works_soon_after_a_flood(tmp_path: Path) -> None:
             await flood(served, CONNECTIONS)
             return (await served.bearer(token)).status == 200
 
-        took = await until(works, seconds=60, pause=0.5)
+        took = await until(works, pause=0.5)
         print(f"a new key works {took:.1f} s after the flood, {server.fetches} fetches in all")
         assert (await served.bearer(sign(old, access_claims()))).status == 200

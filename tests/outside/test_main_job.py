@@ -181,7 +181,7 @@ async def test_it_starts_without_cognito_and_recovers(tmp_path: Path, api: str) 
         async def failed() -> bool:
             return any(line["event"] == "key_set_fetch_failed" for line in served.log)
 
-        await until(failed, seconds=90)
+        await until(failed)
         probe = await served.probe()
         assert probe.status == 503
         reasons = json.loads(probe.body)["reasons"]
@@ -195,7 +195,7 @@ async def test_it_starts_without_cognito_and_recovers(tmp_path: Path, api: str) 
         assert unknown.get("WWW-Authenticate") is None
         assert (await served.ask("/")).status == 401
         async with cognito(tmp_path, port):
-            took = await until(served.is_ready, seconds=90)
+            took = await until(served.is_ready)
             print(f"recovered {took:.1f} s after Cognito came back")
             assert (await served.bearer(await token_of(url), "/api/v1/config")).status == 200
         # Cognito is gone again: what is known goes on working.
@@ -222,7 +222,7 @@ async def test_it_is_ready_soon(tmp_path: Path) -> None:
         command: list[str | Path] = [SCRIPT, "serve", "--config", folder / "gateway.yaml"]
         async with started(folder, command) as program:
             served = Served(program.process, program.out, program.err, port, metrics_port)
-            await until(served.is_ready, seconds=90, pause=0.005)
+            await until(served.is_ready, pause=0.005)
             seconds.append(time.monotonic() - begun)
     print(f"ready after {statistics.median(seconds):.2f} s (median of 5)")
     assert statistics.median(seconds) <= 4
@@ -257,7 +257,7 @@ async def test_sigterm_lets_a_request_finish(tmp_path: Path) -> None:
             except ConnectionError:
                 return True
 
-        await until(refused, seconds=60)
+        await until(refused)
         assert served.process.poll() is None, "a request is in flight"
         answer.set()
         assert (await waiting).body == b"ok"
@@ -297,7 +297,7 @@ async def test_an_empty_file_serves_and_says_not_configured(tmp_path: Path) -> N
     command: list[str | Path] = [SCRIPT, "serve", "--config", "gateway.yaml"]
     async with started(tmp_path, command, environ=environ) as program:
         served = Served(program.process, program.out, program.err, port, metrics_port)
-        await until(served.is_listening, seconds=90)
+        await until(served.is_listening)
         for lines in ([], ["Authorization: Bearer a.b.c"]):
             reply = await served.ask("/", *lines)
             assert reply.status == 503
@@ -328,7 +328,7 @@ async def test_variables_alone_configure_it(tmp_path: Path) -> None:
         ) as program,
     ):
         served = Served(program.process, program.out, program.err, port, metrics_port)
-        await until(served.is_listening, seconds=90)
+        await until(served.is_listening)
         assert (await served.ask("/status")).status == 200
         assert (await served.ask("/")).status == 401
         assert await served.stop() == 0

@@ -26,16 +26,16 @@ def token() -> str:
 async def reloaded(served: Served, result: str, times: int = 1) -> None:
     async def counted() -> bool:
         samples = await served.samples()
-        return samples[f'cognito_gateway_config_reloads_total{{result="{result}"}}'] == times
+        return samples[f'cognito_gateway_config_reloads_total{{result="{result}"}}'] >= times
 
     async def told() -> bool:
         return [line["result"] for line in served.log if line["event"] == "config_reload"].count(
             result
-        ) == times
+        ) >= times
 
-    await until(counted, seconds=60)
+    await until(counted)
     # Lines are gathered before they are written.
-    await until(told, seconds=60)
+    await until(told)
 
 
 @pytest.mark.parametrize("workers", [{}, TWO], ids=["alone", "two workers"])
@@ -136,7 +136,7 @@ async def test_two_workers_share_the_port_and_the_metrics(tmp_path: Path) -> Non
             samples = await served.samples()
             return (samples["cognito_gateway_workers"], samples.get(counter)) == (2, 20)
 
-        await until(counted, seconds=60)
+        await until(counted)
         workers = [pid for pid in served.pids if pid != served.pid]
         assert len(workers) == 2
 
@@ -148,7 +148,7 @@ async def test_two_workers_share_the_port_and_the_metrics(tmp_path: Path) -> Non
             now = set(served.pids) - {served.pid}
             return len(now) == 2 and workers[0] not in now and await served.is_ready()
 
-        await until(replaced, seconds=60)  # 3 s on a machine that does nothing else
+        await until(replaced)  # 3 s on a machine that does nothing else
         assert (await served.samples())[counter] >= 20
         assert await served.stop() == 0
         events = [record["event"] for record in served.log]
@@ -184,7 +184,7 @@ async def test_requests_in_flight_are_finished(tmp_path: Path, workers: dict[str
         async def refused() -> bool:
             return is_free(served.port)
 
-        await until(refused, seconds=60)
+        await until(refused)
         go_on.set()
         reply = await client.reply()
         assert (reply.status, reply.body, reply.get("Connection")) == (200, b"slow", "close")

@@ -179,7 +179,7 @@ async def stage(folder: Path, *, domain: bool) -> AsyncIterator[Stage]:
             )
             async with started(folder, [SCRIPT, "serve", "--config", path], name="serve") as program:
                 served = Served(program.process, program.out, program.err, port, metrics_port)
-                await until(served.is_ready, seconds=90)
+                await until(served.is_ready)
                 yield Stage(served, upstream, local, relay, Said(), collector, folder)
 
 
@@ -209,7 +209,7 @@ async def accounts(at: Stage) -> None:
     """Sign-up, confirmation, a forgotten password."""
     browser = at.browser()
     # 503 until the pool's settings are known.
-    await until(lambda: _opens(browser, "/oauth2/sign_up?return_to=/app"), seconds=90)
+    await until(lambda: _opens(browser, "/oauth2/sign_up?return_to=/app"))
     await browser.submit(attribute_email=BOB, password="Weak-1234")
     await browser.submit(attribute_email=BOB, password=PASSWORD)
     await browser.submit(code="000000", action="confirm")
@@ -355,7 +355,7 @@ async def reloads(at: Stage) -> None:
     ):
         path.write_text(text + wrong)
         at.served.signal(signal.SIGHUP)
-        await until(lambda: _reloads(at, "failure"), seconds=60)
+        await until(lambda: _reloads(at, "failure"))
     # Nobody listens there: each request finds that out.
     path.write_text(
         text
@@ -363,7 +363,7 @@ async def reloads(at: Stage) -> None:
         + f"redis_url: 'redis://:{REDIS_PASSWORD}@127.0.0.1:{free_port()}'}}\n"
     )
     at.served.signal(signal.SIGHUP)
-    await until(lambda: _reloads(at, "success"), seconds=60)
+    await until(lambda: _reloads(at, "success"))
     await at.ask("/app")
 
 
@@ -386,8 +386,8 @@ async def search(at: Stage) -> dict[str, str]:
         samples = await at.served.samples()
         return sum(n for name, n in samples.items() if "_revocation_checks_total" in name) > 0
 
-    await until(spans_left, seconds=60)
-    await until(revocation_asked, seconds=60)
+    await until(spans_left)
+    await until(revocation_asked)
     # They leave together, some times a second.
     await at_rest(lambda: len(at.collector.spans), pause=0.1)
     assert await at.served.stop() == 0

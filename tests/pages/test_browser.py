@@ -186,7 +186,7 @@ async def test_forms_under_a_strict_referrer_policy_are_accepted_and_sandboxed_o
         for count, path in enumerate(("/strict", "/boxed", "/escaping", "/written-out"), 1):
             window = await page.context.new_page()
             await window.goto(at.url + path, wait_until="commit")
-            await until(lambda: len(asked) == count)  # noqa: B023 - waited for in this turn
+            await until(lambda: len(asked) >= count)  # noqa: B023 - waited for in this turn
         # To Chromium what a sandboxed frame asks for is another site's: without the cookie (SameSite).
         assert [status for *_, status in asked] == [200, 401, 401, 401]
         assert asked[0][:2] == ("same-origin", "document")

@@ -26,8 +26,7 @@ async def test_any_worker_accepts_the_code_and_all_serve_the_pool(tmp_path: Path
                 ready=False,
             ) as served,
         ):
-            await served.says("setup_code")
-            (line,) = [each for each in served.log if each["event"] == "setup_code"]
+            (line,) = await served.logged("setup_code")
             browser = Browser(served.port)
             await browser.open("/oauth2/setup")
             await browser.submit(
@@ -38,7 +37,7 @@ async def test_any_worker_accepts_the_code_and_all_serve_the_pool(tmp_path: Path
                 identity_pool_id="",
             )
             assert "Connecting" in browser.text
-            await until(served.is_ready, seconds=90)
+            await until(served.is_ready)
 
             async def connected() -> bool:
                 # Whichever of the two answers.
@@ -47,24 +46,18 @@ async def test_any_worker_accepts_the_code_and_all_serve_the_pool(tmp_path: Path
                 )
                 return all(reply.status == 303 for reply in replies)
 
-            await until(connected, seconds=90)
+            await until(connected)
             await browser.open("/oauth2/sign_in")
             await browser.submit(username=ALICE, password=PASSWORD)
             assert browser.location == "/oauth2/"
             # The code opens nothing any more, in no worker, and the next one is in the log.
             assert (await browser.open("/oauth2/setup")).status == 404
-            codes = [each["setup_code"] for each in served.log if each["event"] == "setup_code"]
+            codes = [each["setup_code"] for each in await served.logged("setup_code", 2)]
             assert len(set(codes)) == len(codes) == 2
             (tmp_path / "state" / "connection.yaml").unlink()
 
-            def said() -> list[str]:
-                return [each["setup_code"] for each in served.log if each["event"] == "setup_code"]
-
-            async def said_again() -> bool:
-                return len(said()) == 3
-
-            await until(said_again, seconds=90)
-            assert said() == [*codes, codes[1]], "said again now that it is good for something"
+            said = [each["setup_code"] for each in await served.logged("setup_code", 3)]
+            assert said == [*codes, codes[1]], "said again now that it is good for something"
 
             async def refused() -> bool:
                 replies = []
@@ -76,4 +69,4 @@ async def test_any_worker_accepts_the_code_and_all_serve_the_pool(tmp_path: Path
                     replies.append(await late.submit(setup_code=codes[0], region="us-east-1"))
                 return all(reply.status == 400 and b"current setup code" in reply.body for reply in replies)
 
-            await until(refused, seconds=90)
+            await until(refused)

@@ -60,3 +60,45 @@ async def test_who_is_cancelled_from_outside_is_not_late() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_cancellation_from_outside_that_the_call_loses_is_raised_when_it_ends(fails: bool) -> None:
+    """As asyncio.wait_for in Python 3.11: a probe whose cancellation is lost would go on forever."""
+    began = asyncio.Event()
+
+    async def deaf() -> None:
+        began.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if fails:
+            raise ConnectionError
+
+    task = asyncio.create_task(within(30, deaf))
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_who_was_cancelled_before_the_call_may_still_make_it() -> None:
+    """As in a `finally` that gives back a lock."""
+    began, released = asyncio.Event(), asyncio.Event()
+
+    async def release() -> None:
+        await asyncio.sleep(0)
+        released.set()
+
+    async def holding() -> None:
+        try:
+            began.set()
+            await asyncio.Event().wait()
+        finally:
+            await within(30, release)
+
+    task = asyncio.create_task(holding())
+    await began.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert released.is_set()

@@ -38,7 +38,7 @@ async def test_requests_in_flight_are_finished(tmp_path: Path, workers: int) -> 
         running.served.signal(signal.SIGTERM)
         draining = await running.event("draining")
         assert draining["in_flight"] == 1
-        await until(lambda: refused(running), seconds=60)
+        await until(lambda: refused(running))
         probe = await running.served.probe()
         assert (probe.status, b"shutting down" in probe.body) == (503, True)
         assert (await running.served.probe("/healthz")).status == 200
@@ -65,7 +65,7 @@ async def test_requests_in_flight_while_a_worker_still_starts_are_finished(tmp_p
         running.served.signal(signal.SIGTERM)
         await running.event("draining")
         os.kill(held[0], signal.SIGCONT)
-        await until(lambda: refused(running), seconds=60)
+        await until(lambda: refused(running))
         slow.go.set()
         assert [(await client.reply()).status for client in asking] == [200] * len(asking)
         assert await running.served.end() == 0
@@ -135,7 +135,7 @@ async def test_new_requests_are_served_during_the_delay(tmp_path: Path, workers:
             reply = await running.served.ask("/")
             assert (reply.status, reply.get("connection")) == (200, "close")
             await asyncio.sleep(0.05)
-        await until(lambda: refused(running), seconds=60)
+        await until(lambda: refused(running))
         assert time.monotonic() - begun >= 4
         assert await running.served.end() == 0
 

@@ -63,7 +63,7 @@ async def test_a_file_that_is_truncated_and_written_three_seconds_later_changes_
         figure("every answer as before, `config_reload_deferred` in the log, `/readyz` says why")
         assert "lost all its user pools and routes" in reasons[0]["reason"]
         assert gateway.events("config_reload_deferred")[0]["lost"][1] == "routes: 0 instead of 1"
-        await until(gateway.served.is_ready, seconds=30)
+        await until(gateway.served.is_ready)
 
 
 async def test_a_pause_before_the_routes_opens_nothing(tmp_path: Path) -> None:
@@ -145,11 +145,11 @@ async def test_a_stop_does_not_wait_for_a_file_that_takes_long_to_read(tmp_path:
                 writer = os.open(gateway.path, os.O_WRONLY | os.O_NONBLOCK)
             return writer >= 0
 
-        await until(is_read, seconds=60)
+        await until(is_read)
         try:
             assert (await gateway.served.ask("/")).status == 200
             gateway.served.signal(signal.SIGTERM)
-            assert await gateway.served.end(seconds=60) == 0
+            assert await gateway.served.end() == 0
         finally:
             os.close(writer)
         assert not gateway.events("config_reload")

@@ -50,14 +50,14 @@ class Kept(Fleet):
         async def done() -> bool:
             return await self.reloads("success") > before
 
-        await until(done, seconds=90)
+        await until(done)
 
     async def _without(self, victim: int) -> None:
         async def replaced() -> bool:
             samples = await self.served.samples()
             return victim not in self.workers and samples["cognito_gateway_workers"] == 2
 
-        await until(replaced, seconds=90)
+        await until(replaced)
 
 
 @contextlib.asynccontextmanager
@@ -71,7 +71,7 @@ async def kept(folder: Path, pools: str) -> AsyncIterator[Kept]:
     ):
         running = Kept(served, upstream, slow, folder / "gateway.yaml")
         await running.serving(2)
-        await until(served.is_ready, seconds=90)
+        await until(served.is_ready)
         # Not before both have reported them.
         await running.counted(KEYS, 1)
         yield running
@@ -105,7 +105,7 @@ async def test_workers_that_follow_others_have_their_keys_and_their_keys_age(tmp
         async def gone() -> bool:
             return await running.statuses() == {401}
 
-        await until(gone, seconds=90)
+        await until(gone)
         assert await running.statuses(sign(TWO, access_claims())) == {200}
         assert (await running.served.samples())[READ_AT] > read_at
 
@@ -134,7 +134,7 @@ async def test_a_worker_that_never_had_keys_gets_those_that_another_has_read(tmp
         async def new() -> bool:
             return 200 in await running.statuses(sign(TWO, access_claims()))
 
-        await until(new, seconds=90)
+        await until(new)
         assert len(running.events("key_set_adopted")) == 1
 
 
@@ -153,7 +153,7 @@ async def test_a_place_that_was_left_with_a_reload_gives_no_keys(tmp_path: Path)
         assert await running.statuses() == {503}
         assert len(running.events("key_set_adopted")) == before
         server.mode = "good"
-        await until(running.served.is_ready, seconds=90)
+        await until(running.served.is_ready)
         assert await running.statuses() == {200}
 
 
@@ -177,4 +177,4 @@ async def test_a_pinned_file_that_broke_is_as_an_endpoint_that_is_down(tmp_path:
         async def gone() -> bool:
             return await running.statuses() == {401}
 
-        await until(gone, seconds=90)
+        await until(gone)

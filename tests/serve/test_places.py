@@ -87,5 +87,5 @@ async def test_a_worker_that_cannot_be_started_counts_for_readiness(tmp_path: Pa
         await answered(gateway)
         resource.prlimit(supervisor, resource.RLIMIT_NOFILE, (hard, hard))
         await gateway.serving(2)
-        await until(gateway.served.is_ready, seconds=60)
+        await until(gateway.served.is_ready)
         assert len(gateway.events("worker_start_failed")) == 1

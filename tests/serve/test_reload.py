@@ -127,10 +127,10 @@ async def test_a_bug_while_reloading_is_counted_and_the_next_version_gets_its_ch
             patched.setattr(Server, "swap", broken)
             path.write_text(path.read_text() + "cors: {allow_origins: ['https://a.example']}\n")
             reloader.ask()
-            await until_true(lambda: worker.metrics.config_reloads["failure"] == 1)
+            await until_true(lambda: worker.metrics.config_reloads["failure"] >= 1)
         path.write_text(path.read_text().replace("a.example", "b.example"))
         reloader.ask()
-        await until_true(lambda: worker.metrics.config_reloads["success"] == 1)
+        await until_true(lambda: worker.metrics.config_reloads["success"] >= 1)
         await reloader.stop()
 
 
@@ -177,7 +177,7 @@ async def status(running: Fleet, wanted: int) -> None:
         replies = [await running.served.ask("/") for _ in range(8)]
         return {reply.status for reply in replies} == {wanted}
 
-    await until(all_so, seconds=60)
+    await until(all_so)
 
 
 @each_way
@@ -275,7 +275,7 @@ async def test_a_request_in_flight_keeps_the_old_configuration(tmp_path: Path, w
         async def moved() -> bool:
             return {(await running.served.ask("/")).body for _ in range(8)} == {b"no"}
 
-        await until(moved, seconds=60)
+        await until(moved)
         running.slow.go.set()
         reply = await asking
         assert (reply.status, reply.body) == (200, b"ok")
@@ -313,7 +313,7 @@ async def test_a_config_map_is_a_swapped_link(tmp_path: Path) -> None:
     async with started(tmp_path, [SCRIPT, "serve", "--config", mount / "gateway.yaml"]) as program:
         served = Served(program.process, program.out, program.err, port, metrics_port)
         running = Fleet(served, None, None, mount / "gateway.yaml")  # type: ignore[arg-type]
-        await until(served.is_listening, seconds=90)
+        await until(served.is_listening)
         await status(running, 502)
         version("..2024_02", CLOSED)
         assert (await running.event("config_reload"))["result"] == "success"
@@ -347,7 +347,7 @@ async def test_twenty_reloads_under_load_fail_nobody(tmp_path: Path, workers: in
                 async def done(times: int = number + 1) -> bool:
                     return await running.reloads("success") == times
 
-                await until(done, seconds=60)
+                await until(done)
             over.set()
         assert answered > 20
         # Noticed by itself and then asked for, one file may have been loaded twice.
@@ -372,9 +372,9 @@ async def test_reloads_fetch_no_keys_that_are_there(tmp_path: Path) -> None:
         async with started(tmp_path, command) as program:
             served = Served(program.process, program.out, program.err, 0, metrics_port)
             running = Fleet(served, None, None, path)  # type: ignore[arg-type]
-            await until(served.is_ready, seconds=90)
+            await until(served.is_ready)
             await running.serving(2)
-            await until(served.is_ready, seconds=90)
+            await until(served.is_ready)
             assert server.fetches == 2
             server.mode = "error"  # Cognito is down from now on
             for number in range(3):
@@ -384,7 +384,7 @@ async def test_reloads_fetch_no_keys_that_are_there(tmp_path: Path) -> None:
                 async def done(times: int = number + 1) -> bool:
                     return await running.reloads("success") == times
 
-                await until(done, seconds=60)
+                await until(done)
                 assert (await served.probe()).status == 200
             assert server.fetches == 2
             assert await served.stop() == 0

@@ -40,7 +40,7 @@ async def test_a_sign_out_ends_the_streams_at_all_workers(tmp_path: Path) -> Non
             async def both() -> bool:
                 return (await served.samples())["cognito_gateway_workers"] == 2
 
-            await until(both, seconds=60)
+            await until(both)
             async with contextlib.AsyncExitStack() as stack:
                 clients = [
                     await stack.enter_async_context(await Client.connect(served.port)) for _ in range(STREAMS)

@@ -275,14 +275,14 @@ async def test_workers_send_their_own_and_are_counted_together(tmp_path: Path) -
             await collector.has(2 * asked)
             return len({span.resource["service.instance.id"] for span in collector.spans}) == 2
 
-        await until(both_have_served, seconds=60)
+        await until(both_have_served)
 
         async def counted_all() -> bool:
             # Those that ask whether it listens are requests, too.
             exported = (await served.samples())['cognito_gateway_spans_total{result="exported"}']
             return exported == len(collector.spans)
 
-        await until(counted_all, seconds=60)
+        await until(counted_all)
         assert await served.stop() == 0
         assert "Traceback" not in served.stdout + served.stderr
 

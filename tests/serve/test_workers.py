@@ -162,7 +162,7 @@ async def test_workers_end_with_a_supervisor_that_was_killed(tmp_path: Path) -> 
         async def all_gone() -> bool:
             return all(map(gone, workers))
 
-        await until(all_gone, seconds=60)
+        await until(all_gone)
 
 
 def https_upstream(ca: Path) -> str:
@@ -184,7 +184,7 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
     async with started(tmp_path, command, cwd=tmp_path) as program:
         served = Served(program.process, program.out, program.err, 0, metrics_port)
         running = Fleet(served, None, None, tmp_path / "gateway.yaml")  # type: ignore[arg-type]
-        await until(served.is_ready, seconds=90)
+        await until(served.is_ready)
         ca.write_text("nonsense")
         os.kill(running.workers[0], signal.SIGKILL)
         await running.event("worker_exited", 3)
@@ -323,7 +323,7 @@ async def test_workers_share_a_unix_socket(tmp_path: Path) -> None:
     async with started(tmp_path, command, cwd=tmp_path) as program:
         served = Served(program.process, program.out, program.err, 0, metrics_port)
         running = Fleet(served, None, None, tmp_path / "gateway.yaml")  # type: ignore[arg-type]
-        await until(served.is_ready, seconds=90)
+        await until(served.is_ready)
         await running.serving(2)
         os.kill(running.workers[0], signal.SIGKILL)
         for _ in range(4):

@@ -84,7 +84,7 @@ async def proxy(
             writer.close()
             return True
 
-        await until(listens, seconds=90)
+        await until(listens)
         yield
 
 

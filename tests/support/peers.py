@@ -101,7 +101,7 @@ async def serving_peer(folder: Path, name: str, seen: Path) -> AsyncIterator[str
     command = await asyncio.to_thread(_command, name, folder)
     environ = {"SEEN": str(seen), "PYTHONPATH": str(PROGRAMS)}
     async with started(folder, [*command, *words], name="peer", environ=environ) as program:
-        await until(lambda: _listens(program, port, unix), seconds=90)
+        await until(lambda: _listens(program, port, unix))
         yield f"unix:{unix}" if unix else f"http://127.0.0.1:{port}"
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from tests.support.ports import free_port
 from tests.support.programs import SCRIPT, Served, configuration, few_roots, pinned, serving, started, until
 from tests.support.tokens import KeyPair
+from tests.support.waiting import PATIENCE
 from tests.support.wire import OK, Received, Upstream, read_body
 
 OPEN = "routes: [{path: /**, auth: none}]"
@@ -56,7 +57,7 @@ class Fleet:
     def events(self, *names: str) -> list[dict[str, Any]]:
         return [line for line in self.served.log if line["event"] in names]
 
-    async def event(self, name: str, count: int = 1, seconds: float = 60) -> dict[str, Any]:
+    async def event(self, name: str, count: int = 1, seconds: float = PATIENCE) -> dict[str, Any]:
         """Wait for the `count`-th event of that name; return it."""
 
         async def there() -> bool:
@@ -65,7 +66,7 @@ class Fleet:
         await until(there, seconds=seconds)
         return self.events(name)[count - 1]
 
-    async def serving(self, workers: int, seconds: float = 60) -> None:
+    async def serving(self, workers: int, seconds: float = PATIENCE) -> None:
         """Wait until the metrics report this number of workers."""
 
         async def there() -> bool:
@@ -79,7 +80,7 @@ class Fleet:
         async def so() -> bool:
             return (await self.served.samples()).get(name) == value
 
-        await until(so, seconds=30)
+        await until(so)
 
     def rewrite(self, old: str, new: str) -> None:
         text = self.path.read_text()
@@ -159,7 +160,7 @@ async def held_at_start(
         async with started(folder, command, environ=environ) as program:
             served = Served(program.process, program.out, program.err, port, metrics_port)
             running = Fleet(served, upstream, slow, path)
-            await until(lambda: are_held(folder, workers), seconds=60)
+            await until(lambda: are_held(folder, workers))
             await running.serving(2 - workers)
             yield running, [int(file.read_text()) for file in folder.glob("held-*")]
 

@@ -20,6 +20,7 @@ from local_cognito.seed import DEMO
 from tests.support.certificates import Authority
 from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Reply, get, once
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,9 @@ DEMO_USER, DEMO_PASSWORD = "alice@example.com", "Wonderland-2024"
 POOL_FLAGS = ("token", "--username", "alice", "--user-pool-id", DEMO_POOL, "--client-id", DEMO_CLIENT)
 
 
-async def until(true: Callable[[], Awaitable[bool]], *, seconds: float, pause: float = 0.05) -> float:
+async def until(
+    true: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE, pause: float = 0.05
+) -> float:
     """Wait until it is true; return the seconds it took. Raises TimeoutError."""
     begun = time.monotonic()
     while not await true():
@@ -69,6 +72,17 @@ class Program:
         """The complete JSON lines it has written so far."""
         return [json.loads(line) for line in self.stdout.splitlines(keepends=True) if line.endswith("\n")]
 
+    async def logged(self, event: str, count: int = 1) -> list[dict[str, Any]]:
+        """Wait for `count` log lines of this event, which it gathers before it writes; return them."""
+        lines: list[dict[str, Any]] = []
+
+        async def enough() -> bool:
+            lines[:] = [line for line in self.log if line["event"] == event]
+            return len(lines) >= count
+
+        await until(enough)
+        return lines
+
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
 
@@ -76,7 +90,7 @@ class Program:
         """Send SIGINT to its process group, as a terminal does for Ctrl-C."""
         os.killpg(self.pid, signal.SIGINT)
 
-    async def end(self, seconds: float = 60) -> int:
+    async def end(self, seconds: float = PATIENCE) -> int:
         """Wait until it has ended; return its exit code."""
         return await asyncio.to_thread(self.process.wait, seconds)
 
@@ -84,7 +98,7 @@ class Program:
         self.signal(signal.SIGTERM)
         return await self.end()
 
-    async def says(self, text: str, seconds: float = 90) -> str:
+    async def says(self, text: str, seconds: float = PATIENCE) -> str:
         """Wait until its stdout contains the text; return its stdout."""
 
         async def said() -> bool:
@@ -226,9 +240,9 @@ async def serving(
     arguments: list[str | Path] = [*command, "serve", "--config", path]
     async with started(folder, arguments, name="serve", environ=few_roots(folder, environ)) as program:
         served = Served(program.process, program.out, program.err, port, metrics_port)
-        await until(served.is_listening, seconds=90)
+        await until(served.is_listening)
         if ready:
-            await until(served.is_ready, seconds=90)
+            await until(served.is_ready)
         yield served
 
 

@@ -177,9 +177,10 @@ async def test_a_flood_does_not_affect_valid_tokens(server: KeyServer) -> None:
         await ready(key_sets)
         server.mode = "hang"
         flood = [asyncio.create_task(outcome(key_sets, f"stranger {n}")) for n in range(500)]
-        await until(lambda: server.fetches == 2)
+        await until(lambda: server.fetches >= 2)
         for _ in range(1000):
             assert (await key_sets.find(POOL_ID, "one")).kid == "one"
+        assert server.fetches == 2
         # None of them waited for the fetch: it goes on.
         assert not any(task.done() for task in flood)
         await key_sets.stop()
@@ -265,7 +266,7 @@ async def test_a_client_that_disconnects_cancels_only_its_own_wait(server: KeySe
         server.document, server.mode, server.slowness = key_set_document(NEW), "slow", 0.15
         first = asyncio.create_task(key_sets.find(POOL_ID, "new"))
         second = asyncio.create_task(key_sets.find(POOL_ID, "new"))
-        await until(lambda: server.fetches == 2)
+        await until(lambda: server.fetches >= 2)
         first.cancel()
         assert (await second).kid == "new"
         assert first.cancelled()
@@ -300,7 +301,7 @@ async def test_stop_leaves_no_task_and_releases_those_who_wait(server: KeyServer
     tasks = asyncio.all_tasks()
     async with started(pool_of(server), timeout=30.0) as (key_sets, _):
         waiting = [asyncio.create_task(outcome(key_sets, "one")) for _ in range(3)]
-        await until(lambda: server.fetches == 1)
+        await until(lambda: server.fetches)
         await key_sets.stop()
         assert await asyncio.gather(*waiting) == [NoKeys] * 3
         ours = [task for task in asyncio.all_tasks() - tasks if task.get_name().startswith("key set")]
@@ -420,7 +421,7 @@ async def test_an_unusable_key_is_ignored_and_the_others_rotate(server: KeyServe
         loads = events.count("loaded")
         await until(lambda: events.count("loaded") > loads + 1)
         server.document = key_set_document(NEW, UNUSABLE[kind])
-        await until(lambda: events.count("ignored") == 2)
+        await until(lambda: events.count("ignored") >= 2)
         assert events.count("failed") == 0
 
 
@@ -441,7 +442,7 @@ async def test_a_reload_does_not_name_the_same_keys_again(server: KeyServer) -> 
         assert events.count("ignored") == 1
         again = KeySets([pool_of(server)], events=events, timing=QUICK, previous=key_sets)
         await again.start()
-        await until(lambda: events.count("loaded") == 2)
+        await until(lambda: events.count("loaded") >= 2)
         await again.stop()
         assert events.count("ignored") == 1
 
