@@ -79,12 +79,14 @@ class Lane:
         server.app.pool.give_back(self.upstream)
 
 
-async def prepared(directory: Path, mint: Mint, more: str = "") -> Server:
+async def prepared(directory: Path, key_set: bytes, more: str = "") -> Server:
     """Return a server without sockets that has its keys."""
-    (directory / "jwks.json").write_bytes(mint.key_set())
+    (directory / "jwks.json").write_bytes(key_set)
     file = directory / "gateway.yaml"
+    # keep_alive_timeout: what a busy machine leaves idle for longer would be replaced by a real connection.
     file.write_text(
-        "metrics: {address: '127.0.0.1:0'}\nlog: {access: false, level: warning}\ncognito: {user_pools: [{"
+        "metrics: {address: '127.0.0.1:0'}\nlog: {access: false, level: warning}\n"
+        "upstream: {keep_alive_timeout: 60s}\ncognito: {user_pools: [{"
         f"id: {POOL_ID}, client_ids: [{CLIENT_ID}], issuers: ['{ISSUER}'], jwks_file: {directory}/jwks.json"
         "}]}\n" + more
     )
@@ -113,13 +115,23 @@ def ask(server: Server, lanes: Sequence[Lane], requests: Sequence[bytes]) -> Non
     server.outbox.flush()
 
 
+def request(token: str) -> bytes:
+    """Return the head of a request with this token."""
+    return f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
+
+
+def asking(proxied: bytes) -> bytes:
+    """Return the request for a decision about this one, with the headers that nginx sends."""
+    named = "".join(f"{name}: {value}\r\n" for name, value in ORIGINAL.items())
+    return proxied.replace(PATH.encode(), b"/oauth2/auth", 1).removesuffix(b"\r\n") + f"{named}\r\n".encode()
+
+
 async def decisions(directory: Path, mint: Mint, rounds: int, warm: bytes) -> None:
     """Compare a decision for a proxy with the same request proxied; no head of a trusted proxy is kept."""
     loop = asyncio.get_running_loop()
-    server = await prepared(directory, mint, "listen: {trusted_proxies: [127.0.0.1]}\n")
+    server = await prepared(directory, mint.key_set(), "listen: {trusted_proxies: [127.0.0.1]}\n")
     lanes = [Lane(server, loop) for _ in range(LANES)]
-    named = "".join(f"{name}: {value}\r\n" for name, value in ORIGINAL.items())
-    asking = warm.replace(PATH.encode(), b"/oauth2/auth", 1).removesuffix(b"\r\n") + f"{named}\r\n".encode()
+    about = asking(warm)
     loops.settle()
     proxied, decided = [], []
     for _ in range(rounds * 4):
@@ -128,7 +140,7 @@ async def decisions(directory: Path, mint: Mint, rounds: int, warm: bytes) -> No
         proxied.append((perf_counter_ns() - start) / LANES / 1e3)
         assert all(lane.sink.last.endswith(body()) for lane in lanes)
         start = perf_counter_ns()
-        ask(server, lanes, [asking] * LANES)
+        ask(server, lanes, [about] * LANES)
         decided.append((perf_counter_ns() - start) / LANES / 1e3)
         assert all(lane.sink.last.startswith(b"HTTP/1.1 200") for lane in lanes)
         await asyncio.sleep(0)
@@ -139,12 +151,9 @@ async def decisions(directory: Path, mint: Mint, rounds: int, warm: bytes) -> No
 async def measure(directory: Path, *, rounds: int, profile: bool) -> None:
     loop, mint = asyncio.get_running_loop(), Mint()
     mint.write(directory / "tokens", rounds * LANES + 1)
-    requests = [
-        f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1:8000\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-        for token in (directory / "tokens").read_text().split()
-    ]
+    requests = [request(token) for token in (directory / "tokens").read_text().split()]
     warm, new = requests[0], iter(requests[1:])
-    server = await prepared(directory, mint)
+    server = await prepared(directory, mint.key_set())
     for count in AT_ONCE:
         lanes = [Lane(server, loop) for _ in range(count)]
         loops.settle()
@@ -158,7 +167,7 @@ async def measure(directory: Path, *, rounds: int, profile: bool) -> None:
         print(f"one warm token, {count} at once: {min(times):.1f} µs")
         server.app.pool.close()
         server.connections.clear()
-        server = await prepared(directory, mint)
+        server = await prepared(directory, mint.key_set())
     lanes = [Lane(server, loop) for _ in range(LANES)]
     turn(server, lanes, [warm] * LANES)
     profiler = cProfile.Profile()
