@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench sslyze mcp peers screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench bench-check sslyze mcp peers screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -109,6 +109,9 @@ format: $(VENV)/.test ## format the code with ruff
 
 bench: $(VENV)/.run ## benchmark the gateway and the installed peers (nginx, haproxy, apache2, oauth2-proxy)
 	$(BIN)/python -m bench $(ARGS)
+
+bench-check: $(VENV)/.run ## fail if a request costs more CPU than in the last release (ARGS="--against REF": than in that commit)
+	$(BIN)/python -m bench.check $(ARGS)
 
 screenshots: $(VENV)/.test ## save screenshots of every page to docs/screenshots: narrow, wide, light, dark (needs chromium)
 	$(BIN)/python -m tests.pages.screenshots docs/screenshots

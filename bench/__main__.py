@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from bench import chart, readme, report
+from bench import chart, figures, report
 from bench.contestants import CONTESTANTS
 from bench.load import generator_name
 from bench.options import Options, parse
@@ -19,6 +19,8 @@ from bench.stats import medians
 from bench.works import WORKS
 
 README = Path("README.md")
+PAGE = Path("docs/performance.md")
+FIGURES = Path("bench/machines")
 
 
 def _say(text: str) -> None:
@@ -33,11 +35,11 @@ def _terminated(number: int, frame: FrameType | None) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark; return the exit code."""
     options = parse(argv, list(WORKS), [kind.name for kind in CONTESTANTS])
-    if options.readme:
-        return _write_readme(options)
+    if options.publish is not None:
+        return _publish(options, options.publish)
     signal.signal(signal.SIGTERM, _terminated)
     described: dict[str, object] = report.machine() | {
-        "command": readme.command(sys.argv[1:] if argv is None else argv),
+        "command": figures.command(sys.argv[1:] if argv is None else argv),
         "load": generator_name(),
         "rounds": options.rounds,
         "seconds": options.seconds,
@@ -62,15 +64,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0 if drawn and not failed and all(outcome.measured() for outcome in outcomes) else 1
 
 
-def _write_readme(options: Options) -> int:
+def _publish(options: Options, machine: str) -> int:
+    """Add a run to the figures, and write the tables that are made from all of them."""
     assert options.json is not None, "parse requires it"
     try:
-        text = readme.between_marks(README.read_text(), readme.section(json.loads(options.json.read_text())))
+        found = figures.published(json.loads(options.json.read_text()), machine)
     except (OSError, ValueError, KeyError) as error:
-        _say(f"bench: {README} is unchanged: {error}")
+        _say(f"bench: nothing is published: {error}")
         return 1
-    README.write_text(text)
+    (FIGURES / f"{machine}.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    for file, text in pages(Path()).items():
+        file.write_text(text)
     return 0
+
+
+def pages(root: Path) -> dict[Path, str]:
+    """Return README and the page with the tables of all figures: file → text."""
+    machines = [json.loads(file.read_text()) for file in sorted((root / FIGURES).glob("*.json"))]
+    parts = {README: figures.summary(machines), PAGE: figures.tables(machines)}
+    return {
+        root / file: figures.between_marks((root / file).read_text(), part) for file, part in parts.items()
+    }
 
 
 def _heading(run: dict[str, object]) -> str:
@@ -93,7 +107,10 @@ def _draw(options: Options, outcomes: Sequence[report.Outcome], run: dict[str, o
     if not groups:
         _say("bench: no chart: none of the works measured CPU per request")
         return False
+    noisy = any(control is None or not control.quiet for control in map(report.Outcome.control, outcomes))
     subtitle = f"{run['cpu']}, Python {run['python']}; {run['connections']} connections"
+    if noisy:
+        subtitle += "; not a quiet machine"
     options.svg.parent.mkdir(parents=True, exist_ok=True)
     options.svg.write_text(chart.draw("CPU time per request", subtitle, "µs per request", groups))
     return True

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+# It becomes a file name.
+_MACHINE = re.compile(r"[a-z0-9-]{1,40}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +20,17 @@ class Options:
     only: tuple[str, ...]
     rounds: int
     seconds: int
-    connections: int
-    size_mib: int
-    quick: bool
-    gateway: str | None
-    json: Path | None
-    svg: Path | None
-    keep: bool
-    readme: bool = False
+    connections: int = 32
+    size_mib: int = 1024
+    quick: bool = False
+    gateway: str | None = None
+    json: Path | None = None
+    svg: Path | None = None
+    keep: bool = False
+    # Whether system calls and instructions are counted.
+    parts: bool = False
+    # The machine under whose name the figures of `json` are published.
+    publish: str | None = None
     # The value of --seconds, for works with their own duration.
     asked_seconds: int | None = None
 
@@ -64,9 +71,12 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
         "--svg", type=Path, metavar="OUT", help="draw CPU per request of the works that measure it"
     )
     parser.add_argument(
-        "--readme",
-        action="store_true",
-        help="do not run: write the figures of the --json file into README.md",
+        "--parts", action="store_true", help="count system calls and instructions in one more round"
+    )
+    parser.add_argument(
+        "--publish",
+        metavar="MACHINE",
+        help="do not run: add the figures of the --json file to bench/machines, README.md and docs",
     )
     parser.add_argument("--keep", action="store_true", help="keep configurations and logs, and print where")
     parsed = parser.parse_args(argv)
@@ -77,8 +87,10 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
         for name in given:
             if name not in known:
                 parser.error(f"{what}: invalid choice {name!r} (choose from {', '.join(known)})")
-    if parsed.readme and parsed.json is None:
-        parser.error("--readme: name the file with the figures with --json")
+    if parsed.publish is not None and parsed.json is None:
+        parser.error("--publish: name the file with the figures with --json")
+    if parsed.publish is not None and not _MACHINE.fullmatch(parsed.publish):
+        parser.error("--publish: a machine is named by letters, digits and -")
     return Options(
         works=tuple(works) if "all" in parsed.work else parsed.work,
         only=parsed.only,
@@ -91,6 +103,7 @@ def parse(argv: Sequence[str] | None, works: Sequence[str], contestants: Sequenc
         json=parsed.json,
         svg=parsed.svg,
         keep=parsed.keep,
-        readme=parsed.readme,
+        parts=parsed.parts,
+        publish=parsed.publish,
         asked_seconds=parsed.seconds,
     )

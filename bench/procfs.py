@@ -22,6 +22,8 @@ class CpuReading:
     scheduled_ns: int
     ticks_ns: int
     threads: frozenset[int]
+    # The kernel's part of `ticks_ns`.
+    system_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +57,22 @@ def tree(pid: int, proc: Path = PROC) -> list[int]:
 
 def cpu(pid: int, proc: Path = PROC) -> CpuReading:
     """Read the CPU time of a process tree. Raises ProcessLookupError if the process is gone."""
-    scheduled = ticks = 0
+    scheduled = ticks = system = 0
     threads = set()
     for member in tree(pid, proc):
         try:
             fields = _stat(proc / str(member))
             tasks = list((proc / str(member) / "task").iterdir())
             # utime, stime, cutime, cstime: proc(5) fields 14 to 17; _stat starts at field 3.
-            ticks += sum(int(field) for field in fields[11:15])
+            spent = [int(field) for field in fields[11:15]]
+            ticks += sum(spent)
+            system += spent[1] + spent[3]
             for task in tasks:
                 scheduled += int((task / "schedstat").read_text().split()[0])
                 threads.add(int(task.name))
         except (FileNotFoundError, ProcessLookupError):
             continue  # ended meanwhile
-    return CpuReading(scheduled, ticks * TICK_NS, frozenset(threads))
+    return CpuReading(scheduled, ticks * TICK_NS, frozenset(threads), system * TICK_NS)
 
 
 def spent_ns(before: CpuReading, after: CpuReading) -> int:
@@ -76,6 +80,12 @@ def spent_ns(before: CpuReading, after: CpuReading) -> int:
     if before.threads <= after.threads:
         return after.scheduled_ns - before.scheduled_ns
     return after.ticks_ns - before.ticks_ns
+
+
+def system_share(before: CpuReading, after: CpuReading) -> float:
+    """Return the kernel's share of the CPU time between two readings; 0 if no tick fell between them."""
+    ticks = after.ticks_ns - before.ticks_ns
+    return (after.system_ns - before.system_ns) / ticks if ticks else 0.0
 
 
 def memory(pid: int, proc: Path = PROC) -> Memory:

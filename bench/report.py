@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from bench.control import Control, control_of
 from bench.goals import Goal, Verdict
+from bench.parts import Parts
 from bench.stats import Sample, medians, ratio, spread
 
 OURS = "gateway"
+BASELINE = "nginx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,8 @@ class Entry:
     unchecked: list[str]
     rounds: list[Sample] = field(default_factory=list)
     failed: str | None = None
+    # None: not counted.
+    parts: Parts | None = None
 
     @property
     def label(self) -> str:
@@ -54,6 +59,15 @@ class Outcome:
     tall: bool = False
     entries: list[Entry] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
+    # The second nginx.
+    again: Entry | None = None
+
+    def control(self) -> Control | None:
+        """Return the control; None if it was not measured."""
+        first = next((entry for entry in self.measured() if entry.name == BASELINE), None)
+        if self.again is None or self.again.failed or first is None or self.headline is None:
+            return None
+        return control_of(self.again.rounds, first.rounds, self.headline.key)
 
     def measured(self) -> list[Entry]:
         return [entry for entry in self.entries if entry.failed is None and entry.rounds]
@@ -122,7 +136,9 @@ def _remarks(outcome: Outcome) -> list[str]:
     ]
     remarks += [f"{entry.label} not measured: {entry.failed}" for entry in outcome.entries if entry.failed]
     remarks += [f"{name} left out: {why}" for name, why in outcome.left_out.items()]
-    return [*map(str, outcome.verdicts()), *remarks]
+    remarks += [f"{entry.label}: {entry.parts}" for entry in outcome.measured() if entry.parts is not None]
+    control = outcome.control()
+    return [*([] if control is None else [str(control)]), *map(str, outcome.verdicts()), *remarks]
 
 
 def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, object]:
@@ -134,6 +150,7 @@ def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, ob
                 "title": outcome.title,
                 "headline": outcome.headline.key if outcome.headline is not None else None,
                 "left_out": outcome.left_out,
+                "control": _control(outcome.control()),
                 "columns": {column.key: column.heading for column in outcome.columns},
                 "bars": [
                     {"what": verdict.what, "limit": verdict.limit, "value": verdict.value, "met": verdict.met}
@@ -148,6 +165,7 @@ def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, ob
                         "rounds": [dict(sample) for sample in entry.rounds],
                         "medians": medians(entry.rounds),
                         "ours_to_it": outcome.ratio_to(entry),
+                        "parts": None if entry.parts is None else asdict(entry.parts),
                     }
                     for entry in outcome.entries
                 },
@@ -155,6 +173,12 @@ def as_json(outcomes: Sequence[Outcome], run: dict[str, object]) -> dict[str, ob
             for outcome in outcomes
         },
     }
+
+
+def _control(control: Control | None) -> dict[str, object] | None:
+    if control is None:
+        return None
+    return {**asdict(control), "quiet": control.quiet, "said": str(control)}
 
 
 def machine() -> dict[str, object]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from bench import upstream
-from bench.contestants import CONTESTANTS, Contestant, Gateway, Setup
+from bench import procfs, upstream
+from bench.contestants import CONTESTANTS, Contestant, Gateway, Nginx, NginxAgain, Setup
 from bench.keyserver import KeyServer
 from bench.options import Options
+from bench.parts import Parts, count
 from bench.processes import BenchError, free_port, on_cpus, split_cpus
 from bench.report import Entry, Outcome
 from bench.tokens import Mint
@@ -24,7 +25,7 @@ from bench.works import WORKS, Arena, Work
 Say = Callable[[str], None]
 
 
-def run(options: Options, say: Say) -> list[Outcome]:
+def run(options: Options, say: Say, *, kinds: Sequence[type[Contestant]] = CONTESTANTS) -> list[Outcome]:
     """Run every work of the options, each with freshly started contestants. Raises BenchError."""
     if options.gateway is not None:
         Gateway.use(options.gateway)
@@ -48,7 +49,8 @@ def run(options: Options, say: Say) -> list[Outcome]:
             resources=stack,
         )
         (directory / "public.pem").write_bytes(mint.public_pem())
-        return [_measure(WORKS[name](), arena, say) for name in options.works]
+        chosen = [kind for kind in kinds if kind.name in options.only]
+        return [_measure(WORKS[name](), arena, chosen, say) for name in options.works]
 
 
 def _directory(stack: ExitStack, options: Options, say: Say) -> Path:
@@ -61,14 +63,14 @@ def _directory(stack: ExitStack, options: Options, say: Say) -> Path:
     return Path(stack.enter_context(temporary))
 
 
-def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
+def _measure(work: Work, arena: Arena, kinds: Sequence[type[Contestant]], say: Say) -> Outcome:
     """Measure one work on all contestants; one that fails has the reason in its entry and is dropped."""
     say(f"{work.title}: preparing")
     work.prepare(arena)
     rounds = min(arena.options.rounds, work.most_rounds or arena.options.rounds)
     outcome = Outcome(work.name, work.title, work.columns, work.headline, rounds, work.goals, tall=work.tall)
     with ExitStack() as stack:
-        running = _start_all(stack, work, arena, outcome, say)
+        running = _start_all(stack, work, arena, kinds, outcome, say)
         for number in range(rounds):
             for contestant, entry in running:
                 if entry.failed is not None:
@@ -81,20 +83,43 @@ def _measure(work: Work, arena: Arena, say: Say) -> Outcome:
                     _fail(contestant, entry, f"it ended during the round: {contestant.last_words()}", say)
             if any(entry.failed is None for _, entry in running):
                 say(f"{work.title}: round {number + 1} of {rounds}")
+        if arena.options.parts and work.controlled:
+            say(f"{work.title}: counting system calls and instructions")
+            for contestant, entry in running:
+                if entry.failed is None and entry is not outcome.again:
+                    entry.parts = _parts(work, arena, contestant, rounds)
     return outcome
 
 
+def _parts(work: Work, arena: Arena, contestant: Contestant, rounds: int) -> Parts:
+    """Count what a request consists of, in rounds that are not timed."""
+
+    def load(number: int) -> float:
+        return work.measure(arena, contestant, rounds + number)["requests"]
+
+    try:
+        return count(procfs.tree(contestant.pid), arena.directory, load)
+    except BenchError as error:
+        return Parts(missing={"the rest": str(error)})
+
+
 def _start_all(
-    stack: ExitStack, work: Work, arena: Arena, outcome: Outcome, say: Say
+    stack: ExitStack,
+    work: Work,
+    arena: Arena,
+    kinds: Sequence[type[Contestant]],
+    outcome: Outcome,
+    say: Say,
 ) -> Sequence[tuple[Contestant, Entry]]:
     running = []
-    for kind in CONTESTANTS:
-        if kind.name not in arena.options.only:
-            continue
+    # The control comes last, so that a whole round lies between it and the first nginx.
+    controls: list[type[Contestant]] = [NginxAgain] if work.controlled and Nginx in kinds else []
+    for kind in [*kinds, *controls]:
         absent = kind.missing()
         if absent is not None:
             say(f"{kind.name} left out: {absent}")
-            outcome.left_out[kind.name] = absent
+            if kind is not NginxAgain:
+                outcome.left_out[kind.name] = absent
             continue
         contestant = kind(_setup(kind.name, work, arena))
         stack.callback(contestant.stop)
@@ -103,7 +128,10 @@ def _start_all(
             outcome.left_out[kind.name] = unfit
             continue
         entry = Entry(kind.name, kind.title, kind.version(), sorted(kind.cannot_check))
-        outcome.entries.append(entry)
+        if kind is NginxAgain:
+            outcome.again = entry
+        else:
+            outcome.entries.append(entry)
         try:
             _admit(contestant, work, arena)
         except BenchError as error:

@@ -35,11 +35,16 @@ def spread(rounds: Sequence[Sample], column: str) -> tuple[float, float]:
     return min(values), max(values)
 
 
-def ratio(ours: Sequence[Sample], theirs: Sequence[Sample], column: str) -> float | None:
-    """Return the median over the rounds of ours divided by theirs; None if no round has both."""
-    each = [
+def ratios(ours: Sequence[Sample], theirs: Sequence[Sample], column: str) -> list[float]:
+    """Return ours divided by theirs in each round that has both."""
+    return [
         mine[column] / other[column]
         for mine, other in zip(ours, theirs, strict=False)
         if column in mine and other.get(column)
     ]
+
+
+def ratio(ours: Sequence[Sample], theirs: Sequence[Sample], column: str) -> float | None:
+    """Return the median over the rounds of ours divided by theirs; None if no round has both."""
+    each = ratios(ours, theirs, column)
     return median(each) if each else None

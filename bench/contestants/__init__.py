@@ -5,7 +5,7 @@ from bench.contestants.base import Contestant, Setup
 from bench.contestants.envoy import EnvoyJwt, EnvoyJwtCached, EnvoyRelay
 from bench.contestants.gateway import Gateway
 from bench.contestants.haproxy import HAProxy
-from bench.contestants.nginx import Nginx
+from bench.contestants.nginx import Nginx, NginxAgain
 from bench.contestants.oauth2_proxy import OAuth2Proxy
 
 CONTESTANTS: tuple[type[Contestant], ...] = (
@@ -19,4 +19,14 @@ CONTESTANTS: tuple[type[Contestant], ...] = (
     OAuth2Proxy,
 )
 
-__all__ = ["CONTESTANTS", "Apache", "Contestant", "Gateway", "HAProxy", "Nginx", "OAuth2Proxy", "Setup"]
+__all__ = [
+    "CONTESTANTS",
+    "Apache",
+    "Contestant",
+    "Gateway",
+    "HAProxy",
+    "Nginx",
+    "NginxAgain",
+    "OAuth2Proxy",
+    "Setup",
+]

@@ -9,6 +9,8 @@ from bench.processes import which
 
 
 class Nginx(Contestant):
+    """The baseline."""
+
     name = "nginx"
     title = "nginx, relay without auth"
     authenticates = False
@@ -74,3 +76,9 @@ http {{
         config = directory / "nginx.conf"
         nginx = which("nginx") or "nginx"
         return [nginx, "-p", str(directory), "-e", str(directory / "error.log"), "-c", str(config)]
+
+
+class NginxAgain(Nginx):
+    """The control: the same program with the same configuration, measured in the same rounds."""
+
+    name = "control"

@@ -26,12 +26,14 @@ MIB = 1024 * 1024
 
 
 CPU = Column("cpu_us", "CPU µs/req")
+USER = Column("user_us", "user")
+SYSTEM = Column("system_us", "system")
 RATE = Column("per_second", "req/s", 0)
 P50 = Column("p50_ms", "p50 ms", 2)
 P99 = Column("p99_ms", "p99 ms", 2)
 RSS = Column("rss_mib", "RSS MiB")
 PEAK = Column("peak_mib", "peak MiB")
-LOADED = (CPU, RATE, P50, P99, RSS, PEAK)
+LOADED = (CPU, USER, SYSTEM, RATE, P50, P99, RSS, PEAK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,12 @@ class Arena:
         after = procfs.cpu(contestant.pid)
         require_success(contestant, result)
         memory = procfs.memory(contestant.pid)
+        each = procfs.spent_ns(before, after) / result.requests / 1e3
+        system = each * procfs.system_share(before, after)
         return {
-            "cpu_us": procfs.spent_ns(before, after) / result.requests / 1e3,
+            "cpu_us": each,
+            "user_us": each - system,
+            "system_us": system,
             "per_second": result.per_second,
             "p50_ms": result.p50_ms,
             "p99_ms": result.p99_ms,
@@ -113,6 +119,8 @@ class Work(ABC):
     asked: ClassVar[bool] = False
     # Whether the table has a row per figure instead of a column.
     tall: ClassVar[bool] = False
+    # Whether a second nginx runs as the control, and the parts of a request can be counted (bench/parts.py).
+    controlled: ClassVar[bool] = False
     # The goals for its figures.
     goals: ClassVar[tuple[Goal, ...]] = ()
 

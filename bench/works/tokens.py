@@ -7,6 +7,8 @@ from pathlib import Path
 
 from bench.contestants import Contestant
 from bench.goals import Goal
+from bench.report import Column
+from bench.signature import verification_us
 from bench.stats import Sample
 from bench.works.base import CPU, LOADED, Arena, Work
 
@@ -17,12 +19,17 @@ NEW_PER_ROUND_QUICK = 1_000
 # Time limit in case a contestant hangs; a round ends with its last token, long before.
 ROUND_SECONDS = 120
 
+SIGNATURE = Column("signature_us", "a signature alone")
+# For who verifies nothing: its cost and one signature, the least that a new token can cost.
+WITH_SIGNATURE = Column("with_signature_us", "with a signature")
+
 
 class TokensInTurn(Work):
     name = "tokens3000"
     title = "3,000 tokens in turn"
     columns = LOADED
     headline = CPU
+    controlled = True
     goals = (Goal("CPU per request ÷ HAProxy", "cpu_us", 0.85, "haproxy"),)
     _file: Path
 
@@ -43,9 +50,13 @@ class NewTokens(Work):
 
     name = "new"
     title = "every token new"
-    columns = LOADED
+    columns = (*LOADED, SIGNATURE, WITH_SIGNATURE)
     headline = CPU
-    goals = (Goal("CPU per request ÷ HAProxy", "cpu_us", 1.8, "haproxy"),)
+    controlled = True
+    goals = (
+        Goal("CPU per request ÷ HAProxy", "cpu_us", 1.4, "haproxy"),
+        Goal("CPU per request ÷ (nginx + one signature)", "with_signature_us", 1.5, "nginx"),
+    )
     _file: Path
 
     def _size(self, arena: Arena) -> int:
@@ -53,8 +64,9 @@ class NewTokens(Work):
 
     def prepare(self, arena: Arena) -> None:
         self._file = arena.directory / "new-tokens"
-        # One part more than rounds: the warm-up uses the first.
-        arena.mint.write(self._file, self._size(arena) * (arena.options.rounds + 1))
+        # The warm-up uses the first share, and the rounds that count parts (bench/parts.py) the last two.
+        rounds = arena.options.rounds + (2 if arena.options.parts else 0)
+        arena.mint.write(self._file, self._size(arena) * (rounds + 1))
 
     def _share(self, arena: Arena, contestant: Contestant, number: int, count: int) -> Sample:
         plan = arena.plan(contestant, self._file, seconds=ROUND_SECONDS)
@@ -65,4 +77,7 @@ class NewTokens(Work):
         self._share(arena, contestant, 0, min(1_000, self._size(arena)))
 
     def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
-        return self._share(arena, contestant, number + 1, self._size(arena))
+        sample = self._share(arena, contestant, number + 1, self._size(arena))
+        signature = verification_us(arena.mint.key, arena.proxy_cpus)
+        missing = 0.0 if contestant.authenticates else signature
+        return {**sample, "signature_us": signature, "with_signature_us": sample["cpu_us"] + missing}

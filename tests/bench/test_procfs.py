@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.procfs import TICK_NS, CpuReading, cpu, memory, spent_ns, tree
+from bench.procfs import TICK_NS, CpuReading, cpu, memory, spent_ns, system_share, tree
 
 SPIN = """
 import time
@@ -59,6 +59,7 @@ def test_cpu_sums_threads_and_children(proc: Any) -> None:
     assert reading.scheduled_ns == 533_000
     assert reading.ticks_ns == 7 * TICK_NS
     assert reading.threads == {10, 11, 20, 30}
+    assert reading.system_ns == 2 * TICK_NS
 
 
 def test_memory_sums_the_tree_and_takes_a_zombie_as_nothing(proc: Any) -> None:
@@ -74,6 +75,12 @@ def test_spent_uses_the_precise_clock_while_every_thread_lives() -> None:
 def test_spent_falls_back_to_ticks_when_a_thread_took_its_count_along() -> None:
     before = CpuReading(9_000, 2 * TICK_NS, frozenset({1, 2}))
     assert spent_ns(before, CpuReading(1_000, 5 * TICK_NS, frozenset({1}))) == 3 * TICK_NS
+
+
+def test_the_kernels_share_is_that_of_the_ticks() -> None:
+    before = CpuReading(0, 2 * TICK_NS, frozenset({1}), TICK_NS)
+    assert system_share(before, CpuReading(9, 6 * TICK_NS, frozenset({1}), 2 * TICK_NS)) == 0.25
+    assert system_share(before, before) == 0
 
 
 def test_a_real_process_is_read_as_it_measures_itself() -> None:

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from bench.__main__ import pages
 from bench.chart import Bar, Group, draw
-from bench.goals import Goal
-from bench.readme import BEGIN, END, between_marks, command, section
+from bench.figures import BEGIN, END, between_marks, command, published, summary, tables
+from bench.parts import Parts
 from bench.report import Column, Entry, Outcome, as_json, table
 
+ROOT = Path(__file__).parents[2]
 CPU = Column("cpu_us", "CPU µs/req")
 
 
@@ -85,30 +88,75 @@ def test_nothing_to_draw_is_an_error() -> None:
         draw("CPU", "", "µs", [Group("warm", [])])
 
 
-def test_the_readme_gets_what_the_run_found(outcome: Any) -> None:
-    outcome.goals = [
-        Goal("CPU ÷ HAProxy", "cpu_us", 0.85, "haproxy"),
-        Goal("CPU", "cpu_us", 39),
-        Goal("never", "none", 1),
+RUN = {"command": "make bench", "at": "2030-01-02T03:04", "cpu": "x", "cpus": 2, "kernel": "6", "python": "3"}
+
+
+def ran(outcome: Any, control: tuple[float, ...] | None = (1.0, 1.01, 0.99)) -> Any:
+    """The JSON of a run with this outcome, whose second nginx cost that many times the first."""
+    outcome.entries[0].rounds = [
+        {"cpu_us": cost, "user_us": 30.0, "system_us": 10.0} for cost in (40, 44, 36)
     ]
-    run = {
-        "command": "make bench",
-        "at": "2030-01-02T03:04",
-        "cpu": "x",
-        "cpus": 2,
-        "kernel": "6",
-        "python": "3",
+    outcome.entries[1].rounds = [{"cpu_us": 50.0}] * 3
+    outcome.entries.append(Entry("nginx", "nginx", "1", [], [{"cpu_us": 10.0}] * 3))
+    if control is not None:
+        outcome.again = Entry("control", "nginx", "1", [], [{"cpu_us": 10 * each} for each in control])
+    return json.loads(json.dumps(as_json([outcome], RUN)))
+
+
+def test_a_quiet_run_is_published_with_the_spread_of_its_ratios(outcome: Any) -> None:
+    found = json.loads(json.dumps(published(ran(outcome), "here")))
+    older = {
+        "machine": "there",
+        "run": {"cpu": "y"},
+        "works": {
+            "warm": {
+                "title": "one warm token",
+                "control": None,
+                "contestants": {"haproxy": {"title": "HAProxy", "version": "2.6", "ratio": [0.6, 0.9]}},
+            }
+        },
     }
-    written = json.loads(json.dumps(as_json([outcome], run)))
-    lines = section(written).splitlines()
-    assert lines[0] == "| CPU µs per request | cognito-gateway 0.1 | HAProxy 2.6 | Lax |"
-    assert lines[2] == "| one warm token | **40.0** | 50.0 (ratio 0.80) | 10.0 (ratio 4.00) |"
-    assert "| one warm token: CPU ÷ HAProxy | ≤ 0.85 | 0.80 |" in lines
-    assert "| one warm token: CPU | ≤ 39 | 40.00 (missed) |" in lines
-    assert not any("never" in line for line in lines)
-    assert "`make bench` on 2030-01-02: x, 2 CPUs" in lines[-1]
+    lines = summary([found, older]).splitlines()
+    assert lines[0] == "| our CPU per request ÷ theirs | HAProxy | Lax | nginx |"
+    assert lines[2].startswith("| one warm token | 0.60 – 0.90 (2 machines) | 4.00 – 4.40 (1 machine) |")
+    assert lines[-1] == "Machines: x, y."
+    shown = tables([found, older]).splitlines()
+    assert shown[0] == "**x**, 2 CPUs, Linux 6, Python 3, 2030-01-02; `make bench`."
+    assert "| one warm token | cognito-gateway 0.1 | 40.0 | 30.0 | 10.0 |  |" in shown
+    assert "| one warm token | HAProxy 2.6 | 50.0 | – | – | 0.80 (0.72 – 0.88) |" in shown
+    assert "| one warm token | control: nginx ÷ nginx 1.00 (0.99 – 1.01): quiet |  |  |  |  |" in shown
+    assert shown[-1] == "| one warm token | HAProxy 2.6 | – | – | – | 0.60 – 0.90 |"
     with pytest.raises(ValueError, match="no figures"):
-        section({"works": {}, "run": run})
+        summary([])
+
+
+@pytest.mark.parametrize(
+    ("control", "why"),
+    [
+        ((1.0, 1.2, 0.99), "TOO NOISY"),
+        ((1.05, 1.04, 1.06), "TOO NOISY"),
+        ((1.0, 1.0), "too few"),
+        (None, "no control"),
+    ],
+)
+def test_a_noisy_run_is_not_published(outcome: Any, control: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        published(ran(outcome, control), "here")
+
+
+def test_the_table_says_how_far_equal_programs_differed_and_what_was_counted(outcome: Any) -> None:
+    ran(outcome)
+    outcome.columns = (CPU,)
+    outcome.entries[0].parts = Parts({"read": 2.0, "mmap": 0.01}, {}, {"instructions": "no counters"})
+    lines = table(outcome).splitlines()
+    assert "control: nginx ÷ nginx 1.00 (0.99 – 1.01): quiet" in lines
+    counted = "2.0 system calls (read 2.0); instructions not counted here: no counters"
+    assert f"cognito-gateway 0.1: {counted}" in lines
+
+
+def test_readme_and_page_show_the_figures_of_every_machine() -> None:
+    for file, text in pages(ROOT).items():
+        assert file.read_text() == text, f"{file.name}: make bench ARGS='--publish …' writes it"
 
 
 def test_only_what_stands_between_the_marks_is_replaced() -> None:
