@@ -17,7 +17,8 @@ class LoadPlan:
     a `rate`, each connection sends as soon as it has its answer (closed loop), for `seconds` or, with `once`,
     at most that long. With a rate (requests/s), requests follow a schedule, and latency counts from the
     scheduled time (open loop). `window`: concurrent requests where connections take turns (steady.py).
-    `upgrade`: open WebSockets (crowd.py). `headers`: sent with every request.
+    `upgrade`: open WebSockets (crowd.py). `headers`: sent with every request. `grpc`: Envoy's checks of such
+    requests, `window` at a time on all connections (checks.py).
     """
 
     port: int
@@ -31,6 +32,7 @@ class LoadPlan:
     rate: float | None = None
     window: int = 32
     upgrade: bool = False
+    grpc: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -19,7 +19,7 @@ def generator_name() -> str:
 
 def generate(plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
     """Run a plan to its end. Raises BenchError if the generator itself fails."""
-    binary = which("wrk")
+    binary = None if plan.grpc else which("wrk")
     # wrk supports only the closed loop.
     if binary is not None and plan.rate is None:
         return wrk.run(binary, plan, cpus)
@@ -30,7 +30,8 @@ def generate(plan: LoadPlan, cpus: frozenset[int]) -> LoadResult:
 
 def start_builtin(plan: LoadPlan) -> subprocess.Popen[str]:
     """Start our own generator, for what wrk cannot do or beside another one; pass it to `finish_builtin`."""
-    command = [sys.executable, "-m", "bench.load.builtin", plan.to_json()]
+    module = "bench.load.checks" if plan.grpc else "bench.load.builtin"
+    command = [sys.executable, "-m", module, plan.to_json()]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

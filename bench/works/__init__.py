@@ -7,6 +7,7 @@ from bench.works.flood import Flood
 from bench.works.forged import Forged
 from bench.works.forward_auth import ForwardAuth
 from bench.works.growth import GrowingConnections, GrowingRoutes, GrowingTokens
+from bench.works.grpc import GrpcDecisions
 from bench.works.idle import IdleConnections, IdleTunnels
 from bench.works.logging import AccessLog
 from bench.works.memory import MemoryAfterRequests
@@ -23,6 +24,7 @@ WORKS: dict[str, type[Work]] = {
         TokensInTurn,
         NewTokens,
         ForwardAuth,
+        GrpcDecisions,
         Start,
         MemoryAfterRequests,
         Flood,
