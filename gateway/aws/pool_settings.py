@@ -26,6 +26,11 @@ def describe_pool(aws: Aws, pool_id: str) -> dict[str, Any]:
     return dict(answer["UserPool"])
 
 
+def mfa_config(aws: Aws, pool_id: str) -> dict[str, Any]:
+    """Return the settings of second factors and passkeys."""
+    return aws.call("cognito-idp", "GetUserPoolMfaConfig", UserPoolId=pool_id)
+
+
 def describe_client(aws: Aws, pool_id: str, client_id: str) -> dict[str, Any]:
     answer = aws.call("cognito-idp", "DescribeUserPoolClient", UserPoolId=pool_id, ClientId=client_id)
     return dict(answer["UserPoolClient"])

@@ -67,9 +67,11 @@ class UserPoolClient:
             AuthParameters=self._parameters(username, {"PASSWORD": password}),
         )
 
-    def begin(self, username: str) -> Tokens | Challenge:
-        """Start choice-based sign-in: Cognito returns the challenges that this user can choose from."""
-        return self._initiate(username, "USER_AUTH", {})
+    def begin(self, username: str, prefer: str = "") -> Tokens | Challenge:
+        """Start choice-based sign-in: Cognito returns the challenges that this user can choose from.
+
+        `prefer`: a challenge that it returns instead, if this user has it."""
+        return self._initiate(username, "USER_AUTH", {"PREFERRED_CHALLENGE": prefer} if prefer else {})
 
     def _sign_in_srp(self, username: str, password: str) -> Tokens | Challenge:
         srp = SrpClient(self._address.user_pool_id)

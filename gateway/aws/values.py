@@ -90,6 +90,19 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class Passkey:
+    """A passkey of a user. `name`: Cognito's, after the program or device that holds it.
+
+    `roaming`: on a security key or another device; `created`: Unix time.
+    """
+
+    id: str
+    name: str
+    roaming: bool
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
 class Challenge:
     """A challenge that must be answered before Cognito issues tokens. `username` is the name that answers
     must use.

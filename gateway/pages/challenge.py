@@ -10,12 +10,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gateway.aws.relying_party import PASSKEY
 from gateway.aws.values import Challenge, Tokens
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import refusal_texts, sign_in_steps, unconfirmed
+from gateway.pages import passkey_autofill, refusal_texts, sign_in_steps, unconfirmed
 from gateway.pages.attempts import Key
 from gateway.pages.codes import must_reset
+from gateway.pages.features import GET, allowing
 from gateway.pages.kept import forget_step, kept_step
 from gateway.pages.once import Once
 from gateway.pages.password_rules import broken, rules
@@ -66,15 +68,19 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         turn.taken(keys, outcome)
         if sign_in_steps.asks_for_message(step.challenge):
             turn.arrived(step.challenge.username)
-        return await turn.go_on(outcome, everywhere=step.everywhere)
+        answer = await turn.go_on(outcome, everywhere=step.everywhere)
     except GatewayError as error:
         return await _refused(turn, step, planned, error, keys)
+    if step.challenge.name == PASSKEY and isinstance(outcome, Tokens):
+        passkey_autofill.remember(turn, step.challenge.username)
+    return answer
 
 
 async def _refused(
     turn: Turn, step: SignInStep, planned: sign_in_steps.Sent, error: GatewayError, keys: list[Key]
 ) -> Answer:
-    refusal_text = refusal_texts.challenge(error)
+    by_passkey = step.challenge.name == PASSKEY
+    refusal_text = refusal_texts.passkey(error) if by_passkey else refusal_texts.challenge(error)
     turn.report("challenge", error, refusal_text)
     if refusal_text.fault or refusal_text.next == "again":
         turn.take_back(keys)
@@ -84,6 +90,10 @@ async def _refused(
     if refusal_text.next == "reset":
         forget_step(turn.page)
         return await must_reset(turn, step.challenge.username)
+    if refusal_text == refusal_texts.PASSKEY_REFUSED:
+        # Cognito accepts one answer per challenge.
+        forget_step(turn.page)
+        return turn.to("/sign_in", notice="passkey")
     if unconfirmed.alike(refusal_text):
         return _wrong_password(
             turn, step, refusal_text, with_password=isinstance(planned, sign_in_steps.Password)
@@ -115,6 +125,8 @@ def _sending(
             # Otherwise a copy of the browser's cookie would show the key again until its seal expires.
             once.use(step.id)
             return adapter.answer(verified, {})
+        if isinstance(planned, sign_in_steps.OtherWay):
+            return adapter.begin(challenge.username)
         return adapter.answer(challenge, planned.members)
 
     return send
@@ -145,10 +157,13 @@ async def _form(
 ) -> Answer:
     shown = sign_in_steps.view(step.challenge, turn.form)
     again = turn.link("/sign_in")
+    if any(option.value == PASSKEY for option in shown.options):
+        works = await turn.pool.passkeys_work_at(turn.page.origin)
+        shown = shown if works else sign_in_steps.without_passkey(shown)
     if shown.kind == "unknown":
         link = {"href": again, "text": "Start over"}
         return await turn.show("message", shown.title, sentences=[shown.lead], link=link)
-    return await turn.show(
+    answer = await turn.show(
         "challenge",
         shown.title,
         refusal_text=refusal_text,
@@ -160,6 +175,7 @@ async def _form(
         links={"sign_in": again, "forgot": turn.link("/forgot_password")},
         authenticator=await _authenticator(turn, step),
     )
+    return allowing(answer, GET) if shown.kind == "passkey" else answer
 
 
 async def _authenticator(turn: Turn, step: SignInStep) -> dict[str, Any] | None:

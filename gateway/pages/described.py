@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.aws.relying_party import first_factors
 from gateway.aws.values import CognitoRefused, NoAwsCredentials
 from gateway.errors import GatewayError
 from gateway.pages.password_rules import Policy
@@ -50,6 +51,10 @@ class Described:
     # The username is an e-mail address, a phone number, or either; empty: a name that the user chooses.
     username_attributes: tuple[str, ...]
     required: tuple[str, ...]
+    # Of choice-based sign-in.
+    first_factors: tuple[str, ...] = ()
+    # Of passkeys: None if it is unknown, empty if none is set (gateway/aws/relying_party.py).
+    relying_party: str | None = None
 
 
 class Settings:
@@ -114,8 +119,8 @@ def _passes(error: GatewayError) -> bool:
     return not isinstance(error, NoAwsCredentials)
 
 
-def described_by(answer: Mapping[str, Any]) -> Described:
-    """Parse the UserPool member of a DescribeUserPool response."""
+def described_by(answer: Mapping[str, Any], relying_party: str | None = None) -> Described:
+    """Parse the UserPool member of a DescribeUserPool response. `relying_party`: as in Described."""
     policy = (answer.get("Policies") or {}).get("PasswordPolicy") or {}
     schema = answer.get("SchemaAttributes") or []
     return Described(
@@ -131,4 +136,6 @@ def described_by(answer: Mapping[str, Any]) -> Described:
         required=tuple(
             each["Name"] for each in schema if each.get("Required") and each.get("Name") not in _MADE
         ),
+        first_factors=first_factors(answer),
+        relying_party=relying_party,
     )

@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 
 # Pages that only make sense signed out, and those that only make sense signed in.
 _SIGNING_IN = frozenset(
-    {"/sign_in", "/challenge", "/sign_up", "/confirm", "/forgot_password", "/reset_password"}
+    {"/sign_in", "/challenge", "/passkey", "/sign_up", "/confirm", "/forgot_password", "/reset_password"}
 )
-_SIGNED_IN = frozenset({"/", "/change_password", "/setup"})
+_SIGNED_IN = frozenset({"/", "/add_passkey", "/change_password", "/passkeys", "/setup"})
 Served = TypeVar("Served")
-# What answers forms of scripts.
-_FOR_PROGRAMS = frozenset({"/credentials"})
+# What answers forms that scripts send.
+_FOR_PROGRAMS = frozenset({"/credentials", "/passkey_options"})
 # How a refusal is rendered for programs, counted and logged (gate/record.py).
 Refuse = Callable[[Request, Refusal], Answer]
 

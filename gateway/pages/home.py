@@ -17,6 +17,7 @@ from gateway.http.answers import Answer
 from gateway.http.navigation import shown_to_a_person
 from gateway.pages import signed_out
 from gateway.pages.badge import CONNECTED, NOT_CONNECTED
+from gateway.pages.recent import may_manage
 from gateway.pages.respond import see_other
 from gateway.pages.setup_admin import may_change
 from gateway.sessions.page_request import PageRequest
@@ -103,6 +104,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         curl=shlex.join(command),
         # Managed login has its own page for it.
         changes_password=pool.domain is None,
+        has_passkeys=may_manage(page) and await pool.takes_passkeys(page.origin),
         may_set_up=may_change(portal, page),
         has_credentials=shows and pool.configured.identity_pool_id is not None,
         aws=aws,

@@ -52,16 +52,16 @@ def new_step(
     return SignInStep(secrets.token_hex(8), pool_id, challenge, return_to, secret, everywhere)
 
 
-def keep_step(page: PageRequest, sealer: Sealer, step: SignInStep) -> None:
-    _keep(page, sealer, _STEP, sign_in_steps.encode(step), _STEP_LIFE)
+def keep_step(page: PageRequest, sealer: Sealer, step: SignInStep, *, name: str = _STEP) -> None:
+    _keep(page, sealer, name, sign_in_steps.encode(step), _STEP_LIFE)
 
 
-def kept_step(page: PageRequest, sealer: Sealer) -> SignInStep | None:
-    return _kept(page, sealer, _STEP, sign_in_steps.decode)
+def kept_step(page: PageRequest, sealer: Sealer, *, name: str = _STEP) -> SignInStep | None:
+    return _kept(page, sealer, name, sign_in_steps.decode)
 
 
-def forget_step(page: PageRequest) -> None:
-    page.set_cookies += page.cookies.clear_split(_STEP)
+def forget_step(page: PageRequest, *, name: str = _STEP) -> None:
+    page.set_cookies += page.cookies.clear_split(name)
 
 
 def keep_account(page: PageRequest, sealer: Sealer, account: Account) -> None:

@@ -24,7 +24,7 @@ _LIFE = 120.0
 _MOST = 4096
 # Fields that are part of the page's URL instead.
 _IN_URL = ("pool", "return_to", "request")
-_UNKEPT = frozenset({"csrf", "code", "step", *_IN_URL})
+_UNKEPT = frozenset({"csrf", "code", "credential", "step", *_IN_URL})
 
 
 def redirected(

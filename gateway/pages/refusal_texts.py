@@ -39,6 +39,7 @@ WRONG = RefusalText("Incorrect username or password.")
 TOO_MANY = RefusalText("Too many attempts. Try again later.", status=429)
 # The AWS account's own quota, shared by all callers: not a failed attempt of this user.
 _THROTTLED = replace(TOO_MANY, fault=True)
+PASSKEY_REFUSED = RefusalText("That passkey wasn't accepted. Try again, or sign in another way.")
 OUT_OF_DATE = RefusalText("This page has expired. Sign in again.", next="again")
 _UNREACHABLE = RefusalText(
     "The sign-in service is unavailable at the moment. Try again in a minute.", status=503, fault=True
@@ -164,6 +165,37 @@ def challenge(error: GatewayError) -> RefusalText:
     return sign_in(error)
 
 
+def passkey(error: GatewayError) -> RefusalText:
+    """Return the message after a passkey was refused at sign-in."""
+    if isinstance(error, CognitoRefused) and not _operators(error):
+        if error.code == "NotAuthorizedException" and phrases.session_over(error.message):
+            return OUT_OF_DATE
+        if error.code in {"InvalidParameterException", "NotAuthorizedException", "UserNotFoundException"}:
+            return PASSKEY_REFUSED
+    return challenge(error)
+
+
+def new_passkey(error: GatewayError) -> RefusalText:
+    """Return the message after a new passkey was refused."""
+    if isinstance(error, CognitoRefused):
+        if _session_over(error):
+            return ENDED
+        if error.code == "LimitExceededException":
+            return RefusalText("You have as many passkeys as an account can have. Delete one first.")
+        if error.code in _NO_PASSKEYS:
+            return NO_PASSKEYS
+        if error.code.startswith("WebAuthn") or error.code == "InvalidParameterException":
+            return RefusalText("That passkey couldn't be added. Try again.")
+    return general(error)
+
+
+def own_account(error: GatewayError) -> RefusalText:
+    """Return the message after a signed-in user's own account could not be read or changed."""
+    if isinstance(error, CognitoRefused) and _session_over(error):
+        return ENDED
+    return general(error)
+
+
 def sign_up(error: GatewayError) -> RefusalText:
     """Return the message after a sign-up was refused. Callers handle UsernameExists and AliasExists,
     neutrally."""
@@ -204,10 +236,8 @@ def change_password(error: GatewayError) -> RefusalText:
         about = _password(error, "new_password") or _by_member(error, _OF_CHANGE)
         if about is not None:
             return about
-        if error.code in _NO_SESSION or (
-            error.code == "NotAuthorizedException" and error.message.startswith(_ACCESS_TOKEN)
-        ):
-            return RefusalText("Your session has expired. Sign in to continue.", next="again")
+        if _session_over(error):
+            return ENDED
         if (
             error.code == "NotAuthorizedException"
             and not _operators(error)
@@ -231,6 +261,15 @@ _NO_SESSION = frozenset(
     {"UserNotFoundException", "UserNotConfirmedException", "PasswordResetRequiredException"}
 )
 _ACCESS_TOKEN = ("Access Token", "Invalid Access Token")
+NO_PASSKEYS = RefusalText("Passkeys aren't available for your account.", fault=True)
+ENDED = RefusalText("Your session has expired. Sign in to continue.", next="again")
+# The pool's settings do not allow passkeys.
+_NO_PASSKEYS = frozenset(
+    {
+        "WebAuthnConfigurationMissingException",
+        "WebAuthnNotEnabledException",
+    }
+)
 _WRONG_PASSWORD = RefusalText("Incorrect password.", "password")
 # Request member named by a validation error → message and form field.
 _OF_SIGN_UP = {"username": RefusalText(_NO_SUCH_NAME, "username"), "password": RefusalText(_ENDS, "password")}
@@ -249,6 +288,13 @@ _OF_CHALLENGES = {
     "userCode": _CODE_WRONG,
     "session": OUT_OF_DATE,
 }
+
+
+def _session_over(error: CognitoRefused) -> bool:
+    """Return whether Cognito refuses the session's access token, or its user."""
+    return error.code in _NO_SESSION or (
+        error.code == "NotAuthorizedException" and error.message.startswith(_ACCESS_TOKEN)
+    )
 
 
 def _by_member(error: CognitoRefused, texts: Mapping[str, RefusalText]) -> RefusalText | None:

@@ -13,23 +13,9 @@ from html import escape
 from gateway.http.answers import Answer
 from gateway.pages.appearance import Look
 from gateway.pages.brand import foot, icons, mark
+from gateway.pages.features import permissions
 
 _HTML = "text/html; charset=utf-8"
-# Features that browsers grant to a page by default or on request, by their names in Chromium and Firefox.
-# Copying (clipboard-write) and passkeys stay with ourselves, as is the default.
-_DENIED = (
-    *(
-        "accelerometer",
-        "autoplay",
-        "camera",
-        "display-capture",
-        "encrypted-media",
-        "fullscreen",
-        "geolocation",
-    ),
-    *("gyroscope", "magnetometer", "microphone", "midi", "payment", "screen-wake-lock", "usb"),
-)
-_PERMISSIONS = ", ".join(f"{name}=()" for name in _DENIED).encode("ascii")
 
 
 def html(text: str, *, status: int = 200) -> Answer:
@@ -101,7 +87,7 @@ def guarded(answer: Answer, *, request_id: bytes, form_targets: Sequence[str] = 
         (b"Cache-Control", b"no-store"),
         (b"X-Content-Type-Options", b"nosniff"),
         # Nothing here needs them, not even what a style sheet or an extension of the page's adds.
-        (b"Permissions-Policy", _PERMISSIONS),
+        (b"Permissions-Policy", permissions()),
         # No other origin embeds our pages, not even a sibling domain.
         (b"Cross-Origin-Resource-Policy", b"same-origin"),
         # A window opened by a script of the API's pages is isolated from it, so the script cannot read it.

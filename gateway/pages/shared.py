@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+from gateway.aws.relying_party import PASSKEY, covers
 from gateway.config.model import Config
 from gateway.errors import NotFound
 from gateway.http.answers import Answer
@@ -89,6 +91,24 @@ class Pages:
         for pool in self.pools.values():
             if pool.domain is None:
                 pool.settings.begin()
+        for pool in self.pools.values():
+            if pool.domain is None:
+                await self._check_passkeys(pool)
+
+    async def _check_passkeys(self, pool: UserPoolAccess) -> None:
+        """Warn the operator of passkeys that no browser accepts on our pages."""
+        await pool.settings.settled.wait()
+        described, url = await pool.described(), self.config.listen.public_url
+        if described is None or url is None or pool.flow != "choice":
+            return
+        if PASSKEY in described.first_factors and not covers(described.relying_party, url):
+            self.log.event(
+                "passkeys_unusable",
+                level="warning",
+                pool=pool.id,
+                expected=urlsplit(url).hostname,
+                actual=described.relying_party or "none",
+            )
 
     def pool(self, pool_id: str) -> UserPoolAccess:
         """Return the configured pool. Raises NotFound: we never link to any other."""

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import refusal_texts, unconfirmed
+from gateway.pages import passkey_autofill, refusal_texts, unconfirmed
 from gateway.pages.attempts import Key
 from gateway.pages.badge import CONNECTED
 from gateway.pages.codes import must_reset
+from gateway.pages.features import GET, allowing
 from gateway.pages.kept import kept_account
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
@@ -37,7 +38,9 @@ NOTICES: Mapping[str, str] = {
     "everywhere": "Your password is changed and you are signed out everywhere. Sign in with the new one.",
     "signed_out": "You are signed out.",
     "ended": "Your session has expired. Sign in to continue.",
+    "again": "Sign in again to change your account.",
     "expired": "This page has expired. Sign in again.",
+    "passkey": "That passkey wasn't accepted. Try again, or sign in another way.",
     "connected": "The gateway is connected to your user pool.",
 }
 
@@ -110,7 +113,8 @@ async def _form(
     # A user who has just confirmed an account, or mistyped a password, need not type the username again.
     known = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice or refusal_text else None
     username = page.form.get("username", "") or (known.username if known else "")
-    return await turn.show(
+    autofill = await passkey_autofill.offered(turn)
+    answer = await turn.show(
         "sign_in",
         "Sign in",
         refusal_text=refusal_text,
@@ -129,7 +133,9 @@ async def _form(
         },
         username=username[:128],
         asks_password=turn.pool.flow != "choice",
+        autofill=autofill,
     )
+    return allowing(answer, GET) if autofill else answer
 
 
 async def _managed(turn: Turn) -> Answer:

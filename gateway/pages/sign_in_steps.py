@@ -1,7 +1,7 @@
 """The state machine of a sign-in: what a challenge asks of the user, and the answer that a form gives.
 
-It covers every Cognito challenge that a form can answer; passkeys (WEB_AUTHN) and remembered devices
-(DEVICE_*) are not among them. Pure: challenge.py talks to Cognito.
+It covers every Cognito challenge that a form can answer, passkeys (WEB_AUTHN) with the browser's help;
+remembered devices (DEVICE_*) are not among them. Pure: challenge.py talks to Cognito.
 
 Invariant: an answer is built for the sealed challenge, never for one that the form names.
 """
@@ -11,14 +11,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from gateway.aws.challenges import CODES, code_destination, new_password, required_attributes
+from gateway.aws.relying_party import PASSKEY
 from gateway.aws.values import Challenge
 from gateway.pages.attributes import PREFIX, Field, fields_for
 
-Kind = Literal["code", "password", "new_password", "select", "authenticator", "unknown"]
+Kind = Literal["code", "password", "new_password", "select", "authenticator", "passkey", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class SignInStep:
 class Option:
     value: str
     text: str
+    # Without one the choice leads nowhere.
+    needs_script: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,8 @@ class View:
     options: tuple[Option, ...] = ()
     attributes: tuple[Field, ...] = ()
     username: str = ""
+    # Of a passkey: PublicKeyCredentialRequestOptionsJSON.
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +82,39 @@ class AuthenticatorCode:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherWay:
+    """Another way to sign in than the one that was chosen."""
+
+
+@dataclass(frozen=True, slots=True)
 class Wrong:
     """A form that cannot be an answer: messages by field."""
 
     errors: Mapping[str, str]
 
 
-Sent = StepAnswer | Password | AuthenticatorCode
+Sent = StepAnswer | Password | AuthenticatorCode | OtherWay
 Planned = Sent | Wrong
 
 # API reference, InitiateAuth: AvailableChallenges, and SELECT_MFA_TYPE. Choice → text of its button.
 _CHOICES = {
+    PASSKEY: "Use a passkey",
     "EMAIL_OTP": "Email me a code",
     "SMS_OTP": "Text me a code",
     "SOFTWARE_TOKEN_MFA": "Use my authenticator app",
     "SMS_MFA": "Text me a code",
     "EMAIL_MFA": "Email me a code",
 }
+# The choice that leaves a passkey for another way.
+OTHER = "other"
 # Choices for which Cognito sends a message, and the challenges that ask for the code in it.
 _MESSAGES = frozenset({"EMAIL_OTP", "SMS_OTP", "SMS_MFA", "EMAIL_MFA"})
 _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
+# API reference, InitiateAuth: the parameter of WEB_AUTHN; and the characters of it that are kept. Twenty
+# passkeys of platforms take some 2,000.
+_REQUEST = "CREDENTIAL_REQUEST_OPTIONS"
+_LONGEST_REQUEST = 4000
+NO_CREDENTIAL = "Use your passkey, or sign in another way"
 _BETWEEN_DIGITS = re.compile(r"[\s-]+")
 
 
@@ -114,6 +132,9 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
     if name == "SELECT_MFA_TYPE":
         options = _options(_listed(challenge.parameters.get("MFAS_CAN_CHOOSE")))
         return View("select", "One more step", "How do you want to verify your identity?", options=options)
+    if name == PASSKEY and (request := passkey_request(challenge.parameters)):
+        lead = "Your device asks for your fingerprint, face or screen lock."
+        return View("passkey", "Sign in with a passkey", lead, username=username, request=request)
     if name == "MFA_SETUP" and _can_set_up(challenge):
         lead = "This account needs a second step: a code from an authenticator app."
         return View("authenticator", "Set up an authenticator", lead)
@@ -131,7 +152,7 @@ def _select_challenge(challenge: Challenge) -> View:
             options=options,
             username=challenge.username,
         )
-    return _unknown("a passkey" if "WEB_AUTHN" in challenge.choices else "a sign-in method")
+    return _unknown()
 
 
 def _code(challenge: Challenge) -> View:
@@ -144,18 +165,27 @@ def _code(challenge: Challenge) -> View:
         return View("code", "Enter the code", f"We sent an email to {where or 'you'}.", "Code")
     if challenge.name == "CUSTOM_CHALLENGE":
         return View("code", "One more step", None, "Your answer", numeric=False)
-    return _unknown("a passkey" if challenge.name == "WEB_AUTHN" else "a sign-in method")
+    return _unknown()
 
 
-def _unknown(what: str) -> View:
+def _unknown() -> View:
     return View(
-        "unknown", "You can't continue here", f"Your account requires {what} that these pages don't support."
+        "unknown",
+        "You can't continue here",
+        "Your account requires a sign-in method that these pages don't support.",
     )
+
+
+def without_passkey(shown: View) -> View:
+    """Return the page without the choice of a passkey."""
+    return replace(shown, options=tuple(each for each in shown.options if each.value != PASSKEY))
 
 
 def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
     """Return what to send to Cognito for a form."""
     shown = view(challenge, form)
+    if shown.kind == "passkey":
+        return _passkey(form)
     chosen = form.get("choice")
     if chosen is not None:
         if chosen not in {option.value for option in shown.options}:
@@ -180,6 +210,13 @@ def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
     if challenge.name not in CODES:
         return Wrong({"code": "This cannot be answered here"})
     return StepAnswer({CODES[challenge.name]: code})
+
+
+def _passkey(form: Mapping[str, str]) -> Planned:
+    if form.get("choice") == OTHER:
+        return OtherWay()
+    credential = form.get("credential", "")
+    return StepAnswer({"CREDENTIAL": credential}) if credential else Wrong({"credential": NO_CREDENTIAL})
 
 
 def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
@@ -224,7 +261,9 @@ def _can_set_up(challenge: Challenge) -> bool:
 
 
 def _options(names: tuple[str, ...]) -> tuple[Option, ...]:
-    return tuple(Option(name, text) for name, text in _CHOICES.items() if name in names)
+    return tuple(
+        Option(name, text, needs_script=name == PASSKEY) for name, text in _CHOICES.items() if name in names
+    )
 
 
 def _listed(text: str | None) -> tuple[str, ...]:
@@ -234,6 +273,19 @@ def _listed(text: str | None) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, list) else ()
+
+
+def passkey_request(parameters: Mapping[str, str]) -> str:
+    """Return the options for the browser; without the list of passkeys where it would not fit into a cookie:
+    then the browser offers all that it has for this site."""
+    text = parameters.get(_REQUEST, "")
+    if len(text) <= _LONGEST_REQUEST:
+        return text
+    try:
+        options = json.loads(text)
+    except ValueError:
+        return "{}"
+    return json.dumps({**options, "allowCredentials": []}) if isinstance(options, dict) else "{}"
 
 
 # --- between two forms ---
@@ -247,6 +299,8 @@ def encode(step: SignInStep) -> bytes:
         for name, value in challenge.parameters.items()
         if name in {"requiredAttributes", "CODE_DELIVERY_DESTINATION", "MFAS_CAN_CHOOSE", "MFAS_CAN_SETUP"}
     }
+    if challenge.name == PASSKEY:
+        kept[_REQUEST] = passkey_request(challenge.parameters)
     return json.dumps(
         [
             step.id,

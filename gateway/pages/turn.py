@@ -36,8 +36,10 @@ from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
+    from gateway.aws.own_account import OwnAccount
     from gateway.aws.user_pool import UserPoolClient as Adapter
     from gateway.pages.portal import Portal
+    from gateway.sessions.session import Session
 
 Result = TypeVar("Result")
 
@@ -88,6 +90,10 @@ class Turn:
     async def ask_account(self, work: Callable[[Accounts], Result]) -> Result:
         """Call Cognito about an account. Raises GatewayError."""
         return await self.pool.account(work, by=self._address, client=self.page.client)
+
+    async def ask_own(self, work: Callable[[OwnAccount], Result]) -> Result:
+        """Call Cognito about the account of the user who is signed in. Raises GatewayError."""
+        return await self.pool.own(work, by=self._address, client=self.page.client)
 
     # --- attempts ---
 
@@ -169,6 +175,17 @@ class Turn:
             pool=self.pool.id,
             code=error.code if isinstance(error, CognitoRefused) else None,
             exact=str(error) if refusal_text.fault else None,
+        )
+
+    def audit(self, event: str, session: Session, **more: str) -> None:
+        """Log a change of an account by its user, as sign-ins are."""
+        self.portal.pages.log.event(
+            event,
+            request_id=self.page.request_id,
+            client=self.page.client,
+            pool=session.pool_id,
+            subject=session.subject,
+            **more,
         )
 
     async def show(

@@ -10,17 +10,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from gateway.aws.relying_party import PASSKEY, covers, first_factors, party_of
 from gateway.aws.values import Flow, PoolAddress
 from gateway.config.model import Cognito, SignIn, UserPool
-from gateway.errors import NotFound
+from gateway.errors import GatewayError, NotFound
 from gateway.pages.described import Described, Settings, described_by
 from gateway.sessions.cognito import client_secret
 from gateway.sessions.threads import Threads
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
+    from gateway.aws.clients import Aws
+    from gateway.aws.own_account import OwnAccount
     from gateway.aws.user_pool import UserPoolClient as Adapter
 
 Result = TypeVar("Result")
@@ -56,12 +59,15 @@ class UserPoolAccess:
         self._threads = threads
         self._adapter: Adapter | None = None
         self._accounts: Accounts | None = None
+        self._own: OwnAccount | None = None
         before = None if previous is None else previous.settings
         self.settings: Settings = Settings(self.id, self._ask, threads, previous=before)
         self._user_context = sign_in.user_context
         self._never = sign_in.sign_up == "never"
         # Set when Cognito refused sign-up for this pool; until then a pool with unknown settings is tried.
         self._refused_until = 0.0
+        # The same of passkeys.
+        self._no_passkeys_until = 0.0
 
     def need_own_pages(self) -> None:
         """Raise NotFound if managed login has the pages: our forms would use the client's secret to get
@@ -87,6 +93,15 @@ class UserPoolAccess:
         def working() -> Result:
             accounts = self._account()
             return work(accounts.seen_from(client) if self._tells(client) else accounts)
+
+        return await self._threads.run(working, by=by)
+
+    async def own(self, work: Callable[[OwnAccount], Result], *, by: str, client: str) -> Result:
+        """Run `work` with the adapter of signed-in users' own accounts in a thread. Raises GatewayError."""
+
+        def working() -> Result:
+            own = self._own_account()
+            return work(own.seen_from(client) if self._tells(client) else own)
 
         return await self._threads.run(working, by=by)
 
@@ -122,6 +137,28 @@ class UserPoolAccess:
     def sign_up_was_refused(self) -> None:
         self._refused_until = time.monotonic() + _CLOSED
 
+    async def takes_passkeys(self, origin: str) -> bool:
+        """Return whether to offer passkeys on pages of this origin.
+
+        If the settings cannot be read, they are offered until Cognito refuses one."""
+        if self.flow != "choice" or self.domain is not None or time.monotonic() < self._no_passkeys_until:
+            return False
+        described = await self.settings.known()
+        if not self.settings.settled.is_set():
+            return False
+        return described is None or (
+            PASSKEY in described.first_factors and covers(described.relying_party, origin)
+        )
+
+    async def passkeys_work_at(self, origin: str) -> bool:
+        """Return whether the pool's passkeys can be used on pages of this origin; true where it is
+        unknown."""
+        described = await self.settings.known()
+        return described is None or covers(described.relying_party, origin)
+
+    def passkeys_were_refused(self) -> None:
+        self._no_passkeys_until = time.monotonic() + _CLOSED
+
     def close(self) -> None:
         self.settings.close()
 
@@ -133,7 +170,20 @@ class UserPoolAccess:
 
         region = self.configured.region
         where = Where(region=region, endpoint_url=self._endpoint_url, egress=self._egress)
-        return described_by(describe_pool(Aws(where), self.id))
+        aws = Aws(where)
+        pool = describe_pool(aws, self.id)
+        return described_by(pool, self._relying_party(aws, pool))
+
+    def _relying_party(self, aws: Aws, described: Mapping[str, Any]) -> str | None:
+        """Return the relying party of the pool's passkeys, if there may be any; None if it is unknown."""
+        from gateway.aws.pool_settings import mfa_config  # noqa: PLC0415
+
+        if self.flow != "choice" or PASSKEY not in first_factors(described):
+            return None
+        try:
+            return party_of(mfa_config(aws, self.id))
+        except GatewayError:
+            return None  # IAM allows only DescribeUserPool
 
     def _user_pool(self) -> Adapter:
         from gateway.aws.user_pool import UserPoolClient as Adapter  # noqa: PLC0415
@@ -148,6 +198,13 @@ class UserPoolAccess:
         if self._accounts is None:
             self._accounts = Accounts(self._address())
         return self._accounts
+
+    def _own_account(self) -> OwnAccount:
+        from gateway.aws.own_account import OwnAccount  # noqa: PLC0415
+
+        if self._own is None:
+            self._own = OwnAccount(self._address())
+        return self._own
 
     def _address(self) -> PoolAddress:
         return PoolAddress(

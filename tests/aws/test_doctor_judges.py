@@ -19,6 +19,7 @@ from gateway.aws.provision.wanted import (
 from gateway.commands.checkup.finding import Finding
 from gateway.commands.checkup.identity_findings import judge_identity_pool, judge_trust
 from gateway.commands.checkup.key_findings import clock_finding
+from gateway.commands.checkup.passkey_findings import judge_passkeys, takes_passkeys
 from gateway.commands.checkup.pool_findings import judge_client, judge_pool
 from gateway.config.load import load
 from gateway.config.model import Config
@@ -340,3 +341,37 @@ def test_the_clock(ahead: int, level: str) -> None:
 def test_an_unknown_clock() -> None:
     assert clock_finding(None, 0).level == "unknown"
     assert clock_finding("yesterday", 0).level == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("party", "url", "level", "told"),
+    [
+        ("api.example.com", "https://api.example.com", "good", "which covers https://api.example.com"),
+        ("example.com", "https://api.example.com", "good", "which covers https://api.example.com"),
+        ("example.com", "https://badexample.com", "broken", "and the pages are at https://badexample.com"),
+        ("login.example.com", "https://example.com", "broken", "has passkeys for login.example.com"),
+        ("example.com", None, "good", "by this name or a subdomain"),
+        ("", "https://api.example.com", "broken", "has no relying party ID for passkeys"),
+    ],
+)
+def test_passkeys_of_another_site(tmp_path: Path, party: str, url: str | None, level: str, told: str) -> None:
+    config = configured(tmp_path, "sign_in: {auth_flow: USER_AUTH}\n")
+    config = dataclasses.replace(config, listen=dataclasses.replace(config.listen, public_url=url))
+    pool = config.cognito.user_pools[0]
+    settings = {"WebAuthnConfiguration": {"RelyingPartyId": party}} if party else {}
+    (finding,) = judge_passkeys(settings, pool, config)
+    assert finding.level == level
+    assert told in finding.what
+
+
+def test_passkeys_are_checked_where_our_pages_take_them(tmp_path: Path) -> None:
+    factors = {"Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "WEB_AUTHN"]}}}
+    for yaml, described, asked in (
+        ("sign_in: {auth_flow: USER_AUTH}\n", factors, True),
+        ("", factors, False),
+        ("sign_in: {auth_flow: USER_AUTH}\n", {}, False),
+        ("sign_in: {auth_flow: USER_AUTH, enabled: false}\n", factors, False),
+        ("      domain: https://login.example.com\nsign_in: {auth_flow: USER_AUTH}\n", factors, False),
+    ):
+        config = configured(tmp_path, yaml)
+        assert takes_passkeys(GOOD_POOL | described, config.cognito.user_pools[0], config) == asked

@@ -17,6 +17,7 @@ import pytest
 from botocore.config import Config
 
 from gateway.aws.clients import Aws, Where
+from gateway.aws.pool_settings import mfa_config
 from gateway.aws.provision.destroy import removals
 from gateway.aws.provision.iam_policy import IMPLIED, actions, iam_policy
 from gateway.aws.provision.step import Made
@@ -345,6 +346,8 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
         ),
     )
     go(open_to_all, fix=True)
+    # `doctor`
+    mfa_config(aws, there.pool_id)
     for removal in removals(aws, wanted):
         removal.remove()
     printed = setup(local, "--iam-policy")

@@ -14,6 +14,7 @@ from pathlib import Path
 from playwright.async_api import Page
 
 from tests.support.chromium import WIDTHS, chromium
+from tests.support.passkeys import local_name, with_passkeys
 from tests.support.site import (
     ALICE,
     PASSWORD,
@@ -25,6 +26,7 @@ from tests.support.site import (
     site,
     with_identity_pool,
 )
+from tests.support.virtual_passkeys import virtual_passkeys
 
 _NAME = "for (const name of document.querySelectorAll('.brand span')) name.textContent = 'api.example.com'"
 Shoot = Callable[[str], Awaitable[None]]
@@ -108,6 +110,27 @@ async def _choice(page: Page, shoot: Shoot) -> None:
             await shoot("code")
 
 
+async def _passkeys(page: Page, shoot: Shoot) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with with_passkeys(Path(folder)) as at:
+            await virtual_passkeys(page)
+            url = local_name(at)
+            await page.goto(f"{url}/oauth2/sign_in?return_to=/oauth2/add_passkey")
+            await page.fill("#username", ALICE)
+            await _submit(page, "#username")
+            await page.fill("#password", PASSWORD)
+            await _submit(page, "#password")
+            await shoot("add-passkey")
+            await page.click("text=Create a passkey")
+            await page.wait_for_selector("text=Your passkey is ready")
+            await shoot("passkeys")
+            await page.context.clear_cookies()
+            await page.goto(f"{url}/oauth2/sign_in")
+            await page.fill("#username", ALICE)
+            await _submit(page, "#username")
+            await shoot("passkey-choice")
+
+
 async def _setup(page: Page, shoot: Shoot) -> None:
     with tempfile.TemporaryDirectory() as folder:
         async with site(Path(folder), pools=False) as at:
@@ -142,7 +165,7 @@ async def _submit(page: Page, field: str) -> None:
         await page.press(field, "Enter")
 
 
-JOURNEYS = (_accounts, _challenges, _choice, _setup)
+JOURNEYS = (_accounts, _challenges, _choice, _passkeys, _setup)
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ from gateway.pages import sign_in_steps
 from gateway.pages.kept import new_step
 from gateway.pages.sign_in_steps import (
     AuthenticatorCode,
+    OtherWay,
     Password,
     StepAnswer,
     Wrong,
     plan,
     takes_password,
     view,
+    without_passkey,
 )
 
 
@@ -70,10 +72,12 @@ def test_a_choice_is_only_one_that_was_offered() -> None:
     asked = challenge("SELECT_CHALLENGE", ("PASSWORD", "EMAIL_OTP", "WEB_AUTHN"))
     shown = view(asked, {})
     assert shown.kind == "password"
-    assert [option.value for option in shown.options] == ["EMAIL_OTP"]
+    assert [option.value for option in shown.options] == ["WEB_AUTHN", "EMAIL_OTP"]
+    assert [option.needs_script for option in shown.options] == [True, False]
+    assert [option.value for option in without_passkey(shown).options] == ["EMAIL_OTP"]
     assert plan(asked, {"choice": "EMAIL_OTP"}) == StepAnswer({"ANSWER": "EMAIL_OTP"})
     assert isinstance(plan(asked, {"choice": "SMS_OTP"}), Wrong)
-    assert isinstance(plan(asked, {"choice": "WEB_AUTHN"}), Wrong)
+    assert plan(asked, {"choice": "WEB_AUTHN"}) == StepAnswer({"ANSWER": "WEB_AUTHN"})
     assert plan(asked, {"password": "secret"}) == Password("secret")
     assert isinstance(plan(asked, {}), Wrong)
     without = challenge("SELECT_CHALLENGE", ("EMAIL_OTP", "SMS_OTP"))
@@ -102,7 +106,6 @@ def test_an_authenticator_is_set_up_with_six_digits() -> None:
     "asked",
     [
         challenge("WEB_AUTHN"),
-        challenge("SELECT_CHALLENGE", ("WEB_AUTHN",)),
         challenge("DEVICE_SRP_AUTH"),
         challenge("MFA_SETUP", MFAS_CAN_SETUP='["SMS_MFA"]'),
         challenge("MFA_SETUP", MFAS_CAN_SETUP="nonsense"),
@@ -139,3 +142,20 @@ def test_nothing_secret_is_in_a_repr() -> None:
         StepAnswer({"NEW_PASSWORD": "hunter2"}),
     ):
         assert not {"hunter2", "123456", "SECRETKEY", "session'"} & set(repr(shown).split("'"))
+
+
+def test_a_passkey_is_asked_for_with_cognitos_options() -> None:
+    options = {"challenge": "AAAA", "rpId": "example.com", "allowCredentials": [{"id": "A" * 40}]}
+    asked = challenge("WEB_AUTHN", CREDENTIAL_REQUEST_OPTIONS=json.dumps(options))
+    shown = view(asked, {})
+    assert (shown.kind, json.loads(shown.request)) == ("passkey", options)
+    assert plan(asked, {"credential": "{}"}) == StepAnswer({"CREDENTIAL": "{}"})
+    assert plan(asked, {"choice": "other", "credential": "{}"}) == OtherWay()
+    assert isinstance(plan(asked, {"choice": "PASSWORD"}), Wrong)
+    kept = sign_in_steps.decode(sign_in_steps.encode(new_step("us-east-1_x", asked, "/app")))
+    assert kept is not None
+    assert view(kept.challenge, {}) == shown
+    # Twenty of the longest IDs do not fit into cookies: the browser finds its passkeys itself.
+    many = {**options, "allowCredentials": [{"id": "A" * 1364}] * 20}
+    long = challenge("WEB_AUTHN", CREDENTIAL_REQUEST_OPTIONS=json.dumps(many))
+    assert json.loads(view(long, {}).request) == {**options, "allowCredentials": []}

@@ -181,6 +181,8 @@ class Browser:
     last: Reply | None = None
     # Where the gateway listens.
     at: str = "127.0.0.1"
+    # What the browser calls the site.
+    host: str = "api.test"
 
     @property
     def text(self) -> str:
@@ -189,7 +191,7 @@ class Browser:
 
     async def open(self, target: str, *lines: str) -> Reply:
         """GET a page, following redirects."""
-        reply = await self._send(get(target, HTML, *self._cookie(), *lines))
+        reply = await self._send(get(target, HTML, *self._cookie(), *lines, host=self.host))
         return await self._follow(target, reply, *lines)
 
     async def submit(self, *lines: str, form: int = 0, **fields: str) -> Reply:
@@ -207,6 +209,7 @@ class Browser:
             f"Content-Length: {len(body)}",
             *lines,
             method="POST",
+            host=self.host,
         )
         reply = await self._send(head + body.encode("ascii"))
         return await self._follow(target, reply, *lines)
@@ -241,7 +244,7 @@ class Browser:
             if not target.startswith("/oauth2"):
                 self.location, self.last = target, reply
                 return reply
-            reply = await self._send(get(target, HTML, *self._cookie(), *repeated))
+            reply = await self._send(get(target, HTML, *self._cookie(), *repeated, host=self.host))
         raise AssertionError("too many redirects")
 
     def _cookie(self) -> list[str]:

@@ -16,6 +16,7 @@ _USER_POOLS = (
     "cognito-idp:DeleteUserPoolDomain",
     "cognito-idp:DescribeUserPool",
     "cognito-idp:DescribeUserPoolClient",
+    "cognito-idp:GetUserPoolMfaConfig",
     "cognito-idp:ListUserPoolClients",
     "cognito-idp:ListUserPools",
     "cognito-idp:UpdateUserPool",

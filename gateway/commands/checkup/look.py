@@ -9,9 +9,10 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from gateway.aws.clients import Aws, AwsRefused, Where
-from gateway.aws.pool_settings import describe_client, describe_pool
+from gateway.aws.pool_settings import describe_client, describe_pool, mfa_config
 from gateway.commands.checkup.finding import Finding, broken, unknown
 from gateway.commands.checkup.identity_findings import judge_identity_pool, judge_trust
+from gateway.commands.checkup.passkey_findings import judge_passkeys, takes_passkeys
 from gateway.commands.checkup.pool_findings import judge_client, judge_pool
 from gateway.config.model import Config, UserPool
 from gateway.errors import GatewayError
@@ -34,6 +35,10 @@ def look(config: Config, pool: UserPool, *, profile: str | None, region: str | N
     if described is None:
         return
     yield from judge_pool(described, pool, config)
+    if takes_passkeys(described, pool, config):
+        settings = yield from _ask(about, fix, lambda: mfa_config(aws, pool.id))
+        if settings is not None:
+            yield from judge_passkeys(settings, pool, config)
     for client_id in pool.client_ids:
         yield from _client(aws, config, pool, client_id)
     if pool.identity_pool_id is not None:
