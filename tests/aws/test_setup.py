@@ -347,7 +347,7 @@ def test_the_printed_policy_is_sufficient_and_minimal(local: LocalCognito) -> No
     )
     go(open_to_all, fix=True)
     # `doctor`
-    mfa_config(aws, there.pool_id)
+    mfa_config(aws, str(there.pool_id))
     for removal in removals(aws, wanted):
         removal.remove()
     printed = setup(local, "--iam-policy")
