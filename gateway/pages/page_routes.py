@@ -60,7 +60,7 @@ def routes() -> Routes:
         "/credentials": {"GET": credentials.credentials, "POST": shown(credentials.of_the_session)},
         "/add_passkey": {"GET": shown(passkeys.show_new), "POST": shown(passkeys.add)},
         "/forgot_password": {"GET": forgot_password.show, "POST": forgot_password.submit},
-        "/passkey": {"POST": shown(passkey_autofill.submit)},
+        "/passkey": {"GET": passkey_autofill.back, "POST": shown(passkey_autofill.submit)},
         "/passkey_options": {"POST": passkey_autofill.options},
         "/passkeys": {"GET": shown(passkeys.show), "POST": shown(passkeys.delete)},
         "/reset_password": {"GET": forgot_password.show_reset, "POST": forgot_password.submit_reset},

@@ -18,6 +18,7 @@ from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts, sign_in_steps
 from gateway.pages.kept import forget_step, keep_step, kept_step, new_step
+from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
 
@@ -33,9 +34,9 @@ _BINDING = b"passkey"
 
 def remember(turn: Turn, username: str) -> None:
     """Remember that this user has used or added a passkey in this browser."""
-    text = json.dumps([turn.pool.id, username]).encode()
-    sealed = turn.portal.sealers.challenge.seal(text, until=turn.page.now + _LIFE, binding=_BINDING)
-    turn.page.set_cookies += turn.page.cookies.set_split(_COOKIE, sealed, max_age=_LIFE)
+    page, text = turn.page, json.dumps([turn.pool.id, username]).encode()
+    sealed = turn.portal.sealers.challenge.seal(text, until=page.now + _LIFE, binding=_BINDING)
+    page.set_cookies += page.cookies.set_split(_COOKIE, sealed, max_age=_LIFE)
 
 
 def forget(page: PageRequest) -> None:
@@ -68,6 +69,11 @@ async def options(portal: Portal, page: PageRequest) -> Answer:
     keep_step(page, portal.sealers.challenge, step, name=_STEP)
     request = sign_in_steps.passkey_request(outcome.parameters)
     return Answer(200, json.dumps({"options": request, "step": step.id}).encode(), content_type=_JSON)
+
+
+async def back(_: Portal, page: PageRequest) -> Answer:
+    """Handle GET /passkey, where a refused form leads: show the sign-in form."""
+    return see_other(f"{page.prefix}/sign_in?notice=expired")
 
 
 async def submit(portal: Portal, page: PageRequest) -> Answer:

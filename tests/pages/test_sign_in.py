@@ -480,6 +480,10 @@ async def test_a_form_without_its_token_is_refused(tmp_path: Path) -> None:
         assert "cognito_gateway_session" not in browser.cookies
 
 
+# Pages of people who are signed in.
+SIGNED_IN = frozenset({"/", "/add_passkey", "/change_password", "/passkeys", "/setup"})
+
+
 @pytest.mark.parametrize("path", sorted(path for path, methods in routes().items() if "POST" in methods))
 async def test_no_form_is_accepted_from_another_site_or_browser(tmp_path: Path, path: str) -> None:
     """Every form there is: without its token, with another browser's, and with its own from elsewhere."""
@@ -495,7 +499,7 @@ async def test_no_form_is_accepted_from_another_site_or_browser(tmp_path: Path, 
             await browser.post(f"/oauth2{path}", {"csrf": foreign}),
         ]
         # What needs a session, and there is none: nothing is done, and the person is sent to sign in.
-        if path in {"/", "/change_password", "/setup"}:
+        if path in SIGNED_IN:
             assert browser.location.startswith("/oauth2/sign_in?")
             assert "Your session has expired" in browser.text
         refused += [
@@ -504,8 +508,8 @@ async def test_no_form_is_accepted_from_another_site_or_browser(tmp_path: Path, 
         ]
         # Who has no session has nothing that a stranger could end: other sites alone are refused there.
         # A sign-in and an authorization that have not begun have no page to go on with.
-        others = {"/challenge": 200, "/consent": 404, "/sign_out": 200}
-        first = 200 if path in {"/", "/change_password", "/setup"} else others.get(path, 403)
+        others = {"/challenge": 200, "/consent": 404, "/passkey": 200, "/sign_out": 200}
+        first = 200 if path in SIGNED_IN else others.get(path, 403)
         assert [reply.status for reply in refused] == [first, first, 403, 403]
         taken = await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://api.test")
         assert (taken.status == 404) if path == "/setup" else (taken.status != 403), "its own page may"
