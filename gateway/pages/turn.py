@@ -177,15 +177,16 @@ class Turn:
             exact=str(error) if refusal_text.fault else None,
         )
 
-    def audit(self, event: str, session: Session, **more: str) -> None:
-        """Log a change of an account by its user, as sign-ins are."""
+    def audit(self, change: str, session: Session, about: str | None = None) -> None:
+        """Log a change of an account by its user. `about`: which part of it, never a value."""
         self.portal.pages.log.event(
-            event,
+            "account_changed",
             request_id=self.page.request_id,
             client=self.page.client,
             pool=session.pool_id,
             subject=session.subject,
-            **more,
+            change=change,
+            about=about,
         )
 
     async def show(

@@ -48,12 +48,13 @@ async def test_a_passkey_is_added_used_and_deleted(tmp_path: Path) -> None:
         await page.click("text=Use a passkey")
         # The page asks the browser at once.
         await page.wait_for_url(f"{url}/app")
-        await at.logged("passkey_added")
+        await at.logged("account_changed")
         await page.goto(f"{url}/oauth2/passkeys")
         assert await wrong_with(page) == []
         await page.click("button:text-is('Delete')")
         await page.wait_for_selector("text=You have no passkeys yet")
-        await at.logged("passkey_deleted")
+        changes = [line["change"] for line in await at.logged("account_changed", 2)]
+        assert changes == ["passkey_added", "passkey_deleted"]
         secret = json.dumps(at.log())
         assert made["credentialId"].rstrip("=") not in secret
 
