@@ -7,16 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import shutil
-import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.support.bare_machine import HERE, bare_machine
 from tests.support.container_engine import require_programs
 from tests.support.debian import Machine
 from tests.support.demos import taking_turns
@@ -26,10 +23,9 @@ from tests.support.programs import ROOT, Program, started
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("bare machine")]
 
-# All but `make test`, which installs for minutes: tests/outside/test_readme.py runs it.
-INSTALL, CLONE, ENTER, DEMO, _, COPY, SETUP, CHECK, SERVE, TOKEN, CURL = commands_of(ROOT / "README.md")
+# `make test` takes minutes: tests/outside/test_readme.py runs it, and by hand tests/support/bare_machine.py.
+*_, DEMO, _, COPY, SETUP, CHECK, SERVE, TOKEN, CURL = commands_of(ROOT / "README.md")
 START = commands_of(DOCS / "start.md")
-HERE = f"/root/{ENTER.split()[1]}"
 BIN = f"{HERE}/.venv/bin"
 # README's and start.md's ports, and where the local Cognito is.
 PORTS = (8000, 8080, 9090, 9229)
@@ -66,42 +62,12 @@ print(getattr(client, operation.replace("-", "_"))(**given))
 
 @pytest.fixture(scope="module")
 def machine() -> Iterator[Machine]:
-    """With what README has people install, and a clone of this checkout where README clones from."""
     require_programs("mmdebstrap", "unshare", "git")
     if not (ROOT / ".git").exists():
         pytest.skip("this is no clone: there is nothing to clone")
-    directory = Path(tempfile.mkdtemp(prefix="bare-", dir="/tmp"))
-    try:
-        # git and curl recommend the certificates, which apt-get then installs as well.
-        packages = [word for word in INSTALL.split()[2:] if not word.startswith("-")]
-        machine = Machine(directory / "root", [*packages, "ca-certificates"])
-        source = CLONE.split()[-1]
-        # Somebody else may own the checkout.
-        trusting = directory / "gitconfig"
-        trusting.write_text("[safe]\n  directory = *\n")
-        subprocess.run(
-            [
-                "git",
-                "clone",
-                "-q",
-                "--bare",
-                "--depth",
-                "1",
-                f"file://{ROOT}",
-                directory / "root/srv/clone.git",
-            ],
-            env={**os.environ, "GIT_CONFIG_GLOBAL": str(trusting)},
-            check=True,
-            timeout=300,
-        )
-        (directory / "root/root/.gitconfig").write_text(
-            f'[url "file:///srv/clone.git"]\n  insteadOf = {source}\n'
-        )
-        machine.run(CLONE)
-        assert (directory / "root" / HERE[1:] / "Makefile").exists()
+    with bare_machine() as machine:
+        assert (machine.root / HERE[1:] / "Makefile").exists()
         yield machine
-    finally:
-        shutil.rmtree(directory)
 
 
 @pytest.fixture(autouse=True)
