@@ -96,17 +96,33 @@ def wrapped(text: str, *, indent: int) -> str:
     )
 
 
+# What the command waits for now, outermost first. The reader of the terminal is told once, of the innermost.
+_waits: list[str] = []
+
+
 @contextlib.contextmanager
 def waiting_for(what: str) -> Iterator[None]:
-    """Report on standard error, if that is a terminal, what a block waits for after 2 s."""
+    """Report on standard error, if that is a terminal, what a block waits for after 2 s.
+
+    In a block of many short waits, the wait is that of the whole block; the report names the current one.
+    """
     if not sys.stderr.isatty():
         yield
         return
-    timer = threading.Timer(_PATIENCE, lambda: sys.stderr.write(f"Waiting for {what} …\n"))
+    _waits.append(what)
+    timer = threading.Timer(_PATIENCE, _say_what_for)
     # The program may end meanwhile, by Ctrl-C for example.
     timer.daemon = True
-    timer.start()
+    if len(_waits) == 1:
+        timer.start()
     try:
         yield
     finally:
         timer.cancel()
+        _waits.pop()
+
+
+def _say_what_for() -> None:
+    # A wait can end meanwhile, in the other thread.
+    for what in _waits[-1:]:
+        sys.stderr.write(f"Waiting for {what} …\n")

@@ -61,7 +61,7 @@ class Aws:
 
     def __init__(self, where: Where, waiting: Waiting = in_silence) -> None:
         self.where = where
-        self._waiting = waiting
+        self.waiting = waiting
         # The operations called, by their IAM names (cognito-idp:CreateUserPool). A set, since the gateway's
         # own instance lives as long as its process.
         self.called: set[str] = set()
@@ -92,7 +92,7 @@ class Aws:
         self.called.add(f"{service}:{operation}")
         method = _WORDS.sub("_", operation).lower()
         try:
-            with self._waiting(self._named(service)):
+            with self.waiting(self._named(service)):
                 answer: dict[str, Any] = getattr(client, method)(**request)
         except ClientError as error:
             raise AwsRefused.of(service, operation, error, signed=signed) from None
@@ -107,13 +107,14 @@ class Aws:
         """Return the items of `result` from every page. Raises as `call` does."""
         found: list[dict[str, Any]] = []
         token: dict[str, Any] = {}
-        while True:
-            answer = self.call(service, operation, **request, **token)
-            found += answer.get(result, [])
-            following = answer.get("NextToken")
-            if not following:
-                return found
-            token = {"NextToken": following}
+        with self.waiting(self._named(service)):
+            while True:
+                answer = self.call(service, operation, **request, **token)
+                found += answer.get(result, [])
+                following = answer.get("NextToken")
+                if not following:
+                    return found
+                token = {"NextToken": following}
 
     def client(self, service: str, *, signed: bool = True) -> Any:
         key = service, signed
@@ -121,7 +122,7 @@ class Aws:
             try:
                 # AWS credentials may come from the network as well.
                 foreign = signed and not self.where.local
-                with self._waiting("AWS credentials" if foreign else self._named(service)):
+                with self.waiting("AWS credentials" if foreign else self._named(service)):
                     self._clients[key] = self._connect(service, signed=signed)
             except (BotoCoreError, ValueError) as error:
                 raise explain(error, endpoint=self.where.endpoint_url, egress=self.where.egress) from None

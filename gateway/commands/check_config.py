@@ -17,10 +17,12 @@ def add_flags(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, environ: Environ) -> int:
     """Print mistakes and warnings; return 1 if there is a mistake, else 0."""
-    from gateway.config.load import examine
+    from gateway.config.load import STANDARD_INPUT, examine
     from gateway.serve.file_checks import check_contents
 
     path = config_path(arguments, environ, standard_input=True)
+    if path == STANDARD_INPUT and sys.stdin.isatty():
+        sys.stderr.write("Paste the configuration, then press Enter and Ctrl-D:\n")
     config, report = examine(path, environ, contents=check_contents)
     for line in report.lines:
         print(line, file=sys.stderr)

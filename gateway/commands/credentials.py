@@ -78,7 +78,9 @@ def run(arguments: argparse.Namespace, environ: Environ) -> int:
         waiting=waiting_for,
     )
     role = None if arguments.role is None else role_of(id_token, arguments.role)
-    sys.stdout.write(_render(pool.credentials(id_token, role), arguments.output))
+    with waiting_for("Cognito"):
+        given = pool.credentials(id_token, role)
+    sys.stdout.write(_render(given, arguments.output))
     return 0
 
 

@@ -185,7 +185,8 @@ def _destroy(request: SetupRequest) -> int:
     from gateway.aws.provision.destroy import removals
 
     aws = Aws(request.where, waiting_for)
-    every = removals(aws, request.wanted)
+    with waiting_for("AWS"):
+        every = removals(aws, request.wanted)
     for removal in every:
         told = "was not created by this command: not deleted" if removal.foreign else "would be deleted"
         sys.stderr.write(f"{removal.title} {removal.id} {told}\n")
@@ -197,7 +198,8 @@ def _destroy(request: SetupRequest) -> int:
         return 0
     _consent(request, ours)
     for removal in ours:
-        removal.remove()
+        with waiting_for(f"the {removal.title}"):
+            removal.remove()
         sys.stderr.write(f"{removal.title} {removal.id} deleted\n")
     return 0
 

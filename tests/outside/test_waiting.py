@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import socket
 import subprocess
+import time
+import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -44,13 +47,17 @@ async def slow(tmp_path: Path) -> AsyncIterator[Slow]:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         upstream = f"http://127.0.0.1:{silent.getsockname()[1]}"
         async with cognito(tmp_path) as (_, url):
-            request = urllib.request.Request(
-                f"{url}/_faults",
-                json.dumps({kind: {"delay": DELAY} for kind in ("api", "keys")}).encode(),
-                {"Content-Type": "application/json"},
-            )
-            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).close()
+            delay(url, DELAY)
             yield Slow(url, upstream, commands(tmp_path, url, upstream))
+
+
+def delay(cognito: str, milliseconds: int) -> None:
+    """Delay every answer of a local Cognito."""
+    faults = {kind: {"delay": milliseconds} for kind in ("api", "keys")}
+    request = urllib.request.Request(
+        f"{cognito}/_faults", json.dumps(faults).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=60).close()
 
 
 def commands(folder: Path, url: str, upstream: str) -> dict[str, tuple[list[str | Path], list[str]]]:
@@ -107,3 +114,45 @@ async def test_programs_that_read_the_errors_see_no_progress(slow: Slow, tmp_pat
     for name, process in running.items():
         out, err = process.communicate(timeout=200)
         assert "Waiting" not in out + err, name
+
+
+async def test_many_short_waits_are_explained_as_one_long_one(tmp_path: Path) -> None:
+    """Each answer comes before anybody would wonder; all of them together do not."""
+    async with cognito(tmp_path) as (_, url):
+        delay(url, 1200)
+        words = ["setup", "--destroy", "--endpoint-url", url, "--region", "us-east-1"]
+        with Terminal([SCRIPT, *words], cwd=tmp_path) as terminal:
+            shown = terminal.says("nothing to delete")
+        assert shown.count("Waiting for ") == 1, shown
+        assert f"Waiting for Cognito ({url}) …" in shown
+
+
+def test_standard_input_is_asked_for(tmp_path: Path) -> None:
+    with Terminal([SCRIPT, "check-config", "-"], cwd=tmp_path) as terminal:
+        terminal.says("Paste the configuration, then press Enter and Ctrl-D:")
+
+
+def test_the_local_cognito_says_that_it_reads_its_seed(tmp_path: Path) -> None:
+    seed = tmp_path / "seed.yaml"
+    # A pipe that nobody has written to yet.
+    os.mkfifo(seed)
+    command = [SCRIPT.with_name("local-cognito"), "--listen", "127.0.0.1:0", "--seed", seed]
+    with Terminal(command, cwd=tmp_path) as terminal:
+        terminal.says(f"Waiting for the seed {seed} …")
+        seed.write_text("UserPools: [{Id: us-east-1_Late, PoolName: late}]\n")
+        terminal.says("user pool us-east-1_Late (late)")
+
+
+async def test_the_local_cognito_ends_although_an_answer_is_delayed(tmp_path: Path) -> None:
+    async with cognito(tmp_path) as (program, url):
+        delay(url, 600_000)
+        asking = urllib.parse.urlsplit(url)
+        with socket.create_connection((asking.hostname, asking.port)) as client:
+            client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+            # The hooks answer after the request before them has begun to wait.
+            delay(url, 600_000)
+            begun = time.monotonic()
+            program.interrupt()
+            assert await program.end() == 0
+    # Twenty times as long as it should take, and half of what aiohttp waits by itself.
+    assert time.monotonic() - begun < 30

@@ -47,7 +47,8 @@ def walk(
     done: list[StepReport] = []
     for step in steps(aws, wanted, pool_id):
         try:
-            report = _take(step, made, plan=plan, fix=fix)
+            with aws.waiting(f"the {step.title}"):
+                report = _take(step, made, plan=plan, fix=fix)
         except GatewayError as error:
             raise GatewayError(f"{error}{_so_far(done)}") from None
         done.append(report)

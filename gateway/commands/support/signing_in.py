@@ -156,7 +156,9 @@ def _sign_in(address: PoolAddress, request: SignInRequest) -> Tokens:
         raise GatewayError(f"{request.command}: no username: name one with --username")
     username = request.username or console.line("Username: ", "username")
     pool = UserPoolClient(address, request.flow, waiting_for)
-    outcome = pool.sign_in(username, _password(request, console))
+    password = _password(request, console)
+    with waiting_for("Cognito"):
+        outcome = pool.sign_in(username, password)
     attributes = {} if request.attributes_file is None else read_attributes(request.attributes_file)
     while isinstance(outcome, Challenge):
         outcome = answer(pool, outcome, console, attributes)

@@ -6,12 +6,14 @@ Invariant: it listens on loopback addresses only, since it has no AWS accounts a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import ipaddress
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,10 @@ from local_cognito.state import State
 from local_cognito.wire import application
 
 DEFAULT_REGION = "us-east-1"
+# Seconds for requests in progress at stop: long enough for any answer but a delayed one (hooks).
+_LEAVE = 1.0
+# Seconds after which people wonder whether something hangs.
+_PATIENCE = 2.0
 
 
 class LocalCognito:
@@ -63,7 +69,10 @@ class LocalCognito:
         use."""
         require_loopback(host)
         runner = web.AppRunner(
-            application(self.state, self._clock, self.hooks), access_log=None, handle_signals=False
+            application(self.state, self._clock, self.hooks),
+            access_log=None,
+            handle_signals=False,
+            shutdown_timeout=_LEAVE,
         )
         await runner.setup()
         self._runner = runner
@@ -112,9 +121,23 @@ def run(listen: str, seed: Path | None) -> int:
     """Serve until SIGINT or SIGTERM, then return 0. Raises CannotRun for errors that the user can fix."""
     host, port = _address(listen)
     require_loopback(host)
-    document = read(seed) if seed is not None else None
-    asyncio.run(_serve(LocalCognito(seed=document), host, port))
+    with _waiting_for(f"the seed {seed}"):
+        document = read(seed) if seed is not None else None
+    asyncio.run(_serve(LocalCognito(seed=document), host, port, seed))
     return 0
+
+
+@contextlib.contextmanager
+def _waiting_for(what: str) -> Iterator[None]:
+    """Report on standard error, if that is a terminal, what a block waits for after 2 s."""
+    timer = threading.Timer(_PATIENCE, lambda: sys.stderr.write(f"Waiting for {what} …\n"))
+    timer.daemon = True
+    if sys.stderr.isatty():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _address(listen: str) -> tuple[str, int]:
@@ -124,13 +147,15 @@ def _address(listen: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
-async def _serve(local: LocalCognito, host: str, port: int) -> None:
+async def _serve(local: LocalCognito, host: str, port: int, seed: Path | None) -> None:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ended.set)
     try:
-        await local.start(host, port)
+        # Passwords of thousands of users take a while.
+        with _waiting_for(f"everything in {seed} to be created"):
+            await local.start(host, port)
     except OSError as error:
         why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror
         raise CannotRun(
