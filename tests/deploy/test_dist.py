@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import pytest
 from gateway.version import VERSION
 from local_cognito.version import VERSION as EMULATOR_VERSION
 from tests.support.demos import taking_turns
+from tests.support.engines import engine
+from tests.support.page_commands import commands_of
 from tests.support.ports import free_port
 from tests.support.programs import DEMO_PASSWORD, DEMO_USER, environment, run, started
 from tests.support.wire import get, once
@@ -144,6 +147,35 @@ def test_the_commands_work_without_a_source_tree(installed: Path, tmp_path: Path
             # The file has the IDs of the example, and only that is to be said about it.
             assert all("is the example's ID" in line for line in done.stderr.splitlines())
             assert done.stdout.startswith(said)
+
+
+def test_pipx_installs_the_wheel_as_the_page_says(dist: Path, tmp_path: Path) -> None:
+    """The dependencies come from the index that pip is configured with."""
+    pipx = engine("pipx")
+    (command,) = [each for each in commands_of(ROOT / "docs/install.md") if each.startswith("pipx ")]
+    own = {**OWN, "PIPX_HOME": str(tmp_path / "home"), "PIPX_BIN_DIR": str(tmp_path / "bin")}
+    done = subprocess.run(
+        (pipx, *shlex.split(command)[1:]),
+        cwd=dist.parent,
+        env={**environment(), **own},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cognito-gateway" in done.stdout
+    script = tmp_path / "bin/cognito-gateway"
+    for words, said in (
+        (["version"], f"cognito-gateway {VERSION}\n"),
+        (
+            ["check-config", ROOT / "config/gateway.minimal.yaml"],
+            f"{ROOT}/config/gateway.minimal.yaml: valid",
+        ),
+    ):
+        ran = run(script, *words, cwd=tmp_path, environ=OWN)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.startswith(said)
 
 
 def test_without_the_emulator_a_sentence_says_how_to_install_it(installed: Path, tmp_path: Path) -> None:

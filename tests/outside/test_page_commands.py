@@ -27,6 +27,7 @@ RUN_BY: dict[tuple[str, str], str] = {
     ("install.md", r"make dist|python3 -m venv .*|/opt/cognito-gateway/bin/pip .*"): (
         "tests/deploy/test_dist.py::test_the_commands_work_without_a_source_tree"
     ),
+    ("install.md", r"pipx .*"): ("tests/deploy/test_dist.py::test_pipx_installs_the_wheel_as_the_page_says"),
     (
         "install.md",
         r"docker build .*",
@@ -66,10 +67,6 @@ NOT_RUN: dict[tuple[str, str], str] = {
         r"\.venv/bin/pip install .*",
     ): _EXTRA,
     ("redis.md", r"\.venv/bin/pip install .*"): _EXTRA,
-    (
-        "install.md",
-        r"pipx .*",
-    ): "is not a dependency; test_dist does with pip what it does",
     ("install.md", r"install -D .*|systemctl .*|journalctl .*|rm -r .*"): (
         "changes the machine; tests/deploy/test_systemd.py has systemd verify the unit"
     ),

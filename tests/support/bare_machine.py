@@ -100,10 +100,11 @@ def main(argv: Sequence[str]) -> int:
     test = f"make test ARGS={shlex.quote(given.args)}"
     steps = [("install", "make .venv/.test"), *((f"run-{n}", test) for n in range(1, given.runs + 1))]
     failed = 0
-    with bare_machine() as machine, busy(given.beside):
+    with bare_machine() as machine:
         for name, script in steps:
             output = given.output / f"{name}.txt"
-            code, seconds = timed(machine, script, output)
+            with busy(0 if name == "install" else given.beside):
+                code, seconds = timed(machine, script, output)
             lines = output.read_text(encoding="utf-8", errors="replace").splitlines()
             said = lines[-1].strip("= ") if lines else ""
             passed = f"failed with {code}, see {output}" if code else "passed"
