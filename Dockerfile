@@ -25,6 +25,8 @@ RUN for each in pip setuptools wheel pkg_resources _distutils_hack; do \
  && rm -rf /usr/local/lib/python3.*/ensurepip /usr/lib/python3.*/ensurepip /usr/local/bin/pip* /usr/bin/pip*
 COPY --from=build /opt/cognito-gateway /opt/cognito-gateway
 COPY config/gateway.image.yaml /etc/cognito-gateway/gateway.yaml
+# For sign_in.state_dir: a named volume mounted here gets this owner and mode.
+RUN install -d -m 0700 -o 65532 -g 65532 /var/lib/cognito-gateway
 ENV PATH=/opt/cognito-gateway/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 LABEL org.opencontainers.image.title="cognito-gateway" \
       org.opencontainers.image.description="A sidecar that puts Amazon Cognito in front of any HTTP API." \

@@ -20,7 +20,11 @@ key that the user gave; where the two could differ, it refuses.
 
 {{- define "cognito-gateway.config" -}}
 {{- $config := default dict .Values.config | deepCopy -}}
-{{- range $path, $instead := dict "listen.address" "containerPort" "metrics.address" "metrics.port" "upstream.url" "upstream.url of the chart" "ext_authz.grpc_address" "extAuthz" -}}
+{{- $instead := dict "listen.address" "containerPort" "metrics.address" "metrics.port" "upstream.url" "upstream.url of the chart" "ext_authz.grpc_address" "extAuthz" -}}
+{{- if .Values.persistence.enabled -}}
+{{- $_ := set $instead "sign_in.state_dir" "persistence.enabled: false to mount a volume of your own" -}}
+{{- end -}}
+{{- range $path, $instead := $instead -}}
 {{- $parts := splitList "." $path -}}
 {{- if hasKey (default dict (get $config (first $parts))) (last $parts) -}}
 {{- fail (printf "config.%s: the chart writes it: set %s" $path $instead) -}}
@@ -35,6 +39,9 @@ key that the user gave; where the two could differ, it refuses.
 {{- end -}}
 {{- if .Values.extAuthz.enabled -}}
 {{- $_ := set $config "ext_authz" (merge (default dict $config.ext_authz) (dict "grpc_address" (printf ":%d" (int .Values.extAuthz.port)))) -}}
+{{- end -}}
+{{- if .Values.persistence.enabled -}}
+{{- $_ := set $config "sign_in" (merge (default dict $config.sign_in) (dict "state_dir" (include "cognito-gateway.stateDir" .))) -}}
 {{- end -}}
 {{- $text := toYaml $config -}}
 {{- /* Helm holds numbers as floats of 53 bits; text that looks so is quoted in here. */ -}}

@@ -28,6 +28,7 @@ that names the value and says what to do.
 {{- end -}}
 {{- if ne $values.mode "include" -}}
 {{- include "cognito-gateway.refuse.replicas" . -}}
+{{- include "cognito-gateway.refuse.persistence" . -}}
 {{- include "cognito-gateway.refuse.service" . -}}
 {{- end -}}
 {{- $monitor := $values.metrics.serviceMonitor -}}

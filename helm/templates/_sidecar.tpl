@@ -74,6 +74,10 @@ volumeMounts:
     mountPath: /etc/cognito-gateway-secrets
     readOnly: true
   {{- end }}
+  {{- if .Values.persistence.enabled }}
+  - name: gateway-state
+    mountPath: {{ include "cognito-gateway.stateDir" . }}
+  {{- end }}
   {{- with .Values.extraVolumeMounts }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -120,6 +124,11 @@ finds nothing left to cut.
   secret:
     secretName: {{ .Values.existingSecret }}
     defaultMode: {{ ternary 288 292 (hasKey .Values.podSecurityContext "fsGroup") }}
+{{- end }}
+{{- if .Values.persistence.enabled }}
+- name: gateway-state
+  persistentVolumeClaim:
+    claimName: {{ include "cognito-gateway.claimName" . }}
 {{- end }}
 {{- with .Values.extraVolumes }}
 {{ toYaml . }}

@@ -13,16 +13,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import yaml
 
-from tests.support.container_engine import ROOT, Engine
+from tests.support.container_engine import EMULATOR_IMAGE, ROOT, Engine
 from tests.support.page_commands import DOCS, commands_of
 from tests.support.ports import free_port
-from tests.support.programs import DEMO_PASSWORD
+from tests.support.programs import DEMO_CLIENT, DEMO_PASSWORD, DEMO_POOL
+from tests.support.site import Browser
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("engine")]
 
 PAGE = DOCS / "compose.md"
-START, TOKEN, CURL, END, OWN = commands_of(PAGE)
+START, TOKEN, CURL, END, OWN, LOGS = commands_of(PAGE)
 
 
 class Composed:
@@ -134,43 +136,71 @@ def test_it_ends_in_order(demo: Composed) -> None:
 # --- an API of one's own -----------------------------------------------------------------------------------
 
 # The page's file .env.
-OWN_SETTINGS = re.findall(r"^    ([A-Z_]+=\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+OWN_SETTINGS = dict(
+    re.findall(r"^    ([A-Z_]+)=('[^']*'|\S+)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+)
+# A Cognito for the set-up page, on the gateway's own loopback.
+COGNITO = f"""
+services:
+  gateway:
+    environment:
+      COGNITO_GATEWAY_COGNITO__ENDPOINT_URL: http://127.0.0.1:9229
+  local-cognito:
+    image: {EMULATOR_IMAGE}
+    command: [--demo]
+    network_mode: "service:gateway"
+"""
 
 
 @pytest.fixture
-def own(engine: Engine, tmp_path: Path) -> Composed:
+def own(engine: Engine, tmp_path: Path) -> Iterator[Composed]:
     shutil.copy(ROOT / "compose.yaml", tmp_path)
     shutil.copytree(ROOT / "config", tmp_path / "config")
-    (tmp_path / ".env").write_text("\n".join(OWN_SETTINGS) + "\n")
-    return Composed(engine, "own", tmp_path)
+    composed = Composed(engine, "own", tmp_path)
+    yield composed
+    composed.sh("docker compose down -v -t 20", check=False)
+
+
+def answers(own: Composed, path: str) -> int:
+    """The status of the first answer."""
+    until = time.monotonic() + 180
+    while (status := own.status(path)) == 0:
+        assert time.monotonic() < until, own.sh("docker compose logs").stdout
+        time.sleep(0.5)
+    return status
 
 
 def test_ones_own_api_has_nothing_of_the_demo(own: Composed) -> None:
-    try:
-        own.sh(OWN)
-        until = time.monotonic() + 180
-        while (status := own.status("/")) != 401:
-            assert status == 0
-            assert time.monotonic() < until, own.sh("docker compose logs").stdout
-            time.sleep(0.5)
-        lines = own.engine.docker("logs", "own_gateway_1").splitlines()
-        (begun,) = [each for each in map(json.loads, lines) if each["event"] == "started"]
-        settings = dict(line.split("=", 1) for line in OWN_SETTINGS)
-        assert (begun["user_pools"], begun["upstream"]) == ([settings["USER_POOL_ID"]], settings["API_URL"])
-        resolved = own.sh("docker compose config").stdout
-        assert "9229" not in resolved
-        assert "LocalDemo" not in resolved
-        # The metrics listener is for the container's network.
-        ports = own.engine.docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", "own_gateway_1")
-        assert [port for port, where in json.loads(ports).items() if where] == ["8000/tcp"]
-    finally:
-        own.sh("docker compose down -t 20", check=False)
+    (own.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in OWN_SETTINGS.items()))
+    own.sh(OWN)
+    assert answers(own, "/") == 401
+    lines = own.engine.docker("logs", "own_gateway_1").splitlines()
+    (begun,) = [each for each in map(json.loads, lines) if each["event"] == "started"]
+    (pool,) = yaml.safe_load(OWN_SETTINGS["USER_POOLS"].strip("'"))
+    assert (begun["user_pools"], begun["upstream"]) == ([pool["id"]], OWN_SETTINGS["API_URL"])
+    resolved = own.sh("docker compose config").stdout
+    assert "9229" not in resolved
+    assert "LocalDemo" not in resolved
+    # The metrics listener is for the container's network.
+    ports = own.engine.docker("inspect", "-f", "{{json .NetworkSettings.Ports}}", "own_gateway_1")
+    assert [port for port, where in json.loads(ports).items() if where] == ["8000/tcp"]
 
 
-@pytest.mark.parametrize("forgotten", OWN_SETTINGS)
-def test_a_forgotten_setting_is_named(own: Composed, forgotten: str) -> None:
-    (own.folder / ".env").write_text("\n".join(line for line in OWN_SETTINGS if line != forgotten) + "\n")
-    done = own.sh(OWN, check=False)
-    assert done.returncode != 0
-    assert forgotten.partition("=")[0] in done.stderr
-    assert "put it into the file .env" in done.stderr
+async def test_with_nothing_configured_the_set_up_page_keeps_what_it_is_given(own: Composed) -> None:
+    """In the named volume: a new container has it."""
+    (own.folder / "compose.override.yaml").write_text(COGNITO)
+    own.sh(OWN)
+    assert answers(own, "/") == 503
+    browser = Browser(own.port)
+    await browser.open("/oauth2/setup")
+    (code,) = re.findall(r'"setup_code":"([^"]+)"', own.sh(LOGS).stdout)
+    target, hidden = browser.form()
+    ids = {"region": "", "user_pool_id": DEMO_POOL, "client_id": DEMO_CLIENT, "identity_pool_id": ""}
+    await browser.post(target, {**hidden, **ids, "setup_code": code})
+    assert "Connecting" in browser.text
+    until = time.monotonic() + 120
+    while own.status("/") != 401:
+        assert time.monotonic() < until, own.sh(LOGS).stdout
+        time.sleep(0.5)
+    own.sh("docker compose down -t 20", OWN)
+    assert answers(own, "/") == 401

@@ -102,6 +102,17 @@ def test_it_is_nobody_s_and_holds_no_pip_and_no_compiler(engine: Engine) -> None
     assert inside(engine, "sh", "-c", "touch /x || echo refused") == "refused"
 
 
+def test_a_volume_for_the_set_up_page_belongs_to_its_user(engine: Engine) -> None:
+    """And to nobody else, although the file system is read-only."""
+    volume, state = "gateway-state-under-test", "/var/lib/cognito-gateway"
+    script = f"touch {state}/connection.yaml && stat -c '%u:%g %a' {state}"
+    words = ("run", "--rm", *HARDENED, "-v", f"{volume}:{state}", "--entrypoint", "sh", IMAGE, "-c", script)
+    try:
+        assert engine.docker(*words).strip() == "65532:65532 700"
+    finally:
+        engine.docker("volume", "rm", "-f", volume)
+
+
 def test_the_image_has_all_extras_installed(engine: Engine) -> None:
     assert inside(engine, "cognito-gateway", "version").startswith("cognito-gateway ")
     # Extras cannot be installed into an image without pip: they are in it.

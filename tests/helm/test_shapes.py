@@ -126,7 +126,8 @@ def test_our_own_check_takes_the_configuration(name: str, tmp_path: Path) -> Non
         if "gateway.yaml" in each["data"]
     )
     text = str(config["data"]["gateway.yaml"])
-    # Files of the pod, which are not here; the check looks into them.
+    # Files and folders of the pod, which are not here; the check looks into them.
+    text = text.replace("state_dir: /var/lib/cognito-gateway", f"state_dir: {tmp_path}")
     contents = _contents(tmp_path)
     for file in set(re.findall(r"/etc/[\w-]+/[\w.-]+", text)):
         here = tmp_path / Path(file).name
@@ -158,7 +159,9 @@ def test_the_container_may_do_nothing(helm: str, name: str) -> None:
     }
     assert pod["automountServiceAccountToken"] is False
     assert "hostNetwork" not in pod
-    assert all(mount["readOnly"] for mount in gateway["volumeMounts"] if mount["name"].startswith("gateway-"))
+    ours = [mount for mount in gateway["volumeMounts"] if mount["name"].startswith("gateway-")]
+    writable = [mount["mountPath"] for mount in ours if not mount.get("readOnly")]
+    assert writable == (["/var/lib/cognito-gateway"] if name == "set-up-page" else [])
     assert not any("subPath" in mount for mount in gateway["volumeMounts"])
     assert gateway["resources"]["limits"]["memory"]
 
@@ -324,6 +327,37 @@ def test_a_changed_configuration_is_reloaded_or_restarts(helm: str) -> None:
     # What no reload applies.
     assert checksum("standalone") != checksum("standalone", "--set", "config.listen.workers=2")
     assert checksum("standalone-full") != checksum("standalone-full", *level)
+
+
+def test_the_set_up_page_keeps_its_answer_in_a_volume(helm: str) -> None:
+    all_ = objects(shape(helm, "set-up-page"))
+    claim, pod = one(all_, "PersistentVolumeClaim"), pod_of(all_)
+    name = claim["metadata"]["name"]
+    assert claim["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert claim["metadata"]["labels"]["team"] == "orders"
+    assert claim["spec"] == {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "",
+        "resources": {"requests": {"storage": "1Gi"}},
+    }
+    assert {"name": "gateway-state", "persistentVolumeClaim": {"claimName": name}} in pod["volumes"]
+    # Whose group the container's user is in.
+    assert pod["securityContext"]["fsGroup"] == gateway_of(pod)["securityContext"]["runAsGroup"]
+    config = yaml.safe_load(one(all_, "ConfigMap")["data"]["gateway.yaml"])
+    assert config["sign_in"] == {"admin_groups": ["admins"], "state_dir": "/var/lib/cognito-gateway"}
+    # The old pod gives the volume back first.
+    assert one(all_, "Deployment")["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_a_claim_for_several_replicas_or_of_ones_own(helm: str) -> None:
+    replicas = "replicaCount=3,config.sign_in.session.secret_file=/k"
+    shared = shape(helm, "set-up-page", "--set", f"{replicas},persistence.accessModes={{ReadWriteMany}}")
+    assert "strategy" not in one(objects(shared), "Deployment")["spec"]
+    all_ = objects(shape(helm, "set-up-page", "--set", f"{replicas},persistence.existingClaim=mine"))
+    assert of_kind(all_, "PersistentVolumeClaim") == []
+    assert {"name": "gateway-state", "persistentVolumeClaim": {"claimName": "mine"}} in pod_of(all_)[
+        "volumes"
+    ]
 
 
 def test_the_chart_is_of_this_version() -> None:

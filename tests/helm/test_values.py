@@ -13,6 +13,7 @@ from tests.support.rendering import CHART, gateway_of, objects, of_kind, one, po
 STANDALONE = ("-f", CHART / "ci" / "standalone.yaml")
 SIDECAR = ("-f", CHART / "ci" / "sidecar.yaml")
 GATEWAY = ("-f", CHART / "ci" / "forward-auth-gateway-api.yaml")
+SET_UP_PAGE = ("-f", CHART / "ci" / "set-up-page.yaml")
 FORWARD = ("-f", CHART / "ci" / "forward-auth.yaml")
 
 
@@ -37,6 +38,8 @@ FORWARD = ("-f", CHART / "ci" / "forward-auth.yaml")
         (("imagePullSecrets[0]=registry",), "/imagePullSecrets/0"),
         (("extraEnv.TZ=UTC",), "/extraEnv"),
         (("config=listen: {}",), "/config"),
+        (("persistence.size=much",), "/persistence/size"),
+        (("persistence.accessModes={ReadOnlyMany}",), "/persistence/accessModes/0"),
     ],
 )
 def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str) -> None:
@@ -111,6 +114,12 @@ def test_the_schema_names_the_value(helm: str, words: tuple[str, ...], said: str
             "replicaCount=2,config.sign_in.session.secret_file=/k,config.sign_in.session.store=memory",
             "store: memory is each replica's own",
         ),
+        (
+            SET_UP_PAGE,
+            "replicaCount=2,config.sign_in.session.secret_file=/k",
+            "there may be 2 replicas: set [ReadWriteMany]",
+        ),
+        (SET_UP_PAGE, "config.sign_in.state_dir=/state", "config.sign_in.state_dir: the chart writes it"),
         (STANDALONE, "networkPolicy.enabled=true", "networkPolicy.upstream.podSelector is empty"),
         (STANDALONE, "ingress.enabled=true", "ingress: it needs hosts"),
         (STANDALONE, "gatewayApi.enabled=true", "gatewayRef.name"),
