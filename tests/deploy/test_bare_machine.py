@@ -24,7 +24,7 @@ from tests.support.programs import ROOT, Program, started
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_group("bare machine")]
 
 # `make test` takes minutes: tests/outside/test_readme.py runs it, and by hand tests/support/bare_machine.py.
-*_, DEMO, _, COPY, SETUP, CHECK, SERVE, TOKEN, CURL = commands_of(ROOT / "README.md")
+_, _, _, DEMO, _, COPY, SETUP, CHECK, SERVE, TOKEN, CURL = commands_of(ROOT / "README.md")
 START = commands_of(DOCS / "start.md")
 BIN = f"{HERE}/.venv/bin"
 # README's and start.md's ports, and where the local Cognito is.

@@ -136,7 +136,8 @@ def test_the_local_cognito_says_that_it_reads_its_seed(tmp_path: Path) -> None:
     seed = tmp_path / "seed.yaml"
     # A pipe that nobody has written to yet.
     os.mkfifo(seed)
-    command = [SCRIPT.with_name("local-cognito"), "--listen", "127.0.0.1:0", "--seed", seed]
+    local = SCRIPT.with_name("local-cognito")
+    command: list[str | Path] = [local, "--listen", "127.0.0.1:0", "--seed", seed]
     with Terminal(command, cwd=tmp_path) as terminal:
         terminal.says(f"Waiting for the seed {seed} …")
         seed.write_text("UserPools: [{Id: us-east-1_Late, PoolName: late}]\n")
