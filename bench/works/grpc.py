@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from bench.contestants import Contestant, Gateway
 from bench.goals import Goal
 from bench.load import LoadPlan
-from bench.load.checks import decided
 from bench.processes import BenchError, free_port
 from bench.report import Column
 from bench.stats import Sample
@@ -51,6 +50,9 @@ class GrpcDecisions(Work):
         return None if find_spec("grpc") else "the gateway's extra grpc is not installed"
 
     def warm_up(self, arena: Arena, contestant: Contestant) -> None:
+        # Only here: it needs the extra grpc.
+        from bench.load.checks import decided
+
         setup = contestant.setup
         checked = self._checked = Checked(
             replace(setup, directory=arena.directory / "checked", port=free_port(), probe_port=free_port())

@@ -77,3 +77,9 @@ def test_only_the_gateway_is_asked(tmp_path: Path) -> None:
     setup = Setup(tmp_path, 1, 2, 3, "http://127.0.0.1:4/", tmp_path / "key", asked=True)
     assert GrpcDecisions().unfit(Gateway(setup)) is None
     assert GrpcDecisions().unfit(Nginx(setup)) == "Envoy does not ask it over gRPC"
+
+
+def test_without_the_extra_the_other_works_run() -> None:
+    code = "import sys; sys.modules['google.protobuf'] = sys.modules['grpc'] = None; import bench.works"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.cluster.images import keep
 from tests.support.container_engine import (
     BASE_IMAGE,
     EMULATOR_IMAGE,
@@ -32,6 +33,7 @@ def engine() -> Iterator[Engine]:
             build = ("build", "--build-arg", f"PYTHON_IMAGE={BASE_IMAGE}", "--network", "host")
             for image, file in ((IMAGE, "Dockerfile"), (EMULATOR_IMAGE, "local_cognito/Dockerfile")):
                 engine.docker(*build, "-t", image, "-f", file, ".", seconds=1200)
+            keep(engine)
             yield engine
     finally:
         shutil.rmtree(directory, ignore_errors=True)

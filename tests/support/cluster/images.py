@@ -1,7 +1,7 @@
 """The images of the cluster's pods, as archives for containerd: no registry is asked.
 
 The gateway's is built from the checkout's Dockerfile by a container engine of our own, once for a state of
-the sources: the archive is kept in the user's cache.
+the sources: the archive is kept in the user's cache, also that of the image that other tests have built.
 """
 
 from __future__ import annotations
@@ -45,14 +45,17 @@ def gateway_archive() -> Path:
                 make_base_image(engine, folder)
                 build = ("build", "--build-arg", f"PYTHON_IMAGE={BASE_IMAGE}", "--network", "host")
                 engine.docker(*build, "-t", IMAGE, ".", seconds=1800)
-                _keep(engine, archive)
+                keep(engine)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     return archive
 
 
-def _keep(engine: Engine, archive: Path) -> None:
-    """Keep the image that this engine has just built from the checkout, and no older one."""
+def keep(engine: Engine) -> None:
+    """Keep the image that this engine has built from the checkout, and no older one."""
+    archive = _kept()
+    if archive.exists():
+        return
     archive.parent.mkdir(parents=True, exist_ok=True)
     for old in archive.parent.iterdir():
         old.unlink()

@@ -257,7 +257,7 @@ class Node:
 
     # --- pods ---
 
-    def start_pods(self, images: Iterable[Path], *, sync: str = "10s") -> None:
+    def start_pods(self, images: Iterable[Path], *, sync: str = "3s") -> None:
         """Controllers, scheduler, containerd with these images, kubelet, Services, names, NetworkPolicies.
 
         `sync`: how often the kubelet looks whether a pod's ConfigMaps and Secrets have changed.
