@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from gateway.serve.cpus import usable_cpus
-from tests.support import engines
+from tests.support import commands, engines
 from tests.support.figures import Figure, recorded
 
 # No deadline per example, and no complaint about slow ones: the first one may have to make an RSA key, and
@@ -68,6 +68,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     engines.begins(item)
+    commands.begins(item)
 
 
 @pytest.fixture

@@ -185,6 +185,7 @@ async def test_one_that_dies_at_its_start_is_waited_for_ever_longer(tmp_path: Pa
         served = Served(program.process, program.out, program.err, 0, metrics_port)
         running = Fleet(served, None, None, tmp_path / "gateway.yaml")  # type: ignore[arg-type]
         await until(served.is_ready)
+        await running.serving(2)
         ca.write_text("nonsense")
         os.kill(running.workers[0], signal.SIGKILL)
         await running.event("worker_exited", 3)

@@ -1,22 +1,29 @@
 """Our commands, each in a process forked from one that has imported everything.
 
-Starting Python and importing boto3 costs half a second of CPU each time. Tests about the start itself
-(imports, closed streams, signals) belong to tests/commands/test_cli.py, which starts the script.
+Starting Python and importing boto3 or the gateway costs half a second of CPU each time. Tests about the start
+itself (imports, closed streams, signals) belong to tests/commands/test_cli.py, which starts the script.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import json
 import os
+import select
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    import pytest
 
 ROOT = Path(__file__).parents[2]
 PRELOADED = (
@@ -37,8 +44,33 @@ PRELOADED = (
     "gateway.config.load",
     "gateway.gate.dry_run",
     "gateway.serve.reload",
+    "gateway.serve.run",
+    "gateway.serve.supervisor",
+    "gateway.serve.worker",
     "gateway.tokens.explain",
 )
+
+
+# What Python reads of the environment only when it starts.
+_AT_START = ("PYTHON", "LANG", "LC_", "TZ")
+_running: list[pytest.Item] = []
+
+
+def begins(item: pytest.Item) -> None:
+    """Remember the running test (tests/conftest.py calls this)."""
+    _running[:] = [item]
+
+
+def forks(environ: Mapping[str, str]) -> bool:
+    """Whether a forked process is like one that starts with this environment.
+
+    Not for slow tests: they measure memory and time.
+    """
+    ours, theirs = (
+        {name: value for name, value in each.items() if name.startswith(_AT_START)}
+        for each in (os.environ, environ)
+    )
+    return ours == theirs and not any(item.get_closest_marker("slow") for item in _running)
 
 
 def run(
@@ -49,7 +81,9 @@ def run(
         folder = Path(name)
         (folder / "stdin").write_text(given or "", newline="")
         words = [*map(str, arguments)]
-        code = _server().run({"words": words, "cwd": str(cwd), "environ": dict(environ), "folder": name})
+        streams = [str(folder / stream) for stream in ("stdin", "stdout", "stderr")]
+        job = {"words": words, "cwd": str(cwd), "environ": dict(environ), "streams": streams}
+        code = _server().ask({**job, "ended": None})
         out, err = ((folder / stream).read_text() for stream in ("stdout", "stderr"))
     return subprocess.CompletedProcess(words, code, out, err)
 
@@ -59,6 +93,47 @@ def run_here(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with the environment of the tests."""
     return run(*arguments, cwd=cwd, environ=os.environ, given=given)
+
+
+class Forked:
+    """A command that goes on, in its own session; with the methods of subprocess.Popen that tests need."""
+
+    def __init__(
+        self, words: Sequence[str | Path], *, cwd: Path, environ: Mapping[str, str], out: Path, err: Path
+    ) -> None:
+        self.args = [*map(str, words)]
+        self._ended = out.with_name(f"{out.name}.ended")
+        self._ended.unlink(missing_ok=True)
+        streams = [os.devnull, str(out), str(err)]
+        job = {"words": self.args, "cwd": str(cwd), "environ": dict(environ), "streams": streams}
+        self.pid = _server().ask({**job, "ended": str(self._ended)})
+        self.returncode: int | None = None
+        try:
+            self._process: int | None = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            self._process = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, as Popen does; None while it runs."""
+        with contextlib.suppress(FileNotFoundError):
+            self.returncode = int(self._ended.read_text())
+        return self.returncode
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it has ended; return its exit code. Raises subprocess.TimeoutExpired."""
+        if self._process is not None:
+            if not select.select([self._process], [], [], timeout)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout)
+            os.close(self._process)
+            self._process = None
+        # Its parent is about to write the code.
+        while (code := self.poll()) is None:
+            time.sleep(0.001)
+        return code
+
+    def send_signal(self, number: signal.Signals) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
 
 class _Server:
@@ -73,7 +148,7 @@ class _Server:
         )
         atexit.register(self.stop)
 
-    def run(self, job: Mapping[str, object]) -> int:
+    def ask(self, job: Mapping[str, object]) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(job) + "\n")
@@ -97,7 +172,10 @@ def _server() -> _Server:
 
 
 def serve() -> None:
-    """Fork a process for each job on standard input, and print its exit code."""
+    """Fork a process for each job on standard input, and print its exit code.
+
+    Of a job that goes on it prints the process ID; another process waits and writes down how it ended.
+    """
     from gateway.cli import main
 
     for name in PRELOADED:
@@ -107,10 +185,34 @@ def serve() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         pid = os.fork()
+        if pid == 0 and job["ended"]:
+            _watch(main, job)
         if pid == 0:
             _become(job)
             _end(main, job["words"])
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if not job["ended"]:
+            print(code, flush=True)
+
+
+def _watch(main: Callable[[Sequence[str]], int], job: Mapping[str, Any]) -> None:
+    """Fork again: the parent ends, the child starts the job, says its ID, and writes down how it ended."""
+    if os.fork():
+        os._exit(0)
+    pid = os.fork()
+    if pid == 0:
+        os.setsid()
+        _become(job)
+        _end(main, job["words"])
+    print(pid, flush=True)
+    # Whoever reads the output of the tests waits for the end of all who may write it.
+    for number in range(3):
+        os.close(number)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    ended = Path(job["ended"])
+    ended.with_suffix(".new").write_text(str(code))
+    ended.with_suffix(".new").rename(ended)
+    os._exit(0)
 
 
 def _end(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> NoReturn:
@@ -124,15 +226,12 @@ def _end(main: Callable[[Sequence[str]], int], words: Sequence[str]) -> NoReturn
     os._exit(code)
 
 
-def _become(job: Mapping[str, object]) -> None:
-    folder = Path(str(job["folder"]))
-    environ = job["environ"]
-    assert isinstance(environ, dict)
+def _become(job: Mapping[str, Any]) -> None:
     os.environ.clear()
-    os.environ.update(environ)
-    os.chdir(str(job["cwd"]))
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
-        found = os.open(folder / name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
+    os.environ.update(job["environ"])
+    os.chdir(job["cwd"])
+    for number, (name, path) in enumerate(zip(("stdin", "stdout", "stderr"), job["streams"], strict=True)):
+        found = os.open(path, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT)
         os.dup2(found, number)
         os.close(found)
         setattr(sys, name, os.fdopen(number, "r" if number == 0 else "w", closefd=False))

@@ -17,7 +17,9 @@ from typing import Any
 
 from bench import procfs
 from local_cognito.seed import DEMO
+from tests.support import commands
 from tests.support.certificates import Authority
+from tests.support.commands import Forked
 from tests.support.ports import free_port
 from tests.support.tokens import CLIENT_ID, POOL_ID, KeyPair, key_set_document
 from tests.support.waiting import PATIENCE
@@ -46,7 +48,7 @@ async def until(
 
 @dataclass
 class Program:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     out: Path
     err: Path
 
@@ -121,10 +123,13 @@ def run(
     *command: str | Path, cwd: Path = ROOT, stdin: str = "", environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
+    variables = environment(**(environ or {}))
+    if command[0] == SCRIPT and commands.forks(variables):
+        return commands.run(*command[1:], cwd=cwd, environ=variables, given=stdin)
     return subprocess.run(
         command,
         cwd=cwd,
-        env=environment(**(environ or {})),
+        env=variables,
         input=stdin,
         capture_output=True,
         text=True,
@@ -144,16 +149,21 @@ async def started(
 ) -> AsyncIterator[Program]:
     """Start a command in its own session, whose processes are killed at the end."""
     out, err = folder / f"{name}.out", folder / f"{name}.err"
+    process: subprocess.Popen[bytes] | Forked
     with out.open("wb") as stdout, err.open("wb") as stderr:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd or folder,
-            env=environment(**(environ or {})),
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            start_new_session=True,
-        )
+        own, variables = cwd or folder, environment(**(environ or {}))
+        if command[0] == SCRIPT and commands.forks(variables):
+            process = Forked(command[1:], cwd=own, environ=variables, out=out, err=err)
+        else:
+            process = subprocess.Popen(
+                command,
+                cwd=own,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
     try:
         yield Program(process, out, err)
     finally:
