@@ -36,11 +36,12 @@ FLOORS: dict[str, set[str]] = {
     "aws": BASE,
     "upstream": BASE | {"http", "policy"},
     "sessions": BASE | {"aws", "http", "keys", "redis", "tokens"},
-    "mcp": BASE | {"aws", "http", "keys", "policy", "redis", "sessions", "tokens"},
+    "mcp": BASE | {"aws", "http", "keys", "policy", "redis", "revocation", "sessions", "tokens"},
     "gate": BASE | {"mcp", "http", "keys", "policy", "redis", "revocation", "sessions", "tokens", "upstream"},
     "client": BASE | {"gate", "http", "upstream"},
     "envoy": BASE | {"gate", "http", "policy"},
-    "pages": BASE | {"aws", "gate", "http", "keys", "mcp", "policy", "redis", "sessions", "tokens"},
+    "pages": BASE
+    | {"aws", "gate", "http", "keys", "mcp", "policy", "redis", "revocation", "sessions", "tokens"},
     "serve": BASE
     | {
         *("aws", "client", "envoy", "gate", "http", "keys", "mcp", "pages", "policy", "redis", "revocation"),

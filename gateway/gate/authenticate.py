@@ -22,6 +22,7 @@ from gateway.errors import (
 from gateway.keys.key_sets import KeySets
 from gateway.mcp.sealed_tokens import PREFIX, SealedTokens
 from gateway.observe.metrics import WorkerMetrics
+from gateway.revocation.ended_sign_ins import EndedSignIns
 from gateway.revocation.watch import Admission, RevocationWatch
 from gateway.tokens.bearer import SCHEME_LENGTH, bearer_token, token_hash
 from gateway.tokens.cache import TokenCache, weight
@@ -154,8 +155,11 @@ class Authenticator:
         revocation: RevocationWatch | None = None,
         access_of: Callable[[bytes], bytes | None] | None = None,
         sealed: SealedTokens | None = None,
+        ended: EndedSignIns | None = None,
     ) -> None:
         """`revocation` watches the tokens of `cache`. `sealed`: None if no sealed tokens are accepted.
+
+        `ended`: sign-ins whose tokens are refused in any case.
 
         `access_of`: an ID token → the access token issued with it, if a session has both: Cognito can only be
         asked about the access token, and the result applies to both.
@@ -174,6 +178,8 @@ class Authenticator:
         self._revocation = revocation
         self.sealed = sealed
         self._access_token_of = access_of
+        self._ended = EndedSignIns() if ended is None else ended
+        self._ended.covers(cache)
 
     def recognise(self, digest: bytes | None, now: float) -> Principal | None:
         """Return the principal of a token verified before; None: unknown, use `begin`. Never raises.
@@ -302,6 +308,7 @@ class Authenticator:
         unverified = decode(token, self.max_token)
         rules = replace(self.rules(unverified), token_uses=frozenset({"id"}))
         claims, _ = await self._checked_slowly(unverified, rules, now)
+        self._ended.refuse(claims)
         await self._stood_by(claims, token, sha256(token).digest(), now)
         return claims
 
@@ -374,6 +381,7 @@ class Authenticator:
         now: float,
         scopes: frozenset[str] | None,
     ) -> Principal:
+        self._ended.refuse(claims)
         # Only now: what Cognito is asked with is the token as it was signed.
         claims = claims if scopes is None else limited(claims, scopes)
         named = NOTHING

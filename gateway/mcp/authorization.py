@@ -34,6 +34,8 @@ class Authorization:
     challenge: str
     scopes: tuple[str, ...]
     state: str | None = field(repr=False, default=None)
+    # The host of the client's document; empty for a registered client.
+    host: str = ""
 
     def address(self, issuer: str, **answer: str) -> str:
         """Return the redirect URI with the answer, the unchanged state and the issuer in its query (RFC 9207:
@@ -82,6 +84,7 @@ def read(
         # RFC 6749 section 3.3: unknown scopes are ignored; a request without scopes gets all of them.
         scopes=tuple(scope for scope in scopes if not asked or scope in asked),
         state=state,
+        host=client.host,
     )
 
 

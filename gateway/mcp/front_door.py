@@ -19,6 +19,7 @@ from gateway.http.request import Request
 from gateway.mcp import mcp_clients, pending
 from gateway.mcp.authorization import Authorization
 from gateway.mcp.authorization_codes import Codes, Granted
+from gateway.mcp.ending import Ending
 from gateway.mcp.issuing import Issuing
 from gateway.mcp.mcp_clients import McpClient
 from gateway.mcp.oauth_error import OAuthError
@@ -62,6 +63,7 @@ class FrontDoor:
         *,
         tokens: SealedTokens,
         codes: Codes,
+        ending: Ending,
         users: Users,
         prover: Prover,
         metrics: WorkerMetrics,
@@ -75,8 +77,17 @@ class FrontDoor:
         self.scopes: Sequence[str] = RouteTable(config.routes).scopes("")
         self.codes = codes
         self.issuing = Issuing(
-            config, mcp, tokens=tokens, codes=codes, users=users, prover=prover, log=log, clock=clock
+            config,
+            mcp,
+            tokens=tokens,
+            codes=codes,
+            ending=ending,
+            users=users,
+            prover=prover,
+            log=log,
+            clock=clock,
         )
+        self._ending = ending
         self._prefix = config.sign_in.prefix
         self._prover = prover
         self._clients = Sealer(tokens.secrets, "mcp client")
@@ -93,8 +104,13 @@ class FrontDoor:
         """Whether a client ID may be the URL of a metadata document."""
         return self._documents is not None
 
+    def start(self) -> None:
+        """Start applying what other workers and replicas end."""
+        self._ending.start()
+
     async def stop(self) -> None:
-        """Cancel all fetches. Idempotent."""
+        """Cancel all fetches, and wait for revocations in progress. Idempotent."""
+        await self._ending.stop()
         if self._documents is not None:
             await self._documents.stop()
 
@@ -113,12 +129,13 @@ class FrontDoor:
             raise AuthorizationRefused("client_id is missing, or was not issued by this gateway")
         return client
 
-    def may_redirect(self, client: McpClient, uri: str) -> bool:
-        """Return whether a redirect is allowed: to the user's own machine, to a URI that the configuration
-        lists, or to the host of the client's document."""
+    def need_redirect(self, uri: str, host: str) -> None:
+        """Raise AuthorizationRefused unless the configuration allows this redirect: to the user's own
+        machine, to a listed URI, or to the host of the client's document, if that is listed."""
         if mcp_clients.is_loopback_redirect(uri) or uri in self.mcp.redirect_uris:
-            return True
-        return client.host != "" and uri.startswith(f"https://{client.host}/")
+            return
+        if host not in self.mcp.client_documents or not uri.startswith(f"https://{host}/"):
+            raise AuthorizationRefused("the configuration no longer lists the redirect URI")
 
     # --- one authorization, from request to code ---
 
@@ -127,8 +144,14 @@ class FrontDoor:
         return pending.begin(page, self._pending, authorization)
 
     def pending(self, page: PageRequest, tab: str) -> Pending | None:
-        """Return the authorization of this tab, if this browser began it."""
-        return pending.found(page, self._pending, tab)
+        """Return the authorization of this tab, if this browser began it.
+
+        Raises AuthorizationRefused if its redirect was allowed by an earlier configuration alone.
+        """
+        found = pending.found(page, self._pending, tab)
+        if found is not None:
+            self.need_redirect(found.authorization.redirect_uri, found.authorization.host)
+        return found
 
     def is_for_client(self, return_to: str) -> bool:
         """Return whether a sign-in with this return address is made for a client."""

@@ -1,8 +1,9 @@
 """The two grants of the token endpoint: authorization code and refresh token (RFC 6749 sections 4.1.3 and 6).
 
 A refresh token is Cognito's, sealed together with the client it was issued to: another client's is refused
-without a call to Cognito. Invariant: every token issued was verified just before, belongs to one client, and
-carries no scope beyond those consented to.
+without a call to Cognito. A code that is presented twice ends its sign-in (ending.py). Invariant: every
+token issued was verified just before, belongs to one client and to a sign-in that has not ended, and carries
+no scope beyond those consented to.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import json
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from typing import Literal
 
 from gateway.aws.values import CognitoRefused
 from gateway.config.model import Config, Mcp
 from gateway.errors import GatewayError, NoKeys, Refusal
 from gateway.mcp.authorization import need_resource, proves
 from gateway.mcp.authorization_codes import Codes
+from gateway.mcp.ending import Ending
 from gateway.mcp.mcp_clients import NEVER, McpClient
 from gateway.mcp.oauth_error import OAuthError
 from gateway.mcp.sealed_tokens import SealedTokens
@@ -53,6 +56,7 @@ class Issuing:
         *,
         tokens: SealedTokens,
         codes: Codes,
+        ending: Ending,
         users: Users,
         prover: Prover,
         log: Logger,
@@ -64,6 +68,7 @@ class Issuing:
         self._tokens = tokens
         self._refresh = Sealer(tokens.secrets, "mcp refresh token")
         self._codes = codes
+        self._ending = ending
         self._users = users
         self._prover = prover
         self._log = log
@@ -74,11 +79,17 @@ class Issuing:
         """Return the tokens for an authorization code. Raises OAuthError."""
         try:
             # Presenting a code consumes it, whatever else is wrong: there is no second attempt.
-            granted = await self._codes.take(fields.get("code", ""), self._clock())
+            taken = await self._codes.take(fields.get("code", ""), self._clock())
         except StoreUnavailable:
             raise OAuthError("temporarily_unavailable", "Try again.", status=503, retry_after=_SOON) from None
-        if granted is None:
+        if taken is None:
             raise OAuthError("invalid_grant", "The code is unknown, used or older than a minute.")
+        granted = taken.granted
+        if taken.again:
+            # Whoever presents it: one of the two requests was not the client's.
+            self._audit("mcp_code_used_twice", granted.session, client, level="warning")
+            await self._ending.end(granted.session)
+            raise OAuthError("invalid_grant", "The code was used before: its tokens are revoked.")
         if granted.client != client.digest:
             raise OAuthError("invalid_grant", "The code was issued to another client.")
         if granted.redirect_uri != fields.get("redirect_uri"):
@@ -89,12 +100,15 @@ class Issuing:
         session = granted.session
         if session.expires - self._clock() < _LEAST:
             session = await self._renewed(session)
+        await self._need_alive(session)
         self._audit("mcp_tokens_issued", session, client)
         return self._answer(session, client, granted.scopes, granted.scopes)
 
     async def by_refresh_token(self, fields: Mapping[str, str], client: McpClient) -> dict[str, object]:
         """Return new tokens for a refresh token. Raises OAuthError."""
         session, granted = self._opened(fields.get("refresh_token", ""), client)
+        if self._ending.has_ended(session):
+            raise _ended()
         need_resource(fields, self._mcp.resource, required=False)
         scopes = granted
         if asked := fields.get("scope", "").split():
@@ -103,14 +117,22 @@ class Issuing:
                 raise OAuthError("invalid_scope", "scope exceeds what the user consented to.")
             scopes = tuple(scope for scope in granted if scope in asked)
         renewed = await self._renewed(session)
+        await self._need_alive(renewed)
         self._audit("mcp_tokens_renewed", renewed, client)
         return self._answer(renewed, client, scopes, granted)
+
+    async def _need_alive(self, session: Session) -> None:
+        """Raise OAuthError if the sign-in has ended while its tokens were renewed."""
+        if self._ending.has_ended(session):
+            # Its refresh token may be newer than the one that was revoked.
+            await self._ending.end(session)
+            raise _ended()
 
     async def _renewed(self, session: Session) -> Session:
         """Return the session with new tokens, verified. Raises OAuthError."""
         pool = self._pools.get(session.pool_id)
         if pool is None or not session.refresh:
-            raise OAuthError("invalid_grant", "The sign-in has ended.")
+            raise _ended()
         allowance = self._renewals.take((session.pool_id, session.subject), self._clock())
         if not allowance.allowed:
             raise OAuthError(
@@ -204,8 +226,16 @@ class Issuing:
     def _binding(self, client: McpClient) -> bytes:
         return f"{client.digest} {self._mcp.resource}".encode("ascii")
 
-    def _audit(self, event: str, session: Session, client: McpClient) -> None:
-        self._log.event(event, pool=session.pool_id, subject=session.subject, mcp_client=client.digest)
+    def _audit(
+        self, event: str, session: Session, client: McpClient, level: Literal["info", "warning"] = "info"
+    ) -> None:
+        self._log.event(
+            event, level=level, pool=session.pool_id, subject=session.subject, mcp_client=client.digest
+        )
 
     def __repr__(self) -> str:
         return f"<Issuing for {self._mcp.resource}>"
+
+
+def _ended() -> OAuthError:
+    return OAuthError("invalid_grant", "The sign-in has ended.")

@@ -6,7 +6,7 @@ by redirect (RFC 6749 section 4.1.2.1).
 
 from __future__ import annotations
 
-from gateway.errors import AuthorizationRefused, NotFound
+from gateway.errors import NotFound
 from gateway.http.answers import Answer
 from gateway.mcp.authorization import read, redirect_address, redirect_of
 from gateway.mcp.oauth_error import OAuthError
@@ -24,8 +24,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
         raise NotFound
     client = await door.client(page.query.get("client_id", ""))
     uri = redirect_of(page.query, client)
-    if not door.may_redirect(client, uri):
-        raise AuthorizationRefused("the configuration no longer lists the redirect URI")
+    door.need_redirect(uri, client.host)
     try:
         authorization = read(page.query, client, resource=door.mcp.resource, scopes=door.scopes)
     except OAuthError as error:

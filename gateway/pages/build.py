@@ -7,7 +7,7 @@ ones, the latest tokens of those in cookies, and the connection to Redis.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from gateway.config.model import Config
@@ -21,6 +21,7 @@ from gateway.http.resource_metadata import public_origin
 from gateway.http.streams import Streams
 from gateway.keys.key_sets import KeySets
 from gateway.mcp.authorization_codes import Codes, MemoryCodes, RedisCodes
+from gateway.mcp.ending import Ending
 from gateway.mcp.front_door import FrontDoor
 from gateway.mcp.sealed_tokens import SealedTokens
 from gateway.observe.logs import Logger
@@ -33,6 +34,7 @@ from gateway.pages.portal import Portal, Sealers
 from gateway.pages.return_to import return_path, with_return
 from gateway.pages.shared import Pages
 from gateway.redis.redis_client import Redis
+from gateway.revocation.ended_sign_ins import EndedSignIns, SharedEnds
 from gateway.sessions.cognito import Users
 from gateway.sessions.ended import Ended
 from gateway.sessions.from_cookie import ByCookie
@@ -62,6 +64,7 @@ class Built:
         refuse: Refuse,
         streams: Streams,
         sealed: SealedTokens | None,
+        ended_sign_ins: EndedSignIns,
         metrics: WorkerMetrics,
         log: Logger,
         previous: Built | None,
@@ -95,7 +98,9 @@ class Built:
             config.cognito, self.threads, previous=self._same_credentials(previous)
         )
         self._codes: Codes = self._same_codes(previous) or self._new_codes()
-        self.mcp = self._new_door(sealed, users, prover, metrics, log)
+        self.mcp = self._new_door(
+            sealed, ended=ended_sign_ins, users=users, prover=prover, metrics=metrics, log=log
+        )
         portal = Portal(
             config,
             mcp=self.mcp,
@@ -167,6 +172,12 @@ class Built:
         origin = public_origin(request, self.config.listen.public_url)
         return None if origin is None else f"{origin}{self.config.sign_in.prefix}/"
 
+    def start(self, ready: Callable[[], bool]) -> None:
+        """Start what runs beside requests. `ready`: whether the gateway can decide about requests."""
+        self.pages.start(ready)
+        if self.mcp is not None:
+            self.mcp.start()
+
     async def stop(self, keep: Sequence[Built]) -> None:
         """Release everything that is not shared with one of `keep`. Idempotent."""
         await self.sessions.stop([other.sessions for other in keep])
@@ -209,7 +220,14 @@ class Built:
         return Redis(session.redis_url, password_file=session.redis_password_file, log=log)
 
     def _new_door(
-        self, sealed: SealedTokens | None, users: Users, prover: Prover, metrics: WorkerMetrics, log: Logger
+        self,
+        sealed: SealedTokens | None,
+        *,
+        ended: EndedSignIns,
+        users: Users,
+        prover: Prover,
+        metrics: WorkerMetrics,
+        log: Logger,
     ) -> FrontDoor | None:
         """None: no MCP client signs in here."""
         mcp = self.config.mcp
@@ -220,6 +238,13 @@ class Built:
             mcp,
             tokens=sealed,
             codes=self._codes,
+            ending=Ending(
+                ended,
+                None if self.redis is None else SharedEnds(self.redis, ended),
+                self.sessions.revoking,
+                self.config.cognito.max_token_size,
+                log,
+            ),
             users=users,
             prover=prover,
             metrics=metrics,

@@ -32,11 +32,16 @@ def family_key(claims: Claims) -> str:
     AWS, "Revoking tokens": all tokens of one refresh token share its origin_jti; they have none if revocation
     is off for the app client.
     """
-    if claims.origin_jti:
-        return f"{claims.pool_id}/origin_jti/{claims.origin_jti[:_LONGEST_ID]}"
-    if claims.jti:
-        return f"{claims.pool_id}/jti/{claims.jti[:_LONGEST_ID]}"
-    return subject_key(claims.pool_id, claims.subject)
+    return family_of(claims.pool_id, claims.subject, claims.origin_jti, claims.jti)
+
+
+def family_of(pool_id: str, subject: str, origin_jti: str | None, jti: str | None) -> str:
+    """Return the same key, from the claims that it is made of."""
+    if origin_jti:
+        return f"{pool_id}/origin_jti/{origin_jti[:_LONGEST_ID]}"
+    if jti:
+        return f"{pool_id}/jti/{jti[:_LONGEST_ID]}"
+    return subject_key(pool_id, subject)
 
 
 def subject_key(pool_id: str, subject: str) -> str:

@@ -5,6 +5,7 @@ Invariant: what a gateway shares with its predecessor is stopped by the last of 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,14 @@ from gateway.gate.tracing import tracer_of
 from gateway.gate.trust import Peers
 from gateway.http.cors import CorsPolicy
 from gateway.http.request import Peer, RequestIds
-from gateway.http.streams import Streams
+from gateway.http.streams import SignOut, Streams
 from gateway.keys.key_sets import KeySetReport, KeySets
 from gateway.mcp.endpoints import McpEndpoints
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
 from gateway.pages.once import Once
 from gateway.policy.routes import RouteTable
+from gateway.revocation.ended_sign_ins import EndedSignIn, EndedSignIns
 from gateway.revocation.sharing import SharedVerdicts
 from gateway.revocation.watch import RevocationWatch
 from gateway.serve.announce import announce_setup
@@ -94,6 +96,10 @@ class Gateway:
         self._access_of: AccessOf | None = previous._access_of if previous is not None else access_of
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self._sealed = self._new_sealed()
+        # Process-wide, as streams are.
+        self._ended_sign_ins: EndedSignIns = (
+            EndedSignIns(self._end_streams) if previous is None else previous._ended_sign_ins
+        )
         kept = self._same_authenticator(previous)
         # None: revocation is not checked. Belongs to the authenticator, whose tokens it watches.
         before: RevocationWatch | None = None if previous is None else previous.revocation
@@ -119,7 +125,7 @@ class Gateway:
             self.tracer.start()
         await self.key_sets.start()
         if self.portal is not None:
-            self.portal.pages.start(lambda: not self.unready())
+            self.portal.start(lambda: not self.unready())
         if self.revocation is not None:
             await self.revocation.start()
 
@@ -228,6 +234,7 @@ class Gateway:
             revocation=self.revocation,
             access_of=self._access_of,
             sealed=self._sealed,
+            ended=self._ended_sign_ins,
         )
 
     def _new_revocation(
@@ -241,6 +248,13 @@ class Gateway:
             previous=before,
             verdicts=self._verdicts,
         )
+
+    def _end_streams(self, ended: EndedSignIn) -> None:
+        """End the streams of an ended sign-in in this process: each worker learns of it."""
+        # Without origin_jti it would cover all of the user's.
+        if ended.origin_jti is not None:
+            sign_out = SignOut(ended.pool_id, ended.subject, origin_jti=ended.origin_jti, at=time.monotonic())
+            self.streams.end_here(sign_out)
 
     def _new_limits(self) -> Limits | None:
         limit = self.config.rate_limit
@@ -295,6 +309,7 @@ class Gateway:
             refuse=self.record.refuse,
             streams=self.streams,
             sealed=self._sealed,
+            ended_sign_ins=self._ended_sign_ins,
             metrics=self._metrics,
             log=self._log,
             previous=None if previous is None else previous.portal,

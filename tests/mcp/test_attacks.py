@@ -8,12 +8,10 @@ import gc
 import json
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from gateway.mcp.authorization_codes import LIFE, MOST, MOST_OF_ONE, Granted, MemoryCodes
 from gateway.mcp.mcp_clients import McpClient
 from tests.support.mcp_client import (
     CALLBACK,
@@ -28,9 +26,8 @@ from tests.support.mcp_client import (
     registered,
     tokens_of,
 )
-from tests.support.portal import HTML, a_session
+from tests.support.portal import HTML
 from tests.support.site import ALICE, PASSWORD, POOL, site
-from tests.support.tokens import KeyPair
 from tests.support.wire import Reply, get, once
 
 
@@ -46,9 +43,6 @@ def error_of(reply: Reply) -> str:
 async def test_a_code_works_once(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         program = await registered(at)
-        code = await code_of(program, at.browser())
-        assert (await program.redeem(code)).status == 200
-        assert error_of(await program.redeem(code)) == "invalid_grant"
         code = await code_of(program, at.browser())
         answers = await asyncio.gather(*(program.redeem(code) for _ in range(8)))
         assert sorted(reply.status for reply in answers) == [200] + [400] * 7
@@ -86,24 +80,6 @@ async def test_another_clients_code_and_refresh_token(tmp_path: Path) -> None:
         wrong = await program.refresh(tokens["refresh_token"], resource="https://other.example/mcp")
         assert error_of(wrong) == "invalid_target"
         assert (await program.refresh(tokens["refresh_token"])).status == 200
-
-
-async def test_codes_end_and_are_bounded() -> None:
-    codes, session = MemoryCodes(), a_session(KeyPair.generate("k"))
-
-    def granted(subject: str) -> Granted:
-        return Granted("c", "http://127.0.0.1/", "x" * 43, (), replace(session, subject=subject))
-
-    first = await codes.keep(granted("a"), 0.0)
-    assert await codes.take(first, LIFE) is None
-    mine = [await codes.keep(granted("a"), 1.0) for _ in range(MOST_OF_ONE + 1)]
-    assert await codes.take(mine[0], 2.0) is None
-    assert await codes.take(mine[-1], 2.0) is not None
-    for number in range(MOST + 10):
-        await codes.keep(granted(str(number)), 3.0)
-    assert len(codes) <= MOST
-    await codes.keep(granted("z"), 3.0 + LIFE)
-    assert len(codes) == 1
 
 
 # --- the authorization request ---
@@ -249,11 +225,20 @@ async def test_a_redirect_that_the_configuration_lists_no_more(tmp_path: Path) -
     async with site(tmp_path, more=listed, sign_in=_secret(tmp_path)) as at:
         program = await registered(at, redirect_uris=["https://app.example/cb"])
         program.redirect_uri = "https://app.example/cb"
-        assert (await once(at.worker.port, get(program.authorize(), HTML))).status == 303
+        waiting, signing_in = at.browser(), at.browser()
+        await asked(program, waiting)
+        await signing_in.open(program.authorize())
         path = tmp_path / "gateway.yaml"
         path.write_text(path.read_text().replace(listed, MCP))
         await at.worker.reload(at.source.load().config)
         assert (await once(at.worker.port, get(program.authorize(), HTML))).status == 400
+        # Nor where somebody is on the way already, whatever they decide.
+        target, hidden = waiting.form()
+        for decision in ("allow", "deny"):
+            reply = await waiting.post(target, {**hidden, "decision": decision})
+            assert (reply.status, reply.get("location")) == (400, None)
+        reply = await signing_in.submit(username=ALICE, password=PASSWORD)
+        assert (reply.status, reply.get("location")) == (400, None)
 
 
 async def test_a_client_id_of_another_gateway(tmp_path: Path) -> None:

@@ -146,9 +146,10 @@ async def test_redirects_of_a_document_that_nobody_is_sent_to(tmp_path: Path) ->
         portal = here.worker.app.portal
         assert portal is not None
         assert portal.mcp is not None
-        for uri in UNUSABLE:
-            assert not (client.may_redirect_to(uri) and portal.mcp.may_redirect(client, uri)), uri
-        assert portal.mcp.may_redirect(client, f"https://{HOST}/cb")
+        for uri in filter(client.may_redirect_to, UNUSABLE):
+            with pytest.raises(AuthorizationRefused):
+                portal.mcp.need_redirect(uri, client.host)
+        portal.mcp.need_redirect(f"https://{HOST}/cb", client.host)
 
 
 async def test_a_host_that_sends_byte_by_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,20 +15,18 @@ from gateway.errors import ConfigurationError
 from tests.support import local_cognito
 from tests.support.mcp_client import MCP, McpProgram, answer_of, asked, call, code_of, registered
 from tests.support.programs import serving
-from tests.support.redis_server import RedisServer, patience, redis_server
+from tests.support.redis_server import patience, redis_server
 from tests.support.site import CLIENT, POOL, Browser, seed, site
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Reply, Upstream
 
 pytestmark = pytest.mark.engine
 KEYS = "KEYS cognito_gateway:mcp_code:*"
+ENDED = "cognito_gateway:ended_sign_ins"
 
 
-def key_of(redis: RedisServer) -> str:
-    """The one code's key."""
-    answer = redis.ask(KEYS)
-    assert answer.startswith(b"*1\r\n"), answer
-    return answer.split(b"\r\n")[2].decode()
+def key_of(code: str) -> str:
+    return f"cognito_gateway:mcp_code:{hashlib.sha256(code.encode()).hexdigest()}"
 
 
 def _shared(folder: Path, url: str) -> str:
@@ -44,7 +44,7 @@ async def test_a_code_of_one_replica_is_redeemed_at_another_once(tmp_path: Path)
         ):
             program = await registered(one)
             code = await code_of(program, one.browser())
-            key = key_of(redis)
+            key = key_of(code)
             assert 0 < int(redis.ask(f"PTTL {key}").strip(b":\r\n")) <= 60_000
             stored = redis.ask(f"GET {key}")
             assert len(stored) > 1000
@@ -52,18 +52,72 @@ async def test_a_code_of_one_replica_is_redeemed_at_another_once(tmp_path: Path)
             assert b"eyJ" not in stored
             program.port = other.worker.port
             answers = await asyncio.gather(*(program.redeem(code) for _ in range(5)))
-            assert sorted(reply.status for reply in answers) == [200] + [400] * 4
+            _at_most_one(answers)
+            # The second has removed it.
             assert redis.ask(KEYS) == b"*0\r\n"
             # What somebody else writes there is no code.
             code = await code_of(program, one.browser())
             for planted in ("x", "A" * 900):
-                assert redis.ask(f"SET {key_of(redis)} {planted}") == b"+OK\r\n"
+                assert redis.ask(f"SET {key_of(code)} {planted}") == b"+OK\r\n"
                 assert (await program.redeem(code)).status == 400
                 code = await code_of(program, one.browser())
-            key = key_of(redis)
+            key = key_of(code)
             assert redis.ask(f"DEL {key}") == b":1\r\n"
             assert redis.ask(f"LPUSH {key} x") == b":1\r\n"
             assert (await program.redeem(code)).status == 400
+
+
+async def test_a_code_presented_twice_ends_its_tokens_at_every_replica(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    with redis_server(tmp_path) as redis, patience(20):
+        shared = _shared(tmp_path, redis.url)
+        async with (
+            site(tmp_path, more=MCP, sign_in=shared) as one,
+            site(tmp_path / "other", more=MCP, sign_in=shared) as other,
+        ):
+            program = await registered(one)
+            kept = json.loads((await program.redeem(await code_of(program, one.browser()))).body)
+            code = await code_of(program, one.browser())
+            tokens = json.loads((await program.redeem(code)).body)
+            key = key_of(code)
+            assert 60_000 < int(redis.ask(f"PTTL {key}").strip(b":\r\n")) <= 600_000
+            stored = redis.ask(f"GET {key}")
+            assert b"eyJ" not in stored
+            assert (await call(one.worker.port, tokens["access_token"])).status == 200
+            # What others write there is ignored, and disturbs nothing.
+            assert redis.ask(f"SET {ENDED} x") == b"+OK\r\n"
+            program.port = other.worker.port
+            assert (await program.redeem(code)).status == 400
+            await _refused(one.worker.port, tokens["access_token"])
+            program.port = one.worker.port
+            assert (await program.refresh(tokens["refresh_token"])).status == 400
+            assert (await call(one.worker.port, kept["access_token"])).status == 200
+            for planted in ("e x", "e [1,2]", "e [[]]", "f {}", "e [] g []", f"e {'x' * 4000}"):
+                assert redis.ask(f"XADD {ENDED} * {planted}").startswith(b"$")
+            # Later ones are still read.
+            code = await code_of(program, one.browser())
+            tokens = json.loads((await program.redeem(code)).body)
+            assert (await call(one.worker.port, tokens["access_token"])).status == 200
+            program.port = other.worker.port
+            assert (await program.redeem(code)).status == 400
+            await _refused(one.worker.port, tokens["access_token"])
+            assert b"eyJ" not in redis.ask(f"XRANGE {ENDED} - +")
+            assert 0 < int(redis.ask(f"TTL {ENDED}").strip(b":\r\n")) <= 87_000
+
+
+def _at_most_one(answers: Sequence[Reply]) -> None:
+    """The second request ends the first one's tokens, perhaps before these were issued."""
+    statuses = sorted(reply.status for reply in answers)
+    assert statuses[0] in {200, 400}
+    assert statuses[1:] == [400] * (len(answers) - 1)
+
+
+async def _refused(port: int, token: str) -> None:
+    """Wait until this token is refused."""
+    async with asyncio.timeout(PATIENCE):
+        while (await call(port, token)).status == 200:
+            await asyncio.sleep(0.05)
+    assert (await call(port, token)).status == 401
 
 
 async def test_without_redis_no_code_is_given_or_taken(tmp_path: Path) -> None:
@@ -98,10 +152,13 @@ async def test_worker_processes_share_codes_and_redeem_each_once(tmp_path: Path)
                     allowed = await browser.submit(decision="allow")
                     code = answer_of(allowed)["code"]
                     answers = await asyncio.gather(*(program.redeem(code) for _ in range(8)))
-                    assert sorted(reply.status for reply in answers) == [200] + [400] * 7
-                    (first,) = [reply for reply in answers if reply.status == 200]
-                    crossed = _worker(first) != _worker(allowed)
-            token = json.loads(first.body)["access_token"]
+                    _at_most_one(answers)
+                    first = next((reply for reply in answers if reply.status == 200), None)
+                    crossed = first is not None and _worker(first) != _worker(allowed)
+            assert first is not None
+            ended = json.loads(first.body)["access_token"]
+            code = await code_of(program, Browser(served.port))
+            token = json.loads((await program.redeem(code)).body)["access_token"]
             # Whichever worker issued the token, both accept it.
             seen: set[bytes] = set()
             async with asyncio.timeout(PATIENCE):
@@ -111,6 +168,16 @@ async def test_worker_processes_share_codes_and_redeem_each_once(tmp_path: Path)
                     seen = {
                         (each.get("X-Request-Id") or b"").partition(b"-")[0] for each in upstream.requests
                     }
+            # The tokens of a code that was presented twice end at both.
+            for each in (ended, token):
+                if each is token:
+                    assert (await program.redeem(code)).status == 400
+                async with asyncio.timeout(PATIENCE):
+                    while 200 in {
+                        reply.status
+                        for reply in await asyncio.gather(*(call(served.port, each) for _ in range(16)))
+                    }:
+                        await asyncio.sleep(0.1)
 
 
 def _worker(reply: Reply) -> str:

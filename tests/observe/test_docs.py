@@ -71,6 +71,7 @@ WRITTEN_OTHERWISE = {
     "mcp_sign_in": {"mcp_client"},
     "mcp_consent": {"mcp_client"},
     "mcp_denied": {"mcp_client"},
+    "mcp_code_used_twice": {"mcp_client"},
     "mcp_tokens_issued": {"mcp_client"},
     "mcp_tokens_renewed": {"mcp_client"},
 }
