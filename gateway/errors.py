@@ -209,8 +209,10 @@ class InsufficientAuthentication(Refusal):
     title, error = "Sign in again", "insufficient_user_authentication"
     detail = "This resource needs a more recent or a stronger sign-in."
 
-    def __init__(self, exact: str, *, acr_values: str, max_age: int | None) -> None:
+    def __init__(self, exact: str, *, acr_values: str, max_age: int | None, weak: bool) -> None:
+        """`weak`: not only too old."""
         super().__init__(exact)
+        self.weak = weak
         # RFC 9470 section 3: what would suffice, for the challenge and for the new sign-in.
         self.acr_values = acr_values
         self.max_age = max_age

@@ -57,7 +57,7 @@ class Granted:
     session: Session = field(repr=False)
 
 
-class Taken(NamedTuple):
+class PresentedCode(NamedTuple):
     """The grant of a presented code. `again`: the code was presented before."""
 
     granted: Granted
@@ -71,7 +71,7 @@ class Codes(Protocol):
         """Return a new code for this grant."""
         ...
 
-    async def take(self, code: str, now: float) -> Taken | None:
+    async def take(self, code: str, now: float) -> PresentedCode | None:
         """Return the grant of a code, when it is presented the first and the second time; None if there is
         none, or it has expired."""
         ...
@@ -95,18 +95,18 @@ class MemoryCodes:
         self._of.setdefault(_user(granted), []).append(key)
         return code
 
-    async def take(self, code: str, now: float) -> Taken | None:
+    async def take(self, code: str, now: float) -> PresentedCode | None:
         key = _hashed(code)
         used = self._used.pop(key, None)
         if used is not None:
-            return Taken(used[0], again=True) if now < used[1] else None
+            return PresentedCode(used[0], again=True) if now < used[1] else None
         if key not in self._kept:
             return None
         granted, until = self._forget(key)
         if now >= until:
             return None
         self._recognise(key, granted, now)
-        return Taken(granted, again=False)
+        return PresentedCode(granted, again=False)
 
     def _recognise(self, key: str, granted: Granted, now: float) -> None:
         while self._used and (len(self._used) >= MOST or next(iter(self._used.values()))[1] <= now):
@@ -150,7 +150,7 @@ class RedisCodes:
         await reached(self._redis.set(_KEY + _hashed(code), sealed, LIFE))
         return code
 
-    async def take(self, code: str, now: float) -> Taken | None:
+    async def take(self, code: str, now: float) -> PresentedCode | None:
         life = int(RECOGNISED * 1000)
         value = await reached(self._redis.run(_TAKE, [_KEY + _hashed(code)], [_LARGEST, life]))
         if not isinstance(value, bytes) or len(value) > _LARGEST:
@@ -159,7 +159,7 @@ class RedisCodes:
         # A used code is recognised for longer than it could be redeemed; Redis deletes it then.
         data = _sealer(code).open(sealed, now=now - RECOGNISED if again else now)
         granted = None if data is None else _granted(json.loads(data))
-        return None if granted is None else Taken(granted, again)
+        return None if granted is None else PresentedCode(granted, again)
 
     def __repr__(self) -> str:
         return f"<RedisCodes in {self._redis!r}>"

@@ -19,7 +19,7 @@ from gateway.http.request import Request
 from gateway.mcp import mcp_clients, pending
 from gateway.mcp.authorization import Authorization
 from gateway.mcp.authorization_codes import Codes, Granted
-from gateway.mcp.ending import Ending
+from gateway.mcp.grant_ends import GrantEnds
 from gateway.mcp.issuing import Issuing
 from gateway.mcp.mcp_clients import McpClient
 from gateway.mcp.oauth_error import OAuthError
@@ -63,7 +63,7 @@ class FrontDoor:
         *,
         tokens: SealedTokens,
         codes: Codes,
-        ending: Ending,
+        ending: GrantEnds,
         users: Users,
         prover: Prover,
         metrics: WorkerMetrics,

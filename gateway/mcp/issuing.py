@@ -1,7 +1,7 @@
 """The two grants of the token endpoint: authorization code and refresh token (RFC 6749 sections 4.1.3 and 6).
 
 A refresh token is Cognito's, sealed together with the client it was issued to: another client's is refused
-without a call to Cognito. A code that is presented twice ends its sign-in (ending.py). Invariant: every
+without a call to Cognito. A code that is presented twice ends its sign-in (grant_ends.py). Invariant: every
 token issued was verified just before, belongs to one client and to a sign-in that has not ended, and carries
 no scope beyond those consented to.
 """
@@ -19,7 +19,7 @@ from gateway.config.model import Config, Mcp
 from gateway.errors import GatewayError, NoKeys, Refusal
 from gateway.mcp.authorization import need_resource, proves
 from gateway.mcp.authorization_codes import Codes
-from gateway.mcp.ending import Ending
+from gateway.mcp.grant_ends import GrantEnds
 from gateway.mcp.mcp_clients import NEVER, McpClient
 from gateway.mcp.oauth_error import OAuthError
 from gateway.mcp.sealed_tokens import SealedTokens
@@ -56,7 +56,7 @@ class Issuing:
         *,
         tokens: SealedTokens,
         codes: Codes,
-        ending: Ending,
+        ending: GrantEnds,
         users: Users,
         prover: Prover,
         log: Logger,

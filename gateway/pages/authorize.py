@@ -41,4 +41,7 @@ def sign_in_address(portal: Portal, page: PageRequest, waiting: Pending) -> str:
     pools = portal.config.cognito.sign_in_pools
     managed = len(pools) == 1 and pools[0].domain is not None
     target = SignInTarget(None, page.prefix + waiting.return_to)
-    return target.link(page, "/start") if managed else target.link(page, "/sign_in", again="1")
+    if not managed:
+        return target.link(page, "/sign_in", again="1")
+    # Managed login would otherwise answer with the browser's session at Cognito, however old.
+    return target.link(page, "/start", max_age="0")

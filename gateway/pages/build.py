@@ -21,8 +21,8 @@ from gateway.http.resource_metadata import public_origin
 from gateway.http.streams import Streams
 from gateway.keys.key_sets import KeySets
 from gateway.mcp.authorization_codes import Codes, MemoryCodes, RedisCodes
-from gateway.mcp.ending import Ending
 from gateway.mcp.front_door import FrontDoor
+from gateway.mcp.grant_ends import GrantEnds
 from gateway.mcp.sealed_tokens import SealedTokens
 from gateway.observe.logs import Logger
 from gateway.observe.metrics import WorkerMetrics
@@ -71,6 +71,7 @@ class Built:
     ) -> None:
         """Build it. `secret`: used without a secret_file; `sealed`: None without MCP. Raises GatewayError."""
         self.config = config
+        self._metrics = metrics
         self._secrets = secrets_of(config, secret)
         self.sealers = sealers = Sealers.of(self._secrets)
         self.threads: Threads = previous.threads if previous is not None else Threads()
@@ -94,13 +95,9 @@ class Built:
         self.pages: Pages = Pages(
             config, self.threads, log, secret=secret, once=once, sealer=sealers.outcome, previous=pages
         )
-        self.credentials: CredentialsCache = CredentialsCache(
-            config.cognito, self.threads, previous=self._same_credentials(previous)
-        )
+        self.credentials = self._new_credentials(previous)
         self._codes: Codes = self._same_codes(previous) or self._new_codes()
-        self.mcp = self._new_door(
-            sealed, ended=ended_sign_ins, users=users, prover=prover, metrics=metrics, log=log
-        )
+        self.mcp = self._new_door(sealed, ended_sign_ins, users, prover, log)
         portal = Portal(
             config,
             mcp=self.mcp,
@@ -132,10 +129,14 @@ class Built:
     def sign_in_again_at(self, asked: Asked, refusal: InsufficientAuthentication) -> str | None:
         """Return where a signed-in user gets a more recent or stronger sign-in (RFC 9470); None if nowhere.
 
-        A user who has only just signed in is refused: another round would prove nothing more.
+        A user who has only just signed in is refused: another round would prove nothing more. Where the
+        sign-in is merely too old, that is a user whose session is younger than the route allows.
         """
         session = self.by_cookie.known(asked) if asked.request.by_cookie and navigates(asked) else None
-        if session is None or time.time() - session.created < _JUST_SIGNED_IN:
+        young = _JUST_SIGNED_IN
+        if refusal.max_age is not None and not refusal.weak:
+            young = min(young, refusal.max_age)
+        if session is None or time.time() - session.created < young:
             return None
         pool = next((each for each in self.config.cognito.sign_in_pools if each.id == session.pool_id), None)
         if pool is None:
@@ -202,9 +203,11 @@ class Built:
         kept = now.sign_in.session.store != "cookie" or set(previous._secrets) <= set(self._secrets)
         return previous.sessions if kept else None
 
-    def _same_credentials(self, previous: Built | None) -> CredentialsCache | None:
+    def _new_credentials(self, previous: Built | None) -> CredentialsCache:
+        """Return a cache with the credentials of the previous one, if they are for the same pools."""
         same = previous is not None and previous.config.cognito == self.config.cognito
-        return previous.credentials if previous is not None and same else None
+        kept = previous.credentials if previous is not None and same else None
+        return CredentialsCache(self.config.cognito, self.threads, previous=kept)
 
     def _same_redis(self, previous: Built | None) -> Redis | None:
         if previous is None:
@@ -222,11 +225,9 @@ class Built:
     def _new_door(
         self,
         sealed: SealedTokens | None,
-        *,
         ended: EndedSignIns,
         users: Users,
         prover: Prover,
-        metrics: WorkerMetrics,
         log: Logger,
     ) -> FrontDoor | None:
         """None: no MCP client signs in here."""
@@ -238,7 +239,7 @@ class Built:
             mcp,
             tokens=sealed,
             codes=self._codes,
-            ending=Ending(
+            ending=GrantEnds(
                 ended,
                 None if self.redis is None else SharedEnds(self.redis, ended),
                 self.sessions.revoking,
@@ -247,7 +248,7 @@ class Built:
             ),
             users=users,
             prover=prover,
-            metrics=metrics,
+            metrics=self._metrics,
             log=log,
         )
 

@@ -162,7 +162,8 @@ def _missing(condition: Condition, who: Principal) -> Iterator[tuple[type[Forbid
 def _check_sign_in(condition: Condition, who: Principal, now: float) -> None:
     """Check how and when the user signed in (RFC 9470); a token that does not say fails."""
     missing = []
-    if condition.acr and who.named.get("acr") not in condition.acr:
+    weak = bool(condition.acr) and who.named.get("acr") not in condition.acr
+    if weak:
         missing.append(f"acr is none of {_listed(condition.acr)}")
     if condition.max_age is not None:
         signed_in_at = who.named.get("auth_time")
@@ -171,7 +172,9 @@ def _check_sign_in(condition: Condition, who: Principal, now: float) -> None:
             missing.append(f"signed in more than {condition.max_age:g} s ago")
     if missing:
         age = None if condition.max_age is None else int(condition.max_age)
-        raise InsufficientAuthentication("; ".join(missing), acr_values=" ".join(condition.acr), max_age=age)
+        raise InsufficientAuthentication(
+            "; ".join(missing), acr_values=" ".join(condition.acr), max_age=age, weak=weak
+        )
 
 
 def _claim_rule(name: str, values: Iterable[str]) -> ClaimRule:

@@ -138,7 +138,7 @@ class SharedEnds:
             await asyncio.wait((task,))
 
     async def add(self, ended: EndedSignIn) -> None:
-        """Tell the others. Raises RedisUnavailable."""
+        """Report one to the others. Raises RedisUnavailable."""
         life = int(LONGEST_LIFE + _LEEWAY)
         await self._redis.run(_ADD, [_KEY], [json.dumps(ended, separators=(",", ":")), _MOST, life])
 

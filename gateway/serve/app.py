@@ -96,10 +96,7 @@ class Gateway:
         self._access_of: AccessOf | None = previous._access_of if previous is not None else access_of
         self._secret: bytes = secret or (previous._secret if previous is not None else make_secret())
         self._sealed = self._new_sealed()
-        # Process-wide, as streams are.
-        self._ended_sign_ins: EndedSignIns = (
-            EndedSignIns(self._end_streams) if previous is None else previous._ended_sign_ins
-        )
+        self._ended_sign_ins = self._same_ends(previous) or EndedSignIns(self._end_streams)
         kept = self._same_authenticator(previous)
         # None: revocation is not checked. Belongs to the authenticator, whose tokens it watches.
         before: RevocationWatch | None = None if previous is None else previous.revocation
@@ -200,6 +197,10 @@ class Gateway:
         from gateway.mcp.sealed_tokens import SealedTokens  # noqa: PLC0415 - only where it is configured
 
         return SealedTokens(secrets_of(self.config, self._secret), mcp.resource)
+
+    def _same_ends(self, previous: Gateway | None) -> EndedSignIns | None:
+        """Process-wide, as streams are."""
+        return None if previous is None else previous._ended_sign_ins
 
     def _same_limits(self, previous: Gateway | None) -> Limits | None:
         """With their counters."""

@@ -115,6 +115,33 @@ def test_kept_tokens_need_no_password_and_are_the_owner_s_alone(local: LocalCogn
     assert "alice" not in kept.name
 
 
+def test_a_sign_in_that_is_too_old_for_a_route_is_made_again(tmp_path: Path) -> None:
+    day = {"AccessTokenValidity": 24, "IdTokenValidity": 24}
+    seed = {
+        "UserPools": [{**SEED["UserPools"][0], "Clients": [{**SEED["UserPools"][0]["Clients"][0], **day}]}]
+    }
+    with local_cognito.running(seed) as local:
+        local.hooks.offset = -3600
+        first = token(local, tmp_path, "--cache")
+        assert first.returncode == 0, first.stderr
+        local.hooks.offset = 0
+        kept = token(local, tmp_path, "--cache", "--max-age", "2h", stdin="")
+        assert (kept.returncode, kept.stdout) == (0, first.stdout)
+        # Renewing keeps auth_time: it would not do.
+        for flag in ("--cache", "--refresh"):
+            refused = token(local, tmp_path, flag, "--max-age", "5m", stdin="")
+            assert (refused.returncode, refused.stdout) == (1, "")
+            assert "password" in refused.stderr
+        again = token(local, tmp_path, "--cache", "--max-age", "5m")
+        assert again.returncode == 0, again.stderr
+        assert claims(again.stdout)["auth_time"] - claims(first.stdout)["auth_time"] >= 3600
+        kept = token(local, tmp_path, "--cache", "--max-age", "2h", stdin="")
+        assert kept.stdout == again.stdout
+        wrong = token(local, tmp_path, "--cache", "--max-age", "5")
+        assert wrong.returncode == 2
+        assert "has no unit" in wrong.stderr
+
+
 def test_files_that_others_could_read_or_write_are_not_used(local: LocalCognito, tmp_path: Path) -> None:
     assert token(local, tmp_path, "--cache").returncode == 0
     folder = tmp_path / ".local/state/cognito-gateway"

@@ -95,6 +95,13 @@ def port(text: str) -> int:
     return int(text)
 
 
+def duration(text: str) -> float:
+    from gateway.config import scalars
+
+    _usage(scalars.duration, text)
+    return scalars.duration(text)
+
+
 def method(text: str) -> str:
     from gateway.config import names
 

@@ -24,6 +24,7 @@ from gateway.commands.support.flags import (
     account_flags,
     config_flag,
     config_path_if_any,
+    duration,
     endpoint_flag,
     pool_flag,
 )
@@ -57,6 +58,12 @@ def sign_in_flags(parser: Parser) -> None:
     )
     parser.add_argument(
         "--refresh", action="store_true", help="get new tokens with the stored refresh token; implies --cache"
+    )
+    parser.add_argument(
+        "--max-age",
+        type=duration,
+        metavar="TIME",
+        help="with --cache, sign in again if the last sign-in is older, such as 5m (routes[].max_age)",
     )
     parser.add_argument(
         "--password-file", type=Path, metavar="FILE", help="default: prompt, or standard input"
@@ -93,6 +100,8 @@ class SignInRequest:
     keep: bool = False
     # Renew the tokens with the stored refresh token.
     refresh: bool = False
+    # Stored tokens of an older sign-in, in seconds, are neither used nor renewed.
+    max_age: float | None = None
     # The refresh token will be used: in a pool that remembers devices, one must be confirmed.
     renewable: bool = False
     # Standard input belongs to another program: prompts go to the controlling terminal.
@@ -126,6 +135,7 @@ def sign_in_request(
         endpoint_url=arguments.endpoint_url,
         keep=keep,
         refresh=arguments.refresh,
+        max_age=arguments.max_age,
         renewable=keep or renewable,
         at_terminal=at_terminal,
         attributes_file=arguments.attributes_file,
@@ -141,9 +151,12 @@ def obtain(request: SignInRequest, address: PoolAddress) -> Tokens:
     kept = KeptTokens.of(address, request.username, request.environ) if request.keep else None
     if kept is None:
         return _sign_in(address, request)
-    tokens = None if request.refresh else kept.read(time.time())
+    now = time.time()
+    # Renewing does not change when the user signed in.
+    young = request.max_age is None or now - kept.signed_in_at() <= request.max_age
+    tokens = kept.read(now) if young and not request.refresh else None
     if tokens is None:
-        tokens = _renewed(address, request, kept) or _sign_in(address, request)
+        tokens = (_renewed(address, request, kept) if young else None) or _sign_in(address, request)
         kept.write(tokens, time.time())
     return tokens
 

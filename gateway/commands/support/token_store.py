@@ -73,15 +73,22 @@ class KeptTokens:
 
     def internal_name(self) -> str:
         """Return the user's internal name, for renewals: with a client secret, an alias is not accepted."""
+        return str(self._unverified().get("username", ""))
+
+    def signed_in_at(self) -> float:
+        """Return when the user of the stored tokens signed in (auth_time, Unix time); 0 if it is unknown."""
+        at = self._unverified().get("auth_time")
+        return float(at) if isinstance(at, int | float) else 0.0
+
+    def _unverified(self) -> dict[str, Any]:
         import jwt
 
         kept = self._load() or {}
         try:
-            # Not verified: it is our own copy of Cognito's response, and Cognito checks the result.
-            unverified = jwt.decode(kept.get("access", ""), options={"verify_signature": False})
+            # Not verified: it is our own copy of Cognito's response, and Cognito or the API checks the token.
+            return dict(jwt.decode(kept.get("access", ""), options={"verify_signature": False}))
         except jwt.InvalidTokenError:
-            return ""
-        return str(unverified.get("username", ""))
+            return {}
 
     def write(self, tokens: Tokens, now: float) -> None:
         """Replace the stored tokens. Raises GatewayError if they cannot be written."""

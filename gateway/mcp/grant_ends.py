@@ -18,7 +18,7 @@ from gateway.sessions.session import Session
 from gateway.tokens.claims import decode
 
 
-class Ending:
+class GrantEnds:
     """Ends sign-ins under one configuration. Owns the calls in progress: `start`, `stop`."""
 
     def __init__(
@@ -86,4 +86,4 @@ class Ending:
         )
 
     def __repr__(self) -> str:
-        return f"<Ending, {len(self._calls)} calls in progress>"
+        return f"<GrantEnds, {len(self._calls)} calls in progress>"
