@@ -20,7 +20,7 @@ from tests.support.tokens import KeyPair
 from tests.support.wire import get, once
 
 HOUR = 3600
-DAY = {"AccessTokenValidity": 24, "IdTokenValidity": 24}
+DAY: dict[str, Any] = {"AccessTokenValidity": 24, "IdTokenValidity": 24}
 ROUTES = "routes: [{path: /payments/**, max_age: 5m}, {path: /mcp/**, max_age: 5m}]\n"
 
 
