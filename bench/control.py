@@ -45,7 +45,7 @@ class Control:
 
     def __str__(self) -> str:
         if self.rounds < LEAST_ROUNDS:
-            said = f"{self.rounds} rounds are too few to tell"
+            said = "too few rounds to tell"
         else:
             said = "quiet" if self.quiet else "TOO NOISY, the ratios of this run decide nothing"
         return f"control: nginx ÷ nginx {self.spread}: {said}"

@@ -39,6 +39,7 @@ CASES = (
     "one warm token from a trusted proxy",
     "a decision about it for that proxy",
 )
+BODY = body()
 Requests = Callable[[], list[bytes]]
 
 
@@ -56,7 +57,7 @@ async def count(directory: Path) -> None:
 
         def proxied(requests: Requests) -> None:
             turn(server, lanes, requests())  # noqa: B023 - called in this turn of the loop
-            assert all(lane.sink.last.endswith(body()) for lane in lanes)  # noqa: B023
+            assert all(lane.sink.last.endswith(BODY) for lane in lanes)  # noqa: B023
 
         def decided(requests: Requests) -> None:
             ask(server, lanes, requests())  # noqa: B023

@@ -36,7 +36,7 @@ class IdleConnections(Work):
         Column("after_mib", "RSS after"),
     )
     headline = EACH
-    goals: ClassVar[tuple[Goal, ...]] = (Goal("memory of an idle connection, KiB", "kib_each", 15),)
+    goals: ClassVar[tuple[Goal, ...]] = (Goal("memory of an idle connection, KiB", "kib_each", 6),)
     most_rounds = 3
     size: ClassVar[int] = 10_000
     upgrade: ClassVar[bool] = False

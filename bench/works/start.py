@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from bench.contestants import Contestant
+from bench.goals import Goal
 from bench.report import Column
 from bench.stats import Sample
 from bench.works.base import Arena, Work
@@ -18,6 +19,7 @@ class Start(Work):
     title = "start: from exec until ready, and until the first right answer"
     columns = (READY, SERVES)
     headline = READY
+    goals = (Goal("from exec until ready, ms", "ready_ms", 500),)
 
     def measure(self, arena: Arena, contestant: Contestant, number: int) -> Sample:
         contestant.stop()

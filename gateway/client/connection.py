@@ -379,7 +379,8 @@ class ClientConnection(asyncio.BufferedProtocol):
                     self._join_line()
                     break
                 left -= 1
-                item = reader.next(data)
+                # Nothing is left after most answers of our own.
+                item = reader.next(data) if data or reader.held else None
                 data = b""
                 if item is None:
                     self._await_head()

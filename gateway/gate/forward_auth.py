@@ -12,24 +12,16 @@ from __future__ import annotations
 
 import re
 from copy import copy
+from functools import lru_cache
 from typing import NamedTuple
 
 from gateway.errors import AmbiguousPath, BadRequest, MethodNotAllowed, OriginalRequestUnclear, Refusal
 from gateway.gate.verdict import Verdict
 from gateway.http.answers import Answer
-from gateway.http.headers import HeaderKind
+from gateway.http.headers import NAMING_NAMES, NAMING_PAIRS, HeaderKind
 from gateway.http.request import Asked, Request, check_host, check_method
 from gateway.policy.paths import split_target
 
-# (target, method). X-Original-URI is the spelling in nginx's own documentation; ignoring it would judge an
-# unnamed request in place of one to a route for admins.
-_PAIRS = (
-    (b"x-original-url", b"x-original-method"),
-    (b"x-original-uri", b"x-original-method"),
-    (b"x-forwarded-uri", b"x-forwarded-method"),
-)
-_NAMES = frozenset(name for pair in _PAIRS for name in pair)
-_X = frozenset({b"X-", b"x-"})
 # RFC 3986 sections 3.1, 3.2: a scheme, an authority without userinfo, and a path that begins with a slash.
 # nginx accepts a Host with `?` or `#`, which moves the path in `$scheme://$http_host$request_uri`.
 _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f:.]+\](?::[0-9]{0,5})?)(/.*)")
@@ -37,6 +29,9 @@ _ABSOLUTE = re.compile(r"(?i)(https?)://([a-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9a-f
 _WITH_SIGN_IN = "-or-sign-in"
 # The response is valid only as long as the token, whose expiry the proxy does not know.
 _UNCACHED = (b"Cache-Control", b"no-store")
+# Requests named before, which are few; longer ones are read each time, so that nobody can fill the memory.
+_REMEMBERED = 1024
+_REMEMBERED_LENGTH = 256
 
 
 class Original(NamedTuple):
@@ -74,10 +69,13 @@ def original(request: Request, endpoint: str) -> Original | None:
     behind = request.raw_path[len(endpoint) :]
     if not behind and len(headers) == 2:
         # One pair, as almost always.
-        for target, method in _PAIRS:
+        for target, method in NAMING_PAIRS:
             if target in headers and method in headers:
-                return _named(headers[target], headers[method])
-    named = [_named(headers[target], headers.get(method)) for target, method in _PAIRS if target in headers]
+                url, word = headers[target], headers[method]
+                short = len(url) + len(word) <= _REMEMBERED_LENGTH
+                return _known(url, word) if short else _named(url, word)
+    pairs = [(headers[target], headers.get(method)) for target, method in NAMING_PAIRS if target in headers]
+    named = [_named(target, method) for target, method in pairs]
     if behind:
         named.append(_original(request.method, behind + request.query))
     if not named:
@@ -95,18 +93,12 @@ def about(request: Request, named: Original, *, redirects: bool = False) -> Aske
     if named.host is not None:
         head = copy(head)
         head.forwarded_host, head.forwarded_proto = named.host, named.proto
-    return Asked(
-        request,
-        named.method,
-        named.raw_path,
-        named.query,
-        head,
-        request.credentials,
-        request.upgrade,
-        elsewhere=True,
-        redirects=redirects,
-        # Envoy passes on what its client says of X-Forwarded-Host.
-        host=request.head.host if named.by_path else head.forwarded_host or request.head.host,
+    # Envoy passes on what its client says of X-Forwarded-Host.
+    host = request.head.host if named.by_path else head.forwarded_host or request.head.host
+    method, path, query, credentials = named.method, named.raw_path, named.query, request.credentials
+    # As in `Request.asked`: the call `Asked(…)` would be a twentieth of a decision.
+    return tuple.__new__(
+        Asked, (request, method, path, query, head, credentials, request.upgrade, True, None, redirects, host)
     )
 
 
@@ -118,8 +110,12 @@ def allowed(request: Request, verdict: Verdict) -> Answer:
     """
     if isinstance(verdict, Answer):
         return Answer(200, headers=[_UNCACHED, *verdict.headers])
-    request.answer_lines += verdict.identity
-    return Answer(200, headers=[_UNCACHED, (b"X-Request-Id", request.request_id)])
+    # As whole lines: nothing else is in the response, and it is the whole cost of a proxy's request.
+    request.answer_lines += b"%bCache-Control: no-store\r\nX-Request-Id: %b\r\n" % (
+        verdict.identity,
+        request.request_id,
+    )
+    return Answer(200)
 
 
 def status_for_proxy(refusal: Refusal) -> int:
@@ -157,17 +153,14 @@ def _refuse_head(request: Request) -> None:
 def _naming_headers(request: Request) -> dict[bytes, str]:
     """Return the headers that name a request, each at most once."""
     found: dict[bytes, str] = {}
-    for line in [line for line in request.head.kept if line[:2] in _X]:
-        name, _, value = line.partition(b":")
-        name = name.lower()
-        if name in _NAMES:
-            if name in found:
-                raise OriginalRequestUnclear(f"{name.decode('ascii')} occurs twice")
-            found[name] = value.strip().decode("latin-1")
+    for name, value in request.head.naming:
+        if name in found:
+            raise OriginalRequestUnclear(f"{name.decode('ascii')} occurs twice")
+        found[name] = value.strip().decode("latin-1")
     for token in request.head.connection.lower().split(b",") if request.head.connection else ():
         # A client's `Connection: X-Original-URL`, forwarded by its proxy (Traefik CVE-2024-45410), would drop
         # the header as hop-by-hop and leave no request named.
-        if token.strip() in _NAMES:
+        if token.strip() in NAMING_NAMES:
             raise OriginalRequestUnclear("Connection names a header that names the request")
     return found
 
@@ -181,6 +174,9 @@ def _named(target: str, method: str | None) -> Original:
         return _original(method, target)
     proto, host, rest = absolute.groups()
     return _original(method, rest, host=host.encode("ascii"), proto=proto.lower().encode("ascii"))
+
+
+_known = lru_cache(_REMEMBERED)(_named)
 
 
 def _original(method: str, target: str, host: bytes | None = None, proto: bytes | None = None) -> Original:

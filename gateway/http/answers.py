@@ -133,7 +133,7 @@ def render(answer: Answer, *, keep_alive: bool, http10: bool, head_only: bool, m
     `head_only` omits the body, for HEAD; `more` is a run of whole header lines.
     """
     status = answer.status
-    lines = b"".join([b"%b: %b\r\n" % header for header in answer.headers])
+    lines = b"".join([b"%b: %b\r\n" % header for header in answer.headers]) if answer.headers else b""
     # RFC 9110 section 8.6: a 204 has no Content-Length.
     length = b"" if status == 204 else b"Content-Length: %d\r\n" % len(answer.body)
     return b"HTTP/1.1 %d %b\r\nDate: %b\r\n%b%b%b%b\r\n%b" % (

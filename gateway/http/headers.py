@@ -46,10 +46,13 @@ class HeaderKind(IntEnum):
     TRACESTATE = 15
     # Dropped, and spelled so that servers disagree about which name it is.
     ODD = 16
+    # Names the request that another proxy asks about (gate/forward_auth.py); passed on as well.
+    NAMING = 17
 
 
 # The most common ones as globals: a lookup in the enum costs more than the comparison.
 _AUTHORIZATION, _HOST, _DROP = HeaderKind.AUTHORIZATION, HeaderKind.HOST, HeaderKind.DROP
+_NAMING = HeaderKind.NAMING
 
 # Hop-by-hop: RFC 9110 section 7.6.1, section 11.7 (Proxy-Auth*), RFC 9112 appendix C.2.2 (Proxy-Connection).
 # Transfer-Encoding, Connection and Upgrade have separate kinds.
@@ -77,6 +80,14 @@ _TRACE: dict[bytes, HeaderKind] = {
     b"traceparent": HeaderKind.TRACEPARENT,
     b"tracestate": HeaderKind.TRACESTATE,
 }
+# Forward auth: (target, method). X-Original-URI is the spelling in nginx's own documentation; ignoring it
+# would judge an unnamed request in place of one to a route for admins.
+NAMING_PAIRS = (
+    (b"x-original-url", b"x-original-method"),
+    (b"x-original-uri", b"x-original-method"),
+    (b"x-forwarded-uri", b"x-forwarded-method"),
+)
+NAMING_NAMES = frozenset(name for pair in NAMING_PAIRS for name in pair)
 # AWS reads signatures and commands to its services from these, as the word of the request's signer, so only
 # the gateway writes them. API Gateway and Lambda read X-Amzn-* as well.
 _AWS_PREFIXES = (b"x-amz-", b"x-amzn-")
@@ -141,6 +152,8 @@ class HeaderTable:
         known = self._kinds.get(name)
         if known is None:
             known = self._classify(name)
+            if known is HeaderKind.KEEP and name.lower() in NAMING_NAMES:
+                known = HeaderKind.NAMING
             if len(self._kinds) < _REMEMBERED_NAMES and len(name) <= _REMEMBERED_LENGTH:
                 self._kinds[name] = known
         return known
@@ -208,6 +221,7 @@ class Scanned:
         "kept",
         "laid_out",
         "many_hosts",
+        "naming",
         "odd_name",
         "own_cookies",
         "raw",
@@ -246,6 +260,8 @@ class Scanned:
         self.forwarded_host: bytes | None = None
         # X-Forwarded-Host was a list, or occurred several times.
         self.many_hosts = False
+        # (name in lower case, value) of what names another request, also where Connection drops the line.
+        self.naming: tuple[tuple[bytes, bytes], ...] = ()
         self.traceparent: bytes | None = None
         # Whole lines: a list may be spread over several (W3C Trace Context section 3.3.1).
         self.tracestate = b""
@@ -267,6 +283,9 @@ def scan(headers: RawHeaders, table: HeaderTable) -> Scanned:
         elif kind is _HOST:
             scanned.host = value
             kept.append(b"Host: %b\r\n" % value)
+        elif kind is _NAMING:
+            kept.append(b"%b: %b\r\n" % (name, value))
+            scanned.naming += ((name.lower(), value),)
         elif kind is not _DROP:
             _scan_special(scanned, kind, value, table)
     if scanned.connection is not None:
