@@ -96,7 +96,7 @@ class Process:
     def running(self) -> bool:
         return self._popen.poll() is None
 
-    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 60.0, pause: float = 0.002) -> None:
+    def wait_until(self, ready: Callable[[], bool], *, seconds: float = 120.0, pause: float = 0.002) -> None:
         """Wait for `ready()`. Raises BenchError if the process ends first or time runs out."""
         deadline = time.monotonic() + seconds
         while not ready():

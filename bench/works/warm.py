@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from bench.contestants import Contestant
 from bench.goals import Goal
+from bench.report import Column
 from bench.stats import Sample
 from bench.works.base import CPU, LOADED, Arena, Work
 
@@ -11,10 +14,10 @@ from bench.works.base import CPU, LOADED, Arena, Work
 class Warm(Work):
     name = "warm"
     title = "one warm token"
-    columns = LOADED
+    columns: ClassVar[tuple[Column, ...]] = LOADED
     headline = CPU
     controlled = True
-    goals = (
+    goals: ClassVar[tuple[Goal, ...]] = (
         Goal("CPU per request ÷ HAProxy", "cpu_us", 0.80, "haproxy"),
         Goal("CPU per request ÷ nginx", "cpu_us", 2.3, "nginx"),
     )
