@@ -21,7 +21,7 @@ from bench.load.plan import LoadPlan, LoadResult
 from bench.load.run import finish_builtin, start_builtin
 from bench.processes import BenchError, Process, answers, free_port
 from bench.upstream import body
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 ANSWER = b"HTTP/1.1 %s\r\nContent-Length: 2\r\n\r\nok"
 
@@ -69,14 +69,14 @@ async def test_closed_loop_sends_the_first_token_only(server: Any, plan: Any) ->
     assert result.requests == server.seen["t0"] > 10
     assert result.failed == 0
     assert 0 < result.p50_ms <= result.p99_ms
-    assert 0.3 <= result.seconds < 20
+    assert 0.3 <= result.seconds < PATIENCE
 
 
 async def test_once_sends_each_of_its_share_once_and_ends(server: Any, plan: Any) -> None:
-    result = await Generator(replace(plan, order="once", offset=10, count=20, seconds=30)).run()
+    result = await Generator(replace(plan, order="once", offset=10, count=20, seconds=600)).run()
     assert server.seen == {f"t{number}": 1 for number in range(10, 30)}
     assert (result.requests, result.failed) == (20, 0)
-    assert result.seconds < 20
+    assert result.seconds < PATIENCE
 
 
 async def test_cycle_takes_all_in_turn(server: Any, plan: Any) -> None:
@@ -88,7 +88,7 @@ async def test_cycle_takes_all_in_turn(server: Any, plan: Any) -> None:
 async def test_open_loop_keeps_its_schedule(server: Any, plan: Any) -> None:
     result = await Generator(replace(plan, rate=200.0, seconds=0.5)).run()
     assert result.requests == server.seen["t0"] == 100
-    assert 0.45 < result.seconds < 20
+    assert 0.45 < result.seconds < PATIENCE
 
 
 @pytest.mark.parametrize("rate", [None, 200.0])
@@ -149,7 +149,7 @@ needs_wrk = pytest.mark.skipif(not WRK, reason="wrk is not installed")
 
 @needs_wrk
 async def test_wrk_sends_each_of_its_share_once_and_reports_at_once(server: Any, plan: Any) -> None:
-    once = replace(plan, order="once", offset=10, count=20, seconds=30)
+    once = replace(plan, order="once", offset=10, count=20, seconds=600)
     result = await asyncio.to_thread(wrk.run, WRK, once, frozenset({0}))
     # It leaves as soon as the last one is on its way.
     with contextlib.suppress(TimeoutError):
@@ -158,7 +158,7 @@ async def test_wrk_sends_each_of_its_share_once_and_reports_at_once(server: Any,
     # Answers still on their way when the last request left are not counted by wrk: at most one a connection.
     assert 20 - 4 <= result.requests <= 20
     assert result.failed == 0
-    assert result.seconds < 20
+    assert result.seconds < PATIENCE
 
 
 @needs_wrk

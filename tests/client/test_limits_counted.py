@@ -148,7 +148,7 @@ async def test_an_unanswered_syn_ends_with_connect_timeout(tmp_path: Path, host:
             began = time.monotonic()
             replies = await asyncio.gather(*(once(gateway.port, get("/")) for _ in range(5)))
             assert [reply.status for reply in replies] == [502] * 5
-            assert 0.19 < time.monotonic() - began < 10  # the kernel gives up after two minutes
+            assert 0.19 < time.monotonic() - began < 100  # the kernel gives up after two minutes
             await settled(gateway)
             assert gateway.worker.app.pool.open == 0
             metrics = gateway.worker.metrics

@@ -25,7 +25,7 @@ from tests.support.certificates import Authority, calling
 from tests.support.loops import on_both_loops
 from tests.support.running import Running, logged, running
 from tests.support.tls_serving import greeting, install, served, serving
-from tests.support.waiting import until
+from tests.support.waiting import Lag, until
 from tests.support.wire import Client, Received, Upstream, get, once
 
 MEBI = bytes(range(256)) * 4096
@@ -248,10 +248,12 @@ async def test_a_handshake_has_header_timeout(tmp_path: Path) -> None:
     async with serving(tmp_path, listen="header_timeout: 200ms") as (gateway, _):
         for opening in (b"", b"\x16\x03\x01\x02\x00\x01"):
             began = time.monotonic()
-            async with await Client.connect(gateway.port) as client:
+            async with Lag() as lag, await Client.connect(gateway.port) as client:
                 await client.send(opening)
                 assert await client.closed()
-                assert 0.1 < time.monotonic() - began < 8  # by default it is 10 s
+                took = time.monotonic() - began
+            assert took > 0.1
+            assert took - lag.seconds < 8  # by default it is 10 s
         assert complaints(gateway) == []
 
 
@@ -336,14 +338,14 @@ async def test_half_a_handshake_and_idle_connections_hold_no_more_than_they_may(
 
 @on_both_loops
 async def test_an_idle_connection_does_not_delay_the_exit(tmp_path: Path) -> None:
-    async with serving(tmp_path, drain_timeout="20s") as (gateway, authority):
+    async with serving(tmp_path, drain_timeout="200s") as (gateway, authority):
         # Reads nothing more, so it does not answer the closure alert either.
         client = await Client.connect(gateway.port, calling(authority))
         assert (await client.ask(get("/"))).status == 401
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]  # reads and writes
         began = time.monotonic()
         await gateway.worker.stop()
-        assert time.monotonic() - began < 15
+        assert time.monotonic() - began < 100
         client.writer.transport.abort()
 
 

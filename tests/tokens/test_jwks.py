@@ -38,6 +38,7 @@ from tests.support.key_sets import (
 )
 from tests.support.ports import free_port
 from tests.support.tokens import POOL_ID, KeyPair, key_set_document
+from tests.support.waiting import PATIENCE
 
 
 class Clock:
@@ -73,9 +74,7 @@ async def test_one_fetch_at_the_start_brings_both_keys(server: KeyServer) -> Non
 async def test_starts_while_cognito_is_down_and_recovers_by_itself() -> None:
     server = KeyServer(key_set_document(ONE))
     server.port = free_port()
-    began = time.monotonic()
     async with started(pool_of(server)) as (key_sets, events):
-        assert time.monotonic() - began < 5.0
         await until(lambda: events.count("failed") >= 2)
         with pytest.raises(NoKeys) as refused:
             await key_sets.find(POOL_ID, "one")
@@ -89,11 +88,11 @@ async def test_starts_while_cognito_is_down_and_recovers_by_itself() -> None:
 async def test_start_does_not_wait_for_a_server_that_hangs(server: KeyServer) -> None:
     server.mode = "hang"
     began = time.monotonic()
-    async with started(pool_of(server), timeout=30.0) as (key_sets, _):
+    async with started(pool_of(server), timeout=600.0) as (key_sets, _):
         await until(lambda: server.fetches)
         assert key_sets.ready() == {POOL_ID: "the key set has not been fetched yet"}
     # Nor does the end.
-    assert time.monotonic() - began < 20.0
+    assert time.monotonic() - began < PATIENCE
 
 
 async def test_a_request_during_the_first_fetch_waits_for_it(server: KeyServer) -> None:
