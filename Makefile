@@ -57,8 +57,8 @@ coverage: $(VENV)/.test ## run the fast tests with branch coverage; fails unless
 soak: $(VENV)/.test ## send two million requests of every kind; fails unless memory stays flat
 	$(BIN)/python -m tests.faults.soak $(ARGS)
 
-fuzz: $(VENV)/.test ## run the fuzz targets, fifty times as long as in a test run
-	FUZZ_TIMES=50 $(PYTEST) --timeout 0 tests/fuzz $(ARGS)
+fuzz: $(VENV)/.test ## run the fuzz targets and the tests of paths and routes, fifty times as long as in a test run
+	FUZZ_TIMES=50 $(PYTEST) --timeout 0 tests/fuzz tests/policy tests/local_cognito/test_wire.py $(ARGS)
 
 sslyze: .venv-sslyze/.done ## install sslyze, which one test uses, in its own environment: it pins an older cryptography
 

@@ -20,6 +20,7 @@ from local_cognito.operations import OPERATIONS
 from local_cognito.server import LocalCognito, require_loopback
 from local_cognito.shapes import Field
 from tests.support.emulator import Cognito
+from tests.support.fuzz import examples
 from tests.support.local_cognito import serving
 
 SIGNATURE = (
@@ -181,7 +182,7 @@ def _members(fields: Mapping[str, Field]) -> st.SearchStrategy[dict[str, Any]]:
     return st.fixed_dictionaries({}, optional={name: _shaped(field) for name, field in fields.items()})
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(150), deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data(), operation=st.sampled_from(sorted(_TABLE)))
 def test_no_json_makes_an_operation_fail(cognito: Cognito, data: st.DataObject, operation: str) -> None:
     """Whatever the members hold, the answer is a result or an AwsError; anything else would be a 500."""

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.errors import AmbiguousPath, BadRequest
 from gateway.policy.paths import canonical_path, split_target
 from tests.support.costs import cpu_seconds
+from tests.support.fuzz import examples
 
 # Fragments that some server somewhere reads as another thing than the next server does.
 _DOUBTFUL = [
@@ -69,7 +70,7 @@ def lax_readings(raw_path: str) -> set[str]:
     return readings
 
 
-@settings(max_examples=1500)
+@settings(max_examples=examples(500))
 @given(fragments | any_text)
 @example("/public/%25%32%65%25%32%65/admin")
 @example("/public/%25%32%66..%25%32%66admin")
@@ -82,7 +83,7 @@ def test_accepted_requests_read_the_same_to_every_server(raw_path: str) -> None:
     assert lax_readings(raw_path) == {path}
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(200))
 @given(st.lists(st.text(st.characters(codec="utf-8", min_codepoint=0xA1), min_size=1), max_size=4))
 def test_what_is_not_ascii_is_accepted_encoded_and_matched_decoded(segments: list[str]) -> None:
     path = "/" + "/".join(segments)

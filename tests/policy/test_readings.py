@@ -20,6 +20,7 @@ from gateway.policy.paths import BACKSLASH, SLASH, canonical_path
 from gateway.policy.readings import readings
 from gateway.policy.routes import RouteTable
 from tests.support.costs import cpu_seconds
+from tests.support.fuzz import examples
 
 _switch = st.sampled_from(["reject", "pass"])
 switches = st.builds(Paths, _switch, _switch, _switch)
@@ -99,7 +100,7 @@ def _marked(view: str) -> str:
     return re.sub(r"(?i)%5c|\\", BACKSLASH, view)
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(raw_paths, switches)
 @example("/public;%2fadmin", EVERYTHING)
 @example("/a%3bb;c/d", EVERYTHING)
@@ -125,7 +126,7 @@ TABLE = RouteTable(
 )
 
 
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(raw_paths, switches)
 @example("/public/..%2fadmin", EVERYTHING)
 @example("/public%2f..%2f/admin", EVERYTHING)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.config.model import Auth, Route
 from gateway.policy.decide import need_of
 from gateway.policy.routes import RouteTable
+from tests.support.fuzz import examples
 
 _segment = st.sampled_from(["a", "b", "", "*", "**", "a.b"])
 _pattern = st.lists(_segment, min_size=1, max_size=4).map(lambda parts: "/" + "/".join(parts))
@@ -57,7 +58,7 @@ def other_spelling(path: str) -> str:
     return path[:-1] if path.endswith("/") else path + "/"
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(200))
 @given(_RULES, _path, _METHODS)
 # What was passed over below a `**` was between, and not nothing.
 @example([("/**/a/b", None, "none")], "/a/a/axb/b", "GET")
@@ -68,7 +69,7 @@ def test_the_first_route_that_fits_wins(rules: Rules, path: str, method: str) ->
     assert RouteTable(routes).match(path, method) is first(routes, path, method)
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(200))
 @given(_RULES, st.lists(_path, min_size=1, max_size=3, unique=True), _METHODS)
 def test_the_scopes_required_satisfy_every_reading_and_spelling(
     rules: Rules, paths: list[str], method: str
