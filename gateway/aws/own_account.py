@@ -11,10 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.aws.cognito_client import CognitoClient
-from gateway.aws.values import Passkey, PoolAddress
+from gateway.aws.values import CognitoRefused, OwnUser, Passkey, PoolAddress
 
 # Developer guide, "Passkey": at most 20 for each user; ListWebAuthnCredentials returns as many at once.
 _MOST_PASSKEYS = 20
+# API reference, SetUserMFAPreference: second factor → member of the request.
+_FACTORS = {
+    "SOFTWARE_TOKEN_MFA": "SoftwareTokenMfaSettings",
+    "SMS_MFA": "SMSMfaSettings",
+    "EMAIL_OTP": "EmailMfaSettings",
+}
 
 
 class OwnAccount:
@@ -29,6 +35,65 @@ class OwnAccount:
         other = copy.copy(self)
         other._connection = self._connection.seen_from(client)
         return other
+
+    def read(self, access_token: str) -> OwnUser:
+        answer = self._connection.call("get_user", AccessToken=access_token)
+        return OwnUser(
+            username=answer["Username"],
+            attributes={each["Name"]: each.get("Value", "") for each in answer.get("UserAttributes") or ()},
+            factors=tuple(answer.get("UserMFASettingList") or ()),
+            preferred=answer.get("PreferredMfaSetting") or "",
+        )
+
+    def update(self, access_token: str, values: Mapping[str, str]) -> tuple[str, ...]:
+        """Change attributes; return those for which a code was sent to the new address."""
+        given = [{"Name": name, "Value": value} for name, value in values.items()]
+        answer = self._connection.call(
+            "update_user_attributes", AccessToken=access_token, UserAttributes=given
+        )
+        sent = answer.get("CodeDeliveryDetailsList") or ()
+        return tuple(each["AttributeName"] for each in sent if each.get("AttributeName"))
+
+    def verify(self, access_token: str, attribute: str, code: str) -> None:
+        self._connection.call(
+            "verify_user_attribute", AccessToken=access_token, AttributeName=attribute, Code=code
+        )
+
+    def send_code(self, access_token: str, attribute: str) -> None:
+        self._connection.call(
+            "get_user_attribute_verification_code", AccessToken=access_token, AttributeName=attribute
+        )
+
+    def delete(self, access_token: str) -> None:
+        """Delete the account, permanently."""
+        self._connection.call("delete_user", AccessToken=access_token)
+
+    # --- second factors ---
+
+    def begin_authenticator(self, access_token: str) -> str:
+        """Return a new key for an authenticator app; the one in use stays until it is verified."""
+        answer = self._connection.call("associate_software_token", AccessToken=access_token)
+        return str(answer["SecretCode"])
+
+    def finish_authenticator(self, access_token: str, code: str) -> None:
+        """Verify the app's first code, and ask for codes of the app from now on."""
+        answer = self._connection.call("verify_software_token", AccessToken=access_token, UserCode=code)
+        if answer.get("Status") != "SUCCESS":
+            raise CognitoRefused("EnableSoftwareTokenMFAException", "incorrect code: try the next one")
+        self.use_factor(access_token, "SOFTWARE_TOKEN_MFA", preferred=True)
+
+    def use_factor(self, access_token: str, factor: str, *, preferred: bool) -> None:
+        """Use a second factor that is set up, along with others."""
+        self._connection.call(
+            "set_user_mfa_preference",
+            AccessToken=access_token,
+            **{_FACTORS[factor]: {"Enabled": True, "PreferredMfa": preferred}},
+        )
+
+    def drop_factor(self, access_token: str, factor: str) -> None:
+        self._connection.call(
+            "set_user_mfa_preference", AccessToken=access_token, **{_FACTORS[factor]: {"Enabled": False}}
+        )
 
     # --- passkeys ---
 

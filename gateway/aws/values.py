@@ -90,6 +90,17 @@ class Tokens:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnUser:
+    """A signed-in user's account. `factors`: the second factors in use; `preferred`: one of them, or
+    empty."""
+
+    username: str
+    attributes: Mapping[str, str] = field(repr=False)
+    factors: tuple[str, ...] = ()
+    preferred: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Passkey:
     """A passkey of a user. `name`: Cognito's, after the program or device that holds it.
 

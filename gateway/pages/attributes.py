@@ -35,7 +35,7 @@ class Field:
         return PREFIX + self.name
 
 
-_STANDARD = {
+STANDARD = {
     each.name: each
     for each in (
         Field("email", "Email", "email", "email", plain=True, inputmode="email"),
@@ -59,7 +59,7 @@ _STANDARD = {
 
 
 def field_for(name: str, value: str = "") -> Field:
-    known = _STANDARD.get(name)
+    known = STANDARD.get(name)
     if known is None:
         words = name.removeprefix("custom:").replace("_", " ").strip()
         known = Field(name, words[:1].upper() + words[1:])

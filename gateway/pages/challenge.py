@@ -6,22 +6,20 @@ step; an authenticator's key is shown until it is verified, never after.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gateway.aws.relying_party import PASSKEY
 from gateway.aws.values import Challenge, Tokens
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import passkey_autofill, refusal_texts, sign_in_steps, unconfirmed
+from gateway.pages import authenticator_key, passkey_autofill, refusal_texts, sign_in_steps, unconfirmed
 from gateway.pages.attempts import Key
 from gateway.pages.codes import must_reset
 from gateway.pages.features import GET, allowing
 from gateway.pages.kept import forget_step, kept_step
 from gateway.pages.once import Once
 from gateway.pages.password_rules import broken, rules
-from gateway.pages.qr_code import authenticator_uri, qr_code
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in_steps import SignInStep
@@ -173,17 +171,10 @@ async def _form(
         rules=rules(await turn.policy()) if shown.kind == "new_password" else None,
         kept={"step": step.id},
         links={"sign_in": again, "forgot": turn.link("/forgot_password")},
-        authenticator=await _authenticator(turn, step),
+        authenticator=(
+            await authenticator_key.shown(turn.page.origin, step.challenge.username, step.secret)
+            if step.secret
+            else None
+        ),
     )
     return allowing(answer, GET) if shown.kind == "passkey" else answer
-
-
-async def _authenticator(turn: Turn, step: SignInStep) -> dict[str, Any] | None:
-    """Return the key being set up, as a QR code and as text."""
-    if not step.secret:
-        return None
-    site = turn.page.origin.partition("://")[2]
-    uri = authenticator_uri(site, step.challenge.username, step.secret)
-    # In groups of four, for reading off a screen; authenticator apps ignore the spaces.
-    spaced = " ".join(step.secret[at : at + 4] for at in range(0, len(step.secret), 4))
-    return {"picture": await asyncio.to_thread(qr_code, uri), "secret": spaced, "uri": uri}

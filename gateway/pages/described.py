@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.aws.relying_party import first_factors
+from gateway.aws.relying_party import first_factors, party_of
 from gateway.aws.values import CognitoRefused, NoAwsCredentials
 from gateway.errors import GatewayError
 from gateway.pages.password_rules import Policy
@@ -51,6 +51,13 @@ class Described:
     # The username is an e-mail address, a phone number, or either; empty: a name that the user chooses.
     username_attributes: tuple[str, ...]
     required: tuple[str, ...]
+    # Attributes that their user may change.
+    mutable: tuple[str, ...] = ()
+    # Those that the app client names as writable; None if it names none, or its settings are unknown.
+    writable: tuple[str, ...] | None = None
+    # The second factors that the pool offers; None if they are unknown.
+    second_factors: tuple[str, ...] | None = None
+    mfa_required: bool = False
     # Of choice-based sign-in.
     first_factors: tuple[str, ...] = ()
     # Of passkeys: None if it is unknown, empty if none is set (gateway/aws/relying_party.py).
@@ -119,8 +126,13 @@ def _passes(error: GatewayError) -> bool:
     return not isinstance(error, NoAwsCredentials)
 
 
-def described_by(answer: Mapping[str, Any], relying_party: str | None = None) -> Described:
-    """Parse the UserPool member of a DescribeUserPool response. `relying_party`: as in Described."""
+def described_by(
+    answer: Mapping[str, Any],
+    client: Mapping[str, Any] | None = None,
+    mfa_config: Mapping[str, Any] | None = None,
+) -> Described:
+    """Parse the UserPool member of a DescribeUserPool response, the app client and the response of
+    GetUserPoolMfaConfig; None: IAM does not allow to read them."""
     policy = (answer.get("Policies") or {}).get("PasswordPolicy") or {}
     schema = answer.get("SchemaAttributes") or []
     return Described(
@@ -136,6 +148,24 @@ def described_by(answer: Mapping[str, Any], relying_party: str | None = None) ->
         required=tuple(
             each["Name"] for each in schema if each.get("Required") and each.get("Name") not in _MADE
         ),
+        mutable=tuple(
+            each["Name"] for each in schema if each.get("Mutable", True) and each.get("Name") not in _MADE
+        ),
+        writable=tuple((client or {}).get("WriteAttributes") or ()) or None,
+        second_factors=None if mfa_config is None else _second_factors(mfa_config),
+        mfa_required=answer.get("MfaConfiguration") == "ON",
         first_factors=first_factors(answer),
-        relying_party=relying_party,
+        relying_party=None if mfa_config is None else party_of(mfa_config),
     )
+
+
+def _second_factors(mfa_config: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the second factors that a pool offers, by a GetUserPoolMfaConfig response."""
+    if mfa_config.get("MfaConfiguration", "OFF") == "OFF":
+        return ()
+    offered = {
+        "SOFTWARE_TOKEN_MFA": (mfa_config.get("SoftwareTokenMfaConfiguration") or {}).get("Enabled", False),
+        "SMS_MFA": "SmsMfaConfiguration" in mfa_config,
+        "EMAIL_OTP": "EmailMfaConfiguration" in mfa_config,
+    }
+    return tuple(name for name, on in offered.items() if on)

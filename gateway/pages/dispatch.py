@@ -46,7 +46,12 @@ if TYPE_CHECKING:
 _SIGNING_IN = frozenset(
     {"/sign_in", "/challenge", "/passkey", "/sign_up", "/confirm", "/forgot_password", "/reset_password"}
 )
-_SIGNED_IN = frozenset({"/", "/add_passkey", "/change_password", "/passkeys", "/setup"})
+_SIGNED_IN = frozenset(
+    {
+        *("/", "/account", "/add_passkey", "/authenticator", "/change_password", "/delete_account"),
+        *("/passkeys", "/profile", "/second_factor", "/setup", "/verify_attribute"),
+    }
+)
 Served = TypeVar("Served")
 # What answers forms that scripts send.
 _FOR_PROGRAMS = frozenset({"/credentials", "/passkey_options"})

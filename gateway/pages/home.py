@@ -104,7 +104,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         curl=shlex.join(command),
         # Managed login has its own page for it.
         changes_password=pool.domain is None,
-        has_passkeys=may_manage(page) and await pool.takes_passkeys(page.origin),
+        has_account=may_manage(page),
         may_set_up=may_change(portal, page),
         has_credentials=shows and pool.configured.identity_pool_id is not None,
         aws=aws,

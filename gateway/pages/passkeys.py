@@ -16,7 +16,7 @@ from gateway.http.answers import Answer
 from gateway.pages import passkey_autofill, refusal_texts
 from gateway.pages.features import CREATE, allowing
 from gateway.pages.home import Moment, moment
-from gateway.pages.recent import may_manage, owner
+from gateway.pages.own_account import holder
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn
@@ -106,11 +106,11 @@ async def add(portal: Portal, page: PageRequest) -> Answer:
 
 async def _at(portal: Portal, page: PageRequest) -> tuple[Turn, Session] | Answer:
     """Return turn and session. Raises NotFound where nobody can sign in with a passkey."""
-    at = owner(portal, page)
+    at = holder(portal, page)
     if isinstance(at, Answer):
         return at
     turn, _ = at
-    if not may_manage(page) or not await turn.pool.takes_passkeys(page.origin):
+    if not await turn.pool.takes_passkeys(page.origin):
         raise NotFound("nobody signs in with a passkey here")
     return at
 

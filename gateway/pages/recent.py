@@ -24,12 +24,15 @@ RECENT = 900.0
 SCOPE = "aws.cognito.signin.user.admin"
 
 
-def owner(portal: Portal, page: PageRequest, *, recent: bool = True) -> tuple[Turn, Session] | Answer:
-    """Return the turn and the session of a signed-in user, or a redirect to sign in and come back here.
+def owner(
+    portal: Portal, page: PageRequest, *, recent: bool = True, back: str = ""
+) -> tuple[Turn, Session] | Answer:
+    """Return the turn and the session of a signed-in user, or a redirect to sign in and come back to the page
+    `back`, by default this one.
 
     `recent`: the sign-in must not be older than RECENT seconds."""
     session = page.session
-    back = page.prefix + page.path
+    back = page.prefix + (back or page.path)
     if session is None or session.pool_id not in portal.pages.pools:
         return see_other(f"{page.prefix}/sign_in?return_to={back}")
     if recent and page.now - signed_in_at(page, session) > RECENT:

@@ -196,6 +196,32 @@ def own_account(error: GatewayError) -> RefusalText:
     return general(error)
 
 
+def profile(error: GatewayError) -> RefusalText:
+    """Return the message after a change of a user's own attributes was refused."""
+    if isinstance(error, CognitoRefused):
+        if _session_over(error):
+            return ENDED
+        if error.code == "NotAuthorizedException":
+            return RefusalText("One of your entries can't be changed here.", fault=True)
+        if error.code in {"InvalidParameterException", "CodeDeliveryFailureException"}:
+            return RefusalText("One of your entries can't be used. Check them and try again.")
+    return general(error)
+
+
+def attribute_code(error: GatewayError) -> RefusalText:
+    """Return the message after the code of a changed address was refused."""
+    if isinstance(error, CognitoRefused) and _session_over(error):
+        return ENDED
+    return code(error)
+
+
+def authenticator(error: GatewayError) -> RefusalText:
+    """Return the message after the first code of an authenticator app was refused."""
+    if isinstance(error, CognitoRefused) and _session_over(error):
+        return ENDED
+    return challenge(error)
+
+
 def sign_up(error: GatewayError) -> RefusalText:
     """Return the message after a sign-up was refused. Callers handle UsernameExists and AliasExists,
     neutrally."""

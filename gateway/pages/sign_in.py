@@ -38,6 +38,7 @@ NOTICES: Mapping[str, str] = {
     "everywhere": "Your password is changed and you are signed out everywhere. Sign in with the new one.",
     "signed_out": "You are signed out.",
     "ended": "Your session has expired. Sign in to continue.",
+    "deleted": "Your account is deleted.",
     "again": "Sign in again to change your account.",
     "expired": "This page has expired. Sign in again.",
     "passkey": "That passkey wasn't accepted. Try again, or sign in another way.",

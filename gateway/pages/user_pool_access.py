@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from gateway.aws.relying_party import PASSKEY, covers, first_factors, party_of
+from gateway.aws.relying_party import PASSKEY, covers
 from gateway.aws.values import Flow, PoolAddress
 from gateway.config.model import Cognito, SignIn, UserPool
 from gateway.errors import GatewayError, NotFound
@@ -22,7 +22,6 @@ from gateway.sessions.threads import Threads
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
-    from gateway.aws.clients import Aws
     from gateway.aws.own_account import OwnAccount
     from gateway.aws.user_pool import UserPoolClient as Adapter
 
@@ -166,24 +165,14 @@ class UserPoolAccess:
 
     def _ask(self) -> Described:
         from gateway.aws.clients import Aws, Where  # noqa: PLC0415
-        from gateway.aws.pool_settings import describe_pool  # noqa: PLC0415
+        from gateway.aws.pool_settings import describe_client, describe_pool, mfa_config  # noqa: PLC0415
 
         region = self.configured.region
         where = Where(region=region, endpoint_url=self._endpoint_url, egress=self._egress)
         aws = Aws(where)
         pool = describe_pool(aws, self.id)
-        return described_by(pool, self._relying_party(aws, pool))
-
-    def _relying_party(self, aws: Aws, described: Mapping[str, Any]) -> str | None:
-        """Return the relying party of the pool's passkeys, if there may be any; None if it is unknown."""
-        from gateway.aws.pool_settings import mfa_config  # noqa: PLC0415
-
-        if self.flow != "choice" or PASSKEY not in first_factors(described):
-            return None
-        try:
-            return party_of(mfa_config(aws, self.id))
-        except GatewayError:
-            return None  # IAM allows only DescribeUserPool
+        client = _allowed(lambda: describe_client(aws, self.id, self.configured.client_ids[0]))
+        return described_by(pool, client, _allowed(lambda: mfa_config(aws, self.id)))
 
     def _user_pool(self) -> Adapter:
         from gateway.aws.user_pool import UserPoolClient as Adapter  # noqa: PLC0415
@@ -217,3 +206,11 @@ class UserPoolAccess:
 
     def __repr__(self) -> str:
         return f"<Pool {self.id}>"
+
+
+def _allowed(ask: Callable[[], Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return what AWS says, or None if IAM allows only DescribeUserPool."""
+    try:
+        return ask()
+    except GatewayError:
+        return None

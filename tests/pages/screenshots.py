@@ -79,6 +79,17 @@ async def _accounts(page: Page, shoot: Shoot) -> None:
             await shoot("portal-aws")
             await page.goto(f"{at.url}/oauth2/change_password")
             await shoot("change-password")
+            second_factors(at)
+            # The pool's settings are read again after ten minutes.
+            for name in ("account", "profile", "authenticator", "delete_account"):
+                await page.goto(f"{at.url}/oauth2/{name}")
+                await shoot(f"own-{name.replace('_', '-')}")
+            await page.fill("#name", "someone else")
+            await _submit(page, "#name")
+            await page.goto(f"{at.url}/oauth2/profile")
+            await page.fill("#attribute_email", "alice@new.example")
+            await _submit(page, "#attribute_email")
+            await shoot("own-code")
             await page.goto(f"{at.url}/oauth2/sign_out?return_to=/app")
             await shoot("sign-out")
 

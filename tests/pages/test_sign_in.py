@@ -481,7 +481,12 @@ async def test_a_form_without_its_token_is_refused(tmp_path: Path) -> None:
 
 
 # Pages of people who are signed in.
-SIGNED_IN = frozenset({"/", "/add_passkey", "/change_password", "/passkeys", "/setup"})
+SIGNED_IN = frozenset(
+    {
+        *("/", "/add_passkey", "/authenticator", "/change_password", "/delete_account", "/passkeys"),
+        *("/profile", "/second_factor", "/setup", "/verify_attribute"),
+    }
+)
 
 
 @pytest.mark.parametrize("path", sorted(path for path, methods in routes().items() if "POST" in methods))

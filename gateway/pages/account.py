@@ -1,0 +1,68 @@
+"""`/account`: a signed-in user's profile, ways to sign in and sessions, with a link to each page that changes
+one of them.
+
+Invariant: what the pool, the app client or the session's token does not allow is not shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.aws.values import OwnUser
+from gateway.http.answers import Answer
+from gateway.pages.attributes import PREFIX, fields_for
+from gateway.pages.own_account import holder, read
+from gateway.pages.profile_fields import editable, unverified
+from gateway.pages.second_factor import factors_of
+from gateway.pages.turn import Turn
+from gateway.sessions.page_request import PageRequest
+
+if TYPE_CHECKING:
+    from gateway.pages.portal import Portal
+
+NOTICES = {
+    "saved": "Your profile is saved.",
+    "verified": "Your profile is saved, and the address is verified.",
+    "factor": "Your second step is changed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One attribute as the page shows it. `verify`: its name, if it awaits a code."""
+
+    label: str
+    value: str
+    verify: str | None
+
+
+async def show(portal: Portal, page: PageRequest) -> Answer:
+    """Handle GET."""
+    at = holder(portal, page, recent=False)
+    if isinstance(at, Answer):
+        return at
+    turn, session = at
+    own = await read(turn, session)
+    return own if isinstance(own, Answer) else await _page(turn, own)
+
+
+async def _page(turn: Turn, own: OwnUser) -> Answer:
+    described = await turn.pool.described()
+    names = editable(described, own, turn.portal.config.sign_in.sign_up_attributes)
+    values = {PREFIX + name: own.attributes.get(name, "") for name in names}
+    facts = [
+        Fact(each.label, each.value, each.name if unverified(own, each.name) else None)
+        for each in fields_for(names, values)
+        if each.value
+    ]
+    return await turn.show(
+        "account",
+        "Your account",
+        notice=NOTICES.get(turn.page.query.get("notice", "")),
+        facts=facts,
+        edits=bool(names),
+        changes_password=turn.pool.domain is None,
+        factors=factors_of(described, own),
+        passkeys=await turn.pool.takes_passkeys(turn.page.origin),
+    )
