@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from gateway.aws.values import OwnUser
 from gateway.http.answers import Answer
+from gateway.pages.account_access import holder, read
 from gateway.pages.attributes import PREFIX, fields_for
-from gateway.pages.own_account import holder, read
 from gateway.pages.profile_fields import editable, unverified
 from gateway.pages.second_factor import factors_of
 from gateway.pages.turn import Turn

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages.own_account import called, ended, holder
+from gateway.pages.account_access import called, ended, holder
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session

@@ -14,9 +14,9 @@ from gateway.aws.values import Passkey
 from gateway.errors import GatewayError, NotFound
 from gateway.http.answers import Answer
 from gateway.pages import passkey_autofill, refusal_texts
+from gateway.pages.account_access import holder
 from gateway.pages.features import CREATE, allowing
 from gateway.pages.home import Moment, moment
-from gateway.pages.own_account import holder
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn

@@ -15,8 +15,8 @@ from gateway.aws.values import CognitoRefused, OwnUser
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import own_values, refusal_texts
+from gateway.pages.account_access import ended, holder, read
 from gateway.pages.attributes import PREFIX
-from gateway.pages.own_account import ended, holder, read
 from gateway.pages.profile_fields import CONTACTS, changed, editable, fields
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other

@@ -15,7 +15,7 @@ from gateway.aws.values import OwnUser
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import authenticator_key, own_values, refusal_texts
-from gateway.pages.own_account import called, ended, holder
+from gateway.pages.account_access import called, ended, holder
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_in_steps import clean
