@@ -82,10 +82,10 @@ async def test_a_new_address_takes_its_code(tmp_path: Path, pool: dict[str, Any]
         await browser.submit(attribute_email=NEW)
         assert browser.location == "/oauth2/verify_attribute", browser.text
         assert NEW in browser.text
-        (sent,) = [each for each in at.local.state.outbox if each.destination == NEW]
-        await browser.submit(code="000000" if sent.code != "000000" else "111111", action="confirm")
+        (code,) = [str(each.code) for each in at.local.state.outbox if each.destination == NEW]
+        await browser.submit(code="000000" if code != "000000" else "111111", action="confirm")
         assert "isn&#39;t right or has expired" in browser.text
-        await browser.submit(code=f" {sent.code[:3]} {sent.code[3:]} ", action="confirm")
+        await browser.submit(code=f" {code[:3]} {code[3:]} ", action="confirm")
         assert browser.location == "/oauth2/account?notice=verified", browser.text
         found = attributes(at, NEW)
         assert (found["email"], found["email_verified"]) == (NEW, "true")
@@ -120,7 +120,7 @@ async def test_codes_can_be_sent_again_within_limits(tmp_path: Path) -> None:
         # Within a minute there is no other.
         await browser.submit(action="send")
         assert len(at.local.state.outbox) == 1
-        await browser.submit(code=at.local.state.outbox[0].code, action="confirm")
+        await browser.submit(code=str(at.local.state.outbox[0].code), action="confirm")
         assert browser.location == "/oauth2/account?notice=verified"
         assert "Not verified" not in browser.text
 
@@ -142,7 +142,9 @@ async def test_what_the_client_or_the_schema_forbids_is_neither_shown_nor_sent(t
             "attribute_sub": "evil",
             "attribute_email_verified": "true",
         }
-        await browser.submit(**{"attribute_name": "New", "attribute_custom:team": "red", **forged})
+        target, hidden = browser.form()
+        typed = {"attribute_name": "New", "attribute_custom:team": "red"}
+        await browser.post(target, {**hidden, **typed, **forged})
         assert browser.location == "/oauth2/account?notice=saved", browser.text
         found = attributes(at)
         assert (found["name"], found["custom:team"]) == ("New", "red")
@@ -214,7 +216,7 @@ async def test_the_last_second_step_stays_where_the_pool_requires_one(tmp_path: 
         await at.settled()
         await browser.open("/oauth2/sign_in")
         await browser.submit(username=ALICE, password=PASSWORD)
-        await browser.submit(code=at.local.state.outbox[-1].code)
+        await browser.submit(code=str(at.local.state.outbox[-1].code))
         await browser.open("/oauth2/account")
         assert "Text message" in browser.text
 
