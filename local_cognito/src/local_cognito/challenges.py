@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from local_cognito import first_factor, levels, mfa, passwords
+from local_cognito import device_sign_in, first_factor, levels, mfa, passwords
 from local_cognito.accounts import check_account
 from local_cognito.attributes import check_attributes, claim_aliases, required_and_missing
 from local_cognito.clients import check_secret_hash, check_writable
@@ -42,14 +42,21 @@ def answer_challenge(turn: Turn, request: Request) -> Answer:
     check_secret_hash(turn.client, username, answers.get("SECRET_HASH"))
     session = find_session(turn, request, username)
     user = turn.pool.users.get(turn.pool.fold(session.username))
-    answer = _answer(_resumed(turn, session), session, user, answers)
+    answer = _answer(_resumed(turn, session, answers), session, user, answers)
     # Used up on success only: a user whose new password violates the policy retries in the same session.
     session.used = True
     return answer
 
 
-def _resumed(turn: Turn, session: AuthSession) -> Turn:
-    return replace(turn, by_srp=session.by_srp, methods=session.methods, target=session.target)
+def _resumed(turn: Turn, session: AuthSession, answers: Answers) -> Turn:
+    return replace(
+        turn,
+        by_srp=session.by_srp,
+        methods=session.methods,
+        target=session.target,
+        device=answers.get("DEVICE_KEY") or session.device,
+        known_device=session.known_device,
+    )
 
 
 def _answer(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
@@ -109,4 +116,6 @@ _LATER: dict[str, Callable[[Turn, AuthSession, User, Answers], Answer]] = {
     "SMS_MFA": first_factor.code_answer,
     "EMAIL_OTP": first_factor.code_answer,
     "MFA_SETUP": _set_up,
+    "DEVICE_SRP_AUTH": device_sign_in.begin,
+    "DEVICE_PASSWORD_VERIFIER": device_sign_in.verify,
 }

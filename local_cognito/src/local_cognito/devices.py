@@ -16,6 +16,7 @@ from typing import Any
 
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized, not_found
 from local_cognito.pages import page
+from local_cognito.sessions import Turn, open_device_session
 from local_cognito.srp import N, Verifier
 from local_cognito.state import Device, Pool, State, User
 from local_cognito.state_sign_in import Grant
@@ -34,12 +35,29 @@ def new_device(pool: Pool, grant: Grant) -> Answer:
     if not pool.tracks_devices:
         return {}
     grant.device_key = f"{pool.id.partition('_')[0]}_{uuid.uuid4()}"
-    return {"NewDeviceMetadata": {"DeviceKey": grant.device_key, "DeviceGroupKey": _group_key(pool)}}
+    return {"NewDeviceMetadata": {"DeviceKey": grant.device_key, "DeviceGroupKey": group_key(pool)}}
 
 
-def _group_key(pool: Pool) -> str:
+def group_key(pool: Pool) -> str:
+    """Return the group of all devices of a pool."""
     # Cognito's are short and opaque, such as `-dXk3c9kq`.
     return "-" + base64.urlsafe_b64encode(pool.secret[:6]).decode()
+
+
+def asked_to_prove(turn: Turn, user: User) -> Answer | None:
+    """Return the challenge DEVICE_SRP_AUTH if the sign-in presented a remembered device; otherwise None."""
+    if not turn.device or not turn.pool.tracks_devices:
+        return None
+    device = user.devices.get(turn.device)
+    if device is None:
+        raise not_found("Device does not exist.")
+    if not device.remembered:
+        return None
+    open_device_session(turn, user.username)
+    return {
+        "ChallengeName": "DEVICE_SRP_AUTH",
+        "ChallengeParameters": {"USERNAME": user.username, "DEVICE_KEY": device.key},
+    }
 
 
 def check_device(pool: Pool, user: User, grant: Grant, key: str | None, now: float) -> None:

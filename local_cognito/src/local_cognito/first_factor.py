@@ -13,7 +13,6 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from local_cognito import levels, mfa, passkeys, passwords, srp
@@ -23,6 +22,7 @@ from local_cognito.delivery import simulated, to_attribute
 from local_cognito.errors import AwsError, invalid_parameter, wrong_password
 from local_cognito.mfa import after_password, answer_of, check_sent_code, methods_of, send_code, signed_in
 from local_cognito.sessions import Turn, open_session
+from local_cognito.srp_answers import proved_by_srp
 from local_cognito.state import FORCE_CHANGE_PASSWORD, Pool, User, find_user
 from local_cognito.state_sign_in import AuthSession
 
@@ -39,8 +39,6 @@ _PROVES = {
     "WEB_AUTHN": levels.ROAMING,
 }
 _ATTRIBUTES = {"EMAIL_OTP": "email", "SMS_OTP": "phone_number"}
-# Seconds. Clients whose clock is off by more than a session's lifetime could not sign in at AWS either.
-_CLOCK_SKEW = 180.0
 
 
 def known(turn: Turn, name: str) -> User | None:
@@ -85,31 +83,14 @@ def begin_srp(turn: Turn, name: str, user: User | None, client_public: str) -> A
 
 
 def verify_srp(turn: Turn, session: AuthSession, user: User | None, answers: Answers) -> Answer:
-    signature = answer_of(answers, "PASSWORD_CLAIM_SIGNATURE")
-    block = answer_of(answers, "PASSWORD_CLAIM_SECRET_BLOCK")
-    timestamp = answer_of(answers, "TIMESTAMP")
     # One attempt per exchange: every guess must cost a new one.
     session.used = True
     check_lock(turn.pool, session.username, turn.now)
-    exchange = session.srp
-    right = (
-        exchange is not None
-        and hmac.compare_digest(base64.b64encode(exchange.block), block.encode())
-        and abs(_seconds(timestamp) - turn.now) <= _CLOCK_SKEW
-        and srp.proves(exchange, turn.pool.id, session.username, timestamp=timestamp, signature=signature)
-    )
+    right = proved_by_srp(session, srp.of_user(turn.pool.id, session.username), answers, turn.now)
     settle_attempt(turn.pool, session.username, turn.now, right=right and user is not None)
     if user is None:
         raise wrong_password()
     return after_password(replace(turn, by_srp=True), user)
-
-
-def _seconds(timestamp: str) -> float:
-    """Parse `Tue Nov 24 20:27:43 UTC 2026`, which is English in every locale."""
-    try:
-        return datetime.strptime(timestamp, "%a %b %d %H:%M:%S UTC %Y").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise invalid_parameter("TIMESTAMP must look like: Tue Nov 24 20:27:43 UTC 2026") from None
 
 
 def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Answer:

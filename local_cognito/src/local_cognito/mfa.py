@@ -14,7 +14,7 @@ from local_cognito import codes, levels, totp
 from local_cognito.accounts import check_account
 from local_cognito.attributes import required_and_missing
 from local_cognito.delivery import masked, to_attribute
-from local_cognito.devices import new_device
+from local_cognito.devices import asked_to_prove, new_device
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized
 from local_cognito.session_tracking import begin_token_session
 from local_cognito.sessions import Turn, open_session
@@ -41,7 +41,11 @@ def signed_in(turn: Turn, user: User) -> Answer:
     grant = new_grant(turn.pool, turn.client, user, turn.now)
     grant.methods = turn.methods
     begin_token_session(turn.state, turn.pool, grant, turn.now)
-    device = new_device(turn.pool, grant) if turn.by_srp else {}
+    device = {}
+    if turn.known_device:
+        grant.device_key = turn.known_device
+    elif turn.by_srp:
+        device = new_device(turn.pool, grant)
     result = authentication_result(turn.state, turn.pool, turn.client, user, grant, now=turn.now)
     return {
         "ChallengeParameters": {},
@@ -57,7 +61,7 @@ def after_password(turn: Turn, user: User) -> Answer:
         if user.temporary_until is not None and turn.now >= user.temporary_until:
             raise not_authorized("Temporary password has expired and must be reset by an administrator.")
         return _new_password_required(turn, user)
-    return second_factor(turn, user)
+    return asked_to_prove(turn, user) or second_factor(turn, user)
 
 
 def _new_password_required(turn: Turn, user: User) -> Answer:

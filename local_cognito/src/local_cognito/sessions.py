@@ -31,6 +31,9 @@ class Turn:
     managed: bool = False
     # Whether the password was proved by SRP: Cognito tracks the device only then.
     by_srp: bool = False
+    # The key of the device that the client presents, and of the one that has proved itself.
+    device: str = ""
+    known_device: str = ""
     # What was proved so far (`levels`), and the level that the sign-in has to reach.
     methods: tuple[str, ...] = ()
     target: int = 0
@@ -44,15 +47,28 @@ def open_session(turn: Turn, name: str, challenge: str, key: str | None = None, 
     key = key or secrets.token_urlsafe(192)
     expires = turn.now + turn.client.settings["AuthSessionValidity"] * 60
     kept: dict[str, Any] = {"by_srp": turn.by_srp, "methods": turn.methods, "target": turn.target}
+    kept |= {"device": turn.device, "known_device": turn.known_device}
     turn.pool.sessions[key] = AuthSession(name, turn.client.id, challenge, expires, **kept, **more)
     return key
+
+
+def open_device_session(turn: Turn, name: str) -> None:
+    """Open the session of DEVICE_SRP_AUTH, which Cognito's own clients answer without naming one."""
+    open_session(turn, name, "DEVICE_SRP_AUTH", key=_device_session(turn, name, turn.device))
+
+
+def _device_session(turn: Turn, name: str, device: str) -> str:
+    return f"device {turn.client.id} {turn.pool.fold(name)} {device}"
 
 
 def find_session(turn: Turn, request: Mapping[str, Any], username: str) -> AuthSession:
     """Return the session that this answers. Raises NotAuthorizedException."""
     # At Cognito, PASSWORD_VERIFIER after USER_SRP_AUTH has no session; the secret block identifies it.
-    block = request.get("ChallengeResponses", {}).get("PASSWORD_CLAIM_SECRET_BLOCK", "")
-    session = turn.pool.sessions.get(request.get("Session", block))
+    answers = request.get("ChallengeResponses", {})
+    named = answers.get("PASSWORD_CLAIM_SECRET_BLOCK", "")
+    if request["ChallengeName"] == "DEVICE_SRP_AUTH":
+        named = _device_session(turn, username, answers.get("DEVICE_KEY", ""))
+    session = turn.pool.sessions.get(request.get("Session", named))
     if (
         session is None
         or session.client_id != turn.client.id

@@ -7,6 +7,7 @@ a client that does not know the password learns nothing about the account.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from local_cognito import step_up
@@ -49,6 +50,7 @@ def _initiate(turn: Turn, request: Request) -> Answer:
     if flow in _REFRESH_FLOWS:
         return refresh(turn.state, turn.pool, turn.client, parameters, turn.now)
     _check_flow(turn, flow)
+    turn = replace(turn, device=parameters.get("DEVICE_KEY", ""))
     name = answer_of(parameters, "USERNAME")
     check_secret_hash(turn.client, name, parameters.get("SECRET_HASH"))
     if flow == "CUSTOM_AUTH":

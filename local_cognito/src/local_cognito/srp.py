@@ -72,14 +72,24 @@ def begin(stored: Verifier, client_public: str) -> Exchange:
     return Exchange(a, private, public, stored, secrets.token_bytes(768))
 
 
-def proves(exchange: Exchange, pool_id: str, username: str, *, timestamp: str, signature: str) -> bool:
-    """Return whether the signature was made with the password of the exchange's verifier."""
+def of_user(pool_id: str, username: str) -> bytes:
+    """Return the name under which a user's password is proved."""
+    return _pool_name(pool_id) + username.encode()
+
+
+def of_device(group_key: str, device_key: str) -> bytes:
+    """Return the name under which a device's password is proved."""
+    return f"{group_key}{device_key}".encode()
+
+
+def proves(exchange: Exchange, name: bytes, *, timestamp: str, signature: str) -> bool:
+    """Return whether the signature was made with the password of the exchange's verifier; `name`: whose."""
     u = int.from_bytes(_hash(_bytes(exchange.client_public) + _bytes(exchange.public)), "big")
     shared = pow(exchange.client_public * pow(exchange.verifier.value, u, N), exchange.private, N)
     # RFC 5869 (HKDF) with one block, truncated to 16 bytes.
     pseudo = hmac.digest(_bytes(u), _bytes(shared), hashlib.sha256)
     key = hmac.digest(pseudo, _INFO, hashlib.sha256)[:16]
-    message = _pool_name(pool_id) + username.encode() + exchange.block + timestamp.encode()
+    message = name + exchange.block + timestamp.encode()
     expected = base64.b64encode(hmac.digest(key, message, hashlib.sha256))
     return u != 0 and hmac.compare_digest(expected, signature.encode())
 

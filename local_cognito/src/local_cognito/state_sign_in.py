@@ -32,6 +32,9 @@ class AuthSession:
     verified: bool = False
     # Whether this sign-in proved the password by SRP.
     by_srp: bool = False
+    # The key of the device that the client presents, and of the one that has proved itself.
+    device: str = ""
+    known_device: str = ""
     # What was proved so far (`levels`), and the level that the sign-in has to reach.
     methods: tuple[str, ...] = ()
     target: int = 0
