@@ -75,7 +75,7 @@ HEAD = b"".join(
     field(name, value)
     for name, value in (
         *((":method", "POST"), (":scheme", "http"), (":path", METHOD), (":authority", "gateway")),
-        *(("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "5S")),
+        *(("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "60S")),
     )
 )
 
@@ -123,14 +123,17 @@ class Connection(asyncio.Protocol):
 
     def _frame(self, kind: int, flags: int, stream: int, payload: bytes) -> None:
         if kind == DATA:
-            began, message = self._calls[stream]
-            self._calls[stream] = began, message + payload
             self._read += len(payload)
+            if stream in self._calls:
+                began, message = self._calls[stream]
+                self._calls[stream] = began, message + payload
         elif kind in (SETTINGS, PING) and not flags & ACK:
             self._transport.write(frame(kind, ACK, 0, payload if kind == PING else b""))
         elif kind == GOAWAY:
             self._transport.close()
-        if kind == RST_STREAM or (kind in (DATA, HEADERS) and flags & END_STREAM):
+        ends = kind == RST_STREAM or (kind in (DATA, HEADERS) and flags & END_STREAM)
+        # After its last frame, a server may reset a stream as well.
+        if ends and stream in self._calls:
             began, message = self._calls.pop(stream)
             self._owner.answered(self, began, message)
 
