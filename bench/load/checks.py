@@ -57,7 +57,7 @@ def decided(port: int, token: str) -> int:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(METHOD)
         try:
-            return status(check(question(token), timeout=10))
+            return status(check(question(token), timeout=60))
         except grpc.RpcError as error:
             raise OSError(f"no decision over gRPC: {error}") from error
 
