@@ -206,7 +206,7 @@ def test_an_extra_that_is_missing_is_found_by_check_config_with_a_command_that_w
 
 @pytest.mark.parametrize("command", ["serve", "check-config"])
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path: Path, command: str) -> None:
-    done = run(command, cwd=tmp_path)
+    done = forked(command, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "config/gateway.yaml: cannot read the configuration: no such file or directory: name the file with --config, or have `cognito-gateway setup --write config/gateway.yaml` write one\n"

@@ -48,25 +48,24 @@ async def test_a_code_works_once(tmp_path: Path) -> None:
         assert sorted(reply.status for reply in answers) == [200] + [400] * 7
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"redirect_uri": "http://127.0.0.1:3335/callback"},
-        {"redirect_uri": None},
-        {"code_verifier": "v" * 43},
-        {"code_verifier": None},
-        {"code_verifier": ""},
-        {"resource": "https://api.test/other"},
-    ],
-)
-async def test_a_code_with_anything_else_is_refused_and_used_up(
-    tmp_path: Path, changes: dict[str, str | None]
-) -> None:
+WRONG_REDEMPTIONS: list[dict[str, str | None]] = [
+    {"redirect_uri": "http://127.0.0.1:3335/callback"},
+    {"redirect_uri": None},
+    {"code_verifier": "v" * 43},
+    {"code_verifier": None},
+    {"code_verifier": ""},
+    {"resource": "https://api.test/other"},
+]
+
+
+async def test_a_code_with_anything_else_is_refused_and_used_up(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         program = await registered(at)
-        code = await code_of(program, at.browser())
-        assert error_of(await program.redeem(code, **changes)) in {"invalid_grant", "invalid_target"}
-        assert error_of(await program.redeem(code)) == "invalid_grant"
+        for changes in WRONG_REDEMPTIONS:
+            code = await code_of(program, at.browser())
+            refused = error_of(await program.redeem(code, **changes))
+            assert refused in {"invalid_grant", "invalid_target"}, changes
+            assert error_of(await program.redeem(code)) == "invalid_grant", changes
 
 
 async def test_another_clients_code_and_refresh_token(tmp_path: Path) -> None:
@@ -85,58 +84,56 @@ async def test_another_clients_code_and_refresh_token(tmp_path: Path) -> None:
 # --- the authorization request ---
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
-        ({"code_challenge": None}, "invalid_request"),
-        ({"code_challenge_method": None}, "invalid_request"),
-        ({"code_challenge_method": "plain"}, "invalid_request"),
-        ({"code_challenge": "short"}, "invalid_request"),
-        ({"resource": None}, "invalid_target"),
-        ({"resource": "https://evil.example/mcp"}, "invalid_target"),
-        ({"resource": "https://api.test/"}, "invalid_target"),
-        ({"resource": "https://api.test/mcp/deeper"}, "invalid_target"),
-        ({"response_type": "token"}, "unsupported_response_type"),
-        ({"response_type": None}, "unsupported_response_type"),
-    ],
-)
-async def test_errors_are_sent_to_the_clients_redirect(
-    tmp_path: Path, changes: dict[str, str | None], error: str
-) -> None:
-    async with site(tmp_path, more=MCP) as at:
-        program = await registered(at)
-        reply = await once(at.worker.port, get(program.authorize(**changes), HTML))
-        assert (reply.get("location") or "").startswith("http://127.0.0.1:3334/callback?")
-        answer = answer_of(reply)
-        assert answer["error"] == error
-        assert answer["state"] == "a state"
-        assert answer["iss"] == "https://api.test"
+WRONG_REQUESTS: list[tuple[dict[str, str | None], str]] = [
+    ({"code_challenge": None}, "invalid_request"),
+    ({"code_challenge_method": None}, "invalid_request"),
+    ({"code_challenge_method": "plain"}, "invalid_request"),
+    ({"code_challenge": "short"}, "invalid_request"),
+    ({"resource": None}, "invalid_target"),
+    ({"resource": "https://evil.example/mcp"}, "invalid_target"),
+    ({"resource": "https://api.test/"}, "invalid_target"),
+    ({"resource": "https://api.test/mcp/deeper"}, "invalid_target"),
+    ({"response_type": "token"}, "unsupported_response_type"),
+    ({"response_type": None}, "unsupported_response_type"),
+]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"redirect_uri": "https://evil.example/"},
-        {"redirect_uri": "http://127.0.0.1:3334/other"},
-        {"redirect_uri": "http://127.0.0.1:3334/callback/"},
-        {"redirect_uri": "http://localhost:3334/callback"},
-        {"redirect_uri": "http://127.0.0.1:3334@evil.example/callback"},
-        {"redirect_uri": "http://127.0.0.1:3334/callback?x=1"},
-        {"redirect_uri": "//evil.example/"},
-        {"redirect_uri": None},
-        {"client_id": None},
-        {"client_id": "mcp_client_AAAA"},
-        {"client_id": "https://evil.example/client.json"},
-    ],
-)
-async def test_no_open_redirect(tmp_path: Path, changes: dict[str, str | None]) -> None:
+async def test_errors_are_sent_to_the_clients_redirect(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         program = await registered(at)
-        reply = await once(at.worker.port, get(program.authorize(**changes), HTML))
-        assert reply.status == 400
-        assert reply.get("location") is None
-        assert b"evil" not in reply.body
-        assert (reply.get("content-type") or "").startswith("text/html")
+        for changes, error in WRONG_REQUESTS:
+            reply = await once(at.worker.port, get(program.authorize(**changes), HTML))
+            assert (reply.get("location") or "").startswith("http://127.0.0.1:3334/callback?"), changes
+            answer = answer_of(reply)
+            assert answer["error"] == error, changes
+            assert answer["state"] == "a state"
+            assert answer["iss"] == "https://api.test"
+
+
+WRONG_ADDRESSES: list[dict[str, str | None]] = [
+    {"redirect_uri": "https://evil.example/"},
+    {"redirect_uri": "http://127.0.0.1:3334/other"},
+    {"redirect_uri": "http://127.0.0.1:3334/callback/"},
+    {"redirect_uri": "http://localhost:3334/callback"},
+    {"redirect_uri": "http://127.0.0.1:3334@evil.example/callback"},
+    {"redirect_uri": "http://127.0.0.1:3334/callback?x=1"},
+    {"redirect_uri": "//evil.example/"},
+    {"redirect_uri": None},
+    {"client_id": None},
+    {"client_id": "mcp_client_AAAA"},
+    {"client_id": "https://evil.example/client.json"},
+]
+
+
+async def test_no_open_redirect(tmp_path: Path) -> None:
+    async with site(tmp_path, more=MCP) as at:
+        program = await registered(at)
+        for changes in WRONG_ADDRESSES:
+            reply = await once(at.worker.port, get(program.authorize(**changes), HTML))
+            assert reply.status == 400, changes
+            assert reply.get("location") is None, changes
+            assert b"evil" not in reply.body
+            assert (reply.get("content-type") or "").startswith("text/html")
 
 
 ODD = (
