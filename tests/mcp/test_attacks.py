@@ -411,9 +411,10 @@ async def test_refreshing_in_circles_is_bounded(tmp_path: Path) -> None:
     async with site(tmp_path, more=MCP) as at:
         program = await registered(at)
         token = (await tokens_of(program, at.browser()))["refresh_token"]
-        statuses = [(await program.refresh(token)).status for _ in range(62)]
-        assert statuses[0] == 200
-        assert 429 in statuses
+        assert (await program.refresh(token)).status == 200
+        # At once: one after the other, a slow machine would send them over more than the limit's window.
+        replies = await asyncio.gather(*(program.refresh(token) for _ in range(100)))
+        assert 429 in {reply.status for reply in replies}
 
 
 # --- floods ---
