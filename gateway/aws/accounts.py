@@ -8,10 +8,21 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.aws.cognito_client import CognitoClient
-from gateway.aws.values import PoolAddress
+from gateway.aws.phrases import session_over
+from gateway.aws.values import CognitoRefused, PoolAddress
+
+
+@dataclass(frozen=True, slots=True)
+class SignedUp:
+    """A new account. Unless it is confirmed, a code was sent."""
+
+    confirmed: bool
+    # With it the confirmation leads to a sign-in; empty where the app client does not allow USER_AUTH.
+    session: str = field(repr=False)
 
 
 class Accounts:
@@ -27,14 +38,23 @@ class Accounts:
         other._connection = self._connection.seen_from(client)
         return other
 
-    def sign_up(self, username: str, password: str, attributes: Mapping[str, str]) -> bool:
-        """Return whether the account can be used at once; if not, a confirmation code was sent."""
+    def sign_up(self, username: str, password: str, attributes: Mapping[str, str]) -> SignedUp:
         given = [{"Name": name, "Value": value} for name, value in attributes.items()]
         answer = self._call("sign_up", username, Password=password, UserAttributes=given)
-        return bool(answer.get("UserConfirmed"))
+        return SignedUp(bool(answer.get("UserConfirmed")), answer.get("Session", ""))
 
-    def confirm(self, username: str, code: str) -> None:
+    def confirm(self, username: str, code: str, session: str = "") -> str:
+        """Return a session for the first sign-in if `session` is the sign-up's, else an empty string."""
+        if session:
+            try:
+                answer = self._call("confirm_sign_up", username, ConfirmationCode=code, Session=session)
+                return str(answer.get("Session", ""))
+            except CognitoRefused as refused:
+                # Too late for the session, not for the code.
+                if refused.code != "NotAuthorizedException" or not session_over(refused.message):
+                    raise
         self._call("confirm_sign_up", username, ConfirmationCode=code)
+        return ""
 
     def resend(self, username: str) -> None:
         self._call("resend_confirmation_code", username)

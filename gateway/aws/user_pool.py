@@ -73,6 +73,13 @@ class UserPoolClient:
         `prefer`: a challenge that it returns instead, if this user has it."""
         return self._initiate(username, "USER_AUTH", {"PREFERRED_CHALLENGE": prefer} if prefer else {})
 
+    def begin_confirmed(self, username: str, session: str) -> Tokens | Challenge:
+        """Sign in with the session of a confirmation, whose code counts as the first factor."""
+        sent = self._parameters(username, {})
+        return self._call(
+            username, "initiate_auth", AuthFlow="USER_AUTH", Session=session, AuthParameters=sent
+        )
+
     def _sign_in_srp(self, username: str, password: str) -> Tokens | Challenge:
         srp = SrpClient(self._address.user_pool_id)
         outcome = self._initiate(username, "USER_SRP_AUTH", {"SRP_A": srp.srp_a})

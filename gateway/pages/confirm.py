@@ -1,7 +1,8 @@
 """`/confirm`: the code that proves a new account's address, and a new code if it did not arrive.
 
-Invariant: neither checking nor resending a code reveals whether the account exists; after the right code, a
-password stays in force only if this browser has submitted that password.
+Where Cognito allows it, the right code signs in at once. Invariant: neither checking nor resending a code
+reveals whether the account exists; after the right code, a password stays in force, and the browser is signed
+in, only if this browser has submitted that password.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import replace
 from math import ceil
 from typing import TYPE_CHECKING
 
+from gateway.aws.values import Challenge
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
@@ -54,8 +56,9 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     keys = turn.guessing(account.username)
     if refusal_text := turn.admit(keys):
         return await _form(turn, account, refusal_text=refusal_text)
+    session = account.session.strip() if page.now < account.session_until else ""
     try:
-        await turn.ask_account(lambda accounts: accounts.confirm(account.username, code))
+        begun = await turn.ask_account(lambda accounts: accounts.confirm(account.username, code, session))
     except GatewayError as error:
         refusal_text = refusal_texts.code(error)
         turn.report("confirm", error, refusal_text)
@@ -65,9 +68,25 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     turn.take_back(keys)
     if not account.proven:
         return await _new_password(turn, account)
+    answer = await _sign_in(turn, account, begun) if begun else None
+    if answer is not None:
+        return answer
     # The cookie stays, so that the sign-in page knows the username.
-    keep_account(page, portal.sealers.challenge, account)
+    keep_account(page, portal.sealers.challenge, replace(account, session=""))
     return turn.to("/sign_in", notice="confirmed")
+
+
+async def _sign_in(turn: Turn, account: Account, session: str) -> Answer | None:
+    """Sign in by the code that confirmed the account. None: the user has to sign in by hand."""
+    try:
+        outcome = await turn.ask(lambda adapter: adapter.begin_confirmed(account.username, session))
+        # The choice between first factors: the code does not count as one.
+        if isinstance(outcome, Challenge) and outcome.choices:
+            return None
+        return await turn.go_on(outcome)
+    except GatewayError as error:
+        turn.report("confirm", error, refusal_texts.sign_in(error))
+        return None
 
 
 async def _new_password(turn: Turn, account: Account) -> Answer:

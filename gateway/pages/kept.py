@@ -44,6 +44,9 @@ class Account:
     destination: str = field(default="", repr=False)
     resend_at: float = 0.0
     return_to: str = ""
+    # Cognito's session of the sign-up, with blanks after it up to a fixed length, and when it ends.
+    session: str = field(default="", repr=False)
+    session_until: int = 0
 
 
 def new_step(

@@ -24,10 +24,16 @@ from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
 
 if TYPE_CHECKING:
+    from gateway.aws.accounts import SignedUp
     from gateway.pages.portal import Portal
 
 # Seconds between two codes to one address: delivery takes some, and Cognito allows five an hour.
 RESEND_AFTER = 60.0
+# Seconds that Cognito's session of a sign-up lives at least: AuthSessionValidity is 3 minutes or more.
+_SESSION_LIFE = 170
+# Characters kept for that session, used or not: the sealed value's length is visible. Cognito's are shorter
+# (about 1,000); a longer one is not kept, and the user signs in by hand.
+_SESSION_ROOM = 2048
 # Seconds to fill in the form.
 _LIFE = 3600.0
 _NAME_TAKEN = RefusalText("This username is taken. Choose another.", "username")
@@ -63,14 +69,14 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if refusal_text := turn.admit(turn.sending(username, *sent_to)):
         return await _form(turn, asking, refusal_text=refusal_text)
     try:
-        confirmed = await turn.ask_account(
+        made = await turn.ask_account(
             lambda accounts: accounts.sign_up(username, form["password"], attributes)
         )
     except GatewayError as error:
         return await _refused(turn, asking, error, username, attributes)
-    if confirmed:
+    if made.confirmed:
         return turn.to("/sign_in", notice="created")
-    return _await_code(turn, username, attributes, made=True)
+    return _await_code(turn, username, attributes, made)
 
 
 async def _turn(portal: Portal, page: PageRequest) -> Turn | Answer:
@@ -101,18 +107,22 @@ def _binding(turn: Turn) -> bytes:
     return f"{MISSING} {turn.pool.id} {turn.page.browser_id}".encode("ascii")
 
 
-def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], *, made: bool) -> Answer:
-    """Redirect to /confirm, alike for a new account and a taken username: nothing here comes from Cognito."""
+def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], made: SignedUp | None) -> Answer:
+    """Redirect to /confirm, alike for a new account and a taken username (None): what Cognito returned for a
+    new one is not visible."""
+    session = made.session if made is not None and len(made.session) <= _SESSION_ROOM else ""
     # With a phone number the pool may send a text message instead.
     address = "your address" if "phone_number" in attributes else attributes.get("email", "")
     account = Account(
         "confirm",
         turn.pool.id,
         username,
-        proven=int(made),
+        proven=int(made is not None),
         destination=address,
         resend_at=int(turn.page.now + RESEND_AFTER),
         return_to=turn.return_to,
+        session=session.ljust(_SESSION_ROOM),
+        session_until=int(turn.page.now + _SESSION_LIFE),
     )
     keep_account(turn.page, turn.portal.sealers.challenge, account)
     return see_other(turn.page.prefix + "/confirm")
@@ -129,7 +139,7 @@ async def _refused(
     if code in _TAKEN:
         # Looks as if a code was sent; the account's owner knows that they have one.
         turn.report("sign_up", error, RefusalText("taken"))
-        return _await_code(turn, username, attributes, made=False)
+        return _await_code(turn, username, attributes, None)
     if phrases.sign_up_closed(code, message):
         turn.pool.sign_up_was_refused()
         turn.report("sign_up", error, RefusalText("closed"))

@@ -222,3 +222,66 @@ def test_an_alias_of_somebody_else_is_refused_at_confirmation(cognito: Cognito) 
     assert cognito.sign_in(BOB, client_id=client_id)["AccessToken"]
     first = cognito.call("AdminGetUser", UserPoolId=pool_id, Username="first")
     assert {"Name": "email_verified", "Value": "false"} in first["UserAttributes"]
+
+
+class TestSigningInAfterTheConfirmation:
+    """By choice-based sign-in, with the sessions of SignUp and ConfirmSignUp."""
+
+    INVALID = ("NotAuthorizedException", "Invalid session for the user.")
+    OVER = ("NotAuthorizedException", "Invalid session for the user, session is expired.")
+    USED = ("NotAuthorizedException", "Invalid session for the user, session can only be used once.")
+
+    @pytest.fixture
+    def ups(self, cognito: Cognito) -> SignUps:
+        ups = SignUps(cognito, ExplicitAuthFlows=["ALLOW_USER_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"])
+        self.first_factors(ups, "PASSWORD", "EMAIL_OTP")
+        return ups
+
+    def first_factors(self, ups: SignUps, *names: str) -> None:
+        policies = {"SignInPolicy": {"AllowedFirstAuthFactors": list(names)}}
+        ups.cognito.call(
+            "UpdateUserPool", UserPoolId=ups.pool_id, Policies=policies, AutoVerifiedAttributes=["email"]
+        )
+
+    def confirm(self, ups: SignUps, session: str) -> str:
+        request = ups.named(ConfirmationCode=ups.code(), Session=session)
+        return str(ups.cognito.call("ConfirmSignUp", **request)["Session"])
+
+    def begin(self, session: str, name: str = BOB) -> dict[str, Any]:
+        return {"AuthFlow": "USER_AUTH", "AuthParameters": {"USERNAME": name}, "Session": session}
+
+    def test_the_code_counts_once(self, cognito: Cognito, ups: SignUps) -> None:
+        session = self.confirm(ups, ups.sign_up()["Session"])
+        asked = {"ClientId": ups.client_id, **self.begin(session)}
+        assert cognito.call("InitiateAuth", **asked)["AuthenticationResult"]["AccessToken"]
+        assert cognito.refused("InitiateAuth", **asked) == self.USED
+
+    def test_a_session_is_of_its_user_step_client_and_time(self, cognito: Cognito, ups: SignUps) -> None:
+        first = ups.sign_up()["Session"]
+        ups.sign_up("carol@example.com")
+        carols = ups.named("carol@example.com", ConfirmationCode=ups.code(), Session=first)
+        assert cognito.refused("ConfirmSignUp", **carols) == self.INVALID
+        own = {"ClientId": ups.client_id}
+        # The address is not proved yet.
+        assert cognito.refused("InitiateAuth", **own, **self.begin(first)) == self.INVALID
+        session = self.confirm_of_bob(cognito, ups, first)
+        assert (
+            cognito.refused("InitiateAuth", **own, **self.begin(session, "carol@example.com")) == self.INVALID
+        )
+        other = {"ClientId": cognito.new_client(ups.pool_id, ExplicitAuthFlows=["ALLOW_USER_AUTH"])}
+        assert cognito.refused("InitiateAuth", **other, **self.begin(session)) == self.INVALID
+        cognito.clock.now += 181
+        assert cognito.refused("InitiateAuth", **own, **self.begin(session)) == self.OVER
+
+    def confirm_of_bob(self, cognito: Cognito, ups: SignUps, session: str) -> str:
+        cognito.call("ResendConfirmationCode", **ups.named())
+        return self.confirm(ups, session)
+
+    def test_where_a_code_is_no_first_factor_the_user_chooses(self, cognito: Cognito, ups: SignUps) -> None:
+        self.first_factors(ups, "PASSWORD")
+        session = self.confirm(ups, ups.sign_up()["Session"])
+        answer = cognito.call("InitiateAuth", ClientId=ups.client_id, **self.begin(session))
+        assert answer["ChallengeName"] == "SELECT_CHALLENGE"
+
+    def test_a_client_without_this_flow_gets_no_session(self, cognito: Cognito) -> None:
+        assert "Session" not in SignUps(cognito, ExplicitAuthFlows=["ALLOW_USER_PASSWORD_AUTH"]).sign_up()

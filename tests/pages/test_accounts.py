@@ -12,10 +12,11 @@ import pytest
 
 from gateway.pages.attempts import Limit
 from local_cognito.hooks import Fault
-from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
+from tests.support.site import ALICE, BY_CODE, CLIENT, PASSWORD, POOL, seed, site, without_tokens
 from tests.support.waiting import PATIENCE
 
 BOB, NEW = "bob@example.com", "Another-Horse-2"
+TAKEN_ALIKE = "a" + ALICE[1:-1] + "n"
 
 
 async def test_an_account_is_made_confirmed_and_used(tmp_path: Path) -> None:
@@ -41,6 +42,37 @@ async def test_an_account_is_made_confirmed_and_used(tmp_path: Path) -> None:
         await browser.submit(code=await at.code("sign-up"), action="confirm")
         assert "Your account is confirmed" in browser.text
         assert f'value="{BOB}"' in browser.text
+        await browser.submit(username=BOB, password=PASSWORD)
+        assert browser.location == "/app"
+
+
+@pytest.mark.parametrize("flow", ["USER_PASSWORD_AUTH", "USER_AUTH"])
+async def test_a_confirmation_signs_in_where_codes_do(tmp_path: Path, flow: str) -> None:
+    async with site(tmp_path, seeded=seed(pool=BY_CODE), sign_in=f"auth_flow: {flow}") as at:
+        await at.settled()
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up?return_to=/app")
+        await browser.submit(attribute_email=BOB, password=PASSWORD)
+        await browser.submit(code="000000", action="confirm")
+        assert "That code isn&#39;t right" in browser.text
+        await browser.submit(code=await at.code("sign-up"), action="confirm")
+        assert browser.location == "/app"
+        await browser.open("/app")
+        assert at.upstream.requests[-1].target == b"/app"
+        assert not [name for name in browser.cookies if "account" in name]
+
+
+async def test_a_confirmation_that_comes_late_is_one(tmp_path: Path) -> None:
+    """Cognito's session of the sign-up is over by then: the user signs in by hand."""
+    async with site(tmp_path, seeded=seed(pool=BY_CODE)) as at:
+        await at.settled()
+        browser = at.browser()
+        await browser.open("/oauth2/sign_up?return_to=/app")
+        await browser.submit(attribute_email=BOB, password=PASSWORD)
+        at.local.hooks.offset += 181
+        await browser.submit(code=await at.code("sign-up"), action="confirm")
+        assert "Your account is confirmed" in browser.text
+        at.local.hooks.offset -= 181
         await browser.submit(username=BOB, password=PASSWORD)
         assert browser.location == "/app"
 
@@ -75,18 +107,22 @@ async def test_another_code_comes_after_its_wait(tmp_path: Path, monkeypatch: py
 async def test_a_taken_address_gets_the_same_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.pages.sign_up.RESEND_AFTER", -1.0)
     async with site(tmp_path) as at:
-        pages = []
-        for username in (ALICE, BOB):
+        pages, lengths = [], []
+        # One as long as the other: what is sealed holds the name.
+        for username in (ALICE, TAKEN_ALIKE):
             browser = at.browser()
             await at.settled()
             await browser.open("/oauth2/sign_up")
             await browser.submit(attribute_email=username, password=PASSWORD)
             assert browser.location == "/oauth2/confirm"
             first = browser.text
+            lengths.append({name: len(value) for name, value in browser.cookies.items()})
             await browser.submit(action="resend")
             assert "We&#39;ve sent another code" in browser.text
             pages.append([without_tokens(text.replace(username, "X")) for text in (first, browser.text)])
         assert pages[0] == pages[1]
+        # Nor does the cookie show that Cognito returned something for the new account.
+        assert lengths[0] == lengths[1]
         assert len(at.local.state.outbox) == 2, "to the new account alone"
 
 

@@ -15,6 +15,7 @@ from gateway.pages.attempts import ADDRESS, BROWSER, PERSON, SENT_BY_ADDRESS, SE
 from gateway.pages.page_routes import routes
 from tests.support.site import (
     ALICE,
+    BY_CODE,
     CLIENT,
     PASSWORD,
     PHONE,
@@ -37,10 +38,6 @@ PASSWORDLESS = {
     "Username": BOB,
     "Status": "CONFIRMED",
     "Attributes": {"email": BOB, "email_verified": "true"},
-}
-CHOICE = {
-    "EmailConfiguration": SES,
-    "Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}},
 }
 
 
@@ -266,7 +263,7 @@ async def test_codes_by_message_and_the_choice_between_them(tmp_path: Path) -> N
 
 
 async def test_the_choice_based_flow(tmp_path: Path) -> None:
-    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+    async with site(tmp_path, seeded=seed(pool=BY_CODE), sign_in="auth_flow: USER_AUTH") as at:
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         assert 'type="password"' not in browser.text
@@ -284,7 +281,7 @@ async def test_the_choice_based_flow(tmp_path: Path) -> None:
 
 
 async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> None:
-    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+    async with site(tmp_path, seeded=seed(pool=BY_CODE), sign_in="auth_flow: USER_AUTH") as at:
         for _ in range(SENT_TO_PERSON.most + 1):
             browser = at.browser()
             await browser.open("/oauth2/sign_in")
@@ -300,7 +297,7 @@ async def test_codes_that_strangers_have_sent_are_counted(tmp_path: Path) -> Non
 async def test_a_strangers_five_codes_lock_out_no_user(tmp_path: Path) -> None:
     """A user who signs in by codes alone was locked out by five requests from anywhere."""
     trusted = "trusted_proxies: ['127.0.0.1/32']"
-    choice = {**CHOICE, "Users": [PASSWORDLESS]}
+    choice = {**BY_CODE, "Users": [PASSWORDLESS]}
     document = seed(pool=choice)
     async with site(tmp_path, seeded=document, sign_in="auth_flow: USER_AUTH", listen_lines=trusted) as at:
         for number in range(SENT_TO_PERSON.most + 1):
@@ -318,7 +315,7 @@ async def test_a_strangers_five_codes_lock_out_no_user(tmp_path: Path) -> None:
 
 
 async def test_an_account_without_a_password_gets_the_page_that_everybody_gets(tmp_path: Path) -> None:
-    choice = {**CHOICE, "Users": [PASSWORDLESS]}
+    choice = {**BY_CODE, "Users": [PASSWORDLESS]}
     async with site(tmp_path, seeded=seed(pool=choice), sign_in="auth_flow: USER_AUTH") as at:
         seen = []
         for username in (BOB, "nobody@example.com"):
@@ -334,7 +331,7 @@ async def test_an_account_without_a_password_gets_the_page_that_everybody_gets(t
 
 
 async def test_codes_that_were_used_are_not_counted(tmp_path: Path) -> None:
-    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+    async with site(tmp_path, seeded=seed(pool=BY_CODE), sign_in="auth_flow: USER_AUTH") as at:
         for number in range(1, SENT_BY_ADDRESS.most + 2):
             browser = at.browser()
             await browser.open("/oauth2/sign_in")
@@ -345,7 +342,7 @@ async def test_codes_that_were_used_are_not_counted(tmp_path: Path) -> None:
 
 
 async def test_choice_based_sign_in_does_not_reveal_who_has_an_account(tmp_path: Path) -> None:
-    async with site(tmp_path, seeded=seed(pool=CHOICE), sign_in="auth_flow: USER_AUTH") as at:
+    async with site(tmp_path, seeded=seed(pool=BY_CODE), sign_in="auth_flow: USER_AUTH") as at:
         browser = at.browser()
         await browser.open("/oauth2/sign_in")
         await browser.submit(username="nobody@example.com")

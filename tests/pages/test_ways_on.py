@@ -15,7 +15,7 @@ from playwright.async_api import BrowserContext, Page
 from gateway.serve.reload import Reloader
 from tests.support.chromium import chromium, looking
 from tests.support.looks import wrong_with
-from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Site, second_factors, seed, site
+from tests.support.site import ALICE, BY_CODE, CLIENT, PASSWORD, POOL, Site, second_factors, seed, site
 from tests.support.wire import OK, Received
 
 pytestmark = pytest.mark.engine
@@ -254,6 +254,20 @@ async def test_a_taken_username_is_said_to_be(tmp_path: Path) -> None:
         await page.fill("#password", PASSWORD)
         await page.keyboard.press("Enter")
         await page.wait_for_url("**/oauth2/confirm")
+
+
+async def test_a_confirmed_account_is_signed_in(tmp_path: Path) -> None:
+    async with opened(tmp_path, seeded=seed(pool=BY_CODE)) as (at, page):
+        await at.settled()
+        await page.goto(f"{at.url}/oauth2/sign_up?return_to=/app")
+        await page.fill("[type=email]", "bob@example.com")
+        await page.fill("#password", PASSWORD)
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector("#code")
+        await page.fill("#code", await at.code("sign-up"))
+        await page.keyboard.press("Enter")
+        await page.wait_for_url(f"{at.url}/app")
+        assert b"/app" in [received.target for received in at.upstream.requests]
 
 
 async def test_another_browser_gets_another_code(tmp_path: Path) -> None:

@@ -264,6 +264,11 @@ def without_tokens(page: str) -> str:
 
 
 SES = {"EmailSendingAccount": "DEVELOPER", "SourceArn": "arn:aws:ses:us-east-1:000000000000:identity/e.org"}
+# A pool whose users may sign in with a code that is sent to them.
+BY_CODE = {
+    "EmailConfiguration": SES,
+    "Policies": {"SignInPolicy": {"AllowedFirstAuthFactors": ["PASSWORD", "EMAIL_OTP"]}},
+}
 SMS = {"SmsConfiguration": {"SnsCallerArn": "arn:aws:iam::000000000000:role/sms"}}
 PHONE = {"phone_number": "+15551239934", "phone_number_verified": "true"}
 

@@ -347,6 +347,7 @@ INITIATE_AUTH: Fields = {
     "AuthFlow": _FLOW,
     "AuthParameters": _SECRETS,
     "ClientId": CLIENT_ID,
+    "Session": SESSION,
     "UserContextData": USER_CONTEXT,
 }
 ADMIN_INITIATE_AUTH: Fields = {

@@ -12,6 +12,7 @@ from local_cognito.fields import (
     METADATA,
     NEW_PASSWORD,
     PASSWORD,
+    SESSION,
     TOKEN,
     USER_CONTEXT,
     USER_ONLY,
@@ -38,7 +39,12 @@ SIGN_UP: Fields = {
     "UserAttributes": ATTRIBUTES,
     "ValidationData": ATTRIBUTES,
 }
-CONFIRM_SIGN_UP: Fields = {**_NAMED, "ConfirmationCode": _CODE, "ForceAliasCreation": Field(bool)}
+CONFIRM_SIGN_UP: Fields = {
+    **_NAMED,
+    "ConfirmationCode": _CODE,
+    "ForceAliasCreation": Field(bool),
+    "Session": SESSION,
+}
 RESEND: Fields = _NAMED
 FORGOT: Fields = _NAMED
 CONFIRM_FORGOT: Fields = {**_NAMED, "ConfirmationCode": _CODE, "Password": NEW_PASSWORD}

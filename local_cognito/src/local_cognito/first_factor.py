@@ -21,7 +21,7 @@ from local_cognito.clients import hides_users
 from local_cognito.delivery import simulated, to_attribute
 from local_cognito.errors import AwsError, invalid_parameter, wrong_password
 from local_cognito.mfa import after_password, answer_of, check_sent_code, methods_of, send_code, signed_in
-from local_cognito.sessions import Turn, open_session
+from local_cognito.sessions import CONFIRMED_SIGN_UP, Turn, open_session, session_of
 from local_cognito.srp_answers import proved_by_srp
 from local_cognito.state import FORCE_CHANGE_PASSWORD, Pool, User, find_user
 from local_cognito.state_sign_in import AuthSession
@@ -110,6 +110,18 @@ def choose(turn: Turn, name: str, user: User | None, parameters: Answers) -> Ans
         "ChallengeParameters": {"USERNAME": name},
         "AvailableChallenges": available,
     }
+
+
+def after_sign_up(turn: Turn, name: str, user: User | None, parameters: Answers, key: str) -> Answer:
+    """Begin USER_AUTH with the session of ConfirmSignUp, whose code was the first factor (API reference).
+
+    A user who may not sign in with such a code has the choice."""
+    session = session_of(turn, key, CONFIRMED_SIGN_UP, user.username if user else "")
+    session.used = True
+    if user is None or not any(_PROVES[one] in session.methods for one in _available(turn.pool, user)):
+        return choose(turn, name, user, parameters)
+    check_account(user)
+    return signed_in(replace(turn, methods=session.methods), user)
 
 
 def best_level(turn: Turn, user: User | None) -> int:

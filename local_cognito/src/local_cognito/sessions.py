@@ -17,6 +17,8 @@ from local_cognito.state_sign_in import AuthSession
 
 # Wrong codes per session: enough for typos, too few for guessing.
 _TRIES = 5
+# The step that a session of ConfirmSignUp is for: a first sign-in.
+CONFIRMED_SIGN_UP = "ConfirmSignUp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,19 @@ def find_session(turn: Turn, request: Mapping[str, Any], username: str) -> AuthS
     # API reference, AdminRespondToAuthChallenge: USERNAME is the username (USER_ID_FOR_SRP), not an alias.
     names = {turn.pool.fold(session.username), turn.pool.fold(session.called or session.username)}
     if turn.pool.fold(username) not in names:
+        raise not_authorized("Invalid session for the user.")
+    check_alive(session, turn.now)
+    return session
+
+
+def session_of(turn: Turn, key: str, challenge: str, username: str) -> AuthSession:
+    """Return the session with this key, for steps other than challenges. Raises NotAuthorizedException."""
+    session = turn.pool.sessions.get(key)
+    if session is None or (session.client_id, session.challenge, session.username) != (
+        turn.client.id,
+        challenge,
+        username,
+    ):
         raise not_authorized("Invalid session for the user.")
     check_alive(session, turn.now)
     return session

@@ -13,7 +13,7 @@ from typing import Any
 from local_cognito import step_up
 from local_cognito.clients import check_secret_hash, flow_enabled
 from local_cognito.errors import AwsError, invalid_parameter
-from local_cognito.first_factor import begin_srp, by_password, custom_auth, known
+from local_cognito.first_factor import after_sign_up, begin_srp, by_password, custom_auth, known
 from local_cognito.mfa import answer_of
 from local_cognito.refreshing import refresh
 from local_cognito.sessions import Turn
@@ -58,6 +58,8 @@ def _initiate(turn: Turn, request: Request) -> Answer:
     if flow == "USER_SRP_AUTH":
         client_public = answer_of(parameters, "SRP_A")
         return begin_srp(turn, name, known(turn, name), client_public)
+    if flow == "USER_AUTH" and "Session" in request:
+        return after_sign_up(turn, name, known(turn, name), parameters, request["Session"])
     if flow == "USER_AUTH":
         return step_up.begin(turn, name, known(turn, name), parameters)
     password = answer_of(parameters, "PASSWORD")

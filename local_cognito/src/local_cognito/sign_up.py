@@ -1,7 +1,7 @@
 """SignUp, its confirmation and the resending of codes.
 
 Invariant: a user who signs up is unconfirmed until the code that was sent, or an administrator, confirms
-them.
+them. The session that leads from SignUp to tokens is of one user at one client, and of each step once.
 """
 
 from __future__ import annotations
@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from local_cognito import codes, passwords
+from local_cognito import codes, levels, passwords
 from local_cognito.attributes import as_dict, check_required, claim_aliases
-from local_cognito.clients import check_secret_hash, check_writable, hides_users
+from local_cognito.clients import check_secret_hash, check_writable, flow_enabled, hides_users
 from local_cognito.delivery import details, for_sign_up, simulated
 from local_cognito.errors import AwsError, invalid_parameter, not_authorized
+from local_cognito.sessions import CONFIRMED_SIGN_UP, Turn, open_session, session_of
 from local_cognito.state import CONFIRMED, UNCONFIRMED, Client, Pool, State, User, find_user, get_user
 from local_cognito.users import add_user, set_password
 
 Request = Mapping[str, Any]
 Answer = dict[str, Any]
+
+# The step that a session of SignUp is for.
+_SIGN_UP = "SignUp"
+_METHODS = {"email": levels.EMAIL, "phone_number": levels.SMS}
 
 
 def sign_up(state: State, request: Request, now: float) -> Answer:
@@ -43,6 +48,8 @@ def sign_up(state: State, request: Request, now: float) -> Answer:
     if delivery is not None:
         codes.send(state, pool, codes.SIGN_UP, user.username, delivery=delivery, now=now)
         answer["CodeDeliveryDetails"] = details(delivery)
+    if flow_enabled(client, "ALLOW_USER_AUTH") and pool.settings["UserPoolTier"] != "LITE":
+        answer["Session"] = open_session(Turn(state, pool, client, now), user.username, _SIGN_UP)
     return answer
 
 
@@ -59,12 +66,19 @@ def confirm_sign_up(state: State, request: Request, now: float) -> Answer:
         raise not_authorized(f"User cannot be confirmed. Current status is {user.status}")
     if not user.enabled:
         raise not_authorized("User is disabled.")
+    turn = Turn(state, pool, client, now)
+    key = request.get("Session")
+    session = None if key is None else session_of(turn, key, _SIGN_UP, user.username)
     code = codes.redeem(pool, codes.SIGN_UP, user.username, request["ConfirmationCode"], now)
     if code.delivery is not None:
         verify(pool, user, code.delivery.attribute, force=request.get("ForceAliasCreation", False))
     codes.spend(pool, codes.SIGN_UP, user.username)
     user.status, user.modified = CONFIRMED, now
-    return {}
+    if session is None or code.delivery is None:
+        return {}
+    session.used = True
+    turn = turn.proved(_METHODS[code.delivery.attribute])
+    return {"Session": open_session(turn, user.username, CONFIRMED_SIGN_UP)}
 
 
 def verify(pool: Pool, user: User, attribute: str, *, force: bool = False) -> None:
