@@ -120,6 +120,7 @@ config: $(VENV)/.run ## regenerate the schema, the example and generated parts o
 	$(BIN)/python -m gateway.config.generate
 	$(BIN)/python -m tests.support.rooms
 	$(BIN)/python -m tests.support.recipes
+	$(BIN)/python -m tests.support.catalogues
 
 protos: $(VENV)/.test ## regenerate the messages of Envoy's gRPC from ext_authz.proto
 	$(BIN)/python -m grpc_tools.protoc -I . --python_out=. --pyi_out=. gateway/envoy/ext_authz.proto

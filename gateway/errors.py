@@ -13,6 +13,8 @@ import errno
 import os
 from typing import ClassVar
 
+from gateway.texts import Text
+
 
 class GatewayError(Exception):
     """A command failed: one sentence for the user, exit code 1, no traceback."""
@@ -430,9 +432,11 @@ class WrongUserPool(Refusal):
 
     def __init__(self, found: str, configured: str) -> None:
         super().__init__(f"the app client issues tokens of user pool {found!r}, not of {configured}")
-        self.detail = (
-            f"Sign-in is misconfigured: the app client belongs to the user pool {found}, not to "
-            f"{configured}. Please tell your administrator."
+        self.detail = Text(
+            "Sign-in is misconfigured: the app client belongs to the user pool {found}, not to "
+            "{configured}. Please tell your administrator.",
+            found=found,
+            configured=configured,
         )
 
 

@@ -17,9 +17,10 @@ PACKAGE = ROOT / "gateway"
 EMULATOR = ROOT / "local_cognito/src/local_cognito"
 
 # room → the rooms it may import besides itself (docs/architecture.md draws it)
-BASE = {"abandon", "config", "errors", "observe", "outgoing", "terminal", "tls", "version"}
+BASE = {"abandon", "config", "errors", "observe", "outgoing", "terminal", "texts", "tls", "version"}
 FLOORS: dict[str, set[str]] = {
-    "errors": set(),
+    "texts": set(),
+    "errors": {"texts"},
     "version": set(),
     "terminal": set(),
     "abandon": set(),

@@ -172,6 +172,8 @@ HOST_HEADER = named("`preserve`, `upstream` or a host name", addresses.host_head
 DOCUMENT_HOST = named("host name", addresses.document_host)
 HOST_NAME = named("host name", addresses.host_name)
 
+# BCP 47 tags of the catalogues in gateway/pages/languages.
+LANGUAGE = choice("de", "en", "es", "fr", "ja", "pt-BR", "zh-Hans")
 WEB_PAGE = named("URL: https", addresses.web_page, "^https://")
 TITLE = named(
     "text",

@@ -87,6 +87,13 @@ class Appearance(Declared):
         default=None,
         example="https://example.com/terms",
     )
+    messages_file: Path | None = optional(
+        s.FILE,
+        "Your own words for texts of the pages: YAML or JSON, language: {English text: your text}, at most "
+        "256 KiB.",
+        example="/etc/looks/messages.yaml",
+        default=None,
+    )
     privacy_url: str | None = optional(
         s.WEB_PAGE,
         "The privacy notice, linked at the foot of every page.",
@@ -131,6 +138,13 @@ class SignIn(Declared):
     )
     show_tokens: bool = key(
         s.BOOLEAN, "true", "Whether the pages show users their own access token and AWS credentials."
+    )
+    languages: tuple[str, ...] = key(
+        ListOf(s.LANGUAGE, least=1),
+        ("en",),
+        "The languages of the pages. Each reader gets the one that the browser prefers, or chooses another; "
+        "the first one is for those who prefer none of them.",
+        example="[en, de, es, fr, ja, pt-BR, zh-Hans]",
     )
     appearance: Appearance = nested(Appearance, "The pages' looks: docs/pages.md#appearance has the details.")
     session: SessionSettings = nested(SessionSettings, "Sessions of signed-in browsers.")

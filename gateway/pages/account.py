@@ -17,14 +17,15 @@ from gateway.pages.profile_fields import editable, unverified
 from gateway.pages.second_factor import factors_of
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 NOTICES = {
-    "saved": "Your profile is saved.",
-    "verified": "Your profile is saved, and the address is verified.",
-    "factor": "Your second step is changed.",
+    "saved": Text("Your profile is saved."),
+    "verified": Text("Your profile is saved, and the address is verified."),
+    "factor": Text("Your second step is changed."),
 }
 
 
@@ -58,7 +59,7 @@ async def _page(turn: Turn, own: OwnUser) -> Answer:
     ]
     return await turn.show(
         "account",
-        "Your account",
+        Text("Your account"),
         notice=NOTICES.get(turn.page.query.get("notice", "")),
         facts=facts,
         edits=bool(names),

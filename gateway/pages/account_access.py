@@ -15,6 +15,7 @@ from gateway.pages.recent import may_manage, owner
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -46,7 +47,7 @@ async def ended(turn: Turn, form: str, error: GatewayError) -> Answer:
         await turn.portal.sessions.end(turn.page)
         return turn.to("/sign_in", notice="ended")
     return turn.portal.pages.message(
-        turn.page, "Your account", [refusal_text.sentence], status=refusal_text.status
+        turn.page, Text("Your account"), [Text.of(refusal_text.sentence)], status=refusal_text.status
     )
 
 

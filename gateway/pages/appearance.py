@@ -1,4 +1,4 @@
-"""The looks of the pages of one configuration: the site's name, its static files, the links at the foot.
+"""The looks of the pages of one configuration: the site's name, its files, its words, the links at the foot.
 
 Invariant: it is complete or does not exist: a file that cannot be used raises GatewayError, and a reload
 keeps the previous looks.
@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.colors import Palette, palettes
-from gateway.config.model import Appearance
+from gateway.config.model import SignIn
 from gateway.errors import GatewayError, NotFound, system_said
 from gateway.http.answers import Answer
 from gateway.pages import assets
 from gateway.pages.assets import Asset
+from gateway.pages.catalogue import ENGLISH, Catalogue, Forms, shipped
 from gateway.pages.logo import Picture, picture
+from gateway.pages.messages_file import messages
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 Content = TypeVar("Content")
 
@@ -26,6 +29,8 @@ _SECTION = "sign_in.appearance"
 # Bytes of a logo or a style sheet: several times what they usually have. They are in the memory of every
 # worker, and on the way of every first visit.
 _MOST = 64 * 1024
+# Bytes of the operator's texts: as many as all of ours in four languages.
+_MOST_MESSAGES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +46,12 @@ class Look:
     # None: the site's host name.
     name: str | None
     # Text and URL.
-    links: tuple[tuple[str, str], ...]
+    links: tuple[tuple[Text, str], ...]
     files: Mapping[str, Asset] = field(repr=False)
+    # Tags; the first is for readers who prefer none of them.
+    languages: tuple[str, ...] = (ENGLISH,)
+    # The operator's own texts, by language.
+    own: Mapping[str, Mapping[str, Forms]] = field(default_factory=dict, repr=False)
     logo: Logo | None = None
     logo_dark: Logo | None = None
 
@@ -53,6 +62,10 @@ class Look:
     def title(self, origin: str) -> str:
         """Return what the pages call the site with this origin."""
         return self.name or origin.partition("://")[2]
+
+    def words(self, language: str) -> Catalogue:
+        """Return the texts in one of the languages."""
+        return Catalogue(language, shipped(language), self.own.get(language, {}))
 
     def serve(self, page: PageRequest) -> Answer:
         """Return the static file of the page's path. Raises NotFound.
@@ -65,8 +78,12 @@ class Look:
         return asset.answer(page, current=asset.path == page.path)
 
 
-def look_of(appearance: Appearance) -> Look:
+def look_of(sign_in: SignIn) -> Look:
     """Return the looks that are configured. Raises GatewayError."""
+    appearance = sign_in.appearance
+    own: Mapping[str, Mapping[str, Forms]] = {}
+    if appearance.messages_file is not None:
+        own = _read(f"{_SECTION}.messages_file", appearance.messages_file, messages, most=_MOST_MESSAGES)
     style = assets.built_in()["pages.css"].body.decode("utf-8")
     if appearance.accent is not None:
         style += "".join(map(_colored, palettes(appearance.accent, appearance.accent_dark)))
@@ -74,9 +91,9 @@ def look_of(appearance: Appearance) -> Look:
         style += _read(f"{_SECTION}.css_file", appearance.css_file, _style_sheet)
     files = {**assets.built_in(), "pages.css": assets.made("pages.css", style.encode("utf-8"))}
     links = (
-        ("Terms", appearance.terms_url),
-        ("Privacy", appearance.privacy_url),
-        ("Support", appearance.support_url),
+        (Text("Terms"), appearance.terms_url),
+        (Text("Privacy"), appearance.privacy_url),
+        (Text("Support"), appearance.support_url),
     )
     return Look(
         name=appearance.name,
@@ -84,6 +101,8 @@ def look_of(appearance: Appearance) -> Look:
         logo=_logo("logo", "logo_file", appearance.logo_file, files),
         logo_dark=_logo("logo-dark", "logo_dark_file", appearance.logo_dark_file, files),
         files=files,
+        languages=tuple(dict.fromkeys(sign_in.languages)),
+        own=own,
     )
 
 
@@ -120,16 +139,16 @@ def _colored(palette: Palette) -> str:
     return f"@media (prefers-color-scheme: dark) {{ {rule} }}\n" if palette.scheme == "dark" else rule
 
 
-def _read(key: str, file: Path, parse: Callable[[bytes], Content]) -> Content:
+def _read(key: str, file: Path, parse: Callable[[bytes], Content], *, most: int = _MOST) -> Content:
     """Return the parsed content of a bounded file. Raises GatewayError."""
     where = f"{key}: {file}"
     try:
         with file.open("rb") as opened:
-            content = opened.read(_MOST + 1)
+            content = opened.read(most + 1)
     except OSError as error:
         raise GatewayError(f"{where}: cannot be read: {system_said(error)}") from error
-    if len(content) > _MOST:
-        raise GatewayError(f"{where}: is larger than {_MOST // 1024} KiB: use a smaller file")
+    if len(content) > most:
+        raise GatewayError(f"{where}: is larger than {most // 1024} KiB: use a smaller file")
     try:
         return parse(content)
     except ValueError as error:

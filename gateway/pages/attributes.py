@@ -9,10 +9,15 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from gateway.texts import Text
+
 # Prefix of the form fields that hold attributes; no other field's name starts with it.
 PREFIX = "attribute_"
 # API reference, AttributeType: a name's length. AWS allows more characters than are used in practice.
 _NAME = re.compile(r"(?:custom:)?[A-Za-z0-9_.-]{1,32}")
+
+
+_MISSING = Text("Fill in this field")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class Field:
     plain: bool = False
     inputmode: str | None = None
     maxlength: int = 2048
+    # What is said where it is left empty.
+    missing: Text = _MISSING
 
     @property
     def field(self) -> str:
@@ -38,22 +45,47 @@ class Field:
 STANDARD = {
     each.name: each
     for each in (
-        Field("email", "Email", "email", "email", plain=True, inputmode="email"),
-        Field("phone_number", "Phone number", "tel", "tel", "With the country code, e.g. +4915112345678"),
-        Field("name", "Full name", autocomplete="name"),
-        Field("given_name", "First name", autocomplete="given-name"),
-        Field("family_name", "Last name", autocomplete="family-name"),
-        Field("middle_name", "Middle name", autocomplete="additional-name"),
-        Field("nickname", "Nickname", autocomplete="nickname"),
-        Field("preferred_username", "Preferred username", plain=True),
-        Field("birthdate", "Date of birth", "date", "bday"),
-        Field("gender", "Gender", autocomplete="sex"),
-        Field("address", "Address", autocomplete="street-address"),
-        Field("website", "Website", "url", "url", plain=True, inputmode="url"),
-        Field("picture", "Address of a picture", "url", plain=True, inputmode="url"),
-        Field("profile", "Address of a profile", "url", plain=True, inputmode="url"),
-        Field("zoneinfo", "Time zone", hint="E.g. Europe/Paris", plain=True),
-        Field("locale", "Language", hint="E.g. en-GB", plain=True),
+        Field(
+            "email",
+            Text("Email"),
+            "email",
+            "email",
+            plain=True,
+            inputmode="email",
+            missing=Text("Enter your email"),
+        ),
+        Field(
+            "phone_number",
+            Text("Phone number"),
+            "tel",
+            "tel",
+            Text("With the country code, e.g. +4915112345678"),
+            missing=Text("Enter your phone number"),
+        ),
+        Field("name", Text("Full name"), autocomplete="name", missing=Text("Enter your full name")),
+        Field(
+            "given_name",
+            Text("First name"),
+            autocomplete="given-name",
+            missing=Text("Enter your first name"),
+        ),
+        Field(
+            "family_name",
+            Text("Last name"),
+            autocomplete="family-name",
+            missing=Text("Enter your last name"),
+        ),
+        Field("middle_name", Text("Middle name"), autocomplete="additional-name"),
+        Field("nickname", Text("Nickname"), autocomplete="nickname"),
+        Field("preferred_username", Text("Preferred username"), plain=True),
+        Field("birthdate", Text("Date of birth"), "date", "bday"),
+        Field("gender", Text("Gender"), autocomplete="sex"),
+        Field("address", Text("Address"), autocomplete="street-address"),
+        Field("website", Text("Website"), "url", "url", plain=True, inputmode="url"),
+        Field("picture", Text("Address of a picture"), "url", plain=True, inputmode="url"),
+        Field("profile", Text("Address of a profile"), "url", plain=True, inputmode="url"),
+        Field("zoneinfo", Text("Time zone"), hint=Text("E.g. Europe/Paris"), plain=True),
+        Field("locale", Text("Language"), hint=Text("E.g. en-GB"), plain=True),
     )
 }
 

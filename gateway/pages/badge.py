@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.texts import Text
+
 
 @dataclass(frozen=True, slots=True)
 class Badge:
     """The cloud icon: whether this gateway is connected to AWS. `link`: it leads to the set-up page."""
 
-    text: str
+    text: Text
     connected: bool
     link: bool = False
 
 
-NOT_CONNECTED = Badge("Not connected to AWS", connected=False)
-CONNECTED = Badge("Connected to AWS", connected=True)
+NOT_CONNECTED = Badge(Text("Not connected to AWS"), connected=False)
+CONNECTED = Badge(Text("Connected to AWS"), connected=True)

@@ -1,4 +1,4 @@
-"""The parts of a page that show whose site it is: icons, mark and foot, as markup for all pages. Pure.
+"""The parts that all pages have: icons, mark, and a foot with links and languages, as markup. Pure.
 
 Invariant: every text is escaped here, so that templates and pages without a template may insert the result.
 """
@@ -8,6 +8,9 @@ from __future__ import annotations
 from html import escape
 
 from gateway.pages.appearance import Logo, Look
+from gateway.pages.catalogue import LANGUAGES, Catalogue
+from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 _DARK = "(prefers-color-scheme: dark)"
 _MARK = (
@@ -46,9 +49,31 @@ def _size(logo: Logo) -> str:
     return f'width="{logo.width}" height="{logo.height}"'
 
 
-def foot(look: Look) -> str:
+def foot(look: Look, words: Catalogue, switch: str = "") -> str:
     """Return the foot of a page; empty if there is nothing to say there."""
-    said = [f'<a href="{escape(url)}">{escape(text)}</a>' for text, url in look.links]
+    said = [f'<a href="{escape(url)}">{escape(words.say(text))}</a>' for text, url in look.links]
     if look.name is None:
-        said.append("Guarded by cognito-gateway")
-    return f'<footer class="foot">{" · ".join(said)}</footer>\n' if said else ""
+        said.append(escape(words.say(Text("Guarded by cognito-gateway"))))
+    parts = [switch, f"<p>{' · '.join(said)}</p>" if said else ""]
+    return f'<footer class="foot">{"".join(parts)}</footer>\n' if any(parts) else ""
+
+
+def switch(look: Look, words: Catalogue, page: PageRequest) -> str:
+    """Return the form that chooses another language for this browser; empty if there is only one.
+
+    It works without a script, and leads back to this page (pages/language.py)."""
+    if len(look.languages) == 1:
+        return ""
+    buttons = "".join(
+        f'<button class="link" name="language" value="{tag}" lang="{tag}">{language.name}</button>'
+        for tag, language in LANGUAGES.items()
+        if tag in look.languages and tag != words.language
+    )
+    label = escape(words.say(Text("Language: {name}", name=LANGUAGES[words.language].name)))
+    back = escape(page.request.raw_path + page.request.query)
+    return (
+        f'<details class="languages"><summary>{label}</summary>'
+        f'<form method="post" action="{escape(page.prefix)}/language">'
+        f'<input type="hidden" name="csrf" value="{escape(page.csrf)}">'
+        f'<input type="hidden" name="return_to" value="{back}">{buttons}</form></details>'
+    )

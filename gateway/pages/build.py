@@ -162,6 +162,7 @@ class Built:
             plain,
             prefix=self.config.sign_in.prefix,
             origin=public_origin(request, self.config.listen.public_url) or "",
+            cookie_name=self.config.sign_in.session.cookie_name,
         )
 
     def _is_ours(self, request: Request | Asked) -> bool:

@@ -25,6 +25,7 @@ from gateway.pages.respond import see_other
 from gateway.pages.sign_in_steps import SignInStep
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.aws.user_pool import UserPoolClient
@@ -45,7 +46,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     turn, step = at
     if page.form.get("step") != step.id:
         return await _form(
-            turn, step, refusal_text=RefusalText("This page was out of date. Here is where you are.")
+            turn, step, refusal_text=RefusalText(Text("This page was out of date. Here is where you are."))
         )
     planned = sign_in_steps.plan(step.challenge, page.form)
     errors = dict(planned.errors) if isinstance(planned, sign_in_steps.Wrong) else {}
@@ -159,7 +160,7 @@ async def _form(
         works = await turn.pool.passkeys_work_at(turn.page.origin)
         shown = shown if works else sign_in_steps.without_passkey(shown)
     if shown.kind == "unknown":
-        link = {"href": again, "text": "Start over"}
+        link = {"href": again, "text": Text("Start over")}
         return await turn.show("message", shown.title, sentences=[shown.lead], link=link)
     answer = await turn.show(
         "challenge",

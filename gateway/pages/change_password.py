@@ -18,6 +18,7 @@ from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -36,7 +37,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
         return at
     turn, session = at
     old, new = page.form.get("password", ""), page.form.get("new_password", "")
-    errors = {} if old else {"password": "Enter your current password"}
+    errors = {} if old else {"password": Text("Enter your current password")}
     sentence = broken(await turn.policy(), new)
     if sentence is not None:
         errors["new_password"] = sentence
@@ -81,7 +82,7 @@ async def _form(
 ) -> Answer:
     return await turn.show(
         "change_password",
-        "Change your password",
+        Text("Change your password"),
         refusal_text=refusal_text,
         errors=errors,
         username=session.username,

@@ -11,7 +11,7 @@ from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
-from gateway.pages.kept import Account, keep_account, kept_account
+from gateway.pages.kept import SOMEWHERE, Account, keep_account, kept_account
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
@@ -59,14 +59,16 @@ async def must_reset(turn: Turn, username: str) -> Answer:
     return see_other(f"{turn.page.prefix}/reset_password?notice={notice}")
 
 
-def destination_of(account: Account) -> str:
+def destination_of(account: Account) -> str | None:
     """Return the destination that the user typed, if it is an e-mail address.
 
     Cognito's masked destination is returned only for an account that a code was sent to: showing it would
     reveal that the username was free."""
+    if account.destination == SOMEWHERE:
+        return None
     if account.destination:
         return account.destination
-    return account.username if "@" in account.username else "your address"
+    return account.username if "@" in account.username else None
 
 
 def not_told(error: GatewayError) -> bool:

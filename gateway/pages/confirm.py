@@ -25,6 +25,7 @@ from gateway.pages.sign_in_steps import clean
 from gateway.pages.sign_up import RESEND_AFTER
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -35,7 +36,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     at = awaited(portal, page, "confirm")
     if isinstance(at, Answer):
         return at
-    notice = "We've sent another code." if page.query.get("notice") == "sent" else None
+    notice = Text("We've sent another code.") if page.query.get("notice") == "sent" else None
     return await _form(*at, notice=notice)
 
 
@@ -48,7 +49,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if page.form.get("action") == "resend":
         return await _resend(turn, account)
     code = clean(page.form.get("code", ""))
-    errors = {} if code else {"code": "Enter the code"}
+    errors = {} if code else {"code": Text("Enter the code")}
     if not account.username:
         errors["username"] = NO_USERNAME
     if errors:
@@ -109,7 +110,12 @@ async def _resend(turn: Turn, account: Account) -> Answer:
         return await _form(turn, account, errors={"username": NO_USERNAME})
     wait = ceil(account.resend_at - turn.page.now)
     if wait > 0:
-        early = RefusalText(f"You can ask for another code in {wait} seconds.", status=429, retry_after=wait)
+        sentence = Text.counted(
+            "You can ask for another code in a second.",
+            "You can ask for another code in {count} seconds.",
+            wait,
+        )
+        early = RefusalText(sentence, status=429, retry_after=wait)
         return await _form(turn, account, refusal_text=early)
     keys = turn.sending(account.username, account.destination or account.username)
     if refusal_text := turn.admit(keys):
@@ -132,16 +138,20 @@ async def _form(
     *,
     refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
-    notice: str | None = None,
+    notice: Text | None = None,
 ) -> Answer:
     kept = kept_account(turn.page, turn.portal.sealers.challenge, "confirm")
-    where = f"to {destination_of(account)}" if kept else "you"
+    lead = Text("Enter the code we sent you.")
+    if kept and (destination := destination_of(account)):
+        lead = Text("Enter the code we sent to {address}.", address=destination)
+    elif kept:
+        lead = Text("Enter the code we sent to your address.")
     return await turn.show(
         "confirm",
-        "Confirm your account",
+        Text("Confirm your account"),
         refusal_text=refusal_text,
         errors=errors,
-        lead=f"Enter the code we sent {where}.",
+        lead=lead,
         notice=notice,
         username=account.username,
         known=kept is not None,

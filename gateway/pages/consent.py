@@ -19,6 +19,7 @@ from gateway.pages.portal import Portal
 from gateway.pages.respond import see_other
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.replicas import StoreUnavailable
+from gateway.texts import Text
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -30,7 +31,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     answer = await portal.pages.show(
         page,
         "consent",
-        "Allow access?",
+        Text("Allow access?"),
         unverified_name=asked.unverified_name,
         redirect_uri=asked.redirect_uri,
         redirect_to=_place(asked.redirect_uri),
@@ -60,7 +61,12 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     attempts, keys = portal.pages.attempts, [(CONSENT, f"{session.pool_id}\0{session.subject}")]
     if told := refusal_texts.wait(attempts.wait(keys, page.moment)):
         return await portal.pages.show(
-            page, "consent", "", problem=told.sentence, status=told.status, retry_after=told.retry_after
+            page,
+            "consent",
+            Text("Allow access?"),
+            problem=told.sentence,
+            status=told.status,
+            retry_after=told.retry_after,
         )
     attempts.count(keys, page.moment)
     try:

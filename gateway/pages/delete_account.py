@@ -14,6 +14,7 @@ from gateway.pages.account_access import called, ended, holder
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -47,5 +48,5 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
 
 async def _form(turn: Turn, session: Session, *, wrong: bool = False) -> Answer:
     name = await called(turn, session)
-    errors = {"name": f"Type {name}"} if wrong else None
-    return await turn.show("delete_account", "Delete your account", errors=errors, name=name)
+    errors = {"name": Text("Type {name}", name=name)} if wrong else None
+    return await turn.show("delete_account", Text("Delete your account"), errors=errors, name=name)

@@ -35,9 +35,11 @@ from gateway.pages import assets, outcome, respond
 from gateway.pages.csrf import Guard
 from gateway.pages.error_page import way_on
 from gateway.pages.portal import Portal
+from gateway.pages.reader import language_of
 from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.sessions.cookies import Cookies
 from gateway.sessions.page_request import SIGN_OUT, PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.page_routes import Routes
@@ -101,20 +103,18 @@ class Dispatcher:
             raise BadRequest("a page asked for without a Host")
         # As registered at Cognito (callback and sign-out URLs), which compares exactly.
         origin = normal(origin)
+        base, secure = config.sign_in.session.cookie_name, origin.startswith("https:")
         return PageRequest(
             method=request.method,
             path=path[len(config.sign_in.prefix) :],
             query=parse_fields(request.query.removeprefix("?")),
             origin=origin,
             prefix=config.sign_in.prefix,
-            cookies=Cookies(
-                request.head.own_cookies,
-                secure=origin.startswith("https:"),
-                base=config.sign_in.session.cookie_name,
-            ),
+            cookies=Cookies(request.head.own_cookies, secure=secure, base=base),
             client=request.client,
             request_id=request.request_id.decode("ascii"),
             now=time.time(),
+            language=language_of(request, self._portal.pages.look.languages, secure=secure, base=base),
             request=request,
             make_token=self._guard.token,
         )
@@ -208,13 +208,20 @@ class Dispatcher:
         plain = self._refuse(request, refusal)
         if plain.status < 400:
             return plain
+        look, origin = self._portal.pages.look, public_origin(request, self._config.listen.public_url) or ""
         shown = respond.message(
-            self._portal.pages.look,
-            refusal.title,
-            [refusal.detail],
+            look,
+            Text.of(refusal.title),
+            [Text.of(refusal.detail)],
             status=plain.status,
+            language=language_of(
+                request,
+                look.languages,
+                secure=origin.startswith("https:"),
+                base=self._config.sign_in.session.cookie_name,
+            ),
             prefix=self._config.sign_in.prefix,
-            origin=public_origin(request, self._config.listen.public_url) or "",
+            origin=origin,
             request_id=request.request_id.decode("ascii"),
             back=way_on(request, refusal, self._config.sign_in.prefix),
         )

@@ -22,23 +22,35 @@ from gateway.http.navigation import seen_by_a_person
 from gateway.http.request import Request
 from gateway.pages import respond
 from gateway.pages.appearance import Look
+from gateway.pages.reader import language_of
 from gateway.pages.return_to import page_wanted
+from gateway.texts import Text
 
-_NOT_OURS = "The application isn't responding"
+_NOT_OURS = Text("The application isn't responding")
+_TELL = Text("Try again in a moment. If this continues, tell your administrator.")
 # Title and sentence by status, unless the refusal has a better one.
 _SAID = {
-    400: ("This address isn't valid", "Check the address and try again."),
-    502: (_NOT_OURS, "Try again in a moment. If this continues, tell your administrator."),
-    503: ("Not available right now", "Try again in a moment. If this continues, tell your administrator."),
-    504: (_NOT_OURS, "It took too long to answer. Try again in a moment."),
-    500: ("Something went wrong", "Try again. If this continues, tell your administrator."),
+    400: (Text("This address isn't valid"), Text("Check the address and try again.")),
+    502: (_NOT_OURS, _TELL),
+    503: (Text("Not available right now"), _TELL),
+    504: (_NOT_OURS, Text("It took too long to answer. Try again in a moment.")),
+    500: (Text("Something went wrong"), Text("Try again. If this continues, tell your administrator.")),
 }
 
 
 def error_page(
-    look: Look, request: Request, refusal: Refusal, plain: Answer, *, prefix: str, origin: str
+    look: Look,
+    request: Request,
+    refusal: Refusal,
+    plain: Answer,
+    *,
+    prefix: str,
+    origin: str,
+    cookie_name: str,
 ) -> Answer | None:
-    """Return the page in place of `plain`, whose headers it keeps; None if this is not a navigation."""
+    """Return the page in place of `plain`, whose headers it keeps; None if this is not a navigation.
+
+    `cookie_name` is `sign_in.session.cookie_name`."""
     if not request.method or not seen_by_a_person(request):
         return None
     title, sentence = _said(refusal, plain.status)
@@ -47,6 +59,7 @@ def error_page(
         title,
         [sentence],
         status=plain.status,
+        language=language_of(request, look.languages, secure=origin.startswith("https:"), base=cookie_name),
         prefix=prefix,
         origin=origin,
         request_id=request.request_id.decode("ascii"),
@@ -57,37 +70,44 @@ def error_page(
     return respond.guarded(page, request_id=request.request_id)
 
 
-def _said(refusal: Refusal, status: int) -> tuple[str, str]:
+def _said(refusal: Refusal, status: int) -> tuple[Text, Text]:
     if isinstance(refusal, NotConfigured):
-        return "Not connected yet", refusal.detail
+        return Text("Not connected yet"), Text.of(refusal.detail)
     if isinstance(refusal, InsufficientAuthentication):
-        return refusal.title, refusal.detail
+        return Text.of(refusal.title), Text.of(refusal.detail)
     if status == HTTPStatus.UNAUTHORIZED:
-        return "Sign in to continue", "Your request was not accepted. Sign in, go back, and send it again."
+        return (
+            Text("Sign in to continue"),
+            Text("Your request was not accepted. Sign in, go back, and send it again."),
+        )
     if isinstance(refusal, Forbidden):
-        return "You don't have access", "Ask your administrator for access, or sign in with another account."
+        return (
+            Text("You don't have access"),
+            Text("Ask your administrator for access, or sign in with another account."),
+        )
     if isinstance(refusal, RateLimited):
-        return refusal.title, f"Try again in {_while(refusal.retry_after or 1)}."
-    return _SAID.get(status, (refusal.title, refusal.detail))
+        return Text.of(refusal.title), _again_in(refusal.retry_after or 1)
+    return _SAID.get(status, (Text.of(refusal.title), Text.of(refusal.detail)))
 
 
-def _while(seconds: int) -> str:
+def _again_in(seconds: int) -> Text:
     if seconds > 90:
-        return f"{-(-seconds // 60)} minutes"
-    return f"{seconds} seconds" if seconds > 1 else "a second"
+        minutes = -(-seconds // 60)
+        return Text.counted("Try again in a minute.", "Try again in {count} minutes.", minutes)
+    return Text.counted("Try again in a second.", "Try again in {count} seconds.", seconds)
 
 
-def way_on(request: Request, refusal: Refusal, prefix: str) -> tuple[str, str]:
+def way_on(request: Request, refusal: Refusal, prefix: str) -> tuple[Text, str]:
     """Return the text and the address of the link that an error page offers."""
     if isinstance(refusal, FormRefused) and page_wanted(request.raw_path):
-        return "Reload the page", request.raw_path
+        return Text("Reload the page"), request.raw_path
     if isinstance(refusal, NoCredentials):
-        return "Sign in", f"{prefix}/sign_in"
+        return Text("Sign in"), f"{prefix}/sign_in"
     if isinstance(refusal, NotConfigured):
-        return "Set up the gateway", f"{prefix}/"
+        return Text("Set up the gateway"), f"{prefix}/"
     if isinstance(refusal, (Forbidden, InsufficientAuthentication)):
-        return "Your account", f"{prefix}/"
+        return Text("Your account"), f"{prefix}/"
     again = page_wanted(request.raw_path + request.query) if request.method == "GET" else ""
     if again and (refusal.status >= 500 or isinstance(refusal, RateLimited)):
-        return "Try again", again
-    return "Open the application", "/"
+        return Text("Try again"), again
+    return Text("Open the application"), "/"

@@ -21,15 +21,20 @@ from gateway.pages.sign_in import NO_USERNAME
 from gateway.pages.sign_in_steps import clean
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
-CONFIRMED = "Your account is confirmed. Choose a new password before you sign in."
-NOTICES: Mapping[str, str] = {
-    "confirmed": "Your account is confirmed. Now choose your password: we've sent you another code for it.",
-    "required": "You need a new password before you can sign in. We've sent you a code for it.",
-    "last_code": "You need a new password before you can sign in. Enter your last code, or ask for another.",
+CONFIRMED = Text("Your account is confirmed. Choose a new password before you sign in.")
+NOTICES: Mapping[str, Text] = {
+    "confirmed": Text(
+        "Your account is confirmed. Now choose your password: we've sent you another code for it."
+    ),
+    "required": Text("You need a new password before you can sign in. We've sent you a code for it."),
+    "last_code": Text(
+        "You need a new password before you can sign in. Enter your last code, or ask for another."
+    ),
 }
 
 
@@ -81,7 +86,7 @@ async def submit_reset(portal: Portal, page: PageRequest) -> Answer:
         return at
     turn, account = at
     code, password = clean(page.form.get("code", "")), page.form.get("new_password", "")
-    errors = {} if code else {"code": "Enter the code"}
+    errors = {} if code else {"code": Text("Enter the code")}
     if not account.username:
         errors["username"] = NO_USERNAME
     sentence = broken(await turn.policy(), password)
@@ -115,10 +120,10 @@ async def _ask(
     username = turn.form.get("username", "") or (known.username if known else "")
     return await turn.show(
         "forgot_password",
-        "Forgot your password?",
+        Text("Forgot your password?"),
         refusal_text=refusal_text,
         errors=errors,
-        lead="We'll send you a code to choose a new password.",
+        lead=Text("We'll send you a code to choose a new password."),
         notice=CONFIRMED if turn.page.query.get("notice") == "confirmed" else None,
         username=username[:128],
         links={"sign_in": turn.link("/sign_in")},
@@ -131,15 +136,15 @@ async def _form(
     *,
     refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
-    notice: str | None = None,
+    notice: Text | None = None,
 ) -> Answer:
     kept = kept_account(turn.page, turn.portal.sealers.challenge, "reset")
     return await turn.show(
         "reset_password",
-        "Choose a new password",
+        Text("Choose a new password"),
         refusal_text=refusal_text,
         errors=errors,
-        lead=None if notice else "If that account exists, we've sent it a code.",
+        lead=None if notice else Text("If that account exists, we've sent it a code."),
         notice=notice,
         username=account.username,
         known=kept is not None,

@@ -22,6 +22,7 @@ from gateway.pages.respond import see_other
 from gateway.pages.setup_admin import may_change
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 from gateway.tokens.claims import Claims
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 NOTICES = {
-    "changed": "Your password is changed, and you are signed out everywhere else.",
-    "everywhere": "Your password is changed, and you are signed out everywhere else.",
-    "changed_here": "Your password is changed. Your other sessions remain active until they expire.",
+    "changed": Text("Your password is changed, and you are signed out everywhere else."),
+    "everywhere": Text("Your password is changed, and you are signed out everywhere else."),
+    "changed_here": Text("Your password is changed. Your other sessions remain active until they expire."),
 }
 
 
@@ -57,7 +58,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     after `reveal`, in a window."""
     if not portal.config.cognito.sign_in_pools:
         badge = replace(NOT_CONNECTED, link=True)
-        return await portal.pages.show(page, "unconfigured", "Not connected yet", badge=badge)
+        return await portal.pages.show(page, "unconfigured", Text("Not connected yet"), badge=badge)
     if page.session is None or page.principal is None:
         return signed_out.come_back(portal, page) or see_other(page.prefix + "/sign_in")
     asked = (
@@ -89,7 +90,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
     return await portal.pages.show(
         page,
         "portal",
-        "Your account",
+        Text("Your account"),
         badge=replace(CONNECTED, link=may_change(portal, page)),
         notice=NOTICES.get(page.query.get("notice", "")),
         name=name,
@@ -115,7 +116,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
 
 async def _aws(
     portal: Portal, page: PageRequest, session: Session
-) -> tuple[ShownCredentials | None, str | None]:
+) -> tuple[ShownCredentials | None, Text | None]:
     """Return temporary credentials, or why there are none."""
     pool = portal.pages.pool(session.pool_id).configured
     if pool.identity_pool_id is None:
@@ -123,7 +124,7 @@ async def _aws(
     try:
         given = await portal.credentials.of(pool, session.id_token, now=page.now)
     except (CredentialsRefused, CognitoUnavailable) as refusal:
-        return None, refusal.detail
+        return None, Text.of(refusal.detail)
     return ShownCredentials(environment(given, pool.region), moment(given.expires, page.now)), None
 
 

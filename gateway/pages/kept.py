@@ -27,6 +27,8 @@ _STEP_LIFE = 900.0
 # The code for a forgotten password lives an hour, a confirmation code a day; later the user names the
 # account.
 _ACCOUNT_LIFE = 3600.0
+# The destination of a code that may have gone to one of several addresses.
+SOMEWHERE = "your address"
 
 
 @dataclass(frozen=True, slots=True)

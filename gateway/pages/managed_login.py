@@ -28,6 +28,7 @@ from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.pages.token_endpoint import redeem
 from gateway.sessions.cognito import client_secret
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 # Characters of the provider's error on the page, and in the log (limit for unverified values).
 _SHOWN, _LOGGED = 300, 128
@@ -180,7 +181,9 @@ def at_hash(access_token: str) -> str:
 
 def _wait(portal: Portal, page: PageRequest, refusal_text: RefusalText) -> Answer:
     page.request.decision, page.request.reason = "refused", SignInRefused.reason
-    answer = portal.pages.message(page, "Sign-in failed", [refusal_text.sentence], status=refusal_text.status)
+    answer = portal.pages.message(
+        page, Text("Sign-in failed"), [Text.of(refusal_text.sentence)], status=refusal_text.status
+    )
     assert refusal_text.retry_after is not None, "of our own count, which knows"
     answer.headers.append((b"Retry-After", b"%d" % refusal_text.retry_after))
     return answer
@@ -213,9 +216,9 @@ def _again(
     again = SignInTarget(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
     page.request.decision = "error" if refusal.status >= 500 else "refused"
     page.request.reason = refusal.reason
-    sentences = [f"The sign-in service says: {said}"] if said else [refusal.detail]
+    sentences = [Text("The sign-in service says: {said}", said=said) if said else Text.of(refusal.detail)]
     answer = portal.pages.message(
-        page, refusal.title, sentences, status=refusal.status, back=("Try again", again)
+        page, Text.of(refusal.title), sentences, status=refusal.status, back=(Text("Try again"), again)
     )
     if refusal.retry_after is not None:
         answer.headers.append((b"Retry-After", b"%d" % refusal.retry_after))

@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 from urllib.parse import quote
 
 from gateway.http.answers import Answer
 from gateway.pages.respond import see_other
 from gateway.sessions.page_request import FormOutcome, PageRequest
 from gateway.sessions.sealing import Sealer
+from gateway.texts import Text
 
 _COOKIE = "outcome"
 # Seconds: the browser follows the redirect at once.
@@ -42,7 +44,7 @@ def redirected(
     form = _typed({**page.form, **(kept or {})})
     outcome = FormOutcome(page.path, form, dict(errors or {}), problem, status, retry_after)
     sealed = sealer.seal(
-        json.dumps(asdict(outcome), ensure_ascii=False).encode(),
+        json.dumps(_packed(outcome), ensure_ascii=False).encode(),
         until=page.now + _LIFE,
         binding=_binding(page.browser_id),
     )
@@ -69,6 +71,16 @@ def take(page: PageRequest, sealer: Sealer) -> FormOutcome | None:
     return outcome
 
 
+def _packed(outcome: FormOutcome) -> dict[str, Any]:
+    """Return the outcome as JSON: its messages are said by the page that shows them, in its language."""
+    problem = outcome.problem
+    return {
+        **asdict(outcome),
+        "errors": {name: Text.of(said).packed() for name, said in outcome.errors.items()},
+        "problem": None if problem is None else Text.of(problem).packed(),
+    }
+
+
 def _typed(form: Mapping[str, str]) -> dict[str, str]:
     kept: dict[str, str] = {}
     left = _MOST
@@ -84,8 +96,13 @@ def _typed(form: Mapping[str, str]) -> dict[str, str]:
 
 def _read(data: bytes) -> FormOutcome | None:
     try:
-        return FormOutcome(**json.loads(data))
-    except (ValueError, TypeError):
+        fields = json.loads(data)
+        errors = {name: Text.unpacked(packed) for name, packed in fields.pop("errors").items()}
+        problem = fields.pop("problem")
+        return FormOutcome(
+            **fields, errors=errors, problem=None if problem is None else Text.unpacked(problem)
+        )
+    except (ValueError, TypeError, LookupError, AttributeError):
         return None  # written by another version of this program
 
 

@@ -22,13 +22,14 @@ from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 NOTICES = {
-    "added": "Your passkey is ready. You can use it the next time you sign in.",
-    "deleted": "The passkey is deleted. Remove it from your device as well.",
+    "added": Text("Your passkey is ready. You can use it the next time you sign in."),
+    "deleted": Text("The passkey is deleted. Remove it from your device as well."),
 }
 
 
@@ -76,7 +77,7 @@ async def show_new(portal: Portal, page: PageRequest) -> Answer:
         options = await turn.ask_own(lambda own: own.begin_passkey(session.access))
     except GatewayError as error:
         return await _refused(turn, session, error, refusal_texts.new_passkey(error))
-    answer = await turn.show("add_passkey", "Add a passkey", request=json.dumps(options))
+    answer = await turn.show("add_passkey", Text("Add a passkey"), request=json.dumps(options))
     return allowing(answer, CREATE)
 
 
@@ -90,7 +91,7 @@ async def add(portal: Portal, page: PageRequest) -> Answer:
         return await _new_refused(turn, refusal_text)
     credential = _object(page.form.get("credential", ""))
     if credential is None:
-        return await _new_refused(turn, RefusalText("That passkey couldn't be added. Try again."))
+        return await _new_refused(turn, RefusalText(Text("That passkey couldn't be added. Try again.")))
     try:
         await turn.ask_own(lambda own: own.finish_passkey(session.access, credential))
     except GatewayError as error:
@@ -127,7 +128,7 @@ async def _page(turn: Turn, found: list[Passkey], refusal_text: RefusalText | No
     now = turn.page.now
     return await turn.show(
         "passkeys",
-        "Passkeys",
+        Text("Passkeys"),
         refusal_text=refusal_text,
         notice=NOTICES.get(turn.page.query.get("notice", "")),
         passkeys=[Shown(each.id, _name(each), moment(each.created, now)) for each in found],
@@ -135,7 +136,7 @@ async def _page(turn: Turn, found: list[Passkey], refusal_text: RefusalText | No
 
 
 def _name(passkey: Passkey) -> str:
-    return passkey.name or ("Security key" if passkey.roaming else "Passkey")
+    return passkey.name or (Text("Security key") if passkey.roaming else Text("Passkey"))
 
 
 async def _refused(
@@ -160,7 +161,7 @@ async def _refused(
 
 async def _new_refused(turn: Turn, refusal_text: RefusalText) -> Answer:
     """Redirect to the page that asks the browser again, with the reason."""
-    return await turn.show("add_passkey", "Add a passkey", refusal_text=refusal_text, request="{}")
+    return await turn.show("add_passkey", Text("Add a passkey"), refusal_text=refusal_text, request="{}")
 
 
 def _object(text: str) -> dict[str, Any] | None:

@@ -12,11 +12,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gateway.aws.password_shape import LONGEST, has_space_at_an_end
+from gateway.texts import Text
 
 # Developer guide, "Adding user pool password requirements": the characters that Cognito counts as symbols; a
 # space inside the password counts too.
 SYMBOLS = frozenset("^$*.[]{}()?\"!@#%&/\\,><':;|_~`=+-")
-SPACE_AT_AN_END = "A password can't begin or end with a space"
+SPACE_AT_AN_END = Text("A password can't begin or end with a space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,47 +36,47 @@ class Rule:
     """One rule. `kind` is what static/pages.js checks during typing."""
 
     kind: str
-    text: str
+    text: Text
     least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    heading: str
+    heading: Text
     items: tuple[Rule, ...]
 
 
 def rules(policy: Policy | None) -> Rules:
     """Return the rules to show. None: the pool's policy is unknown."""
     shown = policy or Policy()
-    items = [Rule("length", f"{shown.length} characters or more", shown.length)]
+    items = [Rule("length", _length(shown), shown.length)]
     items += [Rule(kind, text) for kind, text, wanted in _kinds(shown) if wanted]
-    heading = "The password needs" if policy else "A password usually needs"
+    heading = Text("The password needs") if policy else Text("A password usually needs")
     return Rules(heading, tuple(items))
 
 
-def broken(policy: Policy | None, password: str) -> str | None:
+def broken(policy: Policy | None, password: str) -> Text | None:
     """Return a sentence that says what the password lacks, or None."""
     if not password:
-        return "Enter a password"
+        return Text("Enter a password")
     if len(password) > LONGEST:
-        return f"The password is longer than {LONGEST} characters"
+        return Text("The password is longer than {length} characters", length=LONGEST)
     if has_space_at_an_end(password):
         return SPACE_AT_AN_END
     if policy is None:
         return None
     missing = [text for kind, text, wanted in _kinds(policy) if wanted and not _MET[kind](password)]
     if len(password) < policy.length:
-        missing.insert(0, f"{policy.length} characters or more")
-    return f"The password still needs {_listed(missing)}" if missing else None
+        missing.insert(0, _length(policy))
+    return Text("The password still needs {missing}", missing=_listed(missing)) if missing else None
 
 
-def _kinds(policy: Policy) -> Iterable[tuple[str, str, bool]]:
+def _kinds(policy: Policy) -> Iterable[tuple[str, Text, bool]]:
     return (
-        ("uppercase", "an uppercase letter", policy.uppercase),
-        ("lowercase", "a lowercase letter", policy.lowercase),
-        ("number", "a number", policy.number),
-        ("symbol", "a symbol", policy.symbol),
+        ("uppercase", Text("an uppercase letter"), policy.uppercase),
+        ("lowercase", Text("a lowercase letter"), policy.lowercase),
+        ("number", Text("a number"), policy.number),
+        ("symbol", Text("a symbol"), policy.symbol),
     )
 
 
@@ -92,5 +93,15 @@ _MET = {
 }
 
 
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+def _length(policy: Policy) -> Text:
+    return Text("{length} characters or more", length=policy.length)
+
+
+def _listed(parts: list[Text]) -> Text:
+    if len(parts) == 1:
+        return parts[0]
+    *first, last = parts
+    listed = first[0]
+    for part in first[1:]:
+        listed = Text("{first}, {next}", first=listed, next=part)
+    return Text("{first} and {last}", first=listed, last=last)

@@ -25,6 +25,7 @@ from gateway.pages.sign_up import RESEND_AFTER
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 _COOKIE = "attribute"
 # Where addresses are aliases, and where they are usernames.
 _TAKEN = frozenset({"AliasExistsException", "UsernameExistsException"})
-_LEADS = {"email": "We sent an email to {}.", "phone_number": "We sent a text message to {}."}
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -59,7 +59,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     new = changed(names, own, page.form)
     required = described.required if described is not None else ()
     empty = [each for each in fields(described, names, page.form) if each.name in required]
-    errors = {each.field: f"Enter your {each.label.lower()}" for each in empty if new.get(each.name) == ""}
+    errors = {each.field: each.missing for each in empty if new.get(each.name) == ""}
     if errors:
         return await _form(turn, own, errors=errors)
     if not new:
@@ -117,7 +117,7 @@ async def submit_code(portal: Portal, page: PageRequest) -> Answer:
         return see_other(f"{page.prefix}/account")
     code = clean(page.form.get("code", ""))
     if not code:
-        return await _code_form(turn, session, errors={"code": "Enter the code"})
+        return await _code_form(turn, session, errors={"code": Text("Enter the code")})
     keys = turn.guessing(session.username)
     if refusal_text := turn.admit(keys):
         return await _code_form(turn, session, refusal_text=refusal_text)
@@ -180,7 +180,7 @@ async def _form(
     values = {PREFIX + name: own.attributes.get(name, "") for name in names}
     return await turn.show(
         "profile",
-        "Your profile",
+        Text("Your profile"),
         refusal_text=refusal_text,
         errors=errors,
         fields=fields(described, names, {**values, **turn.form}),
@@ -200,10 +200,12 @@ async def _code_form(
     left = ceil(float(waiting["resend_at"]) - turn.page.now)
     return await turn.show(
         "verify_attribute",
-        "Enter the code",
+        Text("Enter the code"),
         refusal_text=refusal_text,
         errors=errors,
-        notice="We've sent another code." if turn.page.query.get("notice") == "sent" else None,
-        lead=_LEADS[waiting["attribute"]].format(waiting["value"]),
+        notice=Text("We've sent another code.") if turn.page.query.get("notice") == "sent" else None,
+        lead=Text("We sent an email to {address}.", address=waiting["value"])
+        if waiting["attribute"] == "email"
+        else Text("We sent a text message to {number}.", number=waiting["value"]),
         wait=max(0, left),
     )

@@ -14,6 +14,7 @@ from typing import Literal
 from gateway.aws import phrases
 from gateway.aws.values import CognitoRefused
 from gateway.errors import GatewayError
+from gateway.texts import Text
 
 # Where to go next: nowhere, to the confirmation, to a new password, back to the start.
 Next = Literal["", "confirm", "reset", "again"]
@@ -35,33 +36,45 @@ class RefusalText:
     retry_after: int | None = None
 
 
-WRONG = RefusalText("Incorrect username or password.")
-TOO_MANY = RefusalText("Too many attempts. Try again later.", status=429)
+WRONG = RefusalText(Text("Incorrect username or password."))
+TOO_MANY = RefusalText(Text("Too many attempts. Try again later."), status=429)
 # The AWS account's own quota, shared by all callers: not a failed attempt of this user.
 _THROTTLED = replace(TOO_MANY, fault=True)
-PASSKEY_REFUSED = RefusalText("That passkey wasn't accepted. Try again, or sign in another way.")
-OUT_OF_DATE = RefusalText("This page has expired. Sign in again.", next="again")
+PASSKEY_REFUSED = RefusalText(Text("That passkey wasn't accepted. Try again, or sign in another way."))
+OUT_OF_DATE = RefusalText(Text("This page has expired. Sign in again."), next="again")
 _UNREACHABLE = RefusalText(
-    "The sign-in service is unavailable at the moment. Try again in a minute.", status=503, fault=True
+    Text("The sign-in service is unavailable at the moment. Try again in a minute."), status=503, fault=True
 )
 MISCONFIGURED = RefusalText(
-    "Sign-in is misconfigured. Please tell your administrator.", status=503, fault=True
+    Text("Sign-in is misconfigured. Please tell your administrator."), status=503, fault=True
 )
-_CODE_WRONG = RefusalText("That code isn't right. Check it and try again.", "code")
-_CODE_OLD = RefusalText("That code is no longer valid. Sign in again for a new one.", "code")
+_CODE_WRONG = RefusalText(Text("That code isn't right. Check it and try again."), "code")
+_CODE_OLD = RefusalText(Text("That code is no longer valid. Sign in again for a new one."), "code")
 # A user who signs in twice within half a minute sees the same code in the app.
-_CODE_USED = RefusalText("That code was used already. Wait for your app's next one.", "code")
+_CODE_USED = RefusalText(Text("That code was used already. Wait for your app's next one."), "code")
 # One sentence for a wrong, an expired, a too often tried code and an unknown user: Cognito counts attempts
 # for some usernames and not for others.
 _CODE_NEUTRAL = RefusalText(
-    "That code isn't right or has expired. Check it or ask for a new one; after several tries wait an hour.",
+    Text(
+        "That code isn't right or has expired. Check it or ask for a new one; after several tries wait an "
+        "hour."
+    ),
     "code",
 )
 # Cognito's constraints on usernames and passwords: API reference, UsernameType; developer guide, "Adding user
 # pool password requirements".
-_NO_SUCH_NAME = "A username has 1 to 128 characters and no spaces."
-_ENDS = "A password has at most 256 characters and no space at its beginning or end."
-_NOT_ACCEPTED = "One of your entries is too long or has characters that can't be used."
+_NO_SUCH_NAME = Text("A username has 1 to 128 characters and no spaces.")
+_ENDS = Text("A password has at most 256 characters and no space at its beginning or end.")
+_NOT_ACCEPTED = Text("One of your entries is too long or has characters that can't be used.")
+
+# Cognito's own sentences about a password, which the catalogues have; any other is passed on in its language.
+COGNITO_SAID = (
+    Text("Password not long enough."),
+    Text("Password must have uppercase characters."),
+    Text("Password must have lowercase characters."),
+    Text("Password must have numeric characters."),
+    Text("Password must have symbol characters."),
+)
 
 _BUSY = frozenset({"LimitExceededException", "TooManyFailedAttemptsException"})
 # Cognito is failing; botocore uses the status as the code where an answer names none.
@@ -100,8 +113,12 @@ def wait(seconds: float) -> RefusalText | None:
     if seconds <= 0:
         return None
     minutes = ceil(seconds / 60)
-    left = f"{minutes} minutes" if minutes > 1 else "a minute"
-    return replace(TOO_MANY, sentence=f"Too many attempts. Try again in {left}.", retry_after=ceil(seconds))
+    sentence = Text.counted(
+        "Too many attempts. Try again in a minute.",
+        "Too many attempts. Try again in {count} minutes.",
+        minutes,
+    )
+    return replace(TOO_MANY, sentence=sentence, retry_after=ceil(seconds))
 
 
 def general(error: GatewayError) -> RefusalText:
@@ -115,7 +132,7 @@ def general(error: GatewayError) -> RefusalText:
     if error.code == "UserLambdaValidationException":
         return RefusalText(_from_lambda(error.message))
     if error.code == "CodeDeliveryFailureException":
-        return RefusalText("We couldn't send the code. Try again later.", status=503, fault=True)
+        return RefusalText(Text("We couldn't send the code. Try again later."), status=503, fault=True)
     if error.code == "InvalidParameterException" and not _operators(error):
         return RefusalText((not error.member and _sentence(error.message)) or _NOT_ACCEPTED)
     return MISCONFIGURED
@@ -125,9 +142,9 @@ def sign_in(error: GatewayError) -> RefusalText:
     """Return the message after a username and password, or a username alone, was refused."""
     if isinstance(error, CognitoRefused):
         if error.code == "UserNotConfirmedException":
-            return RefusalText("This account isn't confirmed yet.", next="confirm")
+            return RefusalText(Text("This account isn't confirmed yet."), next="confirm")
         if error.code == "PasswordResetRequiredException":
-            return RefusalText("Reset your password before you sign in.", next="reset")
+            return RefusalText(Text("Reset your password before you sign in."), next="reset")
         if error.code == "UserNotFoundException":
             return WRONG
         if error.code == "NotAuthorizedException" and not _operators(error):
@@ -135,7 +152,7 @@ def sign_in(error: GatewayError) -> RefusalText:
                 return TOO_MANY
             if error.message.startswith("Temporary password has expired"):
                 return RefusalText(
-                    "Your temporary password has expired. Ask your administrator for a new one."
+                    Text("Your temporary password has expired. Ask your administrator for a new one.")
                 )
             return WRONG
         if error.code == "InvalidParameterException" and not _operators(error):
@@ -181,11 +198,11 @@ def new_passkey(error: GatewayError) -> RefusalText:
         if _session_over(error):
             return ENDED
         if error.code == "LimitExceededException":
-            return RefusalText("You have as many passkeys as an account can have. Delete one first.")
+            return RefusalText(Text("You have as many passkeys as an account can have. Delete one first."))
         if error.code in _NO_PASSKEYS:
             return NO_PASSKEYS
         if error.code.startswith("WebAuthn") or error.code == "InvalidParameterException":
-            return RefusalText("That passkey couldn't be added. Try again.")
+            return RefusalText(Text("That passkey couldn't be added. Try again."))
     return general(error)
 
 
@@ -202,9 +219,9 @@ def profile(error: GatewayError) -> RefusalText:
         if _session_over(error):
             return ENDED
         if error.code == "NotAuthorizedException":
-            return RefusalText("One of your entries can't be changed here.", fault=True)
+            return RefusalText(Text("One of your entries can't be changed here."), fault=True)
         if error.code in {"InvalidParameterException", "CodeDeliveryFailureException"}:
-            return RefusalText("One of your entries can't be used. Check them and try again.")
+            return RefusalText(Text("One of your entries can't be used. Check them and try again."))
     return general(error)
 
 
@@ -231,9 +248,9 @@ def sign_up(error: GatewayError) -> RefusalText:
             return about
         if error.code == "InvalidParameterException":
             if error.message.startswith("Username cannot be of email format"):
-                return RefusalText("Choose a username that isn't an email address.", "username")
+                return RefusalText(Text("Choose a username that isn't an email address."), "username")
             if error.message.startswith("Username should be an email"):
-                return RefusalText("Enter an email address as the username.", "username")
+                return RefusalText(Text("Enter an email address as the username."), "username")
     return general(error)
 
 
@@ -287,8 +304,8 @@ _NO_SESSION = frozenset(
     {"UserNotFoundException", "UserNotConfirmedException", "PasswordResetRequiredException"}
 )
 _ACCESS_TOKEN = ("Access Token", "Invalid Access Token")
-NO_PASSKEYS = RefusalText("Passkeys aren't available for your account.", fault=True)
-ENDED = RefusalText("Your session has expired. Sign in to continue.", next="again")
+NO_PASSKEYS = RefusalText(Text("Passkeys aren't available for your account."), fault=True)
+ENDED = RefusalText(Text("Your session has expired. Sign in to continue."), next="again")
 # The pool's settings do not allow passkeys.
 _NO_PASSKEYS = frozenset(
     {
@@ -296,7 +313,7 @@ _NO_PASSKEYS = frozenset(
         "WebAuthnNotEnabledException",
     }
 )
-_WRONG_PASSWORD = RefusalText("Incorrect password.", "password")
+_WRONG_PASSWORD = RefusalText(Text("Incorrect password."), "password")
 # Request member named by a validation error → message and form field.
 _OF_SIGN_UP = {"username": RefusalText(_NO_SUCH_NAME, "username"), "password": RefusalText(_ENDS, "password")}
 _OF_CODES = {
@@ -334,18 +351,18 @@ def _operators(error: CognitoRefused) -> bool:
 
 def _password(error: CognitoRefused, field: str) -> RefusalText | None:
     if error.code == "PasswordHistoryPolicyViolationException":
-        return RefusalText("You've used this password before. Choose another.", field)
+        return RefusalText(Text("You've used this password before. Choose another."), field)
     if error.code != "InvalidPasswordException":
         return None
     # Cognito: "Password did not conform with policy: Password must have …".
     said = error.message.rpartition(":")[2].strip()
-    return RefusalText(_sentence(said) or "This password can't be used. Choose another.", field)
+    return RefusalText(_sentence(said) or Text("This password can't be used. Choose another."), field)
 
 
 def _from_lambda(message: str) -> str:
     # "PreSignUp failed with error Only colleagues may sign up.": the operator's own message to the user.
     own = message.partition(" failed with error ")[2] or message
-    return _sentence(own) or "This wasn't accepted."
+    return _sentence(own) or Text("This wasn't accepted.")
 
 
 def _sentence(text: str) -> str:

@@ -7,21 +7,30 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, pass_context
+from jinja2.runtime import Context
 from markupsafe import Markup
 
 from gateway.http.answers import Answer
 from gateway.pages.appearance import Look
 from gateway.pages.badge import Badge
-from gateway.pages.brand import foot, icons, mark
+from gateway.pages.brand import foot, icons, mark, switch
+from gateway.pages.catalogue import Catalogue
 from gateway.pages.respond import html
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text, Value
 
 _FOLDER = Path(__file__).with_name("templates")
+
+
+@pass_context
+def _said(context: Context, value: object) -> object:
+    """Say each text that a template inserts in the page's language."""
+    return context["words"].say(value) if isinstance(value, Text) else value
 
 
 class Errors(dict[str, str]):
@@ -29,6 +38,19 @@ class Errors(dict[str, str]):
 
     def __missing__(self, key: str) -> None:
         return None
+
+
+def _calls(words: Catalogue) -> dict[str, Callable[..., Markup]]:
+    """Return what templates call for their own texts: `_("…", name=value)`, and `counted(one, other, count)`
+    for those with a number."""
+
+    def said(text: str, **values: Value) -> Markup:
+        return words.markup(text, None, values)
+
+    def counted(one: str, other: str, count: int, **values: Value) -> Markup:
+        return words.markup(one, other, {**values, "count": count})
+
+    return {"_": said, "counted": counted}
 
 
 class Renderer:
@@ -42,6 +64,7 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            finalize=_said,
         )
         self._templates: Mapping[str, Template] = {
             file.stem: environment.get_template(file.name) for file in sorted(_FOLDER.glob("*.html"))
@@ -52,7 +75,7 @@ class Renderer:
         look: Look,
         page: PageRequest,
         template: str,
-        title: str,
+        title: Text,
         *,
         status: int = 200,
         errors: Mapping[str, str] | None = None,
@@ -65,12 +88,16 @@ class Renderer:
         def asset(name: str) -> str:
             return page.prefix + look.path(name)
 
+        words = look.words(page.language)
         shared: dict[str, Any] = {
+            "words": words,
+            **_calls(words),
+            "language": page.language,
             "title": title,
             "site": look.title(page.origin),
             "icons": Markup(icons(look, page.prefix)),  # noqa: S704 - brand.py escapes
             "mark": Markup(mark(look, page.prefix)),  # noqa: S704
-            "foot": Markup(foot(look)),  # noqa: S704
+            "foot": Markup(foot(look, words, switch(look, words, page))),  # noqa: S704
             "prefix": page.prefix,
             "here": page.prefix + page.path,
             "csrf": page.csrf,
@@ -87,4 +114,4 @@ class Renderer:
             "kept": {},
         }
         text = self._templates[template].render({**shared, **context})
-        return html(text, status=status)
+        return html(text, status=status, look=look, language=page.language)

@@ -14,12 +14,17 @@ from gateway.http.answers import Answer
 from gateway.pages.appearance import Look
 from gateway.pages.brand import foot, icons, mark
 from gateway.pages.features import permissions
+from gateway.texts import Text
 
 _HTML = "text/html; charset=utf-8"
 
 
-def html(text: str, *, status: int = 200) -> Answer:
-    return Answer(status, text.encode("utf-8"), content_type=_HTML)
+def html(text: str, *, status: int = 200, look: Look, language: str) -> Answer:
+    """Return a page in this language; with several, caches are told what it depends on."""
+    headers = [(b"Content-Language", language.encode("ascii"))]
+    if len(look.languages) > 1:
+        headers.append((b"Vary", b"Accept-Language, Cookie"))
+    return Answer(status, text.encode("utf-8"), content_type=_HTML, headers=headers)
 
 
 def see_other(location: str) -> Answer:
@@ -30,37 +35,45 @@ def see_other(location: str) -> Answer:
 
 def message(
     look: Look,
-    title: str,
-    sentences: Sequence[str],
+    title: Text,
+    sentences: Sequence[Text],
     *,
     status: int,
+    language: str,
     prefix: str,
     origin: str,
     request_id: str | None = None,
-    back: tuple[str, str] | None = None,
+    back: tuple[Text, str] | None = None,
 ) -> Answer:
     """Return a page with a message and a link. `back`: its text and address, by default the portal.
 
     `request_id` leads from a complaint to the log. It uses no template, so that a broken template engine
     cannot prevent it.
     """
-    text, address = back or ("Your account", f"{prefix}/")
-    body = "".join(f'<p class="keep">{escape(sentence)}</p>\n' for sentence in sentences)
+    text, address = back or (Text("Your account"), f"{prefix}/")
+    words = look.words(language)
+
+    def say(said: str) -> str:
+        return escape(words.say(said))
+
+    body = "".join(f'<p class="keep">{say(sentence)}</p>\n' for sentence in sentences)
     if request_id is not None:
-        body += f'<p class="small quiet keep">Request {escape(request_id)}</p>\n'
-    site = look.title(origin)
+        body += f'<p class="small quiet keep">{say(Text("Request {id}", id=request_id))}</p>\n'
+    site, heading = look.title(origin), say(title)
     return html(
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="robots" content="noindex">\n'
-        f"<title>{escape(f'{title} · {site}' if site else title)}</title>\n{icons(look, prefix)}"
+        f"<title>{f'{heading} · {escape(site)}' if site else heading}</title>\n{icons(look, prefix)}"
         f'<link rel="stylesheet" href="{escape(prefix + look.path("pages.css"))}">\n</head>\n<body>\n'
         f'<header class="top">\n<a class="brand" href="{escape(prefix)}/">{mark(look, prefix)}'
         f'<span dir="auto">{escape(site)}</span></a>\n</header>\n<main class="middle">\n'
-        f'<section class="card stack" aria-labelledby="title">\n<h1 id="title">{escape(title)}</h1>\n{body}'
-        f'<a class="button full" href="{escape(address)}">{escape(text)}</a>\n'
-        f"</section>\n</main>\n{foot(look)}</body>\n</html>\n",
+        f'<section class="card stack" aria-labelledby="title">\n<h1 id="title">{heading}</h1>\n{body}'
+        f'<a class="button full" href="{escape(address)}">{say(text)}</a>\n'
+        f"</section>\n</main>\n{foot(look, words)}</body>\n</html>\n",
         status=status,
+        look=look,
+        language=language,
     )
 
 

@@ -22,6 +22,7 @@ from gateway.pages.sign_in_steps import clean
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.described import Described
@@ -30,9 +31,9 @@ if TYPE_CHECKING:
 APP = "SOFTWARE_TOKEN_MFA"
 # Second factor → its name on the page, and the verified attribute that it needs.
 _NAMES = {
-    APP: ("Authenticator app", ""),
-    "SMS_MFA": ("Text message", "phone_number"),
-    "EMAIL_OTP": ("Email", "email"),
+    APP: (Text("Authenticator app"), ""),
+    "SMS_MFA": (Text("Text message"), "phone_number"),
+    "EMAIL_OTP": (Text("Email"), "email"),
 }
 _COOKIE = "authenticator"
 
@@ -109,7 +110,7 @@ async def submit_app(portal: Portal, page: PageRequest) -> Answer:
     turn, session = at
     code = clean(page.form.get("code", ""))
     if not (code.isascii() and code.isdigit() and len(code) == 6):
-        return await _form(turn, session, errors={"code": "The code is six digits"})
+        return await _form(turn, session, errors={"code": Text("The code is six digits")})
     keys = turn.guessing(session.username)
     if refusal_text := turn.admit(keys):
         return await _form(turn, session, refusal_text=refusal_text)
@@ -150,7 +151,7 @@ async def _form(
         own_values.keep(turn, session, _COOKIE, shown)
     return await turn.show(
         "authenticator",
-        "Set up an authenticator",
+        Text("Set up an authenticator"),
         refusal_text=refusal_text,
         errors=errors,
         authenticator=await authenticator_key.shown(

@@ -25,13 +25,14 @@ from gateway.pages.setup_admin import may_change, objection
 from gateway.pages.setup_code import matches
 from gateway.pages.setup_form import FIELDS, PoolConnection, check, read
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
 # What authorises the use of the form.
 Right = Literal["code", "admin", "browser"]
-WRONG_CODE = "That isn't the current setup code"
+WRONG_CODE = Text("That isn't the current setup code")
 # Times that the page checks, once a second, whether the new configuration is served, before it reports a
 # failure.
 _LOOKS = 15
@@ -117,7 +118,7 @@ async def _keep(portal: Portal, page: PageRequest, right: Right, connection: Poo
     except GatewayError as error:
         _log(portal, page, "failed", level="error", exact=str(error))
         refusal_text = RefusalText(
-            "The IDs work, but we couldn't save them. The gateway's log says why.", status=500
+            Text("The IDs work, but we couldn't save them. The gateway's log says why."), status=500
         )
         return await _form(portal, page, right, page.form, refusal_text=refusal_text)
     _log(portal, page, "connected", pool=connection.user_pool_id)
@@ -132,10 +133,12 @@ async def _checked(portal: Portal, page: PageRequest) -> Answer:
     return await portal.pages.show(
         page,
         "setup_done",
-        "The IDs work",
-        lead="Put this into the configuration file, in place of its cognito.user_pools, and save it. The "
-        "gateway reloads the file by itself, or on SIGHUP. Where sign_in.state_dir is set, this page saves "
-        "it for you.",
+        Text("The IDs work"),
+        lead=Text(
+            "Put this into the configuration file, in place of its cognito.user_pools, and save it. The "
+            "gateway reloads the file by itself, or on SIGHUP. Where sign_in.state_dir is set, this page "
+            "saves it for you."
+        ),
         yaml=connection_text(connection.as_pool),
         badge=NOT_CONNECTED,
     )
@@ -150,19 +153,19 @@ async def _saved(portal: Portal, page: PageRequest, looks: str) -> Answer:
         return see_other(page.prefix + "/sign_in?notice=connected")
     left = int(looks) if looks.isascii() and looks.isdigit() and len(looks) < 3 else 0
     if left <= 0:
-        lead = "The gateway doesn't use its new connection yet. Its log says why."
-        link = {"href": page.prefix + "/", "text": "Check again"}
+        lead = Text("The gateway doesn't use its new connection yet. Its log says why.")
+        link = {"href": page.prefix + "/", "text": Text("Check again")}
         return await portal.pages.show(
-            page, "setup_done", "Not connected yet", lead=lead, yaml="", link=link, badge=NOT_CONNECTED
+            page, "setup_done", Text("Not connected yet"), lead=lead, yaml="", link=link, badge=NOT_CONNECTED
         )
     return await portal.pages.show(
         page,
         "setup_done",
-        "Connecting …",
-        lead="The connection is saved. The gateway starts using it in a few seconds.",
+        Text("Connecting …"),
+        lead=Text("The connection is saved. The gateway starts using it in a few seconds."),
         yaml="",
         refresh=f"{page.prefix}/setup?saved={left - 1}",
-        link={"href": page.prefix + "/sign_in", "text": "Continue to sign in"},
+        link={"href": page.prefix + "/sign_in", "text": Text("Continue to sign in")},
         badge=NOT_CONNECTED,
     )
 
@@ -225,10 +228,10 @@ async def _form(
     return await portal.pages.show(
         page,
         "setup",
-        "Change the connection" if connected else "Connect to Cognito",
+        Text("Change the connection") if connected else Text("Connect to Cognito"),
         status=refusal_text.status if refusal_text else 400 if errors else 200,
         retry_after=refusal_text.retry_after if refusal_text else None,
-        lead="Find these in the AWS console under Amazon Cognito. We check them before saving.",
+        lead=Text("Find these in the AWS console under Amazon Cognito. We check them before saving."),
         errors={refusal_text.field: refusal_text.sentence} if refusal_text and refusal_text.field else errors,
         problem=refusal_text.sentence if refusal_text and not refusal_text.field else None,
         values={name: values.get(name, "")[:128] for name in (*FIELDS, "setup_code")},

@@ -17,6 +17,7 @@ from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.session import Session
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -46,9 +47,9 @@ async def objection(portal: Portal, page: PageRequest) -> RefusalText | None:
     return None
 
 
-_ENDED = RefusalText("Your session has expired. Sign in to continue.", next="again")
+_ENDED = RefusalText(Text("Your session has expired. Sign in to continue."), next="again")
 _NOT_ASKED = RefusalText(
-    "We couldn't check with Cognito that you're an administrator. Try again.", status=503
+    Text("We couldn't check with Cognito that you're an administrator. Try again."), status=503
 )
 
 
@@ -58,7 +59,7 @@ async def _password(portal: Portal, page: PageRequest, session: Session) -> Refu
     turn = Turn(portal, page, portal.pages.pool(session.pool_id))
     password = page.form.get("password", "")
     if not password:
-        return RefusalText("Enter your password", "password")
+        return RefusalText(Text("Enter your password"), "password")
     keys = turn.guessing(session.username)
     if refusal_text := turn.admit(keys):
         return refusal_text
@@ -68,7 +69,7 @@ async def _password(portal: Portal, page: PageRequest, session: Session) -> Refu
         refusal_text = refusal_texts.sign_in(error)
         turn.report("setup", error, refusal_text)
         if unconfirmed.alike(refusal_text):
-            return RefusalText("Incorrect password.", "password")
+            return RefusalText(Text("Incorrect password."), "password")
         turn.take_back(keys)
         return refusal_text
     turn.taken(keys, outcome)

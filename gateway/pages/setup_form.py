@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.keys.fetch import FetchFailed, HttpSource
 from gateway.pages.user_pool_access import FLOWS
 from gateway.sessions.threads import Threads
+from gateway.texts import Text
 from gateway.tokens.jwk import KeySetRefused, parse_key_set
 
 FIELDS = ("region", "user_pool_id", "client_id", "identity_pool_id")
@@ -31,8 +32,13 @@ _REGION = re.compile(r"[a-z]{2,5}(?:-[a-z]{2,10}){1,3}-[0-9]{1,2}")
 # The refusal of an unknown user: by Cognito itself, or by one of the pool's Lambda triggers before it.
 _OF_THE_USER = frozenset({"NotAuthorizedException", "UserNotFoundException", "UserLambdaValidationException"})
 _BUSY = frozenset({"TooManyRequestsException", "InternalErrorException"})
-_NO_ANSWER = "Cognito did not answer. Try again in a minute"
-_EMPTY = {"user_pool_id": "Enter the user pool ID", "client_id": "Enter the app client ID"}
+_NO_ANSWER = Text("Cognito did not answer. Try again in a minute")
+_EMPTY = {"user_pool_id": Text("Enter the user pool ID"), "client_id": Text("Enter the app client ID")}
+_MALFORMED = {
+    "user_pool_id": Text("This isn't a user pool ID, such as eu-central-1_AbCdEfGhI"),
+    "client_id": Text("This isn't an app client ID, such as 1example23456789"),
+    "identity_pool_id": Text("This isn't an identity pool ID, such as eu-central-1:00000000-…"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +58,15 @@ class PoolConnection:
         }
 
 
-def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, str]]:
+def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, Text]]:
     """Return the values as typed, and a message for each that is malformed. Pure."""
     connection = PoolConnection(*(form.get(name, "").strip() for name in FIELDS))
     if not connection.region:
         # A user pool's ID begins with it.
         connection = replace(connection, region=connection.user_pool_id.partition("_")[0])
-    errors = {}
+    errors: dict[str, Text] = {}
     if form.get("region", "").strip() and not _REGION.fullmatch(connection.region):
-        errors["region"] = "Enter the region's name, such as eu-central-1"
+        errors["region"] = Text("Enter the region's name, such as eu-central-1")
     for name, kind, wanted in (
         ("user_pool_id", shapes.POOL_ID, True),
         ("client_id", shapes.CLIENT_ID, True),
@@ -71,17 +77,17 @@ def read(form: Mapping[str, str]) -> tuple[PoolConnection, dict[str, str]]:
             continue
         try:
             kind.parse(value)
-        except ValueError as error:
-            errors[name] = f"{str(error)[:1].upper()}{str(error)[1:]}" if value else _EMPTY[name]
+        except ValueError:
+            errors[name] = _MALFORMED[name] if value else _EMPTY[name]
     pool_region = connection.user_pool_id.partition("_")[0]
     if not errors.keys() & {"region", "user_pool_id"} and pool_region != connection.region:
-        errors["region"] = f"The user pool is in {pool_region}"
+        errors["region"] = Text("The user pool is in {region}", region=pool_region)
     return connection, errors
 
 
 async def check(
     connection: PoolConnection, *, cognito: Cognito, auth_flow: str, threads: Threads, by: str
-) -> dict[str, str]:
+) -> dict[str, Text]:
     """Return messages by field for what is wrong at Cognito; empty if all is well. `by`: the client's
     address."""
     sentence = await _key_set(connection, cognito)
@@ -105,25 +111,31 @@ async def check(
     return {} if problem is None else {field: problem}
 
 
-async def _key_set(connection: PoolConnection, cognito: Cognito) -> dict[str, str] | None:
+async def _key_set(connection: PoolConnection, cognito: Cognito) -> dict[str, Text] | None:
     url = complete.jwks_url(None, complete.issuers(connection.user_pool_id, None, cognito.issuing_endpoint))
     try:
         parse_key_set(await HttpSource(url, cognito.egress).read())
     except FetchFailed as failed:
         if failed.reason == "status":
-            return {"user_pool_id": f"No user pool with this ID exists in {connection.region}"}
+            return {
+                "user_pool_id": Text("No user pool with this ID exists in {region}", region=connection.region)
+            }
         return {
-            "region": f"Cognito in {connection.region} cannot be reached from this gateway ({failed.reason})"
+            "region": Text(
+                "Cognito in {region} cannot be reached from this gateway ({reason})",
+                region=connection.region,
+                reason=failed.reason,
+            )
         }
     except KeySetRefused:
-        return {"user_pool_id": "The pool's key set is not valid"}
+        return {"user_pool_id": Text("The pool's key set is not valid")}
     return None
 
 
-def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], str | None]:
+def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], Text | None]:
     """Return a call that signs in as an unknown user and interprets the refusal."""
 
-    def ask() -> str | None:
+    def ask() -> Text | None:
         from gateway.aws.user_pool import UserPoolClient  # noqa: PLC0415 - boto3 loads in the thread
 
         try:
@@ -140,7 +152,7 @@ def _client(address: PoolAddress, flow: Flow, auth_flow: str) -> Callable[[], st
     return ask
 
 
-def _another_pools(address: PoolAddress) -> str | None:
+def _another_pools(address: PoolAddress) -> Text | None:
     """Check whether the app client belongs to another pool, where the gateway has credentials to look."""
     from gateway.aws.clients import Aws, Where  # noqa: PLC0415 - boto3 loads in the thread
 
@@ -152,13 +164,13 @@ def _another_pools(address: PoolAddress) -> str | None:
         )
     except CognitoRefused as refused:
         if refused.code == "ResourceNotFoundException":
-            return "This app client belongs to another user pool"
+            return Text("This app client belongs to another user pool")
     except GatewayError:
         return None  # no credentials
     return None
 
 
-def _identity_pool(connection: PoolConnection, address: PoolAddress) -> str | None:
+def _identity_pool(connection: PoolConnection, address: PoolAddress) -> Text | None:
     from gateway.aws.identity_pool import IdentityPool  # noqa: PLC0415 - boto3 loads in the thread
 
     pool = IdentityPool(
@@ -167,19 +179,23 @@ def _identity_pool(connection: PoolConnection, address: PoolAddress) -> str | No
         endpoint_url=address.endpoint_url,
         egress=address.egress,
     )
-    return None if pool.exists() else "No identity pool with this ID exists"
+    return None if pool.exists() else Text("No identity pool with this ID exists")
 
 
-def verdict_of(refused: CognitoRefused, auth_flow: str) -> str | None:
+def verdict_of(refused: CognitoRefused, auth_flow: str) -> Text | None:
     """Return what the refusal of an unknown user says against the app client; None if nothing. Pure."""
     if refused.code == "ResourceNotFoundException":
-        return "No app client with this ID exists in this region"
+        return Text("No app client with this ID exists in this region")
     if phrases.flow_not_enabled(refused.code, refused.message):
-        return f"This app client does not allow {auth_flow}: enable it, or set sign_in.auth_flow"
+        return Text(
+            "This app client does not allow {flow}: enable it, or set sign_in.auth_flow", flow=auth_flow
+        )
     if phrases.needs_secret(refused.code, refused.message):
-        return "This app client has a secret: use one without, or the configuration file (client_secret_file)"
+        return Text(
+            "This app client has a secret: use one without, or the configuration file (client_secret_file)"
+        )
     if refused.code in _OF_THE_USER:
         return None
     if refused.code in _BUSY:
         return _NO_ANSWER
-    return f"Cognito does not accept this app client ({refused.code})"
+    return Text("Cognito does not accept this app client ({code})", code=refused.code)

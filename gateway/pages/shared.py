@@ -28,6 +28,7 @@ from gateway.pages.user_pool_access import UserPoolAccess
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 from gateway.sessions.threads import Threads
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.render import Renderer
@@ -62,7 +63,7 @@ class Pages:
         self.first_sign_in = FirstSignIn(config, log)
         # A reload resets no attempts and does not compile the templates again.
         self.attempts: Attempts = Attempts() if previous is None else previous.attempts
-        self.look: Look = look_of(config.sign_in.appearance)
+        self.look: Look = look_of(config.sign_in)
         self._renderer: Renderer | None = None if previous is None else previous._renderer
         self._loading = asyncio.Lock()
         self.threads = threads
@@ -121,7 +122,7 @@ class Pages:
         self,
         page: PageRequest,
         template: str,
-        title: str,
+        title: Text,
         *,
         status: int = 200,
         retry_after: int | None = None,
@@ -154,11 +155,11 @@ class Pages:
     def message(
         self,
         page: PageRequest,
-        title: str,
-        sentences: Sequence[str],
+        title: Text,
+        sentences: Sequence[Text],
         *,
         status: int,
-        back: tuple[str, str] | None = None,
+        back: tuple[Text, str] | None = None,
     ) -> Answer:
         """Return a page with a message, as respond.message; a failure has the request's ID."""
         return respond.message(
@@ -166,6 +167,7 @@ class Pages:
             title,
             sentences,
             status=status,
+            language=page.language,
             prefix=page.prefix,
             origin=page.origin,
             request_id=page.request_id,

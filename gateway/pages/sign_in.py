@@ -23,26 +23,29 @@ from gateway.pages.respond import see_other
 from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
 
-NO_USERNAME = "Enter your username or email address"
+NO_USERNAME = Text("Enter your username or email address")
 # A keyword in the URL → the notice it shows; no text is taken from the URL itself.
-NOTICES: Mapping[str, str] = {
-    "confirmed": "Your account is confirmed. You can sign in now.",
-    "created": "Your account is ready. You can sign in now.",
-    "reset": "Your password is changed. Sign in with the new one.",
-    "changed": "Your password is changed. Sign in with the new one.",
-    "changed_here": "Your password is changed. Sign in with the new one.",
-    "everywhere": "Your password is changed and you are signed out everywhere. Sign in with the new one.",
-    "signed_out": "You are signed out.",
-    "ended": "Your session has expired. Sign in to continue.",
-    "deleted": "Your account is deleted.",
-    "again": "Sign in again to change your account.",
-    "expired": "This page has expired. Sign in again.",
-    "passkey": "That passkey wasn't accepted. Try again, or sign in another way.",
-    "connected": "The gateway is connected to your user pool.",
+NOTICES: Mapping[str, Text] = {
+    "confirmed": Text("Your account is confirmed. You can sign in now."),
+    "created": Text("Your account is ready. You can sign in now."),
+    "reset": Text("Your password is changed. Sign in with the new one."),
+    "changed": Text("Your password is changed. Sign in with the new one."),
+    "changed_here": Text("Your password is changed. Sign in with the new one."),
+    "everywhere": Text(
+        "Your password is changed and you are signed out everywhere. Sign in with the new one."
+    ),
+    "signed_out": Text("You are signed out."),
+    "ended": Text("Your session has expired. Sign in to continue."),
+    "deleted": Text("Your account is deleted."),
+    "again": Text("Sign in again to change your account."),
+    "expired": Text("This page has expired. Sign in again."),
+    "passkey": Text("That passkey wasn't accepted. Try again, or sign in another way."),
+    "connected": Text("The gateway is connected to your user pool."),
 }
 
 
@@ -73,7 +76,7 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     choice = turn.pool.flow == "choice"
     errors = {} if username else {"username": NO_USERNAME}
     if not password and not choice:
-        errors |= {"password": "Enter your password"}
+        errors |= {"password": Text("Enter your password")}
     if errors:
         return await _form(turn, errors=errors)
     keys = turn.guessing(username)
@@ -107,7 +110,7 @@ async def _form(
     *,
     refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
-    notice: str | None = None,
+    notice: Text | None = None,
 ) -> Answer:
     page = turn.page
     problem = None if page.outcome is None else page.outcome.problem
@@ -117,7 +120,7 @@ async def _form(
     autofill = await passkey_autofill.offered(turn)
     answer = await turn.show(
         "sign_in",
-        "Sign in",
+        Text("Sign in"),
         refusal_text=refusal_text,
         errors=errors,
         lead=_lead(turn),
@@ -143,7 +146,7 @@ async def _managed(turn: Turn) -> Answer:
     notice = NOTICES.get(turn.page.query.get("notice", ""))
     start, links = turn.link("/start"), _links(turn)
     return await turn.show(
-        "managed", "Sign in", lead=_lead(turn), badge=CONNECTED, start=start, links=links, notice=notice
+        "managed", Text("Sign in"), lead=_lead(turn), badge=CONNECTED, start=start, links=links, notice=notice
     )
 
 
@@ -168,5 +171,7 @@ async def _choose(portal: Portal, page: PageRequest, wanted: SignInTarget) -> An
         }
         for pool in portal.pages.pools.values()
     ]
-    lead = "Which user pool is your account in?"
-    return await portal.pages.show(page, "choose_pool", "Sign in", lead=lead, badge=CONNECTED, pools=pools)
+    lead = Text("Which user pool is your account in?")
+    return await portal.pages.show(
+        page, "choose_pool", Text("Sign in"), lead=lead, badge=CONNECTED, pools=pools
+    )

@@ -18,6 +18,7 @@ from gateway.aws.challenges import CODES, code_destination, new_password, requir
 from gateway.aws.relying_party import PASSKEY
 from gateway.aws.values import Challenge
 from gateway.pages.attributes import PREFIX, Field, fields_for
+from gateway.texts import Text
 
 Kind = Literal["code", "password", "new_password", "select", "authenticator", "passkey", "unknown"]
 
@@ -50,7 +51,7 @@ class View:
     """What the page of a step shows."""
 
     kind: Kind
-    title: str
+    title: Text
     lead: str | None = None
     label: str = ""
     hint: str | None = None
@@ -90,7 +91,7 @@ class OtherWay:
 class Wrong:
     """A form that cannot be an answer: messages by field."""
 
-    errors: Mapping[str, str]
+    errors: Mapping[str, Text]
 
 
 Sent = StepAnswer | Password | AuthenticatorCode | OtherWay
@@ -98,12 +99,12 @@ Planned = Sent | Wrong
 
 # API reference, InitiateAuth: AvailableChallenges, and SELECT_MFA_TYPE. Choice → text of its button.
 _CHOICES = {
-    PASSKEY: "Use a passkey",
-    "EMAIL_OTP": "Email me a code",
-    "SMS_OTP": "Text me a code",
-    "SOFTWARE_TOKEN_MFA": "Use my authenticator app",
-    "SMS_MFA": "Text me a code",
-    "EMAIL_MFA": "Email me a code",
+    PASSKEY: Text("Use a passkey"),
+    "EMAIL_OTP": Text("Email me a code"),
+    "SMS_OTP": Text("Text me a code"),
+    "SOFTWARE_TOKEN_MFA": Text("Use my authenticator app"),
+    "SMS_MFA": Text("Text me a code"),
+    "EMAIL_MFA": Text("Email me a code"),
 }
 # The choice that leaves a passkey for another way.
 OTHER = "other"
@@ -114,7 +115,7 @@ _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
 # passkeys of platforms take some 2,000.
 _REQUEST = "CREDENTIAL_REQUEST_OPTIONS"
 _LONGEST_REQUEST = 4000
-NO_CREDENTIAL = "Use your passkey, or sign in another way"
+NO_CREDENTIAL = Text("Use your passkey, or sign in another way")
 _BETWEEN_DIGITS = re.compile(r"[\s-]+")
 
 
@@ -123,21 +124,23 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
     name, username = challenge.name, challenge.username
     if name == "NEW_PASSWORD_REQUIRED":
         fields = fields_for(required_attributes(challenge.parameters), form)
-        lead = "You signed in with a temporary password. Choose your own."
-        return View("new_password", "Choose a new password", lead, attributes=fields, username=username)
+        lead = Text("You signed in with a temporary password. Choose your own.")
+        return View("new_password", Text("Choose a new password"), lead, attributes=fields, username=username)
     if name in {"PASSWORD", "PASSWORD_SRP"}:
-        return View("password", "Enter your password", username, username=username)
+        return View("password", Text("Enter your password"), username, username=username)
     if name == "SELECT_CHALLENGE":
         return _select_challenge(challenge)
     if name == "SELECT_MFA_TYPE":
         options = _options(_listed(challenge.parameters.get("MFAS_CAN_CHOOSE")))
-        return View("select", "One more step", "How do you want to verify your identity?", options=options)
+        return View(
+            "select", Text("One more step"), Text("How do you want to verify your identity?"), options=options
+        )
     if name == PASSKEY and (request := passkey_request(challenge.parameters)):
-        lead = "Your device asks for your fingerprint, face or screen lock."
-        return View("passkey", "Sign in with a passkey", lead, username=username, request=request)
+        lead = Text("Your device asks for your fingerprint, face or screen lock.")
+        return View("passkey", Text("Sign in with a passkey"), lead, username=username, request=request)
     if name == "MFA_SETUP" and _can_set_up(challenge):
-        lead = "This account needs a second step: a code from an authenticator app."
-        return View("authenticator", "Set up an authenticator", lead)
+        lead = Text("This account needs a second step: a code from an authenticator app.")
+        return View("authenticator", Text("Set up an authenticator"), lead)
     return _code(challenge)
 
 
@@ -147,7 +150,7 @@ def _select_challenge(challenge: Challenge) -> View:
     if options or _PASSWORDS & set(challenge.choices):
         return View(
             "password",
-            "Enter your password",
+            Text("Enter your password"),
             challenge.username,
             options=options,
             username=challenge.username,
@@ -157,23 +160,27 @@ def _select_challenge(challenge: Challenge) -> View:
 
 def _code(challenge: Challenge) -> View:
     where = code_destination(challenge.parameters)
+    title = Text("Enter the code")
     if challenge.name == "SOFTWARE_TOKEN_MFA":
-        return View("code", "Enter the code", "Your authenticator app shows six digits.", "6-digit code")
+        return View("code", title, Text("Your authenticator app shows six digits."), Text("6-digit code"))
     if challenge.name in {"SMS_MFA", "SMS_OTP"}:
-        return View("code", "Enter the code", f"We sent a text message to {where or 'your phone'}.", "Code")
+        lead = Text("We sent a text message to your phone.")
+        if where:
+            lead = Text("We sent a text message to {number}.", number=where)
+        return View("code", title, lead, Text("Code"))
     if challenge.name == "EMAIL_OTP":
-        return View("code", "Enter the code", f"We sent an email to {where or 'you'}.", "Code")
+        lead = (
+            Text("We sent an email to {address}.", address=where) if where else Text("We sent you an email.")
+        )
+        return View("code", title, lead, Text("Code"))
     if challenge.name == "CUSTOM_CHALLENGE":
-        return View("code", "One more step", None, "Your answer", numeric=False)
+        return View("code", Text("One more step"), None, Text("Your answer"), numeric=False)
     return _unknown()
 
 
 def _unknown() -> View:
-    return View(
-        "unknown",
-        "You can't continue here",
-        "Your account requires a sign-in method that these pages don't support.",
-    )
+    lead = Text("Your account requires a sign-in method that these pages don't support.")
+    return View("unknown", Text("You can't continue here"), lead)
 
 
 def without_passkey(shown: View) -> View:
@@ -189,26 +196,26 @@ def plan(challenge: Challenge, form: Mapping[str, str]) -> Planned:
     chosen = form.get("choice")
     if chosen is not None:
         if chosen not in {option.value for option in shown.options}:
-            return Wrong({"choice": "Choose one of these"})
+            return Wrong({"choice": Text("Choose one of these")})
         return StepAnswer({"ANSWER": chosen})
     if shown.kind == "password":
         text = form.get("password", "")
-        return Password(text) if text else Wrong({"password": "Enter your password"})
+        return Password(text) if text else Wrong({"password": Text("Enter your password")})
     if shown.kind == "new_password":
         return _new_password(shown, form)
     if shown.kind == "select":
-        return Wrong({"choice": "Choose one of these"})
+        return Wrong({"choice": Text("Choose one of these")})
     code = form.get("code", "")
     if shown.numeric:
         code = clean(code)
     if not code:
-        return Wrong({"code": "Enter the code" if shown.numeric else "Enter an answer"})
+        return Wrong({"code": Text("Enter the code") if shown.numeric else Text("Enter an answer")})
     if shown.kind == "authenticator":
         # API reference, VerifySoftwareToken: `[0-9]+`, 6.
         six = code.isascii() and code.isdigit() and len(code) == 6
-        return AuthenticatorCode(code) if six else Wrong({"code": "The code is six digits"})
+        return AuthenticatorCode(code) if six else Wrong({"code": Text("The code is six digits")})
     if challenge.name not in CODES:
-        return Wrong({"code": "This cannot be answered here"})
+        return Wrong({"code": Text("This cannot be answered here")})
     return StepAnswer({CODES[challenge.name]: code})
 
 
@@ -221,13 +228,13 @@ def _passkey(form: Mapping[str, str]) -> Planned:
 
 def _new_password(shown: View, form: Mapping[str, str]) -> Planned:
     password = form.get("new_password", "")
-    errors = {} if password else {"new_password": "Enter a password"}
+    errors = {} if password else {"new_password": Text("Enter a password")}
     values = {}
     for each in shown.attributes:
         value = form.get(PREFIX + each.name, "").strip()
         values[each.name] = value
         if not value:
-            errors[each.field] = f"Enter your {each.label.lower()}"
+            errors[each.field] = each.missing
     return Wrong(errors) if errors else StepAnswer(new_password(password, values))
 
 

@@ -20,6 +20,7 @@ from gateway.pages.return_to import return_path
 from gateway.pages.signed_out import AFTER, LIFE, onward
 from gateway.sessions.ending import SignOutResult
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
@@ -32,7 +33,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     if page.session is not None:
         lead = names(page.session, await portal.id_claims(page))[0]
     return await portal.pages.show(
-        page, "sign_out", "Sign out?", lead=lead, everywhere=page.session is not None, after=wanted
+        page, "sign_out", Text("Sign out?"), lead=lead, everywhere=page.session is not None, after=wanted
     )
 
 

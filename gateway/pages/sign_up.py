@@ -15,13 +15,14 @@ from gateway.aws.values import CognitoRefused
 from gateway.errors import CognitoUnavailable, GatewayError, NotFound
 from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
-from gateway.pages.kept import Account, keep_account
+from gateway.pages.kept import SOMEWHERE, Account, keep_account
 from gateway.pages.password_rules import broken, rules
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.sign_up_fields import MISSING, Asking, account_of, unfilled
 from gateway.pages.turn import Turn, turn_of
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import SignedUp
@@ -36,7 +37,7 @@ _SESSION_LIFE = 170
 _SESSION_ROOM = 2048
 # Seconds to fill in the form.
 _LIFE = 3600.0
-_NAME_TAKEN = RefusalText("This username is taken. Choose another.", "username")
+_NAME_TAKEN = RefusalText(Text("This username is taken. Choose another."), "username")
 _TAKEN = frozenset({"UsernameExistsException", "AliasExistsException"})
 
 
@@ -112,7 +113,7 @@ def _await_code(turn: Turn, username: str, attributes: Mapping[str, str], made: 
     new one is not visible."""
     session = made.session if made is not None and len(made.session) <= _SESSION_ROOM else ""
     # With a phone number the pool may send a text message instead.
-    address = "your address" if "phone_number" in attributes else attributes.get("email", "")
+    address = SOMEWHERE if "phone_number" in attributes else attributes.get("email", "")
     account = Account(
         "confirm",
         turn.pool.id,
@@ -147,7 +148,7 @@ async def _refused(
     turn.report("sign_up", error, refusal_text)
     missing = phrases.missing_attributes(code, message)
     if missing:
-        refusal_text = RefusalText("Please fill in the rest as well.")
+        refusal_text = RefusalText(Text("Please fill in the rest as well."))
         return await _form(turn, asking.with_missing(missing), refusal_text=refusal_text)
     return await _form(turn, asking, refusal_text=refusal_text)
 
@@ -171,7 +172,7 @@ async def _form(
     missing = sealer.seal(asking.sealed, until=page.now + _LIFE, binding=_binding(turn))
     return await turn.show(
         "sign_up",
-        "Create an account",
+        Text("Create an account"),
         refusal_text=refusal_text,
         errors=errors,
         fields=[replace(each, value=each.value[: each.maxlength]) for each in asking.fields(turn.form)],

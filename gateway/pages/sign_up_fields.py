@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gateway.pages.attributes import PREFIX, Field, fields_for
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.described import Described
@@ -76,14 +77,15 @@ class Asking:
         optional = bool(self.username_optional)
         return Field(
             "username",
-            "Username",
+            Text("Username"),
             autocomplete="username",
             # A pool with unknown settings may require an address as username, or refuse one.
-            hint="Leave it empty to use your email address" if optional else None,
+            hint=Text("Leave it empty to use your email address") if optional else None,
             value=form.get(PREFIX + "username", ""),
             required=not optional,
             plain=True,
             maxlength=128,
+            missing=Text("Enter your username"),
         )
 
 
@@ -94,7 +96,7 @@ def account_of(fields: Sequence[Field]) -> tuple[str, dict[str, str]]:
     return username or next(iter(values.values())), values
 
 
-def unfilled(fields: Sequence[Field]) -> dict[str, str]:
+def unfilled(fields: Sequence[Field]) -> dict[str, Text]:
     """Return messages by field for required fields left empty."""
     missing = [each for each in fields if each.required and not each.value.strip()]
-    return {each.field: f"Enter your {each.label.lower()}" for each in missing}
+    return {each.field: each.missing for each in missing}

@@ -13,6 +13,7 @@ from gateway.http.answers import Answer
 from gateway.pages import respond
 from gateway.pages.return_to import return_path
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.pages.portal import Portal
@@ -22,15 +23,15 @@ AFTER = "after"
 LIFE = 300.0
 
 SENTENCES = {
-    "revoked": (
+    "revoked": Text(
         "You are signed out of this site. Cognito could not be reached, so tokens copied from here stay "
         "valid until they expire."
     ),
-    "everywhere": (
+    "everywhere": Text(
         "You are signed out of this site. Cognito did not end your other sessions: they remain active until "
         "they expire."
     ),
-    "stored": (
+    "stored": Text(
         "The session store could not be reached: until it can, other servers of this site may accept a copy "
         "of your session's cookie."
     ),
@@ -61,4 +62,6 @@ def come_back(portal: Portal, page: PageRequest) -> Answer | None:
 def what_is_left(portal: Portal, page: PageRequest, wanted: str, unsaid: Sequence[str]) -> Answer:
     """Return the page that says what could not be done, and leads to `wanted`."""
     sentences = [SENTENCES[each] for each in unsaid if each in SENTENCES]
-    return portal.pages.message(page, "Signed out here", sentences, status=502, back=("Continue", wanted))
+    return portal.pages.message(
+        page, Text("Signed out here"), sentences, status=502, back=(Text("Continue"), wanted)
+    )

@@ -33,6 +33,7 @@ from gateway.pages.respond import see_other
 from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.pages.user_pool_access import UserPoolAccess
 from gateway.sessions.page_request import PageRequest
+from gateway.texts import Text
 
 if TYPE_CHECKING:
     from gateway.aws.accounts import Accounts
@@ -192,7 +193,7 @@ class Turn:
     async def show(
         self,
         template: str,
-        title: str,
+        title: Text,
         *,
         refusal_text: RefusalText | None = None,
         errors: Mapping[str, str] | None = None,
@@ -201,7 +202,10 @@ class Turn:
         """Return a form with its errors: one by Cognito, or `errors` by field."""
         problem = None if refusal_text is None or refusal_text.field is not None else refusal_text.sentence
         if refusal_text is refusal_texts.MISCONFIGURED:
-            problem = f"{refusal_text.sentence} Request {self.page.request_id}."
+            problem = Text(
+                "Sign-in is misconfigured. Please tell your administrator. Request {id}.",
+                id=self.page.request_id,
+            )
         if refusal_text is not None and refusal_text.field is not None:
             errors = {refusal_text.field: refusal_text.sentence}
         context = {"kept": self.wanted.kept, **context}

@@ -8,7 +8,7 @@ A handler takes the portal and a `PageRequest` and returns an `Answer`; cookies 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -38,7 +38,7 @@ class FormOutcome:
     # What was typed, without passwords and codes.
     form: Fields = field(default_factory=dict, repr=False)
     # Messages by field, and one about the whole form.
-    errors: Fields = field(default_factory=dict)
+    errors: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
     status: int = 200
     retry_after: int | None = None
@@ -69,6 +69,8 @@ class PageRequest:
     request: Request = field(repr=False)
     # Makes a token for this page's forms (csrf.Guard.token).
     make_token: Callable[[PageRequest], str] = field(repr=False)
+    # The reader's language (gateway/pages/reader.py).
+    language: str = "en"
     form: Fields = field(default_factory=dict, repr=False)
     # Of a GET: the outcome of the form that redirected here.
     outcome: FormOutcome | None = None

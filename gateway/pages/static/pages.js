@@ -7,11 +7,12 @@ const all = (selector) => document.querySelectorAll(selector);
 // --- show and hide a password ---
 for (const button of all("[data-reveals]")) {
   const field = document.getElementById(button.dataset.reveals);
+  const text = button.textContent;
   button.hidden = false;
   button.addEventListener("click", () => {
     const shown = field.type === "password";
     field.type = shown ? "text" : "password";
-    button.textContent = shown ? "Hide" : "Show";
+    button.textContent = shown ? button.dataset.shown : text;
     button.setAttribute("aria-pressed", String(shown));
     field.focus();
   });
@@ -42,8 +43,8 @@ for (const list of all("[data-rules-of]")) {
     timer = setTimeout(() => {
       const open = items.filter((item) => !item.classList.contains("met"));
       status.textContent = !field.value ? "" : open.length
-        ? `Still needed: ${open.map((item) => item.textContent.trim()).join(", ")}`
-        : "The password meets all rules";
+        ? list.dataset.open.replace("{missing}", () => open.map((item) => item.textContent.trim()).join(list.dataset.separator))
+        : list.dataset.allMet;
     }, 800);
   };
   field.addEventListener("input", check);
@@ -71,8 +72,8 @@ for (const button of all("[data-copies]")) {
     }
     // Only the last copy is on the clipboard.
     restore();
-    button.textContent = done ? "Copied" : "Press Ctrl+C";
-    status.textContent = done ? `${button.dataset.named} copied` : "Selected: press Ctrl+C to copy";
+    button.textContent = done ? button.dataset.copied : button.dataset.press;
+    status.textContent = done ? button.dataset.done : button.dataset.selected;
     const timer = setTimeout(() => restore(), 2000);
     restore = () => {
       clearTimeout(timer);
@@ -87,13 +88,16 @@ for (const field of all("input[readonly], textarea[readonly]")) {
 }
 
 // --- times as the reader's clock shows them ---
+// The page's language, as the reader's region writes it.
+const page = document.documentElement.lang;
+const locale = navigator.languages.find((each) => each.split("-")[0] === page.split("-")[0]) || page;
 for (const time of all("time[datetime]")) {
   const at = new Date(time.dateTime);
   if (Number.isNaN(at.getTime())) continue;
   const today = at.toDateString() === new Date().toDateString();
   const shape = today ? { timeStyle: "short" } : { dateStyle: "medium", timeStyle: "short" };
   time.title = time.textContent;
-  time.textContent = new Intl.DateTimeFormat(navigator.language, shape).format(at);
+  time.textContent = new Intl.DateTimeFormat(locale, shape).format(at);
 }
 
 // --- the part of an address behind "#", which only the browser knows, survives signing in ---
@@ -111,7 +115,7 @@ const spoken = (seconds) => {
   const hours = Math.floor(seconds / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
   const rest = String(Math.floor(seconds % 60)).padStart(2, "0");
-  return hours ? `${hours} h ${String(minutes).padStart(2, "0")} min` : `${minutes}:${rest}`;
+  return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 };
 const started = performance.now();
 for (const element of all("[data-seconds]")) {
@@ -119,7 +123,7 @@ for (const element of all("[data-seconds]")) {
   const total = Number(element.dataset.seconds);
   const tick = () => {
     const left = Math.max(0, total - (performance.now() - started) / 1000);
-    element.textContent = left > 0 ? `${element.dataset.before}${spoken(left)}` : element.dataset.after;
+    element.textContent = left > 0 ? element.dataset.running.replace("{time}", spoken(left)) : element.dataset.over;
     if (left > 0) setTimeout(tick, Math.min(1000, left * 1000));
     else if (element.dataset.enables) ready(document.getElementById(element.dataset.enables));
   };
