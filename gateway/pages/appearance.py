@@ -6,13 +6,13 @@ keeps the previous looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from gateway.config.colors import Palette, palettes
-from gateway.config.model import SignIn
+from gateway.config.model import Appearance
 from gateway.errors import GatewayError, NotFound, system_said
 from gateway.http.answers import Answer
 from gateway.pages import assets
@@ -78,9 +78,8 @@ class Look:
         return asset.answer(page, current=asset.path == page.path)
 
 
-def look_of(sign_in: SignIn) -> Look:
+def look_of(appearance: Appearance, languages: Sequence[str] = (ENGLISH,)) -> Look:
     """Return the looks that are configured. Raises GatewayError."""
-    appearance = sign_in.appearance
     own: Mapping[str, Mapping[str, Forms]] = {}
     if appearance.messages_file is not None:
         own = _read(f"{_SECTION}.messages_file", appearance.messages_file, messages, most=_MOST_MESSAGES)
@@ -101,7 +100,7 @@ def look_of(sign_in: SignIn) -> Look:
         logo=_logo("logo", "logo_file", appearance.logo_file, files),
         logo_dark=_logo("logo-dark", "logo_dark_file", appearance.logo_dark_file, files),
         files=files,
-        languages=tuple(dict.fromkeys(sign_in.languages)),
+        languages=tuple(dict.fromkeys(languages)),
         own=own,
     )
 

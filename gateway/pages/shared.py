@@ -63,7 +63,7 @@ class Pages:
         self.first_sign_in = FirstSignIn(config, log)
         # A reload resets no attempts and does not compile the templates again.
         self.attempts: Attempts = Attempts() if previous is None else previous.attempts
-        self.look: Look = look_of(config.sign_in)
+        self.look: Look = look_of(config.sign_in.appearance, config.sign_in.languages)
         self._renderer: Renderer | None = None if previous is None else previous._renderer
         self._loading = asyncio.Lock()
         self.threads = threads

@@ -68,7 +68,7 @@ def _readers(config: Config) -> Iterator[Reader]:
     if config.sign_in.enabled:
         from gateway.pages.appearance import look_of
 
-        yield lambda: look_of(config.sign_in)
+        yield lambda: look_of(config.sign_in.appearance)
 
 
 def _certificates(config: Config) -> Iterator[tuple[str, str, bool]]:

@@ -255,7 +255,7 @@ class Browser:
 
 def without_tokens(page: str) -> str:
     """Return the page without what differs from request to request."""
-    page = re.sub(r'data-seconds="\d+"| in \d+ seconds', "", page)
+    page = re.sub(r'data-seconds="\d+"|\bin \d+ seconds', "", page)
     hidden = ('name="csrf"', 'name="missing"', 'name="step"')
     return "\n".join(line for line in page.splitlines() if not any(name in line for name in hidden))
 
