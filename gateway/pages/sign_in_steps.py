@@ -91,7 +91,7 @@ class OtherWay:
 class Wrong:
     """A form that cannot be an answer: messages by field."""
 
-    errors: Mapping[str, Text]
+    errors: Mapping[str, str]
 
 
 Sent = StepAnswer | Password | AuthenticatorCode | OtherWay

@@ -22,13 +22,14 @@ _SAME = {
     ", ",
     "(none)",
     "Code",
+    "Passkey",
+    "Passkeys",
     "Error: {title}",
     "Region",
     "Support",
     "Token",
     "Website",
     "in {time}",
-    "no",
 }
 _WORDS = re.compile(r"\b(?:the|your|you|with|password|sign|enter|again|this|please)\b", re.IGNORECASE)
 

@@ -51,9 +51,9 @@ def collected() -> Texts:
         for text, other in _of_code(ast.parse(file.read_text(encoding="utf-8"))):
             _add(found, text, other, file)
     for kind in _kinds(Refusal):
-        for text in (kind.__dict__.get("title"), kind.__dict__.get("detail")):
-            if isinstance(text, str):
-                _add(found, text, None, Path(errors.__file__))
+        for said in (kind.__dict__.get("title"), kind.__dict__.get("detail")):
+            if isinstance(said, str):
+                _add(found, said, None, Path(errors.__file__))
     for file in sorted(TEMPLATES.glob("*.html")):
         for text, other in _of_template(file.read_text(encoding="utf-8")):
             _add(found, text, other, file)
