@@ -34,8 +34,8 @@ from gateway.http.resource_metadata import public_origin
 from gateway.pages import assets, outcome, respond
 from gateway.pages.csrf import Guard
 from gateway.pages.error_page import way_on
+from gateway.pages.negotiation import language_of
 from gateway.pages.portal import Portal
-from gateway.pages.reader import language_of
 from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.sessions.cookies import Cookies
 from gateway.sessions.page_request import SIGN_OUT, PageRequest

@@ -22,7 +22,7 @@ from gateway.http.navigation import seen_by_a_person
 from gateway.http.request import Request
 from gateway.pages import respond
 from gateway.pages.appearance import Look
-from gateway.pages.reader import language_of
+from gateway.pages.negotiation import language_of
 from gateway.pages.return_to import page_wanted
 from gateway.texts import Text
 

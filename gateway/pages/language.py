@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.http.answers import Answer
-from gateway.pages.reader import COOKIE
+from gateway.pages.negotiation import COOKIE
 from gateway.pages.respond import see_other
 from gateway.pages.return_to import page_wanted
 from gateway.sessions.page_request import PageRequest

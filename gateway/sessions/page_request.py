@@ -69,7 +69,7 @@ class PageRequest:
     request: Request = field(repr=False)
     # Makes a token for this page's forms (csrf.Guard.token).
     make_token: Callable[[PageRequest], str] = field(repr=False)
-    # The reader's language (gateway/pages/reader.py).
+    # The reader's language (gateway/pages/negotiation.py).
     language: str = "en"
     form: Fields = field(default_factory=dict, repr=False)
     # Of a GET: the outcome of the form that redirected here.
