@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 _LINE = re.compile(r'(?:(msgid|msgid_plural|msgstr|msgstr\[[0-9]\])\s+)?"((?:[^"\\]|\\.)*)"')
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", "t": "\t"}
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """One entry. `id` empty: the header."""
 
-    id: str = ""
+    id: str
     # The English plural, where a number decides; the translation then has one form for each plural.
-    other: str | None = None
-    forms: list[str] = field(default_factory=list)
+    other: str | None
+    forms: list[str]
     fuzzy: bool = False
-    line: int = 0
 
     @property
     def translated(self) -> bool:
@@ -33,31 +32,31 @@ class Message:
 
 def read(text: str) -> list[Message]:
     """Return the entries of a file, the header first. Raises ValueError with the line."""
-    return list(_messages(text))
+    return [_message(fields, fuzzy=fuzzy) for fields, fuzzy in _entries(text)]
 
 
-def _messages(text: str) -> Iterator[Message]:
-    message, at, fuzzy = Message(), "", False
+def _entries(text: str) -> Iterator[tuple[dict[str, str], bool]]:
+    """Yield each entry's strings by their keyword, and whether it is fuzzy."""
+    fields: dict[str, str] = {}
+    at, fuzzy, coming = "", False, False
     for number, line in enumerate(map(str.strip, text.splitlines()), 1):
         if not line or line.startswith("#"):
-            fuzzy = fuzzy or (line.startswith("#,") and "fuzzy" in line)
+            coming = coming or (line.startswith("#,") and "fuzzy" in line)
             continue
         match = _LINE.fullmatch(line)
         if match is None or not (match[1] or at):
             raise ValueError(f"line {number}: not a line of a .po file")
-        said = _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), match[2])
         if match[1] == "msgid":
-            if at:
-                yield message
-            message, fuzzy = Message(fuzzy=fuzzy, line=number), False
+            if fields:
+                yield fields, fuzzy
+            fields, fuzzy, coming = {}, coming, False
         at = match[1] or at
-        if at == "msgid":
-            message.id += said
-        elif at == "msgid_plural":
-            message.other = (message.other or "") + said
-        elif match[1]:
-            message.forms.append(said)
-        else:
-            message.forms[-1] += said
-    if at:
-        yield message
+        said = _ESCAPE.sub(lambda found: _ESCAPES.get(found[1], found[1]), match[2])
+        fields[at] = fields.get(at, "") + said
+    if fields:
+        yield fields, fuzzy
+
+
+def _message(fields: dict[str, str], *, fuzzy: bool) -> Message:
+    forms = [text for keyword, text in sorted(fields.items()) if keyword.startswith("msgstr")]
+    return Message(fields.get("msgid", ""), fields.get("msgid_plural"), forms, fuzzy)

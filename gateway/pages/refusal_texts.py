@@ -68,7 +68,7 @@ _ENDS = Text("A password has at most 256 characters and no space at its beginnin
 _NOT_ACCEPTED = Text("One of your entries is too long or has characters that can't be used.")
 
 # Cognito's own sentences about a password, which the catalogues have; any other is passed on in its language.
-COGNITO_SAID = (
+_COGNITO_SAID = (
     Text("Password not long enough."),
     Text("Password must have uppercase characters."),
     Text("Password must have lowercase characters."),
@@ -356,7 +356,8 @@ def _password(error: CognitoRefused, field: str) -> RefusalText | None:
         return None
     # Cognito: "Password did not conform with policy: Password must have …".
     said = error.message.rpartition(":")[2].strip()
-    return RefusalText(_sentence(said) or Text("This password can't be used. Choose another."), field)
+    sentence = next((text for text in _COGNITO_SAID if text == _sentence(said)), _sentence(said))
+    return RefusalText(sentence or Text("This password can't be used. Choose another."), field)
 
 
 def _from_lambda(message: str) -> str:
