@@ -173,7 +173,7 @@ def test_the_example_is_all_defaults_and_names_every_key(tmp_path: Path) -> None
 def test_the_examples_in_the_example_are_right_but_for_what_is_not_built(tmp_path: Path) -> None:
     for name in ("tls.crt", "tls.key", "assertion.key", "session.keys"):
         (tmp_path / name).touch(mode=0o600)
-    for name in ("logo.svg", "logo-dark.svg", "pages.css"):
+    for name in ("logo.svg", "logo-dark.svg", "messages.yaml", "pages.css"):
         (tmp_path / name).touch()
     assert said(tmp_path, re.sub("/etc/(tls|keys|looks)/", "", example(live=True))) == []
 
