@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import select
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from local_cognito.server import LocalCognito
 from tests.support import local_cognito
 from tests.support.commands import run
 from tests.support.script import SCRIPT
+from tests.support.waiting import readable
 
 POOL, CLIENT, PASSWORD = "us-east-1_Token1234", "tokenclient", "Correct-Horse-1"
 AWS = Path(sys.executable).with_name("aws")
@@ -188,9 +188,9 @@ def at_terminal(place: Path, command: list[str | Path], typed: str, stdin: str) 
         process.stdin.flush()
         seen, until = b"", time.monotonic() + 100
         # Our end of `theirs` stays open: a terminal that nobody has open cannot be read.
-        while select.select([ours], [], [], 0.05)[0] or process.poll() is None:
+        while readable(ours, 0.05) or process.poll() is None:
             assert time.monotonic() < until, seen
-            if select.select([ours], [], [], 0)[0]:
+            if readable(ours, 0):
                 seen += os.read(ours, 4096)
                 if seen.endswith(b"Password: "):
                     os.write(ours, typed.encode() + b"\n")

@@ -58,7 +58,7 @@ async def test_every_page_has_the_looks(tmp_path: Path) -> None:
             assert "· Bücher &amp; Co</title>" in text
             assert '<span dir="auto">Bücher &amp; Co</span>' in text
             terms, support = "https://example.com/terms?a=b", "https://example.com/#help"
-            assert f'<a href="{terms}">Terms</a> · <a href="{support}">Support</a></footer>' in text
+            assert f'<a href="{terms}">Terms</a> · <a href="{support}">Support</a>' in text
             assert "Privacy" not in text
             assert text.count('rel="icon"') == 2
             assert 'width="62" height="28"' in text

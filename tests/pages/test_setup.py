@@ -150,7 +150,7 @@ async def test_only_the_admin_may_change_it(tmp_path: Path) -> None:
         ({"region": "nowhere"}, "region", "Enter the region"),
         ({"region": "eu-west-1"}, "region", "The user pool is in us-east-1"),
         ({"region": "127.0.0.1:9"}, "region", "Enter the region"),
-        ({"user_pool_id": "../../x"}, "user_pool_id", "a user pool ID such as"),
+        ({"user_pool_id": "../../x"}, "user_pool_id", "a user pool ID, such as"),
         ({"user_pool_id": "us-east-1_Unknown00"}, "user_pool_id", "No user pool with this ID exists"),
         ({"client_id": "unknown"}, "client_id", "No app client with this ID exists"),
         ({"client_id": ""}, "client_id", "Enter the app client ID"),
@@ -163,7 +163,7 @@ async def test_only_the_admin_may_change_it(tmp_path: Path) -> None:
         ),
         ({"client_id": "secretclient"}, "client_id", "has a secret"),
         ({"client_id": "srponly"}, "client_id", "does not allow USER_PASSWORD_AUTH"),
-        ({"identity_pool_id": "nonsense"}, "identity_pool_id", "an identity pool ID such as"),
+        ({"identity_pool_id": "nonsense"}, "identity_pool_id", "an identity pool ID, such as"),
     ],
 )
 async def test_each_field_has_its_sentence(

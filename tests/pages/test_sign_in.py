@@ -510,7 +510,7 @@ async def test_no_form_is_accepted_from_another_site_or_browser(tmp_path: Path, 
         ]
         # Who has no session has nothing that a stranger could end: other sites alone are refused there.
         # A sign-in and an authorization that have not begun have no page to go on with.
-        others = {"/challenge": 200, "/consent": 404, "/passkey": 200, "/sign_out": 200}
+        others = {"/challenge": 200, "/consent": 404, "/language": 200, "/passkey": 200, "/sign_out": 200}
         first = 200 if path in SIGNED_IN else others.get(path, 403)
         assert [reply.status for reply in refused] == [first, first, 403, 403]
         taken = await browser.post(f"/oauth2{path}", {"csrf": own}, "Origin: http://api.test")

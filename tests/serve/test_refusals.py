@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +16,12 @@ from tests.support.running import running
 from tests.support.wire import Client, Upstream, get
 
 NOISE = 400
+
+
+def windows(lines: list[dict[str, Any]]) -> int:
+    """Return how many windows may have begun while these were written: on a busy machine, more than one."""
+    first, last = (datetime.fromisoformat(lines[number]["timestamp"]) for number in (0, -1))
+    return 1 + int((last - first).total_seconds() / WINDOW)
 
 
 def test_a_sender_has_so_many_lines_and_then_a_sum() -> None:
@@ -76,7 +84,7 @@ async def test_one_address_that_is_refused_all_the_time_does_not_fill_the_log(tm
     lines = gateway.log()
     events = Counter(line["event"] for line in lines)
     written = [line for line in lines if line["event"] == "request" and line["status"] == 401]
-    assert len(written) + events["auth_failure"] == PLAIN
+    assert PLAIN <= len(written) + events["auth_failure"] <= PLAIN * windows(lines)
     sums = [line for line in lines if line["event"] == "refusals_repeated"]
     assert sum(line["requests"] for line in sums) == NOISE - len(written)
     assert sums[0]["client"] == "127.0.0.1"
@@ -86,7 +94,7 @@ async def test_one_address_that_is_refused_all_the_time_does_not_fill_the_log(tm
     ]
     # Neither do long paths: some 500 bytes a line.
     assert written[0]["path"] == "/" + "x" * 255 + "…[4001]"
-    assert len(gateway.stream.data) < 80_000
+    assert len(gateway.stream.data) < 80_000 * windows(lines)
 
 
 async def test_somebody_who_is_known_is_counted_as_such(tmp_path: Path) -> None:
@@ -98,10 +106,11 @@ async def test_somebody_who_is_known_is_counted_as_such(tmp_path: Path) -> None:
             assert (await client.ask(get("/", gateway.bearer(sub="bob")))).status == 403
     lines = gateway.log()
     denied = Counter(line["subject"] for line in lines if line["event"] == "auth_denied")
-    assert denied["alice"] == PLAIN // 2
+    assert PLAIN // 2 <= denied["alice"] <= PLAIN // 2 * windows(lines)
     assert denied["bob"] == 1
-    (told,) = [line for line in lines if line["event"] == "refusals_repeated"]
-    assert (told["subject"], told["client"], told["requests"]) == ("alice", None, NOISE - PLAIN // 2)
+    sums = [line for line in lines if line["event"] == "refusals_repeated"]
+    assert {(line["subject"], line["client"]) for line in sums} == {("alice", None)}
+    assert sum(line["requests"] for line in sums) == NOISE - denied["alice"]
 
 
 async def test_the_sample_covers_refusals_and_no_errors(tmp_path: Path) -> None:
@@ -135,7 +144,7 @@ async def test_a_part_of_the_requests_has_all_its_lines_and_the_others_none(tmp_
 async def test_errors_of_clients_on_open_paths_are_bounded_too(tmp_path: Path) -> None:
     """A body that is no body: their own fault, and as cheap."""
     async with running(tmp_path, "routes: [{path: /**, auth: none}]\n", upstream=Upstream()) as gateway:
-        for _ in range(PLAIN + 20):
+        for _ in range(NOISE):
             async with await Client.connect(gateway.port) as client:
                 await client.send(
                     b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno chunk\r\n"
@@ -144,5 +153,5 @@ async def test_errors_of_clients_on_open_paths_are_bounded_too(tmp_path: Path) -
     lines = gateway.log()
     about = [line for line in lines if line["event"] in {"request", "request_failed", "request_refused"}]
     sums = sum(line["requests"] for line in lines if line["event"] == "refusals_repeated")
-    assert len(about) <= PLAIN
+    assert len(about) <= PLAIN * windows(lines)
     assert sums > 0

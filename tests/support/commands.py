@@ -11,7 +11,6 @@ import contextlib
 import gc
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -21,6 +20,8 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+
+from tests.support.waiting import readable
 
 if TYPE_CHECKING:
     import pytest
@@ -122,7 +123,7 @@ class Forked:
     def wait(self, timeout: float) -> int:
         """Wait until it has ended; return its exit code. Raises subprocess.TimeoutExpired."""
         if self._process is not None:
-            if not select.select([self._process], [], [], timeout)[0]:
+            if not readable(self._process, timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout)
             os.close(self._process)
             self._process = None

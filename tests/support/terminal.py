@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import pty
-import select
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.programs import environment
+from tests.support.waiting import readable
 
 _SECONDS = 90.0
 
@@ -65,7 +65,7 @@ class Terminal:
         return self._code
 
     def _read(self, seconds: float) -> bool:
-        if not select.select([self._terminal], [], [], max(0.0, seconds))[0]:
+        if not readable(self._terminal, seconds):
             return False
         try:
             piece = os.read(self._terminal, 4096)

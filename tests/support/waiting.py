@@ -6,10 +6,19 @@ The limits only end a test that has failed anyway; no test depends on speed.
 from __future__ import annotations
 
 import asyncio
+import select
 from collections.abc import Callable
 
 # Seconds. Some tests wait for a second of work, which may take a minute beside ten other programs.
 PATIENCE = 120.0
+
+
+def readable(descriptor: int, seconds: float) -> bool:
+    """Wait until there is something to read; return whether there is. Unlike select(), for any descriptor:
+    a process that runs many tests has more than 1,024."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(max(0.0, seconds) * 1000))
 
 
 async def until(true: Callable[[], object], seconds: float = PATIENCE) -> None:
