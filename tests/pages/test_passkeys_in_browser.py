@@ -28,7 +28,8 @@ async def by_password(page: Page, url: str) -> None:
 
 async def enrolled(page: Page, url: str) -> None:
     await by_password(page, url)
-    await page.click("text=Passkeys")
+    await page.click("a:text-is('Account')")
+    await page.click("[aria-label='Manage your passkeys']")
     await page.click("text=Add a passkey")
     await page.click("text=Create a passkey")
     await page.wait_for_selector("[role=status] >> text=Your passkey is ready")
@@ -120,7 +121,8 @@ async def test_without_a_script_the_password_is_all_there_is(tmp_path: Path) -> 
             assert not await page.is_visible(".or")
             await page.fill("#password", PASSWORD)
             await page.click("button:text-is('Sign in')")
-            await page.click("text=Passkeys")
+            await page.click("a:text-is('Account')")
+            await page.click("[aria-label='Manage your passkeys']")
             assert not await page.is_visible("text=Add a passkey")
             await page.click("button:text-is('Delete')")
             await page.wait_for_selector("text=You have no passkeys yet")
