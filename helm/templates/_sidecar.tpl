@@ -42,6 +42,12 @@ ports:
     containerPort: {{ .Values.extAuthz.port }}
     protocol: TCP
   {{- end }}
+# The other probes begin when this has succeeded: a start on a busy node may take longer than livenessProbe allows.
+# Kubernetes starts the application after a native sidecar then, so that it may ask the gateway from its first moment.
+startupProbe:
+  tcpSocket: {port: gateway}
+  periodSeconds: 1
+  failureThreshold: 120
 {{- with .Values.livenessProbe }}
 {{- if .enabled }}
 livenessProbe:
@@ -102,11 +108,6 @@ finds nothing left to cut.
 {{- if eq (include "cognito-gateway.native" .) "true" -}}
 - {{ include "cognito-gateway.container" . | nindent 2 | trim }}
   restartPolicy: Always
-  # Kubernetes starts the application when this has succeeded: it may ask the gateway from its first moment.
-  startupProbe:
-    tcpSocket: {port: gateway}
-    periodSeconds: 1
-    failureThreshold: 120
   lifecycle:
     preStop:
       exec:

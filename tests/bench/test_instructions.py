@@ -48,6 +48,7 @@ def test_misses_are_shown_where_they_were_simulated() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)  # Valgrind makes a minute of it, and a busy machine many
 def test_every_case_is_counted() -> None:
     engine("valgrind")
     command = [sys.executable, "-m", "bench.instructions"]

@@ -227,8 +227,9 @@ def test_a_native_sidecar_where_the_cluster_has_it(helm: str) -> None:
         assert gateway_of(pod).get("restartPolicy") == ("Always" if native else None)
         # Without it both are told to stop at once, and the gateway needs no hook.
         assert ("lifecycle" in gateway_of(pod)) == native
-        # Without it the application could ask a gateway that does not listen yet.
-        assert ("startupProbe" in gateway_of(pod)) == native
+        # Without it, the application could ask a gateway that does not listen, and slow starts are killed.
+        assert gateway_of(pod)["startupProbe"]["tcpSocket"] == {"port": "gateway"}
+        assert gateway_of(pod)["startupProbe"]["failureThreshold"] >= 60
 
 
 def test_the_network_policies_close_every_way_round(helm: str) -> None:
