@@ -156,7 +156,7 @@ async def test_gateways_that_lost_their_redis_go_on_with_their_parts(tmp_path: P
         # A few at once for each, and those under way.
         assert calls <= allowed * seconds + 3 * 4 + 3 * 2
         # They go on: more than was under way. How many a busy machine can make is not their concern.
-    assert calls > 3 * 2
+        assert calls > 3 * 2
 
 
 @pytest.mark.fault("workers share checks")
