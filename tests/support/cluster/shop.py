@@ -89,7 +89,7 @@ def base(**more: Any) -> Object:
         "image": {"repository": REPOSITORY, "tag": TAG, "pullPolicy": "Never"},
         "existingSecret": "gateway-secrets",
         "config": {
-            "listen": {"drain_delay": "3s", "drain_timeout": "8s"},
+            "listen": {"drain_delay": "3s", "drain_timeout": "14s"},
             "cognito": {"user_pools": [pool]},
             "sign_in": {"enabled": False},
         },
