@@ -55,10 +55,8 @@ def build(ref: str) -> Path:
     command = place / "venv" / "bin" / "cognito-gateway"
     if (place / "done").exists():
         return command.absolute()
-    source, pip = (
-        place / "source",
-        [str(place / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "-q"],
-    )
+    source = place / "source"
+    pip = [str(place / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     needed = [part for name in ("build", "run") for part in ("-r", str(source / f"requirements/{name}.txt"))]
     source.mkdir(parents=True, exist_ok=True)
     _run(["git", "archive", "-o", str(place / "source.tar"), commit])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,8 @@ from gateway.errors import ConfigurationError
 from tests.support import local_cognito
 from tests.support.mcp_client import MCP, McpProgram, answer_of, asked, call, code_of, registered
 from tests.support.programs import serving
-from tests.support.redis_server import patience, redis_server
-from tests.support.site import CLIENT, POOL, Browser, seed, site
+from tests.support.redis_server import RedisServer, patience, redis_server
+from tests.support.site import CLIENT, POOL, Browser, Site, seed, site
 from tests.support.waiting import PATIENCE
 from tests.support.wire import Reply, Upstream
 
@@ -34,75 +35,76 @@ def _shared(folder: Path, url: str) -> str:
     return f"session: {{secret_file: '{folder}/secret', redis_url: '{url}'}}"
 
 
-async def test_a_code_of_one_replica_is_redeemed_at_another_once(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with redis_server(tmp_path) as redis, patience(20):
-        shared = _shared(tmp_path, redis.url)
+@contextlib.asynccontextmanager
+async def _two(folder: Path) -> AsyncIterator[tuple[RedisServer, Site, Site]]:
+    """Run a Redis and two replicas of a gateway that share it."""
+    (folder / "other").mkdir()
+    with redis_server(folder) as redis, patience(20):
+        shared = _shared(folder, redis.url)
         async with (
-            site(tmp_path, more=MCP, sign_in=shared) as one,
-            site(tmp_path / "other", more=MCP, sign_in=shared) as other,
+            site(folder, more=MCP, sign_in=shared) as one,
+            site(folder / "other", more=MCP, sign_in=shared) as other,
         ):
-            program = await registered(one)
-            code = await code_of(program, one.browser())
-            key = key_of(code)
-            assert 0 < int(redis.ask(f"PTTL {key}").strip(b":\r\n")) <= 60_000
-            stored = redis.ask(f"GET {key}")
-            assert len(stored) > 1000
-            assert code.encode() not in key.encode() + stored
-            assert b"eyJ" not in stored
-            program.port = other.worker.port
-            answers = await asyncio.gather(*(program.redeem(code) for _ in range(5)))
-            _at_most_one(answers)
-            # The second has removed it.
-            assert redis.ask(KEYS) == b"*0\r\n"
-            # What somebody else writes there is no code.
-            code = await code_of(program, one.browser())
-            for planted in ("x", "A" * 900):
-                assert redis.ask(f"SET {key_of(code)} {planted}") == b"+OK\r\n"
-                assert (await program.redeem(code)).status == 400
-                code = await code_of(program, one.browser())
-            key = key_of(code)
-            assert redis.ask(f"DEL {key}") == b":1\r\n"
-            assert redis.ask(f"LPUSH {key} x") == b":1\r\n"
+            yield redis, one, other
+
+
+async def test_a_code_of_one_replica_is_redeemed_at_another_once(tmp_path: Path) -> None:
+    async with _two(tmp_path) as (redis, one, other):
+        program = await registered(one)
+        code = await code_of(program, one.browser())
+        key = key_of(code)
+        assert 0 < int(redis.ask(f"PTTL {key}").strip(b":\r\n")) <= 60_000
+        stored = redis.ask(f"GET {key}")
+        assert len(stored) > 1000
+        assert code.encode() not in key.encode() + stored
+        assert b"eyJ" not in stored
+        program.port = other.worker.port
+        answers = await asyncio.gather(*(program.redeem(code) for _ in range(5)))
+        _at_most_one(answers)
+        # The second has removed it.
+        assert redis.ask(KEYS) == b"*0\r\n"
+        # What somebody else writes there is no code.
+        code = await code_of(program, one.browser())
+        for planted in ("x", "A" * 900):
+            assert redis.ask(f"SET {key_of(code)} {planted}") == b"+OK\r\n"
             assert (await program.redeem(code)).status == 400
+            code = await code_of(program, one.browser())
+        key = key_of(code)
+        assert redis.ask(f"DEL {key}") == b":1\r\n"
+        assert redis.ask(f"LPUSH {key} x") == b":1\r\n"
+        assert (await program.redeem(code)).status == 400
 
 
 async def test_a_code_presented_twice_ends_its_tokens_at_every_replica(tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with redis_server(tmp_path) as redis, patience(20):
-        shared = _shared(tmp_path, redis.url)
-        async with (
-            site(tmp_path, more=MCP, sign_in=shared) as one,
-            site(tmp_path / "other", more=MCP, sign_in=shared) as other,
-        ):
-            program = await registered(one)
-            kept = json.loads((await program.redeem(await code_of(program, one.browser()))).body)
-            code = await code_of(program, one.browser())
-            tokens = json.loads((await program.redeem(code)).body)
-            key = key_of(code)
-            assert 60_000 < int(redis.ask(f"PTTL {key}").strip(b":\r\n")) <= 600_000
-            stored = redis.ask(f"GET {key}")
-            assert b"eyJ" not in stored
-            assert (await call(one.worker.port, tokens["access_token"])).status == 200
-            # What others write there is ignored, and disturbs nothing.
-            assert redis.ask(f"SET {ENDED} x") == b"+OK\r\n"
-            program.port = other.worker.port
-            assert (await program.redeem(code)).status == 400
-            await _refused(one.worker.port, tokens["access_token"])
-            program.port = one.worker.port
-            assert (await program.refresh(tokens["refresh_token"])).status == 400
-            assert (await call(one.worker.port, kept["access_token"])).status == 200
-            for planted in ("e x", "e [1,2]", "e [[]]", "f {}", "e [] g []", f"e {'x' * 4000}"):
-                assert redis.ask(f"XADD {ENDED} * {planted}").startswith(b"$")
-            # Later ones are still read.
-            code = await code_of(program, one.browser())
-            tokens = json.loads((await program.redeem(code)).body)
-            assert (await call(one.worker.port, tokens["access_token"])).status == 200
-            program.port = other.worker.port
-            assert (await program.redeem(code)).status == 400
-            await _refused(one.worker.port, tokens["access_token"])
-            assert b"eyJ" not in redis.ask(f"XRANGE {ENDED} - +")
-            assert 0 < int(redis.ask(f"TTL {ENDED}").strip(b":\r\n")) <= 87_000
+    async with _two(tmp_path) as (redis, one, other):
+        program = await registered(one)
+        kept = json.loads((await program.redeem(await code_of(program, one.browser()))).body)
+        code = await code_of(program, one.browser())
+        tokens = json.loads((await program.redeem(code)).body)
+        key = key_of(code)
+        assert 60_000 < int(redis.ask(f"PTTL {key}").strip(b":\r\n")) <= 600_000
+        stored = redis.ask(f"GET {key}")
+        assert b"eyJ" not in stored
+        assert (await call(one.worker.port, tokens["access_token"])).status == 200
+        # What others write there is ignored, and disturbs nothing.
+        assert redis.ask(f"SET {ENDED} x") == b"+OK\r\n"
+        program.port = other.worker.port
+        assert (await program.redeem(code)).status == 400
+        await _refused(one.worker.port, tokens["access_token"])
+        program.port = one.worker.port
+        assert (await program.refresh(tokens["refresh_token"])).status == 400
+        assert (await call(one.worker.port, kept["access_token"])).status == 200
+        for planted in ("e x", "e [1,2]", "e [[]]", "f {}", "e [] g []", f"e {'x' * 4000}"):
+            assert redis.ask(f"XADD {ENDED} * {planted}").startswith(b"$")
+        # Later ones are still read.
+        code = await code_of(program, one.browser())
+        tokens = json.loads((await program.redeem(code)).body)
+        assert (await call(one.worker.port, tokens["access_token"])).status == 200
+        program.port = other.worker.port
+        assert (await program.redeem(code)).status == 400
+        await _refused(one.worker.port, tokens["access_token"])
+        assert b"eyJ" not in redis.ask(f"XRANGE {ENDED} - +")
+        assert 0 < int(redis.ask(f"TTL {ENDED}").strip(b":\r\n")) <= 87_000
 
 
 def _at_most_one(answers: Sequence[Reply]) -> None:
