@@ -96,7 +96,7 @@ def wrapped(text: str, *, indent: int) -> str:
     )
 
 
-# What the command waits for now, outermost first. The reader of the terminal is told once, of the innermost.
+# What the command waits for now, outermost first. The terminal shows the innermost, once.
 _waits: list[str] = []
 
 

@@ -1,8 +1,8 @@
 """Authorization codes: each stands for one grant, can be redeemed once, and expires after a minute.
 
 A code is random; its grant is kept under the code's hash, in memory or, for replicas, sealed in Redis. A
-redeemed one is kept for some minutes more: whoever presents it again has found a code that is not theirs, or
-has lost one, and the tokens issued for it have to end (RFC 6749 section 4.1.2). Invariant: a code is redeemed
+redeemed one is kept for some minutes more: if it is presented again, it may have been stolen, and the
+tokens issued for it have to end (RFC 6749 section 4.1.2). Invariant: a code is redeemed
 at most once, however many requests present it, its second use is reported once, and the grants kept are
 bounded in number and in time.
 """

@@ -86,7 +86,7 @@ class Issuing:
             raise OAuthError("invalid_grant", "The code is unknown, used or older than a minute.")
         granted = taken.granted
         if taken.again:
-            # Whoever presents it: one of the two requests was not the client's.
+            # It does not matter who presents it: one of the two requests was not the client's.
             self._audit("mcp_code_used_twice", granted.session, client, level="warning")
             await self._ending.end(granted.session)
             raise OAuthError("invalid_grant", "The code was used before: its tokens are revoked.")

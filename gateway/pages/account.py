@@ -1,5 +1,4 @@
-"""`/account`: a signed-in user's profile, ways to sign in and sessions, with a link to each page that changes
-one of them.
+"""`/account`: a signed-in user's profile and ways to sign in, with links to the pages that change them.
 
 Invariant: what the pool, the app client or the session's token does not allow is not shown.
 """

@@ -1,7 +1,7 @@
 """`/passkey_options` and `/passkey`: the sign-in form's autofill offers the passkey used here last.
 
 Cognito's challenge is for one user, so the browser must know who it may be: a sealed cookie holds the name of
-whoever last used or added a passkey here. The script of the sign-in form fetches the challenge, and the
+the user who last used or added a passkey here. The script of the sign-in form fetches the challenge, and the
 browser offers the passkey in the list under the field ("conditional mediation", WebAuthn level 3).
 
 Invariant: the name is never shown, and a step begun here is separate from one begun by a form.

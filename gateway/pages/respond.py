@@ -20,7 +20,7 @@ _HTML = "text/html; charset=utf-8"
 
 
 def html(text: str, *, status: int = 200, look: Look, language: str) -> Answer:
-    """Return a page in this language; with several, caches are told what it depends on."""
+    """Return a page in this language; with several, `Vary` names what it depends on."""
     headers = [(b"Content-Language", language.encode("ascii"))]
     if len(look.languages) > 1:
         headers.append((b"Vary", b"Accept-Language, Cookie"))

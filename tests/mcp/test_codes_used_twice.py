@@ -40,7 +40,7 @@ async def test_the_tokens_of_a_code_that_is_presented_twice_end(tmp_path: Path, 
         issued = [each["access_token"] for each in (first, renewed)]
         for token in issued:
             assert (await call(at.worker.port, token)).status == 200
-        # Whoever presents it: the thief has no verifier.
+        # By anyone: the thief has no verifier.
         assert error_of(await thief.redeem(code)) == "invalid_grant"
         for token in issued:
             refused = await call(at.worker.port, token)

@@ -97,7 +97,7 @@ async def test_someone_who_is_not_recognised_signs_in_another_way(tmp_path: Path
         await page.keyboard.press("Enter")
         await page.click("text=Use a passkey")
         await page.wait_for_selector("[role=alert] >> text=Nothing happened")
-        # The message moves the page, as whoever cancelled expects.
+        # The message moves the page; after cancelling, people expect one.
         assert [each for each in await wrong_with(page) if "shifted" not in each] == []
         await page.click("text=Use your passkey")
         await page.wait_for_selector("[role=alert] >> text=Nothing happened")

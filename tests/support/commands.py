@@ -206,7 +206,7 @@ def _watch(main: Callable[[Sequence[str]], int], job: Mapping[str, Any]) -> None
         _become(job)
         _end(main, job["words"])
     print(pid, flush=True)
-    # Whoever reads the output of the tests waits for the end of all who may write it.
+    # The reader of the tests' output waits until every process that holds it has closed it.
     for number in range(3):
         os.close(number)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
