@@ -20,7 +20,7 @@ TRANSLATED = sorted(set(LANGUAGES) - {ENGLISH})
 _SAME = {
     "{first}, {next}",
     ", ",
-    "(none)",
+    "(optional)",
     "Code",
     "Passkey",
     "Passkeys",
@@ -30,6 +30,80 @@ _SAME = {
     "Token",
     "Website",
     "in {time}",
+}
+_LANGUAGES = ("de", "es", "fr", "ja", "pt-BR", "zh-Hans")
+# A concept in English, and its term in each language (a regular expression, for endings).
+_TERMS = {
+    english: dict(zip(_LANGUAGES, terms, strict=True))
+    for english, *terms in (
+        (
+            "passkey",
+            "passkey",
+            "claves? de acceso",
+            "clés? d’accès",
+            "パスキー",
+            "chaves? de acesso",
+            "通行密钥",
+        ),
+        (
+            r"\bauthenticator",
+            "authenticator-app",
+            "aplicación de autenticación",
+            "application d’authentification",
+            "認証アプリ",
+            "aplicativo autenticador",
+            "身份验证器应用",
+        ),
+        (
+            "second step",
+            "bestätigung in zwei schritten",
+            "verificación en dos pasos",
+            "validation en deux étapes",
+            "2 段階認証",
+            "verificação em duas etapas",
+            "两步验证",
+        ),
+        (
+            "sign out|signed out",
+            "abgemeldet|abmelden",
+            "cerra",
+            "déconnect",
+            "サインアウト",
+            "sair|saiu",
+            "退出登录",
+        ),
+        ("sign in|sign-in", "meld", "sesión", "conne(ct|x)", "サインイン", "login", "登录"),
+        (r"(?<!QR )(?<!country )(?<!\{)\bcode", "code", "código", "code", "コード", "código", "验证码|代码"),
+        ("password", "passwort", "contraseña", "mot de passe", "パスワード", "senha", "密码"),
+        (
+            "user pool",
+            "benutzerpool",
+            "grupo de usuarios",
+            "groupe d’utilisateurs",
+            "ユーザープール",
+            "grupo de usuários",
+            "用户池",
+        ),
+        (
+            "app client",
+            "app-client",
+            "clientes? de aplicación",
+            "clients? d’application",
+            "アプリケーションクライアント",
+            "clientes? de aplicação",
+            "应用程序客户端",
+        ),
+        (
+            "access token",
+            "zugriffstoken",
+            "token de acceso",
+            "jeton d’accès",
+            "アクセストークン",
+            "token de acesso",
+            "访问令牌",
+        ),
+        (r"\bemail(?! me)", "e-mail", "correo electrónico", "e-mail", "E メール", "e-mail", "电子邮件"),
+    )
 }
 _WORDS = re.compile(r"\b(?:the|your|you|with|password|sign|enter|again|this|please)\b", re.IGNORECASE)
 
@@ -74,6 +148,25 @@ def test_no_english_is_left_by_accident(language: str) -> None:
 def test_sentences_end_with_the_full_stop_of_their_script(language: str) -> None:
     forms = [form for each in shipped(language).values() for form in each]
     assert not [form for form in forms if re.search(r"[^\x00-\x7f][.,?!:;]", form)]
+
+
+def test_french_keeps_its_signs_with_their_words() -> None:
+    forms = [form for each in shipped("fr").values() for form in each]
+    # An address such as eu-central-1:0000 is no sentence.
+    assert not [form for form in forms if re.search(r"[^\u00a0\d][;?!]|[^\u00a0\d]:(?!\d)|'", form)]
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_each_concept_has_one_term(language: str) -> None:
+    other = {
+        (message.id, form)
+        for english, terms in _TERMS.items()
+        for message in messages_of(FOLDER / f"{language}.po").values()
+        if re.search(english, message.id, re.IGNORECASE)
+        for form in message.forms
+        if not re.search(terms[language], form, re.IGNORECASE)
+    }
+    assert not other
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
