@@ -13,12 +13,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.aws.boto_egress import proxies_of, verify_of
+from gateway.aws.boto_session import boto_session
 from gateway.aws.cognito_client import is_loopback
 from gateway.aws.sentences import explain, shown
 from gateway.aws.values import CognitoRefused, Waiting, in_silence
@@ -69,7 +69,7 @@ class Aws:
         # Any: services are chosen at run time, and the stubs have one overload for each.
         self._session: Any
         try:
-            self._session = boto3.Session(profile_name=where.profile, region_name=where.region)
+            self._session = boto_session(where.profile, where.region)
         except BotoCoreError as error:
             raise explain(error, endpoint=where.endpoint_url, egress=where.egress) from None
 

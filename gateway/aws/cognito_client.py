@@ -20,12 +20,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import boto3
 from botocore import UNSIGNED
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from gateway.aws.boto_egress import proxies_of, verify_of
+from gateway.aws.boto_session import boto_session
 from gateway.aws.sentences import explain, refused
 from gateway.aws.values import Flow, PoolAddress, Waiting, in_silence
 
@@ -104,7 +104,7 @@ def _connect(address: PoolAddress, *, signed: bool) -> CognitoIdentityProviderCl
         proxies=proxies_of(address.egress, local=local),
         signature_version=None if signed else UNSIGNED,
     )
-    session = boto3.Session(profile_name=address.profile, region_name=_region(address))
+    session = boto_session(address.profile, _region(address))
     placeholder = "local" if signed and local and address.profile is None else None
     return session.client(
         "cognito-idp",
