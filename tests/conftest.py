@@ -48,11 +48,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Choose twice as many as there are CPUs, since most tests wait for programs and for time to pass.
+    """Choose three times as many as there are CPUs, since most tests wait for programs and for time to pass.
 
     Beyond 16 the imports of each one cost more than it gains.
     """
-    return min(2 * usable_cpus(), 16)
+    return min(3 * usable_cpus(), 16)
 
 
 @pytest.hookimpl(wrapper=True)

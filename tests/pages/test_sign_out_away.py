@@ -54,7 +54,7 @@ async def test_a_sign_out_is_effective_at_once_and_propagated_later(
         elsewhere = Browser(two.port, dict(browser.jar))
         assert [(await each.get("/api")).status for each in (browser, thief, elsewhere)] == [200] * 3
         token = await form_token(one, browser)
-        redis.pause()
+        redis.leave()
         reply = await browser.post("/oauth2/sign_out", f"csrf={token}", HTML)
         assert (reply.status, reply.get("location")) == (303, "/oauth2/")
         reply = await browser.get("/oauth2/", HTML)
@@ -68,7 +68,7 @@ async def test_a_sign_out_is_effective_at_once_and_propagated_later(
         assert pending["subject"]
         (line,) = await logged(one, "sign_out", 1)
         assert (line["stored"], line["revoked"]) == (False, True)
-        redis.resume()
+        redis.start()
         await logged(one, "sign_out_completed", 1)
         await refused(elsewhere)
         assert (await thief.copy().get("/api")).status == 401
@@ -89,7 +89,7 @@ async def test_a_session_that_cannot_be_looked_up_is_signed_out_too(
         elsewhere = browser.copy()
         token = await form_token(one, browser)
         browser.port = two.port
-        redis.pause()
+        redis.leave()
         asked = await browser.get("/oauth2/sign_out", HTML)
         assert asked.status == 200, "who wants to leave is not asked to come back later"
         forged = await browser.copy().post("/oauth2/sign_out", "csrf=x")
@@ -99,7 +99,7 @@ async def test_a_session_that_cannot_be_looked_up_is_signed_out_too(
         reply = await browser.get("/oauth2/", HTML)
         assert reply.status == 502
         assert not [name for name in browser.jar if "session" in name]
-        redis.resume()
+        redis.start()
         await logged(two, "sign_out_completed", 1)
         await refused(elsewhere)
         await until(lambda: cognito.revoked)
@@ -112,10 +112,10 @@ async def test_a_copy_is_refused_before_redis_has_heard_of_it(tmp_path: Path, re
         browser = await signed_in(gateway)
         thief = browser.copy()
         token = await form_token(gateway, browser)
-        redis.pause()
+        redis.leave()
         await browser.post("/oauth2/sign_out", f"csrf={token}")
         await logged(gateway, "redis_unavailable", 1)
-        redis.resume()
+        redis.start()
         await logged(gateway, "redis_recovered", 1)
         for _ in range(20):
             assert (await thief.copy().get("/api")).status == 401
@@ -129,11 +129,11 @@ async def test_signing_in_without_redis_ends_the_previous_session(tmp_path: Path
         before = browser.copy()
         assert (await before.get("/api")).status == 200
         target = await place.come_back(await place.leave(browser))
-        redis.pause()
+        redis.leave()
         assert (await browser.get(target)).status == 303
         assert (await browser.get("/api")).status == 200
         assert (await before.get("/api")).status == 401
-        redis.resume()
+        redis.start()
         await logged(place.gateway, "sign_out_completed", 1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -84,6 +85,15 @@ class RedisServer:
     def restart(self) -> None:
         self.kill()
         self.start()
+
+    def leave(self) -> None:
+        """Shut it down with its data on disk: until `start`, connections to it are refused."""
+        assert self._process is not None
+        process, self._process = self._process, None
+        # Redis closes the connection instead of answering.
+        with contextlib.suppress(OSError):
+            self.ask("SHUTDOWN SAVE")
+        assert process.wait(60) == 0
 
     def pause(self) -> None:
         """Stop the process: it accepts connections and does not answer."""
