@@ -56,8 +56,8 @@ class UserPool(Declared):
     client_secret_file: Path | None = optional(s.FILE, "The secret of the first app client, if it has one.")
     client_secret: str | None = optional(
         s.SECRET,
-        "The same from the environment (ECS, Docker): the value must be exactly ${NAME}; literal text is "
-        "refused.",
+        "The same from the environment (ECS, Docker): exactly ${NAME} in the file, or the key's own variable "
+        "with the secret; literal text in the file is refused.",
         secret=True,
     )
     token_use: tuple[TokenUse, ...] = key(

@@ -156,6 +156,10 @@ class _Validator:
             message = "write ${NAME}: a secret comes from the environment or a file, never from literal text"
             self.report.mistake(node.place, path, message)
             return None
+        if kind.from_environment and node.literal and _WHOLE_REFERENCE.fullmatch(node.text) is not None:
+            message = "this variable's value is the secret itself: a reference in it is not resolved"
+            self.report.mistake(node.place, path, message)
+            return None
         text = self._resolved(node, path)
         if text is None:
             return None

@@ -190,6 +190,8 @@ def test_the_clients_secret_comes_from_the_environment(tmp_path: Path) -> None:
     assert "s3cret" not in repr(found)
     name = "COGNITO_GATEWAY_COGNITO__USER_POOLS__0__CLIENT_SECRET"
     assert config(tmp_path, POOL, {name: "other"}).cognito.user_pools[0].client_secret == "other"
+    with pytest.raises(ConfigurationError, match=f"^{name}: .* is the secret itself: a reference in it"):
+        load(_written(tmp_path, POOL), {name: "${CLIENT_SECRET}", "CLIENT_SECRET": "s3cret"})
     for written in ("s3cret", "x${CLIENT_SECRET}", "${CLIENT_SECRET:-s3cret}", "$${CLIENT_SECRET}"):
         with pytest.raises(ConfigurationError, match="a secret comes from the environment") as refused:
             load(_written(tmp_path, POOL + f"      client_secret: {written}\n"), {"CLIENT_SECRET": "s3cret"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -13,35 +12,30 @@ from botocore.validate import ParamValidator
 
 from gateway.config.load import examine
 from gateway.config.model import Config
+from tests.support.ecs import Task, container, task_definition
 from tests.support.tokens import CLIENT_ID, POOL_ID
 
 ROOT = Path(__file__).parents[2]
 # Fargate's largest, in seconds (AWS: task definition parameters, container timeouts).
 LONGEST_STOP = 120
+SECRET = "a1b2c3d4e5f6a7b8c9d0e1f2"
 
 
 @pytest.fixture(scope="module")
-def task() -> dict[str, Any]:
-    page = (ROOT / "docs/ecs.md").read_text(encoding="utf-8")
-    found = re.search(r"```json\n(.*?)```", page, re.DOTALL)
-    assert found is not None
-    definition = json.loads(found[1])
-    assert isinstance(definition, dict)
-    return definition
+def task() -> Task:
+    return task_definition()
 
 
 @pytest.fixture(scope="module")
-def gateway(task: dict[str, Any]) -> dict[str, Any]:
-    (container,) = (each for each in task["containerDefinitions"] if each["name"] == "gateway")
-    assert isinstance(container, dict)
-    return container
+def gateway(task: Task) -> dict[str, Any]:
+    return container(task, "gateway")
 
 
 @pytest.fixture(scope="module")
 def config(gateway: dict[str, Any]) -> Config:
     """The configuration of the image with these variables."""
     environ = {each["name"]: each["value"] for each in gateway["environment"]}
-    environ |= {each["name"]: "secret" for each in gateway["secrets"]}
+    environ |= {each["name"]: SECRET for each in gateway["secrets"]}
     # check-config warns about the example's IDs.
     ids = {"ap-south-1_AbCdEfGhI": POOL_ID, "1example23456789": CLIENT_ID}
     environ = {name: ids.get(value, value) for name, value in environ.items()}
@@ -51,7 +45,7 @@ def config(gateway: dict[str, Any]) -> Config:
     return found
 
 
-def test_ecs_accepts_its_shape(task: dict[str, Any]) -> None:
+def test_ecs_accepts_its_shape(task: Task) -> None:
     shape = Session().get_service_model("ecs").operation_model("RegisterTaskDefinition").input_shape
     assert shape is not None
     assert ParamValidator().validate(task, shape).generate_report() == ""
@@ -61,7 +55,7 @@ def test_ecs_accepts_its_shape(task: dict[str, Any]) -> None:
 
 def test_the_gateway_accepts_its_variables(config: Config) -> None:
     (pool,) = config.cognito.user_pools
-    assert (pool.id, pool.client_ids) == (POOL_ID, (CLIENT_ID,))
+    assert (pool.id, pool.client_ids, pool.client_secret) == (POOL_ID, (CLIENT_ID,), SECRET)
     upstream = config.upstream
     assert (upstream.scheme, upstream.host, upstream.port) == ("http", "127.0.0.1", 8080)
 
