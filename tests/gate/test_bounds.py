@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tracemalloc
 from ipaddress import ip_network
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from gateway.http.forwarded import TrustedProxies
 from tests.support.running import logged, running
-from tests.support.wire import get, once
+from tests.support.wire import Client, get, once
 
 OPEN = "routes: [{path: /open/**, auth: none}, {path: /**}]\n"
 
@@ -35,6 +36,17 @@ async def test_clients_that_the_log_named(tmp_path: Path, monkeypatch: pytest.Mo
         # The first one is named again, because the third took the place of what was remembered.
         told = await logged(gateway, "rate_limited", 4)
     assert [line["client"] for line in told] == [f"203.0.113.{number}" for number in (1, 2, 3, 1)]
+
+
+async def test_addresses_of_clients(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.gate.trust._REMEMBERED", 2)
+    async with running(tmp_path, OPEN) as gateway:
+        for number in (1, 2, 3, 1):
+            host = f"127.0.0.{number}"
+            streams = await asyncio.open_connection("127.0.0.1", gateway.port, local_addr=(host, 0))
+            async with Client(*streams) as client:
+                assert (await client.ask(get("/open/"))).status == 200
+            assert gateway.upstream.last.get("X-Forwarded-For") == host.encode()
 
 
 def test_chains_of_proxies() -> None:

@@ -93,6 +93,21 @@ def test_what_is_loaded_already_is_not_loaded_again() -> None:
     assert sys.modules["cryptography.x509"] is x509
 
 
+def test_what_nobody_has_needed_is_loaded_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    import cryptography
+    from cryptography import x509
+
+    certificate = x509.Certificate
+    monkeypatch.setattr(cryptography, "x509", x509)
+    monkeypatch.delitem(sys.modules, "cryptography.x509")
+    importlib.reload(pyjwt)
+    deferred = sys.modules["cryptography.x509"]
+    assert cryptography.x509 is deferred is not x509
+    assert "Certificate" not in object.__getattribute__(deferred, "__dict__")
+    assert cryptography.x509.Certificate is certificate
+    assert "Certificate" in object.__getattribute__(deferred, "__dict__")
+
+
 @pytest.mark.parametrize("value", [b"1x", b"-1", b"", b"1" * 20])
 def test_a_length_that_is_none_is_refused_here_too(value: bytes) -> None:
     """The parser refuses it before, but the order of two guards is nobody's promise."""
