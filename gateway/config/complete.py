@@ -31,7 +31,8 @@ def complete(
     Relative paths start at `folder`, where the configuration file is. `stored`: the user pools come from the
     set-up page (stored.py).
     """
-    cognito = _cognito(values["cognito"], folder, environ, stored=stored)
+    managed = values["sign_in"]["pages"] == "managed"
+    cognito = _cognito(values["cognito"], folder, environ, stored=stored, managed=managed)
     sign_in = _made(section_of(model.SignIn), values["sign_in"], folder)
     if cognito.user_pools and not cognito.sign_in_pools:
         # cross_checks.py warns: without an app client of ours nobody can sign in here.
@@ -125,7 +126,9 @@ def _upstream(values: Values, folder: Path) -> model.Upstream:
     return _made(section_of(model.Upstream), values, folder, **parts)
 
 
-def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool) -> model.Cognito:
+def _cognito(
+    values: Values, folder: Path, environ: Mapping[str, str], *, stored: bool, managed: bool
+) -> model.Cognito:
     endpoint_url, ca_file = values["endpoint_url"], values["ca_file"]
     issuing = issuing_endpoint(values["issuer_from"], endpoint_url)
     return _made(
@@ -136,15 +139,22 @@ def _cognito(values: Values, folder: Path, environ: Mapping[str, str], *, stored
         signs=credentials_in_sight(environ, endpoint_url),
         issuing_endpoint=issuing,
         egress=egress_of(values["proxy"], None if ca_file is None else folder / ca_file, environ),
-        user_pools=tuple(_user_pool(pool, issuing, folder) for pool in values["user_pools"]),
+        user_pools=tuple(_user_pool(pool, issuing, folder, managed=managed) for pool in values["user_pools"]),
         stored=stored,
     )
 
 
-def _user_pool(values: Values, endpoint_url: str | None, folder: Path) -> model.UserPool:
+def _user_pool(values: Values, endpoint_url: str | None, folder: Path, *, managed: bool) -> model.UserPool:
     accepted = issuers(values["id"], values["issuers"], endpoint_url)
     keys_at = jwks_url(values["jwks_url"], accepted)
-    return _made(section_of(model.UserPool), values, folder, issuers=accepted, jwks_url=keys_at)
+    return _made(
+        section_of(model.UserPool),
+        values,
+        folder,
+        issuers=accepted,
+        jwks_url=keys_at,
+        managed=managed and values["domain"] is not None,
+    )
 
 
 def _route(values: Values, folder: Path) -> model.Route:

@@ -17,6 +17,7 @@ from gateway.config.model import Address
 from gateway.config.redis_url import redis_place
 from gateway.config.report import Report
 from gateway.config.route_checks import check_routes
+from gateway.config.sign_in_checks import check_sign_in, own_pages
 from gateway.config.trusted_names import folded, group_of
 from gateway.config.validate import Typed
 
@@ -29,6 +30,7 @@ def check(typed: Typed, report: Report) -> None:
     """Run every check that needs more than one value; mistakes and warnings go into `report`."""
     _pools(typed, report)
     _doubts(typed, report)
+    check_sign_in(typed, report)
     check_mcp(typed, report)
     check_appearance(typed, report)
     _identity_headers(typed, report)
@@ -82,7 +84,7 @@ def _pools(typed: Typed, report: Report) -> None:
         if (
             typed.values["sign_in"]["user_context"]
             and lacks
-            and pool["domain"] is None
+            and own_pages(typed, pool)
             and pool["client_ids"]
         ):
             # AWS: the app client's setting that this needs is for clients with a secret only.
@@ -131,9 +133,10 @@ def _audiences(typed: Typed, report: Report, path: str, pool: dict[str, Any]) ->
             "no client_ids: this pool's users cannot sign in on the pages, only bearer tokens are accepted"
         )
         report.warning(typed.place(path), path, message)
-    elif pool["require_audience"] and pool["domain"] is None:
+    elif pool["require_audience"] and own_pages(typed, pool):
         message = (
-            "tokens of the gateway's own sign-in pages have no aud, so sessions would be refused: set domain"
+            "tokens of the gateway's own sign-in pages have no aud, so sessions would be refused: set domain "
+            "and sign_in.pages: managed"
         )
         report.warning(typed.place(f"{path}.require_audience"), f"{path}.require_audience", message)
 

@@ -10,6 +10,7 @@ from itertools import zip_longest
 from urllib.parse import urlsplit
 
 from gateway.config.report import Report
+from gateway.config.sign_in_checks import own_pages
 from gateway.config.validate import Typed
 
 
@@ -107,7 +108,7 @@ def _pools(typed: Typed, report: Report, resource: Sequence[str]) -> None:
         if "access" not in (pool["token_use"] or ("access",)):
             told = "mcp needs access: what MCP clients are given stands on access tokens"
             report.mistake(typed.place(f"{place}.token_use"), f"{place}.token_use", told)
-        if needs_scopes and pool["domain"] is None:
+        if needs_scopes and own_pages(typed, pool):
             told = (
                 "routes ask for scopes, and tokens of our own sign-in pages have none of the API's unless a "
                 "Lambda trigger adds them: MCP clients of this pool get 403 there"

@@ -36,7 +36,7 @@ from gateway.config.table_http import (
     Upstream,
 )
 from gateway.config.table_mcp import Mcp
-from gateway.config.table_sign_in import Appearance, SessionSettings, SignIn
+from gateway.config.table_sign_in import Appearance, Provider, SessionSettings, SignIn
 
 __all__ = [
     "DIRECT",
@@ -56,6 +56,7 @@ __all__ = [
     "Mcp",
     "Metrics",
     "Paths",
+    "Provider",
     "RateLimit",
     "RequestHeaders",
     "Revocation",

@@ -229,6 +229,15 @@ GROUP = Kind(
     scalars.shaped(r"[^\s\x00-\x1f\x7f]+", "a group's name: no blanks, at most 128 characters", 128),
     {"type": ["string", "number"]},
 )
+# ProviderNameTypeV2 of cognito-idp: no blanks, and no _ at either end; ProviderNameType of the others: 32.
+PROVIDER_NAME = named(
+    "provider's name",
+    scalars.shaped(
+        r"(?!_)[^\s\x00-\x1f\x7f]{1,32}(?<!_)",
+        "the name of an identity provider: 1 to 32 characters without blanks, not beginning or ending in _",
+        32,
+    ),
+)
 # AttributeType's name, without the attributes that Cognito sets itself.
 ATTRIBUTE = named(
     "attribute's name",

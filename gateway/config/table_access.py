@@ -87,8 +87,13 @@ class UserPool(Declared):
         example="ap-south-1:00000000-0000-0000-0000-000000000000",
     )
     domain: str | None = optional(
-        s.TRUSTED_URL, "The URL of managed login. null: the gateway's own sign-in pages."
+        s.TRUSTED_URL,
+        "The URL of managed login, for sign_in.pages: managed and for sign_in.providers. null: the gateway's "
+        "own sign-in pages only.",
+        example="https://example.auth.ap-south-1.amazoncognito.com",
     )
+    # Whether managed login signs its users in: sign_in.pages, where there is a domain.
+    managed: bool = False
 
     @property
     def region(self) -> str:

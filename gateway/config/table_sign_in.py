@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from gateway.config import shapes as s
-from gateway.config.declare import Declared, key, nested, optional, section
+from gateway.config.declare import Declared, key, nested, optional, required, section, section_of
 from gateway.config.shapes import ListOf
 
 
@@ -81,18 +81,18 @@ class Appearance(Declared):
         example="/etc/looks/pages.css",
         default=None,
     )
-    terms_url: str | None = optional(
-        s.WEB_PAGE,
-        "Terms of service, linked at the foot of every page.",
-        default=None,
-        example="https://example.com/terms",
-    )
     messages_file: Path | None = optional(
         s.FILE,
         "Your own words for texts of the pages: YAML or JSON, language: {English text: your text}, at most "
         "256 KiB.",
         example="/etc/looks/messages.yaml",
         default=None,
+    )
+    terms_url: str | None = optional(
+        s.WEB_PAGE,
+        "Terms of service, linked at the foot of every page.",
+        default=None,
+        example="https://example.com/terms",
     )
     privacy_url: str | None = optional(
         s.WEB_PAGE,
@@ -109,6 +109,18 @@ class Appearance(Declared):
 
 
 @section
+class Provider(Declared):
+    name: str = required(
+        s.PROVIDER_NAME,
+        "The provider's name in the user pool (console: Social and external providers), exactly.",
+        example="Google",
+    )
+    label: str | None = optional(
+        s.TITLE, "The text of its button. null: Continue with NAME.", example="Sign in with Example SSO"
+    )
+
+
+@section
 class SignIn(Declared):
     enabled: bool = key(s.BOOLEAN, "true", "false: no pages; browsers get 401 like API clients.")
     prefix: str = key(
@@ -121,12 +133,6 @@ class SignIn(Declared):
         "USER_PASSWORD_AUTH",
         "The sign-in flow for passwords; the app client must allow it.",
     )
-    user_context: bool = key(
-        s.BOOLEAN,
-        "false",
-        "true: send each user's own address to Cognito, subject to listen.trusted_proxies, for threat "
-        "protection. The app client needs a secret and the setting EnablePropagateAdditionalUserContextData.",
-    )
     sign_up: Literal["auto", "never"] = key(
         s.choice("auto", "never"), "auto", "auto: as the pool allows. never: the page is hidden."
     )
@@ -135,6 +141,24 @@ class SignIn(Declared):
         (),
         "Attributes the sign-up form asks for beyond those the pool requires; it accepts no others.",
         example="[given_name, 'custom:company']",
+    )
+    pages: Literal["own", "managed"] = key(
+        s.choice("own", "managed"),
+        "own",
+        "Which pages sign people in where a user pool has a domain: the gateway's own, or Cognito's managed "
+        "login.",
+    )
+    providers: tuple[Provider, ...] = key(
+        ListOf(section_of(Provider)),
+        (),
+        "Social, OIDC and SAML providers of the pool that our own form shows buttons for. They sign people "
+        "in through the pool's domain.",
+    )
+    user_context: bool = key(
+        s.BOOLEAN,
+        "false",
+        "true: send each user's own address to Cognito, subject to listen.trusted_proxies, for threat "
+        "protection. The app client needs a secret and the setting EnablePropagateAdditionalUserContextData.",
     )
     show_tokens: bool = key(
         s.BOOLEAN, "true", "Whether the pages show users their own access token and AWS credentials."

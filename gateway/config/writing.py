@@ -119,6 +119,11 @@ def _put(document: CommentedMap, ids: PoolIds) -> CommentedMap:
         value = getattr(ids, name)
         if value is not None:
             pool[name] = value
+    if ids.domain is not None:
+        # A domain alone changes nothing: managed login is asked for with it.
+        sign_in = _section(document, "sign_in", CommentedMap)
+        if not sign_in.get("providers"):
+            sign_in.setdefault("pages", "managed")
     return document
 
 

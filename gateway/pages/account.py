@@ -13,6 +13,7 @@ from gateway.http.answers import Answer
 from gateway.pages.account_access import holder, read
 from gateway.pages.attributes import PREFIX, fields_for
 from gateway.pages.profile_fields import editable, unverified
+from gateway.pages.providers import is_federated
 from gateway.pages.second_factor import factors_of
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
@@ -49,6 +50,8 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
 
 async def _page(turn: Turn, own: OwnUser) -> Answer:
     described = await turn.pool.described()
+    # A provider's users have neither password nor second factor here.
+    federated = is_federated(await turn.portal.id_claims(turn.page))
     names = editable(described, own, turn.portal.config.sign_in.sign_up_attributes)
     values = {PREFIX + name: own.attributes.get(name, "") for name in names}
     facts = [
@@ -62,7 +65,7 @@ async def _page(turn: Turn, own: OwnUser) -> Answer:
         notice=NOTICES.get(turn.page.query.get("notice", "")),
         facts=facts,
         edits=bool(names),
-        changes_password=turn.pool.domain is None,
-        factors=factors_of(described, own),
-        passkeys=await turn.pool.takes_passkeys(turn.page.origin),
+        changes_password=not turn.pool.managed and not federated,
+        factors=[] if federated else factors_of(described, own),
+        passkeys=not federated and await turn.pool.takes_passkeys(turn.page.origin),
     )

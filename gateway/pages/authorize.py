@@ -39,7 +39,7 @@ def sign_in_address(portal: Portal, page: PageRequest, waiting: Pending) -> str:
     tokens are never given to a client."""
     portal.need_pool()
     pools = portal.config.cognito.sign_in_pools
-    managed = len(pools) == 1 and pools[0].domain is not None
+    managed = len(pools) == 1 and pools[0].managed
     target = SignInTarget(None, page.prefix + waiting.return_to)
     if not managed:
         return target.link(page, "/sign_in", again="1")

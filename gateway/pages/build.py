@@ -123,7 +123,7 @@ class Built:
         if not pools:
             return f"{prefix}/"
         # With several pools, the user chooses one first.
-        page = "/start" if len(pools) == 1 and pools[0].domain is not None else "/sign_in"
+        page = "/start" if len(pools) == 1 and pools[0].managed else "/sign_in"
         return with_return(prefix + page, asked.raw_path + asked.query)
 
     def sign_in_again_at(self, asked: Asked, refusal: InsufficientAuthentication) -> str | None:
@@ -142,7 +142,7 @@ class Built:
         if pool is None:
             return None
         fields = {"return_to": return_path(asked.raw_path + asked.query), "pool": pool.id}
-        if pool.domain is None:
+        if not pool.managed:
             return f"{self.config.sign_in.prefix}/sign_in?{urlencode({**fields, 'again': '1'})}"
         if refusal.acr_values:
             fields["acr_values"] = refusal.acr_values

@@ -57,6 +57,8 @@ class Described:
     writable: tuple[str, ...] | None = None
     # The second factors that the pool offers; None if they are unknown.
     second_factors: tuple[str, ...] | None = None
+    # The identity providers that the app client allows; None if they are unknown.
+    providers: tuple[str, ...] | None = None
     mfa_required: bool = False
     # Of choice-based sign-in.
     first_factors: tuple[str, ...] = ()
@@ -154,6 +156,7 @@ def described_by(
         writable=tuple((client or {}).get("WriteAttributes") or ()) or None,
         second_factors=None if mfa_config is None else _second_factors(mfa_config),
         mfa_required=answer.get("MfaConfiguration") == "ON",
+        providers=tuple((client or {}).get("SupportedIdentityProviders") or ()) or None,
         first_factors=first_factors(answer),
         relying_party=None if mfa_config is None else party_of(mfa_config),
     )

@@ -17,6 +17,7 @@ from gateway.http.answers import Answer
 from gateway.http.navigation import shown_to_a_person
 from gateway.pages import signed_out
 from gateway.pages.badge import CONNECTED, NOT_CONNECTED
+from gateway.pages.providers import is_federated
 from gateway.pages.recent import may_manage
 from gateway.pages.respond import see_other
 from gateway.pages.setup_admin import may_change
@@ -104,7 +105,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         session_ends=moment(session.created + portal.config.sign_in.session.max_age, page.now),
         curl=shlex.join(command),
         # Managed login has its own page for it.
-        changes_password=pool.domain is None,
+        changes_password=not pool.managed and not is_federated(claims),
         has_account=may_manage(page),
         may_set_up=may_change(portal, page),
         has_credentials=shows and pool.configured.identity_pool_id is not None,

@@ -23,6 +23,7 @@ from gateway.pages import login_state, refusal_texts, respond
 from gateway.pages.attempts import ADDRESS, by_address
 from gateway.pages.login_state import LoginState
 from gateway.pages.portal import Portal
+from gateway.pages.providers import offered
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.sign_in_target import SignInTarget, asked
 from gateway.pages.token_endpoint import redeem
@@ -59,6 +60,8 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
     if len(pool.audiences) == 1:
         # RFC 8707 section 2: the access token is then bound to this gateway.
         query["resource"] = pool.audiences[0]
+    if (provider := page.query.get("identity_provider", "")) in offered(portal.config, pool):
+        query["identity_provider"] = provider
     query |= _again_query(page, portal.config.routes)
     return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
 
@@ -213,7 +216,11 @@ def _again(
         raise refusal
     # A single pool need not be named.
     several = len(portal.pages.pools) > 1 and wanted.pool_id in portal.pages.pools
-    again = SignInTarget(wanted.pool_id if several else None, wanted.return_to).link(page, "/start")
+    # Beside our own form, people may also try another way.
+    pools = portal.config.cognito.sign_in_pools
+    managed = any(pool.managed for pool in pools if wanted.pool_id in {pool.id, None} or len(pools) == 1)
+    path = "/start" if managed else "/sign_in"
+    again = SignInTarget(wanted.pool_id if several else None, wanted.return_to).link(page, path)
     page.request.decision = "error" if refusal.status >= 500 else "refused"
     page.request.reason = refusal.reason
     sentences = [Text("The sign-in service says: {said}", said=said) if said else Text.of(refusal.detail)]

@@ -54,6 +54,6 @@ def may_manage(page: PageRequest) -> bool:
 
 def _again(portal: Portal, page: PageRequest, pool_id: str, back: str) -> str:
     fields = {"return_to": back, "pool": pool_id}
-    if portal.pages.pool(pool_id).domain is not None:
+    if portal.pages.pool(pool_id).managed:
         return f"{page.prefix}/start?{urlencode({**fields, 'max_age': str(int(RECENT))})}"
     return f"{page.prefix}/sign_in?{urlencode({**fields, 'again': '1', 'notice': 'again'})}"

@@ -81,7 +81,7 @@ class Pages:
         """Start reading the pools' settings, once `ready` says that the gateway can decide.
 
         Without AWS credentials in sight, the first page reads them instead."""
-        own_pages = any(pool.domain is None for pool in self.pools.values())
+        own_pages = any(not pool.managed for pool in self.pools.values())
         if own_pages and self.config.cognito.signs:
             self._reading = asyncio.create_task(self._read(ready), name="pool settings")
 
@@ -90,10 +90,10 @@ class Pages:
             await asyncio.sleep(_LOOK)
         await asyncio.sleep(_CALM)
         for pool in self.pools.values():
-            if pool.domain is None:
+            if not pool.managed:
                 pool.settings.begin()
         for pool in self.pools.values():
-            if pool.domain is None:
+            if not pool.managed:
                 await self._check_passkeys(pool)
 
     async def _check_passkeys(self, pool: UserPoolAccess) -> None:

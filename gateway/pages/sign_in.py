@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import GatewayError
 from gateway.http.answers import Answer
-from gateway.pages import passkey_autofill, refusal_texts, unconfirmed
+from gateway.pages import passkey_autofill, providers, refusal_texts, unconfirmed
 from gateway.pages.attempts import Key
 from gateway.pages.badge import CONNECTED
 from gateway.pages.codes import must_reset
@@ -57,7 +57,7 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
     if portal.pages.pools and wanted.pool_id is None:
         return await _choose(portal, page, wanted)
     pool = None if wanted.pool_id is None else portal.pages.pool(wanted.pool_id)
-    if pool is not None and pool.domain is not None:
+    if pool is not None and pool.managed:
         return await _managed(Turn(portal, page, pool, wanted.return_to))
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
@@ -118,6 +118,7 @@ async def _form(
     known = kept_account(page, turn.portal.sealers.challenge, "confirm") if notice or refusal_text else None
     username = page.form.get("username", "") or (known.username if known else "")
     autofill = await passkey_autofill.offered(turn)
+    buttons = await providers.buttons(turn)
     answer = await turn.show(
         "sign_in",
         Text("Sign in"),
@@ -138,6 +139,7 @@ async def _form(
         username=username[:128],
         asks_password=turn.pool.flow != "choice",
         autofill=autofill,
+        providers=buttons,
     )
     return allowing(answer, GET) if autofill else answer
 
@@ -166,7 +168,7 @@ async def _choose(portal: Portal, page: PageRequest, wanted: SignInTarget) -> An
             "name": pool.id,
             # A page of ours before managed login's would only cost a click.
             "link": SignInTarget(pool.id, wanted.return_to).link(
-                page, "/sign_in" if pool.domain is None else "/start"
+                page, "/start" if pool.managed else "/sign_in"
             ),
         }
         for pool in portal.pages.pools.values()

@@ -69,11 +69,18 @@ def _managed(portal: Portal, page: PageRequest) -> UserPool | None:
     the store is unavailable, the one named, or the only one."""
     if page.session is not None:
         pool = portal.pool(page.session.pool_id)
-        return pool if pool is not None and pool.domain is not None else None
-    managed = [pool for pool in portal.config.cognito.sign_in_pools if pool.domain is not None]
+        return pool if pool is not None and (pool.managed or _came_from(pool, page)) else None
+    managed = [pool for pool in portal.config.cognito.sign_in_pools if pool.managed]
     asked = page.form.get("pool") or page.query.get("pool")
     named = [pool for pool in managed if pool.id == asked]
     return next(iter(named or managed), None) if len(named or managed) == 1 else None
+
+
+def _came_from(pool: UserPool, page: PageRequest) -> bool:
+    """Return whether this session came from managed login, by a button beside our own form: its access token
+    has the scope `openid`, which the API's sign-ins never have."""
+    scopes = () if page.principal is None else page.principal.claims.scopes
+    return pool.domain is not None and "openid" in scopes
 
 
 def logout_url(domain: str, client_id: str, back: str) -> str:

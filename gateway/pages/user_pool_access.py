@@ -51,7 +51,8 @@ class UserPoolAccess:
     ) -> None:
         """`previous`: that of a configuration with the same `cognito` section."""
         self.id = configured.id
-        self.domain = configured.domain
+        # Whether managed login signs its users in, not our own pages.
+        self.managed = configured.managed
         self.flow: Flow = FLOWS[sign_in.auth_flow]
         self.configured = configured
         self._endpoint_url, self._egress = cognito.endpoint_url, cognito.egress
@@ -71,7 +72,7 @@ class UserPoolAccess:
     def need_own_pages(self) -> None:
         """Raise NotFound if managed login has the pages: our forms would use the client's secret to get
         tokens with more scopes than managed login grants."""
-        if self.domain is not None:
+        if self.managed:
             raise NotFound("the user pool uses managed login: our own forms take no password for it")
 
     async def sign_in(self, work: Callable[[Adapter], Result], *, by: str, client: str) -> Result:
@@ -126,7 +127,7 @@ class UserPoolAccess:
 
     async def sign_up(self) -> Literal["open", "closed", "unknown"]:
         """Return whether sign-up is open. If the settings cannot be read, it is tried."""
-        if self._never or self.domain is not None or time.monotonic() < self._refused_until:
+        if self._never or self.managed or time.monotonic() < self._refused_until:
             return "closed"
         described = await self.settings.known()
         if not self.settings.settled.is_set():
@@ -140,7 +141,7 @@ class UserPoolAccess:
         """Return whether to offer passkeys on pages of this origin.
 
         If the settings cannot be read, they are offered until Cognito refuses one."""
-        if self.flow != "choice" or self.domain is not None or time.monotonic() < self._no_passkeys_until:
+        if self.flow != "choice" or self.managed or time.monotonic() < self._no_passkeys_until:
             return False
         described = await self.settings.known()
         if not self.settings.settled.is_set():

@@ -105,7 +105,12 @@ def test_pools(tmp_path: Path, change: dict[str, Any], told: str) -> None:
     [
         ("", "sign_in: {auth_flow: USER_SRP_AUTH}", "good", "each sign-in registers one"),
         ("", "sign_in: {auth_flow: USER_AUTH}", "warning", "USER_AUTH cannot register one"),
-        ("      domain: https://login.example.com\n", "", "warning", "managed login does not register them"),
+        (
+            "      domain: https://login.example.com\n",
+            "sign_in: {pages: managed}",
+            "warning",
+            "managed login does not register them",
+        ),
         ("", "sign_in: {enabled: false}", None, ""),
     ],
 )
@@ -251,7 +256,7 @@ def test_nobody_signs_in_where_the_pages_are_off(tmp_path: Path) -> None:
 
 
 def test_managed_login_needs_both_redirect_urls(tmp_path: Path) -> None:
-    config = configured(tmp_path, "      domain: https://login.example.com\n")
+    config = configured(tmp_path, "      domain: https://login.example.com\nsign_in: {pages: managed}\n")
     listen = dataclasses.replace(config.listen, public_url="https://api.example.com")
     config, pool = dataclasses.replace(config, listen=listen), config.cognito.user_pools[0]
     known: dict[str, Any] = {
@@ -371,7 +376,11 @@ def test_passkeys_are_checked_where_our_pages_take_them(tmp_path: Path) -> None:
         ("", factors, False),
         ("sign_in: {auth_flow: USER_AUTH}\n", {}, False),
         ("sign_in: {auth_flow: USER_AUTH, enabled: false}\n", factors, False),
-        ("      domain: https://login.example.com\nsign_in: {auth_flow: USER_AUTH}\n", factors, False),
+        (
+            "      domain: https://login.example.com\nsign_in: {auth_flow: USER_AUTH, pages: managed}\n",
+            factors,
+            False,
+        ),
     ):
         config = configured(tmp_path, yaml)
         assert takes_passkeys(GOOD_POOL | described, config.cognito.user_pools[0], config) == asked

@@ -110,7 +110,7 @@ async def test_an_app_client_that_cannot_refresh(
 
 async def test_a_callback_that_the_app_client_lacks(tmp_path: Path) -> None:
     """Without listen.public_url, the resource says where people come back to."""
-    async with site(tmp_path, pool={"domain": "http://127.0.0.1:9"}) as at:
+    async with site(tmp_path, pool={"domain": "http://127.0.0.1:9"}, sign_in="pages: managed") as at:
         await front_door(at)
         callback = f"{at.url}/oauth2/callback"
 

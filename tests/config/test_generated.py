@@ -97,11 +97,17 @@ sign_in:
   prefix: /oauth2
   auth_flow: USER_PASSWORD_AUTH    # or USER_SRP_AUTH, USER_AUTH
   sign_up: auto                    # auto = as the pool allows; never = page hidden
+  sign_up_attributes: []
+  pages: own                       # own | managed: which pages sign people in where `domain` is set
+  providers: []                    # [{name: Google, label: …}]
+  user_context: false
+  languages: [en]
   appearance:
     name: null
     logo_file: null
     accent: null
     css_file: null
+    messages_file: null
     terms_url: null
     privacy_url: null
     support_url: null

@@ -64,6 +64,7 @@ def test_an_existing_pool_is_completed() -> None:
         "      client_ids: [1old, 1new2client] # first\n"
         "      identity_pool_id: eu-west-1:00000000-0000-4000-8000-000000000000\n"
         "      domain: https://orders.auth.eu-west-1.amazoncognito.com\n"
+        "sign_in:\n  pages: managed\n"
     )
     assert with_pool(after, FULL) == after
 

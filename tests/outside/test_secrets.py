@@ -165,7 +165,7 @@ async def stage(folder: Path, *, domain: bool) -> AsyncIterator[Stage]:
                 "identity_pool_id": IDENTITY_POOL,
                 "domain": relay.url if domain else None,
             }
-            path = folder / "gateway.yaml"
+            path, pages = folder / "gateway.yaml", "managed" if domain else "own"
             path.write_text(
                 f"listen: {{address: '127.0.0.1:{port}', trusted_proxies: [127.0.0.1/32], drain_timeout: 5s"
                 + (f", public_url: 'http://localhost:{port}'" if domain else "")
@@ -173,7 +173,7 @@ async def stage(folder: Path, *, domain: bool) -> AsyncIterator[Stage]:
                 f"upstream: {{url: '{upstream.url}', response_timeout: 2s, forward_token: true}}\n"
                 f"cognito: {{endpoint_url: '{relay.url}', user_pools: [{json.dumps(pool)}],"
                 " revocation: {check_every: 1s}}\n"
-                "sign_in: {session: {secret_file: session-key}}\n"
+                f"sign_in: {{pages: {pages}, session: {{secret_file: session-key}}}}\n"
                 f"tracing: {{otlp_endpoint: '{collector.url}'}}\n"
                 "log: {level: debug}\n"
             )

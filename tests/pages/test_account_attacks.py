@@ -322,6 +322,7 @@ async def test_with_managed_login_no_gateway_form_accepts_a_password(tmp_path: P
         _, token = signed_in.form()
         path = at.folder / "gateway.yaml"
         text = path.read_text().replace(f'"id": "{POOL}"', f'"id": "{POOL}", "domain": "https://login.test"')
+        text = text.replace("sign_in: {", "sign_in: {pages: managed, ")
         path.write_text(text)
         await at.worker.reload(load(path, {}).config)
         for browser, target, fields in forms:

@@ -289,7 +289,7 @@ async def test_a_token_endpoint_that_fails_once_is_asked_again_by_a_reload(tmp_p
 async def test_where_sessions_cannot_be_kept_for_a_moment_the_destination_is(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with redis_server(tmp_path / "redis") as redis:
-        yaml = f"sign_in: {{session: {{store: redis, redis_url: '{redis.url}'}}}}\n"
+        yaml = f"sign_in: {{pages: managed, session: {{store: redis, redis_url: '{redis.url}'}}}}\n"
         async with site(tmp_path, yaml) as place:
             browser = place.browser()
             target = await place.come_back(await place.leave(browser, "/wanted"))

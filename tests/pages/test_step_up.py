@@ -45,7 +45,8 @@ async def test_programs_get_the_challenge(tmp_path: Path) -> None:
 @pytest.mark.parametrize("domain", [None, MANAGED])
 async def test_a_person_signs_in_again_and_never_in_circles(tmp_path: Path, domain: str | None) -> None:
     lines = "" if domain is None else f"domain: '{domain}'"
-    async with running(tmp_path, ROUTES, pool_lines=lines) as gateway:
+    yaml = ROUTES + ("" if domain is None else "sign_in: {pages: managed}\n")
+    async with running(tmp_path, yaml, pool_lines=lines) as gateway:
         before = time.time() - 3600
         claims = access_claims(lifetime=7200, now=before)
         session = a_session(gateway.key, created=before, access=sign(gateway.key, claims).decode())

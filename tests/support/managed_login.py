@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
@@ -116,13 +116,18 @@ async def site(
     domain: str | None = None,
     another: bool = False,
     pool_lines: str = "",
+    providers: Mapping[str, str] | None = None,
     **client: Any,
 ) -> AsyncIterator[Site]:
-    """Run a site. `client`: settings of the app client; `identity_pool`: with one that accepts its tokens;
-    `domain`: the URL in place of Cognito's; `another`: with a second pool; `pool_lines`: more of the pool's
-    configuration."""
+    """Run a site, with `sign_in: {pages: managed}` unless `yaml` has that section.
+
+    `client`: settings of the app client; `identity_pool`: with one that accepts its tokens; `domain`: the URL
+    in place of Cognito's; `another`: with a second pool; `pool_lines`: more of the pool's configuration;
+    `providers`: identity providers of the pools that the client allows, name → type.
+    """
+    allowed = providers or {}
     async with serving() as local:
-        pool_id, client_id, secret = _user_pool(local, "web", client)
+        pool_id, client_id, secret = _user_pool(local, "web", client, allowed)
         more, domain = f", {pool_lines}" if pool_lines else "", domain or local.url
         if secret:
             (folder / "secret").write_text(secret + "\n")
@@ -130,20 +135,27 @@ async def site(
         if identity_pool:
             more += f", identity_pool_id: '{_identity_pool(local, pool_id, client_id)}'"
         pools = f"{{id: {pool_id}, client_ids: [{client_id}], domain: '{domain}'{more}}}"
-        other = _user_pool(local, "other", client) if another else ("", "", None)
+        other = _user_pool(local, "other", client, allowed) if another else ("", "", None)
         if another:
             pools += f", {{id: {other[0]}, client_ids: [{other[1]}], domain: '{domain}'}}"
         cognito = f"cognito: {{endpoint_url: '{local.url}', user_pools: [{pools}]}}\n"
         lines = f"public_url: '{ORIGIN}'"
+        yaml += "" if "sign_in:" in yaml else "sign_in: {pages: managed}\n"
         async with running(folder, yaml, cognito=cognito, listen_lines=lines) as gateway:
             yield Site(gateway, local, pool_id, client_id, domain, other[0], other[1])
 
 
-def _user_pool(local: LocalCognito, name: str, client: dict[str, Any]) -> tuple[str, str, str | None]:
+def _user_pool(
+    local: LocalCognito, name: str, client: dict[str, Any], providers: Mapping[str, str]
+) -> tuple[str, str, str | None]:
     """Create a pool with alice and bob; return its ID, its client's ID and secret."""
     pool_id = str(local.call("CreateUserPool", PoolName=name)["UserPool"]["Id"])
     local.call("CreateUserPoolDomain", UserPoolId=pool_id, Domain=name)
+    for each, kind in providers.items():
+        provider = {"ProviderName": each, "ProviderType": kind, "ProviderDetails": {}}
+        local.call("CreateIdentityProvider", UserPoolId=pool_id, **provider)
     settings = {
+        "SupportedIdentityProviders": ["COGNITO", *providers],
         "AllowedOAuthFlowsUserPoolClient": True,
         "AllowedOAuthFlows": ["code"],
         "AllowedOAuthScopes": ["openid", "email", "aws.cognito.signin.user.admin"],

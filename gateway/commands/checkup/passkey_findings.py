@@ -13,7 +13,7 @@ from gateway.config.model import Config, UserPool
 
 def takes_passkeys(described: Mapping[str, Any], pool: UserPool, config: Config) -> bool:
     """Return whether users of this pool may sign in with passkeys on our own pages."""
-    own_pages = config.sign_in.enabled and pool.domain is None
+    own_pages = config.sign_in.enabled and not pool.managed
     return own_pages and config.sign_in.auth_flow == "USER_AUTH" and PASSKEY in first_factors(described)
 
 

@@ -77,7 +77,7 @@ def judge_pool(described: Described, pool: UserPool, config: Config) -> Iterator
 def _devices(described: Described, pool: UserPool, config: Config, about: str) -> Finding:
     """Check sessions in a pool that binds refresh tokens to a confirmed device."""
     turn_off = f"console: user pool {described.get('Id')}, Sign-in, Device tracking: Don't remember"
-    if pool.domain is not None:
+    if pool.managed:
         return warning(
             about,
             "remembers devices, and managed login does not register them",
@@ -193,7 +193,7 @@ def _signing_in(described: Described, pool: UserPool, config: Config, about: str
     yield from _user_context(described, config, about)
     flows = described.get("ExplicitAuthFlows", [])
     wanted = _FLOWS[config.sign_in.auth_flow]
-    if config.sign_in.enabled and pool.domain is None and wanted not in flows:
+    if config.sign_in.enabled and not pool.managed and wanted not in flows:
         yield broken(
             about,
             f"does not allow {config.sign_in.auth_flow}",
@@ -201,6 +201,7 @@ def _signing_in(described: Described, pool: UserPool, config: Config, about: str
             f"add {wanted} to the client's authentication flows, or choose another sign_in.auth_flow",
         )
     if config.sign_in.enabled:
+        yield from _providers(described, pool, config, about)
         yield from _callback(described, pool, config, about)
         yield from _refresh(flows, described, about)
         yield from _rotation(described, config, about)
@@ -278,9 +279,25 @@ def _life(described: Described, config: Config, about: str) -> Iterator[Finding]
         yield good(about, f"its access tokens are valid for {seconds / 60:g} minutes")
 
 
+def _providers(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
+    """Check that the client allows the providers that the sign-in form shows."""
+    if pool.domain is None or pool.managed:
+        return
+    allowed = described.get("SupportedIdentityProviders", [])
+    for provider in config.sign_in.providers:
+        if provider.name not in allowed:
+            yield broken(
+                about,
+                f"does not allow the identity provider {provider.name}",
+                "its button on the sign-in form is missing, or leads to an error of managed login",
+                f"create it in the user pool if need be, and add {provider.name} to the client's identity "
+                "providers (console: App clients, Login pages)",
+            )
+
+
 def _callback(described: Described, pool: UserPool, config: Config, about: str) -> Iterator[Finding]:
     base = config.listen.public_url or (config.mcp.origin if config.mcp is not None else None)
-    if pool.domain is None or base is None:
+    if pool.domain is None or base is None or not (pool.managed or config.sign_in.providers):
         return
     callback = f"{base.rstrip('/')}{config.sign_in.prefix}/callback"
     if callback not in described.get("CallbackURLs", []):

@@ -14,6 +14,7 @@ from typing import Any
 
 from local_cognito.client_oauth import check_oauth
 from local_cognito.errors import invalid_parameter, not_authorized
+from local_cognito.identity_providers import check_supported
 from local_cognito.pages import page
 from local_cognito.state import Client, Pool, State, new_client_id, new_client_secret
 
@@ -40,6 +41,7 @@ def create_client(state: State, request: Request, now: float, client_id: str | N
     secret = request.get("ClientSecret") or (new_client_secret() if request.get("GenerateSecret") else None)
     settings = _settings(request)
     check_oauth(pool, settings, secret)
+    check_supported(pool, settings.get("SupportedIdentityProviders", ()))
     _check_user_context(settings, secret)
     _check_client_token(settings, secret)
     client = Client(client_id or new_client_id(), secret, settings, now, now)
@@ -56,6 +58,7 @@ def update_client(state: State, request: Request, now: float) -> Answer:
     pool, client = state.client(request["ClientId"], request["UserPoolId"])
     settings = _settings({"ClientName": client.settings["ClientName"], **request})
     check_oauth(pool, settings, client.secret)
+    check_supported(pool, settings.get("SupportedIdentityProviders", ()))
     _check_user_context(settings, client.secret)
     _check_client_token(settings, client.secret)
     client.settings = settings

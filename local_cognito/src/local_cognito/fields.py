@@ -192,7 +192,9 @@ _CLIENT_SETTINGS: dict[str, Field] = {
     "ReadAttributes": _ATTRIBUTE_NAMES,
     "WriteAttributes": _ATTRIBUTE_NAMES,
     "ExplicitAuthFlows": Field(list, item=Field(str, values=AUTH_FLOWS)),
-    "SupportedIdentityProviders": Field(list, item=Field(str, only=("COGNITO",))),
+    "SupportedIdentityProviders": Field(
+        list, item=Field(str, minimum=1, maximum=32, pattern=r"[^\x00-\x1f\x7f]+")
+    ),
     "CallbackURLs": Field(list, maximum=100, item=URL),
     "LogoutURLs": Field(list, maximum=100, item=URL),
     "DefaultRedirectURI": URL,

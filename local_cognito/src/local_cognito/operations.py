@@ -16,6 +16,7 @@ from local_cognito import (
     devices,
     fields,
     groups,
+    identity_providers,
     machines,
     mfa_settings,
     own_attributes,
@@ -39,6 +40,7 @@ from local_cognito import fields_exchange as derive
 from local_cognito import fields_identity as identity
 from local_cognito import fields_mfa as mfa
 from local_cognito import fields_passkey as passkey
+from local_cognito import fields_provider as provider
 from local_cognito import fields_session as session
 from local_cognito.identity.operations import IDENTITY_OPERATIONS
 from local_cognito.oauth import domains
@@ -118,6 +120,10 @@ OPERATIONS: dict[str, Operation] = {
     "CreateUserPoolDomain": Operation(domain.CREATE_DOMAIN, domains.create_user_pool_domain),
     "DescribeUserPoolDomain": Operation(domain.DESCRIBE_DOMAIN, domains.describe_user_pool_domain),
     "DeleteUserPoolDomain": Operation(domain.DELETE_DOMAIN, domains.delete_user_pool_domain),
+    "CreateIdentityProvider": Operation(provider.CREATE, identity_providers.create_identity_provider),
+    "DescribeIdentityProvider": Operation(provider.ONE, identity_providers.describe_identity_provider),
+    "ListIdentityProviders": Operation(provider.LIST, identity_providers.list_identity_providers),
+    "DeleteIdentityProvider": Operation(provider.ONE, identity_providers.delete_identity_provider),
     "CreateResourceServer": Operation(domain.RESOURCE_SERVER, domains.create_resource_server),
     "DescribeResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.describe_resource_server),
     "UpdateResourceServer": Operation(domain.RESOURCE_SERVER, domains.update_resource_server),

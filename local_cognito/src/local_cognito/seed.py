@@ -43,6 +43,7 @@ _POOL = {
     "Domain": Field(str),
     "Mfa": Field(dict),
     "ResourceServers": _STRUCTURES,
+    "IdentityProviders": _STRUCTURES,
     "Clients": _STRUCTURES,
     "Groups": _STRUCTURES,
     "Users": _STRUCTURES,
@@ -152,6 +153,11 @@ def _add_pool(state: State, given: Mapping[str, Any], now: float) -> Pool:
     return state.pools[pool_id]
 
 
+def _add_provider(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:
+    request = {"ProviderDetails": {}, **given, "UserPoolId": pool.id}
+    operations.call(state, "CreateIdentityProvider", request, now)
+
+
 def _add_client(state: State, pool: Pool, given: Mapping[str, Any], now: float) -> None:
     request = check({**fields.CREATE_CLIENT, "ClientId": fields.CLIENT_ID}, {**given, "UserPoolId": pool.id})
     client_id = request.pop("ClientId")
@@ -191,9 +197,10 @@ def _sub(request: Mapping[str, Any]) -> str | None:
         raise invalid_parameter("Sub is not a UUID") from None
 
 
-# In this order: clients may use scopes of resource servers, and users belong to groups.
+# In this order: clients may use scopes of resource servers and providers, and users belong to groups.
 _ADD = {
     "ResourceServers": _add_resource_server,
+    "IdentityProviders": _add_provider,
     "Clients": _add_client,
     "Groups": _add_group,
     "Users": _add_user,

@@ -27,6 +27,7 @@ CONFIRMED = "CONFIRMED"
 UNCONFIRMED = "UNCONFIRMED"
 FORCE_CHANGE_PASSWORD = "FORCE_CHANGE_PASSWORD"  # noqa: S105  a status, not a password
 RESET_REQUIRED = "RESET_REQUIRED"
+EXTERNAL_PROVIDER = "EXTERNAL_PROVIDER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +129,16 @@ class User:
     passkey_mfa: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class IdentityProvider:
+    """A social, OIDC or SAML provider; `settings`: the API's own members."""
+
+    name: str
+    kind: str
+    settings: dict[str, Any] = field(repr=False)
+    created: float
+
+
 @dataclass(slots=True)
 class Attempts:
     """Failed sign-ins of one name, which need not be a user's."""
@@ -203,6 +214,7 @@ class Pool:
     # The managed-login cookie's value → its session.
     browsers: dict[str, BrowserSession] = field(default_factory=dict, repr=False)
     clients: dict[str, Client] = field(default_factory=dict)
+    providers: dict[str, IdentityProvider] = field(default_factory=dict)
     # Internal username, case-folded if the pool does so → user.
     users: dict[str, User] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)

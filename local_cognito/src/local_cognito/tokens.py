@@ -144,8 +144,15 @@ def _id_claims(
         "exp": int(now) + lifetime(client, "IdToken"),
         "iat": int(now),
         "jti": str(uuid.uuid4()),
-        **{name: value == "true" if name in BOOLEANS else value for name, value in attributes.items()},
+        **{name: _claim(name, value) for name, value in attributes.items()},
     }
+
+
+def _claim(name: str, value: str) -> object:
+    if name in BOOLEANS:
+        return value == "true"
+    # The providers of an account: an attribute of text, and a claim of objects.
+    return json.loads(value) if name == "identities" else value
 
 
 def client_credentials_token(state: State, pool: Pool, client: Client, scopes: list[str], now: float) -> str:

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from local_cognito.client_oauth import SELF_SERVICE, check_url
 from local_cognito.errors import AwsError
 from local_cognito.levels import requested
-from local_cognito.state import Client, Pool, State
+from local_cognito.state import Client, IdentityProvider, Pool, State
 from local_cognito.step_up import max_age
 
 # RFC 7636 section 4.2: base64url of a SHA-256 digest, without padding.
@@ -56,6 +56,8 @@ class Ask:
     levels: tuple[int, ...] = ()
     max_age: int | None = None
     resource: str | None = None
+    # The provider to sign in at, instead of the form.
+    provider: IdentityProvider | None = None
 
 
 def redirect(ask: Ask, parameters: dict[str, str]) -> str:
@@ -95,6 +97,7 @@ def read(state: State, query: Iterable[tuple[str, str]]) -> Ask:
         levels=_levels(pool, given.get("acr_values")),
         max_age=_max_age(ask, given.get("max_age")),
         resource=_resource(ask, given.get("resource")),
+        provider=_provider(ask, given.get("identity_provider")),
     )
 
 
@@ -125,6 +128,17 @@ def _check_flow(ask: Ask, given: dict[str, str]) -> None:
         raise SendBack(ask, "invalid_request", "code_challenge_method must be S256")
     if challenge is not None and _CHALLENGE.fullmatch(challenge) is None:
         raise SendBack(ask, "invalid_request", "code_challenge is not the base64url of a SHA-256")
+
+
+def _provider(ask: Ask, name: str | None) -> IdentityProvider | None:
+    """Return the provider of `identity_provider`; COGNITO is the form. Raises NotHere: AWS shows an error
+    page ("Login option is not available")."""
+    if name is None or name == "COGNITO":
+        return None
+    found = ask.pool.providers.get(name)
+    if found is None or name not in ask.client.settings.get("SupportedIdentityProviders", ()):
+        raise NotHere("invalid_request", f"Login option is not available: {name}")
+    return found
 
 
 def _levels(pool: Pool, values: str | None) -> tuple[int, ...]:

@@ -39,6 +39,7 @@ def sign_in_page(step: Step, *, action: str, csrf: str) -> str:
 def _field(name: str, label: str, kind: str, value: str) -> str:
     complete = {
         "username": "username",
+        "email": "email",
         "password": "current-password",
         "NEW_PASSWORD": "new-password",
     }.get(name, "one-time-code")

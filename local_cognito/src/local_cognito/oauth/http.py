@@ -16,7 +16,7 @@ from aiohttp import web
 
 from local_cognito.callers import caller_of
 from local_cognito.errors import AwsError
-from local_cognito.oauth import codes, hosted, html, registration, token_endpoint
+from local_cognito.oauth import codes, external, hosted, html, registration, token_endpoint
 from local_cognito.oauth.authorize import Ask, NotHere, SendBack, read, redirect
 from local_cognito.oauth.token_endpoint import OAuthError
 from local_cognito.oauth.user_info import user_info
@@ -53,7 +53,7 @@ class _Endpoints:
         if not isinstance(ask, Ask):
             return ask
         now, session = self._clock(), self._session(request, ask)
-        if session is not None and hosted.accepts(ask, session, now):
+        if session is not None and external.comes_from(ask, session) and hosted.accepts(ask, session, now):
             return _to(redirect(ask, {"code": codes.issue(ask, session, now)}))
         # OpenID Connect Core section 3.1.2.1: with `none`, no page may be shown.
         if ask.prompt == "none":
@@ -64,6 +64,8 @@ class _Endpoints:
         ask = self._ask(request)
         if not isinstance(ask, Ask):
             return ask
+        if ask.provider is not None:
+            return self._page(request, external.first_step(ask.provider))
         step = hosted.begin(self._state, ask, self._session(request, ask), self._clock())
         return self._page(request, step)
 
@@ -80,7 +82,10 @@ class _Endpoints:
                 request, hosted.first_step(ask, error="The form has expired: please try again.")
             )
         now, self._state.caller = self._clock(), caller_of(request)
-        outcome = hosted.submit(self._state, ask, form, now)
+        if ask.provider is not None:
+            outcome = external.submit(ask, ask.provider, form, now)
+        else:
+            outcome = hosted.submit(self._state, ask, form, now)
         if isinstance(outcome, hosted.Step):
             return self._page(request, outcome)
         key, session = codes.open_browser(self._state, ask, outcome.user, now, outcome.methods)
