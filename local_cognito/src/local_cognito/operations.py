@@ -11,6 +11,7 @@ from typing import Any
 
 from local_cognito import (
     challenges,
+    client_documents,
     clients,
     derived_tokens,
     devices,
@@ -35,6 +36,7 @@ from local_cognito import (
 )
 from local_cognito import fields_account as account
 from local_cognito import fields_device as device
+from local_cognito import fields_document as document
 from local_cognito import fields_domain as domain
 from local_cognito import fields_exchange as derive
 from local_cognito import fields_identity as identity
@@ -124,6 +126,15 @@ OPERATIONS: dict[str, Operation] = {
     "DescribeIdentityProvider": Operation(provider.ONE, identity_providers.describe_identity_provider),
     "ListIdentityProviders": Operation(provider.LIST, identity_providers.list_identity_providers),
     "DeleteIdentityProvider": Operation(provider.ONE, identity_providers.delete_identity_provider),
+    "CreateCIMDPolicy": Operation(document.CREATE, client_documents.create_cimd_policy),
+    "DescribeCIMDPolicy": Operation(document.ONE, client_documents.describe_cimd_policy),
+    "UpdateCIMDPolicy": Operation(document.UPDATE, client_documents.update_cimd_policy),
+    "DeleteCIMDPolicy": Operation(document.ONE, client_documents.delete_cimd_policy),
+    "ListCIMDPolicies": Operation(document.LIST, client_documents.list_cimd_policies),
+    "ListClientMetadataURLs": Operation(document.LIST_URLS, client_documents.list_client_metadata_urls),
+    "UpdateClientMetadataURLState": Operation(
+        document.UPDATE_URL, client_documents.update_client_metadata_url_state
+    ),
     "CreateResourceServer": Operation(domain.RESOURCE_SERVER, domains.create_resource_server),
     "DescribeResourceServer": Operation(domain.RESOURCE_SERVER_ONLY, domains.describe_resource_server),
     "UpdateResourceServer": Operation(domain.RESOURCE_SERVER, domains.update_resource_server),

@@ -70,10 +70,14 @@ def rotate(pool: Pool, client: Client, grant: Grant, used: str, now: float) -> s
     return grant.refresh_token
 
 
-def refreshable(pool: Pool, client: Client, token: str, now: float) -> tuple[Grant, User]:
-    """Return the grant of a refresh token of this client, and its user. Raises AwsError as Cognito does."""
+def refreshable(
+    pool: Pool, client: Client, token: str, now: float, *, document: str = ""
+) -> tuple[Grant, User]:
+    """Return the grant of a refresh token of this client, and its user. Raises AwsError as Cognito does.
+
+    `document`: the URL that is the client's ID, if it is one."""
     grant = pool.refresh_tokens.get(token)
-    if grant is None or grant.client_id != client.id:
+    if grant is None or (grant.client_id, grant.document) != (client.id, document):
         raise not_authorized("Invalid Refresh Token")
     if grant.revoked:
         raise not_authorized("Refresh Token has been revoked")

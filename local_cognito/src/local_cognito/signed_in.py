@@ -44,7 +44,8 @@ def admin_user_global_sign_out(state: State, request: Request, now: float) -> An
     return {}
 
 
-def revoke_token(state: State, request: Request, now: float) -> Answer:
+def revoke_token(state: State, request: Request, now: float, document: str = "") -> Answer:
+    """RevokeToken. `document`: the URL that is the client's ID at managed login, if it is one."""
     pool, client = state.client(request["ClientId"])
     if not hmac.compare_digest((client.secret or "").encode(), request.get("ClientSecret", "").encode()):
         raise AwsError("UnauthorizedException", "Invalid client secret")
@@ -57,7 +58,7 @@ def revoke_token(state: State, request: Request, now: float) -> Answer:
     if grant is None:
         return {}
     # RFC 7009 section 2.1: a client can revoke only its own tokens.
-    if grant.client_id != client.id:
+    if (grant.client_id, grant.document) != (client.id, document):
         raise AwsError("UnauthorizedException", "The token was not issued to this client")
     revoke(grant)
     # API reference, RevokeToken: only the SSO session, not the other token sessions that came through it.

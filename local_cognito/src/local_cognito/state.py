@@ -18,6 +18,7 @@ from local_cognito.errors import AwsError, not_found
 from local_cognito.keys import PoolKeys
 from local_cognito.passwords import PasswordHash, PasswordPolicy
 from local_cognito.srp import Verifier
+from local_cognito.state_documents import CimdPolicy
 from local_cognito.state_identity import Credentials, IdentityPool, Role
 from local_cognito.state_sign_in import AuthCode, AuthSession, BrowserSession, Grant
 
@@ -207,6 +208,8 @@ class Pool:
     # WebAuthnConfiguration: the relying party, user verification, and whether passkeys satisfy MFA.
     webauthn: dict[str, Any] = field(default_factory=dict)
     domain: str | None = None
+    # Policy ID → policy.
+    cimd_policies: dict[str, CimdPolicy] = field(default_factory=dict)
     managed_login_version: int = 1
     # Identifier → name and scopes.
     resource_servers: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -80,6 +80,8 @@ class Grant:
     methods: tuple[str, ...] = ()
     # The resource that access tokens are bound to (RFC 8707).
     resource: str | None = None
+    # The URL that is the client's ID, if its metadata document stands for a registration.
+    document: str = ""
     # None: the pool did not track sessions when it began.
     tracked: Tracked | None = None
 
@@ -100,6 +102,7 @@ class AuthCode:
     origin: str | None = None
     methods: tuple[str, ...] = ()
     resource: str | None = None
+    document: str = ""
 
 
 @dataclass(slots=True)

@@ -11,10 +11,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from local_cognito.client_documents import client_of, is_document
 from local_cognito.client_oauth import SELF_SERVICE, check_url
 from local_cognito.errors import AwsError
 from local_cognito.levels import requested
 from local_cognito.state import Client, IdentityProvider, Pool, State
+from local_cognito.state_documents import ClientDocument
 from local_cognito.step_up import max_age
 
 # RFC 7636 section 4.2: base64url of a SHA-256 digest, without padding.
@@ -58,6 +60,8 @@ class Ask:
     resource: str | None = None
     # The provider to sign in at, instead of the form.
     provider: IdentityProvider | None = None
+    # The URL of the client metadata document that stands for a registration; empty for an app client.
+    document: str = ""
 
 
 def redirect(ask: Ask, parameters: dict[str, str]) -> str:
@@ -76,13 +80,15 @@ def read(state: State, query: Iterable[tuple[str, str]]) -> Ask:
         if name in given:
             raise NotHere("invalid_request", f"the parameter {name} is repeated")
         given[name] = value
-    pool, client = _client(state, given.get("client_id", ""))
-    uri = given.get("redirect_uri") or client.settings.get("DefaultRedirectURI")
+    pool, client, document = _client(state, given.get("client_id", ""))
+    uri = given.get("redirect_uri") or (None if document else client.settings.get("DefaultRedirectURI"))
     if uri is None:
         raise NotHere("invalid_request", "redirect_uri is missing")
-    if uri not in client.settings.get("CallbackURLs", ()):
-        raise NotHere("redirect_mismatch", "redirect_uri is not one of the app client's callback URLs")
-    ask = Ask(pool, client, uri, given.get("state"))
+    registered = document.redirect_uris if document else client.settings.get("CallbackURLs", ())
+    if uri not in registered:
+        raise NotHere("redirect_mismatch", "redirect_uri is not one of the client's callback URLs")
+    ask = Ask(pool, client, uri, given.get("state"), document=document.url if document else "")
+    _check_document(ask, document, given)
     _check_flow(ask, given)
     return Ask(
         pool,
@@ -98,19 +104,38 @@ def read(state: State, query: Iterable[tuple[str, str]]) -> Ask:
         max_age=_max_age(ask, given.get("max_age")),
         resource=_resource(ask, given.get("resource")),
         provider=_provider(ask, given.get("identity_provider")),
+        document=ask.document,
     )
 
 
-def _client(state: State, client_id: str) -> tuple[Pool, Client]:
+def _client(state: State, client_id: str) -> tuple[Pool, Client, ClientDocument | None]:
+    """Return the client and, where its ID is a URL, its document, which has been fetched (documents.py)."""
+    document = None
+    found = client_of(state, client_id) if is_document(client_id) else None
     try:
-        pool, client = state.client(client_id)
-    except AwsError:
+        if found is None:
+            pool, client = state.client(client_id)
+        else:
+            pool, client, policy = found
+            document = policy.documents[client_id]
+    except (AwsError, KeyError):
         raise NotHere("invalid_request", "client_id is missing or names no app client") from None
     if pool.domain is None:
         raise NotHere("invalid_request", f"user pool {pool.id} has no domain: see CreateUserPoolDomain")
     if not client.settings["AllowedOAuthFlowsUserPoolClient"]:
         raise NotHere("unauthorized_client", "the app client may not use managed login")
-    return pool, client
+    return pool, client, document
+
+
+def _check_document(ask: Ask, document: ClientDocument | None, given: dict[str, str]) -> None:
+    """Developer guide: a grant type needs to be allowed by the app client and by the document."""
+    if document is None:
+        return
+    if "authorization_code" not in document.grant_types:
+        raise SendBack(ask, "unauthorized_client", "the client metadata document does not allow this grant")
+    # Such clients are public: RFC 9700 section 2.1.1.
+    if "code_challenge" not in given:
+        raise SendBack(ask, "invalid_request", "code_challenge is missing")
 
 
 def _check_flow(ask: Ask, given: dict[str, str]) -> None:

@@ -38,17 +38,27 @@ def issue(ask: Ask, session: BrowserSession, now: float) -> str:
         expires=now + _CODE_SECONDS,
         methods=session.methods,
         resource=ask.resource,
+        document=ask.document,
         origin=session.tracked.id if session.tracked is not None else None,
     )
     return code
 
 
 def redeem(
-    pool: Pool, client: Client, code: str, *, redirect_uri: str | None, verifier: str | None, now: float
+    pool: Pool,
+    client: Client,
+    code: str,
+    *,
+    document: str,
+    redirect_uri: str | None,
+    verifier: str | None,
+    now: float,
 ) -> AuthCode:
     """Redeem a code. Raises BadCode."""
     found = pool.auth_codes.pop(code, None)
-    if found is None or found.client_id != client.id or now >= found.expires:
+    if found is None or (found.client_id, found.document) != (client.id, document):
+        raise BadCode
+    if now >= found.expires:
         raise BadCode
     # RFC 6749 section 4.1.3: the same redirect URI as in the authorization request.
     if found.redirect_uri != redirect_uri:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from local_cognito.callers import caller_of
 from local_cognito.errors import AwsError
-from local_cognito.oauth import codes, external, hosted, html, registration, token_endpoint
+from local_cognito.oauth import codes, documents, external, hosted, html, registration, token_endpoint
 from local_cognito.oauth.authorize import Ask, NotHere, SendBack, read, redirect
 from local_cognito.oauth.token_endpoint import OAuthError
 from local_cognito.oauth.user_info import user_info
@@ -49,7 +49,7 @@ class _Endpoints:
         self._clock = clock
 
     async def authorize(self, request: web.Request) -> web.Response:
-        ask = self._ask(request)
+        ask = await self._ask(request)
         if not isinstance(ask, Ask):
             return ask
         now, session = self._clock(), self._session(request, ask)
@@ -61,7 +61,7 @@ class _Endpoints:
         return _to(f"/login?{request.query_string}")
 
     async def login(self, request: web.Request) -> web.Response:
-        ask = self._ask(request)
+        ask = await self._ask(request)
         if not isinstance(ask, Ask):
             return ask
         if ask.provider is not None:
@@ -73,7 +73,7 @@ class _Endpoints:
         return codes.browser(ask, request.cookies.get(_cookie(ask.pool)), self._clock())
 
     async def submit(self, request: web.Request) -> web.Response:
-        ask = self._ask(request)
+        ask = await self._ask(request)
         if not isinstance(ask, Ask):
             return ask
         form = await _form(request)
@@ -168,7 +168,7 @@ class _Endpoints:
                 )
             answer = _to(query["logout_uri"])
         elif "redirect_uri" in query and "response_type" in query:
-            ask = self._ask(request)
+            ask = await self._ask(request)
             if not isinstance(ask, Ask):
                 return ask
             answer = _to(f"/login?{request.query_string}")
@@ -178,8 +178,9 @@ class _Endpoints:
         answer.del_cookie(_cookie(pool), path="/")
         return answer
 
-    def _ask(self, request: web.Request) -> Ask | web.Response:
+    async def _ask(self, request: web.Request) -> Ask | web.Response:
         try:
+            await documents.know(self._state, request.query.get("client_id", ""), self._clock())
             return read(self._state, request.query.items())
         except NotHere as refusal:
             return _error_page(refusal.error, refusal.why)

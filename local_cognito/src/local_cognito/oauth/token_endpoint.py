@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Mapping
 from typing import Any
 
+from local_cognito.client_documents import client_of, is_document
 from local_cognito.client_oauth import custom_scopes
 from local_cognito.clients import lifetime
 from local_cognito.derived_tokens import Exchange, Refused, exchange
@@ -22,6 +23,7 @@ from local_cognito.refreshing import refreshable, rotate
 from local_cognito.session_tracking import begin_token_session, touch
 from local_cognito.signed_in import revoke_token
 from local_cognito.state import Client, Pool, State, find_user
+from local_cognito.state_documents import ClientDocument
 from local_cognito.state_sign_in import Grant
 from local_cognito.tokens import authentication_result, client_credentials_token, is_signed_token, new_grant
 
@@ -43,14 +45,16 @@ class OAuthError(Exception):
 
 
 def token(state: State, form: Form, authorization: str | None, now: float) -> Answer:
-    pool, client = authenticate(state, form, authorization)
+    pool, client, document = authenticate(state, form, authorization)
     kind = form.get("grant_type")
     if kind is None:
         raise OAuthError("invalid_request", "grant_type is missing")
     if kind == "authorization_code":
-        return _authorization_code(state, pool, client, form, now)
+        return _authorization_code(state, pool, client, form, now, document=document)
     if kind == "refresh_token":
-        return _refresh(state, pool, client, form, now)
+        return _refresh(state, pool, client, form, now, document=document)
+    if document is not None and kind in ("client_credentials", _EXCHANGE):
+        raise OAuthError("unauthorized_client")
     if kind == "client_credentials":
         return _client_credentials(state, pool, client, form, now)
     if kind == _EXCHANGE:
@@ -58,9 +62,11 @@ def token(state: State, form: Form, authorization: str | None, now: float) -> An
     raise OAuthError("unsupported_grant_type")
 
 
-def authenticate(state: State, form: Form, authorization: str | None) -> tuple[Pool, Client]:
+def authenticate(
+    state: State, form: Form, authorization: str | None
+) -> tuple[Pool, Client, ClientDocument | None]:
     """Authenticate the client: client_secret_basic, client_secret_post (RFC 6749 section 2.3.1) or no
-    secret."""
+    secret. Clients whose ID is a document are public."""
     client_id, secret = form.get("client_id"), form.get("client_secret")
     if authorization is not None:
         # RFC 6749 section 2.3: no more than one method.
@@ -72,6 +78,8 @@ def authenticate(state: State, form: Form, authorization: str | None) -> tuple[P
             raise OAuthError("invalid_request", "two different client_ids")
     if not client_id:
         raise OAuthError("invalid_request", "client_id is missing")
+    if is_document(client_id):
+        return _by_document(state, client_id, secret)
     try:
         pool, client = state.client(client_id)
     except AwsError:
@@ -80,7 +88,18 @@ def authenticate(state: State, form: Form, authorization: str | None) -> tuple[P
         raise OAuthError("invalid_client")
     if pool.domain is None:
         raise OAuthError("invalid_client", f"user pool {pool.id} has no domain: see CreateUserPoolDomain")
-    return pool, client
+    return pool, client, None
+
+
+def _by_document(state: State, url: str, secret: str | None) -> tuple[Pool, Client, ClientDocument]:
+    """Return the app client of a document that was fetched for an authorization, however old it is now."""
+    found = client_of(state, url)
+    if found is None or secret is not None:
+        raise OAuthError("invalid_client")
+    pool, client, policy = found
+    if url not in policy.documents:
+        raise OAuthError("invalid_client")
+    return pool, client, policy.documents[url]
 
 
 def _basic(authorization: str) -> tuple[str, str]:
@@ -94,7 +113,9 @@ def _basic(authorization: str) -> tuple[str, str]:
     return name, secret
 
 
-def _authorization_code(state: State, pool: Pool, client: Client, form: Form, now: float) -> Answer:
+def _authorization_code(
+    state: State, pool: Pool, client: Client, form: Form, now: float, *, document: ClientDocument | None
+) -> Answer:
     _check_flow(client, "code")
     if not form.get("code"):
         raise OAuthError("invalid_request", "code is missing")
@@ -103,6 +124,7 @@ def _authorization_code(state: State, pool: Pool, client: Client, form: Form, no
             pool,
             client,
             form["code"],
+            document=_url(document),
             redirect_uri=form.get("redirect_uri"),
             verifier=form.get("code_verifier"),
             now=now,
@@ -115,18 +137,21 @@ def _authorization_code(state: State, pool: Pool, client: Client, form: Form, no
         raise OAuthError("invalid_grant")
     grant = new_grant(pool, client, user, now)
     grant.scopes, grant.auth_time, grant.managed = code.scopes, code.auth_time, True
-    grant.methods, grant.resource = code.methods, code.resource
+    grant.methods, grant.resource, grant.document = code.methods, code.resource, code.document
     begin_token_session(state, pool, grant, now, origin=code.origin)
     result = authentication_result(state, pool, client, user, grant, now=now, nonce=code.nonce)
-    return _answer(result, grant, refresh_token=grant.refresh_token)
+    refreshes = document is None or "refresh_token" in document.grant_types
+    return _answer(result, grant, refresh_token=grant.refresh_token if refreshes else None)
 
 
-def _refresh(state: State, pool: Pool, client: Client, form: Form, now: float) -> Answer:
+def _refresh(
+    state: State, pool: Pool, client: Client, form: Form, now: float, *, document: ClientDocument | None
+) -> Answer:
     presented = form.get("refresh_token")
     if not presented:
         raise OAuthError("invalid_request", "refresh_token is missing")
     try:
-        grant, user = refreshable(pool, client, presented, now)
+        grant, user = refreshable(pool, client, presented, now, document=_url(document))
         check_device(pool, user, grant, form.get("device_key"), now)
     except AwsError:
         raise OAuthError("invalid_grant") from None
@@ -188,6 +213,10 @@ def _token_exchange(state: State, pool: Pool, client: Client, form: Form, now: f
     }
 
 
+def _url(document: ClientDocument | None) -> str:
+    return "" if document is None else document.url
+
+
 def _check_resource(form: Form, bound: str | None) -> None:
     """Check that a `resource` names what the sign-in is bound to (RFC 8707 section 2.2)."""
     if form.get("resource", bound) != bound:
@@ -217,7 +246,7 @@ def _answer(result: Mapping[str, Any], grant: Grant, *, refresh_token: str | Non
 
 def revoke(state: State, form: Form, authorization: str | None, now: float) -> None:
     """Revoke a refresh token (RFC 7009). Raises OAuthError."""
-    _, client = authenticate(state, form, authorization)
+    _, client, document = authenticate(state, form, authorization)
     presented = form.get("token")
     if not presented:
         raise OAuthError("invalid_request", "token is missing")
@@ -225,7 +254,7 @@ def revoke(state: State, form: Form, authorization: str | None, now: float) -> N
         raise OAuthError("unsupported_token_type")
     request = {"ClientId": client.id, "Token": presented, "ClientSecret": client.secret or ""}
     try:
-        revoke_token(state, request, now)
+        revoke_token(state, request, now, _url(document))
     except AwsError as error:
         kind = {"UnauthorizedException": "unauthorized_client"}.get(error.type, "invalid_request")
         raise OAuthError(kind, error.message) from None
