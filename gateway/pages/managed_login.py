@@ -26,9 +26,9 @@ from gateway.pages.portal import Portal
 from gateway.pages.providers import offered
 from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.sign_in_target import SignInTarget, asked
-from gateway.pages.token_endpoint import redeem
 from gateway.sessions.cognito import client_secret
 from gateway.sessions.page_request import PageRequest
+from gateway.sessions.token_endpoint import redeem
 from gateway.texts import Text
 
 # Characters of the provider's error on the page, and in the log (limit for unverified values).

@@ -19,7 +19,7 @@ import pytest
 from gateway.config.egress import egress_of
 from gateway.errors import CognitoUnavailable, SignInRefused
 from gateway.keys.fetch import FetchFailed, HttpSource
-from gateway.pages.token_endpoint import redeem
+from gateway.sessions.token_endpoint import redeem
 from local_cognito.server import LocalCognito
 from tests.support import commands, local_cognito
 from tests.support.connect_proxy import ConnectProxy

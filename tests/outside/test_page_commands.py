@@ -22,6 +22,9 @@ RUN_BY: dict[tuple[str, str], str] = {
     ("configuration.md", r"cognito-gateway check-config .*"): (
         "tests/outside/test_readme.py::test_in_front_of_an_api_of_ones_own"
     ),
+    ("browser-sign-in.md", r"cognito-gateway token --flow browser .*"): (
+        "tests/aws/test_token_browser.py::test_a_person_without_a_password"
+    ),
     ("explain.md", r"cognito-gateway explain .*"): (_HERE + "test_a_token_is_explained_as_the_pages_say"),
     ("image.md", r"docker .*"): "tests/deploy/test_image.py::test_variables_alone_configure_it",
     ("install.md", r"make dist|python3 -m venv .*|/opt/cognito-gateway/bin/pip .*"): (

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gateway.aws.password_shape import possible
 from gateway.aws.values import Challenge, CognitoRefused, Flow, PoolAddress, Tokens
@@ -27,6 +27,7 @@ from gateway.commands.support.flags import (
     duration,
     endpoint_flag,
     pool_flag,
+    port,
 )
 from gateway.commands.support.token_store import KeptTokens
 from gateway.config.egress import egress_from
@@ -35,7 +36,7 @@ from gateway.terminal import waiting_for
 
 if TYPE_CHECKING:
     from gateway.aws.user_pool import UserPoolClient
-    from gateway.config.model import Config
+    from gateway.config.model import Config, UserPool
 
 
 def sign_in_flags(parser: Parser) -> None:
@@ -43,13 +44,15 @@ def sign_in_flags(parser: Parser) -> None:
     parser.add_argument("--username", metavar="U", help="default: prompt")
     parser.add_argument(
         "--flow",
-        choices=("admin", "password", "srp", "choice"),
+        choices=("admin", "password", "srp", "choice", "browser"),
         default="password",
         help=(
             "password: send it to Cognito; srp: prove it without sending it; choice: Cognito "
-            "offers the ways to sign in; admin: with AWS credentials (default: password)"
+            "offers the ways to sign in; admin: with AWS credentials; browser: at managed login, also for "
+            "people without a password (default: password)"
         ),
     )
+    browser_flags(parser)
     parser.add_argument(
         "--cache",
         dest="keep",
@@ -81,6 +84,36 @@ def sign_in_flags(parser: Parser) -> None:
     config_flag(parser)
 
 
+def browser_flags(parser: Parser) -> None:
+    """Add the flags of --flow browser."""
+    parser.add_argument(
+        "--domain", metavar="URL", help="managed login, for --flow browser (default: the pool's domain)"
+    )
+    parser.add_argument(
+        "--identity-provider", metavar="NAME", help="with --flow browser, sign in at this provider"
+    )
+    parser.add_argument(
+        "--no-browser", action="store_true", help="with --flow browser, only print the address"
+    )
+    parser.add_argument(
+        "--callback-port",
+        type=port,
+        metavar="N",
+        default=8765,
+        help=(
+            "with --flow browser, the browser returns to http://localhost:N/callback, which the app client "
+            "must allow (default: 8765)"
+        ),
+    )
+    parser.add_argument(
+        "--timeout",
+        type=duration,
+        metavar="TIME",
+        default=600.0,
+        help="with --flow browser, how long to wait for the browser (default: 10m)",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class SignInRequest:
     """The options of a sign-in. None: from the configuration, or by a prompt."""
@@ -89,7 +122,7 @@ class SignInRequest:
     command: str
     config_path: Path | None
     username: str | None
-    flow: Flow
+    flow: Flow | Literal["browser"]
     password_file: Path | None
     user_pool_id: str | None
     client_id: str | None
@@ -108,6 +141,12 @@ class SignInRequest:
     at_terminal: bool = False
     # Values for attributes that a new password needs; None: by a prompt.
     attributes_file: Path | None = None
+    # Of --flow browser; `domain` None: from the configuration.
+    domain: str | None = None
+    identity_provider: str | None = None
+    opens_browser: bool = True
+    callback_port: int = 8765
+    timeout: float = 600.0
     # For ${NAME} in the configuration.
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
@@ -139,6 +178,11 @@ def sign_in_request(
         renewable=keep or renewable,
         at_terminal=at_terminal,
         attributes_file=arguments.attributes_file,
+        domain=arguments.domain,
+        identity_provider=arguments.identity_provider,
+        opens_browser=not arguments.no_browser,
+        callback_port=arguments.callback_port,
+        timeout=arguments.timeout,
         environ=environ,
     )
 
@@ -148,7 +192,9 @@ def obtain(request: SignInRequest, address: PoolAddress) -> Tokens:
 
     Raises GatewayError.
     """
-    kept = KeptTokens.of(address, request.username, request.environ) if request.keep else None
+    # A browser's user is known only afterwards.
+    whose = request.username or ("(browser)" if request.flow == "browser" else None)
+    kept = KeptTokens.of(address, whose, request.environ) if request.keep else None
     if kept is None:
         return _sign_in(address, request)
     now = time.time()
@@ -162,6 +208,8 @@ def obtain(request: SignInRequest, address: PoolAddress) -> Tokens:
 
 
 def _sign_in(address: PoolAddress, request: SignInRequest) -> Tokens:
+    if request.flow == "browser":
+        return _sign_in_with_browser(address, request)
     from gateway.aws.user_pool import UserPoolClient
 
     console = _console(request, address)
@@ -177,6 +225,44 @@ def _sign_in(address: PoolAddress, request: SignInRequest) -> Tokens:
         outcome = answer(pool, outcome, console, attributes)
     # Tokens that are not stored are not renewed, and need no device.
     return _with_device(pool, outcome, request.command) if request.renewable else outcome
+
+
+def _sign_in_with_browser(address: PoolAddress, request: SignInRequest) -> Tokens:
+    from gateway.commands.support.browser_flow import BrowserSignIn, sign_in
+
+    if request.password_file is not None:
+        raise GatewayError(f"{request.command}: --password-file has no use with --flow browser: remove it")
+    pool = _configured(address, request)
+    domain = request.domain or (None if pool is None else pool.domain)
+    if domain is None:
+        raise GatewayError(
+            f"{request.command}: --flow browser needs managed login: pass --domain URL, or set the user "
+            "pool's domain in the configuration"
+        )
+    audiences = () if pool is None else pool.audiences
+    asked = BrowserSignIn(
+        domain=domain,
+        port=request.callback_port,
+        patience=request.timeout,
+        opens=request.opens_browser,
+        identity_provider=request.identity_provider,
+        username=request.username,
+        # As at the gateway's own managed login.
+        resource=audiences[0] if len(audiences) == 1 else None,
+        max_age=request.max_age,
+        environ=request.environ,
+    )
+    return sign_in(address, asked, request.command)
+
+
+def _configured(address: PoolAddress, request: SignInRequest) -> UserPool | None:
+    """Return the pool in the configuration; None if there is no configuration, or not this pool in it."""
+    from gateway.config.load import load
+
+    if request.config_path is None:
+        return None
+    pools = load(request.config_path, request.environ).config.cognito.user_pools
+    return next((pool for pool in pools if pool.id == address.user_pool_id), None)
 
 
 def _with_device(pool: UserPoolClient, tokens: Tokens, command: str) -> Tokens:
