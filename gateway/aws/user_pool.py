@@ -67,11 +67,20 @@ class UserPoolClient:
             AuthParameters=self._parameters(username, {"PASSWORD": password}),
         )
 
-    def begin(self, username: str, prefer: str = "") -> Tokens | Challenge:
+    def begin(self, username: str, prefer: str = "", acr_values: str = "") -> Tokens | Challenge:
         """Start choice-based sign-in: Cognito returns the challenges that this user can choose from.
 
-        `prefer`: a challenge that it returns instead, if this user has it."""
-        return self._initiate(username, "USER_AUTH", {"PREFERRED_CHALLENGE": prefer} if prefer else {})
+        `prefer`: a challenge that it returns instead, if this user has it. `acr_values`: offer only what
+        reaches one of these levels; where the user can reach none, or the pool has none, offer everything."""
+        chosen = {"PREFERRED_CHALLENGE": prefer} if prefer else {}
+        if acr_values:
+            # Developer guide, "Step-up authentication with the USER_AUTH flow".
+            try:
+                return self._initiate(username, "USER_AUTH", {**chosen, "TARGET_ACR_VALUES": acr_values})
+            except CognitoRefused as refused:
+                if refused.code != "InvalidParameterException":
+                    raise
+        return self._initiate(username, "USER_AUTH", chosen)
 
     def begin_confirmed(self, username: str, session: str) -> Tokens | Challenge:
         """Sign in with the session of a confirmation, whose code counts as the first factor."""

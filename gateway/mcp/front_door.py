@@ -11,6 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, Mcp, UserPool
@@ -74,7 +75,10 @@ class FrontDoor:
         """`documents`: created from the configuration if None."""
         self.mcp = mcp
         self.issuer = (config.listen.public_url or mcp.origin).rstrip("/")
-        self.scopes: Sequence[str] = RouteTable(config.routes).scopes("")
+        routes = RouteTable(config.routes)
+        self.scopes: Sequence[str] = routes.scopes("")
+        # The resource's own: clients that do not repeat a challenge's would never reach it.
+        self.acr_values = " ".join(routes.acr(urlsplit(mcp.resource).path or "/"))
         self.codes = codes
         self.issuing = Issuing(
             config,

@@ -40,8 +40,16 @@ def sign_in_address(portal: Portal, page: PageRequest, waiting: Pending) -> str:
     portal.need_pool()
     pools = portal.config.cognito.sign_in_pools
     managed = len(pools) == 1 and pools[0].managed
-    target = SignInTarget(None, page.prefix + waiting.return_to)
+    target = SignInTarget(None, page.prefix + waiting.return_to, _acr_values(portal, page))
     if not managed:
         return target.link(page, "/sign_in", again="1")
     # Managed login would otherwise answer with the browser's session at Cognito, however old.
     return target.link(page, "/start", max_age="0")
+
+
+def _acr_values(portal: Portal, page: PageRequest) -> str:
+    """Return what the client asks for, if a route does (RFC 9470 section 4), else what the resource needs."""
+    given = page.query.get("acr_values", "")
+    if given in portal.pages.levels:
+        return given
+    return "" if portal.mcp is None else portal.mcp.acr_values

@@ -142,10 +142,10 @@ class Built:
         if pool is None:
             return None
         fields = {"return_to": return_path(asked.raw_path + asked.query), "pool": pool.id}
-        if not pool.managed:
-            return f"{self.config.sign_in.prefix}/sign_in?{urlencode({**fields, 'again': '1'})}"
         if refusal.acr_values:
             fields["acr_values"] = refusal.acr_values
+        if not pool.managed:
+            return f"{self.config.sign_in.prefix}/sign_in?{urlencode({**fields, 'again': '1'})}"
         if refusal.max_age is not None:
             fields["max_age"] = str(refusal.max_age)
         return f"{self.config.sign_in.prefix}/start?{urlencode(fields)}"

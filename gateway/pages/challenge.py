@@ -125,7 +125,7 @@ def _sending(
             once.use(step.id)
             return adapter.answer(verified, {})
         if isinstance(planned, sign_in_steps.OtherWay):
-            return adapter.begin(challenge.username)
+            return adapter.begin(challenge.username, acr_values=step.acr_values)
         return adapter.answer(challenge, planned.members)
 
     return send
@@ -140,7 +140,7 @@ def _at(portal: Portal, page: PageRequest) -> tuple[Turn, SignInStep] | None:
         return None
     pool = portal.pages.pool(step.pool_id)
     pool.need_own_pages()
-    return Turn(portal, page, pool, step.return_to), step
+    return Turn(portal, page, pool, step.return_to, step.acr_values), step
 
 
 def _lost(page: PageRequest) -> Answer:
@@ -154,7 +154,7 @@ async def _form(
     refusal_text: RefusalText | None = None,
     errors: Mapping[str, str] | None = None,
 ) -> Answer:
-    shown = sign_in_steps.view(step.challenge, turn.form)
+    shown = sign_in_steps.view(step.challenge, turn.form, stronger=bool(step.acr_values))
     again = turn.link("/sign_in")
     if any(option.value == PASSKEY for option in shown.options):
         works = await turn.pool.passkeys_work_at(turn.page.origin)

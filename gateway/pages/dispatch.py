@@ -175,9 +175,9 @@ class Dispatcher:
         """Return where to redirect a form whose token belongs to another state of this browser, which has
         signed in or out since, perhaps in another tab. None if the token is foreign. The form itself is never
         processed."""
-        pools = self._portal.pages.pools
+        pools, levels = self._portal.pages.pools, self._portal.pages.levels
         if page.session is not None and page.path in _SIGNING_IN:
-            return respond.see_other(asked(page, pools).onward(page))
+            return respond.see_other(asked(page, pools, levels).onward(page))
         if page.session is None and page.path in _SIGNED_IN and pools:
             wanted = SignInTarget(None, page.prefix + page.path)
             return respond.see_other(wanted.link(page, "/sign_in", notice="ended"))

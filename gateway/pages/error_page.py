@@ -73,6 +73,14 @@ def error_page(
 def _said(refusal: Refusal, status: int) -> tuple[Text, Text]:
     if isinstance(refusal, NotConfigured):
         return Text("Not connected yet"), Text.of(refusal.detail)
+    if isinstance(refusal, InsufficientAuthentication) and refusal.weak:
+        return (
+            Text("A stronger sign-in is needed"),
+            Text(
+                "The way you signed in is not strong enough for this page. Add another way, such as an "
+                "authenticator app, to your account. Then open this page again."
+            ),
+        )
     if isinstance(refusal, InsufficientAuthentication):
         return Text.of(refusal.title), Text.of(refusal.detail)
     if status == HTTPStatus.UNAUTHORIZED:

@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 from gateway.aws.values import Challenge
 from gateway.pages import sign_in_steps
 from gateway.pages.sign_in_steps import SignInStep
+from gateway.pages.sign_in_target import SignInTarget
 from gateway.sessions.page_request import PageRequest
 from gateway.sessions.sealing import Sealer
 
@@ -52,9 +53,19 @@ class Account:
 
 
 def new_step(
-    pool_id: str, challenge: Challenge, return_to: str, secret: str = "", *, everywhere: bool = False
+    wanted: SignInTarget, challenge: Challenge, secret: str = "", *, everywhere: bool = False
 ) -> SignInStep:
-    return SignInStep(secrets.token_hex(8), pool_id, challenge, return_to, secret, everywhere)
+    """Return a step of a sign-in whose pool is chosen."""
+    assert wanted.pool_id is not None, "a step is one of a pool's"
+    return SignInStep(
+        secrets.token_hex(8),
+        wanted.pool_id,
+        challenge,
+        wanted.return_to,
+        secret,
+        everywhere,
+        wanted.acr_values,
+    )
 
 
 def keep_step(page: PageRequest, sealer: Sealer, step: SignInStep, *, name: str = _STEP) -> None:

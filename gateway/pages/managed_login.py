@@ -10,11 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from gateway.aws.values import Tokens
-from gateway.config.model import Route, UserPool
+from gateway.config.model import UserPool
 from gateway.errors import GatewayError, InternalError, NoCredentials, NotFound, Refusal, SignInRefused
 from gateway.http.answers import Answer
 from gateway.http.navigation import accepts_html
@@ -41,7 +40,7 @@ _FRONT = "/"
 
 async def start(portal: Portal, page: PageRequest) -> Answer:
     """Handle GET /start. `pool` names the user pool; with several pools and none named, a page asks."""
-    wanted = asked(page, portal.pages.pools)
+    wanted = asked(page, portal.pages.pools, portal.pages.levels)
     if wanted.pool_id is None and _any_domain(portal):
         return respond.see_other(wanted.link(page, "/sign_in"))
     pool, domain = _pool(portal, wanted.pool_id)
@@ -62,19 +61,13 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
         query["resource"] = pool.audiences[0]
     if (provider := page.query.get("identity_provider", "")) in offered(portal.config, pool):
         query["identity_provider"] = provider
-    query |= _again_query(page, portal.config.routes)
+    query |= _again_query(page, wanted.acr_values)
     return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
 
 
-def _again_query(page: PageRequest, routes: Sequence[Route]) -> dict[str, str]:
-    """Return the query members for a stronger or more recent sign-in (OpenID Connect Core section 3.1.2.1).
-
-    Values from the address bar are used only as far as a route asks for them.
-    """
-    asked_for = {" ".join(route.acr) for route in routes if route.acr}
-    query = {}
-    if (acr_values := page.query.get("acr_values")) in asked_for and acr_values is not None:
-        query["acr_values"] = acr_values
+def _again_query(page: PageRequest, acr_values: str) -> dict[str, str]:
+    """Return the query members for a stronger or newer sign-in (OpenID Connect Core section 3.1.2.1)."""
+    query = {"acr_values": acr_values} if acr_values else {}
     max_age = page.query.get("max_age", "")
     if max_age.isascii() and max_age.isdigit() and len(max_age) <= _LONGEST_AGE:
         # `prompt` makes Cognito ask again even if an identity provider ignores max_age.

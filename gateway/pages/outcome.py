@@ -25,7 +25,7 @@ _LIFE = 120.0
 # Bytes of what was typed: together with the other cookies it must fit into a request head.
 _MOST = 4096
 # Fields that are part of the page's URL instead.
-_IN_URL = ("pool", "return_to", "request")
+_IN_URL = ("pool", "return_to", "acr_values", "request")
 _UNKEPT = frozenset({"csrf", "code", "credential", "step", *_IN_URL})
 
 

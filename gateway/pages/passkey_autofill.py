@@ -58,14 +58,16 @@ async def options(portal: Portal, page: PageRequest) -> Answer:
     if not username or not await turn.pool.takes_passkeys(page.origin) or turn.admit([]) is not None:
         return _nothing()
     try:
-        outcome = await turn.ask(lambda adapter: adapter.begin(username, PASSKEY))
+        turn = await turn.toward(username)
+        outcome = await turn.ask(lambda adapter: adapter.begin(username, PASSKEY, turn.acr_values))
     except GatewayError as error:
         turn.report("passkey", error, refusal_texts.passkey(error))
         return _nothing()
     if not isinstance(outcome, Challenge) or outcome.name != PASSKEY:
-        forget(page)  # no passkey any more, or one is not enough
+        if not turn.acr_values:
+            forget(page)  # no passkey any more, or one is never enough
         return _nothing()
-    step = new_step(turn.pool.id, outcome, turn.return_to)
+    step = new_step(turn.wanted, outcome)
     keep_step(page, portal.sealers.challenge, step, name=_STEP)
     request = sign_in_steps.passkey_request(outcome.parameters)
     return Answer(200, json.dumps({"options": request, "step": step.id}).encode(), content_type=_JSON)

@@ -75,6 +75,8 @@ class Pages:
             )
             for pool in config.cognito.sign_in_pools
         }
+        # The acr values of each route that asks for some, as they are sent.
+        self.levels = frozenset(" ".join(route.acr) for route in config.routes if route.acr)
         self._reading: asyncio.Task[None] | None = None
 
     def start(self, ready: Callable[[], bool]) -> None:

@@ -51,14 +51,14 @@ NOTICES: Mapping[str, Text] = {
 
 async def show(portal: Portal, page: PageRequest) -> Answer:
     """Handle GET: show the form, or ask which user pool."""
-    wanted = asked(page, portal.pages.pools)
+    wanted = asked(page, portal.pages.pools, portal.pages.levels)
     if page.session is not None and page.query.get("again") != "1" and page.outcome is None:
         return see_other(wanted.onward(page))  # signed in already
     if portal.pages.pools and wanted.pool_id is None:
         return await _choose(portal, page, wanted)
     pool = None if wanted.pool_id is None else portal.pages.pool(wanted.pool_id)
     if pool is not None and pool.managed:
-        return await _managed(Turn(portal, page, pool, wanted.return_to))
+        return await _managed(Turn(portal, page, pool, wanted.return_to, wanted.acr_values))
     turn = turn_of(portal, page)
     if isinstance(turn, Answer):
         return turn
@@ -83,8 +83,13 @@ async def submit(portal: Portal, page: PageRequest) -> Answer:
     if refusal_text := turn.admit(keys):
         return await _form(turn, refusal_text=refusal_text)
     try:
+        turn = await turn.toward(username)
         outcome = await turn.ask(
-            lambda adapter: adapter.begin(username) if choice else adapter.sign_in(username, password)
+            lambda adapter: (
+                adapter.begin(username, acr_values=turn.acr_values)
+                if choice
+                else adapter.sign_in(username, password)
+            )
         )
         turn.taken(keys, outcome)
         return await turn.go_on(outcome)
@@ -153,7 +158,7 @@ async def _managed(turn: Turn) -> Answer:
 
 
 def _links(turn: Turn) -> dict[str, str | None]:
-    elsewhere = SignInTarget(None, turn.return_to).link(turn.page, "/sign_in")
+    elsewhere = SignInTarget(None, turn.return_to, turn.acr_values).link(turn.page, "/sign_in")
     several = len(turn.portal.pages.pools) > 1
     return {"forgot": turn.link("/forgot_password"), "other_pool": elsewhere if several else None}
 
@@ -167,7 +172,7 @@ async def _choose(portal: Portal, page: PageRequest, wanted: SignInTarget) -> An
         {
             "name": pool.id,
             # A page of ours before managed login's would only cost a click.
-            "link": SignInTarget(pool.id, wanted.return_to).link(
+            "link": SignInTarget(pool.id, wanted.return_to, wanted.acr_values).link(
                 page, "/start" if pool.managed else "/sign_in"
             ),
         }

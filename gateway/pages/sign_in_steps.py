@@ -36,6 +36,8 @@ class SignInStep:
     secret: str = field(default="", repr=False)
     # Whether this sign-in ends all others, because the password was just reset.
     everywhere: bool = False
+    # The acr values that Cognito was asked to sign this user in toward.
+    acr_values: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +118,15 @@ _PASSWORDS = frozenset({"PASSWORD", "PASSWORD_SRP"})
 _REQUEST = "CREDENTIAL_REQUEST_OPTIONS"
 _LONGEST_REQUEST = 4000
 NO_CREDENTIAL = Text("Use your passkey, or sign in another way")
+# Title and sentence of a choice between factors.
+_HOW = (Text("One more step"), Text("How do you want to verify your identity?"))
 _BETWEEN_DIGITS = re.compile(r"[\s-]+")
 
 
-def view(challenge: Challenge, form: Mapping[str, str]) -> View:
-    """Return the page for a challenge. `form`: earlier input, without passwords and codes."""
+def view(challenge: Challenge, form: Mapping[str, str], *, stronger: bool = False) -> View:
+    """Return the page for a challenge. `form`: earlier input, without passwords and codes.
+
+    `stronger`: the person who is signed in has to reach a level, and is offered only what does."""
     name, username = challenge.name, challenge.username
     if name == "NEW_PASSWORD_REQUIRED":
         fields = fields_for(required_attributes(challenge.parameters), form)
@@ -129,12 +135,10 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
     if name in {"PASSWORD", "PASSWORD_SRP"}:
         return View("password", Text("Enter your password"), username, username=username)
     if name == "SELECT_CHALLENGE":
-        return _select_challenge(challenge)
+        return _select_challenge(challenge, stronger=stronger)
     if name == "SELECT_MFA_TYPE":
         options = _options(_listed(challenge.parameters.get("MFAS_CAN_CHOOSE")))
-        return View(
-            "select", Text("One more step"), Text("How do you want to verify your identity?"), options=options
-        )
+        return View("select", *_HOW, options=options)
     if name == PASSKEY and (request := passkey_request(challenge.parameters)):
         lead = Text("Your device asks for your fingerprint, face or screen lock.")
         return View("passkey", Text("Sign in with a passkey"), lead, username=username, request=request)
@@ -144,8 +148,10 @@ def view(challenge: Challenge, form: Mapping[str, str]) -> View:
     return _code(challenge)
 
 
-def _select_challenge(challenge: Challenge) -> View:
+def _select_challenge(challenge: Challenge, *, stronger: bool) -> View:
     options = _options(challenge.choices)
+    if stronger and options and not takes_password(challenge):
+        return View("select", *_HOW, options=options)
     # A password is asked for even where the account has none: unknown usernames get this same page.
     if options or _PASSWORDS & set(challenge.choices):
         return View(
@@ -320,6 +326,7 @@ def encode(step: SignInStep) -> bytes:
             kept,
             challenge.choices,
             step.everywhere,
+            step.acr_values,
         ],
         separators=(",", ":"),
     ).encode()
@@ -328,9 +335,9 @@ def encode(step: SignInStep) -> bytes:
 def decode(data: bytes) -> SignInStep | None:
     """Return the step that `encode` serialised; None if another version of this program sealed it."""
     try:
-        step_id, pool_id, return_to, secret, *fields, choices, everywhere = json.loads(data)
+        step_id, pool_id, return_to, secret, *fields, choices, everywhere, acr_values = json.loads(data)
         name, username, session, parameters = fields
         challenge = Challenge(name, username, session, parameters, tuple(choices))
-        return SignInStep(step_id, pool_id, challenge, return_to, secret, everywhere)
+        return SignInStep(step_id, pool_id, challenge, return_to, secret, everywhere, acr_values)
     except (ValueError, TypeError):
         return None

@@ -7,7 +7,7 @@ begins a session, with tokens that Cognito issued for this sign-in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gateway.aws.values import Challenge, CognitoRefused, Tokens
@@ -47,6 +47,8 @@ Result = TypeVar("Result")
 
 # API reference, UsernameType: no user has a longer name, so the rest need not be kept.
 _LONGEST_NAME = 128
+# The claims of an ID token that a user may sign in with.
+_NAMES = ("cognito:username", "email", "phone_number", "preferred_username")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,8 @@ class Turn:
     pool: UserPoolAccess
     # Empty: no page was requested.
     return_to: str = ""
+    # Empty: no route asks how the user signs in.
+    acr_values: str = ""
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -71,7 +75,7 @@ class Turn:
 
     @property
     def wanted(self) -> SignInTarget:
-        return SignInTarget(self.pool.id, self.return_to)
+        return SignInTarget(self.pool.id, self.return_to, self.acr_values)
 
     def link(self, path: str, **more: str) -> str:
         return self.wanted.link(self.page, path, **more)
@@ -79,6 +83,19 @@ class Turn:
     def to(self, path: str, **more: str) -> Answer:
         """Redirect to another page of this sign-in."""
         return see_other(self.link(path, **more))
+
+    async def toward(self, username: str) -> Turn:
+        """Return the turn without acr values, unless this user is the one who is signed in.
+
+        What Cognito offers toward a level would show strangers who has an account with a strong factor."""
+        if not self.acr_values:
+            return self
+        claims = await self.portal.id_claims(self.page)
+        every = {} if claims is None else claims.every
+        session = self.page.session
+        names = {"" if session is None else session.username, *(every.get(name) for name in _NAMES)}
+        known = {name.casefold() for name in names if isinstance(name, str)}
+        return self if username.casefold() in known else replace(self, acr_values="")
 
     async def policy(self) -> Policy | None:
         described = await self.pool.described()
@@ -240,7 +257,7 @@ class Turn:
         challenge, secret = outcome, ""
         if sign_in_steps.needs_authenticator(challenge):
             secret, challenge = await self.ask(lambda adapter: adapter.begin_authenticator(outcome))
-        step = new_step(self.pool.id, challenge, self.return_to, secret, everywhere=everywhere)
+        step = new_step(self.wanted, challenge, secret, everywhere=everywhere)
         keep_step(page, sealer, step)
         return see_other(page.prefix + "/challenge")
 
@@ -266,9 +283,9 @@ class Turn:
 
 def turn_of(portal: Portal, page: PageRequest) -> Turn | Answer:
     """Return the turn, or a redirect to choose a pool. Raises NotFound if managed login has the pages."""
-    wanted = asked(page, portal.pages.pools)
+    wanted = asked(page, portal.pages.pools, portal.pages.levels)
     if wanted.pool_id is None:
         return see_other(wanted.link(page, "/sign_in") if portal.pages.pools else page.prefix + "/")
     pool = portal.pages.pool(wanted.pool_id)
     pool.need_own_pages()
-    return Turn(portal, page, pool, wanted.return_to)
+    return Turn(portal, page, pool, wanted.return_to, wanted.acr_values)

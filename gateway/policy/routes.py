@@ -76,6 +76,11 @@ class RouteTable:
         found = range(len(self._routes)) if not path else self._all(path)
         return tuple(dict.fromkeys(scope for index in found for scope in self._routes[index].scopes))
 
+    def acr(self, path: str) -> tuple[str, ...]:
+        """Return the accepted ways to sign in of the first route for this path that has some."""
+        found = (self._routes[index].acr for index in self._all(path))
+        return next(filter(None, found), ())
+
     def _all(self, path: str) -> list[int]:
         """Return every route for the path, whatever its methods."""
         states = _through(_with_deep(self._root), path.split("/")[1:])

@@ -6,53 +6,24 @@ The first sign-ins happen an hour ago, by the local Cognito's clock.
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from tests.support import managed_login
-from tests.support.emulator import claims
+from tests.support.earlier import HOUR, an_hour_ago
 from tests.support.mcp_client import MCP, call, registered, tokens_of
-from tests.support.portal import HTML, a_session, jar_of
-from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Browser, Site, seed, site
-from tests.support.tokens import KeyPair
+from tests.support.portal import HTML
+from tests.support.site import ALICE, CLIENT, PASSWORD, seed, site
 from tests.support.wire import get, once
 
-HOUR = 3600
 DAY: dict[str, Any] = {"AccessTokenValidity": 24, "IdTokenValidity": 24}
 ROUTES = "routes: [{path: /payments/**, max_age: 5m}, {path: /mcp/**, max_age: 5m}]\n"
 
 
-async def _an_hour_ago(at: Site) -> tuple[Browser, dict[str, Any]]:
-    """Return a browser whose user signed in an hour ago, and that sign-in's tokens."""
-    at.local.hooks.offset = -HOUR
-    parameters = {"USERNAME": ALICE, "PASSWORD": PASSWORD}
-    request = {"ClientId": CLIENT, "AuthFlow": "USER_PASSWORD_AUTH", "AuthParameters": parameters}
-    made = at.local.call("InitiateAuth", **request)["AuthenticationResult"]
-    at.local.hooks.offset = 0
-    session = a_session(
-        KeyPair.generate("k"),
-        created=time.time() - HOUR,
-        pool_id=POOL,
-        client_id=CLIENT,
-        subject=claims(made["AccessToken"])["sub"],
-        expires=float(claims(made["AccessToken"])["exp"]),
-        access=made["AccessToken"],
-        id_token=made["IdToken"],
-        refresh=made["RefreshToken"],
-    )
-    portal = at.worker.app.portal
-    assert portal is not None
-    ticket = await portal.store.keep(session, until=time.time() + HOUR)
-    browser = at.browser()
-    browser.cookies.update(jar_of(session, ticket))
-    return browser, made
-
-
 async def test_our_own_pages(tmp_path: Path) -> None:
     async with site(tmp_path, more=ROUTES, seeded=seed(**DAY)) as at:
-        browser, made = await _an_hour_ago(at)
+        browser, made = await an_hour_ago(at)
         line = f"Authorization: Bearer {made['AccessToken']}"
         assert (await once(at.worker.port, get("/elsewhere", line))).status == 200
         refused = await once(at.worker.port, get("/payments/1", line, HTML))

@@ -22,6 +22,7 @@ from gateway.pages.sign_in_steps import (
     view,
     without_passkey,
 )
+from gateway.pages.sign_in_target import SignInTarget
 
 
 def challenge(name: str, choices: tuple[str, ...] = (), **parameters: str) -> Challenge:
@@ -120,7 +121,9 @@ def test_an_unsupported_challenge_is_reported(asked: Challenge) -> None:
 
 @given(st.text(), st.text(), st.dictionaries(st.sampled_from(["MFAS_CAN_SETUP", "x"]), st.text()))
 def test_a_step_survives_being_kept(username: str, session: str, parameters: dict[str, str]) -> None:
-    step = new_step("us-east-1_Pool", Challenge("MFA_SETUP", username, session, parameters), "/a", "KEY")
+    step = new_step(
+        SignInTarget("us-east-1_Pool", "/a"), Challenge("MFA_SETUP", username, session, parameters), "KEY"
+    )
     known = {name: value for name, value in parameters.items() if name != "x"}
     decoded = sign_in_steps.decode(sign_in_steps.encode(step))
     assert decoded is not None
@@ -134,7 +137,7 @@ def test_another_versions_step_is_ignored(data: bytes) -> None:
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
-    step = new_step("p", challenge("MFA_SETUP"), "/", "SECRETKEY")
+    step = new_step(SignInTarget("p", "/"), challenge("MFA_SETUP"), "SECRETKEY")
     for shown in (
         step,
         Password("hunter2"),
@@ -152,8 +155,10 @@ def test_a_passkey_is_asked_for_with_cognitos_options() -> None:
     assert plan(asked, {"credential": "{}"}) == StepAnswer({"CREDENTIAL": "{}"})
     assert plan(asked, {"choice": "other", "credential": "{}"}) == OtherWay()
     assert isinstance(plan(asked, {"choice": "PASSWORD"}), Wrong)
-    kept = sign_in_steps.decode(sign_in_steps.encode(new_step("us-east-1_x", asked, "/app")))
+    wanted = SignInTarget("us-east-1_x", "/app", "urn:loa:2")
+    kept = sign_in_steps.decode(sign_in_steps.encode(new_step(wanted, asked)))
     assert kept is not None
+    assert (kept.pool_id, kept.return_to, kept.acr_values) == ("us-east-1_x", "/app", "urn:loa:2")
     assert view(kept.challenge, {}) == shown
     # Twenty of the longest IDs do not fit into cookies: the browser finds its passkeys itself.
     many = {**options, "allowCredentials": [{"id": "A" * 1364}] * 20}
