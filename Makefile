@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench bench-check sslyze mcp peers screenshots config protos lock dist sbom clean
+.PHONY: help install demo test test-engines test-kubernetes test-slow test-faults test-uvloop coverage soak fuzz lint format bench bench-check sslyze mcp axe peers screenshots config protos lock dist sbom clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,11 +75,17 @@ mcp: .venv-mcp/.done .node-mcp/.done ## install the MCP clients and servers that
 	@touch $@
 
 # With the Node.js that they need, which is newer than Debian's: npm only installs.
-NPM_PROGRAMS := tests/mcp/programs/package.json tests/mcp/programs/package-lock.json
-.node-mcp/.done: $(NPM_PROGRAMS)
+.node-mcp/.done: $(wildcard tests/mcp/programs/*.json)
+
+axe: .node-axe/.done ## install axe-core, which tests run on every page, apart
+
+.node-axe/.done: $(wildcard tests/pages/programs/*.json)
+
+# Each target: package.json and package-lock.json of one folder.
+.node-%/.done:
 	@command -v npm >/dev/null || { echo "make: no program npm here: install it, e.g. with 'apt-get install npm'" >&2; exit 1; }
-	@rm -rf .node-mcp && mkdir .node-mcp && cp $(NPM_PROGRAMS) .node-mcp/
-	cd .node-mcp && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+	@rm -rf .node-$* && mkdir .node-$* && cp $^ .node-$*/
+	cd .node-$* && npm ci --ignore-scripts --no-audit --no-fund --loglevel error
 	@touch $@
 
 peers: .venv-peers/.done ## install the servers and clients of others that tests use, and the JARs of those in Java, beside .venv
@@ -134,7 +140,7 @@ lock: $(VENV)/.test ## update the dependencies in requirements/*.txt, with hashe
 	$(COMPILE) requirements/sslyze.in -o requirements/sslyze.txt
 	$(COMPILE) requirements/mcp.in -o requirements/mcp.txt
 	$(COMPILE) requirements/peers.in -o requirements/peers.txt
-	cd tests/mcp/programs && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	for folder in mcp pages; do (cd tests/$$folder/programs && npm update --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved) || exit; done
 	$(COMPILE) -c requirements/run.txt --extra redis --extra grpc --extra tracing --extra test --extra lint pyproject.toml requirements/build.in -o requirements/test.txt
 
 VERSION = $(shell $(BIN)/python -c 'from gateway.version import VERSION; print(VERSION)')
@@ -154,7 +160,7 @@ sbom: $(VENV)/.test ## list every package of the image with version and license,
 	  --output-reproducible -o dist/cognito-gateway-$(VERSION).cdx.json
 
 clean: ## remove everything that these targets created
-	rm -rf $(VENV) .venv-sslyze .venv-mcp .venv-peers .node-mcp build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
+	rm -rf $(VENV) .venv-sslyze .venv-mcp .venv-peers .node-mcp .node-axe build dist *.egg-info local_cognito/build local_cognito/src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* bench/out
 
 # One interpreter check and one sentence for the usual obstacle (Debian's python3 without python3-venv).
 $(VENV)/bin/python:

@@ -14,9 +14,7 @@ from playwright.async_api import Page
 
 from gateway.observe.logs import configure
 from gateway.serve.worker import Worker
-from tests.pages.screenshots import JOURNEYS
-from tests.support.chromium import WIDTHS, chromium, looking
-from tests.support.looks import wrong_with
+from tests.support.chromium import chromium, looking
 from tests.support.running import Stream
 from tests.support.site import (
     ALICE,
@@ -331,24 +329,3 @@ async def another_worker(at: Site) -> AsyncIterator[str]:
     finally:
         await worker.stop()
         log.close()
-
-
-@pytest.mark.slow  # every page, four times
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("journey", JOURNEYS, ids=lambda journey: journey.__name__.strip("_"))
-async def test_every_page_is_accessible(width: str, scheme: str, journey: object) -> None:
-    seen = []
-
-    async def look(name: str) -> None:
-        seen.append(name)
-        wrong = await wrong_with(page)
-        assert not wrong, f"{name}: {wrong}"
-
-    async with (
-        chromium() as browser,
-        looking(browser, viewport=WIDTHS[width], color_scheme=scheme) as page,
-    ):
-        assert callable(journey)
-        await journey(page, look)
-    assert seen
