@@ -52,7 +52,7 @@ def factors_of(described: Described | None, own: OwnUser) -> list[Factor]:
     """Return the second factors of a user's page: those that the pool offers and the user can use. Pure.
 
     Where the settings are unknown: an authenticator app, and those in use."""
-    offered = (APP,) if described is None or described.second_factors is None else described.second_factors
+    offered = _offered(described)
     # Cognito would ask for a new one at the next sign-in.
     last = described is not None and described.mfa_required and len(own.factors) == 1
     found = []
@@ -64,6 +64,10 @@ def factors_of(described: Described | None, own: OwnUser) -> list[Factor]:
         elif value in offered and ready:
             found.append(Factor(value, name, on, "set_up" if value == APP else "use"))
     return found
+
+
+def _offered(described: Described | None) -> tuple[str, ...]:
+    return (APP,) if described is None or described.second_factors is None else described.second_factors
 
 
 async def change(portal: Portal, page: PageRequest) -> Answer:
@@ -95,11 +99,14 @@ async def back(_: Portal, page: PageRequest) -> Answer:
 
 
 async def show_app(portal: Portal, page: PageRequest) -> Answer:
-    """Handle GET /authenticator: show a new key."""
+    """Handle GET /authenticator: show a new key, or the account where the pool offers no such factor."""
     at = holder(portal, page)
     if isinstance(at, Answer):
         return at
-    return await _form(*at)
+    turn, session = at
+    if APP not in _offered(await turn.pool.described()):
+        return see_other(f"{page.prefix}/account")
+    return await _form(turn, session)
 
 
 async def submit_app(portal: Portal, page: PageRequest) -> Answer:

@@ -180,6 +180,13 @@ async def test_an_authenticator_is_set_up_and_removed(tmp_path: Path) -> None:
         assert secret not in json.dumps(at.log())
 
 
+async def test_no_authenticator_is_set_up_where_the_pool_offers_none(tmp_path: Path) -> None:
+    async with site(tmp_path) as at:
+        browser = await signed_in(at)
+        await browser.open("/oauth2/authenticator")
+        assert browser.location == "/oauth2/account"
+
+
 async def test_text_messages_are_a_second_step_for_a_verified_number(tmp_path: Path) -> None:
     async with site(tmp_path, seeded=with_phone()) as at:
         browser = await signed_in(at)
