@@ -74,7 +74,9 @@ def test_every_key_of_the_configuration_has_its_field() -> None:
         names = {other.field for other in of.keys}
         beside |= {field.name for field in fields(of.made)} - names  # type: ignore[arg-type]
     assert without == {"url", "proxy", "ca_file", "issuer_from"}
-    assert beside == {"scheme", "host", "port", "unix", "egress", "issuing_endpoint", "signs", "stored"}
+    assert beside == {
+        *("scheme", "host", "port", "unix", "egress", "issuing_endpoint", "managed", "signs", "stored"),
+    }
 
 
 def test_secrets_are_in_no_repr() -> None:

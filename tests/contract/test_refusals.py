@@ -114,7 +114,7 @@ def test_tokens_end_when_they_are_revoked(local: Local) -> None:
 
 def test_a_refused_operation_is_no_server_error(local: Local) -> None:
     with pytest.raises(ClientError) as error:
-        local.boto.list_identity_providers(UserPoolId=local.pool_id)
+        local.boto.get_csv_header(UserPoolId=local.pool_id)
     assert code_of(error)[0] == "UnknownOperationException"
     assert error.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
 
