@@ -69,6 +69,8 @@ class NoCredentials(Refusal):
     # RFC 6750 section 3.1: no error code when the request lacks any authentication information.
     status, reason, challenge = 401, "no_credentials", True
     title, detail = "Authentication required", "This resource needs an access token."
+    # How the route asks people to sign in (RFC 9470): for their redirect, not for the challenge.
+    acr_values = ""
 
 
 class BearerMissing(NoCredentials):

@@ -47,7 +47,7 @@ class ForPeople(NamedTuple):
     """What the pages offer a person who is refused; each returns None if no person is looking."""
 
     # Where to send a person who is not signed in, or a gateway without a pool.
-    sign_in_at: Callable[[Asked], str | None]
+    sign_in_at: Callable[[Asked, NoCredentials | NotConfigured], str | None]
     # Where to send a person whose sign-in is too old or too weak for the route (RFC 9470).
     sign_in_again_at: Callable[[Asked, InsufficientAuthentication], str | None]
     # The portal's URL, for programs that find a gateway without a user pool.
@@ -133,7 +133,7 @@ class Record:
             return None
         address = None
         if isinstance(refusal, (NoCredentials, NotConfigured)):
-            address = people.sign_in_at(asked)
+            address = people.sign_in_at(asked, refusal)
         elif isinstance(refusal, InsufficientAuthentication):
             address = people.sign_in_again_at(asked, refusal)
         if address is not None and asked.elsewhere:

@@ -11,7 +11,13 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlencode
 
 from gateway.config.model import Config
-from gateway.errors import InsufficientAuthentication, RateLimited, Refusal
+from gateway.errors import (
+    InsufficientAuthentication,
+    NoCredentials,
+    NotConfigured,
+    RateLimited,
+    Refusal,
+)
 from gateway.gate.authenticate import Authenticator
 from gateway.gate.record import ForPeople
 from gateway.http.answers import Answer
@@ -41,6 +47,7 @@ from gateway.sessions.from_cookie import ByCookie
 from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.proof import Prover
 from gateway.sessions.secrets import secrets_of
+from gateway.sessions.session import Session
 from gateway.sessions.stores import CookieStore, MemoryStore, Store
 from gateway.sessions.threads import Threads
 
@@ -114,7 +121,7 @@ class Built:
         self.by_cookie = ByCookie(self.sessions, config.listen.public_url, config.cors)
         self.for_people = ForPeople(self.sign_in_at, self.sign_in_again_at, self.portal_at, self.page_of)
 
-    def sign_in_at(self, asked: Asked) -> str | None:
+    def sign_in_at(self, asked: Asked, refusal: NoCredentials | NotConfigured) -> str | None:
         """Return the URL where this person signs in and then returns here; None if this is not a
         navigation."""
         prefix, pools = self.config.sign_in.prefix, self.config.cognito.sign_in_pools
@@ -124,7 +131,11 @@ class Built:
             return f"{prefix}/"
         # With several pools, the user chooses one first.
         page = "/start" if len(pools) == 1 and pools[0].managed else "/sign_in"
-        return with_return(prefix + page, asked.raw_path + asked.query)
+        address = with_return(prefix + page, asked.raw_path + asked.query)
+        if isinstance(refusal, NoCredentials) and refusal.acr_values:
+            mark = "&" if "?" in address else "?"
+            return f"{address}{mark}{urlencode({'acr_values': refusal.acr_values})}"
+        return address
 
     def sign_in_again_at(self, asked: Asked, refusal: InsufficientAuthentication) -> str | None:
         """Return where a signed-in user gets a more recent or stronger sign-in (RFC 9470); None if nowhere.
@@ -132,12 +143,18 @@ class Built:
         A user who has only just signed in is refused: another round would prove nothing more. Where the
         sign-in is merely too old, that is a user whose session is younger than the route allows.
         """
-        session = self.by_cookie.known(asked) if asked.request.by_cookie and navigates(asked) else None
+        session = self._session_of_a_person(asked)
         young = _JUST_SIGNED_IN
         if refusal.max_age is not None and not refusal.weak:
             young = min(young, refusal.max_age)
         if session is None or time.time() - session.created < young:
             return None
+        return self._again_at(asked, refusal, session)
+
+    def _session_of_a_person(self, asked: Asked) -> Session | None:
+        return self.by_cookie.known(asked) if asked.request.by_cookie and navigates(asked) else None
+
+    def _again_at(self, asked: Asked, refusal: InsufficientAuthentication, session: Session) -> str | None:
         pool = next((each for each in self.config.cognito.sign_in_pools if each.id == session.pool_id), None)
         if pool is None:
             return None
@@ -155,6 +172,11 @@ class Built:
         it."""
         if self._is_ours(request) and not isinstance(refusal, RateLimited):
             return None
+        again = None
+        if isinstance(refusal, InsufficientAuthentication) and refusal.weak:
+            asked = request.asked()
+            session = self._session_of_a_person(asked)
+            again = None if session is None else self._again_at(asked, refusal, session)
         return error_page(
             self.pages.look,
             request,
@@ -163,6 +185,7 @@ class Built:
             prefix=self.config.sign_in.prefix,
             origin=public_origin(request, self.config.listen.public_url) or "",
             cookie_name=self.config.sign_in.session.cookie_name,
+            again=again,
         )
 
     def _is_ours(self, request: Request | Asked) -> bool:

@@ -47,10 +47,12 @@ def error_page(
     prefix: str,
     origin: str,
     cookie_name: str,
+    again: str | None = None,
 ) -> Answer | None:
     """Return the page in place of `plain`, whose headers it keeps; None if this is not a navigation.
 
-    `cookie_name` is `sign_in.session.cookie_name`."""
+    `cookie_name` is `sign_in.session.cookie_name`; `again`: where a person signs in by another
+    way."""
     if not request.method or not seen_by_a_person(request):
         return None
     title, sentence = _said(refusal, plain.status)
@@ -64,6 +66,7 @@ def error_page(
         origin=origin,
         request_id=request.request_id.decode("ascii"),
         back=way_on(request, refusal, prefix),
+        second=None if again is None else (Text("Sign in again"), again),
     )
     page.headers += [header for header in plain.headers if header[0].lower() != b"content-type"]
     page.close, page.reason = plain.close, plain.reason

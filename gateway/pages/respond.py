@@ -44,8 +44,10 @@ def message(
     origin: str,
     request_id: str | None = None,
     back: tuple[Text, str] | None = None,
+    second: tuple[Text, str] | None = None,
 ) -> Answer:
-    """Return a page with a message and a link. `back`: its text and address, by default the portal.
+    """Return a page with a message and a link. `back`: its text and address, by default the portal; `second`:
+    another link.
 
     `request_id` leads from a complaint to the log. It uses no template, so that a broken template engine
     cannot prevent it.
@@ -59,6 +61,9 @@ def message(
     body = "".join(f'<p class="keep">{say(sentence)}</p>\n' for sentence in sentences)
     if request_id is not None:
         body += f'<p class="small quiet keep">{say(Text("Request {id}", id=request_id))}</p>\n'
+    links = f'<a class="button full" href="{escape(address)}">{say(text)}</a>\n'
+    if second is not None:
+        links += f'<a class="button second full" href="{escape(second[1])}">{say(second[0])}</a>\n'
     site, heading = look.title(origin), say(title)
     return html(
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
@@ -69,8 +74,7 @@ def message(
         f'<header class="top">\n<a class="brand" href="{escape(prefix)}/">{mark(look, prefix)}'
         f'<span dir="auto">{escape(site)}</span></a>\n</header>\n<main class="middle">\n'
         f'<section class="card stack" aria-labelledby="title">\n<h1 id="title">{heading}</h1>\n{body}'
-        f'<a class="button full" href="{escape(address)}">{say(text)}</a>\n'
-        f"</section>\n</main>\n{foot(look, words)}</body>\n</html>\n",
+        f"{links}</section>\n</main>\n{foot(look, words)}</body>\n</html>\n",
         status=status,
         look=look,
         language=language,

@@ -131,6 +131,7 @@ def decide(need: Need, who: Principal | None, now: float) -> str:
         unknown = NoCredentials()
         # RFC 6750 section 3: a client that has no token yet asks for one with these.
         unknown.scope = need.scope
+        unknown.acr_values = next((" ".join(each.acr) for each in need.conditions if each.acr), "")
         raise unknown
     if need.conditions:
         missing = [each for condition in need.conditions for each in _missing(condition, who)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
@@ -108,9 +110,39 @@ async def test_a_person_without_the_factor_comes_back_to_a_page_that_says_so(
             refused = await browser.open("/vault?a=b")
             assert refused.status == 401
             assert "A stronger sign-in is needed" in browser.text
-            assert 'href="/oauth2/"' in browser.text
+            assert 'class="button full" href="/oauth2/"' in browser.text
         assert f'acr_values="{STRONG}"' in (refused.get("www-authenticate") or "")
         assert (await browser.open("/elsewhere")).status == 200
+
+
+async def test_a_person_who_chose_the_weaker_way_first_may_choose_again_at_once(tmp_path: Path) -> None:
+    async with site(tmp_path, more=MORE_ROUTES, seeded=seed(pool=BY_CODE, **DAY), sign_in=CHOICE) as at:
+        browser = at.browser()
+        sent = await browser.open("/vault?a=b")
+        assert urlsplit(sent.get("location") or "").path == "/oauth2/sign_in"
+        await browser.open(sent.get("location") or "")
+        await browser.submit(username=ALICE)
+        back = await browser.submit(password=PASSWORD)
+        assert back.get("location") == "/vault?a=b"
+        assert (await browser.open("/vault?a=b")).status == 401
+        (again,) = re.findall(r'href="([^"]+)">Sign in again<', browser.text)
+        await browser.open(unescape(again))
+        await browser.submit(username=ALICE)
+        assert 'name="password"' not in browser.text
+        await browser.submit(choice="EMAIL_OTP")
+        back = await browser.submit(code=await at.code("sign-in"))
+        assert back.get("location") == "/vault?a=b"
+        assert (await browser.open("/vault?a=b")).status == 200
+
+
+async def test_managed_login_is_asked_for_the_level_at_the_first_sign_in(tmp_path: Path) -> None:
+    async with managed_login.site(tmp_path, MORE_ROUTES) as at:
+        for path, wanted in (("/vault?a=b", [MORE]), ("/elsewhere", None)):
+            browser = at.browser()
+            sent = await browser.get(path, HTML)
+            leaves = await browser.get(sent.get("location") or "", HTML)
+            asked = parse_qs(urlsplit(leaves.get("location") or "").query)
+            assert asked.get("acr_values") == wanted
 
 
 async def takes_password(browser: Browser, username: str) -> bool:
