@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.aws.cognito_client import CognitoClient
-from gateway.aws.values import CognitoRefused, OwnUser, Passkey, PoolAddress
+from gateway.aws.values import CognitoRefused, OwnUser, Passkey, PoolAddress, UserSession
 
 # Developer guide, "Passkey": at most 20 for each user; ListWebAuthnCredentials returns as many at once.
 _MOST_PASSKEYS = 20
+# Two pages of ListUserSessions. A pool allows a user 20 sessions of tokens by default.
+_MOST_SESSIONS = 250
 # API reference, SetUserMFAPreference: second factor → member of the request.
 _FACTORS = {
     "SOFTWARE_TOKEN_MFA": "SoftwareTokenMfaSettings",
@@ -119,6 +121,58 @@ class OwnAccount:
         self._connection.call(
             "delete_web_authn_credential", AccessToken=access_token, CredentialId=passkey_id
         )
+
+    # --- sessions ---
+
+    def sessions(self, access_token: str) -> list[UserSession]:
+        """Return the user's sessions, the last used first; at most _MOST_SESSIONS."""
+        found: list[UserSession] = []
+        position: dict[str, str] = {}
+        while True:
+            answer = self._connection.call("list_user_sessions", AccessToken=access_token, **position)
+            found += [_session(each) for each in answer.get("Sessions") or () if each.get("SessionId")]
+            if not answer.get("NextToken") or len(found) >= _MOST_SESSIONS:
+                break
+            position = {"NextToken": answer["NextToken"]}
+        return sorted(found[:_MOST_SESSIONS], key=lambda each: each.active, reverse=True)
+
+    def end_session(self, access_token: str, session_id: str, *, linked: bool) -> None:
+        """Revoke a session; `linked`: also the browser's session that it came through, or those that came
+        through it. One that has ended is none to revoke."""
+        try:
+            self._connection.call(
+                "revoke_user_session",
+                AccessToken=access_token,
+                SessionId=session_id,
+                RevokeAssociatedSessions="LINKED" if linked else "NONE",
+            )
+        except CognitoRefused as refused:
+            if refused.code != "ResourceNotFoundException":
+                raise
+
+
+def _session(given: Mapping[str, Any]) -> UserSession:
+    location = given.get("LastLocation") or {}
+    # API reference: a country that could not be found out is called `unknown`.
+    place = [location.get(name) for name in ("City", "Country")]
+    created = given["CreateDate"].timestamp()
+    active = given.get("LastActiveDate")
+    return UserSession(
+        id=given["SessionId"],
+        client_id=given.get("ClientId") or "",
+        browser=given.get("SessionType") == "SSO",
+        created=created,
+        active=created if active is None else active.timestamp(),
+        device=_known(given.get("DeviceType")),
+        address=_known(given.get("LastIPAddress")),
+        place=", ".join(filter(None, map(_known, place))),
+        origin=given.get("OriginSessionId") or "",
+        current=bool(given.get("IsCurrentSession")),
+    )
+
+
+def _known(text: str | None) -> str:
+    return "" if text is None or text.casefold() == "unknown" else text
 
 
 def _passkey(given: Mapping[str, Any]) -> Passkey:

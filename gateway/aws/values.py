@@ -114,6 +114,27 @@ class Passkey:
 
 
 @dataclass(frozen=True, slots=True)
+class UserSession:
+    """A session of a user, in a pool that tracks them. Texts are Cognito's, and may be empty; times are Unix
+    times.
+
+    `browser`: it is one of managed login in a browser (SSO), not one of tokens; `origin`: the browser's
+    session that it came through; `current`: the one of the access token that asked.
+    """
+
+    id: str
+    client_id: str
+    browser: bool
+    created: float
+    active: float
+    device: str
+    address: str
+    place: str
+    origin: str
+    current: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Challenge:
     """A challenge that must be answered before Cognito issues tokens. `username` is the name that answers
     must use.

@@ -12,11 +12,13 @@ from gateway.aws.values import OwnUser
 from gateway.http.answers import Answer
 from gateway.pages.account_access import holder, read
 from gateway.pages.attributes import PREFIX, fields_for
+from gateway.pages.own_sessions import lists_sessions
 from gateway.pages.profile_fields import editable, unverified
 from gateway.pages.providers import is_federated
 from gateway.pages.second_factor import factors_of
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
+from gateway.sessions.session import Session
 from gateway.texts import Text
 
 if TYPE_CHECKING:
@@ -45,10 +47,10 @@ async def show(portal: Portal, page: PageRequest) -> Answer:
         return at
     turn, session = at
     own = await read(turn, session)
-    return own if isinstance(own, Answer) else await _page(turn, own)
+    return own if isinstance(own, Answer) else await _page(turn, session, own)
 
 
-async def _page(turn: Turn, own: OwnUser) -> Answer:
+async def _page(turn: Turn, session: Session, own: OwnUser) -> Answer:
     described = await turn.pool.described()
     # A provider's users have neither password nor second factor here.
     federated = is_federated(await turn.portal.id_claims(turn.page))
@@ -67,5 +69,6 @@ async def _page(turn: Turn, own: OwnUser) -> Answer:
         edits=bool(names),
         changes_password=not turn.pool.managed and not federated,
         factors=[] if federated else factors_of(described, own),
+        sessions=await lists_sessions(turn, session),
         passkeys=not federated and await turn.pool.takes_passkeys(turn.page.origin),
     )

@@ -51,7 +51,7 @@ _SIGNING_IN = frozenset(
 _SIGNED_IN = frozenset(
     {
         *("/", "/account", "/add_passkey", "/authenticator", "/change_password", "/delete_account"),
-        *("/passkeys", "/profile", "/second_factor", "/setup", "/verify_attribute"),
+        *("/passkeys", "/profile", "/second_factor", "/sessions", "/setup", "/verify_attribute"),
     }
 )
 Served = TypeVar("Served")

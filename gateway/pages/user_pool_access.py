@@ -66,7 +66,8 @@ class UserPoolAccess:
         self._never = sign_in.sign_up == "never"
         # Set when Cognito refused sign-up for this pool; until then a pool with unknown settings is tried.
         self._refused_until = 0.0
-        # The same of passkeys.
+        # The same of lists of sessions, and of passkeys.
+        self._no_sessions_until = 0.0
         self._no_passkeys_until = 0.0
 
     def need_own_pages(self) -> None:
@@ -155,6 +156,14 @@ class UserPoolAccess:
         unknown."""
         described = await self.settings.known()
         return described is None or covers(described.relying_party, origin)
+
+    @property
+    def lists_sessions(self) -> bool:
+        """Whether to ask for a user's sessions; not where Cognito said that the pool does not track them."""
+        return time.monotonic() >= self._no_sessions_until
+
+    def sessions_were_refused(self) -> None:
+        self._no_sessions_until = time.monotonic() + _CLOSED
 
     def passkeys_were_refused(self) -> None:
         self._no_passkeys_until = time.monotonic() + _CLOSED

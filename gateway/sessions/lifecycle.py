@@ -13,6 +13,7 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
@@ -50,6 +51,9 @@ _RETRY = 5.0
 # Seconds for renewals in progress at shutdown: Cognito may already have used up the old refresh token.
 _GRACE = 2.0
 _ID_BYTES = 16
+# Seconds. A sign-out of all sessions covers those that began before it, and other workers convert its time
+# between two clocks: the session that goes on begins clearly later.
+_APART = 0.1
 
 
 class Sessions:
@@ -382,6 +386,25 @@ class Sessions:
         Raises InvalidToken or NoKeys.
         """
         return await self._ending.everywhere(page, await self._made(pool, tokens))
+
+    async def end_others(self, page: PageRequest) -> bool:
+        """End all sessions of the page's user in this gateway but this browser's, which gets a new one with
+        the same tokens; return whether the store has recorded its end. Cognito is not told.
+
+        Raises SessionsUnavailable; then this browser's has ended too.
+        """
+        session, sent = page.session, session_cookies.sent(page.cookies)
+        assert session is not None, "only signed-in users have others"
+        assert sent is not None, "the session came with its cookies"
+        stored = await self._ending.over(sent[1], session, everywhere=True)
+        new = replace(session, id=secrets.token_hex(_ID_BYTES), created=self._clock() + _APART)
+        try:
+            ticket = await self._store.keep(new, until=self._ends(new))
+        except StoreUnavailable as unavailable:
+            raise SessionsUnavailable(str(unavailable)) from None
+        page.set_cookies += session_cookies.begun(page.cookies, new, ticket, max_age=self._max_age)
+        page.session = new
+        return stored
 
     async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignOutResult:
         """End the browser's session here, whatever is unavailable; return what else was reached.
