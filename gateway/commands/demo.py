@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 from gateway.commands.local_cognito import require_local_cognito
 from gateway.commands.support.flag_parser import Parser
 from gateway.commands.support.flags import Environ, port
+from gateway.config.shapes import LANGUAGE
 from gateway.errors import GatewayError
 from gateway.terminal import waiting_for
 
@@ -249,7 +250,12 @@ def _configuration(
         "metrics": {"address": running.metrics.removeprefix("http://")},
         "log": {"format": "text"},
         # Without one a warning would be logged after the demo's output.
-        "sign_in": {"session": {"secret_file": str(secret)}, "state_dir": str(folder)},
+        "sign_in": {
+            "session": {"secret_file": str(secret)},
+            "state_dir": str(folder),
+            # English first: for browsers that prefer none of them.
+            "languages": sorted(LANGUAGE.json["enum"], key=lambda tag: (tag != "en", tag)),
+        },
         "mcp": {"resource": f"{running.gateway}/mcp"} if with_mcp else None,
     }
     path = folder / "gateway.yaml"

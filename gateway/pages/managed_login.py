@@ -21,6 +21,7 @@ from gateway.observe.bridge import redact
 from gateway.pages import login_state, refusal_texts, respond
 from gateway.pages.attempts import ADDRESS, by_address
 from gateway.pages.login_state import LoginState
+from gateway.pages.negotiation import language_at_cognito
 from gateway.pages.portal import Portal
 from gateway.pages.providers import offered
 from gateway.pages.refusal_texts import RefusalText
@@ -62,6 +63,8 @@ async def start(portal: Portal, page: PageRequest) -> Answer:
     if (provider := page.query.get("identity_provider", "")) in offered(portal.config, pool):
         query["identity_provider"] = provider
     query |= _again_query(page, wanted.acr_values)
+    if language := language_at_cognito(page):
+        query["lang"] = language
     return respond.see_other(f"{domain}/oauth2/authorize?{urlencode(query)}")
 
 

@@ -6,11 +6,12 @@ Pure. Invariant: the result is one of those offered, whatever the browser sends,
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from gateway.http.headers import value_of
 from gateway.http.request import Request
 from gateway.sessions.cookies import Cookies
+from gateway.sessions.page_request import PageRequest
 
 COOKIE = "language"
 # Bytes and ranges of Accept-Language that are read: browsers send a tenth of it.
@@ -22,6 +23,13 @@ _RANGE = re.compile(
 )
 # The other Chinese script: its readers get what the ranges after it ask for.
 _OTHER_SCRIPT = re.compile(r"zh-(?:hant|tw|hk|mo)(?:-|$)")
+_TRADITIONAL = "zh-Hant"
+# The languages of managed login, as its parameter `lang` has them (Cognito developer guide, "Managed login
+# localization").
+_AT_COGNITO = {tag: tag for tag in ("de", "en", "es", "fr", "id", "it", "ja", "ko", "pt-BR")} | {
+    "zh-Hans": "zh-CN",
+    _TRADITIONAL: "zh-TW",
+}
 
 
 def language_of(request: Request, offered: Sequence[str], *, secure: bool, base: str) -> str:
@@ -34,18 +42,31 @@ def language_of(request: Request, offered: Sequence[str], *, secure: bool, base:
     return negotiated(value_of(request.head, b"accept-language"), offered)
 
 
+def language_at_cognito(page: PageRequest) -> str | None:
+    """Return the reader's language as managed login's parameter `lang`; None if managed login does not speak
+    it. What the reader chose on our pages comes first, whatever these offer."""
+    found = page.cookies.get(COOKIE)
+    if found not in _AT_COGNITO:
+        found = _wanted(value_of(page.request.head, b"accept-language"), _AT_COGNITO)
+    return None if found is None else _AT_COGNITO[found]
+
+
 def negotiated(accepted: bytes | None, offered: Sequence[str]) -> str:
     """Return the best of those offered (RFC 4647 section 3.4, "Lookup"), else the first.
 
     A range is shortened until it fits, so `de-CH` gets `de`; and what is left of it may be the beginning of
     one that is offered, so `pt` and `pt-PT` get `pt-BR`."""
+    return _wanted(accepted, offered) or offered[0]
+
+
+def _wanted(accepted: bytes | None, offered: Iterable[str]) -> str | None:
     for wanted in _ranges(accepted or b""):
         if wanted == "*":
             break
         found = _fitting(wanted, offered)
         if found is not None:
             return found
-    return offered[0]
+    return None
 
 
 def _ranges(accepted: bytes) -> list[str]:
@@ -64,9 +85,9 @@ def _matches(accepted: bytes) -> Iterator[re.Match[str]]:
             yield match
 
 
-def _fitting(wanted: str, offered: Sequence[str]) -> str | None:
+def _fitting(wanted: str, offered: Iterable[str]) -> str | None:
     if _OTHER_SCRIPT.match(wanted):
-        return None
+        return _TRADITIONAL if _TRADITIONAL in offered else None
     while wanted:
         for tag in offered:
             if tag.lower() == wanted:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.pages.catalogue import ENGLISH, LANGUAGES
 from tests.support.demos import taking_turns
 from tests.support.ports import free_port
 from tests.support.site import Browser
@@ -98,7 +99,9 @@ def test_taken_ports_are_replaced_and_sigterm_ends_it(tmp_path: Path) -> None:
             squatter.listen()
         except OSError:
             pass  # somebody else holds it: taken all the same
-        with demo(tmp_path, free_port()) as (process, printed):
+        port = free_port()
+        with demo(tmp_path, port) as (process, printed):
+            asyncio.run(speaks_all_languages(Browser(port)))
             api = re.search(
                 r"^sample API +http://127\.0\.0\.1:(\d+) +\(port 8080 is in use\)$", printed, re.M
             )
@@ -134,6 +137,14 @@ def test_the_demo_of_the_set_up_page_can_be_connected(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
     assert list(tmp_path.rglob("*gateway*")) == []
+
+
+async def speaks_all_languages(browser: Browser) -> None:
+    await browser.open("/oauth2/sign_in", "Accept-Language: nl")
+    assert '<html lang="en">' in browser.text
+    assert {*re.findall(r'name="language" value="([^"]+)"', browser.text)} == {*LANGUAGES} - {ENGLISH}
+    await browser.open("/oauth2/sign_in", "Accept-Language: de-AT")
+    assert ">Anmelden</button>" in browser.text
 
 
 async def connect(browser: Browser, **fields: str) -> None:

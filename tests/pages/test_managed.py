@@ -49,6 +49,34 @@ async def test_a_client_with_a_secret(tmp_path: Path) -> None:
         assert (await place.sign_in(place.browser())).get("location") == "/"
 
 
+@pytest.mark.parametrize(
+    ("accepted", "chosen", "lang"),
+    [
+        ("de-CH, en;q=0.5", None, "de"),
+        ("pt", None, "pt-BR"),
+        ("zh-CN", None, "zh-CN"),
+        ("zh-Hans-SG", None, "zh-CN"),
+        ("zh-HK", None, "zh-TW"),
+        ("nl, ko;q=0.5", None, "ko"),
+        ("nl", None, None),
+        ("*", None, None),
+        ("de", "ja", "ja"),
+        ("de", "zh-Hans", "zh-CN"),
+        ("de", "xx", "de"),
+    ],
+)
+async def test_cognito_is_told_the_readers_language(
+    tmp_path: Path, accepted: str, chosen: str | None, lang: str | None
+) -> None:
+    async with site(tmp_path) as place:
+        browser = place.browser()
+        if chosen is not None:
+            browser.jar["cognito_gateway_language"] = chosen
+        reply = await browser.get("/oauth2/start", f"Accept-Language: {accepted}")
+        assert reply.status == 303
+        assert dict(parse_qsl(urlsplit(reply.get("location") or "").query)).get("lang") == lang
+
+
 async def test_two_tabs_at_once(tmp_path: Path) -> None:
     async with site(tmp_path) as place:
         browser = place.browser()
