@@ -21,6 +21,11 @@ def check_mcp(typed: Typed, report: Report) -> None:
         return
     if section["registration"] == "native":
         _native(typed, report, section["resource"])
+        for name in ("client_documents", "redirect_uris"):
+            if section[name]:
+                key = f"mcp.{name}"
+                told = "has no effect with registration: native, which leaves clients to the user pool"
+                report.warning(typed.place(key), key, told)
         return
     sign_in, listen = typed.values["sign_in"], typed.values["listen"]
     if not sign_in["enabled"]:

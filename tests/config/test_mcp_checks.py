@@ -33,6 +33,18 @@ def said(folder: Path, mcp: str, *, pool: str = POOL, more: str = "") -> str:
         (f"{MCP}, redirect_uris: ['http://app.example/cb']", POOL, "", "must be https"),
         (f"{MCP}, client_documents: [127.0.0.1]", POOL, "", "must be a public host name"),
         (f"{MCP}, registration: native", POOL, "", "native needs a user pool with clients: bound"),
+        (
+            f"{MCP}, registration: native, client_documents: [client.example.com]",
+            BOUND,
+            "",
+            "warning: mcp.client_documents: has no effect with registration: native",
+        ),
+        (
+            f"{MCP}, registration: native, redirect_uris: ['https://app.example/cb']",
+            BOUND,
+            "",
+            "warning: mcp.redirect_uris: has no effect with registration: native",
+        ),
         (MCP, POOL, "", "warning: mcp: sign_in.session.secret_file is not set"),
         (
             MCP,
