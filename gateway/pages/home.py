@@ -17,6 +17,7 @@ from gateway.http.answers import Answer
 from gateway.http.navigation import shown_to_a_person
 from gateway.pages import signed_out
 from gateway.pages.badge import CONNECTED, NOT_CONNECTED
+from gateway.pages.example_route import example_path
 from gateway.pages.providers import is_federated
 from gateway.pages.recent import may_manage
 from gateway.pages.respond import see_other
@@ -86,7 +87,8 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
     pool = portal.pages.pool(session.pool_id)
     groups = page.principal.claims.groups if page.principal is not None else ()
     token = session.access if reveals == "token" else None
-    command = ["curl", "-H", f"Authorization: Bearer {token}", page.origin + "/"]
+    path = "/" if token is None else _example(portal, page)
+    command = ["curl", "-H", f"Authorization: Bearer {token}", page.origin + path]
     shows = portal.config.sign_in.show_tokens
     return await portal.pages.show(
         page,
@@ -98,6 +100,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         second=second,
         initial=initial(name),
         pool=session.pool_id,
+        base_url=page.origin,
         groups=groups,
         has_token=shows,
         token=token,
@@ -113,6 +116,11 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
         aws_problem=aws_problem,
         after=f"{page.prefix}/sign_in?notice=signed_out",
     )
+
+
+def _example(portal: Portal, page: PageRequest) -> str:
+    assert page.principal is not None, "the portal is shown to signed-in users"
+    return example_path(portal.config.routes, page.principal, page.now)
 
 
 async def _aws(

@@ -7,6 +7,8 @@ import re
 import shlex
 from pathlib import Path
 
+import pytest
+
 from gateway.pages.home import initial, moment
 from tests.support.site import ALICE, PASSWORD, Browser, Site, seed, site, with_identity_pool
 from tests.support.wire import get, once
@@ -45,6 +47,31 @@ async def test_the_home_page_shows_the_user_and_the_api(tmp_path: Path) -> None:
         other = at.browser()
         await other.open("/oauth2/")
         assert other.location == "/oauth2/sign_in"
+
+
+ROUTES = """routes:
+  - {path: /public, auth: none}
+  - {path: /reports/**, groups: [nobody]}
+  - {path: /reports/2026}
+  - {path: /things/*}
+  - {path: /admin, methods: [POST]}
+  - {path: "/two words"}
+  - {path: /vault, groups: [nobody]}
+  - {path: /items/latest, groups: [editors]}
+"""
+
+
+@pytest.mark.parametrize(("routes", "path"), [(ROUTES, "/items/latest"), ("", "/")])
+async def test_the_command_calls_a_route_that_answers_this_person(
+    tmp_path: Path, routes: str, path: str
+) -> None:
+    async with site(tmp_path, more=routes) as at:
+        browser = await signed_in(at)
+        assert '<dd class="keep">http://api.test</dd>' in browser.text
+        await browser.submit()
+        command = shlex.split(value_of(browser, "curl"))
+        assert command[-1] == f"http://api.test{path}"
+        assert (await once(at.worker.port, get(path, command[2]))).status == 200
 
 
 SCRIPTS = [
