@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import subprocess
-import urllib.parse
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +14,12 @@ import yaml
 from gateway.observe.metrics import METRICS, PREFIX
 from tests.support.ports import free_port
 from tests.support.programs import Served, pinned, serving, started, until
+from tests.support.prometheus import DASHBOARD, api, names, queries
 from tests.support.rendering import CHART, objects, of_kind, program, run, shape
 from tests.support.tokens import KeyPair, access_claims, sign
-from tests.support.wire import Upstream, get, once
+from tests.support.wire import Upstream
 
-DASHBOARD = CHART / "files" / "dashboard.json"
 KEY, FORGER = KeyPair.generate("key-1"), KeyPair.generate("key-2")
-# Grafana's variables, as its "All" and a short interval set them.
-VARIABLES = {"$job": ".*", "$instance": ".*", "$__rate_interval": "30s"}
-HISTOGRAM = ("_bucket", "_sum", "_count")
-
-
-def panels() -> Iterator[dict[str, Any]]:
-    for panel in json.loads(DASHBOARD.read_text())["panels"]:
-        if panel["type"] != "row":
-            yield panel
-
-
-def queries() -> list[tuple[str, str]]:
-    found = []
-    for panel in panels():
-        for target in panel["targets"]:
-            text = target["expr"]
-            for name, value in VARIABLES.items():
-                text = text.replace(name, value)
-            found.append((f"{panel['title']} {target['refId']}", text))
-    return found
-
-
-def names(text: str) -> set[str]:
-    """The metrics a query names, histograms without their suffix."""
-    found = set()
-    for name in re.findall(rf"{PREFIX}[a-z_]+", text):
-        base = next((name.removesuffix(s) for s in HISTOGRAM if name.endswith(s)), name)
-        found.add(base)
-    return found
 
 
 @pytest.mark.engine
@@ -100,13 +68,6 @@ async def traffic(served: Served) -> None:
     assert (await served.bearer(sign(FORGER, access_claims()))).status == 401
     assert (await served.ask("/")).status == 401
     assert (await served.ask("/a//b")).status == 400
-
-
-async def api(port: int, path: str, **query: str) -> Any:
-    reply = await once(port, get(f"/api/v1/{path}?{urllib.parse.urlencode(query)}", "Connection: close"))
-    answer = json.loads(reply.body)
-    assert answer["status"] == "success", answer
-    return answer["data"]
 
 
 def scraped(metadata: dict[str, Any]) -> set[str]:

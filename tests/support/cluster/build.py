@@ -33,8 +33,8 @@ _VERSION = {
 # which folder below `crds` they are kept.
 _CRDS = (
     (
-        "github.com/prometheus-operator/prometheus-operator@v0.85.0",
-        "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+        "github.com/prometheus-operator/prometheus-operator@v0.90.1",
+        "h1:n/+FkLB6WpftBxJC8IEHrWXSA6uzNTocFmwU/ACkfeg=",
         "example/prometheus-operator-crd/monitoring.coreos.com_{servicemonitors,prometheusrules}.yaml",
         "",
     ),
@@ -94,6 +94,7 @@ def build() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     _compile(found, "pause", folder)
     _compile(found, "kube", folder)
+    _compile(found, "prometheus-config", folder)
     for name in PARTS:
         link = folder / name
         link.unlink(missing_ok=True)

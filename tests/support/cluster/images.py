@@ -75,8 +75,13 @@ def _kept() -> Path:
 
 
 def pause_archive(folder: Path) -> Path:
-    """Return an archive of the image for sandboxes: one program, in the layout of `docker save`."""
-    return _archive(folder, "pause", {"/pause": programs() / "pause"}, "/pause")
+    """Return an archive of the image for sandboxes, pause:local."""
+    return built_archive(folder, "pause")
+
+
+def built_archive(folder: Path, name: str) -> Path:
+    """Return an archive of the image NAME:local: one program of the cluster's own."""
+    return _archive(folder, name, {f"/{name}": programs() / name}, f"/{name}")
 
 
 def program_archive(folder: Path, name: str, program: str) -> Path:
