@@ -11,6 +11,8 @@ import pytest
 
 from gateway.pages.catalogue import LANGUAGES, texts
 from gateway.pages.negotiation import negotiated
+from tests.support.chromium import chromium, looking
+from tests.support.journeys import JOURNEYS, Journey
 from tests.support.site import ALICE, HTML, PASSWORD, POOL, Browser, site
 from tests.support.wire import get, once
 
@@ -122,6 +124,8 @@ _LABELS = {"aria-label", "title", "placeholder", "alt", "content"}
 # Names and values, which are the same in every language.
 _DATA = re.compile(
     rf"{_BEGIN}|{_END}|api\.test|{re.escape(ALICE)}|{POOL}|Alice Example|admins|editors|eu-central-1\w*"
+    # A passkey's name is Cognito's, and a client's its own.
+    r"|https?://[\w.:/-]+|localhost|us-east-1_\w+|\bPasskey\b|\bProbe\b"
     r"|\d\d:\d\d UTC|\d+ \w+ \d+, \d\d:\d\d UTC|width=device-width, initial-scale=1|light dark|noindex|utf-8"
 )
 
@@ -136,7 +140,8 @@ class _Seen(HTMLParser):
         self._hidden = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._hidden = tag in {"script", "style"}
+        # A text area holds what is copied or typed, such as a key.
+        self._hidden = tag in {"script", "style", "textarea"}
         given = {name: value or "" for name, value in attrs}
         names = _LABELS | {
             "data-shown",
@@ -174,8 +179,9 @@ def marked(folder: Path) -> str:
         text: f"{_BEGIN}{text}{_END}" if other is None else [f"{_BEGIN}{other}{_END}"] * forms
         for text, other in texts().items()
     }
-    (folder / "marked.json").write_text(json.dumps({"de": every}))
-    return "languages: [de], appearance: {messages_file: marked.json}"
+    file = folder / "marked.json"
+    file.write_text(json.dumps({"de": every}))
+    return f"languages: [de], appearance: {{messages_file: '{file}'}}"
 
 
 async def _look(browser: Browser, found: dict[str, list[str]], target: str) -> None:
@@ -214,6 +220,25 @@ async def test_every_word_of_the_set_up_page_is_in_the_catalogues(tmp_path: Path
         await browser.submit(setup_code="wrong", user_pool_id="x")
         found |= {"refused": words} if (words := unmarked(browser.text)) else {}
     assert not found
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("journey", JOURNEYS)
+async def test_every_word_that_a_person_meets_is_in_the_catalogues(tmp_path: Path, journey: Journey) -> None:
+    found: dict[str, list[str]] = {}
+    seen = 0
+    async with chromium() as browser, looking(browser, locale="de") as page:
+
+        async def eye(name: str, *, lasting: bool = True) -> None:
+            nonlocal seen
+            del lasting
+            text = await page.content()
+            seen += text.count(_BEGIN)
+            found.update({name: words} if (words := unmarked(text)) else {})
+
+        await journey(page, eye, marked(tmp_path))
+    assert seen
+    assert not found, found
 
 
 def test_a_word_outside_the_catalogues_is_found() -> None:
