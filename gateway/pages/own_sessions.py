@@ -16,6 +16,7 @@ from gateway.http.answers import Answer
 from gateway.pages import refusal_texts
 from gateway.pages.account_access import ended, holder
 from gateway.pages.home import Moment, moment
+from gateway.pages.refusal_texts import RefusalText
 from gateway.pages.respond import see_other
 from gateway.pages.turn import Turn
 from gateway.sessions.page_request import PageRequest
@@ -32,6 +33,9 @@ NOTICES = {
 }
 # API reference, ListUserSessions: the pool does not track sessions, or its tier cannot.
 _UNTRACKED = frozenset({"OperationNotEnabledException", "FeatureUnavailableInTierException"})
+# The sessions in this process that are checked after one was ended: as many as pools allow a user by
+# default.
+_MOST_HERE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +74,35 @@ async def end(portal: Portal, page: PageRequest) -> Answer:
     if isinstance(at, Answer):
         return at
     turn, session = at
-    if turn.admit([]) is not None:
-        return await _list(turn, session)
+    if refusal_text := turn.admit([]):
+        return await _list(turn, session, refusal_text=refusal_text)
     others, chosen = page.form.get("others") == "yes", page.form.get("session", "")
     try:
         count = await turn.ask_own(lambda own: _end(own, session.access, None if others else chosen))
     except GatewayError as error:
         return await _refused(turn, error)
-    turn.audit("sessions_ended" if others else "session_ended", session)
     if others:
+        turn.audit("sessions_ended", session)
         # Those in this gateway at once: their access tokens would be accepted until they expire.
         await portal.sessions.end_others(page)
+    elif count:
+        turn.audit("session_ended", session)
+        await _end_here(turn, session)
     notice = "others" if others else "one"
-    return (
-        see_other(f"{page.prefix}/sessions?notice={notice}")
-        if count or others
-        else await _list(turn, session)
-    )
+    # Where it had ended already, the list says so.
+    return see_other(f"{page.prefix}/sessions" + (f"?notice={notice}" if count or others else ""))
+
+
+async def _end_here(turn: Turn, session: Session) -> None:
+    """End the sessions in this process that Cognito has just ended: its list does not say which they are, so
+    each token is shown to Cognito."""
+    sessions = turn.portal.sessions
+    for other in sessions.others(session)[:_MOST_HERE]:
+        try:
+            await turn.ask_own(lambda own, other=other: own.read(other.access))  # type: ignore[misc]
+        except GatewayError as error:
+            if refusal_texts.own_account(error) == refusal_texts.ENDED:
+                await sessions.end_other(other)
 
 
 def _end(own: OwnAccount, access: str, chosen: str | None) -> int:
@@ -122,7 +138,7 @@ def _leads_elsewhere(browser: UserSession, found: Sequence[UserSession], here: f
     return browser.browser and not any(each.origin == browser.id and each.id in here for each in found)
 
 
-async def _list(turn: Turn, session: Session) -> Answer:
+async def _list(turn: Turn, session: Session, *, refusal_text: RefusalText | None = None) -> Answer:
     try:
         found = await turn.ask_own(lambda own: own.sessions(session.access))
     except GatewayError as error:
@@ -131,6 +147,7 @@ async def _list(turn: Turn, session: Session) -> Answer:
     return await turn.show(
         "sessions",
         Text("Where you're signed in"),
+        refusal_text=refusal_text,
         notice=NOTICES.get(turn.page.query.get("notice", "")),
         sessions=shown,
         others=any(not each.current for each in shown),

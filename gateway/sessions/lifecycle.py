@@ -406,6 +406,19 @@ class Sessions:
         page.session = new
         return stored
 
+    def others(self, session: Session) -> list[Session]:
+        """Return the other sessions of this session's user that this process has in use."""
+        user = session.pool_id, session.subject
+        found = [live.session for live in list(self.live.values()) if live.session is not None]
+        return [each for each in found if (each.pool_id, each.subject) == user and each.id != session.id]
+
+    async def end_other(self, session: Session) -> None:
+        """End a session that `others` returned, which Cognito has ended; what the store cannot record now is
+        retried."""
+        live = self.live.get(session.id)
+        if live is not None and live.session is not None:
+            await self._ending.over(live.ticket, live.session)
+
     async def sign_out(self, page: PageRequest, *, everywhere: bool = False) -> SignOutResult:
         """End the browser's session here, whatever is unavailable; return what else was reached.
 

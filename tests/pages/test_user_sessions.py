@@ -88,6 +88,12 @@ async def test_one_is_ended_and_this_one_goes_on(tmp_path: Path) -> None:
         assert (await other.open("/api")).status == 200
         (line,) = await at.logged("account_changed")
         assert line["change"] == "session_ended"
+        # The other browser's ends here at once too, although its access token is good for an hour.
+        await browser.open(PAGE)
+        await browser.submit(form=0)
+        assert names(browser) == ["This browser"]
+        assert (await other.open("/api")).status == 302
+        assert (await browser.open("/api")).status == 200
 
 
 @pytest.mark.parametrize("store", ["cookie", "memory"])
@@ -157,7 +163,10 @@ async def test_nobody_ends_a_session_of_another_user(tmp_path: Path) -> None:
         await browser.post(target, {**fields, "session": mine["SessionId"]})
         assert browser.location == PAGE
         assert renews(at, refresh)
-        assert at.log("account_changed") == []
+        await browser.open(PAGE)
+        await browser.submit(form=0)
+        (line,) = await at.logged("account_changed")
+        assert line["change"] == "session_ended", "hers alone, and once"
 
 
 async def test_a_pool_that_tracks_none_shows_none(tmp_path: Path) -> None:
