@@ -168,13 +168,30 @@ async def setup(page: Page, eye: Eye, lines: str) -> None:
 
 
 async def several(page: Page, eye: Eye, lines: str) -> None:
-    """Two pools to choose from."""
+    """Two pools to choose from; providers beside our own form; what managed login comes back with."""
     document = seed()
     (pool,) = document["UserPools"]
     other = {**pool, "Id": OTHER, "Clients": [{**pool["Clients"][0], "ClientId": "otherclient"}]}
     async with _site(lines, seeded={"UserPools": [pool, other]}) as at:
         await page.goto(f"{at.url}/oauth2/sign_in")
         await eye("choose-pool")
+        path = at.folder / "gateway.yaml"
+        written = path.read_text().replace(
+            '"identity_pool_id"', f'"domain": "{at.local.url}", "identity_pool_id"'
+        )
+        own = written.replace("sign_in: {", "sign_in: {providers: [{name: Google}, {name: Staff}], ", 1)
+        for document, opened, name in (
+            (own, f"sign_in?pool={POOL}", "providers"),
+            (
+                written.replace("sign_in: {", "sign_in: {pages: managed, ", 1),
+                "callback?error=denied",
+                "managed",
+            ),
+        ):
+            path.write_text(document)
+            await at.worker.reload(at.source.load().config)
+            await page.goto(f"{at.url}/oauth2/{opened}")
+            await eye(name)
 
 
 async def consent(page: Page, eye: Eye, lines: str) -> None:
