@@ -12,18 +12,9 @@ import pytest
 from local_cognito.errors import AwsError
 from tests.support.chromium import chromium, looking
 from tests.support.looks import wrong_with
-from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Browser, Site, seed, site
+from tests.support.site import ALICE, CLIENT, PASSWORD, POOL, Browser, Site, seed, site, track
 
 PAGE = "/oauth2/sessions"
-
-
-def track(at: Site) -> None:
-    at.local.call(
-        "SetUserPoolSessionConfiguration",
-        UserPoolId=POOL,
-        UserSessionTracking="ENABLED",
-        TokenSession={"MaxPerUser": 20},
-    )
 
 
 async def signed_in(at: Site, address: str = "") -> Browser:

@@ -29,6 +29,7 @@ from tests.support.site import (
     second_factors,
     seed,
     site,
+    track,
     with_identity_pool,
 )
 from tests.support.virtual_passkeys import virtual_passkeys
@@ -57,6 +58,10 @@ async def accounts(page: Page, eye: Eye, lines: str) -> None:
     document["UserPools"][0]["Users"][0]["Attributes"] |= PHONE
     async with _site(lines, seeded=document) as at:
         second_factors(at, email=True)
+        track(at)
+        # Somewhere else.
+        password = {"USERNAME": ALICE, "PASSWORD": PASSWORD}
+        at.local.call("InitiateAuth", ClientId=CLIENT, AuthFlow="USER_PASSWORD_AUTH", AuthParameters=password)
         await at.settled()
         await page.goto(f"{at.url}/oauth2/sign_in")
         await eye("sign-in")
@@ -84,7 +89,7 @@ async def accounts(page: Page, eye: Eye, lines: str) -> None:
         await eye("portal-aws", lasting=False)
         await page.goto(f"{at.url}/oauth2/change_password")
         await eye("change-password")
-        for name in ("account", "profile", "authenticator", "delete_account"):
+        for name in ("account", "sessions", "profile", "authenticator", "delete_account"):
             await page.goto(f"{at.url}/oauth2/{name}")
             await eye(f"own-{name.replace('_', '-')}")
         await page.fill("#name", "someone else")
@@ -180,15 +185,13 @@ async def several(page: Page, eye: Eye, lines: str) -> None:
             '"identity_pool_id"', f'"domain": "{at.local.url}", "identity_pool_id"'
         )
         own = written.replace("sign_in: {", "sign_in: {providers: [{name: Google}, {name: Staff}], ", 1)
-        for document, opened, name in (
+        managed = written.replace("sign_in: {", "sign_in: {pages: managed, ", 1)
+        for configuration, opened, name in (
             (own, f"sign_in?pool={POOL}", "providers"),
-            (
-                written.replace("sign_in: {", "sign_in: {pages: managed, ", 1),
-                "callback?error=denied",
-                "managed",
-            ),
+            (managed, f"sign_in?pool={POOL}&notice=everywhere", "managed"),
+            (managed, "callback?error=denied", "sign-in-failed"),
         ):
-            path.write_text(document)
+            path.write_text(configuration)
             await at.worker.reload(at.source.load().config)
             await page.goto(f"{at.url}/oauth2/{opened}")
             await eye(name)

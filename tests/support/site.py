@@ -285,6 +285,16 @@ def second_factors(at: Site, setting: str = "OPTIONAL", *, email: bool = False) 
     )
 
 
+def track(at: Site) -> None:
+    """Let the pool track its users' sessions."""
+    at.local.call(
+        "SetUserPoolSessionConfiguration",
+        UserPoolId=POOL,
+        UserSessionTracking="ENABLED",
+        TokenSession={"MaxPerUser": 20},
+    )
+
+
 def prefer(at: Site, username: str = ALICE, **settings: Any) -> None:
     at.local.call("AdminSetUserMFAPreference", UserPoolId=POOL, Username=username, **settings)
 
