@@ -481,7 +481,7 @@ async def test_a_form_without_its_token_is_refused(tmp_path: Path) -> None:
 SIGNED_IN = frozenset(
     {
         *("/", "/add_passkey", "/authenticator", "/change_password", "/delete_account", "/passkeys"),
-        *("/profile", "/second_factor", "/setup", "/verify_attribute"),
+        *("/profile", "/second_factor", "/sessions", "/setup", "/verify_attribute"),
     }
 )
 
