@@ -65,6 +65,25 @@ async def test_signing_in_takes_a_keyboard_only(tmp_path: Path) -> None:
         assert b"/app" in [request.target for request in at.upstream.requests]
 
 
+async def test_a_pressed_button_is_busy_until_there_is_an_answer(tmp_path: Path) -> None:
+    async with site(tmp_path) as at, chromium() as browser, looking(browser) as page:
+        await page.goto(f"{at.url}/oauth2/sign_in")
+        # After the page's own listener; the next page can still read it.
+        await page.evaluate(
+            "addEventListener('submit', ({ submitter: { ariaBusy, ariaDisabled } }) => "
+            "sessionStorage.setItem('pressed', `${ariaBusy} ${ariaDisabled}`))"
+        )
+        await page.click("main button[type=submit]")
+        assert await page.locator("[aria-busy]").count() == 0, "a field is empty: nothing was sent"
+        await page.fill("#username", ALICE)
+        await page.fill("#password", PASSWORD)
+        await page.click("main button[type=submit]")
+        await page.wait_for_url(f"{at.url}/oauth2/")
+        assert await page.evaluate("sessionStorage.getItem('pressed')") == "true true"
+        await page.go_back()
+        assert await page.locator("[aria-busy]").count() == 0
+
+
 async def test_without_a_script_everything_is_there(tmp_path: Path) -> None:
     async with (
         site(tmp_path) as at,

@@ -131,6 +131,7 @@ for (const element of all("[data-seconds]")) {
 }
 function ready(button) {
   button.removeAttribute("aria-disabled");
+  button.removeAttribute("aria-busy");
 }
 
 // --- one press of a button is one request ---
@@ -143,7 +144,10 @@ for (const form of all("form")) {
       return;
     }
     sent = true;
-    if (pressed) pressed.setAttribute("aria-disabled", "true");
+    if (!pressed) return;
+    // Not `disabled`, which would leave out the button's own value.
+    pressed.setAttribute("aria-disabled", "true");
+    pressed.setAttribute("aria-busy", "true");
   });
   // The page comes back from the browser's own cache, button pressed.
   addEventListener("pageshow", (event) => {

@@ -45,6 +45,7 @@ const ask = async (form) => {
   const button = form.querySelector("[type=submit]");
   tell("");
   button.setAttribute("aria-disabled", "true");
+  button.setAttribute("aria-busy", "true");
   try {
     if (!window.PublicKeyCredential) throw new TypeError("no passkeys here");
     const options = JSON.parse(form.dataset.options);
@@ -56,6 +57,7 @@ const ask = async (form) => {
   } catch (error) {
     tell(PROBLEMS[error.name] || "unsupported");
     button.removeAttribute("aria-disabled");
+    button.removeAttribute("aria-busy");
   }
 };
 for (const form of document.querySelectorAll("[data-passkey=get], [data-passkey=create]")) {
