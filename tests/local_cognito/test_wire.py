@@ -65,7 +65,7 @@ async def test_an_operation_answers(wire: Wire) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["", "ListUserPools", "DynamoDB.ListTables", TARGET + "ListIdentityProviders", TARGET]
+    "target", ["", "ListUserPools", "DynamoDB.ListTables", TARGET + "GetCSVHeader", TARGET]
 )
 async def test_unknown_operations_are_an_aws_error(wire: Wire, target: str) -> None:
     status, answer, _ = await wire.post(target)
