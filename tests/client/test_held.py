@@ -46,18 +46,19 @@ async def raw(port: int, data: bytes) -> socket.socket:
 
 
 class Pouring:
-    """Sends without a buffer beside the kernel's, and knows how far it is."""
+    """Sends the same bytes again and again without a buffer beside the kernel's, and knows how far it is."""
 
-    def __init__(self, sock: socket.socket, data: memoryview) -> None:
+    def __init__(self, sock: socket.socket, piece: bytes, total: int) -> None:
         self.sent = 0
+        self.total = total
         self._sock = sock
-        self._data = data
+        self._piece = piece
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        while piece := self._data[self.sent : self.sent + 16 * KIB]:
-            await loop.sock_sendall(self._sock, piece)
-            self.sent += len(piece)
+        while self.sent < self.total:
+            await loop.sock_sendall(self._sock, self._piece)
+            self.sent += len(self._piece)
 
 
 async def each_holds(gateway: Running, data: bytes, served: int, *, rest: float = 2.5) -> float:
@@ -188,21 +189,21 @@ async def test_a_body_that_is_not_read_stays_in_the_kernel(tmp_path: Path, kind:
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         await may.wait()
 
-    sent = {
-        "counted": get("/", "Content-Length: 100000000", method="POST") + b"x" * 48_000_000,
-        "chunked": get("/", "Transfer-Encoding: chunked", method="POST")
-        + (b"2000\r\n%b\r\n" % (b"x" * 8192)) * 6000,
-        "chunks of one byte": get("/", "Transfer-Encoding: chunked", method="POST")
-        + b"1\r\nx\r\n" * 8_000_000,
+    line = "Content-Length: 1000000000" if kind == "counted" else "Transfer-Encoding: chunked"
+    piece = {
+        "counted": b"x" * 16 * KIB,
+        "chunked": b"2000\r\n%b\r\n" % (b"x" * 8192) * 2,
+        "chunks of one byte": b"1\r\nx\r\n" * 3000,
     }[kind]
     async with running(tmp_path, OPEN, upstream=Upstream(script=deaf)) as gateway:
         # Not by a transport: its buffer may have room for twice what is in it, and that is measured too.
-        with await raw(gateway.port, sent[:100]) as sock:
+        with await raw(gateway.port, get("/", line, method="POST")) as sock:
             await until(lambda: gateway.worker.connections)
             before = allocated()
-            pouring = Pouring(sock, memoryview(sent)[100:])
+            # More than the kernel's largest buffers of both connections hold.
+            pouring = Pouring(sock, piece, total=200_000_000)
             sending = asyncio.create_task(pouring.run())
-            assert await at_rest(lambda: pouring.sent) < len(sent) - 100
+            assert await at_rest(lambda: pouring.sent) < pouring.total
             (connection,) = gateway.worker.connections
             assert connection.held <= 32 * KIB
             # The upstream's buffer and the tasks of this test are within it.
