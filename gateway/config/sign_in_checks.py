@@ -32,13 +32,18 @@ def check_sign_in(typed: Typed, report: Report) -> None:
         return
     lacking = [(path, pool["id"]) for path, pool in places if pool["domain"] is None]
     managed = sign_in["pages"] == "managed"
+    # In a file of its own, which only the set-up page writes: it cannot be corrected in this one.
+    stored = typed.place(places[0][0]).label != typed.place("").label
     if len(lacking) == len(places):
         url = "https://PREFIX.auth.REGION.amazoncognito.com"
         for key, set_, what in (
             ("sign_in.providers", bool(providers), "providers sign people in through managed login"),
             ("sign_in.pages", managed, "managed login is there"),
         ):
-            if set_:
+            if set_ and stored:
+                message = f"ignored: the user pool that the set-up page stored has no domain, and {what}"
+                report.warning(typed.place(key), key, message)
+            elif set_:
                 message = f"needs the user pool's domain, because {what}: set {places[0][0]}.domain ({url})"
                 report.mistake(typed.place(key), key, message)
         return

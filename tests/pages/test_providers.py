@@ -170,6 +170,19 @@ def test_what_is_missing_is_said(tmp_path: Path, pool: str, sign_in: str, told: 
     assert any(told in line for line in about) if told is not None else about == []
 
 
+@pytest.mark.parametrize("sign_in", ["pages: managed", "providers: [{name: Google}]"])
+def test_a_pool_that_the_set_up_page_stored_needs_no_domain(tmp_path: Path, sign_in: str) -> None:
+    """Nobody could start the gateway again: the page asks for none, and writes that file alone."""
+    path, state = tmp_path / "gateway.yaml", tmp_path / "state"
+    state.mkdir()
+    (state / "connection.yaml").write_text(f"cognito: {{user_pools: [{{{POOL}}}]}}\n")
+    path.write_text(f"sign_in: {{{sign_in}, state_dir: {state}}}\n")
+    config, report = examine(path, {})
+    assert config is not None
+    assert not config.cognito.user_pools[0].managed
+    assert any("ignored: the user pool that the set-up page stored has no domain" in x for x in report.lines)
+
+
 @pytest.mark.engine
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_form_with_buttons_is_legible(tmp_path: Path, scheme: str) -> None:
