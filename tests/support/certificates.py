@@ -13,6 +13,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 _DAY = datetime.timedelta(days=1)
+# With the identifiers of both keys, this is what RFC 5280 requires, and default contexts since Python 3.13.
+_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,9 @@ class Authority:
         self.file = folder / f"{name}.pem"
         builder = _builder(self._name, self._name, self._key)
         builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        builder = builder.add_extension(_SIGNS, critical=True)
+        own = x509.SubjectKeyIdentifier.from_public_key(self._key.public_key())
+        builder = builder.add_extension(own, critical=False)
         self.file.write_bytes(_pem(builder.sign(self._key, hashes.SHA256())))
 
     def sign(self, name: str, *subjects: str, shift: datetime.timedelta = datetime.timedelta()) -> Pair:
@@ -41,6 +56,8 @@ class Authority:
         It is valid from a day ago until in a day; `shift` moves both."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(_named(name), self._name, key, shift)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        builder = builder.add_extension(issuer, critical=False)
         if subjects:
             names = x509.SubjectAlternativeName([_subject(each) for each in subjects])
             builder = builder.add_extension(names, critical=False)
