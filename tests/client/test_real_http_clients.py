@@ -28,7 +28,7 @@ async def test_two_hundred_requests_over_a_few_connections(tmp_path: Path, name:
         token = tokens(gateway)["@USER@"]
         answered = await answers_to(tmp_path, name, f"http://127.0.0.1:{door.port}", token, todo)
         seen = seen_file.new()
-        assert deceived(seen, await recorded(gateway)) == []
+        assert deceived(seen, await recorded(gateway, seen)) == []
     lines = {each["path"]: each for each in seen}
     assert len(seen) == len(lines) == len(todo)
     wrong = []

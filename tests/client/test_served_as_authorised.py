@@ -52,7 +52,7 @@ async def one_by_one(folder: Path, url: str, seen: SeenFile) -> list[str]:
                 differs.append(f"{title}: {[each.status for each in got]} in place of {row.answers}")
             else:
                 differs += [f"{title}: {each}" for each in unlike(row, new)]
-        differs += deceived(everything, await recorded(gateway))
+        differs += deceived(everything, await recorded(gateway, everything))
         seen.new()
     print(f"itself refused: {', '.join(refused) or 'nothing'}")
     assert len(refused) < len(ROWS) / 50
@@ -72,7 +72,7 @@ async def all_at_once(folder: Path, url: str, seen: SeenFile) -> list[str]:
         await asyncio.gather(*map(some, range(4)))
         everything = seen.new()
         assert len(everything) > sum(row.answers.count(200) for row in rows) * 0.9
-        return deceived(everything, await recorded(gateway), whole=False)
+        return deceived(everything, await recorded(gateway, everything), whole=False)
 
 
 async def answered_early(folder: Path, url: str) -> list[str]:
