@@ -22,10 +22,6 @@ from gateway.commands.support.loopback import Loopback
 from gateway.errors import GatewayError, Refusal
 from gateway.sessions.token_endpoint import redeem
 
-# The default of --callback-port; registered for nothing by IANA that developers run.
-PORT = 8765
-# Seconds to sign in: time to find one's phone.
-PATIENCE = 600.0
 # Characters of the provider's message.
 _SHOWN = 300
 # Variables that say that a browser can be shown: X11, Wayland, a chosen program, Windows behind WSL.
@@ -37,8 +33,8 @@ class BrowserSignIn:
     """The options of a sign-in with a browser. `resource`: what the access token is bound to (RFC 8707)."""
 
     domain: str
-    port: int = PORT
-    patience: float = PATIENCE
+    port: int
+    patience: float
     opens: bool = True
     identity_provider: str | None = None
     username: str | None = None

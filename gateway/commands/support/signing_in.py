@@ -38,6 +38,11 @@ if TYPE_CHECKING:
     from gateway.aws.user_pool import UserPoolClient
     from gateway.config.model import Config, UserPool
 
+# The default of --callback-port: registered by IANA for nothing that developers run.
+_CALLBACK_PORT = 8765
+# Seconds of --timeout by default: time to find one's phone.
+_BROWSER_TIMEOUT = 600.0
+
 
 def sign_in_flags(parser: Parser) -> None:
     """Add the flags that choose how and at which pool to sign in."""
@@ -99,17 +104,17 @@ def browser_flags(parser: Parser) -> None:
         "--callback-port",
         type=port,
         metavar="N",
-        default=8765,
+        default=_CALLBACK_PORT,
         help=(
             "with --flow browser, the browser returns to http://localhost:N/callback, which the app client "
-            "must allow (default: 8765)"
+            f"must allow (default: {_CALLBACK_PORT})"
         ),
     )
     parser.add_argument(
         "--timeout",
         type=duration,
         metavar="TIME",
-        default=600.0,
+        default=_BROWSER_TIMEOUT,
         help="with --flow browser, how long to wait for the browser (default: 10m)",
     )
 
@@ -145,8 +150,8 @@ class SignInRequest:
     domain: str | None = None
     identity_provider: str | None = None
     opens_browser: bool = True
-    callback_port: int = 8765
-    timeout: float = 600.0
+    callback_port: int = _CALLBACK_PORT
+    timeout: float = _BROWSER_TIMEOUT
     # For ${NAME} in the configuration.
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 
