@@ -21,10 +21,9 @@ _LITERAL = re.compile(r"(?:/[A-Za-z0-9._~-]+)+/?|/")
 _ROOT = "/"
 
 
-def example_path(routes: Sequence[Route], who: Principal, now: float) -> str:
+def example_path(routes: Sequence[Route], table: RouteTable, who: Principal, now: float) -> str:
     """Return the first literal path of the routes that needs a token, takes GET and lets this person in; else
-    the root."""
-    table = RouteTable(routes)
+    the root. `table`: that of the routes."""
     for route in routes:
         path = route.path
         if route.auth == "none" or not _LITERAL.fullmatch(path):

@@ -120,7 +120,7 @@ async def _portal(portal: Portal, page: PageRequest, session: Session, *, reveal
 
 def _example(portal: Portal, page: PageRequest) -> str:
     assert page.principal is not None, "the portal is shown to signed-in users"
-    return example_path(portal.config.routes, page.principal, page.now)
+    return example_path(portal.config.routes, portal.route_table, page.principal, page.now)
 
 
 async def _aws(

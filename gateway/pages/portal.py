@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from gateway.aws.values import Tokens
 from gateway.config.model import Config, UserPool
@@ -16,6 +17,7 @@ from gateway.gate.authenticate import Authenticator
 from gateway.mcp.front_door import FrontDoor
 from gateway.pages.aws_credentials import CredentialsCache
 from gateway.pages.shared import Pages
+from gateway.policy.routes import RouteTable
 from gateway.sessions.cognito import Users
 from gateway.sessions.lifecycle import Sessions
 from gateway.sessions.page_request import PageRequest
@@ -78,6 +80,11 @@ class Portal:
         self.threads = threads
         self.pages = pages
         self._authenticator = authenticator
+
+    @cached_property
+    def route_table(self) -> RouteTable:
+        """The table of the configuration's routes; built when a page first needs it."""
+        return RouteTable(self.config.routes)
 
     async def welcome(self, page: PageRequest) -> None:
         """Resolve the page's session, if it has one. Raises SessionsUnavailable or NoKeys."""
