@@ -38,10 +38,10 @@ def check_sign_in(typed: Typed, report: Report) -> None:
         url = "https://PREFIX.auth.REGION.amazoncognito.com"
         for key, set_, what in (
             ("sign_in.providers", bool(providers), "providers sign people in through managed login"),
-            ("sign_in.pages", managed, "managed login is there"),
+            ("sign_in.pages", managed, "it is the address of managed login"),
         ):
             if set_ and stored:
-                message = f"ignored: the user pool that the set-up page stored has no domain, and {what}"
+                message = "ignored: the user pool that the set-up page stored has no domain"
                 report.warning(typed.place(key), key, message)
             elif set_:
                 message = f"needs the user pool's domain, because {what}: set {places[0][0]}.domain ({url})"

@@ -55,7 +55,7 @@ func findTargets(configuration, folder string) error {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	manager := discovery.NewManager(context.Background(), log, registry, metrics, discovery.Updatert(time.Second))
 	if manager == nil {
-		return fmt.Errorf("no discovery: its metrics are not to be had")
+		return fmt.Errorf("the discovery cannot start: its metrics are not registered")
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- manager.Run() }()
